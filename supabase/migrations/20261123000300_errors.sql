@@ -1,0 +1,40 @@
+-- Every error that this system raises is listed here, with its SQLSTATE (PTnnn carries the HTTP status nnn through PostgREST)
+-- and a sentence for the person who meets it.
+create function credits.raise_error(p_slug text, p_details jsonb default '{}', p_hint text default null)
+returns void
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_state text;
+  v_hint text;
+begin
+  select e.state, e.hint into v_state, v_hint
+  from (values
+    ('insufficient_credits', 'PT402', 'There are not enough credits. Upgrade the plan, buy a top-up, or wait for the renewal.'),
+    ('limit_reached', 'PT402', 'The plan''s limit is reached. Upgrade the plan or delete something that counts towards it.'),
+    ('member_cap_reached', 'PT402', 'The member''s cap is reached. Ask an owner of the workspace to raise it.'),
+    ('account_frozen', 'PT403', 'The account is frozen. Nothing can be spent until it is unfrozen with unfreeze_account.'),
+    ('account_not_found', 'PT404', 'There is no such account. Pass the id of a row in auth.users, and of a workspace that this user belongs to.'),
+    ('unknown_credit_type', 'PT404', 'There is no such credit type. credits.credit_types lists them.'),
+    ('reservation_not_found', 'PT404', 'This account has no such reservation.'),
+    ('operation_not_found', 'PT404', 'This account has no such operation.'),
+    ('ledger_is_append_only', 'PT405', 'The ledger is never changed. Book a correction with refund_credits, grant_credits or revoke_grant.'),
+    ('idempotency_conflict', 'PT409', 'This idempotency key belongs to another request. Use a new key for a new request.'),
+    ('reservation_closed', 'PT409', 'The reservation has been captured, released or has expired. Make a new one.'),
+    ('not_a_test_account', 'PT409', 'Only a test account has a clock of its own. Mark it first with mark_test_account.'),
+    ('invalid_amount', 'PT422', 'An amount is a whole number of credits from 1 to 9007199254740992.'),
+    ('invalid_argument', 'PT422', 'One of the arguments cannot be used; the details name it.')
+  ) as e(slug, state, hint)
+  where e.slug = p_slug;
+  if not found then
+    raise exception 'unknown error slug: %', p_slug;
+  end if;
+  raise exception using errcode = v_state, message = p_slug, detail = p_details::text, hint = coalesce(p_hint, v_hint);
+end
+$$;
+comment on function credits.raise_error(text, jsonb, text) is
+  'Raises one of the closed list of errors: SQLSTATE PTnnn, MESSAGE the slug, DETAIL a JSON object, HINT a sentence for a person.';
+revoke all on function credits.raise_error(text, jsonb, text) from public, anon, authenticated, service_role;

@@ -1,0 +1,52 @@
+create table public.credit_grants (
+  account_id uuid not null constraint credit_grants_account_id_fkey references credits.accounts (account_id),
+  id uuid not null default gen_random_uuid(),
+  credit_type text not null,
+  source text not null,
+  priority integer not null,
+  amount bigint not null,
+  remaining bigint not null,
+  held bigint not null default 0,
+  spent bigint not null default 0,
+  lapsed bigint not null default 0,
+  starts_at timestamptz not null,
+  expires_at timestamptz,
+  period_start timestamptz,
+  plan_id text,
+  frozen_at timestamptz,
+  frozen_reason text,
+  voided_at timestamptz,
+  void_reason text,
+  description text,
+  metadata jsonb not null default '{}',
+  created_at timestamptz not null,
+  is_open boolean not null generated always as (remaining > 0) stored,
+  constraint credit_grants_pkey primary key (account_id, id),
+  constraint credit_grants_nothing_is_lost check (amount = remaining + spent + lapsed),
+  constraint credit_grants_parts_are_not_negative check (amount >= 0 and remaining >= 0 and spent >= 0 and lapsed >= 0),
+  constraint credit_grants_held_is_part_of_remaining check (held between 0 and remaining),
+  constraint credit_grants_expire_after_they_start check (expires_at is null or expires_at >= starts_at),
+  constraint credit_grants_plan_grants_have_a_period check ((source = 'plan') = (period_start is not null)),
+  constraint credit_grants_frozen_has_a_reason check ((frozen_at is null) = (frozen_reason is null)),
+  constraint credit_grants_void_has_a_reason check ((voided_at is null) = (void_reason is null)),
+  constraint credit_grants_voided_holds_only_pinned_credits check (voided_at is null or remaining = held)
+) with (fillfactor = 70);
+create index credit_grants_open_idx on public.credit_grants
+  (account_id, credit_type, priority, expires_at, starts_at, id) where is_open;
+create unique index credit_grants_period_key on public.credit_grants (account_id, credit_type, period_start)
+  where source = 'plan' and voided_at is null;
+comment on table public.credit_grants is
+  'The only home of credits. What a grant held at first is spent, lapsed (expired or voided) or remaining; nothing else can happen to it.';
+comment on column public.credit_grants.source is 'plan, rollover, trial, promotion, compensation, top_up or goodwill.';
+comment on column public.credit_grants.priority is 'Burn order: lower first. Taken from the source when the grant was issued.';
+comment on column public.credit_grants.amount is 'Credits issued. Grows for a plan grant when an upgrade adds to it, and with each use of an unlimited allowance.';
+comment on column public.credit_grants.held is 'The part of remaining that live holds have pinned.';
+comment on column public.credit_grants.spent is 'Consumed or captured, less refunded.';
+comment on column public.credit_grants.lapsed is 'Expired or voided.';
+comment on column public.credit_grants.period_start is 'For the plan''s allowance: start of its period, -infinity for a limit. One per account, type and period.';
+comment on column public.credit_grants.frozen_at is 'Not spendable from here on, not lost either: a payment is past due or disputed.';
+alter table public.credit_grants enable row level security;
+revoke all on table public.credit_grants from public, anon, authenticated, service_role;
+grant select on table public.credit_grants to authenticated, service_role;
+create policy "Users may read their grants" on public.credit_grants
+  for select to authenticated using (account_id in (select credits.readable_accounts()));

@@ -1,0 +1,55 @@
+create table public.credit_transactions (
+  account_id uuid not null,
+  credit_type text not null,
+  version bigint not null,
+  operation_id uuid not null,
+  grant_id uuid not null,
+  user_id uuid,
+  kind text not null,
+  amount bigint not null,
+  balance_after bigint not null,
+  related_operation_id uuid,
+  description text,
+  metadata jsonb not null default '{}',
+  created_at timestamptz not null,
+  constraint credit_transactions_pkey primary key (account_id, credit_type, version),
+  constraint credit_transactions_kind_is_known check (kind in ('grant', 'consume', 'capture', 'refund', 'expire', 'void')),
+  constraint credit_transactions_sign_follows_from_kind check ((kind in ('grant', 'refund')) = (amount > 0) and amount <> 0),
+  constraint credit_transactions_balance_is_not_negative check (balance_after >= 0)
+);
+create index credit_transactions_operation_idx on public.credit_transactions (account_id, operation_id);
+create index credit_transactions_related_idx on public.credit_transactions (account_id, related_operation_id)
+  where related_operation_id is not null;
+comment on table public.credit_transactions is
+  'The ledger: one row per operation and grant touched, chained by version and balance_after per account and credit type. Rows are added, never changed.';
+comment on column public.credit_transactions.version is '1, 2, 3 … per account and credit type, without a gap.';
+comment on column public.credit_transactions.operation_id is 'What belongs together: all rows of one operation have its id. A hold and its capture are one operation.';
+comment on column public.credit_transactions.user_id is 'Who acted; null for what time did by itself.';
+comment on column public.credit_transactions.amount is 'Credits, signed: positive into the grant, negative out of it.';
+comment on column public.credit_transactions.balance_after is 'What the grants of this account and type hold after this row: the balance_after before it plus amount.';
+comment on column public.credit_transactions.related_operation_id is
+  'For a refund the operation it gives back; for an expiry or a compensation the operation that caused it.';
+comment on column public.credit_transactions.created_at is 'When it was booked, in the account''s time.';
+alter table public.credit_transactions enable row level security;
+revoke all on table public.credit_transactions from public, anon, authenticated, service_role;
+grant select on table public.credit_transactions to authenticated, service_role;
+create policy "Users may read their ledger" on public.credit_transactions
+  for select to authenticated using (account_id in (select credits.readable_accounts()));
+
+create function credits.refuse_ledger_change()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  perform credits.raise_error('ledger_is_append_only', jsonb_build_object('attempted', lower(tg_op)));
+  return null;
+end
+$$;
+comment on function credits.refuse_ledger_change() is 'Stops UPDATE, DELETE and TRUNCATE of the ledger for those whom no privilege stops.';
+revoke all on function credits.refuse_ledger_change() from public, anon, authenticated, service_role;
+create trigger credit_transactions_are_append_only before update or delete on public.credit_transactions
+  for each row execute function credits.refuse_ledger_change();
+create trigger credit_transactions_are_never_truncated before truncate on public.credit_transactions
+  for each statement execute function credits.refuse_ledger_change();

@@ -1,0 +1,64 @@
+create table public.credit_reservations (
+  account_id uuid not null constraint credit_reservations_account_id_fkey references credits.accounts (account_id),
+  id uuid not null default gen_random_uuid(),
+  credit_type text not null,
+  operation_id uuid not null,
+  user_id uuid not null,
+  status text not null default 'open',
+  amount bigint not null,
+  captured bigint not null default 0,
+  released bigint not null default 0,
+  extra bigint not null default 0,
+  shortfall bigint not null default 0,
+  description text,
+  metadata jsonb not null default '{}',
+  created_at timestamptz not null,
+  expires_at timestamptz not null,
+  closed_at timestamptz,
+  close_reason text,
+  answer jsonb,
+  constraint credit_reservations_pkey primary key (account_id, id),
+  constraint credit_reservations_status_is_known check (status in ('open', 'captured', 'released', 'expired')),
+  constraint credit_reservations_closed_has_a_time check ((status = 'open') = (closed_at is null)),
+  constraint credit_reservations_amount_is_positive check (amount > 0),
+  constraint credit_reservations_parts_are_not_negative check (captured >= 0 and released >= 0 and extra >= 0 and shortfall >= 0),
+  constraint credit_reservations_open_has_moved_nothing check (status <> 'open' or captured + released + extra + shortfall = 0),
+  constraint credit_reservations_captured_and_returned_is_held check (status = 'open' or captured + released = amount + extra),
+  constraint credit_reservations_only_captured_ones_capture check ((status = 'captured') = (captured > 0)),
+  constraint credit_reservations_expire_after_they_start check (expires_at > created_at)
+) with (fillfactor = 80);
+create index credit_reservations_open_idx on public.credit_reservations (account_id, credit_type, expires_at)
+  where status = 'open';
+comment on table public.credit_reservations is
+  'Holds: credits set aside for work in progress. Open, then captured, released or expired, once.';
+comment on column public.credit_reservations.amount is 'Credits held.';
+comment on column public.credit_reservations.captured is 'Credits charged in the end; at most amount plus extra.';
+comment on column public.credit_reservations.released is 'Held credits that went back to their grants.';
+comment on column public.credit_reservations.extra is 'Credits captured above the hold, as far as they could be had.';
+comment on column public.credit_reservations.shortfall is 'Credits asked for above the hold that could not be had.';
+comment on column public.credit_reservations.expires_at is 'From this instant on the hold counts as released, booked or not.';
+alter table public.credit_reservations enable row level security;
+revoke all on table public.credit_reservations from public, anon, authenticated, service_role;
+grant select on table public.credit_reservations to authenticated, service_role;
+create policy "Users may read their reservations" on public.credit_reservations
+  for select to authenticated using (account_id in (select credits.readable_accounts()));
+
+create table credits.reservation_slices (
+  account_id uuid not null,
+  reservation_id uuid not null,
+  grant_id uuid not null,
+  amount bigint not null,
+  constraint reservation_slices_pkey primary key (account_id, reservation_id, grant_id),
+  constraint reservation_slices_reservation_fkey foreign key (account_id, reservation_id)
+    references public.credit_reservations (account_id, id),
+  constraint reservation_slices_grant_fkey foreign key (account_id, grant_id)
+    references public.credit_grants (account_id, id),
+  constraint reservation_slices_amount_is_positive check (amount > 0)
+);
+create index reservation_slices_grant_idx on credits.reservation_slices (account_id, grant_id);
+comment on table credits.reservation_slices is 'Which credits of which grant a hold has pinned. Kept after the hold is closed.';
+alter table credits.reservation_slices enable row level security;
+revoke all on table credits.reservation_slices from public, anon, authenticated, service_role;
+grant select on table credits.reservation_slices to authenticated, service_role;
+create policy "Users may read what their holds have pinned" on credits.reservation_slices
+  for select to authenticated using (account_id in (select credits.readable_accounts()));

@@ -1,0 +1,43 @@
+-- A project may have a usage table of its own: then it keeps its columns, rows, key, privileges and policies, and gains
+-- what is missing, nullable. The preflight has made sure that rows of ours can live in it.
+do $usage$
+begin
+  if to_regclass('public.usage') is not null then
+    alter table public.usage
+      add column if not exists id uuid default gen_random_uuid(),
+      add column if not exists account_id uuid, add column if not exists user_id uuid,
+      add column if not exists credit_type text, add column if not exists credits_used bigint,
+      add column if not exists status text, add column if not exists description text,
+      add column if not exists metadata jsonb, add column if not exists operation_id uuid,
+      add column if not exists created_at timestamptz default now();
+    create index if not exists usage_user_id_created_at_idx on public.usage (user_id, created_at);
+    return;
+  end if;
+
+  create table public.usage (
+    account_id uuid not null,
+    id uuid not null default gen_random_uuid(),
+    user_id uuid,
+    credit_type text not null,
+    credits_used bigint not null,
+    status text not null,
+    description text,
+    metadata jsonb not null default '{}',
+    operation_id uuid not null,
+    created_at timestamptz not null default now(),
+    constraint usage_pkey primary key (account_id, id),
+    constraint usage_status_is_allowed_or_denied check (status in ('allowed', 'denied')),
+    constraint usage_only_what_is_allowed_uses_credits check ((status = 'allowed') = (credits_used > 0))
+  );
+  create index usage_user_id_created_at_idx on public.usage (user_id, created_at);
+  comment on table public.usage is
+    'Every metered attempt, allowed or denied. A hold is one attempt: denied when it was refused, allowed when it was captured.';
+  comment on column public.usage.user_id is 'Who acted; account_id is who pays.';
+  comment on column public.usage.credits_used is 'Credits charged by this attempt; 0 when it was denied.';
+  alter table public.usage enable row level security;
+  revoke all on table public.usage from public, anon, authenticated, service_role;
+  grant select on table public.usage to authenticated, service_role;
+  create policy "Users may read their usage" on public.usage
+    for select to authenticated using (account_id in (select credits.readable_accounts()));
+end
+$usage$;

@@ -1,0 +1,66 @@
+create function credits.period_boundary(p_anchor_at timestamptz, p_time_zone text, p_n integer)
+returns timestamptz
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select ((p_anchor_at at time zone p_time_zone) + make_interval(months => p_n)) at time zone p_time_zone
+$$;
+comment on function credits.period_boundary(timestamptz, text, integer) is
+  'The n-th month from the anchor, on the wall clock of the time zone: 31 January is followed by 28 February and 31 March.';
+revoke all on function credits.period_boundary(timestamptz, text, integer) from public, anon, authenticated, service_role;
+grant execute on function credits.period_boundary(timestamptz, text, integer) to authenticated, service_role;
+
+create function credits.period_at(
+  p_anchor_at timestamptz, p_time_zone text, p_at timestamptz, out period_start timestamptz, out period_end timestamptz)
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_from timestamp := p_anchor_at at time zone p_time_zone;
+  v_to timestamp := p_at at time zone p_time_zone;
+  v_n integer := (extract(year from v_to) - extract(year from v_from)) * 12 + extract(month from v_to) - extract(month from v_from);
+begin
+  while credits.period_boundary(p_anchor_at, p_time_zone, v_n) > p_at loop
+    v_n := v_n - 1;
+  end loop;
+  while credits.period_boundary(p_anchor_at, p_time_zone, v_n + 1) <= p_at loop
+    v_n := v_n + 1;
+  end loop;
+  period_start := credits.period_boundary(p_anchor_at, p_time_zone, v_n);
+  period_end := credits.period_boundary(p_anchor_at, p_time_zone, v_n + 1);
+end
+$$;
+comment on function credits.period_at(timestamptz, text, timestamptz) is
+  'The period [period_start, period_end) that contains an instant. Counted from the original anchor each time, so that short months leave no trace.';
+revoke all on function credits.period_at(timestamptz, text, timestamptz) from public, anon, authenticated, service_role;
+grant execute on function credits.period_at(timestamptz, text, timestamptz) to authenticated, service_role;
+
+create function credits.next_period(
+  p_anchor_at timestamptz, p_time_zone text, p_last_end timestamptz, p_at timestamptz,
+  out period_start timestamptz, out period_end timestamptz)
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  select p.period_start, p.period_end into period_start, period_end
+  from credits.period_at(p_anchor_at, p_time_zone, p_at) p;
+  -- After a change of the time zone the last period may end inside of this one. The rest is joined to the following
+  -- period when it is short, so that nobody gets two allowances by moving.
+  if period_start < p_last_end then
+    period_start := p_last_end;
+    if period_end < p_last_end + interval '15 days' then
+      select p.period_end into period_end from credits.period_at(p_anchor_at, p_time_zone, period_end) p;
+    end if;
+  end if;
+end
+$$;
+comment on function credits.next_period(timestamptz, text, timestamptz, timestamptz) is
+  'The period that contains p_at, given that the last booked one ended at p_last_end, which is not after p_at.';
+revoke all on function credits.next_period(timestamptz, text, timestamptz, timestamptz) from public, anon, authenticated, service_role;
+grant execute on function credits.next_period(timestamptz, text, timestamptz, timestamptz) to authenticated, service_role;
