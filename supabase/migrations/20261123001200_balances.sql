@@ -14,7 +14,7 @@ create table credits.balances (
   period_start timestamptz,
   period_end timestamptz,
   allowance_period timestamptz,
-  peak_allowance bigint default 0,
+  peak_allowance bigint not null default 0,
   due_at timestamptz not null default '-infinity',
   settled_at timestamptz not null,
   test_now timestamptz,
@@ -38,7 +38,7 @@ comment on column credits.balances.reserved is 'The part of it that live holds h
 comment on column credits.balances.used is 'Spent less refunded since used_since; for a limit, how many exist.';
 comment on column credits.balances.allowance is 'The allowance in force, null for unlimited.';
 comment on column credits.balances.allowance_period is 'Start of the last period whose allowance was granted.';
-comment on column credits.balances.peak_allowance is 'The largest allowance held in the period, null for unlimited: upgrades grant only what exceeds it.';
+comment on column credits.balances.peak_allowance is 'The largest counted allowance held in the period: an upgrade grants only what exceeds it.';
 comment on column credits.balances.due_at is 'The next instant at which something expires, starts or renews; until then this row is the truth.';
 comment on column credits.balances.settled_at is 'The latest time this row has seen. A clock that steps back is held here.';
 comment on column credits.balances.account_status is 'Copy of accounts.status, so that a spend needs no second row.';

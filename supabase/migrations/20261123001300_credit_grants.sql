@@ -28,8 +28,7 @@ create table public.credit_grants (
   constraint credit_grants_expire_after_they_start check (expires_at is null or expires_at >= starts_at),
   constraint credit_grants_plan_grants_have_a_period check ((source = 'plan') = (period_start is not null)),
   constraint credit_grants_frozen_has_a_reason check ((frozen_at is null) = (frozen_reason is null)),
-  constraint credit_grants_void_has_a_reason check ((voided_at is null) = (void_reason is null)),
-  constraint credit_grants_voided_holds_only_pinned_credits check (voided_at is null or remaining = held)
+  constraint credit_grants_void_has_a_reason check ((voided_at is null) = (void_reason is null))
 ) with (fillfactor = 70);
 create index credit_grants_open_idx on public.credit_grants
   (account_id, credit_type, priority, expires_at, starts_at, id) where is_open;

@@ -81,7 +81,7 @@ begin
     return;
   end if;
   p_balance.allowance_period := p_balance.period_start;
-  p_balance.peak_allowance := v_terms.allowance;
+  p_balance.peak_allowance := coalesce(v_terms.allowance, 0);
   if v_terms.allowance > 0 then
     p_balance := (select i.p_balance from credits.issue_allowance(p_account_id, p_balance, v_terms.allowance,
       v_terms.plan_id, null, gen_random_uuid(), 'plan allowance') i);

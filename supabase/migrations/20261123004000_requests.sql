@@ -1,0 +1,180 @@
+-- What the edge functions share: who pays, is the request well formed, what does an answer look like.
+
+create function credits.check_request(
+  p_amount bigint, p_description text, p_idempotency_key text, p_metadata jsonb)
+returns void
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_amount is null or p_amount < 1 or p_amount > 9007199254740992 then
+    perform credits.raise_error('invalid_amount', jsonb_build_object('amount', p_amount));
+  end if;
+  if length(p_description) > 2000 then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_description"}', 'A description has at most 2000 characters.');
+  end if;
+  if length(p_idempotency_key) not between 1 and 255 then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_idempotency_key"}', 'An idempotency key has 1 to 255 characters.');
+  end if;
+  if jsonb_typeof(p_metadata) <> 'object' then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_metadata"}', 'Metadata is a JSON object.');
+  end if;
+  if octet_length(p_metadata::text) > 65536 then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_metadata"}', 'Metadata has at most 65536 bytes.');
+  end if;
+end
+$$;
+comment on function credits.check_request(bigint, text, text, jsonb) is
+  'Raises invalid_amount or invalid_argument for what no operation accepts. Null is a missing description, key or metadata.';
+revoke all on function credits.check_request(bigint, text, text, jsonb) from public, anon, authenticated, service_role;
+
+create function credits.paying_account(p_user_id uuid, p_workspace_id uuid default null, p_credit_type text default null)
+returns uuid
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_account_id uuid := coalesce(p_workspace_id, p_user_id);
+  v_status text;
+begin
+  if p_user_id is null then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_user_id"}', 'Pass the id of the acting user.');
+  end if;
+  if p_workspace_id is not null and not exists (
+    select from public.workspace_members m where m.account_id = p_workspace_id and m.user_id = p_user_id) then
+    perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id, 'workspace_id', p_workspace_id));
+  end if;
+
+  select b.account_status into v_status from credits.balances b
+  where b.account_id = v_account_id and (p_credit_type is null or b.credit_type = p_credit_type)
+  limit 1;
+  if not found then
+    -- The sign-up trigger may have failed, or the credit type is younger than the account: mend it now.
+    if p_credit_type is not null and not exists (select from credits.credit_types t where t.id = p_credit_type) then
+      perform credits.raise_error('unknown_credit_type', jsonb_build_object('credit_type', p_credit_type,
+        'known', (select jsonb_agg(t.id order by t.id) from credits.credit_types t)));
+    end if;
+    if not exists (select from credits.accounts a where a.account_id = v_account_id)
+       and not exists (select from auth.users u where u.id = v_account_id) then
+      perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id, 'workspace_id', p_workspace_id));
+    end if;
+    perform credits.open_account(v_account_id, case when p_workspace_id is null then 'person' else 'workspace' end);
+    select a.status into v_status from credits.accounts a where a.account_id = v_account_id;
+  end if;
+  if v_status = 'closed' then
+    perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id, 'workspace_id', p_workspace_id));
+  end if;
+  return v_account_id;
+end
+$$;
+comment on function credits.paying_account(uuid, uuid, text) is
+  'The account that pays: the workspace when one is named and the user is its member, else the user. Opens an account that is missing. Raises account_not_found, unknown_credit_type, invalid_argument.';
+revoke all on function credits.paying_account(uuid, uuid, text) from public, anon, authenticated, service_role;
+
+create function credits.answer(
+  p_account_id uuid, p_balance credits.balances, p_operation_id uuid, p_amount bigint)
+returns jsonb
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select jsonb_build_object(
+    'success', true, 'code', 'ok', 'operation_id', p_operation_id, 'credit_type', p_balance.credit_type,
+    'amount', p_amount,
+    'remaining', case when p_balance.allowance is not null then p_balance.balance - p_balance.withheld - p_balance.reserved end,
+    'limit', p_balance.allowance, 'used', p_balance.used, 'reserved', p_balance.reserved,
+    'unlimited', p_balance.allowance is null, 'period_end', p_balance.period_end, 'replayed', false)
+$$;
+comment on function credits.answer(uuid, credits.balances, uuid, bigint) is 'The answer of an operation that took effect.';
+revoke all on function credits.answer(uuid, credits.balances, uuid, bigint) from public, anon, authenticated, service_role;
+
+create function credits.refuse(
+  p_account_id uuid, p_balance credits.balances, p_operation_id uuid, p_amount bigint, p_user_id uuid, p_description text,
+  p_metadata jsonb)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  insert into public.usage (
+    account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
+  values (
+    p_account_id, p_user_id, p_balance.credit_type, 0, 'denied', p_description, p_metadata, p_operation_id, p_balance.settled_at);
+  return credits.denial(p_account_id, p_balance, p_operation_id, p_amount);
+end
+$$;
+comment on function credits.refuse(uuid, credits.balances, uuid, bigint, uuid, text, jsonb) is
+  'Puts a denial on record in usage, and answers it.';
+revoke all on function credits.refuse(uuid, credits.balances, uuid, bigint, uuid, text, jsonb) from public, anon, authenticated, service_role;
+
+create function credits.denial(p_account_id uuid, p_balance credits.balances, p_operation_id uuid, p_amount bigint)
+returns jsonb
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select credits.answer(p_account_id, p_balance, p_operation_id, p_amount) || jsonb_build_object(
+    'success', false,
+    'code', case p_balance.kind when 'limit' then 'limit_reached' else 'insufficient_credits' end,
+    'details', jsonb_build_object(
+      'required', p_amount,
+      'available', p_balance.balance - p_balance.withheld - p_balance.reserved,
+      'resets_at', p_balance.period_end,
+      'plan', (select t.plan_id from credits.terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t)))
+$$;
+comment on function credits.denial(uuid, credits.balances, uuid, bigint) is
+  'The answer of an operation that cannot be had: what it required, what there is, when it renews, on which plan.';
+revoke all on function credits.denial(uuid, credits.balances, uuid, bigint) from public, anon, authenticated, service_role;
+
+create function credits.explain_denial(p_answer jsonb)
+returns jsonb
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select p_answer || jsonb_build_object(
+    'message', case p_answer ->> 'code'
+      when 'limit_reached' then format('The limit of the plan %s is reached: %s more %s wanted, %s left.',
+        p_answer #>> '{details,plan}', p_answer #>> '{details,required}', p_answer ->> 'credit_type', p_answer #>> '{details,available}')
+      else format('Not enough %s credits: %s required, %s available.',
+        p_answer ->> 'credit_type', p_answer #>> '{details,required}', p_answer #>> '{details,available}') end,
+    'hint', case when p_answer #>> '{details,resets_at}' is null
+      then format('Upgrade at %s, or delete something that counts towards the limit.', s.upgrade_url)
+      else format('Upgrade at %s, or wait until %s UTC, when the allowance renews.', s.upgrade_url,
+        to_char((p_answer #>> '{details,resets_at}')::timestamptz at time zone 'UTC', 'YYYY-MM-DD HH24:MI')) end,
+    'details', (p_answer -> 'details') || jsonb_build_object('upgrade_url', s.upgrade_url))
+  from credits.settings s
+$$;
+comment on function credits.explain_denial(jsonb) is 'Adds to a denial what people need: a message, a hint, and where to upgrade.';
+revoke all on function credits.explain_denial(jsonb) from public, anon, authenticated, service_role;
+
+create function credits.deny(p_answer jsonb, p_strict boolean default false)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_answer jsonb := credits.explain_denial(p_answer);
+begin
+  if p_strict then
+    perform credits.raise_error(v_answer ->> 'code', v_answer -> 'details', v_answer ->> 'hint');
+  end if;
+  -- Through PostgREST this is a 402 whose transaction commits, so that the denial stays on record.
+  perform set_config('response.status', '402', true);
+  return v_answer;
+end
+$$;
+comment on function credits.deny(jsonb, boolean) is
+  'Answers a denial with HTTP status 402 and commits; in strict mode raises it instead, so that the caller''s own writes do not survive.';
+revoke all on function credits.deny(jsonb, boolean) from public, anon, authenticated, service_role;

@@ -1,0 +1,128 @@
+create function credits.pin(p_account_id uuid, inout p_balance credits.balances, p_reservation_id uuid, p_amount bigint)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_left bigint := p_amount;
+  v_take bigint;
+  v_grant record;
+begin
+  for v_grant in
+    select g.id, g.remaining - g.held as free
+    from public.credit_grants g
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open and g.remaining > g.held
+      and g.starts_at <= p_balance.settled_at and (g.expires_at is null or g.expires_at > p_balance.settled_at)
+      and g.frozen_at is null and (p_balance.allowance is not null or g.source = 'plan')
+    order by g.priority, g.expires_at, g.starts_at, g.id
+  loop
+    v_take := least(v_left, v_grant.free);
+    update public.credit_grants g set held = g.held + v_take where g.account_id = p_account_id and g.id = v_grant.id;
+    insert into credits.reservation_slices as s (account_id, reservation_id, grant_id, amount)
+    values (p_account_id, p_reservation_id, v_grant.id, v_take)
+    on conflict (account_id, reservation_id, grant_id) do update set amount = s.amount + excluded.amount;
+    v_left := v_left - v_take;
+    exit when v_left = 0;
+  end loop;
+  if v_left > 0 then
+    raise exception 'the books of account % disagree: % % credits are missing', p_account_id, v_left, p_balance.credit_type
+      using hint = 'Run `sonas verify`. Nothing has been changed.';
+  end if;
+  p_balance.reserved := p_balance.reserved + p_amount;
+end
+$$;
+comment on function credits.pin(uuid, credits.balances, uuid, bigint) is
+  'Pins slices of the grants in burn order for a hold. The caller has made sure that there is enough.';
+revoke all on function credits.pin(uuid, credits.balances, uuid, bigint) from public, anon, authenticated, service_role;
+
+create function credits.reserve(
+  p_account_id uuid, p_user_id uuid, p_credit_type text, p_amount bigint, p_description text, p_idempotency_key text,
+  p_metadata jsonb, p_ttl_seconds integer)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_balance credits.balances;
+  v_operation_id uuid := gen_random_uuid();
+  v_reservation_id uuid := gen_random_uuid();
+  v_expires_at timestamptz;
+  v_request jsonb;
+  v_answer jsonb;
+begin
+  v_balance := credits.lock_balance(p_account_id, p_credit_type);
+  v_request := jsonb_build_object('function', 'reserve_credits', 'user_id', p_user_id, 'credit_type', p_credit_type,
+    'amount', p_amount, 'description', p_description, 'metadata', p_metadata, 'ttl_seconds', p_ttl_seconds);
+  v_answer := credits.replay(p_account_id, p_idempotency_key, v_request);
+  if v_answer is not null then
+    return v_answer;
+  end if;
+  if v_balance.account_status <> 'active' then
+    perform credits.raise_error('account_frozen');
+  end if;
+
+  if v_balance.allowance is null then
+    v_balance := credits.stock_unlimited(p_account_id, v_balance, p_amount);
+  elsif v_balance.balance - v_balance.withheld - v_balance.reserved < p_amount then
+    return credits.refuse(p_account_id, v_balance, v_operation_id, p_amount, p_user_id, p_description, p_metadata);
+  end if;
+
+  v_expires_at := v_balance.settled_at + make_interval(secs => p_ttl_seconds);
+  insert into public.credit_reservations (
+    account_id, id, credit_type, operation_id, user_id, amount, description, metadata, created_at, expires_at)
+  values (
+    p_account_id, v_reservation_id, p_credit_type, v_operation_id, p_user_id, p_amount, p_description, p_metadata,
+    v_balance.settled_at, v_expires_at);
+  v_balance := credits.pin(p_account_id, v_balance, v_reservation_id, p_amount);
+  update credits.balances b set
+    version = v_balance.version, balance = v_balance.balance, reserved = v_balance.reserved,
+    due_at = least(b.due_at, v_expires_at), settled_at = v_balance.settled_at
+  where b.account_id = p_account_id and b.credit_type = p_credit_type;
+
+  v_answer := credits.answer(p_account_id, v_balance, v_operation_id, p_amount)
+    || jsonb_build_object('reservation_id', v_reservation_id, 'expires_at', v_expires_at);
+  perform credits.remember(p_account_id, p_idempotency_key, v_operation_id, v_request, v_answer, v_balance.settled_at);
+  return v_answer;
+end
+$$;
+comment on function credits.reserve(uuid, uuid, text, bigint, text, text, jsonb, integer) is
+  'Locks the balance, compares, then pins slices of grants: all of the amount or nothing.';
+revoke all on function credits.reserve(uuid, uuid, text, bigint, text, text, jsonb, integer)
+  from public, anon, authenticated, service_role;
+
+create function public.reserve_credits(
+  p_user_id uuid, p_credit_type text, p_amount bigint default 1, p_description text default null,
+  p_idempotency_key text default null, p_metadata jsonb default '{}', p_ttl_seconds integer default 900,
+  p_workspace_id uuid default null, p_strict boolean default false)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid;
+  v_answer jsonb;
+begin
+  perform credits.check_request(p_amount, p_description, p_idempotency_key, p_metadata);
+  if p_ttl_seconds is null or p_ttl_seconds not between 1 and 86400 then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_ttl_seconds', 'value', p_ttl_seconds),
+      'A hold lives for 1 to 86400 seconds.');
+  end if;
+  v_account_id := credits.paying_account(p_user_id, p_workspace_id, coalesce(p_credit_type, ''));
+  v_answer := credits.reserve(v_account_id, p_user_id, p_credit_type, p_amount, p_description, p_idempotency_key,
+    coalesce(p_metadata, '{}'), p_ttl_seconds);
+  if v_answer ->> 'code' <> 'ok' then
+    return credits.deny(v_answer, p_strict);
+  end if;
+  return v_answer;
+end
+$$;
+comment on function public.reserve_credits(uuid, text, bigint, text, text, jsonb, integer, uuid, boolean) is
+  'Holds p_amount whole credits for p_ttl_seconds (1 second to 24 hours), all or nothing. Answers reservation_id and expires_at. Capture it, release it, or let it expire: then it cost nothing.';
+revoke all on function public.reserve_credits(uuid, text, bigint, text, text, jsonb, integer, uuid, boolean)
+  from public, anon, authenticated, service_role;
+grant execute on function public.reserve_credits(uuid, text, bigint, text, text, jsonb, integer, uuid, boolean) to service_role;

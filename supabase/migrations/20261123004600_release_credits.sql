@@ -1,0 +1,50 @@
+create function credits.release(p_account_id uuid, p_reservation_id uuid, p_reason text)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_locked record;
+  v_balance credits.balances;
+  v_hold public.credit_reservations;
+begin
+  v_locked := credits.lock_reservation(p_account_id, p_reservation_id);
+  v_balance := v_locked.p_balance;
+  v_hold := v_locked.p_reservation;
+  if v_hold.status <> 'open' then
+    perform credits.raise_error('reservation_closed',
+      jsonb_build_object('reservation_id', v_hold.id, 'status', v_hold.status, 'captured', v_hold.captured));
+  end if;
+  v_balance := credits.unpin(p_account_id, v_balance, v_hold.id);
+  update public.credit_reservations r set
+    status = 'released', released = v_hold.amount, closed_at = v_balance.settled_at, close_reason = p_reason
+  where r.account_id = p_account_id and r.id = v_hold.id;
+  v_balance := credits.lapse_ended(p_account_id, v_balance, v_hold.operation_id);
+  v_balance := credits.align_allowance(p_account_id, v_balance, v_hold.operation_id);
+  v_balance := credits.save_balance(p_account_id, v_balance);
+  return credits.answer(p_account_id, v_balance, v_hold.operation_id, v_hold.amount)
+    || jsonb_build_object('reservation_id', v_hold.id, 'released', v_hold.amount);
+end
+$$;
+comment on function credits.release(uuid, uuid, text) is 'Gives a hold back to its grants, once. What returns to an expired grant expires at once.';
+revoke all on function credits.release(uuid, uuid, text) from public, anon, authenticated, service_role;
+
+create function public.release_credits(
+  p_user_id uuid, p_reservation_id uuid, p_reason text default null, p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+begin
+  perform credits.check_request(1, p_reason, null, null);
+  return credits.release(credits.paying_account(p_user_id, p_workspace_id), p_reservation_id, p_reason);
+end
+$$;
+comment on function public.release_credits(uuid, uuid, text, uuid) is
+  'Gives a hold back without charging anything. Raises reservation_closed when it is no longer open.';
+revoke all on function public.release_credits(uuid, uuid, text, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.release_credits(uuid, uuid, text, uuid) to service_role;

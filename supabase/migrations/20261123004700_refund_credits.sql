@@ -1,0 +1,125 @@
+create function credits.refund(
+  p_account_id uuid, p_user_id uuid, p_operation_id uuid, p_amount bigint, p_reason text, p_idempotency_key text)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_balance credits.balances;
+  v_credit_type text;
+  v_spent_at timestamptz;
+  v_refundable bigint;
+  v_refund_id uuid := gen_random_uuid();
+  v_request jsonb := jsonb_build_object('function', 'refund_credits', 'user_id', p_user_id, 'operation_id', p_operation_id,
+    'amount', p_amount, 'reason', p_reason);
+  v_amount bigint;
+  v_left bigint;
+  v_back bigint;
+  v_late bigint := 0;
+  v_row record;
+  v_answer jsonb;
+begin
+  select t.credit_type, t.created_at into v_credit_type, v_spent_at
+  from public.credit_transactions t
+  where t.account_id = p_account_id and t.operation_id = p_operation_id and t.kind in ('consume', 'capture')
+  limit 1;
+  if not found then
+    perform credits.raise_error('operation_not_found', jsonb_build_object('operation_id', p_operation_id),
+      'This account has no such spend. Pass the operation_id that consume_credits or capture_credits answered.');
+  end if;
+  v_balance := credits.lock_balance(p_account_id, v_credit_type);
+  v_answer := credits.replay(p_account_id, p_idempotency_key, v_request);
+  if v_answer is not null then
+    return v_answer;
+  end if;
+
+  select -sum(t.amount) into v_refundable
+  from public.credit_transactions t
+  where t.account_id = p_account_id
+    and (t.operation_id = p_operation_id and t.kind in ('consume', 'capture')
+      or t.related_operation_id = p_operation_id and t.kind = 'refund');
+  v_amount := coalesce(p_amount, v_refundable);
+  if v_amount > v_refundable or v_amount = 0 then
+    perform credits.raise_error('invalid_amount', jsonb_build_object('amount', p_amount, 'refundable', v_refundable),
+      'More than an operation spent cannot be given back.');
+  end if;
+
+  v_left := v_amount;
+  for v_row in
+    select t.grant_id, g.expires_at, g.voided_at, -t.amount - coalesce((
+      select sum(f.amount) from public.credit_transactions f
+      where f.account_id = p_account_id and f.related_operation_id = p_operation_id and f.kind = 'refund'
+        and f.grant_id = t.grant_id), 0) as refundable
+    from public.credit_transactions t
+    join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
+    where t.account_id = p_account_id and t.operation_id = p_operation_id and t.kind in ('consume', 'capture')
+    order by t.version desc
+  loop
+    v_back := least(v_left, v_row.refundable);
+    continue when v_back = 0;
+    -- A voided grant holds nothing but pinned credits, so what comes back to one leaves it in the same step.
+    if v_row.voided_at is not null then
+      update public.credit_grants g set spent = g.spent - v_back, lapsed = g.lapsed + v_back
+      where g.account_id = p_account_id and g.id = v_row.grant_id;
+      v_balance := credits.book(p_account_id, v_balance, v_row.grant_id, p_user_id, v_refund_id, 'refund', v_back,
+        p_operation_id, p_reason, '{}');
+      v_balance := credits.book(p_account_id, v_balance, v_row.grant_id, null, gen_random_uuid(), 'void', -v_back,
+        v_refund_id, 'refunded into a voided grant', '{}');
+    else
+      update public.credit_grants g set remaining = g.remaining + v_back, spent = g.spent - v_back
+      where g.account_id = p_account_id and g.id = v_row.grant_id;
+      v_balance := credits.book(p_account_id, v_balance, v_row.grant_id, p_user_id, v_refund_id, 'refund', v_back,
+        p_operation_id, p_reason, '{}');
+      if v_row.expires_at <= v_balance.settled_at and v_balance.settled_at < v_row.expires_at + interval '24 hours' then
+        v_late := v_late + v_back;
+      end if;
+    end if;
+    v_left := v_left - v_back;
+    exit when v_left = 0;
+  end loop;
+  v_balance := credits.lapse_ended(p_account_id, v_balance, v_refund_id);
+
+  -- Whoever was let down just before the renewal does not lose by it.
+  if v_late > 0 and v_balance.allowance is not null then
+    v_balance := (select i.p_balance from credits.issue(p_account_id, v_balance, null, gen_random_uuid(), 'compensation',
+      v_late, v_balance.settled_at, v_balance.settled_at + interval '24 hours', v_refund_id,
+      'refund of credits that have since expired', '{}') i);
+  end if;
+  if v_balance.kind = 'limit' or v_spent_at >= v_balance.used_since then
+    v_balance.used := greatest(0, v_balance.used - v_amount);
+  end if;
+  v_balance := credits.align_allowance(p_account_id, v_balance, v_refund_id);
+  v_balance := credits.save_balance(p_account_id, v_balance);
+
+  v_answer := credits.answer(p_account_id, v_balance, v_refund_id, v_amount)
+    || jsonb_build_object('refunds_operation_id', p_operation_id);
+  perform credits.remember(p_account_id, p_idempotency_key, v_refund_id, v_request, v_answer, v_balance.settled_at);
+  return v_answer;
+end
+$$;
+comment on function credits.refund(uuid, uuid, uuid, bigint, text, text) is
+  'Gives a spend back into the very grants it came from, the last one first. Into a grant that has expired within 24 hours it comes back as a compensation grant; later it is booked as refund and expiry, net zero.';
+revoke all on function credits.refund(uuid, uuid, uuid, bigint, text, text) from public, anon, authenticated, service_role;
+
+create function public.refund_credits(
+  p_user_id uuid, p_operation_id uuid, p_amount bigint default null, p_reason text default null,
+  p_idempotency_key text default null, p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+begin
+  perform credits.check_request(coalesce(p_amount, 1), p_reason, p_idempotency_key, null);
+  return credits.refund(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_operation_id, p_amount, p_reason,
+    p_idempotency_key);
+end
+$$;
+comment on function public.refund_credits(uuid, uuid, bigint, text, text, uuid) is
+  'Gives back p_amount whole credits of a spend, null for what is left of it. All refunds of an operation together never exceed it. Also how a limit gets back what was deleted.';
+revoke all on function public.refund_credits(uuid, uuid, bigint, text, text, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.refund_credits(uuid, uuid, bigint, text, text, uuid) to service_role;

@@ -1,0 +1,102 @@
+create function credits.balances_of(p_account_id uuid)
+returns jsonb
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'credit_type', n.credit_type, 'kind', t.kind, 'allowance', n.allowance, 'used', n.used, 'reserved', n.reserved,
+    'remaining', n.remaining, 'unlimited', n.allowance is null, 'percent_used', w.percent_used,
+    'warning', case when n.remaining <= 0 then 'exhausted' when w.percent_used >= 80 then 'low' end,
+    'period_start', n.period_start, 'period_end', n.period_end) order by n.credit_type), '[]')
+  from public.credit_balances n
+  join credits.credit_types t on t.id = n.credit_type
+  cross join lateral (
+    -- Of all that could be spent in this period: top-ups count as much as the allowance.
+    select case when n.remaining is null then 0
+      when n.used + n.reserved + n.remaining = 0 then 100
+      else floor(100.0 * (n.used + n.reserved) / (n.used + n.reserved + n.remaining)) end::integer as percent_used
+  ) w
+  where n.account_id = p_account_id
+$$;
+comment on function credits.balances_of(uuid) is
+  'The balances of an account as JSON objects, with the percentage used and the warning: low from 80 %, exhausted at nothing left.';
+revoke all on function credits.balances_of(uuid) from public, anon, authenticated, service_role;
+grant execute on function credits.balances_of(uuid) to authenticated, service_role;
+
+create function credits.reading_user(p_user_id uuid)
+returns uuid
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_role name := coalesce(nullif(current_setting('role', true), 'none'), session_user);
+  v_user_id uuid := p_user_id;
+begin
+  -- The service role reads for anybody, signed-in users for themselves.
+  if not pg_catalog.pg_has_role(v_role, 'service_role', 'usage') then
+    v_user_id := (select auth.uid());
+    if v_user_id is null or p_user_id <> v_user_id then
+      perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id));
+    end if;
+  end if;
+  if v_user_id is null then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_user_id"}', 'Pass the id of the user.');
+  end if;
+  return v_user_id;
+end
+$$;
+comment on function credits.reading_user(uuid) is
+  'Whose rows a call may read: any user''s for the service role, one''s own for a signed-in user. Raises account_not_found for everybody else''s.';
+revoke all on function credits.reading_user(uuid) from public, anon, authenticated, service_role;
+
+create function public.get_credit_summary(p_user_id uuid default null, p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_user_id uuid := credits.reading_user(p_user_id);
+  v_account_id uuid := credits.paying_account(v_user_id, p_workspace_id);
+  v_account credits.accounts;
+  v_at timestamptz;
+begin
+  select * into v_account from credits.accounts a where a.account_id = v_account_id;
+  v_at := greatest(coalesce(v_account.test_now, statement_timestamp()), (
+    select max(b.settled_at) from credits.balances b where b.account_id = v_account_id));
+  return (
+    select jsonb_build_object(
+      'success', true, 'code', 'ok', 'account_id', v_account_id, 'user_id', v_user_id,
+      'plan', p.id, 'plan_name', p.name, 'status', case when v_account.status = 'frozen' then 'frozen' else s.status end,
+      'upgrade_url', (select c.upgrade_url from credits.settings c),
+      'pending_plan', case when s.pending_at > v_at then s.pending_plan_id end,
+      'pending_at', case when s.pending_at > v_at then s.pending_at end,
+      'period_start', r.period_start, 'period_end', r.period_end, 'now', v_at,
+      'balances', credits.balances_of(v_account_id),
+      'grants', (
+        select coalesce(jsonb_agg(jsonb_build_object(
+          'grant_id', g.id, 'credit_type', g.credit_type, 'source', g.source, 'amount', g.amount, 'remaining', g.remaining,
+          'held', g.held, 'priority', g.priority, 'starts_at', g.starts_at, 'expires_at', g.expires_at,
+          'frozen', g.frozen_at is not null, 'description', g.description)
+          order by g.credit_type, g.priority, g.expires_at, g.starts_at, g.id), '[]')
+        from public.credit_grants g
+        where g.account_id = v_account_id and g.is_open and g.voided_at is null
+          and (g.expires_at is null or g.expires_at > v_at)))
+    from public.subscriptions s
+    join public.plans p on p.id = case when s.pending_at <= v_at then s.pending_plan_id else s.plan_id end
+    left join (
+      select n.account_id, max(n.period_start) as period_start, max(n.period_end) as period_end
+      from public.credit_balances n where n.account_id = v_account_id group by n.account_id
+    ) r on r.account_id = s.account_id
+    where s.account_id = v_account_id);
+end
+$$;
+comment on function public.get_credit_summary(uuid, uuid) is
+  'Everything that a usage page shows of one account: plan, period, balances with percentage and warning, open grants. A signed-in user may leave p_user_id out; another user''s raises account_not_found.';
+revoke all on function public.get_credit_summary(uuid, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.get_credit_summary(uuid, uuid) to authenticated, service_role;

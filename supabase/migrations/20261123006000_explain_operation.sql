@@ -1,0 +1,78 @@
+create function public.explain_operation(
+  p_user_id uuid default null, p_operation_id uuid default null, p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid := credits.paying_account(credits.reading_user(p_user_id), p_workspace_id);
+  v_answer jsonb;
+begin
+  select jsonb_build_object(
+    'success', true, 'code', 'ok', 'operation_id', p_operation_id, 'account_id', v_account_id,
+    'user_id', o.user_id, 'kind', o.kind, 'credit_type', o.credit_type, 'amount', o.amount, 'status', o.status,
+    'description', o.description, 'metadata', o.metadata, 'created_at', o.created_at,
+    'entries', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'version', t.version, 'kind', t.kind, 'grant_id', t.grant_id, 'source', g.source, 'priority', g.priority,
+        'expires_at', g.expires_at, 'amount', t.amount, 'balance_before', t.balance_after - t.amount,
+        'balance_after', t.balance_after, 'created_at', t.created_at) order by t.credit_type, t.version), '[]')
+      from public.credit_transactions t
+      join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
+      where t.account_id = v_account_id and t.operation_id = p_operation_id),
+    'refunded', (
+      select coalesce(sum(t.amount), 0) from public.credit_transactions t
+      where t.account_id = v_account_id and t.related_operation_id = p_operation_id and t.kind = 'refund'),
+    'refunds', (
+      select coalesce(jsonb_agg(jsonb_build_object('operation_id', f.operation_id, 'amount', f.amount, 'created_at', f.created_at)
+        order by f.created_at), '[]')
+      from (select t.operation_id, sum(t.amount) as amount, min(t.created_at) as created_at
+        from public.credit_transactions t
+        where t.account_id = v_account_id and t.related_operation_id = p_operation_id and t.kind = 'refund'
+        group by t.operation_id) f),
+    'related', (
+      select coalesce(jsonb_agg(jsonb_build_object('operation_id', t.operation_id, 'kind', t.kind, 'amount', t.amount,
+        'grant_id', t.grant_id, 'description', t.description) order by t.credit_type, t.version), '[]')
+      from public.credit_transactions t
+      where t.account_id = v_account_id and t.related_operation_id = p_operation_id and t.kind <> 'refund'),
+    'reservation', (
+      select jsonb_build_object('reservation_id', r.id,
+        'status', case when r.status = 'open' and r.expires_at <= n.at then 'expired' else r.status end,
+        'amount', r.amount, 'captured', r.captured, 'released', r.released, 'shortfall', r.shortfall,
+        'expires_at', r.expires_at)
+      from public.credit_reservations r
+      where r.account_id = v_account_id and r.operation_id = p_operation_id))
+    into v_answer
+  from (
+    -- The operation is known by its ledger rows, else by its hold, else by the attempt that was denied.
+    select min(t.user_id::text)::uuid as user_id, min(t.kind) as kind, min(t.credit_type) as credit_type,
+      abs(sum(t.amount)) as amount, 'booked' as status, min(t.description) as description,
+      (array_agg(t.metadata order by t.credit_type, t.version))[1] as metadata, min(t.created_at) as created_at, 1 as rank
+    from public.credit_transactions t
+    where t.account_id = v_account_id and t.operation_id = p_operation_id
+    having count(*) > 0
+    union all
+    select r.user_id, 'reserve', r.credit_type, r.amount, r.status, r.description, r.metadata, r.created_at, 2
+    from public.credit_reservations r
+    where r.account_id = v_account_id and r.operation_id = p_operation_id
+    union all
+    select u.user_id, 'denial', u.credit_type, 0, u.status, u.description, u.metadata, u.created_at, 3
+    from public.usage u
+    where u.account_id = v_account_id and u.operation_id = p_operation_id
+    order by rank limit 1
+  ) o
+  cross join lateral (
+    select greatest(coalesce(b.test_now, statement_timestamp()), b.settled_at) as at
+    from credits.balances b where b.account_id = v_account_id and b.credit_type = o.credit_type) n;
+  if v_answer is null then
+    perform credits.raise_error('operation_not_found', jsonb_build_object('operation_id', p_operation_id));
+  end if;
+  return v_answer;
+end
+$$;
+comment on function public.explain_operation(uuid, uuid, uuid) is
+  'What an operation did: each grant it touched, with its source and priority, the balance before and after, its refunds and its hold. A signed-in user may leave p_user_id out. Raises operation_not_found.';
+revoke all on function public.explain_operation(uuid, uuid, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.explain_operation(uuid, uuid, uuid) to authenticated, service_role;
