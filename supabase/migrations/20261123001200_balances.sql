@@ -19,12 +19,8 @@ create table credits.balances (
   settled_at timestamptz not null,
   test_now timestamptz,
   constraint balances_pkey primary key (account_id, credit_type),
-  constraint balances_version_is_not_negative check (version >= 0),
-  constraint balances_used_is_not_negative check (used >= 0),
-  constraint balances_parts_are_not_negative check (withheld >= 0 and reserved >= 0),
-  constraint balances_parts_fit_into_the_whole check (withheld + reserved <= balance),
-  constraint balances_balance_is_exact_in_json check (balance <= 9007199254740992),
-  constraint balances_only_credits_have_periods check ((kind = 'credit') = (period_start is not null and period_end is not null))
+  constraint balances_parts_fit_into_the_whole
+    check (withheld >= 0 and reserved >= 0 and used >= 0 and withheld + reserved <= balance)
 ) with (fillfactor = 50);
 create index balances_user_id_idx on credits.balances (user_id);
 create index balances_due_at_idx on credits.balances (due_at) where test_now is null;

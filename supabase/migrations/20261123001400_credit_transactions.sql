@@ -1,3 +1,7 @@
+create type credits.entry_kind as enum ('grant', 'consume', 'capture', 'refund', 'expire', 'void');
+comment on type credits.entry_kind is
+  'grant and refund add credits to a grant; consume and capture spend them; expire and void take them away unspent.';
+
 create table public.credit_transactions (
   account_id uuid not null,
   credit_type text not null,
@@ -5,7 +9,7 @@ create table public.credit_transactions (
   operation_id uuid not null,
   grant_id uuid not null,
   user_id uuid,
-  kind text not null,
+  kind credits.entry_kind not null,
   amount bigint not null,
   balance_after bigint not null,
   related_operation_id uuid,
@@ -13,8 +17,6 @@ create table public.credit_transactions (
   metadata jsonb not null default '{}',
   created_at timestamptz not null,
   constraint credit_transactions_pkey primary key (account_id, credit_type, version),
-  constraint credit_transactions_kind_is_known check (kind in ('grant', 'consume', 'capture', 'refund', 'expire', 'void')),
-  constraint credit_transactions_sign_follows_from_kind check ((kind in ('grant', 'refund')) = (amount > 0) and amount <> 0),
   constraint credit_transactions_balance_is_not_negative check (balance_after >= 0)
 );
 create index credit_transactions_operation_idx on public.credit_transactions (account_id, operation_id);

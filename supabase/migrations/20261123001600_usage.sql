@@ -26,7 +26,6 @@ begin
     operation_id uuid not null,
     created_at timestamptz not null default now(),
     constraint usage_pkey primary key (account_id, id),
-    constraint usage_status_is_allowed_or_denied check (status in ('allowed', 'denied')),
     constraint usage_only_what_is_allowed_uses_credits check ((status = 'allowed') = (credits_used > 0))
   );
   create index usage_user_id_created_at_idx on public.usage (user_id, created_at);

@@ -1,8 +1,8 @@
 -- The helpers that move credits. Each takes the locked balance and hands back its next state; save_balance writes it.
 
 create function credits.book(
-  p_account_id uuid, inout p_balance credits.balances, p_grant_id uuid, p_user_id uuid, p_operation_id uuid, p_kind text,
-  p_amount bigint, p_related_operation_id uuid, p_description text, p_metadata jsonb)
+  p_account_id uuid, inout p_balance credits.balances, p_grant_id uuid, p_user_id uuid, p_operation_id uuid,
+  p_kind credits.entry_kind, p_amount bigint, p_related_operation_id uuid, p_description text, p_metadata jsonb)
 language plpgsql
 volatile
 security invoker
@@ -19,9 +19,9 @@ begin
     p_balance.balance, p_related_operation_id, p_description, p_metadata, p_balance.settled_at);
 end
 $$;
-comment on function credits.book(uuid, credits.balances, uuid, uuid, uuid, text, bigint, uuid, text, jsonb) is
+comment on function credits.book(uuid, credits.balances, uuid, uuid, uuid, credits.entry_kind, bigint, uuid, text, jsonb) is
   'Adds one row to the ledger: the next version of the locked balance.';
-revoke all on function credits.book(uuid, credits.balances, uuid, uuid, uuid, text, bigint, uuid, text, jsonb)
+revoke all on function credits.book(uuid, credits.balances, uuid, uuid, uuid, credits.entry_kind, bigint, uuid, text, jsonb)
   from public, anon, authenticated, service_role;
 
 create function credits.issue(
@@ -89,7 +89,7 @@ revoke all on function credits.issue_allowance(uuid, credits.balances, bigint, t
   from public, anon, authenticated, service_role;
 
 create function credits.lapse(
-  p_account_id uuid, inout p_balance credits.balances, p_grant_id uuid, p_amount bigint, p_kind text, p_user_id uuid,
+  p_account_id uuid, inout p_balance credits.balances, p_grant_id uuid, p_amount bigint, p_kind credits.entry_kind, p_user_id uuid,
   p_operation_id uuid, p_related_operation_id uuid, p_description text)
 language plpgsql
 volatile
@@ -103,9 +103,9 @@ begin
     p_related_operation_id, p_description, '{}');
 end
 $$;
-comment on function credits.lapse(uuid, credits.balances, uuid, bigint, text, uuid, uuid, uuid, text) is
+comment on function credits.lapse(uuid, credits.balances, uuid, bigint, credits.entry_kind, uuid, uuid, uuid, text) is
   'Takes credits out of a grant without anybody having spent them: they expire, or are voided.';
-revoke all on function credits.lapse(uuid, credits.balances, uuid, bigint, text, uuid, uuid, uuid, text)
+revoke all on function credits.lapse(uuid, credits.balances, uuid, bigint, credits.entry_kind, uuid, uuid, uuid, text)
   from public, anon, authenticated, service_role;
 
 create function credits.lapse_ended(p_account_id uuid, inout p_balance credits.balances, p_related_operation_id uuid default null)
@@ -118,7 +118,7 @@ declare
   v_grant record;
 begin
   for v_grant in
-    select g.id, g.remaining - g.held as free, case when g.voided_at is null then 'expire' else 'void' end as kind,
+    select g.id, g.remaining - g.held as free, case when g.voided_at is null then 'expire' else 'void' end::credits.entry_kind as kind,
       case when g.voided_at is null then g.source || ' expired' else g.void_reason end as reason
     from public.credit_grants g
     where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open and g.remaining > g.held

@@ -78,17 +78,19 @@ revoke all on function credits.paying_account(uuid, uuid, text) from public, ano
 create function credits.answer(
   p_account_id uuid, p_balance credits.balances, p_operation_id uuid, p_amount bigint)
 returns jsonb
-language sql
+language plpgsql
 immutable
 security invoker
 set search_path = ''
 as $$
-  select jsonb_build_object(
+begin
+  return jsonb_build_object(
     'success', true, 'code', 'ok', 'operation_id', p_operation_id, 'credit_type', p_balance.credit_type,
     'amount', p_amount,
     'remaining', case when p_balance.allowance is not null then p_balance.balance - p_balance.withheld - p_balance.reserved end,
     'limit', p_balance.allowance, 'used', p_balance.used, 'reserved', p_balance.reserved,
-    'unlimited', p_balance.allowance is null, 'period_end', p_balance.period_end, 'replayed', false)
+    'unlimited', p_balance.allowance is null, 'period_end', p_balance.period_end, 'replayed', false);
+end
 $$;
 comment on function credits.answer(uuid, credits.balances, uuid, bigint) is 'The answer of an operation that took effect.';
 revoke all on function credits.answer(uuid, credits.balances, uuid, bigint) from public, anon, authenticated, service_role;

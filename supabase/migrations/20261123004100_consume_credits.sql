@@ -1,5 +1,5 @@
 create function credits.take(
-  p_account_id uuid, inout p_balance credits.balances, p_amount bigint, p_kind text, p_operation_id uuid, p_user_id uuid,
+  p_account_id uuid, inout p_balance credits.balances, p_amount bigint, p_kind credits.entry_kind, p_operation_id uuid, p_user_id uuid,
   p_description text, p_metadata jsonb)
 language plpgsql
 volatile
@@ -40,9 +40,9 @@ begin
   p_balance.used := p_balance.used + p_amount;
 end
 $$;
-comment on function credits.take(uuid, credits.balances, bigint, text, uuid, uuid, text, jsonb) is
+comment on function credits.take(uuid, credits.balances, bigint, credits.entry_kind, uuid, uuid, text, jsonb) is
   'Spends from the grants in burn order, one ledger row per grant. The caller has made sure that there is enough.';
-revoke all on function credits.take(uuid, credits.balances, bigint, text, uuid, uuid, text, jsonb)
+revoke all on function credits.take(uuid, credits.balances, bigint, credits.entry_kind, uuid, uuid, text, jsonb)
   from public, anon, authenticated, service_role;
 
 create function credits.stock_unlimited(p_account_id uuid, inout p_balance credits.balances, p_amount bigint)
@@ -89,6 +89,9 @@ declare
   v_answer jsonb;
 begin
   v_balance := credits.lock_balance(p_account_id, p_credit_type);
+  if v_balance.account_id is null or v_balance.account_status = 'closed' then
+    return null;
+  end if;
   if p_idempotency_key is not null then
     v_request := jsonb_build_object('function', 'consume_credits', 'user_id', p_user_id, 'credit_type', p_credit_type,
       'amount', p_amount, 'description', p_description, 'metadata', p_metadata);
@@ -129,7 +132,7 @@ begin
 end
 $$;
 comment on function credits.consume(uuid, uuid, text, bigint, text, text, jsonb, boolean) is
-  'Locks the balance, compares, then spends: all of the amount or nothing. p_forced counts what existed before a limit was metered, however many.';
+  'Locks the balance, compares, then spends: all of the amount or nothing. Null when the account has no such balance. p_forced counts what existed before a limit was metered, however many.';
 revoke all on function credits.consume(uuid, uuid, text, bigint, text, text, jsonb, boolean)
   from public, anon, authenticated, service_role;
 
@@ -144,13 +147,18 @@ security definer
 set search_path = ''
 as $$
 declare
-  v_account_id uuid;
   v_answer jsonb;
 begin
   perform credits.check_request(p_amount, p_description, p_idempotency_key, p_metadata);
-  v_account_id := credits.paying_account(p_user_id, p_workspace_id, coalesce(p_credit_type, ''));
-  v_answer := credits.consume(v_account_id, p_user_id, p_credit_type, p_amount, p_description, p_idempotency_key,
-    coalesce(p_metadata, '{}'));
+  if p_workspace_id is null then
+    v_answer := credits.consume(p_user_id, p_user_id, p_credit_type, p_amount, p_description, p_idempotency_key,
+      coalesce(p_metadata, '{}'));
+  end if;
+  -- A person who has the balance is the common case and costs no look-up; every other one is sorted out here.
+  if v_answer is null then
+    v_answer := credits.consume(credits.paying_account(p_user_id, p_workspace_id, coalesce(p_credit_type, '')), p_user_id,
+      p_credit_type, p_amount, p_description, p_idempotency_key, coalesce(p_metadata, '{}'));
+  end if;
   if v_answer ->> 'code' <> 'ok' then
     return credits.deny(v_answer, p_strict);
   end if;

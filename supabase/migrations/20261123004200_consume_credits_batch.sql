@@ -12,7 +12,8 @@ begin
   if jsonb_typeof(p_items) is distinct from 'array' or jsonb_array_length(p_items) not between 1 and 100 then
     perform credits.raise_error('invalid_argument', '{"argument": "p_items"}', 'p_items is a JSON array of 1 to 100 objects.');
   end if;
-  for item in 0 .. jsonb_array_length(p_items) - 1 loop
+  for v_index in 0 .. jsonb_array_length(p_items) - 1 loop
+    item := v_index;
     if jsonb_typeof(p_items -> item) <> 'object' then
       perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_items', 'item', item),
         'Each item is a JSON object.');

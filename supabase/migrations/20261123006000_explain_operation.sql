@@ -12,7 +12,8 @@ declare
 begin
   select jsonb_build_object(
     'success', true, 'code', 'ok', 'operation_id', p_operation_id, 'account_id', v_account_id,
-    'user_id', o.user_id, 'kind', o.kind, 'credit_type', o.credit_type, 'amount', o.amount, 'status', o.status,
+    'user_id', o.user_id, 'kind', o.kind, 'credit_type', o.credit_type, 'amount', o.amount,
+    'price', jsonb_build_object('credit_type', o.credit_type, 'credits', o.amount), 'status', o.status,
     'description', o.description, 'metadata', o.metadata, 'created_at', o.created_at,
     'entries', (
       select coalesce(jsonb_agg(jsonb_build_object(
@@ -47,7 +48,7 @@ begin
     into v_answer
   from (
     -- The operation is known by its ledger rows, else by its hold, else by the attempt that was denied.
-    select min(t.user_id::text)::uuid as user_id, min(t.kind) as kind, min(t.credit_type) as credit_type,
+    select min(t.user_id::text)::uuid as user_id, min(t.kind)::text as kind, min(t.credit_type) as credit_type,
       abs(sum(t.amount)) as amount, 'booked' as status, min(t.description) as description,
       (array_agg(t.metadata order by t.credit_type, t.version))[1] as metadata, min(t.created_at) as created_at, 1 as rank
     from public.credit_transactions t
