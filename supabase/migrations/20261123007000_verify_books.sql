@@ -1,0 +1,361 @@
+-- The always-true rules. Each function looks at one account, or at all of them when p_account_id is null, and answers how
+-- much it has looked at and the first ten violations. All are stable, so one call sees one snapshot.
+
+create function credits.verify_grants(p_account_id uuid, out checked bigint, out violations jsonb)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  with entries as (
+    select t.account_id, t.grant_id, sum(t.amount) as remaining,
+      coalesce(sum(t.amount) filter (where t.kind = 'grant'), 0) as amount,
+      -coalesce(sum(t.amount) filter (where t.kind in ('consume', 'capture', 'refund')), 0) as spent,
+      -coalesce(sum(t.amount) filter (where t.kind in ('expire', 'void')), 0) as lapsed
+    from public.credit_transactions t
+    where p_account_id is null or t.account_id = p_account_id
+    group by t.account_id, t.grant_id
+  ), pinned as (
+    select s.account_id, s.grant_id, sum(s.amount) as held
+    from credits.reservation_slices s
+    join public.credit_reservations r on r.account_id = s.account_id and r.id = s.reservation_id and r.status = 'open'
+    where p_account_id is null or s.account_id = p_account_id
+    group by s.account_id, s.grant_id
+  ), compared as (
+    select coalesce(g.account_id, e.account_id) as account_id, coalesce(g.id, e.grant_id) as grant_id,
+      g.id is not null and e.grant_id is not null and g.remaining = e.remaining and g.amount = e.amount
+        and g.spent = e.spent and g.lapsed = e.lapsed and g.held = coalesce(p.held, 0)
+        and g.remaining between 0 and g.amount and g.held between 0 and g.remaining as ok
+    from (select * from public.credit_grants x where p_account_id is null or x.account_id = p_account_id) g
+    full join entries e on e.account_id = g.account_id and e.grant_id = g.id
+    left join pinned p on p.account_id = g.account_id and p.grant_id = g.id
+  )
+  select count(*), coalesce(jsonb_agg(jsonb_build_object('account_id', c.account_id, 'grant_id', c.grant_id))
+    filter (where c.ok is not true and c.nth <= 10), '[]')
+  from (select c.*, row_number() over (partition by c.ok is not true) as nth from compared c) c
+$$;
+comment on function credits.verify_grants(uuid) is
+  'Rule 1: what a grant has issued, spent, lapsed and left is what its ledger rows say, and what it holds is what live holds have pinned.';
+revoke all on function credits.verify_grants(uuid) from public, anon, authenticated, service_role;
+
+create function credits.verify_chain(p_account_id uuid, out checked bigint, out violations jsonb)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  with rows as (
+    select t.account_id, t.credit_type, t.version,
+      t.version = row_number() over chain
+        and t.balance_after = coalesce(lag(t.balance_after) over chain, 0) + t.amount
+        and t.created_at >= coalesce(lag(t.created_at) over chain, t.created_at)
+        and t.balance_after >= 0
+        and (t.kind in ('grant', 'refund')) = (t.amount > 0) and t.amount <> 0 as ok
+    from public.credit_transactions t
+    where p_account_id is null or t.account_id = p_account_id
+    window chain as (partition by t.account_id, t.credit_type order by t.version)
+  )
+  select count(*), coalesce(jsonb_agg(jsonb_build_object('account_id', r.account_id, 'credit_type', r.credit_type,
+    'version', r.version)) filter (where not r.ok and r.nth <= 10), '[]')
+  from (select r.*, row_number() over (partition by r.ok) as nth from rows r) r
+$$;
+comment on function credits.verify_chain(uuid) is
+  'Rule 2: versions run 1 to n without a gap, each balance_after follows from the one before, times never step back, signs follow from kinds.';
+revoke all on function credits.verify_chain(uuid) from public, anon, authenticated, service_role;
+
+create function credits.verify_balances(p_account_id uuid, out checked bigint, out violations jsonb)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  with last as (
+    select distinct on (t.account_id, t.credit_type) t.account_id, t.credit_type, t.version, t.balance_after
+    from public.credit_transactions t
+    where p_account_id is null or t.account_id = p_account_id
+    order by t.account_id, t.credit_type, t.version desc
+  ), held as (
+    select g.account_id, g.credit_type, sum(g.remaining) as remaining, sum(g.held) as held,
+      bool_and(g.is_open = (g.remaining > 0) and (g.source = 'plan') = (g.period_start is not null)) as sane
+    from public.credit_grants g
+    where p_account_id is null or g.account_id = p_account_id
+    group by g.account_id, g.credit_type
+  ), reserved as (
+    select r.account_id, r.credit_type, sum(r.amount) as reserved
+    from public.credit_reservations r
+    where r.status = 'open' and (p_account_id is null or r.account_id = p_account_id)
+    group by r.account_id, r.credit_type
+  ), compared as (
+    select coalesce(b.account_id, l.account_id) as account_id, coalesce(b.credit_type, l.credit_type) as credit_type,
+      b.account_id is not null and b.version = coalesce(l.version, 0) and b.balance = coalesce(l.balance_after, 0)
+        and b.balance = coalesce(h.remaining, 0) and b.reserved = coalesce(h.held, 0)
+        and b.reserved = coalesce(r.reserved, 0) and coalesce(h.sane, true) as ok
+    from (select * from credits.balances x where p_account_id is null or x.account_id = p_account_id) b
+    full join last l on l.account_id = b.account_id and l.credit_type = b.credit_type
+    left join held h on h.account_id = b.account_id and h.credit_type = b.credit_type
+    left join reserved r on r.account_id = b.account_id and r.credit_type = b.credit_type
+  )
+  select count(*), coalesce(jsonb_agg(jsonb_build_object('account_id', c.account_id, 'credit_type', c.credit_type))
+    filter (where c.ok is not true and c.nth <= 10), '[]')
+  from (select c.*, row_number() over (partition by c.ok is not true) as nth from compared c) c
+$$;
+comment on function credits.verify_balances(uuid) is
+  'Rule 2: a balance is what its grants hold and what its last ledger row says, and what is reserved is what live holds pin.';
+revoke all on function credits.verify_balances(uuid) from public, anon, authenticated, service_role;
+
+create function credits.verify_operations(p_account_id uuid, out checked bigint, out violations jsonb)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  with spends as (
+    select t.account_id, t.operation_id, -sum(t.amount) as amount, count(distinct t.kind) + count(distinct t.credit_type) as kinds
+    from public.credit_transactions t
+    where t.kind in ('consume', 'capture') and (p_account_id is null or t.account_id = p_account_id)
+    group by t.account_id, t.operation_id
+  ), attempts as (
+    select u.account_id, u.operation_id, sum(u.credits_used) as amount, count(*) as times
+    from public.usage u
+    where u.status = 'allowed' and u.operation_id is not null and (p_account_id is null or u.account_id = p_account_id)
+    group by u.account_id, u.operation_id
+  ), refunds as (
+    select t.account_id, t.related_operation_id as operation_id, sum(t.amount) as amount
+    from public.credit_transactions t
+    where t.kind = 'refund' and (p_account_id is null or t.account_id = p_account_id)
+    group by t.account_id, t.related_operation_id
+  ), compared as (
+    select coalesce(s.account_id, f.account_id) as account_id, coalesce(s.operation_id, f.operation_id) as operation_id,
+      s.operation_id is not null and s.kinds = 2 and coalesce(f.amount, 0) <= s.amount
+        -- A project with a usage table of its own may clear it; what is there must agree.
+        and (a.operation_id is null or (a.amount = s.amount and a.times = 1)) as ok
+    from spends s
+    full join refunds f on f.account_id = s.account_id and f.operation_id = s.operation_id
+    left join attempts a on a.account_id = s.account_id and a.operation_id = s.operation_id
+  )
+  select count(*), coalesce(jsonb_agg(jsonb_build_object('account_id', c.account_id, 'operation_id', c.operation_id))
+    filter (where c.ok is not true and c.nth <= 10), '[]')
+  from (select c.*, row_number() over (partition by c.ok is not true) as nth from compared c) c
+$$;
+comment on function credits.verify_operations(uuid) is
+  'Rule 3: the rows of a spend add up to what usage says it was, and its refunds never exceed it.';
+revoke all on function credits.verify_operations(uuid) from public, anon, authenticated, service_role;
+
+create function credits.verify_keys(p_account_id uuid, out checked bigint, out violations jsonb)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  with compared as (
+    select k.account_id, k.idempotency_key, (k.answer ->> 'success')::boolean
+      and k.answer ->> 'operation_id' = k.operation_id::text
+      and (k.request ->> 'function' = 'change_plan'
+        or exists (select from public.credit_transactions t where t.account_id = k.account_id and t.operation_id = k.operation_id)
+        or exists (select from public.credit_reservations r where r.account_id = k.account_id and r.operation_id = k.operation_id)
+      ) and row_number() over (partition by k.account_id, k.operation_id) = 1 as ok
+    from credits.idempotency_keys k
+    where p_account_id is null or k.account_id = p_account_id
+  )
+  select count(*), coalesce(jsonb_agg(jsonb_build_object('account_id', c.account_id, 'idempotency_key', c.idempotency_key))
+    filter (where c.ok is not true and c.nth <= 10), '[]')
+  from (select c.*, row_number() over (partition by c.ok is not true) as nth from compared c) c
+$$;
+comment on function credits.verify_keys(uuid) is 'Rule 3: each idempotency key stands for one operation that took effect.';
+revoke all on function credits.verify_keys(uuid) from public, anon, authenticated, service_role;
+
+create function credits.verify_holds(p_account_id uuid, out checked bigint, out violations jsonb)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  with slices as (
+    select s.account_id, s.reservation_id, sum(s.amount) as amount
+    from credits.reservation_slices s
+    where p_account_id is null or s.account_id = p_account_id
+    group by s.account_id, s.reservation_id
+  ), captures as (
+    select t.account_id, t.operation_id, -sum(t.amount) as amount
+    from public.credit_transactions t
+    where t.kind = 'capture' and (p_account_id is null or t.account_id = p_account_id)
+    group by t.account_id, t.operation_id
+  ), compared as (
+    select r.account_id, r.id,
+      coalesce(s.amount, 0) = r.amount + r.extra and coalesce(c.amount, 0) = r.captured
+        and (r.status = 'open' or r.captured + r.released = r.amount + r.extra)
+        and (r.status <> 'open' or r.expires_at > b.settled_at or b.due_at <= r.expires_at) as ok
+    from public.credit_reservations r
+    join credits.balances b on b.account_id = r.account_id and b.credit_type = r.credit_type
+    left join slices s on s.account_id = r.account_id and s.reservation_id = r.id
+    left join captures c on c.account_id = r.account_id and c.operation_id = r.operation_id
+    where p_account_id is null or r.account_id = p_account_id
+  )
+  select count(*), coalesce(jsonb_agg(jsonb_build_object('account_id', c.account_id, 'reservation_id', c.id))
+    filter (where c.ok is not true and c.nth <= 10), '[]')
+  from (select c.*, row_number() over (partition by c.ok is not true) as nth from compared c) c
+$$;
+comment on function credits.verify_holds(uuid) is
+  'Rule 4: captured and returned is what was held, and a hold past its expiry is due to be closed before anything else happens.';
+revoke all on function credits.verify_holds(uuid) from public, anon, authenticated, service_role;
+
+create function credits.verify_allowances(p_account_id uuid, out checked bigint, out violations jsonb)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  with periods as (
+    select g.account_id, g.credit_type, g.period_start, count(*) as grants, sum(g.amount) as amount
+    from public.credit_grants g
+    where g.source = 'plan' and g.voided_at is null and (p_account_id is null or g.account_id = p_account_id)
+    group by g.account_id, g.credit_type, g.period_start
+  ), compared as (
+    select p.account_id, p.credit_type, p.period_start,
+      p.grants = 1 and (
+        b.kind = 'limit' or b.period_start <> p.period_start or b.allowance is null or p.amount <= b.peak_allowance
+        or exists (select from public.credit_transactions t
+          where t.account_id = p.account_id and t.credit_type = p.credit_type and t.description = 'unlimited allowance')) as ok
+    from periods p
+    join credits.balances b on b.account_id = p.account_id and b.credit_type = p.credit_type
+  )
+  select count(*), coalesce(jsonb_agg(jsonb_build_object('account_id', c.account_id, 'credit_type', c.credit_type,
+    'period_start', c.period_start)) filter (where c.ok is not true and c.nth <= 10), '[]')
+  from (select c.*, row_number() over (partition by c.ok is not true) as nth from compared c) c
+$$;
+comment on function credits.verify_allowances(uuid) is
+  'Rule 5: one allowance per account, type and period, and no more of it than the largest plan held in the period gives.';
+revoke all on function credits.verify_allowances(uuid) from public, anon, authenticated, service_role;
+
+create function credits.verify_conservation(p_account_id uuid, out checked bigint, out violations jsonb)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  with sums as (
+    select t.account_id, t.credit_type,
+      coalesce(sum(t.amount) filter (where t.kind = 'grant'), 0) as granted,
+      -coalesce(sum(t.amount) filter (where t.kind <> 'grant'), 0) as gone
+    from public.credit_transactions t
+    where p_account_id is null or t.account_id = p_account_id
+    group by t.account_id, t.credit_type
+  ), compared as (
+    select s.account_id, s.credit_type, s.granted = s.gone + b.balance as ok
+    from sums s
+    left join credits.balances b on b.account_id = s.account_id and b.credit_type = s.credit_type
+  )
+  select count(*), coalesce(jsonb_agg(jsonb_build_object('account_id', c.account_id, 'credit_type', c.credit_type))
+    filter (where c.ok is not true and c.nth <= 10), '[]')
+  from (select c.*, row_number() over (partition by c.ok is not true) as nth from compared c) c
+$$;
+comment on function credits.verify_conservation(uuid) is 'Rule 7: everything granted is spent, expired, voided or left.';
+revoke all on function credits.verify_conservation(uuid) from public, anon, authenticated, service_role;
+
+create function credits.verify_privileges(out checked bigint, out violations jsonb)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  with ours as (
+    select c.oid, c.oid::regclass::text as name from pg_catalog.pg_class c
+    where c.relkind in ('r', 'v', 'p') and (c.relnamespace = 'credits'::regnamespace
+      or c.relnamespace = 'public'::regnamespace and c.relname in ('plans', 'plan_limits', 'subscriptions', 'credit_balances',
+        'credit_grants', 'credit_transactions', 'credit_reservations', 'workspaces', 'workspace_members'))
+  ), functions as (
+    select p.oid, p.oid::regprocedure::text as name, n.nspname, p.proname, p.proconfig
+    from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+    where n.nspname = 'credits' or n.nspname = 'public' and p.proname in (
+      'consume_credits', 'consume_credits_batch', 'check_credits', 'reserve_credits', 'capture_credits', 'release_credits',
+      'refund_credits', 'grant_credits', 'revoke_grant', 'reset_monthly_credits', 'change_plan', 'get_credit_summary',
+      'explain_operation', 'mark_test_account', 'set_test_clock', 'set_subscription_status', 'set_time_zone',
+      'freeze_account', 'unfreeze_account', 'list_plans', 'get_credit_history', 'system_status', 'verify_books',
+      'verify_checklist')
+  ), compared as (
+    select o.name || ' may be written by ' || r.name as what, not (
+      has_table_privilege(r.name, o.oid, 'insert') or has_table_privilege(r.name, o.oid, 'update')
+      or has_table_privilege(r.name, o.oid, 'delete') or has_table_privilege(r.name, o.oid, 'truncate')
+      or has_any_column_privilege(r.name, o.oid, 'insert, update')) as ok
+    from ours o cross join (values ('anon'), ('authenticated'), ('service_role')) as r(name)
+    union all
+    select o.name || ' has no row level security', c.relrowsecurity or c.relkind = 'v'
+    from ours o join pg_catalog.pg_class c on c.oid = o.oid
+    union all
+    select f.name || ' may be called by anon', not has_function_privilege('anon', f.oid, 'execute')
+    from functions f
+    union all
+    select f.name || ' may be called by authenticated', not has_function_privilege('authenticated', f.oid, 'execute')
+      or f.proname in ('get_credit_summary', 'explain_operation', 'get_credit_history')
+      or f.nspname = 'credits' and f.proname in ('readable_accounts', 'period_boundary', 'period_at', 'next_period', 'terms_at',
+        'live_holds_at', 'rollover_at', 'balance_at', 'balances_of')
+    from functions f
+    union all
+    select f.name || ' has no fixed search_path', coalesce('search_path=""' = any (f.proconfig), false)
+    from functions f
+    union all
+    select 'the schema credits is open to ' || r.name, not has_schema_privilege(r.name, 'credits', 'usage')
+    from (values ('anon'), ('authenticated'), ('service_role')) as r(name)
+    union all
+    select 'the trigger ' || w.name || ' is missing or disabled', exists (
+      select from pg_catalog.pg_trigger g
+      where g.tgrelid = 'public.credit_transactions'::regclass and g.tgname = w.name and g.tgenabled in ('O', 'A'))
+    from (values ('credit_transactions_are_append_only'), ('credit_transactions_are_never_truncated')) as w(name)
+  )
+  select count(*), coalesce(jsonb_agg(c.what) filter (where c.ok is not true and c.nth <= 10), '[]')
+  from (select c.*, row_number() over (partition by c.ok is not true) as nth from compared c) c
+$$;
+comment on function credits.verify_privileges() is
+  'Rule 8: nobody may write a table, only the service role may move credits, and the ledger''s guards stand.';
+revoke all on function credits.verify_privileges() from public, anon, authenticated, service_role;
+
+create function credits.verify_all(p_account_id uuid default null)
+returns jsonb
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  with checks as (
+    select 1 as rule, 'every grant is what its ledger rows say' as name, v.* from credits.verify_grants(p_account_id) v
+    union all
+    select 2, 'the ledger is a chain without a gap', v.* from credits.verify_chain(p_account_id) v
+    union all
+    select 2, 'every balance is what its grants hold', v.* from credits.verify_balances(p_account_id) v
+    union all
+    select 3, 'refunds never exceed their operation, usage agrees', v.* from credits.verify_operations(p_account_id) v
+    union all
+    select 3, 'every idempotency key took effect once', v.* from credits.verify_keys(p_account_id) v
+    union all
+    select 4, 'captured and returned is what was held', v.* from credits.verify_holds(p_account_id) v
+    union all
+    select 5, 'one allowance per account, type and period', v.* from credits.verify_allowances(p_account_id) v
+    union all
+    select 7, 'everything granted is spent, lapsed or left', v.* from credits.verify_conservation(p_account_id) v
+    union all
+    select 8, 'only the service role moves credits, nobody changes the ledger', v.* from credits.verify_privileges() v
+  )
+  select jsonb_build_object(
+    'success', bool_and(c.violations = '[]'), 'code', case when bool_and(c.violations = '[]') then 'ok' else 'violated' end,
+    'checks', jsonb_agg(jsonb_build_object('rule', c.rule, 'name', c.name, 'ok', c.violations = '[]', 'checked', c.checked,
+      'violations', c.violations)))
+  from checks c
+$$;
+comment on function credits.verify_all(uuid) is 'All always-true rules, in one snapshot.';
+revoke all on function credits.verify_all(uuid) from public, anon, authenticated, service_role;
+
+create function public.verify_books(p_user_id uuid default null, p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+begin
+  return credits.verify_all(coalesce(p_workspace_id, p_user_id));
+end
+$$;
+comment on function public.verify_books(uuid, uuid) is
+  'Checks the always-true rules of the books, for one account or for all, in one snapshot. Answers checks with rule, name, ok, checked and the first violations.';
+revoke all on function public.verify_books(uuid, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.verify_books(uuid, uuid) to service_role;
