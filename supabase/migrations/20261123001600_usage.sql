@@ -4,12 +4,21 @@ do $usage$
 begin
   if to_regclass('public.usage') is not null then
     alter table public.usage
-      add column if not exists id uuid default gen_random_uuid(),
+      add column if not exists id uuid,
       add column if not exists account_id uuid, add column if not exists user_id uuid,
       add column if not exists credit_type text, add column if not exists credits_used bigint,
       add column if not exists status text, add column if not exists description text,
       add column if not exists metadata jsonb, add column if not exists operation_id uuid,
-      add column if not exists created_at timestamptz default now();
+      add column if not exists created_at timestamptz;
+    -- Rows that were there say nothing about when; new ones do.
+    if (select not a.atthasdef and a.attidentity = '' and format_type(a.atttypid, null) = 'uuid'
+        from pg_catalog.pg_attribute a where a.attrelid = 'public.usage'::regclass and a.attname = 'id') then
+      alter table public.usage alter column id set default gen_random_uuid();
+    end if;
+    if (select not a.atthasdef from pg_catalog.pg_attribute a
+        where a.attrelid = 'public.usage'::regclass and a.attname = 'created_at') then
+      alter table public.usage alter column created_at set default now();
+    end if;
     create index if not exists usage_user_id_created_at_idx on public.usage (user_id, created_at);
     return;
   end if;

@@ -157,7 +157,7 @@ $$;
 comment on function credits.unpin(uuid, credits.balances, uuid) is 'Gives the slices of a hold back to their grants.';
 revoke all on function credits.unpin(uuid, credits.balances, uuid) from public, anon, authenticated, service_role;
 
-create function credits.align_allowance(p_account_id uuid, inout p_balance credits.balances, p_related_operation_id uuid default null)
+create function credits.align_allowance(p_account_id uuid, inout p_balance credits.balances, p_returned bigint, p_related_operation_id uuid default null)
 language plpgsql
 volatile
 security invoker
@@ -174,9 +174,10 @@ begin
   from public.credit_grants g
   where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.source = 'plan'
     and g.period_start = coalesce(p_balance.period_start, '-infinity') and g.voided_at is null;
-  -- A limit keeps free what its allowance exceeds what exists by. An unlimited allowance keeps nothing in stock.
-  v_excess := coalesce(v_grant.free, 0)
-    - case when p_balance.allowance is null then 0 else greatest(0, p_balance.allowance - coalesce(v_grant.taken, 0)) end;
+  -- A limit keeps free what its allowance exceeds what exists by. An unlimited allowance was granted as it was spent, so
+  -- what was given back to it is not kept in stock.
+  v_excess := case when p_balance.allowance is null then least(p_returned, v_grant.free)
+    else coalesce(v_grant.free, 0) - greatest(0, p_balance.allowance - coalesce(v_grant.taken, 0)) end;
   if v_excess > 0 then
     p_balance := credits.lapse(p_account_id, p_balance, v_grant.id, v_excess, 'expire', null, gen_random_uuid(),
       p_related_operation_id, 'above the allowance');
@@ -187,9 +188,9 @@ begin
   end if;
 end
 $$;
-comment on function credits.align_allowance(uuid, credits.balances, uuid) is
-  'Brings the plan grant of a limit, or of an unlimited allowance, to what the allowance leaves free. Does nothing for a counted allowance of credits.';
-revoke all on function credits.align_allowance(uuid, credits.balances, uuid) from public, anon, authenticated, service_role;
+comment on function credits.align_allowance(uuid, credits.balances, bigint, uuid) is
+  'Brings the plan grant of a limit to what its allowance leaves free, and takes out of an unlimited one the p_returned credits that a hold or a refund gave back. Does nothing for a counted allowance of credits.';
+revoke all on function credits.align_allowance(uuid, credits.balances, bigint, uuid) from public, anon, authenticated, service_role;
 
 create function credits.save_balance(p_account_id uuid, inout p_balance credits.balances)
 language plpgsql

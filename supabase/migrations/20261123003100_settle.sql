@@ -10,6 +10,7 @@ declare
   v_rollover bigint := 0;
   v_period record;
   v_hold record;
+  v_returned bigint := 0;
 begin
   select * into v_terms from credits.terms_at(p_account_id, p_balance.credit_type, v_at);
 
@@ -29,8 +30,12 @@ begin
     update public.credit_reservations r
     set status = 'expired', released = v_hold.amount, closed_at = v_hold.expires_at, close_reason = 'expired'
     where r.account_id = p_account_id and r.id = v_hold.id;
+    v_returned := v_returned + v_hold.amount;
   end loop;
   p_balance := credits.lapse_ended(p_account_id, p_balance);
+  if p_balance.allowance is null and v_returned > 0 then
+    p_balance := credits.align_allowance(p_account_id, p_balance, v_returned);
+  end if;
 
   if v_period is not null then
     p_balance.period_start := v_period.period_start;
@@ -54,7 +59,7 @@ begin
   end if;
   p_balance.allowance := v_terms.allowance;
   if p_balance.kind = 'limit' then
-    p_balance := credits.align_allowance(p_account_id, p_balance);
+    p_balance := credits.align_allowance(p_account_id, p_balance, 0);
   end if;
   p_balance := credits.save_balance(p_account_id, p_balance);
 end

@@ -65,7 +65,9 @@ begin
     perform credits.open_account(v_account_id, case when p_workspace_id is null then 'person' else 'workspace' end);
     select a.status into v_status from credits.accounts a where a.account_id = v_account_id;
   end if;
-  if v_status = 'closed' then
+  if v_status = 'closed'
+     or (p_workspace_id is null and exists (
+       select from credits.accounts a where a.account_id = v_account_id and a.kind = 'workspace')) then
     perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id, 'workspace_id', p_workspace_id));
   end if;
   return v_account_id;

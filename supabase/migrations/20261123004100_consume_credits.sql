@@ -89,7 +89,8 @@ declare
   v_answer jsonb;
 begin
   v_balance := credits.lock_balance(p_account_id, p_credit_type);
-  if v_balance.account_id is null or v_balance.account_status = 'closed' then
+  if v_balance.account_id is null or v_balance.account_status = 'closed'
+     or (v_balance.user_id is null and p_user_id = p_account_id) then
     return null;
   end if;
   if p_idempotency_key is not null then
@@ -132,7 +133,7 @@ begin
 end
 $$;
 comment on function credits.consume(uuid, uuid, text, bigint, text, text, jsonb, boolean) is
-  'Locks the balance, compares, then spends: all of the amount or nothing. Null when the account has no such balance. p_forced counts what existed before a limit was metered, however many.';
+  'Locks the balance, compares, then spends: all of the amount or nothing. Null when there is no such balance, or when it is a workspace''s and nobody acts for it. p_forced counts what existed before a limit was metered, however many.';
 revoke all on function credits.consume(uuid, uuid, text, bigint, text, text, jsonb, boolean)
   from public, anon, authenticated, service_role;
 

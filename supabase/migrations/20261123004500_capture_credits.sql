@@ -119,7 +119,8 @@ begin
     p_account_id, p_user_id, v_hold.credit_type, v_captured, 'allowed', coalesce(p_description, v_hold.description),
     v_metadata, v_hold.operation_id, v_balance.settled_at);
   v_balance := credits.lapse_ended(p_account_id, v_balance, v_hold.operation_id);
-  v_balance := credits.align_allowance(p_account_id, v_balance, v_hold.operation_id);
+  v_balance := credits.align_allowance(p_account_id, v_balance, v_hold.amount + v_extra - v_captured,
+    v_hold.operation_id);
   v_balance := credits.save_balance(p_account_id, v_balance);
 
   v_answer := credits.answer(p_account_id, v_balance, v_hold.operation_id, v_captured) || jsonb_build_object(

@@ -90,7 +90,7 @@ begin
   if v_balance.kind = 'limit' or v_spent_at >= v_balance.used_since then
     v_balance.used := greatest(0, v_balance.used - v_amount);
   end if;
-  v_balance := credits.align_allowance(p_account_id, v_balance, v_refund_id);
+  v_balance := credits.align_allowance(p_account_id, v_balance, v_amount, v_refund_id);
   v_balance := credits.save_balance(p_account_id, v_balance);
 
   v_answer := credits.answer(p_account_id, v_balance, v_refund_id, v_amount)

@@ -27,6 +27,7 @@ begin
   p_balance.used := 0;
   p_balance.used_since := p_balance.settled_at;
   p_balance.allowance_period := p_balance.period_start;
+  p_balance.peak_allowance := greatest(p_balance.peak_allowance, v_terms.allowance);
   if v_terms.allowance > 0 then
     p_balance := (select i.p_balance from credits.issue_allowance(p_account_id, p_balance, v_terms.allowance, v_terms.plan_id,
       p_user_id, p_operation_id, 'allowance restarted') i);

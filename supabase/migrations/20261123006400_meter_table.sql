@@ -21,7 +21,10 @@ as $$
 declare
   v_answer jsonb;
 begin
-  v_answer := credits.consume(p_account_id, p_account_id, p_credit_type, 1, p_table_name, null,
+  -- The owner acts, unless it is a workspace.
+  v_answer := credits.consume(p_account_id, (
+      select p_account_id from credits.accounts a where a.account_id = p_account_id and a.kind = 'person'),
+    p_credit_type, 1, p_table_name, null,
     jsonb_build_object('table', p_table_name, 'row', p_row_key::jsonb), p_forced);
   if v_answer ->> 'code' <> 'ok' then
     perform credits.deny(v_answer, p_strict => true);
@@ -173,11 +176,9 @@ begin
 
   select string_agg(quote_literal(v.value), ', ') into v_arguments
   from unnest(array[p_credit_type, p_owner_column] || v_key) as v(value);
-  execute format('drop trigger if exists credits_meter_row on %s', p_table);
-  execute format('create trigger credits_meter_row after insert or delete or update of %s on %s for each row execute function credits.meter_row(%s)',
+  execute format('create or replace trigger credits_meter_row after insert or delete or update of %s on %s for each row execute function credits.meter_row(%s)',
     (select string_agg(quote_ident(v.value), ', ') from unnest(p_owner_column || v_key) as v(value)), p_table, v_arguments);
-  execute format('drop trigger if exists credits_give_table_back on %s', p_table);
-  execute format('create trigger credits_give_table_back after truncate on %s for each statement execute function credits.give_table_back()', p_table);
+  execute format('create or replace trigger credits_give_table_back after truncate on %s for each statement execute function credits.give_table_back()', p_table);
 
   -- A limit counts what exists, also what was there before it was metered.
   if (select t.kind from credits.credit_types t where t.id = p_credit_type) = 'limit' then
