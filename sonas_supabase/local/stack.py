@@ -1,0 +1,204 @@
+"""The local stack as a whole: Postgres, the migrations, the demo users, PostgREST and the gateway."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import uvicorn
+from starlette.routing import BaseRoute
+
+from sonas_supabase.local import _supabase_shape
+from sonas_supabase.local._binaries import find_postgrest
+from sonas_supabase.local._cluster import SUPERUSER, Cluster, refuse_taken_port
+from sonas_supabase.local._gateway import gateway
+from sonas_supabase.local._postgrest import PostgREST
+from sonas_supabase.local._problems import LocalProblem, file_problems
+from sonas_supabase.local.keys import Keys
+
+API_PORT = 54421
+DB_PORT = 54422
+
+Step = Callable[[str], None]
+
+
+def default_directory() -> Path:
+    """SONAS_DATA_DIR, else `.sonas` in the current folder.
+
+    Root's Postgres runs as another user, who need not be able to reach the current folder; there it is a folder of this
+    project's in /var/lib/sonas.
+    """
+    named = os.environ.get("SONAS_DATA_DIR")
+    if named:
+        return Path(named).expanduser().absolute()
+    here = Path.cwd()
+    if os.geteuid() != 0:
+        return here / ".sonas"
+    return Path("/var/lib/sonas") / f"{here.name}-{hashlib.sha256(str(here).encode()).hexdigest()[:8]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What a running stack has written down for those who look for it."""
+
+    pid: int
+    db_port: int
+    api_port: int | None
+
+
+class LocalStack:
+    """A stack in a directory. `prepare` makes it ready, `serve` answers HTTP until it is told to stop."""
+
+    def __init__(self, directory: Path | None = None, *, db_port: int = DB_PORT, api_port: int = API_PORT) -> None:
+        self.directory = (directory or default_directory()).absolute()
+        self.api_port = api_port
+        self.cluster = Cluster(self.directory, port=db_port)
+
+    @property
+    def database_url(self) -> str:
+        """Where the database is, as the role that owns it."""
+        return self.cluster.url()
+
+    @property
+    def api_url(self) -> str:
+        """Where the gateway answers while `serve` runs: the SUPABASE_URL of this stack."""
+        return f"http://127.0.0.1:{self.api_port}"
+
+    @property
+    def keys(self) -> Keys:
+        """The keys of this stack."""
+        return Keys.load(self.directory)
+
+    def environment(self) -> dict[str, str]:
+        """What an app puts into its .env to use this stack."""
+        return {
+            "DATABASE_URL": self.database_url,
+            "SUPABASE_URL": self.api_url,
+            "SUPABASE_SECRET_KEY": self.keys.secret_key,
+            "SUPABASE_PUBLISHABLE_KEY": self.keys.publishable_key,
+            "SUPABASE_JWT_SECRET": self.keys.jwt_secret,
+        }
+
+    def prepare(self, step: Step = lambda _: None) -> bool:
+        """Starts Postgres and brings it up to date. False when it was running already."""
+        step("Starting Postgres")
+        started = self.cluster.start()
+        step("Making it a Supabase database")
+        _supabase_shape.shape(self.cluster.url(user=SUPERUSER))
+        step("Applying migrations")
+        _supabase_shape.migrate(self.database_url)
+        step("Adding the demo users")
+        _supabase_shape.seed(self.database_url)
+        return started
+
+    def serve(
+        self,
+        routes: Sequence[BaseRoute] = (),
+        *,
+        step: Step = lambda _: None,
+        ready: Callable[[bool], None] = lambda _: None,
+    ) -> None:
+        """Serves HTTP until SIGINT or SIGTERM, then stops everything. Data stays.
+
+        `ready` is called when it answers, with whether the REST API is there (it needs PostgREST).
+        """
+        with self._only_one():
+            refuse_taken_port(self.api_port)
+            self.prepare(step)
+            step("Looking for PostgREST")
+            postgrest = self._postgrest()
+            try:
+                if postgrest:
+                    step("Starting PostgREST")
+                    postgrest.start()
+                self._write_running()
+                app = gateway(postgrest.url if postgrest else "http://127.0.0.1:1", self.keys, list(routes))
+                config = uvicorn.Config(
+                    app, host="127.0.0.1", port=self.api_port, log_level="warning", timeout_graceful_shutdown=5
+                )
+                server = _Server(config, lambda: ready(postgrest is not None))
+                server.run()
+            except KeyboardInterrupt:
+                pass
+            finally:
+                (self.directory / "running.json").unlink(missing_ok=True)
+                if postgrest:
+                    postgrest.stop()
+                self.cluster.stop()
+
+    def running(self) -> Running | None:
+        """The stack that runs in this directory, whoever started it."""
+        try:
+            running = Running(**json.loads((self.directory / "running.json").read_text()))
+            os.kill(running.pid, 0)
+        except (FileNotFoundError, ProcessLookupError, ValueError, TypeError):
+            port = self.cluster.running_port()
+            return Running(0, port, None) if port else None
+        except PermissionError:
+            pass
+        return running
+
+    def stop(self) -> bool:
+        """Stops the stack that runs in this directory. False when none does. Data stays."""
+        running = self.running()
+        if running is None:
+            return False
+        if running.pid:
+            os.kill(running.pid, signal.SIGTERM)
+            deadline = time.monotonic() + 30
+            while (self.directory / "running.json").exists() and time.monotonic() < deadline:
+                time.sleep(0.05)
+        self.cluster.stop()
+        return True
+
+    def _postgrest(self) -> PostgREST | None:
+        binary = find_postgrest(self.directory / "programs", install=True)
+        if binary is None:
+            return None
+        return PostgREST(
+            binary,
+            database_url=self.cluster.url(user="authenticator"),
+            jwt_secret=self.keys.jwt_secret,
+            log=self.directory / "postgrest.log",
+        )
+
+    def _write_running(self) -> None:
+        running = Running(os.getpid(), self.cluster.port, self.api_port)
+        (self.directory / "running.json").write_text(json.dumps(asdict(running)))
+
+    @contextmanager
+    def _only_one(self) -> Iterator[None]:
+        """A lock that the system drops with its process, however that ends."""
+        with file_problems(self.directory):
+            self.directory.mkdir(parents=True, exist_ok=True)
+            lock = (self.directory / "lock").open("w")
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise LocalProblem(
+                    f"A stack is running in {self.directory} already.",
+                    "Use that one (`sonas status`), or stop it with `sonas down`.",
+                ) from None
+            yield
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which says when it answers."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        await super().startup(sockets)  # type: ignore[arg-type]
+        if self.started:
+            self._ready()

@@ -1,0 +1,58 @@
+"""Fixtures of all tests: a real Postgres for the run, a migrated database for each module, PostgREST when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import UUID
+
+import pytest
+
+from tests.support.api import Api, start_api
+from tests.support.database import Database, copied_database, make_template
+from tests.support.server import Server, start_server
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A Postgres server for the whole run, with a migrated template database."""
+    # pytest's own folders are closed to other users, and root's Postgres runs as one.
+    with TemporaryDirectory(prefix="sonas-test-") as folder:
+        Path(folder).chmod(0o755)
+        with start_server(Path(folder) / "cluster") as started:
+            make_template(started)
+            yield started
+
+
+@pytest.fixture(scope="module")
+def database(server: Server) -> Iterator[Database]:
+    """A migrated database, shared by the tests of one module. Users keep their tests apart."""
+    with copied_database(server) as copy:
+        yield copy
+
+
+@pytest.fixture
+def own_database(server: Server) -> Iterator[Database]:
+    """A migrated database for one test alone, for what changes more than one account."""
+    with copied_database(server) as copy:
+        yield copy
+
+
+@pytest.fixture
+def new_user(database: Database) -> Callable[[], UUID]:
+    """Signs a user up and answers the id."""
+    return database.new_user
+
+
+@pytest.fixture
+def user(database: Database) -> UUID:
+    """A new free user."""
+    return database.new_user()
+
+
+@pytest.fixture(scope="module")
+def api(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """PostgREST, and the gateway in front of it, on `database`."""
+    with start_api(database, tmp_path_factory.mktemp("api")) as started:
+        yield started
