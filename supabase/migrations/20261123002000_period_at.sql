@@ -10,7 +10,6 @@ $$;
 comment on function credits.period_boundary(timestamptz, text, integer) is
   'The n-th month from the anchor, on the wall clock of the time zone: 31 January is followed by 28 February and 31 March.';
 revoke all on function credits.period_boundary(timestamptz, text, integer) from public, anon, authenticated, service_role;
-grant execute on function credits.period_boundary(timestamptz, text, integer) to authenticated, service_role;
 
 create function credits.period_at(
   p_anchor_at timestamptz, p_time_zone text, p_at timestamptz, out period_start timestamptz, out period_end timestamptz)
@@ -37,7 +36,6 @@ $$;
 comment on function credits.period_at(timestamptz, text, timestamptz) is
   'The period [period_start, period_end) that contains an instant. Counted from the original anchor each time, so that short months leave no trace.';
 revoke all on function credits.period_at(timestamptz, text, timestamptz) from public, anon, authenticated, service_role;
-grant execute on function credits.period_at(timestamptz, text, timestamptz) to authenticated, service_role;
 
 create function credits.next_period(
   p_anchor_at timestamptz, p_time_zone text, p_last_end timestamptz, p_at timestamptz,
@@ -63,4 +61,3 @@ $$;
 comment on function credits.next_period(timestamptz, text, timestamptz, timestamptz) is
   'The period that contains p_at, given that the last booked one ended at p_last_end, which is not after p_at.';
 revoke all on function credits.next_period(timestamptz, text, timestamptz, timestamptz) from public, anon, authenticated, service_role;
-grant execute on function credits.next_period(timestamptz, text, timestamptz, timestamptz) to authenticated, service_role;

@@ -31,4 +31,3 @@ $$;
 comment on function credits.terms_at(uuid, text, timestamptz) is
   'What the subscription gives an account of one credit type at an instant: the plan, its allowance (null = unlimited), whether a period starting then is renewed, and whether the grace of a past due subscription is over, so that plan credits are frozen and the default plan''s limits apply.';
 revoke all on function credits.terms_at(uuid, text, timestamptz) from public, anon, authenticated, service_role;
-grant execute on function credits.terms_at(uuid, text, timestamptz) to authenticated, service_role;

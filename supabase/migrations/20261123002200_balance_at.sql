@@ -13,7 +13,6 @@ as $$
 $$;
 comment on function credits.live_holds_at(uuid, text, timestamptz) is 'What the holds that live at an instant have pinned, per grant.';
 revoke all on function credits.live_holds_at(uuid, text, timestamptz) from public, anon, authenticated, service_role;
-grant execute on function credits.live_holds_at(uuid, text, timestamptz) to authenticated, service_role;
 
 create function credits.rollover_at(
   p_account_id uuid, p_balance credits.balances, p_terms_anchor_at timestamptz, p_time_zone text, p_period_start timestamptz)
@@ -56,7 +55,6 @@ $$;
 comment on function credits.rollover_at(uuid, credits.balances, timestamptz, text, timestamptz) is
   'How many credits of the period before move into the period that starts at p_period_start: what was left of its allowance, up to the plan''s cap.';
 revoke all on function credits.rollover_at(uuid, credits.balances, timestamptz, text, timestamptz) from public, anon, authenticated, service_role;
-grant execute on function credits.rollover_at(uuid, credits.balances, timestamptz, text, timestamptz) to authenticated, service_role;
 
 create function credits.balance_at(
   p_account_id uuid, p_balance credits.balances, p_at timestamptz,
@@ -64,7 +62,7 @@ create function credits.balance_at(
   out period_start timestamptz, out period_end timestamptz)
 language plpgsql
 stable
-security invoker
+security definer
 set search_path = ''
 as $$
 declare
@@ -122,6 +120,6 @@ begin
 end
 $$;
 comment on function credits.balance_at(uuid, credits.balances, timestamptz) is
-  'The balance at an instant: the booked one while nothing has fallen due, else what settle would book, without booking it.';
+  'The balance at an instant: the booked one while nothing has fallen due, else what settle would book, without booking it. Reached through credit_balances alone, which passes it rows that the caller may read.';
 revoke all on function credits.balance_at(uuid, credits.balances, timestamptz) from public, anon, authenticated, service_role;
 grant execute on function credits.balance_at(uuid, credits.balances, timestamptz) to authenticated, service_role;

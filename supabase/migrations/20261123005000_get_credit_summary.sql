@@ -23,7 +23,6 @@ $$;
 comment on function credits.balances_of(uuid) is
   'The balances of an account as JSON objects, with the percentage used and the warning: low from 80 %, exhausted at nothing left.';
 revoke all on function credits.balances_of(uuid) from public, anon, authenticated, service_role;
-grant execute on function credits.balances_of(uuid) to authenticated, service_role;
 
 create function credits.reading_user(p_user_id uuid)
 returns uuid
@@ -53,7 +52,7 @@ comment on function credits.reading_user(uuid) is
   'Whose rows a call may read: any user''s for the service role, one''s own for a signed-in user. Raises account_not_found for everybody else''s.';
 revoke all on function credits.reading_user(uuid) from public, anon, authenticated, service_role;
 
-create function public.get_credit_summary(p_user_id uuid default null, p_workspace_id uuid default null)
+create function credits.read_summary(p_user_id uuid, p_workspace_id uuid)
 returns jsonb
 language plpgsql
 volatile
@@ -96,6 +95,17 @@ begin
     where s.account_id = v_account_id);
 end
 $$;
+comment on function credits.read_summary(uuid, uuid) is 'What get_credit_summary answers, after asking whether the caller may read it.';
+revoke all on function credits.read_summary(uuid, uuid) from public, anon, authenticated, service_role;
+grant execute on function credits.read_summary(uuid, uuid) to authenticated, service_role;
+
+create function public.get_credit_summary(p_user_id uuid default null, p_workspace_id uuid default null)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+return credits.read_summary(p_user_id, p_workspace_id);
 comment on function public.get_credit_summary(uuid, uuid) is
   'Everything that a usage page shows of one account: plan, period, balances with percentage and warning, open grants. A signed-in user may leave p_user_id out; another user''s raises account_not_found.';
 revoke all on function public.get_credit_summary(uuid, uuid) from public, anon, authenticated, service_role;

@@ -1,5 +1,4 @@
-create function public.explain_operation(
-  p_user_id uuid default null, p_operation_id uuid default null, p_workspace_id uuid default null)
+create function credits.read_operation(p_user_id uuid, p_operation_id uuid, p_workspace_id uuid)
 returns jsonb
 language plpgsql
 volatile
@@ -73,6 +72,18 @@ begin
   return v_answer;
 end
 $$;
+comment on function credits.read_operation(uuid, uuid, uuid) is 'What explain_operation answers, after asking whether the caller may read it.';
+revoke all on function credits.read_operation(uuid, uuid, uuid) from public, anon, authenticated, service_role;
+grant execute on function credits.read_operation(uuid, uuid, uuid) to authenticated, service_role;
+
+create function public.explain_operation(
+  p_user_id uuid default null, p_operation_id uuid default null, p_workspace_id uuid default null)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+return credits.read_operation(p_user_id, p_operation_id, p_workspace_id);
 comment on function public.explain_operation(uuid, uuid, uuid) is
   'What an operation did: each grant it touched, with its source and priority, the balance before and after, its refunds and its hold. A signed-in user may leave p_user_id out. Raises operation_not_found.';
 revoke all on function public.explain_operation(uuid, uuid, uuid) from public, anon, authenticated, service_role;

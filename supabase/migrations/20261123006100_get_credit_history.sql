@@ -1,6 +1,5 @@
-create function public.get_credit_history(
-  p_user_id uuid default null, p_credit_type text default null, p_limit integer default 50,
-  p_before timestamptz default null, p_workspace_id uuid default null)
+create function credits.read_history(
+  p_user_id uuid, p_credit_type text, p_limit integer, p_before timestamptz, p_workspace_id uuid)
 returns jsonb
 language plpgsql
 volatile
@@ -29,6 +28,20 @@ begin
       order by t.created_at desc, t.credit_type, t.version desc limit p_limit) h));
 end
 $$;
+comment on function credits.read_history(uuid, text, integer, timestamptz, uuid) is
+  'What get_credit_history answers, after asking whether the caller may read it.';
+revoke all on function credits.read_history(uuid, text, integer, timestamptz, uuid) from public, anon, authenticated, service_role;
+grant execute on function credits.read_history(uuid, text, integer, timestamptz, uuid) to authenticated, service_role;
+
+create function public.get_credit_history(
+  p_user_id uuid default null, p_credit_type text default null, p_limit integer default 50,
+  p_before timestamptz default null, p_workspace_id uuid default null)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+return credits.read_history(p_user_id, p_credit_type, p_limit, p_before, p_workspace_id);
 comment on function public.get_credit_history(uuid, text, integer, timestamptz, uuid) is
   'The ledger of an account, newest first: p_limit rows (1 to 1000) before p_before. A signed-in user may leave p_user_id out.';
 revoke all on function public.get_credit_history(uuid, text, integer, timestamptz, uuid)

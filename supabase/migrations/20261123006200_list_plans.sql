@@ -2,7 +2,7 @@ create function public.list_plans()
 returns jsonb
 language sql
 stable
-security invoker
+security definer
 set search_path = ''
 as $$
   select jsonb_build_object('success', true, 'code', 'ok', 'plans', (

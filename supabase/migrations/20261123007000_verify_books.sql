@@ -264,7 +264,7 @@ as $$
       or c.relnamespace = 'public'::regnamespace and c.relname in ('plans', 'plan_limits', 'subscriptions', 'credit_balances',
         'credit_grants', 'credit_transactions', 'credit_reservations', 'workspaces', 'workspace_members'))
   ), functions as (
-    select p.oid, p.oid::regprocedure::text as name, n.nspname, p.proname, p.proconfig
+    select p.oid, p.oid::regprocedure::text as name, n.nspname, p.proname, p.proconfig, p.prosecdef
     from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
     where n.nspname = 'credits' or n.nspname = 'public' and p.proname in (
       'consume_credits', 'consume_credits_batch', 'check_credits', 'reserve_credits', 'capture_credits', 'release_credits',
@@ -287,8 +287,11 @@ as $$
     union all
     select f.name || ' may be called by authenticated', not has_function_privilege('authenticated', f.oid, 'execute')
       or f.proname in ('get_credit_summary', 'explain_operation', 'get_credit_history')
-      or f.nspname = 'credits' and f.proname in ('readable_accounts', 'period_boundary', 'period_at', 'next_period', 'terms_at',
-        'live_holds_at', 'rollover_at', 'balance_at', 'balances_of')
+      or f.nspname = 'credits' and f.proname in ('readable_accounts', 'balance_at', 'read_summary', 'read_operation', 'read_history')
+    from functions f
+    union all
+    select f.name || ' gives a signed-in user its owner''s rights',
+      f.nspname <> 'public' or not f.prosecdef or not has_function_privilege('authenticated', f.oid, 'execute')
     from functions f
     union all
     select f.name || ' has no fixed search_path', coalesce('search_path=""' = any (f.proconfig), false)
