@@ -1,0 +1,85 @@
+"""Act as a signed-in user, as nobody, or as the service role, the way PostgREST does for each request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from tests.support.database import Database
+
+
+@contextmanager
+def acting_as(database: Database, role: str, user_id: UUID | None = None) -> Iterator[psycopg.Connection[Any]]:
+    """A transaction under an API role, rolled back at the end."""
+    claims = {"role": role} | ({"sub": str(user_id)} if user_id else {})
+    with database.connect(autocommit=False) as connection:
+        connection.execute("select set_config('request.jwt.claims', %s, true)", [json.dumps(claims)])
+        connection.execute(f"set local role {role}".encode())
+        try:
+            yield connection
+        finally:
+            connection.rollback()
+
+
+def new_workspace(database: Database, *members: UUID, plan: str | None = None) -> UUID:
+    """A workspace with these members, the first of them its owner."""
+    workspace_id: UUID = database.value("insert into public.workspaces (name) values ('Team') returning account_id")
+    for nth, member in enumerate(members):
+        database.run(
+            "insert into public.workspace_members (account_id, user_id, role) values (%s, %s, %s)",
+            workspace_id,
+            member,
+            "member" if nth else "owner",
+        )
+    if plan:
+        database.call("change_plan", members[0], plan, workspace_id=workspace_id)
+    return workspace_id
+
+
+# Every table of an account's rows: what a user may read of it, and only of their own.
+ACCOUNT_TABLES = (
+    "public.subscriptions",
+    "public.credit_balances",
+    "public.credit_grants",
+    "public.credit_transactions",
+    "public.credit_reservations",
+    "public.usage",
+    "public.workspaces",
+    "public.workspace_members",
+)
+
+# What no API role may read at all, for the schema is closed to them.
+CORE_TABLES = (
+    "credits.accounts",
+    "credits.balances",
+    "credits.credit_types",
+    "credits.grant_sources",
+    "credits.idempotency_keys",
+    "credits.metered_rows",
+    "credits.reservation_slices",
+    "credits.settings",
+)
+
+
+def fingerprint(database: Database, *account_ids: UUID) -> str:
+    """A digest of everything that is stored about these accounts, to show that nothing has changed."""
+    parts = [
+        f"select '{table}' as name, to_jsonb(t)::text as content from {table} t where t.account_id = any(%(ids)s)"
+        for table in (
+            *(table for table in ACCOUNT_TABLES if table != "public.credit_balances"),
+            "credits.accounts",
+            "credits.balances",
+            "credits.idempotency_keys",
+            "credits.metered_rows",
+            "credits.reservation_slices",
+        )
+    ]
+    query = f"select md5(string_agg(name || content, '|' order by name, content)) from ({' union all '.join(parts)}) t"
+    row = database.connection.execute(query.encode(), {"ids": list(account_ids)}).fetchone()
+    assert row is not None
+    return str(row[0])
