@@ -1,0 +1,100 @@
+"""The client: where it connects to, and the chapters of its calls."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from sonas_supabase._async.accounts import AsyncAccounts
+from sonas_supabase._async.reports import AsyncReports
+from sonas_supabase._async.spending import AsyncSpending
+from sonas_supabase._async.transport import AsyncTransport
+from sonas_supabase._extras import needs_postgres
+from sonas_supabase.settings import Settings
+
+if TYPE_CHECKING:
+    import psycopg
+    from supabase import AsyncClient
+
+
+class AsyncCreditsClient(AsyncSpending, AsyncAccounts, AsyncReports):
+    """Credits on Supabase, for asyncio. One method per SQL function, under the same name.
+
+    Make one per process and share it. Close it at the end, or use it in an ``async with`` block. A call that got
+    lost is sent again up to ``retries`` times, if that cannot double its effect.
+    """
+
+    def __init__(self, transport: AsyncTransport, *, retries: int = 3) -> None:
+        self._transport = transport
+        self._retries = retries
+
+    @classmethod
+    def from_env(cls, *, retries: int = 3) -> Self:
+        """A client for what the environment or ``.env`` says.
+
+        ``DATABASE_URL`` if it is set (a hop less, and nothing else to run), else ``SUPABASE_URL`` with
+        ``SUPABASE_SECRET_KEY``.
+
+        Raises:
+            NotConfigured: neither is set.
+        """
+        settings = Settings.from_env()
+        if settings.database_url:
+            return cls.from_url(settings.database_url, retries=retries)
+        return cls.from_supabase(*settings.require_supabase(), retries=retries)
+
+    @classmethod
+    def from_url(cls, database_url: str, *, pool_size: int = 10, timeout: float = 10, retries: int = 3) -> Self:
+        """A client with up to ``pool_size`` Postgres connections, opened as they are needed.
+
+        A call waits at most ``timeout`` seconds for one of them. Poolers in transaction mode are fine.
+
+        Raises:
+            NotConfigured: psycopg is not installed.
+        """
+        with needs_postgres():
+            from sonas_supabase._async.postgres import AsyncPoolTransport
+        return cls(AsyncPoolTransport(database_url, pool_size=pool_size, timeout=timeout), retries=retries)
+
+    @classmethod
+    def from_connection(cls, connection: psycopg.AsyncConnection[Any]) -> Self:
+        """A client on a psycopg connection that you have open, for spends that belong to your own writes.
+
+        It never commits and never rolls back what is yours: the calls take effect when your transaction commits, and
+        not at all when it rolls back. A call that fails leaves your transaction usable. Nothing is sent twice.
+
+        Raises:
+            NotConfigured: psycopg is not installed.
+        """
+        with needs_postgres():
+            from sonas_supabase._async.postgres import AsyncConnectionTransport
+        return cls(AsyncConnectionTransport(connection), retries=0)
+
+    @classmethod
+    def from_supabase(cls, url: str, secret_key: str, *, timeout: float = 30, retries: int = 3) -> Self:
+        """A client over HTTPS, with the project's address and secret key. ``timeout`` is in seconds."""
+        from sonas_supabase._async.rpc import AsyncRpcTransport
+
+        return cls(AsyncRpcTransport.connect(url, secret_key, timeout), retries=retries)
+
+    @classmethod
+    def from_supabase_client(cls, client: AsyncClient, *, retries: int = 3) -> Self:
+        """A client over a supabase client that you have. It must keep the secret key: nobody may sign in with it."""
+        from sonas_supabase._async.rpc import AsyncRpcTransport
+
+        return cls(AsyncRpcTransport(client), retries=retries)
+
+    async def close(self) -> None:
+        """Close what this client opened itself."""
+        await self._transport.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()

@@ -1,0 +1,159 @@
+"""The hold: credits set aside for the length of a ``with`` block."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sonas_supabase._async.waiting import see_through
+from sonas_supabase._calls import Id
+from sonas_supabase.errors import ReservationClosed
+from sonas_supabase.models import Capture, Release, Reservation
+
+if TYPE_CHECKING:
+    from sonas_supabase._async.spending import AsyncSpending
+
+_log = logging.getLogger("sonas_supabase")
+
+
+class AsyncHold:
+    """Credits held while the block runs: charged when it succeeds, given back when it does not.
+
+    Entering reserves, and raises :class:`~sonas_supabase.InsufficientCredits` when there is not enough. Leaving
+    without a word captures all of it; leaving by an exception (or a cancellation) releases it, and a release that
+    fails never hides the exception. If even that does not happen, the hold expires after its ``ttl_seconds``.
+    """
+
+    def __init__(
+        self,
+        client: AsyncSpending,
+        reserve: Callable[[], Awaitable[Reservation]],
+        *,
+        user_id: Id,
+        workspace_id: Id | None,
+        shielded: bool,
+    ) -> None:
+        self._client = client
+        self._reserve = reserve
+        self._user_id = user_id
+        self._workspace_id = workspace_id
+        self._shielded = shielded
+        self._reservation: Reservation | None = None
+        self._closed = False
+
+    @property
+    def reservation(self) -> Reservation:
+        """What ``reserve_credits`` answered. Raises RuntimeError outside the block."""
+        if self._reservation is None:
+            raise RuntimeError("The credits are reserved when the block is entered.")
+        return self._reservation
+
+    @property
+    def reservation_id(self) -> UUID:
+        """The id of the reservation."""
+        return self.reservation.reservation_id
+
+    @property
+    def operation_id(self) -> UUID | None:
+        """The id that the capture will have in the ledger; ``refund_credits`` takes it."""
+        return self.reservation.operation_id
+
+    @property
+    def amount(self) -> int:
+        """Credits held."""
+        return self.reservation.amount
+
+    @property
+    def expires_at(self) -> datetime:
+        """When the hold counts as released (UTC)."""
+        return self.reservation.expires_at
+
+    @property
+    def closed(self) -> bool:
+        """Whether this hold was captured or released here."""
+        return self._closed
+
+    async def capture(
+        self,
+        amount: int | None = None,
+        *,
+        description: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Capture:
+        """Charge ``amount`` credits, None for all that is held; the rest goes back.
+
+        Above the hold, what is available is taken and the answer says the ``shortfall``. The same capture again is
+        answered like the first. SQL: ``capture_credits``.
+
+        Raises:
+            ReservationClosed: it was released, has expired, or was captured with another amount.
+        """
+        captured = await self._client.capture_credits(
+            self._user_id,
+            self.reservation_id,
+            amount,
+            description=description,
+            metadata=metadata,
+            workspace_id=self._workspace_id,
+        )
+        self._closed = True
+        return captured
+
+    async def release(self, reason: str | None = None) -> Release:
+        """Give all of it back. SQL: ``release_credits``.
+
+        Raises:
+            ReservationClosed: it was captured, released or has expired.
+        """
+        released = await self._client.release_credits(
+            self._user_id, self.reservation_id, reason=reason, workspace_id=self._workspace_id
+        )
+        self._closed = True
+        return released
+
+    async def __aenter__(self) -> AsyncHold:
+        if self._reservation is not None:
+            raise RuntimeError("A hold is for one block. Call reserve() again.")
+        if self._shielded:
+            self._reservation = await see_through(self._reserve, undo=self._give_back)
+        else:
+            self._reservation = await self._reserve()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._closed:
+            return
+        finish: Callable[[], Awaitable[object]] = self.capture
+        if error is not None:
+            finish = partial(self._give_back, self.reservation, kind)
+        await (see_through(finish) if self._shielded else finish())
+
+    async def _give_back(self, reservation: Reservation, kind: type[BaseException] | None = None) -> None:
+        try:
+            await self._client.release_credits(
+                self._user_id,
+                reservation.reservation_id,
+                reason=kind.__name__ if kind else "cancelled",
+                workspace_id=self._workspace_id,
+            )
+        except ReservationClosed:
+            # A capture whose answer got lost, or a hold that has expired: nothing is left to give back.
+            _log.debug("hold %s is closed already", reservation.reservation_id)
+        except Exception as failure:
+            _log.warning(
+                "hold %s was not released and counts until %s: %s",
+                reservation.reservation_id,
+                reservation.expires_at,
+                failure,
+            )
+        self._closed = True

@@ -1,0 +1,58 @@
+"""What a transport is, and when it may send a call again."""
+
+from __future__ import annotations
+
+import logging
+import random
+from typing import Any, Protocol, TypeVar
+
+from sonas_supabase._async.waiting import pause
+from sonas_supabase._calls import Call
+from sonas_supabase.errors import CreditsUnavailable, PoolTimeout
+
+T = TypeVar("T")
+
+_log = logging.getLogger("sonas_supabase")
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 2.0
+
+
+class AsyncTransport(Protocol):
+    """One way to the SQL functions."""
+
+    autonomous: bool
+    """Whether each call is a transaction of its own. Only then can a lost one be sent again."""
+
+    async def send(self, call: Call[Any]) -> Any:
+        """Run the call once and return its JSON answer. Raises CreditsError."""
+
+    async def close(self) -> None:
+        """Close what this transport opened itself."""
+
+
+async def send_safely(transport: AsyncTransport, call: Call[T], retries: int) -> T:
+    """Send a call, and send it again when it got lost and doing so cannot double its effect."""
+    if transport.autonomous and retries:
+        call = call.with_key()
+    for attempt in range(retries + 1):
+        try:
+            return call.read(await transport.send(call))
+        except PoolTimeout:
+            # It has waited its turn already.
+            raise
+        except CreditsUnavailable as lost:
+            safe = call.repeatable or not lost.may_have_taken_effect
+            if not (transport.autonomous and safe) or attempt == retries:
+                raise
+            # Jitter keeps clients that failed together from coming back together.
+            seconds = random.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt))  # noqa: S311
+            _log.warning(
+                "%s got lost (%s); sending it again in %.2f s, attempt %d of %d",
+                call.function,
+                lost,
+                seconds,
+                attempt + 2,
+                retries + 1,
+            )
+            await pause(seconds)
+    raise AssertionError("the last attempt returns or raises")

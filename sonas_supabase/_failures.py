@@ -1,0 +1,76 @@
+"""What a database, a driver or a gateway reports, as an error of this library. Both transports end here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sonas_supabase.errors import (
+    ERRORS,
+    AccessDenied,
+    CreditsError,
+    CreditsUnavailable,
+    InvalidArgument,
+    NotInstalled,
+    UnexpectedAnswer,
+)
+
+# Serialization failure, deadlock, no lock to be had, and whole classes: connection, resources, operator intervention.
+_TRANSIENT = ("08", "40", "53", "55P03", "57")
+# PostgREST had no connection to the database: nothing was sent.
+_NO_CONNECTION = {"PGRST000", "PGRST001", "PGRST002", "PGRST003"}
+# A gateway lost patience or the server behind it, the answer with it.
+_GATEWAY = {"502", "503", "504", "520", "521", "522", "523", "524"}
+_BUSY = {"429"}
+_MISSING = {"42883", "3F000", "PGRST106", "PGRST202"}
+_DENIED = {"42501", "28000", "28P01", "401", "403", "PGRST300", "PGRST301", "PGRST302", "PGRST303"}
+_BAD_VALUE = "22"
+
+
+def reported(code: object, message: object, details: object, hint: object) -> CreditsError:
+    """The error for a SQLSTATE, a PostgREST code or an HTTP status, with the texts that came along."""
+    state = str(code or "")
+    said = message if isinstance(message, str) else ""
+    advice = hint if isinstance(hint, str) else ""
+    slug = said if state.startswith("PT") else state
+    if slug in ERRORS:
+        text = advice if state.startswith("PT") else said
+        return ERRORS[slug](text, details=_as_mapping(details), hint=advice)
+
+    if state in _GATEWAY:
+        return unreachable(said, may_have_taken_effect=True)
+    kind, more_advice = _kind(state, said)
+    return kind(said, details={"code": state, "details": details}, hint=more_advice or advice)
+
+
+def _kind(state: str, said: str) -> tuple[type[CreditsError], str]:
+    # A SQLSTATE has five characters, an HTTP status three.
+    state_class = state if len(state) == 5 else ""
+    if state_class.startswith(_TRANSIENT) or state in _NO_CONNECTION | _BUSY:
+        return CreditsUnavailable, ""
+    if state in _MISSING:
+        return NotInstalled, "Apply the migrations: sonas migrate, or supabase db push."
+    if state in _DENIED or (not state and "API key" in said):
+        return AccessDenied, "Use the project's secret key, or a role that may call it."
+    if state_class.startswith(_BAD_VALUE):
+        return InvalidArgument, ""
+    return UnexpectedAnswer, ""
+
+
+def unreachable(message: str, *, may_have_taken_effect: bool) -> CreditsUnavailable:
+    """The error for a connection that could not be made, or that broke before the answer came."""
+    return CreditsUnavailable(
+        message or "The database could not be reached.",
+        details={"may_have_taken_effect": may_have_taken_effect},
+        hint="Try again, with the same idempotency key.",
+    )
+
+
+def _as_mapping(details: object) -> Mapping[str, Any]:
+    if isinstance(details, str):
+        try:
+            details = json.loads(details)
+        except ValueError:
+            return {"details": details}
+    return details if isinstance(details, Mapping) else {}

@@ -1,0 +1,37 @@
+"""The one statement of the Postgres transports, and what psycopg's errors mean. No I/O."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from sonas_supabase._calls import Call
+from sonas_supabase._failures import reported, unreachable
+from sonas_supabase.errors import CreditsError
+
+
+def statement(call: Call[Any]) -> tuple[sql.Composed, dict[str, str]]:
+    """The generic call and its values. They travel as untyped text, so Postgres reads them as it declared them."""
+    params = call.params
+    return _function_call(call.function, tuple(params)), {
+        name: value if isinstance(value, str) else json.dumps(value) for name, value in params.items()
+    }
+
+
+@lru_cache(maxsize=256)
+def _function_call(function: str, names: tuple[str, ...]) -> sql.Composed:
+    arguments = (sql.SQL("{} => {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in names)
+    return sql.SQL("select {}({})::text").format(sql.Identifier("public", function), sql.SQL(", ").join(arguments))
+
+
+def translated(error: psycopg.Error) -> CreditsError:
+    """The error of this library for one of psycopg's."""
+    if error.sqlstate is None:
+        # Without a SQLSTATE the server has said nothing: the connection is gone, and maybe the answer with it.
+        return unreachable(str(error), may_have_taken_effect=True)
+    diag = error.diag
+    return reported(error.sqlstate, diag.message_primary, diag.message_detail, diag.message_hint)
