@@ -1,0 +1,1 @@
+"""The reference app and the dashboard."""
