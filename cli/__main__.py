@@ -1,0 +1,5 @@
+"""`python -m sonas_cli` is `sonas`."""
+
+from . import main
+
+main()

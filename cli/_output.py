@@ -1,0 +1,121 @@
+"""All that the command line prints. Tables for people on stdout, or one JSON object; what went wrong on stderr."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from rich.console import Console, RenderableType
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+
+
+class Output:
+    """Prints for people, or for programs when `as_json` is set."""
+
+    def __init__(self, as_json: bool = False) -> None:
+        self.as_json = as_json
+        self._out = Console(highlight=False)
+        self._err = Console(stderr=True, highlight=False)
+
+    def answer(self, value: Any, *shown: RenderableType) -> None:
+        """The result of a command: `value` as JSON, or what is `shown` of it."""
+        if self.as_json:
+            self.json(value)
+            return
+        for item in shown:
+            self._out.print(item)
+
+    def json(self, value: Any) -> None:
+        """One JSON object, on lines of its own."""
+        text = json.dumps(plain(value), indent=2, ensure_ascii=False)
+        self._out.print(text, markup=False, soft_wrap=True)
+
+    def line(self, text: str, *, style: str | None = None) -> None:
+        """A line that stays as it is, however wide the terminal."""
+        self._out.print(text, markup=False, soft_wrap=True, style=style)
+
+    def show(self, *items: RenderableType) -> None:
+        """Something for people; nothing with --json."""
+        if not self.as_json:
+            for item in items:
+                self._out.print(item)
+
+    def note(self, text: str) -> None:
+        """A remark beside the result, on stderr."""
+        self._err.print(text, markup=False, soft_wrap=True, style="dim")
+
+    def problem(self, message: str, hint: str = "", *, code: str, details: Mapping[str, Any] | None = None) -> None:
+        """What went wrong and what to do about it."""
+        if self.as_json:
+            self.json(
+                {"success": False, "code": code, "message": message, "hint": hint, "details": dict(details or {})}
+            )
+            return
+        self._err.print(f"[bold red]{escape(message)}[/]  [dim]{escape(code)}[/]", soft_wrap=True)
+        if hint and hint != message:
+            self._err.print(escape(hint), soft_wrap=True)
+
+    def progress(self) -> Progress:
+        """A bar on stderr, which goes away when it is done; silent with --json."""
+        return Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            console=self._err,
+            transient=True,
+            disable=self.as_json,
+        )
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: ids as strings, times in UTC."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [plain(item) for item in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    return value
+
+
+def table(columns: Iterable[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> Table:
+    """A table; columns whose name begins with `#` are numbers, and stand right."""
+    made = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
+    for column in columns:
+        made.add_column(
+            column.removeprefix("#"),
+            justify="right" if column.startswith("#") else "left",
+            overflow="fold",
+        )
+    for row in rows:
+        made.add_row(*(escape(cell(value)) for value in row))
+    return made
+
+
+def cell(value: Any) -> str:
+    """A value in a table."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, datetime):
+        return f"{value.astimezone():%Y-%m-%d %H:%M}"
+    return str(value)
+
+
+def credits(value: int | None) -> str:
+    """An amount of credits; None is unlimited."""
+    return "unlimited" if value is None else f"{value:,}"

@@ -1,0 +1,293 @@
+"""plans, balance, history, explain, grant, reset, plan."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from sonas_supabase import Balance, Operation, Plan, PlanLimit, Summary
+
+from ._connect import AsJson, DbUrl, User, Workspace, connect, options
+from ._guard import Stop
+from ._output import Output, cell, credits, table
+from ._register import register as _register
+
+
+def _complete_plans(typed: str) -> list[str]:
+    try:
+        with connect(None) as client:
+            return [plan.id for plan in client.list_plans() if plan.id.startswith(typed)]
+    except Exception:  # a completion that fails offers nothing
+        return []
+
+
+def plans(db_url: DbUrl = None, as_json: AsJson = False) -> None:
+    """Show what is on sale: every plan, what it includes per month, and its price.
+
+    Example: sonas plans
+    """
+    with connect(db_url) as client:
+        found = client.list_plans()
+    types = [limit.credit_type for limit in found[0].limits] if found else []
+    rows = [(plan.id, *(_allowance(plan, credit_type) for credit_type in types), _price(plan)) for plan in found]
+    Output(as_json).answer({"plans": found}, table(("plan", *(f"#{name}" for name in types), "#price"), rows))
+
+
+def balance(user: User, workspace: Workspace = None, db_url: DbUrl = None, as_json: AsJson = False) -> None:
+    """Show what an account has left of every credit type, its plan and its open grants.
+
+    Example: sonas balance 00000000-0000-4000-8000-000000000001
+    """
+    with connect(db_url) as client:
+        summary = client.get_credit_summary(user, **options(workspace_id=workspace))
+    Output(as_json).answer(summary, _heading(summary), balances_table(summary.balances), *_grants(summary))
+
+
+def history(
+    user: User,
+    credit_type: Annotated[str | None, typer.Option("--type", "-t", help="One credit type alone.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", help="How many rows: 1 to 1000.")] = 20,
+    before: Annotated[datetime | None, typer.Option("--before", help="Only what is older (UTC).")] = None,
+    workspace: Workspace = None,
+    db_url: DbUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the ledger of an account, newest first.
+
+    Example: sonas history 00000000-0000-4000-8000-000000000001 --type message -n 5
+    """
+    from datetime import UTC
+
+    with connect(db_url) as client:
+        entries = client.get_credit_history(
+            user,
+            **options(
+                credit_type=credit_type,
+                limit=limit,
+                before=before and before.replace(tzinfo=UTC),
+                workspace_id=workspace,
+            ),
+        )
+    rows = [
+        (
+            entry.created_at, entry.credit_type, entry.kind, f"{entry.amount:+,}", entry.balance_after,
+            entry.description, entry.operation_id,
+        )
+        for entry in entries
+    ]  # fmt: skip
+    shown = table(("when", "type", "kind", "#amount", "#balance", "description", "operation"), rows)
+    Output(as_json).answer({"entries": entries}, shown)
+
+
+def explain(
+    user: User,
+    operation: Annotated[str, typer.Argument(metavar="OPERATION", help="Id of the operation.", show_default=False)],
+    workspace: Workspace = None,
+    db_url: DbUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what an operation did: which grants it touched, before and after, its refunds and its hold.
+
+    Example: sonas explain 00000000-0000-4000-8000-000000000001 773ef3ba-509f-4a59-97c1-383a1b733311
+    """
+    with connect(db_url) as client:
+        found = client.explain_operation(user, operation, **options(workspace_id=workspace))
+    rows = [
+        (entry.kind, entry.source, entry.expires_at, f"{entry.amount:+,}", entry.balance_before, entry.balance_after)
+        for entry in found.entries
+    ]
+    Output(as_json).answer(
+        found,
+        _told(found),
+        *([table(("kind", "grant", "expires", "#amount", "#before", "#after"), rows)] if rows else []),
+    )
+
+
+def grant(
+    user: User,
+    credit_type: Annotated[str, typer.Argument(metavar="TYPE", help="message, integration, …", show_default=False)],
+    amount: Annotated[int, typer.Argument(metavar="AMOUNT", help="Whole credits.", show_default=False)],
+    source: Annotated[
+        str, typer.Option("--source", help="trial, promotion, compensation, top_up or goodwill.")
+    ] = "promotion",
+    description: Annotated[str | None, typer.Option("--description", "-d", help="Why.")] = None,
+    expires: Annotated[
+        datetime | None, typer.Option("--expires", help="When what is left of it expires (UTC).")
+    ] = None,
+    key: Annotated[str | None, typer.Option("--key", help="Idempotency key.")] = None,
+    workspace: Workspace = None,
+    db_url: DbUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give credits beside the allowance.
+
+    Example: sonas grant 00000000-0000-4000-8000-000000000001 message 50 --source goodwill -d "Sorry for the outage"
+    """
+    from datetime import UTC
+
+    with connect(db_url) as client:
+        answer = client.grant_credits(
+            user,
+            credit_type,
+            amount,
+            source=source,
+            **options(
+                description=description,
+                expires_at=expires and expires.replace(tzinfo=UTC),
+                idempotency_key=key,
+                workspace_id=workspace,
+            ),
+        )
+    Output(as_json).answer(
+        answer,
+        f"[bold green]Granted {answer.amount:,} {answer.credit_type}[/]",
+        table(("", ""), [("remaining", credits(answer.remaining)), ("grant", answer.grant_id)]),
+    )
+
+
+def reset(
+    user: Annotated[
+        str | None, typer.Argument(metavar="USER", help="Whose allowance restarts now.", show_default=False)
+    ] = None,
+    everybody: Annotated[bool, typer.Option("--all", help="Book every renewal that has fallen due.")] = False,
+    db_url: DbUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Restart the allowance of one user now, or book all renewals that have fallen due.
+
+    Nothing depends on when renewals are booked: a balance is right to the second without it. `--all` may be
+    interrupted and run again, from several places at once.
+
+    Example: sonas reset --all
+    """
+    if (user is None) != everybody:
+        raise Stop("Whose allowance?", "Pass the id of a user, or --all.", code="usage")
+    output = Output(as_json)
+    with connect(db_url) as client:
+        if user is not None:
+            answer = client.reset_monthly_credits(user)
+            output.answer(answer, "[bold green]The allowance has restarted.[/]", balances_table(answer.balances))
+            return
+        done = 0
+        with output.progress() as bar:
+            task = bar.add_task("Booking renewals", total=client.system_status().due)
+            while count := client.reset_monthly_credits().accounts:
+                done += count
+                bar.advance(task, count)
+    output.answer({"success": True, "code": "ok", "accounts": done}, f"{done:,} accounts renewed.")
+
+
+def plan(
+    user: User,
+    plan_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="PLAN", help="`sonas plans` lists them.", autocompletion=_complete_plans, show_default=False
+        ),
+    ],
+    at_period_end: Annotated[
+        bool, typer.Option("--at-period-end", help="Change when the period ends, not now.")
+    ] = False,
+    key: Annotated[str | None, typer.Option("--key", help="Idempotency key.")] = None,
+    workspace: Workspace = None,
+    db_url: DbUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Move an account to another plan. The plan that it is on takes a pending change back.
+
+    Example: sonas plan 00000000-0000-4000-8000-000000000001 starter
+    """
+    with connect(db_url) as client:
+        answer = client.change_plan(
+            user,
+            plan_id,
+            "period_end" if at_period_end else "now",
+            **options(idempotency_key=key, workspace_id=workspace),
+        )
+    then = f", then {answer.pending_plan} from {cell(answer.pending_at)}" if answer.pending_plan else ""
+    Output(as_json).answer(answer, f"[bold green]On the plan {answer.plan}{then}.[/]", balances_table(answer.balances))
+
+
+def balances_table(balances: tuple[Balance, ...]) -> Table:
+    """What an account has of each credit type, with a bar of what is used."""
+    made = table(("type", "#remaining", "#of", "#used", "#held", "", "renews"), [])
+    for row in balances:
+        colour = {"low": "yellow", "exhausted": "red"}.get(row.warning or "", "green")
+        bar = ProgressBar(
+            total=100, completed=min(row.percent_used, 100), width=20, complete_style=colour, finished_style=colour
+        )
+        made.add_row(
+            row.credit_type,
+            credits(row.remaining),
+            credits(row.allowance),
+            cell(row.used),
+            cell(row.reserved),
+            "" if row.unlimited else bar,
+            cell(row.period_end) if row.period_end else "never",
+        )
+    return made
+
+
+def _heading(summary: Summary) -> str:
+    status = "" if summary.status == "active" else f" ({summary.status})"
+    then = f", then {summary.pending_plan} from {cell(summary.pending_at)}" if summary.pending_plan else ""
+    return f"[bold]{summary.plan_name}[/]{status}{then}"
+
+
+def _grants(summary: Summary) -> list[Any]:
+    if not summary.grants:
+        return []
+    rows = [
+        (
+            grant.credit_type, grant.source, grant.remaining, grant.amount, grant.expires_at,
+            "frozen" if grant.frozen else "", grant.description,
+        )
+        for grant in summary.grants
+    ]  # fmt: skip
+    return [
+        "",
+        table(
+            ("type", "source", "#left", "#of", "expires", "", "description"), rows, title="Open grants, in burn order"
+        ),
+    ]
+
+
+def _told(found: Operation) -> str:
+    sentence = f"[bold]{found.kind}[/] of {found.amount:,} {found.credit_type}, {cell(found.created_at)}"
+    if found.description:
+        sentence += f": {found.description}"
+    if found.refunded:
+        sentence += f" ({found.refunded:,} refunded)"
+    if found.reservation:
+        sentence += f" (hold: {found.reservation['status']})"
+    return sentence
+
+
+def _allowance(plan: Plan, credit_type: str) -> str:
+    limits: dict[str, PlanLimit] = {limit.credit_type: limit for limit in plan.limits}
+    return credits(limits[credit_type].allowance) if credit_type in limits else "-"
+
+
+def _price(plan: Plan) -> str:
+    return f"{plan.price_cents / 100:,.2f} {plan.currency}" if plan.price_cents else "free"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands of this module."""
+    _register(
+        app,
+        "Accounts",
+        {
+            "plans": plans,
+            "balance": balance,
+            "history": history,
+            "explain": explain,
+            "grant": grant,
+            "reset": reset,
+            "plan": plan,
+        },
+    )

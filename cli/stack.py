@@ -1,0 +1,245 @@
+"""up, down, status, token: the local stack."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ._connect import AsJson, DbUrl, connect, database_url
+from ._guard import Stop
+from ._output import Output, table
+from ._register import register as _register
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
+    from sonas_supabase.local import LocalStack
+
+DEMO_USERS = {
+    "free@example.com": "00000000-0000-4000-8000-000000000001",
+    "pro@example.com": "00000000-0000-4000-8000-000000000002",
+}
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", envvar="SONAS_DATA_DIR", help="Where the data is: `.sonas` in this folder by default."),
+]
+DbPort = Annotated[int, typer.Option("--db-port", help="Port of Postgres.", min=1, max=65535)]
+ApiPort = Annotated[int, typer.Option("--api-port", help="Port of the HTTP API.", min=1, max=65535)]
+
+
+def up(
+    data_dir: DataDir = None,
+    db_port: DbPort = 54422,
+    api_port: ApiPort = 54421,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return when it answers; stop it with `down`.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Start everything here: Postgres, the migrations, demo users, PostgREST. Ctrl-C stops it, data stays.
+
+    Example: sonas up
+    """
+    from sonas_supabase.local import LocalStack
+
+    output = Output(as_json)
+    stack = LocalStack(data_dir, db_port=db_port, api_port=api_port)
+    running = stack.running()
+    if running and running.api_port:
+        stack.cluster.port, stack.api_port = running.db_port, running.api_port
+        output.answer(_described(stack), "It is running already.", *_welcome(stack, with_rest=True))
+    elif detach:
+        _start_detached(stack)
+        output.answer(_described(stack), *_welcome(stack, with_rest=True))
+    else:
+        if os.geteuid() == 0:
+            output.note(f"You are root, which Postgres refuses; it runs as {stack.cluster.runs_as}.")
+        stack.serve(
+            _web_routes(stack),
+            step=lambda text: output.note(f"{text} …"),
+            ready=lambda with_rest: output.answer(
+                _described(stack), *_welcome(stack, with_rest=with_rest), "Ctrl-C stops it."
+            ),
+        )
+
+
+def down(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Stop the stack of this folder. Data stays.
+
+    Example: sonas down
+    """
+    from sonas_supabase.local import LocalStack
+
+    stopped = LocalStack(data_dir).stop()
+    Output(as_json).answer(
+        {"success": True, "code": "ok", "stopped": stopped}, "Stopped." if stopped else "Nothing was running here."
+    )
+
+
+def status(
+    env: Annotated[bool, typer.Option("--env", help="Print what goes into an app's .env for the local stack.")] = False,
+    db_url: DbUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what runs, which migrations it has, and how much has fallen due.
+
+    Example: sonas status
+    """
+    output = Output(as_json)
+    if env:
+        stack = _running_stack()
+        output.answer(stack.environment())
+        if not as_json:
+            for name, value in stack.environment().items():
+                output.line(f"{name}={value}")
+        return
+    with connect(db_url) as client:
+        system = client.system_status()
+    waiting = _pending(db_url)
+    rows = [
+        ("Postgres", system.server_version),
+        ("migrations", "not known without a Postgres URL" if waiting is None else _migrations(waiting)),
+        ("accounts", system.accounts),
+        ("renewals to book", system.due),
+        ("open holds", system.open_reservations),
+        ("ledger rows", f"about {system.transactions_estimate:,}"),
+        ("scheduler", system.scheduler or "none: `sonas reset --all` books renewals, balances are right without"),
+    ]
+    output.answer(
+        {"success": True, "code": "ok", "pending_migrations": waiting, "system": system}, table(("", ""), rows)
+    )
+
+
+def token(
+    user: Annotated[str | None, typer.Argument(metavar="USER", help="Whose token.", show_default=False)] = None,
+    role: Annotated[str, typer.Option("--role", help="authenticated, anon or service_role.")] = "authenticated",
+    lifetime: Annotated[int, typer.Option("--lifetime", metavar="SECONDS", help="How long it is valid.", min=1)] = 3600,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Sign a token (JWT) for the local stack, to call its API as a user.
+
+    Example: sonas token 00000000-0000-4000-8000-000000000001
+    """
+    from sonas_supabase.local import LocalStack
+
+    if role not in ("authenticated", "anon", "service_role"):
+        raise Stop(f"There is no role {role}.", "Pass authenticated, anon or service_role.", code="usage")
+    if role == "authenticated" and user is None:
+        raise Stop("Whose token?", f"Pass the id of a user, such as {DEMO_USERS['free@example.com']}.", code="usage")
+    signed = LocalStack(data_dir).keys.token(role=role, user_id=user, lifetime=lifetime)
+    output = Output(as_json)
+    if as_json:
+        output.json({"success": True, "code": "ok", "token": signed, "role": role, "lifetime": lifetime})
+    else:
+        output.line(signed)
+
+
+def _running_stack() -> LocalStack:
+    from sonas_supabase.local import LocalStack
+
+    stack = LocalStack()
+    running = stack.running()
+    if running is None:
+        raise Stop("No stack runs here.", "Start one with `sonas up`.", code="not_running")
+    stack.cluster.port = running.db_port
+    stack.api_port = running.api_port or stack.api_port
+    return stack
+
+
+def _start_detached(stack: LocalStack) -> None:
+    """Starts `sonas up` as a process of its own and waits until it answers."""
+    stack.directory.mkdir(parents=True, exist_ok=True)
+    log = stack.directory / "up.log"
+    with log.open("wb") as file:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "sonas_cli", "up", "--data-dir", str(stack.directory),
+             "--db-port", str(stack.cluster.port), "--api-port", str(stack.api_port), "--json"],
+            stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
+        )  # fmt: skip
+    while (running := stack.running()) is None or not running.api_port:
+        if child.poll() is not None:
+            import json
+
+            try:
+                told: dict[str, Any] = json.loads(log.read_text())
+            except ValueError:
+                told = {"message": "It ended before it answered."}
+            raise Stop(told["message"], told.get("hint") or f"The whole story is in {log}.", code="local")
+        time.sleep(0.05)
+
+
+def _web_routes(stack: LocalStack) -> list[BaseRoute]:
+    """The dashboard, where it is installed."""
+    try:
+        from sonas_supabase.web import local_routes
+    except ModuleNotFoundError:
+        return []
+    routes: list[BaseRoute] = local_routes(stack)
+    return routes
+
+
+def _described(stack: LocalStack) -> dict[str, Any]:
+    return {
+        "success": True,
+        "code": "ok",
+        "api_url": stack.api_url,
+        "database_url": stack.database_url,
+        "data_dir": str(stack.directory),
+        "demo_users": DEMO_USERS,
+    }
+
+
+def _welcome(stack: LocalStack, *, with_rest: bool) -> list[Any]:
+    free = DEMO_USERS["free@example.com"]
+    rest = f"{stack.api_url}/rest/v1" if with_rest else "not here: install Node.js, or put `postgrest` on the PATH"
+    rows = [
+        ("Dashboard", stack.api_url) if _has_web() else ("Dashboard", "not installed here"),
+        ("REST API", rest),
+        ("Postgres", stack.database_url),
+        ("Data", stack.directory),
+        *((f"Demo user {email}", user) for email, user in DEMO_USERS.items()),
+    ]
+    return [
+        "[bold green]It is up.[/]",
+        table(("", ""), rows),
+        "\nTry, in another terminal:\n"
+        f"  sonas balance {free}\n"
+        f"  sonas consume {free} message 1\n"
+        "  sonas verify\n"
+        "  sonas status --env     what goes into your app's .env",
+    ]
+
+
+def _has_web() -> bool:
+    from importlib.util import find_spec
+
+    return find_spec("sonas_supabase.web") is not None
+
+
+def _pending(db_url: str | None) -> list[str] | None:
+    try:
+        import psycopg
+
+        from sonas_supabase import migrations
+
+        with psycopg.connect(database_url(db_url), autocommit=True, connect_timeout=10) as connection:
+            return [f"{m.version}_{m.name}" for m in migrations.pending(connection)]
+    except (Stop, ModuleNotFoundError):
+        return None
+
+
+def _migrations(waiting: list[str]) -> str:
+    return f"{len(waiting)} waiting: run `sonas migrate`" if waiting else "up to date"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands of this module."""
+    _register(app, "Local stack", {"up": up, "down": down, "status": status, "token": token})
