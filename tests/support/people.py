@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 
@@ -83,3 +83,12 @@ def fingerprint(database: Database, *account_ids: UUID) -> str:
     row = database.connection.execute(query.encode(), {"ids": list(account_ids)}).fetchone()
     assert row is not None
     return str(row[0])
+
+
+def user_without_account(database: Database) -> UUID:
+    """A user whom the sign-up trigger has missed, as if it had failed."""
+    user_id = uuid4()
+    with psycopg.connect(database.superuser_url) as connection:
+        connection.execute("set local session_replication_role = replica")
+        connection.execute("insert into auth.users (id) values (%s)", [user_id])
+    return user_id

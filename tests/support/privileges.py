@@ -15,7 +15,7 @@ from tests.support.server import start_server
 
 GOLDEN = Path(__file__).resolve().parents[1] / "database" / "privileges.golden.txt"
 
-# PUBLIC is read from the access list itself; for the others what they may do in the end counts, however they came by it.
+# PUBLIC is read from the access list itself; for the others what they may do in the end counts, however it came to be.
 OBJECTS = """
 with roles(name) as (values ('anon'), ('authenticated'), ('service_role')),
 schemas as (
@@ -23,7 +23,8 @@ schemas as (
 ), own as (
   select d.classid, d.objid from pg_depend d where d.deptype = 'e'
 ), relations as (
-  select c.oid, s.nspname || '.' || c.relname as name, c.relkind, c.relacl, c.relowner
+  select c.oid, s.nspname || '.' || c.relname as name, c.relkind, c.relacl, c.relowner,
+    case c.relkind when 'S' then 'sequence' when 'v' then 'view' when 'm' then 'matview' else 'table' end as kind
   from pg_class c join schemas s on s.oid = c.relnamespace
   where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
     and not exists (select from own where own.classid = 'pg_class'::regclass and own.objid = c.oid)
@@ -33,10 +34,10 @@ schemas as (
   where has_schema_privilege(r.name, s.oid, p.name)
   union all
   select 'schema', s.nspname, 'public', lower(x.privilege_type)
-  from schemas s cross join lateral aclexplode(coalesce(s.nspacl, acldefault('n', s.nspowner))) x where x.grantee = 0
+  from schemas s cross join lateral aclexplode(coalesce(s.nspacl, acldefault('n', s.nspowner))) x
+  where x.grantee = 0
   union all
-  select case t.relkind when 'S' then 'sequence' when 'v' then 'view' when 'm' then 'materialized view' else 'table' end,
-    t.name, r.name, lower(p.name)
+  select t.kind, t.name, r.name, lower(p.name)
   from relations t cross join roles r
   cross join (values ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE'), ('TRUNCATE'), ('REFERENCES'), ('TRIGGER')) p(name)
   where t.relkind <> 'S' and has_table_privilege(r.name, t.oid, p.name)
@@ -45,8 +46,7 @@ schemas as (
   from relations t cross join roles r cross join (values ('USAGE'), ('SELECT'), ('UPDATE')) p(name)
   where t.relkind = 'S' and has_sequence_privilege(r.name, t.oid, p.name)
   union all
-  select case t.relkind when 'S' then 'sequence' when 'v' then 'view' when 'm' then 'materialized view' else 'table' end,
-    t.name, case x.grantee when 0 then 'public' else x.grantee::regrole::text end, lower(x.privilege_type)
+  select t.kind, t.name, case x.grantee when 0 then 'public' else x.grantee::regrole::text end, lower(x.privilege_type)
   from relations t cross join lateral aclexplode(coalesce(t.relacl, acldefault('r', t.relowner))) x
   where x.grantee <> t.relowner
   union all
@@ -61,7 +61,8 @@ schemas as (
   from pg_proc p join schemas s on s.oid = p.pronamespace cross join roles r
   where has_function_privilege(r.name, p.oid, 'EXECUTE')
   union all
-  select 'function', p.oid::regprocedure::text, case x.grantee when 0 then 'public' else x.grantee::regrole::text end, 'execute'
+  select 'function', p.oid::regprocedure::text,
+    case x.grantee when 0 then 'public' else x.grantee::regrole::text end, 'execute'
   from pg_proc p join schemas s on s.oid = p.pronamespace
   cross join lateral aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) x where x.grantee <> p.proowner
   union all
@@ -73,8 +74,7 @@ schemas as (
 ), objects(kind, name) as (
   select 'schema', s.nspname::text from schemas s
   union all
-  select case t.relkind when 'S' then 'sequence' when 'v' then 'view' when 'm' then 'materialized view' else 'table' end, t.name
-  from relations t
+  select t.kind, t.name from relations t
   union all
   select 'function', p.oid::regprocedure::text from pg_proc p join schemas s on s.oid = p.pronamespace
   where not exists (select from own where own.classid = 'pg_proc'::regclass and own.objid = p.oid)

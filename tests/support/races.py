@@ -1,0 +1,63 @@
+"""Real concurrency: threads with a connection each, let go at the same moment, and a look at who waits for whom."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+
+from tests.support.database import Database
+
+Contender = Callable[[psycopg.Connection[Any]], Any]
+
+PATIENCE = 30.0
+
+
+def race(database: Database, contenders: Sequence[Contender]) -> list[Any]:
+    """Runs all at once, each on its own connection; answers what each returned, or the database error it met."""
+    barrier = threading.Barrier(len(contenders))
+
+    def run(contender: Contender) -> Any:
+        with database.connect() as connection:
+            barrier.wait(PATIENCE)
+            try:
+                return contender(connection)
+            except psycopg.Error as error:
+                return error
+
+    with ThreadPoolExecutor(len(contenders)) as pool:
+        return [future.result() for future in [pool.submit(run, contender) for contender in contenders]]
+
+
+def slugs(outcomes: Sequence[Any]) -> list[str]:
+    """`ok`, `replayed`, the code of a denial, or the message of an error, sorted."""
+    return sorted(slug(outcome) for outcome in outcomes)
+
+
+def slug(outcome: Any) -> str:
+    if isinstance(outcome, psycopg.Error):
+        return outcome.diag.message_primary or str(outcome)
+    return "replayed" if outcome["replayed"] else str(outcome["code"])
+
+
+def wait_until_blocked(database: Database, waiting: psycopg.Connection[Any]) -> list[int]:
+    """Returns as soon as Postgres says that this connection waits for a lock: the ids of the backends that hold it."""
+    deadline = time.monotonic() + PATIENCE
+    pid = waiting.info.backend_pid
+    with database.connect() as watcher:
+        while time.monotonic() < deadline:
+            row = watcher.execute("select pg_blocking_pids(%s)", [pid]).fetchone()
+            if row and row[0]:
+                return list(row[0])
+    raise AssertionError(f"backend {pid} never waited for anybody")
+
+
+def weaken(database: Database, function: str, guard: str, instead: str = "") -> None:
+    """Takes a guard out of a function, to show that the tests would notice. Only for a database of one's own."""
+    definition = database.value("select pg_get_functiondef(%s::regprocedure)", function)
+    assert guard in definition, f"{function} has no {guard!r}"
+    database.run(definition.replace(guard, instead).replace("%", "%%"))
