@@ -22,7 +22,7 @@ die() {
 # tell NAME VALUE: what the tests find in their environment.
 tell() {
   touch "$ENV_FILE"
-  sed -i "/^export $1=/d" "$ENV_FILE"
+  forget "$1"
   printf 'export %s=%q\n' "$1" "$2" >>"$ENV_FILE"
 }
 
@@ -71,4 +71,9 @@ debian_mirror() {
   fi
   [ -n "$uri" ] || die "no Debian mirror among this machine's package sources"
   printf '%s\n' "$uri"
+}
+
+# forget NAME: takes back what tell said.
+forget() {
+  if [ -e "$ENV_FILE" ]; then sed -i "/^export $1=/d" "$ENV_FILE"; fi
 }
