@@ -1,0 +1,1 @@
+"""The Python client, over both transports, with and without await."""
