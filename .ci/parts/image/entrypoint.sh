@@ -12,6 +12,7 @@ if [ "${1:-}" != postgres ]; then
   exec "$@"
 fi
 
+install -d -o postgres -g postgres -m 2775 /run/postgresql
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
   if [ -z "${POSTGRES_PASSWORD:-}" ]; then
     echo 'POSTGRES_PASSWORD is not set.' >&2
