@@ -5,7 +5,9 @@ immutable
 security invoker
 set search_path = ''
 as $$
-  select ((p_anchor_at at time zone p_time_zone) + make_interval(months => p_n)) at time zone p_time_zone
+  -- The anchor is its own boundary, also in the hour that a clock set back shows twice.
+  select case when p_n = 0 then p_anchor_at
+    else ((p_anchor_at at time zone p_time_zone) + make_interval(months => p_n)) at time zone p_time_zone end
 $$;
 comment on function credits.period_boundary(timestamptz, text, integer) is
   'The n-th month from the anchor, on the wall clock of the time zone: 31 January is followed by 28 February and 31 March.';
