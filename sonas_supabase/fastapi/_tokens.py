@@ -1,0 +1,160 @@
+"""Supabase's access tokens: is it one of ours, is it still good, and whose is it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NoReturn
+from uuid import UUID
+
+import jwt
+from dotenv import dotenv_values, find_dotenv
+from jwt import PyJWK
+
+from sonas_supabase import NotConfigured
+from sonas_supabase.fastapi._jwks import ASYMMETRIC, KeySet
+from sonas_supabase.fastapi._user import User
+from sonas_supabase.fastapi.errors import NotAuthenticated
+
+_SHORTEST_SECRET = 32
+_ROLE = "authenticated"
+
+_REASONS: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
+    (jwt.ExpiredSignatureError, "The token has expired."),
+    (jwt.ImmatureSignatureError, "The token is not valid yet."),
+    (jwt.InvalidAudienceError, "The token is for another audience."),
+    (jwt.InvalidIssuerError, "The token is from another issuer."),
+    (jwt.MissingRequiredClaimError, "The token lacks a claim that is required."),
+    (jwt.InvalidSignatureError, "The signature is not right."),
+)
+
+
+class SupabaseAuth:
+    """Verifies the access tokens that Supabase Auth gives to signed-in users.
+
+    Tokens signed with a project's asymmetric keys (ES256, RS256, EdDSA) are verified with the keys that the project
+    publishes; HS256 tokens with the legacy secret, and only where one is given.
+
+    Args:
+        url: the project's ``SUPABASE_URL``; its keys are at ``/auth/v1/.well-known/jwks.json``.
+        jwks_url: another address of the keys.
+        jwt_secret: the legacy JWT secret, of at least 32 bytes.
+        audience: what ``aud`` must say.
+        issuer: what ``iss`` must say; None for anything. Supabase's is ``<url>/auth/v1``.
+        leeway: seconds that clocks may differ by.
+        jwks_ttl: seconds that fetched keys are used without asking again.
+        jwks_min_interval: seconds between two fetches on account of a key id that is not known.
+        jwks_stale_for: seconds past ``jwks_ttl`` that known keys still count while they cannot be fetched.
+
+    Raises:
+        NotConfigured: neither keys nor a secret, or a secret that can be guessed.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        jwks_url: str | None = None,
+        jwt_secret: str | None = None,
+        audience: str = "authenticated",
+        issuer: str | None = None,
+        leeway: float = 10.0,
+        jwks_ttl: float = 600.0,
+        jwks_min_interval: float = 30.0,
+        jwks_stale_for: float = 3600.0,
+    ) -> None:
+        if jwks_url is None and url:
+            jwks_url = f"{url.rstrip('/')}/auth/v1/.well-known/jwks.json"
+        if not (jwks_url or jwt_secret):
+            raise NotConfigured("Tokens cannot be verified: set SUPABASE_URL, or SUPABASE_JWT_SECRET.")
+        if jwt_secret and len(jwt_secret.encode()) < _SHORTEST_SECRET:
+            raise NotConfigured(f"SUPABASE_JWT_SECRET has fewer than {_SHORTEST_SECRET} bytes.")
+        self._keys = (
+            KeySet(jwks_url, ttl=jwks_ttl, min_interval=jwks_min_interval, stale_for=jwks_stale_for)
+            if jwks_url
+            else None
+        )
+        self._secret = jwt_secret
+        self._audience = audience
+        self._issuer = issuer
+        self._leeway = leeway
+
+    @classmethod
+    def from_env(cls) -> SupabaseAuth:
+        """With ``SUPABASE_URL`` and, where it is set, ``SUPABASE_JWT_SECRET``, also from ``.env``.
+
+        Raises:
+            NotConfigured: neither is set.
+        """
+        values = {**dotenv_values(find_dotenv(usecwd=True)), **os.environ}
+        return cls(values.get("SUPABASE_URL"), jwt_secret=values.get("SUPABASE_JWT_SECRET") or None)
+
+    async def user(self, authorization: str | None) -> User:
+        """The user that the ``Authorization`` header names.
+
+        Raises:
+            NotAuthenticated: there is no token, or not a good one.
+            CreditsUnavailable: the keys to verify it with cannot be had.
+        """
+        return _user(await self._claims(_bearer(authorization)))
+
+    async def _claims(self, token: str) -> dict[str, Any]:
+        try:
+            header = jwt.get_unverified_header(token)
+            algorithm = str(header.get("alg"))
+            key = await self._key(algorithm, header.get("kid"))
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                key,
+                algorithms=[algorithm],
+                audience=self._audience,
+                issuer=self._issuer,
+                leeway=self._leeway,
+                options={"require": ["exp", "sub", "aud"]},
+            )
+        except jwt.PyJWTError as error:
+            _refuse(error)
+        return claims
+
+    async def _key(self, algorithm: str, key_id: object) -> PyJWK | str:
+        """The key for that algorithm alone: a public key must never do as the secret of an HS256 token."""
+        if algorithm == "HS256" and self._secret:
+            return self._secret
+        if algorithm in ASYMMETRIC and self._keys and isinstance(key_id, str):
+            key = await self._keys.find(key_id)
+            if key is None:
+                raise NotAuthenticated("The token is signed with a key that is not known.")
+            if key.algorithm_name == algorithm:
+                return key
+        raise NotAuthenticated("The token is signed in a way that is not accepted.")
+
+
+def _bearer(authorization: str | None) -> str:
+    if not authorization:
+        raise NotAuthenticated
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer":
+        raise NotAuthenticated
+    return token.strip()
+
+
+def _refuse(error: jwt.PyJWTError) -> NoReturn:
+    for kind, reason in _REASONS:
+        if isinstance(error, kind):
+            raise NotAuthenticated(reason) from error
+    raise NotAuthenticated("The token cannot be read.") from error
+
+
+def _user(claims: dict[str, Any]) -> User:
+    if claims.get("role") != _ROLE:
+        raise NotAuthenticated("The token is not a signed-in user's.")
+    try:
+        user_id = UUID(claims["sub"])
+    except (ValueError, TypeError, AttributeError) as error:
+        raise NotAuthenticated("The token does not name a user.") from error
+    email = claims.get("email")
+    return User(
+        id=user_id,
+        email=email if isinstance(email, str) and email else None,
+        is_anonymous=claims.get("is_anonymous") is True,
+        claims=claims,
+    )
