@@ -21,7 +21,7 @@ The slugs are those that the SQL functions raise (``code``); a test holds the tw
     ├── AccountFrozen                  account_frozen
     ├── LedgerIsAppendOnly             ledger_is_append_only
     ├── CreditsUnavailable             unavailable             the database could not be reached, try again
-    │   └── PoolTimeout                pool_timeout            all of this client's connections are busy
+    │   └── PoolTimeout                pool_timeout            the pool had no connection in time
     ├── NotConfigured                  not_configured          a setting or an extra is missing
     ├── NotInstalled                   not_installed           the database lacks the migrations
     ├── AccessDenied                   access_denied           the key or the role may not call this
@@ -222,7 +222,7 @@ class CreditsUnavailable(CreditsError):
 
 
 class PoolTimeout(CreditsUnavailable):
-    """All connections of this client's pool stayed busy. Nothing was sent."""
+    """The pool had no connection in time: all are busy, or the database cannot be reached. Nothing was sent."""
 
     code = "pool_timeout"
 

@@ -13,7 +13,6 @@ from psycopg_pool import AsyncConnectionPool
 from psycopg_pool import PoolTimeout as PsycopgPoolTimeout
 
 from sonas_supabase._calls import Call
-from sonas_supabase._failures import unreachable
 from sonas_supabase._statement import statement, translated
 from sonas_supabase.errors import CreditsError, PoolTimeout, UnexpectedAnswer
 
@@ -45,7 +44,7 @@ class AsyncPoolTransport:
             async with self._pool.connection() as connection:
                 return await _execute(connection, call)
         except PsycopgPoolTimeout as error:
-            raise await self._no_connection() from error
+            raise self._no_connection() from error
         except psycopg.OperationalError as error:
             if error.sqlstate is None:
                 # One connection is dead; its neighbours probably died with it.
@@ -54,12 +53,15 @@ class AsyncPoolTransport:
         except psycopg.Error as error:
             raise translated(error) from error
 
-    async def _no_connection(self) -> CreditsError:
-        stats = self._pool.get_stats()
-        message = f"No connection within {self._timeout:g} s."
-        if stats.get("pool_size", 0) < self._pool.max_size:
-            return unreachable(message, may_have_taken_effect=False)
-        return PoolTimeout(message, hint="Give the client a larger pool_size.")
+    def _no_connection(self) -> CreditsError:
+        if self._pool.get_stats().get("pool_size", 0) < self._pool.max_size:
+            return PoolTimeout(
+                f"The database could not be reached within {self._timeout:g} s.", hint="Try again later."
+            )
+        return PoolTimeout(
+            f"All {self._pool.max_size} connections stayed busy for {self._timeout:g} s.",
+            hint="Give the client a larger pool_size.",
+        )
 
     async def close(self) -> None:
         """Close the pool."""

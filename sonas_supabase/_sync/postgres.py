@@ -14,7 +14,6 @@ from psycopg_pool import ConnectionPool
 from psycopg_pool import PoolTimeout as PsycopgPoolTimeout
 
 from sonas_supabase._calls import Call
-from sonas_supabase._failures import unreachable
 from sonas_supabase._statement import statement, translated
 from sonas_supabase.errors import CreditsError, PoolTimeout, UnexpectedAnswer
 
@@ -56,11 +55,14 @@ class PoolTransport:
             raise translated(error) from error
 
     def _no_connection(self) -> CreditsError:
-        stats = self._pool.get_stats()
-        message = f"No connection within {self._timeout:g} s."
-        if stats.get("pool_size", 0) < self._pool.max_size:
-            return unreachable(message, may_have_taken_effect=False)
-        return PoolTimeout(message, hint="Give the client a larger pool_size.")
+        if self._pool.get_stats().get("pool_size", 0) < self._pool.max_size:
+            return PoolTimeout(
+                f"The database could not be reached within {self._timeout:g} s.", hint="Try again later."
+            )
+        return PoolTimeout(
+            f"All {self._pool.max_size} connections stayed busy for {self._timeout:g} s.",
+            hint="Give the client a larger pool_size.",
+        )
 
     def close(self) -> None:
         """Close the pool."""

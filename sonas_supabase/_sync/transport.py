@@ -35,15 +35,17 @@ def send_safely(transport: Transport, call: Call[T], retries: int) -> T:
     """Send a call, and send it again when it got lost and doing so cannot double its effect."""
     if transport.autonomous and retries:
         call = call.with_key()
+    unsure = False
     for attempt in range(retries + 1):
         try:
             return call.read(transport.send(call))
-        except PoolTimeout:
-            # It has waited its turn already.
-            raise
         except CreditsUnavailable as lost:
-            safe = call.repeatable or not lost.may_have_taken_effect
-            if not (transport.autonomous and safe) or attempt == retries:
+            # What an earlier attempt may have done stays possible, however the last one ended.
+            unsure = unsure or lost.may_have_taken_effect
+            lost.details["may_have_taken_effect"] = unsure
+            safe = transport.autonomous and (call.repeatable or not unsure)
+            # A pool has waited for as long as it may.
+            if not safe or attempt == retries or isinstance(lost, PoolTimeout):
                 raise
             # Jitter keeps clients that failed together from coming back together.
             seconds = random.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt))  # noqa: S311

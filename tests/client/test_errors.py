@@ -104,7 +104,9 @@ async def test_bad_input_names_its_argument(credits: Any, user: UUID, method: st
     if rest and rest[0] == "message":
         bad += [("p_credit_type", (user, value, *rest[1:]), {}) for value in BAD_TEXT]
     if method in KEYED:
-        bad += [("p_idempotency_key", (user, *rest), {"idempotency_key": value}) for value in [*BAD_TEXT, "", "k" * 256]]
+        bad += [
+            ("p_idempotency_key", (user, *rest), {"idempotency_key": value}) for value in [*BAD_TEXT, "", "k" * 256]
+        ]
     if method in WITH_METADATA:
         bad += [("p_metadata", (user, *rest), {"metadata": value}) for value in [*BAD_METADATA, {"a": "x" * 65536}]]
         bad += [("p_description", (user, *rest), {"description": value}) for value in [*BAD_TEXT, "d" * 2001]]
