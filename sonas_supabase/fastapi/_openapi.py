@@ -39,7 +39,7 @@ _DENIAL: dict[str, Any] = {
         "available": {"type": "integer", "description": "Credits that could be spent."},
         "resets_at": {"type": ["string", "null"], "format": "date-time"},
         "plan": {"type": ["string", "null"]},
-        "upgrade_url": {"type": ["string", "null"], "format": "uri"},
+        "upgrade_url": {"type": ["string", "null"], "format": "uri-reference"},
     },
 }
 _WHY = {
