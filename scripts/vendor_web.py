@@ -1,6 +1,7 @@
 """Brings the chart library of the dashboard out of the npm registry: `vendor_web.py`, or `--check` in CI.
 
-The browser loads it as a module and inside a shadow root, so the script gains an export and the style sheet becomes one.
+The browser loads it as a module and inside a shadow root, so the script gains an export and the style sheet
+becomes one.
 """
 
 from __future__ import annotations

@@ -1,0 +1,98 @@
+"""The app as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+from starlette.routing import Mount
+
+from sonas_supabase import AsyncCreditsClient
+from sonas_supabase.fastapi import Authenticator, Credits
+from sonas_supabase.web import _account, _builtin, _pages, _projects, _usage
+from sonas_supabase.web._context import Context, Demo, SupabaseProject
+from sonas_supabase.web._store import Store
+from sonas_supabase.web._work import Chat, Checkout, Generate
+
+
+def create_app(
+    database_url: str,
+    *,
+    auth: Authenticator,
+    credits: AsyncCreditsClient | None = None,
+    generate: Generate | None = None,
+    chat: Chat | None = None,
+    checkout: Checkout | None = None,
+    demo: Demo | None = None,
+    supabase: SupabaseProject | None = None,
+    embed_origins: Sequence[str] = (),
+    pool_size: int = 10,
+) -> FastAPI:
+    """The reference app: an ASGI app, to be served by itself or mounted.
+
+    Args:
+        database_url: where ``public.projects`` is; it needs the service role's rights. A project is stored in the same
+            transaction as its charge, which takes a database connection.
+        auth: who sent a request; ``SupabaseAuth`` for a Supabase project.
+        credits: the client to use; by default one on ``database_url``, closed with the app.
+        generate: the work behind ``POST /api/generate-daytona``; by default the built-in one, which says that it is.
+        chat: the work behind ``POST /api/chat-continue``, likewise.
+        checkout: where a user pays for a plan. Without it, and outside a demo, plans can be looked at only.
+        demo: lets visitors be demo users. For a stack on one's own machine, and nowhere else.
+        supabase: the project that users sign in to from the pages.
+        embed_origins: other sites' origins whose pages may show ``<sonas-usage>``.
+        pool_size: the most connections of the app, and of its credits client.
+    """
+    own_credits = credits is None
+    context = Context(
+        store=Store(database_url, pool_size=pool_size),
+        credits=credits or AsyncCreditsClient.from_url(database_url, pool_size=pool_size),
+        generate=generate or _builtin.generate,
+        chat=chat or _builtin.chat,
+        builtin=generate is None and chat is None,
+        demo=demo,
+        supabase=supabase,
+        checkout=checkout,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await context.store.close()
+        if own_credits:
+            await context.credits.close()
+
+    # The interactive documentation of FastAPI loads scripts from elsewhere.
+    app = FastAPI(title="Sonas", openapi_url="/api/openapi.json", docs_url=None, redoc_url=None, lifespan=lifespan)
+    Credits(context.credits, auth).install(app)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=list(embed_origins),
+        allow_methods=["GET"],
+        allow_headers=["authorization", "if-none-match"],
+        expose_headers=["etag"],
+    )
+    app.add_middleware(_pages.SecurityHeaders, connect_to=[supabase.url] if supabase else [])
+    for part in (_projects, _usage, _account):
+        app.include_router(part.router(context))
+    _add_pages(app)
+    return app
+
+
+def _add_pages(app: FastAPI) -> None:
+    @app.get("/", include_in_schema=False)
+    async def dashboard() -> Response:
+        return _pages.page("index.html")
+
+    @app.get("/pricing", include_in_schema=False)
+    async def pricing() -> Response:
+        return _pages.page("pricing.html")
+
+    @app.get("/sonas-usage.js", include_in_schema=False)
+    async def element() -> Response:
+        return _pages.element()
+
+    app.router.routes.append(Mount("/static", _pages.PublicFiles(directory=_pages.STATIC)))

@@ -1,0 +1,163 @@
+"""Projects and the two routes that cost credits: generation and chat."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID, uuid4, uuid5
+
+from fastapi import APIRouter, Depends, Header, Path, Response
+from starlette.responses import StreamingResponse
+
+from sonas_supabase import AsyncCreditsClient, CreditsError
+from sonas_supabase.fastapi import CurrentUser, Spend, spend
+from sonas_supabase.web._context import Context
+from sonas_supabase.web._holding import HOLD_SECONDS, holding
+from sonas_supabase.web._requests import ChatRequest, GenerateRequest
+from sonas_supabase.web._work import Draft, Project
+from sonas_supabase.web.errors import CREATED, NO_CONTENT, ProjectNotFound, WorkFailed
+
+_log = logging.getLogger("sonas_supabase.web")
+_TITLE_LENGTH = 60
+_STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
+
+ProjectId = Annotated[UUID, Path(description="The project.")]
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        max_length=200,
+        description="The same request under the same key makes one project, however often it is sent.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectLine:
+    """A project as a list shows it."""
+
+    id: UUID
+    name: str
+    paths: tuple[str, ...]
+    created_at: datetime
+
+
+def router(context: Context) -> APIRouter:
+    """The routes, on what the app was made with."""
+    routes = APIRouter(tags=["projects"])
+
+    @routes.get("/api/projects")
+    async def list_projects(user: CurrentUser) -> list[ProjectLine]:
+        """The user's projects, the newest first."""
+        return [
+            ProjectLine(id=project.id, name=project.name, paths=tuple(project.files), created_at=project.created_at)
+            for project in await context.store.projects(user.id)
+        ]
+
+    @routes.get("/api/projects/{project_id}")
+    async def get_project(user: CurrentUser, project_id: ProjectId) -> Project:
+        """One project with its files."""
+        return await _own_project(context, user.id, project_id)
+
+    @routes.delete("/api/projects/{project_id}", status_code=NO_CONTENT)
+    async def delete_project(user: CurrentUser, project_id: ProjectId) -> None:
+        """Deletes a project, which gives its place back."""
+        if not await context.store.delete_project(user.id, project_id):
+            raise ProjectNotFound("There is no such project.")
+
+    @routes.post("/api/generate-daytona", status_code=CREATED)
+    async def generate(user: CurrentUser, wanted: GenerateRequest, key: Key = None) -> Project:
+        """Makes a project: 1 message credit and 1 project, both or neither."""
+        project_id = uuid5(user.id, f"{key}\n{wanted.prompt}") if key else uuid4()
+        stored = await context.store.project(user.id, project_id) if key else None
+        try:
+            return stored or await _generate(context, user.id, project_id, wanted.prompt)
+        except _MadeMeanwhileError:
+            return await _own_project(context, user.id, project_id)
+
+    @routes.post("/api/chat-continue", response_class=StreamingResponse, responses=_STREAM)
+    async def chat(
+        asked: ChatRequest,
+        spend: Annotated[Spend, Depends(spend("message", 1, description="Chat message", ttl_seconds=HOLD_SECONDS))],
+    ) -> Response:
+        """Answers a message about a project, piece by piece: 1 message credit.
+
+        Server-sent events: `delta` with `text`; at the end `done`, or `error`, which costs nothing.
+        """
+        project = await _own_project(context, spend.user.id, asked.project_id)
+        return StreamingResponse(
+            _events(context.chat(project, asked.message), spend),
+            media_type="text/event-stream",
+            headers={"x-accel-buffering": "no"},
+        )
+
+    return routes
+
+
+async def _own_project(context: Context, user_id: UUID, project_id: UUID) -> Project:
+    project = await context.store.project(user_id, project_id)
+    if project is None:
+        raise ProjectNotFound("There is no such project.")
+    return project
+
+
+async def _generate(context: Context, user_id: UUID, project_id: UUID, prompt: str) -> Project:
+    title = f"Generate: {_short(prompt)}"
+    async with (
+        holding(context.credits, user_id, "message", description=title) as message,
+        holding(context.credits, user_id, "project", description=title) as place,
+    ):
+        draft = await _draft(context, prompt)
+        async with context.store.transaction() as connection:
+            # In the order of the locks: message before project. The trigger takes the place that is released here,
+            # and nobody else can, since the balance stays locked until the commit.
+            credits = AsyncCreditsClient.from_connection(connection)
+            await credits.capture_credits(user_id, message.reservation_id, metadata={"project": str(project_id)})
+            await credits.release_credits(user_id, place.reservation_id, reason="taken by the project")
+            made = await context.store.add_project(connection, user_id, project_id, draft)
+            if made is None:
+                # The same request has got here first. What this one held goes back.
+                raise _MadeMeanwhileError
+        return made
+
+
+class _MadeMeanwhileError(Exception):
+    """The same request under the same key has made the project a moment ago."""
+
+
+async def _draft(context: Context, prompt: str) -> Draft:
+    try:
+        return await context.generate(prompt)
+    except CreditsError:
+        raise
+    except Exception as error:
+        _log.exception("generation failed")
+        raise WorkFailed("The generation failed. Nothing was charged.", hint="Try again.") from error
+
+
+async def _events(pieces: AsyncIterator[str], spend: Spend) -> AsyncIterator[str]:
+    # Nothing until the first piece has gone out, and nothing if it fails. A reader who leaves has had some of it.
+    spend.cost = 0
+    try:
+        async for piece in pieces:
+            spend.cost = 1
+            yield _event("delta", {"text": piece})
+    except Exception:
+        _log.exception("chat failed")
+        spend.cost = 0
+        yield _event("error", {"detail": "The answer broke off. Nothing was charged; send the message again."})
+    else:
+        yield _event("done", {"charged": spend.cost})
+
+
+def _event(name: str, data: dict[str, object]) -> str:
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n"
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _TITLE_LENGTH else f"{line[: _TITLE_LENGTH - 1].rstrip()}…"

@@ -1,0 +1,203 @@
+"""The app's own tables: its projects, and what its pages read of the usage log.
+
+Every statement names the owner. Credits are never touched here: the trigger on ``projects`` charges for a new row and
+gives a deleted one back, in the transaction of the write.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from sonas_supabase.errors import ERRORS, CreditsUnavailable
+from sonas_supabase.web._work import Draft, Project
+
+Connection = psycopg.AsyncConnection[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denial:
+    """An attempt that was refused, at ``created_at`` (UTC)."""
+
+    operation_id: UUID
+    credit_type: str
+    description: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayOfUse:
+    """Credits of one type used on one day of the viewer's calendar, and how many attempts were refused."""
+
+    day: date
+    credit_type: str
+    credits: int
+    denied: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoUser:
+    """Somebody whom a local visitor may sign in as."""
+
+    id: UUID
+    email: str
+    plan: str
+
+
+class Store:
+    """A pool of connections, opened at the first use."""
+
+    def __init__(self, database_url: str, *, pool_size: int = 10, timeout: float = 10) -> None:
+        self._pool = AsyncConnectionPool(
+            database_url,
+            connection_class=psycopg.AsyncConnection[dict[str, Any]],
+            kwargs={"row_factory": dict_row, "prepare_threshold": None},
+            min_size=0,
+            max_size=pool_size,
+            timeout=timeout,
+            open=False,
+            name="sonas_supabase.web",
+        )
+
+    async def close(self) -> None:
+        """Closes the pool."""
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection whose writes are kept when the block ends well. A denial by the trigger is raised as one."""
+        await self._pool.open()
+        try:
+            async with self._pool.connection() as connection:
+                yield connection
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            raise CreditsUnavailable("The database could not be reached.", hint="Try again in a moment.") from error
+        except psycopg.Error as error:
+            slug = error.diag.message_primary or ""
+            if (error.sqlstate or "").startswith("PT") and slug in ERRORS:
+                hint = error.diag.message_hint or ""
+                raise ERRORS[slug](hint, details=json.loads(error.diag.message_detail or "{}"), hint=hint) from error
+            raise
+
+    async def projects(self, owner_id: UUID) -> list[Project]:
+        """The owner's projects, the newest first, without what is in their files."""
+        return [
+            Project(**row)
+            for row in await self._rows(
+                """
+                select p.id, p.name, p.created_at,
+                  (select coalesce(jsonb_object_agg(f.path, ''), '{}') from jsonb_object_keys(p.files) f(path)) as files
+                from public.projects p where p.owner_id = %s order by p.created_at desc, p.id limit 500
+                """,
+                owner_id,
+            )
+        ]
+
+    async def project(self, owner_id: UUID, project_id: UUID) -> Project | None:
+        """One of the owner's projects; None for anybody else's."""
+        rows = await self._rows(
+            "select p.id, p.name, p.files, p.created_at from public.projects p where p.owner_id = %s and p.id = %s",
+            owner_id,
+            project_id,
+        )
+        return Project(**rows[0]) if rows else None
+
+    async def add_project(
+        self, connection: Connection, owner_id: UUID, project_id: UUID, draft: Draft
+    ) -> Project | None:
+        """Stores a draft in the caller's transaction. None when that project is there already."""
+        cursor = await connection.execute(
+            """
+            insert into public.projects (id, owner_id, name, files) values (%s, %s, %s, %s)
+            on conflict (id) do nothing returning id, name, files, created_at
+            """,
+            (project_id, owner_id, draft.name, Jsonb(draft.files)),
+        )
+        row = await cursor.fetchone()
+        return Project(**row) if row else None
+
+    async def delete_project(self, owner_id: UUID, project_id: UUID) -> bool:
+        """Deletes one of the owner's projects, which gives its place back. False when there is none."""
+        rows = await self._rows(
+            "delete from public.projects p where p.owner_id = %s and p.id = %s returning p.id", owner_id, project_id
+        )
+        return bool(rows)
+
+    async def days_of_use(self, user_id: UUID, first: date, time_zone: str) -> list[DayOfUse]:
+        """What was used and refused on each day from ``first`` on, as the calendar of ``time_zone`` has them."""
+        return [
+            DayOfUse(**row)
+            for row in await self._rows(
+                """
+                select (u.created_at at time zone %(zone)s)::date as day, u.credit_type,
+                  coalesce(sum(u.credits_used), 0)::bigint as credits,
+                  count(*) filter (where u.status = 'denied') as denied
+                from public.usage u
+                where u.user_id = %(user)s and u.account_id = %(user)s
+                  and u.created_at >= %(first)s::timestamp at time zone %(zone)s
+                group by 1, 2
+                """,
+                user=user_id,
+                first=first,
+                zone=time_zone,
+            )
+        ]
+
+    async def denials(self, user_id: UUID, limit: int, before: datetime | None) -> list[Denial]:
+        """The latest attempts that were refused."""
+        return [
+            Denial(**row)
+            for row in await self._rows(
+                """
+                select u.operation_id, u.credit_type, u.description, u.created_at
+                from public.usage u
+                where u.user_id = %(user)s and u.account_id = %(user)s and u.status = 'denied'
+                  and (%(before)s::timestamptz is null or u.created_at < %(before)s)
+                order by u.created_at desc limit %(limit)s
+                """,
+                user=user_id,
+                limit=limit,
+                before=before,
+            )
+        ]
+
+    async def demo_users(self) -> list[DemoUser]:
+        """The users of a local stack whose addresses end in example.com, which belongs to nobody."""
+        return [
+            DemoUser(**row)
+            for row in await self._rows(
+                """
+                select u.id, u.email, s.plan_id as plan
+                from auth.users u join public.subscriptions s on s.account_id = u.id
+                where u.email like '%%@example.com' order by u.created_at, u.id limit 50
+                """
+            )
+        ]
+
+    async def add_demo_user(self, email: str) -> UUID | None:
+        """Signs a demo user up, with everything that the trigger on auth.users does. None when there is one already."""
+        rows = await self._rows(
+            """
+            insert into auth.users (id, email, role, aud)
+            select %(id)s, %(email)s::text, 'authenticated', 'authenticated'
+            where not exists (select from auth.users u where u.email = %(email)s::text) returning id
+            """,
+            id=uuid4(),
+            email=email,
+        )
+        return UUID(str(rows[0]["id"])) if rows else None
+
+    async def _rows(self, statement: str, *values: Any, **named: Any) -> list[dict[str, Any]]:
+        async with self.transaction() as connection:
+            cursor = await connection.execute(statement.encode(), named or values or None)
+            return await cursor.fetchall()

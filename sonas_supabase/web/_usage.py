@@ -1,0 +1,101 @@
+"""What a user has, what it was used for, and what there is to buy."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from datetime import datetime, timedelta
+from typing import Annotated
+from uuid import UUID
+from zoneinfo import ZoneInfo, available_timezones
+
+from fastapi import APIRouter, Header, Path, Query, Response
+from pydantic import AwareDatetime, TypeAdapter
+
+from sonas_supabase import InvalidArgument, Operation, Plan, Summary
+from sonas_supabase.fastapi import CurrentUser
+from sonas_supabase.web._context import Context
+from sonas_supabase.web._report import (
+    OperationLine,
+    Series,
+    UsageReport,
+    operation_lines,
+    usage_report,
+    usage_series,
+)
+from sonas_supabase.web.errors import NOT_MODIFIED
+
+_REPORT = TypeAdapter(UsageReport)
+_RECENT = 20
+# A generation writes two rows; an operation that touched several grants writes one for each.
+_ROWS_PER_LINE = 3
+
+Days = Annotated[int, Query(ge=1, le=92, description="How many days the series has, today included.")]
+Zone = Annotated[str, Query(max_length=64, description="The IANA time zone whose days the series has.")]
+Since = Annotated[str | None, Header(alias="If-None-Match", max_length=200)]
+Before = Annotated[AwareDatetime | None, Query(description="Only what is older.")]
+Limit = Annotated[int, Query(ge=1, le=100)]
+
+
+def router(context: Context) -> APIRouter:
+    """The routes, on what the app was made with."""
+    routes = APIRouter(tags=["usage"])
+
+    @routes.get("/api/usage", response_model=UsageReport, responses={NOT_MODIFIED: {"description": "Nothing is new."}})
+    async def usage(user: CurrentUser, days: Days = 30, time_zone: Zone = "UTC", seen: Since = None) -> Response:
+        """Balances with percentages, period, plan, warnings, recent operations and use by day.
+
+        Ask again with the ETag in `If-None-Match`: as long as nothing has changed, the answer is 304 without a body.
+        """
+        summary, plans, operations = await asyncio.gather(
+            context.credits.get_credit_summary(user.id),
+            context.credits.list_plans(),
+            _operations(context, user.id, _RECENT, None),
+        )
+        series = await _series(context, summary, days, time_zone)
+        body = _REPORT.dump_json(usage_report(summary, plans, operations, series))
+        tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+        headers = {"etag": tag, "cache-control": "private, no-cache"}
+        if seen is not None and tag in seen:
+            return Response(status_code=NOT_MODIFIED, headers=headers)
+        return Response(body, media_type="application/json", headers=headers)
+
+    @routes.get("/api/usage/operations")
+    async def operations(user: CurrentUser, before: Before = None, limit: Limit = _RECENT) -> list[OperationLine]:
+        """A page of the history, refused attempts among it, the newest first."""
+        return await _operations(context, user.id, limit, before)
+
+    @routes.get("/api/usage/operations/{operation_id}")
+    async def operation(
+        user: CurrentUser, operation_id: Annotated[UUID, Path(description="The operation.")]
+    ) -> Operation:
+        """What an operation cost and which grants it took that from, with the balance before and after."""
+        return await context.credits.explain_operation(user.id, operation_id)
+
+    @routes.get("/api/plans")
+    async def plans() -> list[Plan]:
+        """What is on sale, the smallest plan first. Nobody has to be signed in."""
+        return list(await context.credits.list_plans())
+
+    return routes
+
+
+async def _operations(context: Context, user_id: UUID, limit: int, before: datetime | None) -> list[OperationLine]:
+    history, denials = await asyncio.gather(
+        context.credits.get_credit_history(user_id, limit=min(limit * _ROWS_PER_LINE, 1000), before=before),
+        context.store.denials(user_id, limit, before),
+    )
+    return operation_lines(history, denials, limit)
+
+
+async def _series(context: Context, summary: Summary, days: int, time_zone: str) -> Series:
+    if time_zone not in available_timezones():
+        raise InvalidArgument(
+            "There is no such time zone.",
+            details={"argument": "time_zone"},
+            hint="Pass a name of the IANA time zone database, such as Europe/Paris.",
+        )
+    credit_types = [balance.credit_type for balance in summary.balances]
+    today = summary.now.astimezone(ZoneInfo(time_zone)).date()
+    rows = await context.store.days_of_use(summary.user_id, today - timedelta(days=days - 1), time_zone)
+    return usage_series(rows, credit_types, today, days, time_zone)

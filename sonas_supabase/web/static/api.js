@@ -1,0 +1,67 @@
+// Requests to the app, and what went wrong as something that can be shown.
+
+export const home = new URL("../", import.meta.url);
+
+export class Problem extends Error {
+  constructor(status, body) {
+    const sentence = typeof body?.detail === "string" ? body.detail : sentenceFor(status, body);
+    super(sentence);
+    this.status = status;
+    this.code = body?.code ?? "";
+    this.upgradeUrl = body?.upgrade_url ?? null;
+    this.resetsAt = body?.resets_at ?? null;
+  }
+
+  get isDenial() {
+    return this.status === 402;
+  }
+
+  get isSignedOut() {
+    return this.status === 401;
+  }
+}
+
+function sentenceFor(status, body) {
+  if (status === 0) return "The server cannot be reached. What you typed is still here; try again in a moment.";
+  if (Array.isArray(body?.detail)) return body.detail.map((fault) => fault.msg).join(" ");
+  return "Something went wrong on our side. Nothing was charged. Try again in a moment.";
+}
+
+export async function send(path, { base = home, token, method = "GET", body, headers = {}, signal } = {}) {
+  const all = { accept: "application/json", ...headers };
+  if (token) all.authorization = `Bearer ${token}`;
+  if (body !== undefined) all["content-type"] = "application/json";
+  let response;
+  try {
+    response = await fetch(new URL(path, base), {
+      method, headers: all, body: body === undefined ? undefined : JSON.stringify(body), signal,
+      credentials: "omit", cache: "no-store",
+    });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem(0, null);
+  }
+  if (response.ok || response.status === 304) return response;
+  throw new Problem(response.status, await response.json().catch(() => null));
+}
+
+export async function ask(path, options) {
+  const response = await send(path, options);
+  return response.status === 204 ? null : response.json();
+}
+
+// The events of a text/event-stream body, as {event, data}.
+export async function* events(response) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    text += value;
+    for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
+      const fields = Object.fromEntries(text.slice(0, end).split("\n").map((line) => line.split(/: (.*)/s, 2)));
+      yield { event: fields.event, data: JSON.parse(fields.data) };
+      text = text.slice(end + 2);
+    }
+  }
+}
