@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 
-from sonas_supabase import CreditsClient, NotConfigured
+from sonas_supabase import CreditsClient
+from sonas_supabase.settings import Settings
 
 from ._guard import Stop
 
@@ -41,26 +44,26 @@ def local_database_url() -> str | None:
         return None
 
 
-def connect(db_url: str | None) -> CreditsClient:
-    """A client for the database that the command is about. To be used in a `with` block."""
-    if db_url:
-        return CreditsClient.from_url(db_url)
-    try:
-        return CreditsClient.from_env()
-    except NotConfigured:
-        url = local_database_url()
-        if url is None:
-            raise _nowhere() from None
-        return CreditsClient.from_url(url)
+@contextmanager
+def connect(db_url: str | None) -> Iterator[CreditsClient]:
+    """A client for the database that the command is about."""
+    if db_url is None:
+        settings = Settings.from_env()
+        db_url = settings.database_url
+        if db_url is None and settings.supabase_url and settings.supabase_secret_key:
+            with CreditsClient.from_supabase(settings.supabase_url, settings.supabase_secret_key) as client:
+                yield client
+            return
+    import psycopg
+
+    # One command is one connection: a pool would wait and try again where a person wants to be told.
+    with psycopg.connect(database_url(db_url), autocommit=True, connect_timeout=10) as connection:
+        yield CreditsClient.from_connection(connection)
 
 
 def database_url(db_url: str | None) -> str:
     """The Postgres URL for what cannot go through the REST API."""
-    import os
-
-    from dotenv import dotenv_values
-
-    found = db_url or os.environ.get("DATABASE_URL") or dotenv_values().get("DATABASE_URL") or local_database_url()
+    found = db_url or Settings.from_env().database_url or local_database_url()
     if not found:
         raise _nowhere()
     return found

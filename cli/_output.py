@@ -21,6 +21,9 @@ class Output:
     def __init__(self, as_json: bool = False) -> None:
         self.as_json = as_json
         self._out = Console(highlight=False)
+        if not self._out.is_terminal:
+            # What is written to a file or a pipe is searched, not looked at: nothing is folded there.
+            self._out.width = 200
         self._err = Console(stderr=True, highlight=False)
 
     def answer(self, value: Any, *shown: RenderableType) -> None:
@@ -91,7 +94,16 @@ def plain(value: Any) -> Any:
 
 def table(columns: Iterable[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> Table:
     """A table; columns whose name begins with `#` are numbers, and stand right."""
-    made = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
+    columns = list(columns)
+    made = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="dim",
+        show_header=any(columns),
+        box=None,
+        pad_edge=False,
+    )
     for column in columns:
         made.add_column(
             column.removeprefix("#"),

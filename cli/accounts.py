@@ -205,7 +205,7 @@ def plan(
         answer = client.change_plan(
             user,
             plan_id,
-            "period_end" if at_period_end else "now",
+            effective="period_end" if at_period_end else "now",
             **options(idempotency_key=key, workspace_id=workspace),
         )
     then = f", then {answer.pending_plan} from {cell(answer.pending_at)}" if answer.pending_plan else ""

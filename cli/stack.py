@@ -164,7 +164,7 @@ def _start_detached(stack: LocalStack) -> None:
              "--db-port", str(stack.cluster.port), "--api-port", str(stack.api_port), "--json"],
             stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
         )  # fmt: skip
-    while (running := stack.running()) is None or not running.api_port:
+    while (running := stack.running()) is None or running.pid != child.pid:
         if child.poll() is not None:
             import json
 
@@ -180,7 +180,7 @@ def _web_routes(stack: LocalStack) -> list[BaseRoute]:
     """The dashboard, where it is installed."""
     try:
         from sonas_supabase.web import local_routes
-    except ModuleNotFoundError:
+    except ImportError:
         return []
     routes: list[BaseRoute] = local_routes(stack)
     return routes

@@ -39,7 +39,7 @@ class Cluster:
 
     def is_running(self) -> bool:
         """Whether a server runs on this data directory."""
-        return self._data.exists() and self._run("pg_ctl", "status").returncode == 0
+        return self._server_pid() is not None
 
     def running_port(self) -> int | None:
         """The port of the server that runs on this data directory; None when none does."""
@@ -116,15 +116,17 @@ class Cluster:
             raise explain_output(done.stderr, f"make a database in {self._data}")
 
     def _drop_stale_lock(self) -> None:
-        """A killed machine leaves postmaster.pid behind; its number may be another program's by now."""
-        lock = self._data / "postmaster.pid"
+        """A killed machine leaves postmaster.pid behind, and Postgres believes it if another program has the number."""
+        with file_problems(self.directory):
+            if self._server_pid() is None:
+                (self._data / "postmaster.pid").unlink(missing_ok=True)
+
+    def _server_pid(self) -> int | None:
         try:
-            pid = int(lock.read_text().splitlines()[0])
-        except (FileNotFoundError, ValueError, IndexError):
-            lock.unlink(missing_ok=True)
-            return
-        if not _is_postgres(pid):
-            lock.unlink(missing_ok=True)
+            pid = int((self._data / "postmaster.pid").read_text().splitlines()[0])
+        except (OSError, ValueError, IndexError):
+            return None
+        return pid if str(self._data) in command_of(pid) else None
 
     def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         borrowed = self._runner.is_borrowed
@@ -146,17 +148,17 @@ class Cluster:
             )
 
 
-def _is_postgres(pid: int) -> bool:
+def command_of(pid: int) -> str:
+    """The command line of a process; empty when there is none."""
     try:
-        command = subprocess.run(
-            ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
+        return subprocess.run(
+            ["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
         ).stdout
     except FileNotFoundError:  # no ps in a slim container
         try:
-            command = Path(f"/proc/{pid}/cmdline").read_text()
+            return Path(f"/proc/{pid}/cmdline").read_text()
         except OSError:
-            command = ""
-    return "postgres" in command
+            return ""
 
 
 def refuse_taken_port(port: int) -> None:

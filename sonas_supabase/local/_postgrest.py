@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
-from sonas_supabase.local._cluster import free_port
+from sonas_supabase.local._cluster import command_of, free_port
 from sonas_supabase.local._problems import LocalProblem
 
 
@@ -51,6 +54,11 @@ class PostgREST:
                 )
             time.sleep(0.02)
 
+    @property
+    def pid(self) -> int | None:
+        """Its process, while it runs."""
+        return self._process.pid if self._process else None
+
     def is_alive(self) -> bool:
         """Whether the process is there."""
         return self._process is not None and self._process.poll() is None
@@ -73,3 +81,10 @@ class PostgREST:
                 return True
         except (urllib.error.URLError, TimeoutError, ConnectionError):
             return False
+
+
+def stop_stray(pid: int | None) -> None:
+    """Stops the PostgREST with this process id, if that is what has it."""
+    if pid and "postgrest" in command_of(pid):
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGTERM)

@@ -54,7 +54,7 @@ def explain_output(output: str, doing: str, log: Path | None = None) -> LocalPro
     last = next((line for line in reversed(output.splitlines()) if line.strip()), "it said nothing")
     return LocalProblem(
         f"Could not {doing}: {last.strip()}",
-        f"The whole story is in {log}." if log else "Run it again with --verbose for more.",
+        f"The whole story is in {log}." if log else "Choose another place with --data-dir, or look at what is there.",
     )
 
 
@@ -75,4 +75,7 @@ def file_problems(path: Path) -> Iterator[None]:
             ) from error
         if isinstance(error, NotADirectoryError | FileExistsError):
             raise LocalProblem(f"{path} is not a directory.", "Choose another with --data-dir.") from error
-        raise
+        raise LocalProblem(
+            f"{error.filename or path} cannot be used: {error.strerror or error}.",
+            "Choose another place with --data-dir.",
+        ) from error

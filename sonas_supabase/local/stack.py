@@ -9,7 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from sonas_supabase.local import _supabase_shape
 from sonas_supabase.local._binaries import find_postgrest
 from sonas_supabase.local._cluster import SUPERUSER, Cluster, refuse_taken_port
 from sonas_supabase.local._gateway import gateway
-from sonas_supabase.local._postgrest import PostgREST
+from sonas_supabase.local._postgrest import PostgREST, stop_stray
 from sonas_supabase.local._problems import LocalProblem, file_problems
 from sonas_supabase.local.keys import Keys
 
@@ -52,6 +52,7 @@ class Running:
     pid: int
     db_port: int
     api_port: int | None
+    postgrest_pid: int | None = None
 
 
 class LocalStack:
@@ -110,7 +111,10 @@ class LocalStack:
 
         `ready` is called when it answers, with whether the REST API is there (it needs PostgREST).
         """
+        # The default answer to SIGTERM would end the process before it has put things away.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         with self._only_one():
+            self._clear_after_kill()
             refuse_taken_port(self.api_port)
             self.prepare(step)
             step("Looking for PostgREST")
@@ -119,7 +123,7 @@ class LocalStack:
                 if postgrest:
                     step("Starting PostgREST")
                     postgrest.start()
-                self._write_running()
+                self._write_running(postgrest)
                 app = gateway(postgrest.url if postgrest else "http://127.0.0.1:1", self.keys, list(routes))
                 config = uvicorn.Config(
                     app, host="127.0.0.1", port=self.api_port, log_level="warning", timeout_graceful_shutdown=5
@@ -136,15 +140,22 @@ class LocalStack:
 
     def running(self) -> Running | None:
         """The stack that runs in this directory, whoever started it."""
+        if self._is_served():
+            with suppress(FileNotFoundError, ValueError, TypeError):
+                return Running(**json.loads((self.directory / "running.json").read_text()))
+        port = self.cluster.running_port()
+        return Running(0, port, None) if port else None
+
+    def _is_served(self) -> bool:
+        """Whether a process holds the lock. Process ids are no sign of life: they are used again."""
         try:
-            running = Running(**json.loads((self.directory / "running.json").read_text()))
-            os.kill(running.pid, 0)
-        except (FileNotFoundError, ProcessLookupError, ValueError, TypeError):
-            port = self.cluster.running_port()
-            return Running(0, port, None) if port else None
-        except PermissionError:
-            pass
-        return running
+            with (self.directory / "lock").open("r") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
 
     def stop(self) -> bool:
         """Stops the stack that runs in this directory. False when none does. Data stays."""
@@ -159,6 +170,13 @@ class LocalStack:
         self.cluster.stop()
         return True
 
+    def _clear_after_kill(self) -> None:
+        """A killed stack leaves its PostgREST behind, which nobody would ever stop."""
+        path = self.directory / "running.json"
+        with suppress(FileNotFoundError, ValueError):
+            stop_stray(json.loads(path.read_text()).get("postgrest_pid"))
+        path.unlink(missing_ok=True)
+
     def _postgrest(self) -> PostgREST | None:
         binary = find_postgrest(self.directory / "programs", install=True)
         if binary is None:
@@ -170,8 +188,8 @@ class LocalStack:
             log=self.directory / "postgrest.log",
         )
 
-    def _write_running(self) -> None:
-        running = Running(os.getpid(), self.cluster.port, self.api_port)
+    def _write_running(self, postgrest: PostgREST | None) -> None:
+        running = Running(os.getpid(), self.cluster.port, self.api_port, postgrest.pid if postgrest else None)
         (self.directory / "running.json").write_text(json.dumps(asdict(running)))
 
     @contextmanager
