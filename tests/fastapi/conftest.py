@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 import pytest_asyncio
+from fastapi import FastAPI
 
-from tests.fastapi.support import add_routes, calling, make_app, make_credits, serving
+from tests.fastapi.support import Server, add_routes, calling, make_app, make_credits, serving
 from tests.support.database import Database
 
 
@@ -24,9 +25,15 @@ async def http(database: Database) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture(scope="module")
-def url(database: Database) -> Iterator[str]:
-    """The address of the application on a real server."""
+def server_app(database: Database) -> FastAPI:
+    """The application of `served`; tests may add routes."""
     app = make_app(make_credits(database.url))
     add_routes(app)
-    with serving(app) as address:
-        yield address
+    return app
+
+
+@pytest.fixture(scope="module")
+def served(server_app: FastAPI) -> Iterator[Server]:
+    """The application on a real server."""
+    with serving(server_app) as server:
+        yield server

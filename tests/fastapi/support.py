@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -108,9 +110,30 @@ async def calling(app: Any) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
+@dataclass(frozen=True)
+class Server:
+    """A server that runs."""
+
+    url: str
+    port: int
+    uvicorn: uvicorn.Server
+
+    @property
+    def connections(self) -> int:
+        """How many clients it believes to be there."""
+        return len(self.uvicorn.server_state.connections)
+
+    def post(self, path: str, headers: dict[str, str]) -> socket.socket:
+        """A request whose connection can be cut at any moment."""
+        connection = socket.create_connection(("127.0.0.1", self.port))
+        lines = [f"POST {path} HTTP/1.1", "host: test", "content-length: 0", *map(": ".join, headers.items())]
+        connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        return connection
+
+
 @contextmanager
-def serving(app: Any) -> Iterator[str]:
-    """A real server in a thread; its address."""
+def serving(app: Any) -> Iterator[Server]:
+    """A real server in a thread."""
     port = free_port()
     config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="critical", timeout_graceful_shutdown=5)
     server = uvicorn.Server(config)
@@ -119,7 +142,7 @@ def serving(app: Any) -> Iterator[str]:
     try:
         with httpx.Client(transport=httpx.HTTPTransport(retries=10)) as client:
             client.get(f"http://127.0.0.1:{port}/nothing-there")
-        yield f"http://127.0.0.1:{port}"
+        yield Server(f"http://127.0.0.1:{port}", port, server)
     finally:
         server.should_exit = True
         thread.join(15)
