@@ -8,10 +8,11 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from sonas_supabase._calls import Call
 from sonas_supabase._failures import reported, unreachable
-from sonas_supabase.errors import CreditsError
+from sonas_supabase.errors import CreditsError, NotConfigured
 
 
 def statement(call: Call[Any]) -> tuple[sql.Composed, dict[str, str]]:
@@ -26,6 +27,18 @@ def statement(call: Call[Any]) -> tuple[sql.Composed, dict[str, str]]:
 def _function_call(function: str, names: tuple[str, ...]) -> sql.Composed:
     arguments = (sql.SQL("{} => {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in names)
     return sql.SQL("select {}({})::text").format(sql.Identifier("public", function), sql.SQL(", ").join(arguments))
+
+
+def require_conninfo(database_url: str) -> None:
+    """Raise NotConfigured for what is no connection string."""
+    try:
+        conninfo_to_dict(database_url)
+    except psycopg.ProgrammingError:
+        # The string and what libpq says of it may hold the password.
+        raise NotConfigured(
+            "DATABASE_URL is not a Postgres connection string.",
+            hint="It looks like postgresql://user:password@host:5432/postgres.",
+        ) from None
 
 
 def translated(error: psycopg.Error) -> CreditsError:

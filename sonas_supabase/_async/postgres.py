@@ -13,7 +13,7 @@ from psycopg_pool import AsyncConnectionPool
 from psycopg_pool import PoolTimeout as PsycopgPoolTimeout
 
 from sonas_supabase._calls import Call
-from sonas_supabase._statement import statement, translated
+from sonas_supabase._statement import require_conninfo, statement, translated
 from sonas_supabase.errors import CreditsError, PoolTimeout, UnexpectedAnswer
 
 _Connection = psycopg.AsyncConnection[Any]
@@ -25,6 +25,8 @@ class AsyncPoolTransport:
     autonomous = True
 
     def __init__(self, database_url: str, *, pool_size: int, timeout: float) -> None:
+        # A pool would try a misspelt address until its time is up.
+        require_conninfo(database_url)
         self._timeout = timeout
         self._pool = AsyncConnectionPool(
             database_url,

@@ -6,10 +6,11 @@ from typing import Any
 
 import httpx
 from postgrest.exceptions import APIError
-from supabase import AsyncClient, AsyncClientOptions
+from supabase import AsyncClient, AsyncClientOptions, AsyncSupabaseException
 
 from sonas_supabase._calls import Call
 from sonas_supabase._failures import reported, unreachable
+from sonas_supabase.errors import NotConfigured
 
 # Nothing of the request has left this machine when one of these is raised.
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -26,10 +27,16 @@ class AsyncRpcTransport:
 
     @classmethod
     def connect(cls, url: str, secret_key: str, timeout: float) -> AsyncRpcTransport:
-        """A transport with a supabase client of its own."""
+        """A transport with a supabase client of its own. Raises NotConfigured for what is no address or no key."""
         http = httpx.AsyncClient(timeout=timeout, follow_redirects=True)
         options = AsyncClientOptions(httpx_client=http, auto_refresh_token=False, persist_session=False)
-        return cls(AsyncClient(url, secret_key, options), http)
+        try:
+            return cls(AsyncClient(url, secret_key, options), http)
+        except AsyncSupabaseException as error:
+            raise NotConfigured(
+                f"SUPABASE_URL or SUPABASE_SECRET_KEY cannot be used: {error}.",
+                hint="The address looks like https://<project>.supabase.co.",
+            ) from error
 
     async def send(self, call: Call[Any]) -> Any:
         """Run the call once and return its JSON answer. Raises CreditsError."""

@@ -14,7 +14,7 @@ from psycopg_pool import ConnectionPool
 from psycopg_pool import PoolTimeout as PsycopgPoolTimeout
 
 from sonas_supabase._calls import Call
-from sonas_supabase._statement import statement, translated
+from sonas_supabase._statement import require_conninfo, statement, translated
 from sonas_supabase.errors import CreditsError, PoolTimeout, UnexpectedAnswer
 
 _Connection = psycopg.Connection[Any]
@@ -26,6 +26,8 @@ class PoolTransport:
     autonomous = True
 
     def __init__(self, database_url: str, *, pool_size: int, timeout: float) -> None:
+        # A pool would try a misspelt address until its time is up.
+        require_conninfo(database_url)
         self._timeout = timeout
         self._pool = ConnectionPool(
             database_url,

@@ -7,10 +7,11 @@ from typing import Any
 
 import httpx
 from postgrest.exceptions import APIError
-from supabase import Client, ClientOptions
+from supabase import Client, ClientOptions, SupabaseException
 
 from sonas_supabase._calls import Call
 from sonas_supabase._failures import reported, unreachable
+from sonas_supabase.errors import NotConfigured
 
 # Nothing of the request has left this machine when one of these is raised.
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -27,10 +28,16 @@ class RpcTransport:
 
     @classmethod
     def connect(cls, url: str, secret_key: str, timeout: float) -> RpcTransport:
-        """A transport with a supabase client of its own."""
+        """A transport with a supabase client of its own. Raises NotConfigured for what is no address or no key."""
         http = httpx.Client(timeout=timeout, follow_redirects=True)
         options = ClientOptions(httpx_client=http, auto_refresh_token=False, persist_session=False)
-        return cls(Client(url, secret_key, options), http)
+        try:
+            return cls(Client(url, secret_key, options), http)
+        except SupabaseException as error:
+            raise NotConfigured(
+                f"SUPABASE_URL or SUPABASE_SECRET_KEY cannot be used: {error}.",
+                hint="The address looks like https://<project>.supabase.co.",
+            ) from error
 
     def send(self, call: Call[Any]) -> Any:
         """Run the call once and return its JSON answer. Raises CreditsError."""

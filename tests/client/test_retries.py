@@ -13,7 +13,7 @@ import pytest
 
 from sonas_supabase import CreditsUnavailable, InsufficientCredits, PoolTimeout
 from tests.support.api import Api
-from tests.support.clients import COLOURS, make_client
+from tests.support.clients import COLOURS, make_client, until_blocked
 from tests.support.database import Database
 from tests.support.proxy import Proxy, proxy_to
 
@@ -148,11 +148,15 @@ async def test_a_hold_survives_lost_answers(way: tuple[Proxy, Any], database: Da
     await credits.list_plans()
     with pytest.raises(ValueError, match="no"):
         async with credits.reserve(user, "message", 5):
-            proxy.lose_answers = 1
-            raise ValueError("no")
+            _lose_and_fail(proxy)
     row = database.balance(user)
     assert (row["used"], row["reserved"]) == (5, 0)
     assert database.value("select count(*) from public.credit_reservations where account_id = %s", user) == 2
+
+
+def _lose_and_fail(proxy: Proxy) -> None:
+    proxy.lose_answers = 1
+    raise ValueError("no")
 
 
 async def test_broken_connections_are_replaced(lossy: Any, database: Database, user: UUID) -> None:
@@ -215,17 +219,10 @@ async def test_a_pool_that_stays_busy_says_so(colour: str, database: Database, u
         blocker.execute("select 1 from credits.balances where account_id = %s for update", [user])
         async with make_client("postgres", colour, url=database.url, pool_size=1, timeout=0.3) as credits:
             waiting = asyncio.create_task(credits.consume_credits(user, "message"))
-            await _waits_for_a_lock(database)
+            await until_blocked(database)
             with pytest.raises(PoolTimeout) as busy:
                 await credits.list_plans()
             assert (busy.value.code, busy.value.status, busy.value.retryable) == ("pool_timeout", 503, True)
             assert "pool_size" in busy.value.hint
             blocker.rollback()
             assert (await waiting).remaining == 9
-
-
-async def _waits_for_a_lock(database: Database) -> None:
-    waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-    async with asyncio.timeout(20):
-        while not database.value(waiting):
-            await asyncio.sleep(0.01)

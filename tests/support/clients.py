@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from sonas_supabase import AsyncCreditsClient, CreditsClient
+from tests.support.database import Database
 
 TRANSPORTS = ("postgres", "rpc")
 COLOURS = ("sync", "async")
@@ -50,3 +51,16 @@ def make_client(transport: str, colour: str, *, url: str, secret_key: str = "", 
         kind.from_url(url, **options) if transport == "postgres" else kind.from_supabase(url, secret_key, **options)
     )
     return client if colour == "async" else Awaited(client)
+
+
+async def until(database: Database, query: str, wanted: int, *arguments: Any) -> None:
+    """Returns as soon as the query answers `wanted`. Postgres cannot tell us, so it is asked."""
+    async with asyncio.timeout(20):
+        while await asyncio.to_thread(database.value, query, *arguments) != wanted:
+            pass
+
+
+async def until_blocked(database: Database, sessions: int = 1) -> None:
+    """Returns as soon as so many sessions of this database wait for a lock."""
+    waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    await until(database, waiting, sessions)
