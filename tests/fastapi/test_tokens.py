@@ -1,0 +1,285 @@
+"""Who sent a request: good tokens, and every way for one to be bad."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sonas_supabase import CreditsUnavailable, NotConfigured
+from sonas_supabase.fastapi import NotAuthenticated, SupabaseAuth
+from sonas_supabase.fastapi._jwks import KeySet
+from tests.fastapi.support import serving
+
+SECRET = "a secret that is long enough to be one, really"
+USER = uuid4()
+
+
+class Project:
+    """The signing keys of a project, and the server that publishes them."""
+
+    def __init__(self) -> None:
+        self.published: dict[str, Any] = {}
+        self.private: dict[str, Any] = {}
+        self.fetched = 0
+        self.broken = False
+        self.url = ""
+        self.app = Starlette(routes=[Route("/auth/v1/.well-known/jwks.json", self.serve)])
+
+    async def serve(self, request: Request) -> Response:
+        self.fetched += 1
+        if self.broken:
+            return Response(status_code=503)
+        return JSONResponse({"keys": list(self.published.values())})
+
+    def add(self, kid: str, algorithm: str = "ES256") -> None:
+        key, writer = {
+            "ES256": lambda: (ec.generate_private_key(ec.SECP256R1()), ECAlgorithm),
+            "RS256": lambda: (rsa.generate_private_key(65537, 2048), RSAAlgorithm),
+            "EdDSA": lambda: (ed25519.Ed25519PrivateKey.generate(), OKPAlgorithm),
+        }[algorithm]()
+        self.private[kid] = key
+        self.published[kid] = {
+            **json.loads(writer.to_jwk(key.public_key())), "kid": kid, "alg": algorithm, "use": "sig",
+        }  # fmt: skip
+
+    def sign(self, kid: str, algorithm: str = "ES256", **changes: Any) -> str:
+        return "Bearer " + jwt.encode(claims(**changes), self.private[kid], algorithm, headers={"kid": kid})
+
+
+def claims(**changes: Any) -> dict[str, Any]:
+    now = int(time.time())
+    given = {"sub": str(USER), "aud": "authenticated", "role": "authenticated", "iat": now, "exp": now + 60, **changes}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def legacy(secret: str = SECRET, **changes: Any) -> str:
+    return "Bearer " + jwt.encode(claims(**changes), secret, "HS256")
+
+
+@pytest.fixture
+def project() -> Iterator[Project]:
+    started = Project()
+    with serving(started.app) as server:
+        started.url = server.url
+        started.fetched = 0
+        yield started
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "RS256", "EdDSA"])
+async def test_tokens_of_every_kind_of_key_are_good(project: Project, algorithm: str) -> None:
+    project.add("k", algorithm)
+    user = await SupabaseAuth(project.url).user(project.sign("k", algorithm, email="a@b.c", is_anonymous=True))
+    assert (user.id, user.email, user.is_anonymous) == (USER, "a@b.c", True)
+    assert user.claims["role"] == "authenticated"
+
+
+async def test_legacy_tokens_are_good_where_there_is_a_secret(project: Project) -> None:
+    assert (await SupabaseAuth(project.url, jwt_secret=SECRET).user(legacy())).id == USER
+    with pytest.raises(NotAuthenticated, match="not accepted"):
+        await SupabaseAuth(project.url).user(legacy())
+
+
+async def test_keys_are_fetched_once_whoever_asks(project: Project) -> None:
+    project.add("k")
+    auth = SupabaseAuth(project.url)
+    await asyncio.gather(*(auth.user(project.sign("k")) for _ in range(50)))
+    assert project.fetched == 1
+
+
+async def test_a_rotated_key_is_found_and_an_old_one_is_dropped(project: Project) -> None:
+    project.add("old")
+    auth = SupabaseAuth(project.url, jwks_min_interval=0)
+    await auth.user(project.sign("old"))
+    project.add("new")
+    await auth.user(project.sign("new"))
+    await auth.user(project.sign("old"))
+    assert project.fetched == 2
+    del project.published["old"]
+    project.add("newer")
+    await auth.user(project.sign("newer"))
+    with pytest.raises(NotAuthenticated, match="not known"):
+        await auth.user(project.sign("old"))
+
+
+async def test_made_up_key_ids_fetch_nothing(project: Project) -> None:
+    project.add("k")
+    auth = SupabaseAuth(project.url)
+    for number in range(20):
+        project.private[f"made up {number}"] = project.private["k"]
+        with pytest.raises(NotAuthenticated, match="not known"):
+            await auth.user(project.sign(f"made up {number}"))
+    assert project.fetched == 1
+
+
+async def test_known_keys_outlive_an_outage_for_a_while(project: Project) -> None:
+    project.add("k")
+    now = 0.0
+    keys = KeySet(
+        f"{project.url}/auth/v1/.well-known/jwks.json", ttl=600, min_interval=30, stale_for=3600, clock=lambda: now
+    )
+    assert await keys.find("k")
+    now = 599.0
+    assert await keys.find("k")
+    assert project.fetched == 1
+    project.broken = True
+    now = 601.0
+    assert await keys.find("k")
+    assert await keys.find("k")
+    assert project.fetched == 2, "a failed fetch is not repeated at once"
+    with pytest.raises(CreditsUnavailable):
+        await keys.find("perhaps a new one")
+    now = 600 + 3600 + 1.0
+    with pytest.raises(CreditsUnavailable):
+        await keys.find("k")
+    project.broken = False
+    now += 2
+    assert await keys.find("k")
+
+
+async def test_without_keys_nobody_can_tell(project: Project) -> None:
+    project.broken = True
+    project.add("k")
+    with pytest.raises(CreditsUnavailable):
+        await SupabaseAuth(project.url).user(project.sign("k"))
+
+
+async def test_what_else_is_published_is_left_alone(project: Project) -> None:
+    project.add("k")
+    project.published["secret"] = {
+        "kty": "oct", "kid": "secret", "alg": "HS256", "k": base64.urlsafe_b64encode(SECRET.encode()).decode(),
+    }  # fmt: skip
+    project.published["enc"] = {**project.published["k"], "kid": "enc", "use": "enc"}
+    project.published["odd"] = {"kty": "nobody knows", "kid": "odd"}
+    auth = SupabaseAuth(project.url)
+    assert await auth.user(project.sign("k"))
+    for kid in ("secret", "enc", "odd"):
+        project.private[kid] = project.private["k"]
+        with pytest.raises(NotAuthenticated):
+            await auth.user(project.sign(kid))
+    token = jwt.encode(claims(), SECRET, "HS256", headers={"kid": "secret"})
+    with pytest.raises(NotAuthenticated):
+        await auth.user(f"Bearer {token}")
+
+
+async def test_a_public_key_is_no_secret(project: Project) -> None:
+    project.add("k", "RS256")
+    public = project.private["k"].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    head, body = (_b64(part) for part in ({"alg": "HS256", "kid": "k", "typ": "JWT"}, claims()))
+    signature = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256).sign(
+        f"{head}.{body}".encode(), public
+    )
+    forged = f"Bearer {head}.{body}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+    for auth in (SupabaseAuth(project.url), SupabaseAuth(project.url, jwt_secret=SECRET)):
+        with pytest.raises(NotAuthenticated):
+            await auth.user(forged)
+
+
+async def test_a_key_serves_its_own_algorithm_only(project: Project) -> None:
+    project.add("k", "RS256")
+    project.private["other"] = ec.generate_private_key(ec.SECP256R1())
+    token = jwt.encode(claims(), project.private["other"], "ES256", headers={"kid": "k"})
+    with pytest.raises(NotAuthenticated, match="not accepted"):
+        await SupabaseAuth(project.url).user(f"Bearer {token}")
+
+
+def _b64(part: dict[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
+
+
+NONE_ALGORITHM = f"{_b64({'alg': 'none', 'typ': 'JWT'})}.{_b64(claims())}."
+
+
+@pytest.mark.parametrize(
+    ("authorization", "reason"),
+    [
+        (None, None),
+        ("", None),
+        ("Basic dXNlcjpwYXNz", None),
+        ("Bearer", "cannot be read"),
+        ("Bearer ", "cannot be read"),
+        ("Bearer nonsense", "cannot be read"),
+        ("Bearer a.b.c", "cannot be read"),
+        (f"Bearer {NONE_ALGORITHM}", "not accepted"),
+        (legacy("another secret that is long enough to be one"), "signature"),
+        (legacy(exp=int(time.time()) - 11), "expired"),
+        (legacy(exp=None), "lacks a claim"),
+        (legacy(sub=None), "lacks a claim"),
+        (legacy(aud=None), "lacks a claim|audience"),
+        (legacy(aud="somebody else"), "audience"),
+        (legacy(nbf=int(time.time()) + 60), "not valid yet"),
+        (legacy(role="anon"), "not a signed-in user"),
+        (legacy(role="service_role"), "not a signed-in user"),
+        (legacy(role=None), "not a signed-in user"),
+        (legacy(sub="not a uuid"), "does not name a user"),
+        (legacy(sub=""), "does not name a user"),
+    ],
+)
+async def test_bad_tokens_are_refused(authorization: str | None, reason: str | None) -> None:
+    with pytest.raises(NotAuthenticated) as refused:
+        await SupabaseAuth(jwt_secret=SECRET).user(authorization)
+    if reason is None:
+        assert refused.value.reason is None
+    else:
+        assert refused.match(reason)
+
+
+async def test_clocks_may_differ_a_little() -> None:
+    assert await SupabaseAuth(jwt_secret=SECRET).user(legacy(exp=int(time.time()) - 5))
+    with pytest.raises(NotAuthenticated, match="expired"):
+        await SupabaseAuth(jwt_secret=SECRET, leeway=0).user(legacy(exp=int(time.time()) - 5))
+
+
+async def test_an_issuer_is_held_to_where_it_is_named() -> None:
+    auth = SupabaseAuth(jwt_secret=SECRET, issuer="https://us.example/auth/v1")
+    assert await auth.user(legacy(iss="https://us.example/auth/v1"))
+    with pytest.raises(NotAuthenticated, match="issuer"):
+        await auth.user(legacy(iss="https://them.example/auth/v1"))
+
+
+@pytest.mark.parametrize("options", [{}, {"jwt_secret": ""}, {"jwt_secret": "short"}])
+def test_what_cannot_verify_is_not_made(options: dict[str, str]) -> None:
+    with pytest.raises(NotConfigured):
+        SupabaseAuth(**options)
+
+
+def test_the_environment_names_the_project(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SUPABASE_URL", raising=False)
+    monkeypatch.delenv("SUPABASE_JWT_SECRET", raising=False)
+    with pytest.raises(NotConfigured):
+        SupabaseAuth.from_env()
+    (tmp_path / ".env").write_text("SUPABASE_URL=http://127.0.0.1:1\n")
+    assert SupabaseAuth.from_env()
+
+
+async def test_the_answer_is_a_challenge(http: httpx.AsyncClient) -> None:
+    missing = await http.get("/me")
+    assert (missing.status_code, missing.headers["www-authenticate"]) == (401, "Bearer")
+    wrong = await http.get("/me", headers={"authorization": legacy()})
+    assert wrong.status_code == 401
+    assert wrong.headers["www-authenticate"] == (
+        'Bearer error="invalid_token", error_description="The signature is not right."'
+    )
+    assert wrong.headers["content-type"] == "application/problem+json"
+    assert wrong.json()["code"] == "not_authenticated"
+
+
+async def test_two_tokens_are_none(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/me", headers=[("authorization", legacy()), ("authorization", legacy())])
+    assert answer.status_code == 401
