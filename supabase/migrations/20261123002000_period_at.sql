@@ -43,7 +43,7 @@ create function credits.next_period(
   p_anchor_at timestamptz, p_time_zone text, p_last_end timestamptz, p_at timestamptz,
   out period_start timestamptz, out period_end timestamptz)
 language plpgsql
-immutable
+stable
 security invoker
 set search_path = ''
 as $$

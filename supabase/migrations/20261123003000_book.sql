@@ -33,6 +33,8 @@ volatile
 security invoker
 set search_path = ''
 as $$
+-- A row beside another OUT argument is meant here; plpgsql_check takes it for a slip.
+-- @plpgsql_check_options: extra_warnings = false
 begin
   if p_balance.balance + p_amount > 9007199254740992 then
     perform credits.raise_error('invalid_amount', jsonb_build_object('amount', p_amount, 'balance', p_balance.balance),
@@ -63,6 +65,8 @@ volatile
 security invoker
 set search_path = ''
 as $$
+-- A row beside another OUT argument is meant here; plpgsql_check takes it for a slip.
+-- @plpgsql_check_options: extra_warnings = false
 declare
   v_period_start timestamptz := coalesce(p_balance.period_start, '-infinity');
   v_issued record;

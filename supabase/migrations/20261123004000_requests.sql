@@ -4,7 +4,7 @@ create function credits.check_request(
   p_amount bigint, p_description text, p_idempotency_key text, p_metadata jsonb)
 returns void
 language plpgsql
-immutable
+stable
 security invoker
 set search_path = ''
 as $$
@@ -77,11 +77,10 @@ comment on function credits.paying_account(uuid, uuid, text) is
   'The account that pays: the workspace when one is named and the user is its member, else the user. Opens an account that is missing. Raises account_not_found, unknown_credit_type, invalid_argument.';
 revoke all on function credits.paying_account(uuid, uuid, text) from public, anon, authenticated, service_role;
 
-create function credits.answer(
-  p_account_id uuid, p_balance credits.balances, p_operation_id uuid, p_amount bigint)
+create function credits.answer(p_balance credits.balances, p_operation_id uuid, p_amount bigint)
 returns jsonb
 language plpgsql
-immutable
+stable
 security invoker
 set search_path = ''
 as $$
@@ -94,8 +93,8 @@ begin
     'unlimited', p_balance.allowance is null, 'period_end', p_balance.period_end, 'replayed', false);
 end
 $$;
-comment on function credits.answer(uuid, credits.balances, uuid, bigint) is 'The answer of an operation that took effect.';
-revoke all on function credits.answer(uuid, credits.balances, uuid, bigint) from public, anon, authenticated, service_role;
+comment on function credits.answer(credits.balances, uuid, bigint) is 'The answer of an operation that took effect.';
+revoke all on function credits.answer(credits.balances, uuid, bigint) from public, anon, authenticated, service_role;
 
 create function credits.refuse(
   p_account_id uuid, p_balance credits.balances, p_operation_id uuid, p_amount bigint, p_user_id uuid, p_description text,
@@ -125,7 +124,7 @@ stable
 security invoker
 set search_path = ''
 as $$
-  select credits.answer(p_account_id, p_balance, p_operation_id, p_amount) || jsonb_build_object(
+  select credits.answer(p_balance, p_operation_id, p_amount) || jsonb_build_object(
     'success', false,
     'code', case p_balance.kind when 'limit' then 'limit_reached' else 'insufficient_credits' end,
     'details', jsonb_build_object(

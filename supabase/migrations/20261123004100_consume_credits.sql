@@ -125,7 +125,7 @@ begin
   values (
     p_account_id, p_user_id, p_credit_type, p_amount, 'allowed', p_description, p_metadata, v_operation_id, v_balance.settled_at);
 
-  v_answer := credits.answer(p_account_id, v_balance, v_operation_id, p_amount);
+  v_answer := credits.answer(v_balance, v_operation_id, p_amount);
   if p_idempotency_key is not null then
     perform credits.remember(p_account_id, p_idempotency_key, v_operation_id, v_request, v_answer, v_balance.settled_at);
   end if;

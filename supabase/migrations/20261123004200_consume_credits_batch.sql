@@ -1,7 +1,7 @@
 create function credits.batch_items(p_items jsonb)
 returns table (item integer, credit_type text, amount bigint, description text, idempotency_key text, metadata jsonb)
 language plpgsql
-immutable
+stable
 security invoker
 set search_path = ''
 as $$
@@ -61,7 +61,7 @@ as $$
 declare
   v_item record;
   v_answer jsonb;
-  v_answers jsonb := '[]';
+  v_answers jsonb := jsonb '[]';
   v_balance credits.balances;
 begin
   -- One lock order for all batches, whatever the order of their items.

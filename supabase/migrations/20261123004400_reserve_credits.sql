@@ -82,7 +82,7 @@ begin
     due_at = least(b.due_at, v_expires_at), settled_at = v_balance.settled_at
   where b.account_id = p_account_id and b.credit_type = p_credit_type;
 
-  v_answer := credits.answer(p_account_id, v_balance, v_operation_id, p_amount)
+  v_answer := credits.answer(v_balance, v_operation_id, p_amount)
     || jsonb_build_object('reservation_id', v_reservation_id, 'expires_at', v_expires_at);
   perform credits.remember(p_account_id, p_idempotency_key, v_operation_id, v_request, v_answer, v_balance.settled_at);
   return v_answer;

@@ -5,6 +5,8 @@ volatile
 security invoker
 set search_path = ''
 as $$
+-- A row beside another OUT argument is meant here; plpgsql_check takes it for a slip.
+-- @plpgsql_check_options: extra_warnings = false
 declare
   v_credit_type text;
 begin
@@ -123,7 +125,7 @@ begin
     v_hold.operation_id);
   v_balance := credits.save_balance(p_account_id, v_balance);
 
-  v_answer := credits.answer(p_account_id, v_balance, v_hold.operation_id, v_captured) || jsonb_build_object(
+  v_answer := credits.answer(v_balance, v_hold.operation_id, v_captured) || jsonb_build_object(
     'reservation_id', v_hold.id, 'captured', v_captured, 'released', v_hold.amount + v_extra - v_captured,
     'shortfall', v_shortfall);
   update public.credit_reservations r set

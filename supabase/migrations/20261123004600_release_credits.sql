@@ -24,7 +24,7 @@ begin
   v_balance := credits.lapse_ended(p_account_id, v_balance, v_hold.operation_id);
   v_balance := credits.align_allowance(p_account_id, v_balance, v_hold.amount, v_hold.operation_id);
   v_balance := credits.save_balance(p_account_id, v_balance);
-  return credits.answer(p_account_id, v_balance, v_hold.operation_id, v_hold.amount)
+  return credits.answer(v_balance, v_hold.operation_id, v_hold.amount)
     || jsonb_build_object('reservation_id', v_hold.id, 'released', v_hold.amount);
 end
 $$;

@@ -93,7 +93,7 @@ begin
   v_balance := credits.align_allowance(p_account_id, v_balance, v_amount, v_refund_id);
   v_balance := credits.save_balance(p_account_id, v_balance);
 
-  v_answer := credits.answer(p_account_id, v_balance, v_refund_id, v_amount)
+  v_answer := credits.answer(v_balance, v_refund_id, v_amount)
     || jsonb_build_object('refunds_operation_id', p_operation_id);
   perform credits.remember(p_account_id, p_idempotency_key, v_refund_id, v_request, v_answer, v_balance.settled_at);
   return v_answer;

@@ -21,7 +21,7 @@ begin
   v_balance := credits.lock_balance(p_account_id, v_credit_type);
   select * into v_grant from public.credit_grants g where g.account_id = p_account_id and g.id = p_grant_id;
   if v_grant.voided_at is not null then
-    return credits.answer(p_account_id, v_balance, null, 0) || jsonb_build_object('grant_id', p_grant_id, 'replayed', true);
+    return credits.answer(v_balance, null, 0) || jsonb_build_object('grant_id', p_grant_id, 'replayed', true);
   end if;
   if v_balance.kind = 'limit' and v_grant.source = 'plan' then
     perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_grant_id', 'value', p_grant_id),
@@ -35,7 +35,7 @@ begin
   update public.credit_grants g set voided_at = v_balance.settled_at, void_reason = coalesce(p_reason, 'revoked')
   where g.account_id = p_account_id and g.id = p_grant_id;
   v_balance := credits.save_balance(p_account_id, v_balance);
-  return credits.answer(p_account_id, v_balance, v_operation_id, v_free) || jsonb_build_object('grant_id', p_grant_id);
+  return credits.answer(v_balance, v_operation_id, v_free) || jsonb_build_object('grant_id', p_grant_id);
 end
 $$;
 comment on function credits.revoke(uuid, uuid, uuid, text) is

@@ -99,7 +99,7 @@ set search_path = ''
 as $$
 declare
   v_until timestamptz := clock_timestamp() + interval '5 seconds';
-  v_after uuid := '00000000-0000-0000-0000-000000000000';
+  v_after uuid := uuid '00000000-0000-0000-0000-000000000000';
   v_accounts uuid[];
   v_account_id uuid;
   v_renewed bigint := 0;

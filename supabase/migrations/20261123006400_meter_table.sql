@@ -150,7 +150,8 @@ declare
   v_table_name text;
   v_key text[];
   v_arguments text;
-  v_row record;
+  v_owner_id uuid;
+  v_row_key text;
   v_counted bigint := 0;
 begin
   select n.nspname || '.' || c.relname into v_table_name
@@ -182,7 +183,7 @@ begin
 
   -- A limit counts what exists, also what was there before it was metered.
   if (select t.kind from credits.credit_types t where t.id = p_credit_type) = 'limit' then
-    for v_row in execute format(
+    for v_owner_id, v_row_key in execute format(
       'select t.%1$I as owner_id, jsonb_build_object(%2$s)::text as row_key from %3$s t
        where t.%1$I is not null and not exists (
          select from credits.metered_rows m where m.account_id = t.%1$I and m.table_name = %4$L
@@ -192,7 +193,7 @@ begin
        order by t.%1$I', p_owner_column,
       (select string_agg(format('%L, t.%I', v.value, v.value), ', ') from unnest(v_key) as v(value)), p_table, v_table_name)
     loop
-      perform credits.charge_row(credits.owning_account(v_row.owner_id, p_credit_type), v_table_name, v_row.row_key,
+      perform credits.charge_row(credits.owning_account(v_owner_id, p_credit_type), v_table_name, v_row_key,
         p_credit_type, p_forced => true);
       v_counted := v_counted + 1;
     end loop;

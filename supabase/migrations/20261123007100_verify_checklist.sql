@@ -7,7 +7,7 @@ set search_path = ''
 as $$
 declare
   v_user uuid := gen_random_uuid();
-  v_seen jsonb := '[]';
+  v_seen jsonb := jsonb '[]';
   v_message jsonb;
   v_project jsonb;
   v_denied jsonb;
