@@ -1,0 +1,41 @@
+"""What is generated is up to date."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.support.database import Database
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate_docs", ROOT / "scripts" / "generate_docs.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_sql_reference_says_what_the_catalog_says(generator: ModuleType, database: Database) -> None:
+    assert (ROOT / "docs" / "sql.md").read_text() == generator.render_sql(database.connection)
+
+
+def test_the_command_reference_says_what_help_says(generator: ModuleType) -> None:
+    assert (ROOT / "docs" / "cli.md").read_text() == generator.render_cli()
+
+
+def test_every_function_table_and_command_says_what_it_is_for() -> None:
+    for name in ("sql.md", "cli.md"):
+        sections = (ROOT / "docs" / name).read_text().split("\n### ")[1:]
+        assert sections
+        for section in sections:
+            heading, _, body = section.partition("\n\n")
+            assert body.strip(), f"{name}: {heading} says nothing"
+            assert not body.startswith("|"), f"{name}: {heading} says nothing"
