@@ -64,8 +64,8 @@ class Journal:
         for done, entry in enumerate(entries):
             try:
                 await book(client, Booking.from_json(entry["booking"]), entry["cost"])
-            except CreditsUnavailable as error:
-                waiting[error.code] = len(entries) - done
+            except CreditsUnavailable:
+                waiting[CreditsUnavailable.code] = len(entries) - done
                 break
             except CreditsError as error:
                 _log.warning("%s still waits in %s: %s", entry["id"], self._path, error)

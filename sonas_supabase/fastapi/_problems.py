@@ -34,7 +34,8 @@ def problem(error: CreditsError | NotAuthenticated) -> Problem:
         "title": HTTPStatus(error.status).phrase,
         "status": error.status,
         "detail": _sentence(error),
-        "code": error.code,
+        # Why it cannot be reached is not the client's business.
+        "code": CreditsUnavailable.code if isinstance(error, CreditsUnavailable) else error.code,
     }
     headers = [(b"content-type", MEDIA_TYPE.encode())]
     if isinstance(error, NotAuthenticated):

@@ -1,0 +1,194 @@
+"""A database that cannot be reached: routes that refuse, routes that go on, and the journal in between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import httpx
+import pytest
+import pytest_asyncio
+from fastapi import Depends, HTTPException
+
+from sonas_supabase import AsyncCreditsClient
+from sonas_supabase.fastapi import Journal, Replay, Spend, spend
+from tests.fastapi.outage import Line, line_to
+from tests.fastapi.support import OneMessage, bearer, calling, make_app, make_credits
+from tests.support.database import Database
+
+GoesOn = Annotated[Spend, Depends(spend("message", 1, on_unavailable="allow"))]
+
+
+@dataclass
+class Shop:
+    """An application behind a line that can be cut."""
+
+    http: httpx.AsyncClient
+    line: Line
+    journal: Journal
+    path: Path
+    client: AsyncCreditsClient
+    ran: int = 0
+
+
+@pytest_asyncio.fixture
+async def shop(database: Database, tmp_path: Path) -> AsyncIterator[Shop]:
+    async with opened(database, Journal(tmp_path / "journal.jsonl"), tmp_path / "journal.jsonl") as shop:
+        yield shop
+
+
+@asynccontextmanager
+async def opened(database: Database, journal: Journal | None, path: Path) -> AsyncIterator[Shop]:
+    async with line_to(database) as line, AsyncCreditsClient.from_url(database.url) as client:
+        credits = make_credits(line.url, journal=journal, timeout=0.5, retries=0)
+        app = make_app(credits)
+        async with calling(app) as http:
+            shop = Shop(http, line, journal or Journal(path), path, client)
+
+            @app.post("/closed")
+            async def closed(held: OneMessage) -> None:
+                shop.ran += 1
+
+            @app.post("/open/{cost}")
+            async def go_on(cost: int, held: GoesOn) -> bool:
+                shop.ran += 1
+                held.cost = cost
+                return held.operation_id is not None
+
+            @app.post("/fails")
+            async def fails(held: GoesOn) -> None:
+                raise HTTPException(500)
+
+            @app.post("/cut")
+            async def cut(held: OneMessage) -> None:
+                await line.cut()
+
+            yield shop
+        await credits.client.close()
+
+
+async def test_a_route_refuses_by_default(shop: Shop, database: Database, user: UUID) -> None:
+    await shop.line.cut()
+    answer = await shop.http.post("/closed", headers=bearer(user))
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert answer.headers["retry-after"] == "5"
+    assert shop.ran == 0
+    assert await shop.journal.pending() == 0
+
+
+async def test_a_route_may_go_on_and_is_booked_later(shop: Shop, database: Database, user: UUID) -> None:
+    await shop.line.cut()
+    answer = await shop.http.post("/open/3", headers=bearer(user))
+    assert (answer.status_code, answer.json()) == (200, False)
+    assert "ratelimit" not in answer.headers
+    assert database.balance(user)["used"] == 0
+    assert await shop.journal.pending() == 1
+    assert shop.path.stat().st_mode & 0o777 == 0o600
+
+    away = AsyncCreditsClient.from_url(shop.line.url, timeout=0.5, retries=0)
+    assert await shop.journal.replay(away) == Replay(booked=0, waiting={"unavailable": 1})
+    await away.close()
+
+    assert await shop.journal.replay(shop.client) == Replay(booked=1, waiting={})
+    assert database.balance(user)["used"] == 3
+    assert await shop.journal.replay(shop.client) == Replay(booked=0, waiting={})
+    assert shop.path.read_bytes() == b""
+    database.verify(user)
+
+
+async def test_while_the_database_is_there_nothing_is_journaled(shop: Shop, database: Database, user: UUID) -> None:
+    assert (await shop.http.post("/open/1", headers=bearer(user))).json() is True
+    assert database.balance(user)["used"] == 1
+    assert not shop.path.exists()
+
+
+async def test_a_failure_or_a_cost_of_nothing_is_not_journaled(shop: Shop, user: UUID) -> None:
+    await shop.line.cut()
+    assert (await shop.http.post("/fails", headers=bearer(user))).status_code == 500
+    assert (await shop.http.post("/open/0", headers=bearer(user))).status_code == 200
+    assert await shop.journal.pending() == 0
+
+
+async def test_an_outage_lets_no_stranger_in(shop: Shop) -> None:
+    await shop.line.cut()
+    assert (await shop.http.post("/open/1")).status_code == 401
+    assert shop.ran == 0
+
+
+async def test_a_replay_that_broke_off_books_once(shop: Shop, database: Database, user: UUID) -> None:
+    await shop.line.cut()
+    for _ in range(3):
+        await shop.http.post("/open/2", headers=bearer(user))
+    written = shop.path.read_bytes()
+    assert (await shop.journal.replay(shop.client)).booked == 3
+    # What a replay leaves that was killed after booking and before saying so.
+    shop.path.write_bytes(written)
+    assert (await shop.journal.replay(shop.client)).booked == 3
+    shop.path.write_bytes(written)
+    await asyncio.gather(*(Journal(shop.path).replay(shop.client) for _ in range(4)))
+    balance = database.balance(user)
+    assert (balance["used"], balance["reserved"]) == (6, 0)
+    database.verify(user)
+
+
+async def test_a_retry_after_the_outage_costs_once(shop: Shop, database: Database, user: UUID) -> None:
+    headers = {**bearer(user), "idempotency-key": "k"}
+    await shop.line.cut()
+    for _ in range(2):
+        assert (await shop.http.post("/open/1", headers=headers)).status_code == 200
+    await shop.line.mend()
+    while (answer := await shop.http.post("/open/1", headers=headers)).json() is False:
+        pass
+    assert answer.status_code == 200
+    await shop.journal.replay(shop.client)
+    assert await shop.journal.pending() == 0
+    assert database.balance(user)["used"] == 1
+
+
+async def test_a_charge_that_cannot_be_made_is_kept(shop: Shop, database: Database, user: UUID) -> None:
+    assert (await shop.http.post("/cut", headers=bearer(user))).status_code == 200
+    assert database.balance(user)["reserved"] == 1
+    assert await shop.journal.pending() == 1
+    assert (await shop.journal.replay(shop.client)).booked == 1
+    balance = database.balance(user)
+    assert (balance["used"], balance["reserved"]) == (1, 0)
+    assert len(database.query("select id from public.credit_reservations where account_id = %s", user)) == 1
+
+
+async def test_what_cannot_be_paid_waits(shop: Shop, database: Database, user: UUID) -> None:
+    await shop.line.cut()
+    await shop.http.post("/open/1", headers=bearer(user))
+    database.call("consume_credits", user, "message", 10)
+    assert await shop.journal.replay(shop.client) == Replay(booked=0, waiting={"insufficient_credits": 1})
+    database.call("reset_monthly_credits", user)
+    assert await shop.journal.replay(shop.client) == Replay(booked=1, waiting={})
+    assert database.balance(user)["remaining"] == 9
+
+
+async def test_a_torn_line_spoils_no_other(shop: Shop, user: UUID, caplog: pytest.LogCaptureFixture) -> None:
+    await shop.line.cut()
+    await shop.http.post("/open/1", headers=bearer(user))
+    with shop.path.open("ab") as file:
+        file.write(b'{"id": "torn')
+    await shop.http.post("/open/1", headers=bearer(user))
+    assert await shop.journal.pending() == 2
+    assert "not written to its end" in caplog.text
+    assert (await shop.journal.replay(shop.client)).booked == 2
+
+
+async def test_a_journal_may_be_shared(shop: Shop, user: UUID) -> None:
+    await shop.line.cut()
+    await asyncio.gather(*(shop.http.post("/open/1", headers=bearer(user)) for _ in range(30)))
+    assert await Journal(shop.path).pending() == 30
+
+
+async def test_going_on_without_a_journal_is_a_mistake(database: Database, user: UUID, tmp_path: Path) -> None:
+    async with opened(database, None, tmp_path / "none") as shop:
+        answer = await shop.http.post("/open/1", headers=bearer(user))
+    assert (answer.status_code, answer.json()["code"]) == (500, "misconfigured")
+    assert shop.ran == 0
