@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 
-from sonas_supabase import BookCheck, ChecklistLine
+from sonas_supabase import BookCheck, ChecklistLine, CreditsClient
 
 from ._connect import AsJson, DbUrl, Workspace, connect, options
-from ._guard import CHECK_FAILED
+from ._dashboard import check, is_installed
+from ._guard import CHECK_FAILED, Stop
 from ._output import Output, table
 from ._register import register as _register
+from .stack import DEMO_USERS
 
 NOT_HERE = "not installed here"
+NOT_RUNNING = "no app is running here: `sonas up`, or --app-url"
 
 
 def verify(
     user: Annotated[str | None, typer.Argument(metavar="USER", help="One account alone.", show_default=False)] = None,
     workspace: Workspace = None,
+    app_url: Annotated[
+        str | None, typer.Option("--app-url", metavar="URL", help="Your app, to see whether its dashboard is right.")
+    ] = None,
+    token: Annotated[str | None, typer.Option("--token", help="A user's token for --app-url.")] = None,
     db_url: DbUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Check the always-true rules of the books, and the ten lines of the guide's checklist.
 
-    The checklist is tried with a probe user of whom nothing stays. Exit code 5 when something does not hold.
+    The checklist is tried with a probe user of whom nothing stays; its line about the dashboard is checked on the app
+    of `sonas up`, or on yours with --app-url and --token. Exit code 5 when something does not hold.
 
     Example: sonas verify
     """
@@ -33,15 +43,15 @@ def verify(
         task = bar.add_task("Reading the books", total=2)
         books = client.verify_books(**options(user_id=user, workspace_id=workspace))
         bar.update(task, advance=1, description="Trying the checklist")
-        checklist = client.verify_checklist() if user is None and workspace is None else None
+        lines = client.verify_checklist().checks if user is None and workspace is None else ()
+        lines = tuple(_with_dashboard(client, line, app_url, token) for line in lines)
         bar.advance(task)
-    lines = checklist.checks if checklist else ()
     success = books.success and all(line.ok is not False for line in lines)
     shown: list[Any] = [table(("", "rule", "", "#checked"), map(_rule, books.checks), title="The books")]
     shown += [
-        table(("", "where", ""), [("✗", check.name, str(found)) for found in check.violations])
-        for check in books.checks
-        if not check.ok
+        table(("", "where", ""), [("✗", rule.name, str(found)) for found in rule.violations])
+        for rule in books.checks
+        if not rule.ok
     ]
     if lines:
         shown += ["", table(("", "line", "", "seen"), map(_line, lines), title="The guide's checklist")]
@@ -51,8 +61,54 @@ def verify(
         raise typer.Exit(CHECK_FAILED)
 
 
-def _rule(check: BookCheck) -> tuple[Any, ...]:
-    return ("✓" if check.ok else "✗", str(check.rule), check.name, check.checked)
+def _with_dashboard(
+    client: CreditsClient, line: ChecklistLine, app_url: str | None, token: str | None
+) -> ChecklistLine:
+    """The line that only a running app can answer."""
+    if line.ok is not None:
+        return line
+    if app_url:
+        user = _user_of(token)
+    else:
+        app_url, user, token = _local_app()
+    if not app_url or not user or not token:
+        return line
+    seen = check(client, app_url, user, token)
+    return replace(line, ok=seen.ok, seen=seen.seen)
+
+
+def _user_of(token: str | None) -> str:
+    """Whose token it is. The app verifies it; this only has to know whom to compare with."""
+    import jwt
+
+    try:
+        return str(jwt.decode(token or "", options={"verify_signature": False})["sub"])
+    except (jwt.InvalidTokenError, KeyError):
+        raise Stop(
+            "--app-url needs the token of a user.", "Pass --token, such as that of your own session.", code="usage"
+        ) from None
+
+
+def _local_app() -> tuple[str | None, str, str | None]:
+    user = DEMO_USERS["free@example.com"]
+    if not is_installed():
+        return None, user, None
+    from sonas_supabase.local import LocalProblem, LocalStack
+
+    with suppress(LocalProblem):
+        stack = LocalStack()
+        running = stack.running()
+        if running and running.api_port:
+            return (
+                f"http://127.0.0.1:{running.api_port}",
+                user,
+                stack.keys.token(role="authenticated", user_id=user),
+            )
+    return None, user, None
+
+
+def _rule(rule: BookCheck) -> tuple[Any, ...]:
+    return ("✓" if rule.ok else "✗", str(rule.rule), rule.name, rule.checked)
 
 
 def _line(line: ChecklistLine) -> tuple[Any, ...]:
@@ -61,7 +117,7 @@ def _line(line: ChecklistLine) -> tuple[Any, ...]:
 
 
 def _told(line: ChecklistLine) -> dict[str, Any]:
-    seen = line.seen if line.ok is not None else NOT_HERE
+    seen = line.seen if line.ok is not None else NOT_RUNNING if is_installed() else NOT_HERE
     return {"line": line.line, "name": line.name, "ok": line.ok, "seen": seen}
 
 

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ._connect import AsJson, DbUrl, connect, database_url
+from ._dashboard import is_installed, local_app
 from ._guard import Stop
 from ._output import Output, table
 from ._register import register as _register
 
 if TYPE_CHECKING:
-    from starlette.routing import BaseRoute
-
     from sonas_supabase.local import LocalStack
 
 DEMO_USERS = {
@@ -62,7 +61,7 @@ def up(
         if os.geteuid() == 0:
             output.note(f"You are root, which Postgres refuses; it runs as {stack.cluster.runs_as}.")
         stack.serve(
-            _web_routes(stack),
+            (lambda: local_app(stack)) if is_installed() else None,
             step=lambda text: output.note(f"{text} …"),
             ready=lambda with_rest: output.answer(
                 _described(stack), *_welcome(stack, with_rest=with_rest), "Ctrl-C stops it."
@@ -176,16 +175,6 @@ def _start_detached(stack: LocalStack) -> None:
         time.sleep(0.05)
 
 
-def _web_routes(stack: LocalStack) -> list[BaseRoute]:
-    """The dashboard, where it is installed."""
-    try:
-        from sonas_supabase.web import local_routes
-    except ImportError:
-        return []
-    routes: list[BaseRoute] = local_routes(stack)
-    return routes
-
-
 def _described(stack: LocalStack) -> dict[str, Any]:
     return {
         "success": True,
@@ -201,7 +190,7 @@ def _welcome(stack: LocalStack, *, with_rest: bool) -> list[Any]:
     free = DEMO_USERS["free@example.com"]
     rest = f"{stack.api_url}/rest/v1" if with_rest else "not here: install Node.js, or put `postgrest` on the PATH"
     rows = [
-        ("Dashboard", stack.api_url) if _has_web() else ("Dashboard", "not installed here"),
+        ("Dashboard", stack.api_url) if is_installed() else ("Dashboard", "not installed here"),
         ("REST API", rest),
         ("Postgres", stack.database_url),
         ("Data", stack.directory),
@@ -216,12 +205,6 @@ def _welcome(stack: LocalStack, *, with_rest: bool) -> list[Any]:
         "  sonas verify\n"
         "  sonas status --env     what goes into your app's .env",
     ]
-
-
-def _has_web() -> bool:
-    from importlib.util import find_spec
-
-    return find_spec("sonas_supabase.web") is not None
 
 
 def _pending(db_url: str | None) -> list[str] | None:

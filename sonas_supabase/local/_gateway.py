@@ -7,13 +7,13 @@ tokens. The gateway turns the key into a token of its role, and lets a user's ow
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Mount, Route
 
 from sonas_supabase.local.keys import Keys
 
@@ -40,13 +40,18 @@ _CORS = {
 }
 
 
-def gateway(postgrest_url: str, keys: Keys, routes: list[BaseRoute] | None = None) -> Starlette:
-    """The ASGI app. `routes` are served beside /rest/v1/."""
+def gateway(postgrest_url: str, keys: Keys, app: Starlette | None = None) -> Starlette:
+    """The ASGI app. `app` is served beside /rest/v1/."""
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with httpx.AsyncClient(base_url=postgrest_url, timeout=60) as client:
-            app.state.postgrest = client
+    async def lifespan(outer: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            outer.state.postgrest = await stack.enter_async_context(
+                httpx.AsyncClient(base_url=postgrest_url, timeout=60)
+            )
+            if app is not None:
+                # What is mounted is not told by itself when the server starts and stops.
+                await stack.enter_async_context(app.router.lifespan_context(app))
             yield
 
     async def rest(request: Request) -> Response:
@@ -83,7 +88,7 @@ def gateway(postgrest_url: str, keys: Keys, routes: list[BaseRoute] | None = Non
         routes=[
             Route("/rest/v1", lambda _: RedirectResponse("/rest/v1/")),
             Route("/rest/v1/{path:path}", rest, methods=METHODS),
-            *(routes or []),
+            *([Mount("/", app)] if app is not None else []),
         ],
         lifespan=lifespan,
     )

@@ -8,13 +8,13 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import uvicorn
-from starlette.routing import BaseRoute
+from starlette.applications import Starlette
 
 from sonas_supabase.local import _supabase_shape
 from sonas_supabase.local._binaries import find_postgrest
@@ -102,14 +102,15 @@ class LocalStack:
 
     def serve(
         self,
-        routes: Sequence[BaseRoute] = (),
+        make_app: Callable[[], Starlette] | None = None,
         *,
         step: Step = lambda _: None,
         ready: Callable[[bool], None] = lambda _: None,
     ) -> None:
         """Serves HTTP until SIGINT or SIGTERM, then stops everything. Data stays.
 
-        `ready` is called when it answers, with whether the REST API is there (it needs PostgREST).
+        `make_app` makes the app that is served beside the REST API, once the database is there. `ready` is called when
+        it answers, with whether the REST API is there (it needs PostgREST).
         """
         # The default answer to SIGTERM would end the process before it has put things away.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -124,7 +125,9 @@ class LocalStack:
                     step("Starting PostgREST")
                     postgrest.start()
                 self._write_running(postgrest)
-                app = gateway(postgrest.url if postgrest else "http://127.0.0.1:1", self.keys, list(routes))
+                app = gateway(
+                    postgrest.url if postgrest else "http://127.0.0.1:1", self.keys, make_app() if make_app else None
+                )
                 config = uvicorn.Config(
                     app, host="127.0.0.1", port=self.api_port, log_level="warning", timeout_graceful_shutdown=5
                 )
