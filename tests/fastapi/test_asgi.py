@@ -1,0 +1,269 @@
+"""Without FastAPI: Starlette handlers, opaque ASGI applications, other middleware, and messages in every order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any
+from uuid import UUID
+
+import pytest
+import pytest_asyncio
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from sonas_supabase import IdempotencyConflict
+from sonas_supabase.fastapi import Credits, CreditsMiddleware, Rule, current_user, spend
+from tests.fastapi.support import add_routes, bearer, calling, make_credits
+from tests.support.database import Database
+
+Message = MutableMapping[str, Any]
+Send = Callable[[Message], Awaitable[None]]
+Receive = Callable[[], Awaitable[Message]]
+
+
+@pytest_asyncio.fixture(scope="module")
+async def credits(database: Database) -> AsyncIterator[Credits]:
+    credits = make_credits(database.url)
+    yield credits
+    await credits.client.close()
+
+
+async def test_starlette_handlers_call_it(credits: Credits, database: Database, user: UUID) -> None:
+    two_messages = spend("message", 2)
+
+    async def chat(request: Request) -> Response:
+        held = await two_messages(request)
+        held.cost = 1
+        return JSONResponse(str((await current_user(request)).id))
+
+    app = Starlette(routes=[Route("/chat", chat, methods=["POST"])])
+    credits.install(app)
+    async with calling(app) as http:
+        answer = await http.post("/chat", headers=bearer(user))
+        assert answer.json() == str(user)
+        assert (await http.post("/chat")).status_code == 401
+        assert database.balance(user)["used"] == 1
+        database.call("consume_credits", user, "message", 9)
+        denied = await http.post("/chat", headers=bearer(user))
+    assert (denied.status_code, denied.json()["required"]) == (402, 2)
+
+
+async def test_rules_hold_for_an_application_that_knows_nothing(
+    credits: Credits, database: Database, user: UUID
+) -> None:
+    seen: list[list[Any]] = []
+
+    async def opaque(scope: Any, receive: Receive, send: Send) -> None:
+        seen.append(scope.get("state", {}).get("spends", []))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"done"})
+
+    rules = [
+        Rule("POST", "/chat*", spend("message", 1)),
+        Rule("*", "/chat/*/deep", spend("project", 1)),
+    ]
+    async with calling(CreditsMiddleware(opaque, credits, rules)) as http:
+        for method, path in [("POST", "/chat"), ("GET", "/chat"), ("POST", "/chat/1/deep"), ("POST", "/free")]:
+            assert (await http.request(method, path, headers=bearer(user))).text == "done"
+        assert [len(spends) for spends in seen] == [1, 0, 2, 0]
+        assert (await http.post("/free")).status_code == 200
+        refused = await http.post("/chat")
+        assert (refused.status_code, refused.headers["content-type"]) == (401, "application/problem+json")
+        assert len(seen) == 5, "the application is not even called"
+    assert [database.balance(user, name)["used"] for name in ("message", "project")] == [2, 1]
+
+
+async def test_other_middleware_sees_refusals_as_responses(credits: Credits, database: Database, user: UUID) -> None:
+    app = FastAPI()
+    statuses: list[int] = []
+
+    @app.middleware("http")
+    async def inner(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        response = await call_next(request)
+        statuses.append(response.status_code)
+        return response
+
+    credits.install(app)
+    app.add_middleware(CORSMiddleware, allow_origins=["https://shop.example"])
+    app.middleware("http")(inner)
+    add_routes(app)
+    async with calling(app) as http:
+        origin = {"origin": "https://shop.example"}
+        assert (await http.post("/one", headers=bearer(user) | origin)).status_code == 200
+        refused = await http.post("/one", headers=origin)
+        assert (await http.post("/denied-later", headers=bearer(user))).status_code == 418
+    assert refused.status_code == 401
+    assert refused.headers["access-control-allow-origin"] == "https://shop.example"
+    assert statuses == [200, 200, 401, 401, 418, 418]
+    balance = database.balance(user)
+    assert (balance["used"], balance["reserved"]) == (1, 0)
+
+
+async def test_installed_twice_it_charges_once(credits: Credits, database: Database, user: UUID) -> None:
+    app = FastAPI()
+    credits.install(app)
+    credits.install(app)
+    add_routes(app)
+    async with calling(CreditsMiddleware(app, credits)) as http:
+        assert (await http.post("/one", headers=bearer(user))).status_code == 200
+    assert database.balance(user)["used"] == 1
+
+
+async def test_not_installed_it_says_so(user: UUID) -> None:
+    async def chat(request: Request) -> Response:
+        await spend("message")(request)
+        return PlainTextResponse("never")
+
+    async with calling(Starlette(routes=[Route("/", chat)])) as http:
+        assert (await http.get("/", headers=bearer(user))).status_code == 500
+
+
+class Exchange:
+    """One request, message by message, without a server."""
+
+    def __init__(self, user: UUID, *, method: str = "POST", extra: dict[str, Any] | None = None) -> None:
+        headers = [(name.encode(), value.encode()) for name, value in bearer(user).items()]
+        self.scope = {"type": "http", "method": method, "path": "/\x00ö", "query_string": b"", "headers": headers}
+        self.scope |= extra or {}
+        self.left = asyncio.Event()
+        self.sent: list[Message] = []
+
+    async def receive(self) -> Message:
+        await self.left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        self.sent.append(message)
+
+
+def holding(app: Callable[[Any, Receive, Send], Awaitable[None]], credits: Credits) -> CreditsMiddleware:
+    return CreditsMiddleware(app, credits, [Rule("*", "*", spend("message", 5))])
+
+
+START: Message = {"type": "http.response.start", "status": 200}
+
+
+@pytest.mark.parametrize("leaves_at", ["never", "before start", "after start"])
+async def test_whether_anybody_is_there_is_asked_before_the_last_message(
+    credits: Credits, database: Database, user: UUID, leaves_at: str
+) -> None:
+    exchange = Exchange(user)
+
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        for moment, message in (("before start", START), ("after start", {"type": "http.response.body", "body": b""})):
+            if moment == leaves_at:
+                exchange.left.set()
+            await send(message)
+
+    await holding(app, credits)(exchange.scope, exchange.receive, exchange.send)
+    assert [message["type"] for message in exchange.sent] == ["http.response.start", "http.response.body"]
+    balance = database.balance(user)
+    assert (balance["used"], balance["reserved"]) == (5 if leaves_at == "never" else 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("messages", "used"),
+    [
+        ([], 0),
+        ([START], 0),
+        ([START, {"type": "http.response.body", "body": b"a", "more_body": True}], 2),
+        ([START, {"type": "http.response.pathsend", "path": "/dev/null"}], 2),
+        ([{"type": "http.response.debug"}, START, {"type": "http.response.body"}], 2),
+        ([{**START, "status": 500}, {"type": "http.response.body", "more_body": True}], 0),
+    ],
+)
+async def test_how_far_a_response_came_decides(
+    credits: Credits, database: Database, user: UUID, messages: list[Message], used: int
+) -> None:
+    exchange = Exchange(user)
+
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        scope["state"]["spends"][0].add(2)
+        for message in messages:
+            await send(message)
+
+    await holding(app, credits)(exchange.scope, exchange.receive, exchange.send)
+    balance = database.balance(user)
+    assert (balance["used"], balance["reserved"]) == (used, 0)
+
+
+async def test_a_server_that_cannot_send_breaks_the_stream(credits: Credits, database: Database, user: UUID) -> None:
+    exchange = Exchange(user, extra={"asgi": {"spec_version": "2.4"}})
+
+    async def send(message: Message) -> None:
+        if message.get("body") == b"2":
+            raise OSError("gone")
+
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        async def parts() -> AsyncIterator[bytes]:
+            for number in range(5):
+                scope["state"]["spends"][0].add()
+                yield b"%d" % number
+
+        await StreamingResponse(parts())(scope, receive, send)
+
+    with pytest.raises(Exception, match=r"^$"):
+        await holding(app, credits)(exchange.scope, exchange.receive, send)
+    assert database.balance(user)["used"] == 3
+
+
+async def test_a_cancelled_request_is_settled(credits: Credits, database: Database, user: UUID) -> None:
+    exchange = Exchange(user)
+    reached = asyncio.Event()
+
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    request = asyncio.create_task(holding(app, credits)(exchange.scope, exchange.receive, exchange.send))
+    await reached.wait()
+    assert database.balance(user)["reserved"] == 5
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    balance = database.balance(user)
+    assert (balance["used"], balance["reserved"]) == (0, 0)
+
+
+async def test_after_the_end_the_cost_is_fixed(credits: Credits, database: Database, user: UUID) -> None:
+    exchange = Exchange(user)
+
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        await send(START)
+        await send({"type": "http.response.body"})
+        assert database.balance(user)["used"] == 5, "charged when the response is out, not when the handler ends"
+        with pytest.raises(RuntimeError, match="settled"):
+            scope["state"]["spends"][0].cost = 1
+
+    await holding(app, credits)(exchange.scope, exchange.receive, exchange.send)
+    assert database.balance(user)["used"] == 5
+
+
+async def test_an_error_after_the_start_is_the_servers(credits: Credits, database: Database, user: UUID) -> None:
+    exchange = Exchange(user)
+
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        await send(START)
+        raise IdempotencyConflict("too late to say so")
+
+    with pytest.raises(IdempotencyConflict):
+        await holding(app, credits)(exchange.scope, exchange.receive, exchange.send)
+    assert len(exchange.sent) == 1
+    assert database.balance(user)["used"] == 0
+
+
+@pytest.mark.parametrize("kind", ["lifespan", "websocket"])
+async def test_what_is_no_request_passes(credits: Credits, kind: str) -> None:
+    passed: list[Any] = []
+
+    async def app(*arguments: Any) -> None:
+        passed.extend(arguments)
+
+    exchange: list[Any] = [{"type": kind}, object(), object()]
+    await holding(app, credits)(*exchange)
+    assert passed == exchange
