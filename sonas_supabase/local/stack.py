@@ -124,15 +124,18 @@ class LocalStack:
                 if postgrest:
                     step("Starting PostgREST")
                     postgrest.start()
-                self._write_running(postgrest)
                 app = gateway(
                     postgrest.url if postgrest else "http://127.0.0.1:1", self.keys, make_app() if make_app else None
                 )
                 config = uvicorn.Config(
                     app, host="127.0.0.1", port=self.api_port, log_level="warning", timeout_graceful_shutdown=5
                 )
-                server = _Server(config, lambda: ready(postgrest is not None))
-                server.run()
+
+                def answers() -> None:
+                    self._write_running(postgrest)
+                    ready(postgrest is not None)
+
+                _Server(config, answers).run()
             except KeyboardInterrupt:
                 pass
             finally:
