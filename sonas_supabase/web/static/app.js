@@ -1,0 +1,71 @@
+// The dashboard: who is signed in, which tab is open, and one feed of figures for all of it.
+
+import "./usage-panel.js";
+import { showProjects } from "./projects.js";
+import { freshToken, onChange, session, signOut } from "./session.js";
+import { showSignIn } from "./sign-in.js";
+import { showWho } from "./who.js";
+
+const byId = (id) => document.getElementById(id);
+const panels = [byId("usage-side"), byId("usage-full")];
+const tabs = [byId("tab-projects"), byId("tab-usage")];
+const TITLES = { "tab-projects": "My Projects", "tab-usage": "Usage" };
+
+function select(tab, { focus = false } = {}) {
+  for (const other of tabs) {
+    const isChosen = other === tab;
+    other.setAttribute("aria-selected", String(isChosen));
+    other.tabIndex = isChosen ? 0 : -1;
+    byId(other.getAttribute("aria-controls")).hidden = !isChosen;
+  }
+  document.title = `${TITLES[tab.id]} · Sonas`;
+  if (focus) tab.focus();
+  for (const panel of panels) panel.refresh();
+}
+
+function followAddress() {
+  select(location.hash === "#usage" ? tabs[1] : tabs[0]);
+  if (session()) projects.open(location.hash.match(/^#project\/([0-9a-f-]{36})$/)?.[1] ?? null);
+}
+
+for (const tab of tabs) {
+  tab.addEventListener("click", () => (location.hash = tab.id === "tab-usage" ? "#usage" : "#projects"));
+  tab.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    const next = tabs[(tabs.indexOf(tab) + step + tabs.length) % tabs.length];
+    next.click();
+    next.focus();
+  });
+}
+addEventListener("hashchange", followAddress);
+
+async function show(reason) {
+  const now = session();
+  showWho(byId("who"));
+  byId("sign-in").hidden = Boolean(now);
+  byId("signed-in").hidden = !now;
+  for (const panel of panels) panel.token = now?.access_token ?? null;
+  if (now) {
+    projects.reset();
+    followAddress();
+  } else {
+    projects.forget();
+    await showSignIn(byId("sign-in"), reason);
+  }
+}
+
+const projects = showProjects(byId("projects"), () => panels[0].refresh());
+
+for (const panel of panels) {
+  panel.addEventListener("sonas-unauthorized", () => session() && signOut("Your session has ended. Sign in again; what you typed is kept."));
+}
+panels[0].addEventListener("sonas-usage", ({ detail }) => projects.follow(detail));
+
+// A token that is about to expire is replaced before a request fails for it.
+setInterval(async () => {
+  if (session()?.refresh_token) await freshToken();
+}, 30_000);
+
+onChange(show);
+show();

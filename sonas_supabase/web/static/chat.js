@@ -1,0 +1,85 @@
+// A conversation about one project. It stays in this tab until the tab is closed.
+
+import { events, Problem, send } from "./api.js";
+import { h, icon } from "./dom.js";
+import { notice } from "./notice.js";
+import { askSignedIn, setup } from "./session.js";
+
+const stored = (key, fallback) => JSON.parse(sessionStorage.getItem(key) ?? "null") ?? fallback;
+
+export function showChat(project, afterChange) {
+  const talkKey = `sonas-chat-${project.id}`;
+  const draftKey = `sonas-chat-draft-${project.id}`;
+  const talk = stored(talkKey, []);
+  const log = h("div", { class: "talk", role: "log", "aria-label": "Conversation", tabIndex: 0 }, ...talk.map(bubble));
+  const said = h("div", { class: "said" });
+  const words = h("textarea", { id: "message", rows: "2", maxLength: 4000, required: true, "aria-describedby": "message-cost" });
+  const button = h("button", { class: "button" }, icon("send"), h("span", {}, "Send"));
+  const about = h("p", { class: "muted small" });
+  setup.then(({ builtin }) => {
+    if (builtin) about.textContent = "The built-in assistant looks words up in the project's files. No model is connected.";
+  });
+  words.value = sessionStorage.getItem(draftKey) ?? "";
+  words.addEventListener("input", () => sessionStorage.setItem(draftKey, words.value));
+  words.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+      event.preventDefault();
+      form.requestSubmit();
+    }
+  });
+
+  async function talkAbout(message) {
+    const response = await askSignedIn(send, "api/chat-continue", {
+      method: "POST", body: { project_id: project.id, message }, headers: { accept: "text/event-stream" },
+    });
+    const mine = { who: "you", text: message };
+    const answer = { who: "assistant", text: "" };
+    const line = bubble(answer);
+    log.append(bubble(mine), line);
+    line.setAttribute("aria-busy", "true");
+    let isWhole = false;
+    try {
+      for await (const { event, data } of events(response)) {
+        if (event === "error") throw new Problem(500, data);
+        if (event === "done") isWhole = true;
+        if (event === "delta") line.lastChild.textContent = answer.text += data.text;
+        log.scrollTop = log.scrollHeight;
+      }
+    } catch (error) {
+      if (error instanceof Problem) throw error;
+    } finally {
+      line.removeAttribute("aria-busy");
+    }
+    if (!isWhole) throw new Problem(500, { detail: "The connection broke off before the answer was whole." });
+    talk.push(mine, answer);
+    sessionStorage.setItem(talkKey, JSON.stringify(talk.slice(-40)));
+  }
+
+  const form = h("form", {
+    class: "stack tight",
+    onsubmit: async (event) => {
+      event.preventDefault();
+      if (button.disabled) return;
+      button.disabled = true;
+      said.replaceChildren();
+      try {
+        await talkAbout(words.value);
+        words.value = "";
+        sessionStorage.removeItem(draftKey);
+      } catch (problem) {
+        if (!problem.isSignedOut) said.replaceChildren(notice(problem));
+      }
+      button.disabled = false;
+      words.focus();
+      afterChange();
+    },
+  },
+    said, h("label", { for: "message", class: "hidden" }, "Your message"), words,
+    h("div", { class: "row" }, h("p", { class: "muted small", id: "message-cost" }, "Costs 1 message credit."), button));
+
+  return h("section", { class: "card chat", "aria-labelledby": "chat" }, h("h3", { id: "chat" }, "Chat"), about, log, form);
+}
+
+function bubble({ who, text }) {
+  return h("div", { class: `bubble ${who}` }, h("span", { class: "hidden" }, who === "you" ? "You: " : "Assistant: "), h("span", {}, text));
+}

@@ -1,0 +1,84 @@
+// What is on sale, out of the table of plans, and the way to it.
+
+import { ask, home } from "./api.js";
+import { h, icon } from "./dom.js";
+import { count, nameOf, price } from "./format.js";
+import { notice } from "./notice.js";
+import { askSignedIn, onChange, session, setup } from "./session.js";
+import { showWho } from "./who.js";
+
+const byId = (id) => document.getElementById(id);
+const ORDER = ["message", "integration", "project"];
+const HOW = {
+  demo: "This is a demo on your own machine: a plan changes at once, and nothing is paid.",
+  checkout: "You pay on the next page; the plan changes when the payment has arrived.",
+  none: "Buying is not connected in this app yet. Whoever runs it passes a checkout to create_app.",
+};
+
+let plans = [];
+let current = null;
+
+async function load() {
+  showWho(byId("who"));
+  try {
+    plans = await ask("api/plans");
+    current = session() ? (await askSignedIn(ask, "api/usage?days=1")).plan.id : null;
+  } catch (problem) {
+    if (!problem.isSignedOut) byId("said").replaceChildren(notice(problem));
+  }
+  const { upgrade } = await setup;
+  byId("how").textContent = HOW[upgrade];
+  byId("plans").replaceChildren(...plans.map((plan) => card(plan, upgrade)));
+}
+
+function card(plan, upgrade) {
+  const isMine = plan.id === current;
+  return h("li", { class: `card plan${isMine ? " mine" : ""}` },
+    h("div", { class: "row top-line" }, h("h2", {}, plan.name), isMine && h("span", { class: "pill" }, "Your plan")),
+    h("p", { class: "muted small" }, plan.description),
+    h("p", { class: "price" }, h("strong", {}, plan.price_cents ? price(plan.price_cents, plan.currency) : "Free"),
+      plan.price_cents ? h("span", { class: "muted" }, " a month") : ""),
+    h("ul", { class: "includes", role: "list" }, ...plan.limits
+      .toSorted((a, b) => ORDER.indexOf(a.credit_type) - ORDER.indexOf(b.credit_type))
+      .map((limit) => h("li", {}, icon("check"), h("span", {}, included(limit))))),
+    way(plan, isMine, upgrade));
+}
+
+function included(limit) {
+  const what = nameOf(limit.credit_type).toLowerCase();
+  if (limit.kind === "limit") return limit.unlimited ? `Unlimited ${what}` : `${count(limit.allowance)} ${what}`;
+  const credits = `${nameOf(limit.credit_type).replace(/s$/, "").toLowerCase()} credits a month`;
+  return limit.unlimited ? `Unlimited ${credits}` : `${count(limit.allowance)} ${credits}`;
+}
+
+function way(plan, isMine, upgrade) {
+  if (isMine) return h("a", { class: "button quiet", href: home.href }, "Back to My Projects");
+  if (!session()) return h("a", { class: "button quiet", href: home.href }, "Sign in to choose");
+  if (upgrade === "none" || (upgrade === "checkout" && !plan.price_cents)) return "";
+  const mine = plans.find((other) => other.id === current);
+  const isUp = !mine || plan.rank > mine.rank;
+  return h("button", { type: "button", class: isUp ? "button" : "button quiet", onclick: (event) => choose(plan, upgrade, event.currentTarget) },
+    isUp ? `Upgrade to ${plan.name}` : `Switch to ${plan.name}`);
+}
+
+async function choose(plan, upgrade, button) {
+  button.disabled = true;
+  try {
+    if (upgrade === "checkout") {
+      const { url } = await askSignedIn(ask, "api/checkout", { method: "POST", body: { plan: plan.id } });
+      location.assign(url);
+      return;
+    }
+    await askSignedIn(ask, "api/demo/change-plan", { method: "POST", body: { plan: plan.id } });
+    await load();
+    byId("said").replaceChildren(h("p", { class: "notice good" }, icon("check"),
+      h("span", {}, `You are on ${plan.name} now. `, h("a", { href: home.href }, "Back to My Projects"))));
+    byId("main").scrollIntoView();
+  } catch (problem) {
+    button.disabled = false;
+    if (!problem.isSignedOut) byId("said").replaceChildren(notice(problem));
+  }
+}
+
+onChange(load);
+load();

@@ -1,0 +1,1 @@
+import "./static/usage-panel.js";

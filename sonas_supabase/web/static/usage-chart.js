@@ -1,0 +1,84 @@
+// Use by day, as bars. A table beside it says the same to those who cannot see a canvas.
+
+import uPlot from "./vendor/uplot.js";
+import { calendarDay, count } from "./format.js";
+
+const HEIGHT = 180;
+
+export class UsageChart {
+  #target;
+  #tip;
+  #plot = null;
+  #days = [];
+  #data = null;
+
+  constructor(target, tip) {
+    this.#target = target;
+    this.#tip = tip;
+    new ResizeObserver(() => this.#fit()).observe(target);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#draw());
+    matchMedia("print").addEventListener("change", () => this.#draw());
+  }
+
+  show(days, credits, refused) {
+    this.#days = days;
+    this.#data = [days.map((_, at) => at), credits, refused.map((figure) => figure || null)];
+    if (this.#plot) this.#plot.setData(this.#data);
+    else this.#draw();
+  }
+
+  #fit() {
+    const width = this.#target.clientWidth;
+    if (!width || !this.#data) return;
+    if (this.#plot) this.#plot.setSize({ width, height: HEIGHT });
+    else this.#draw();
+  }
+
+  #draw() {
+    const width = this.#target.clientWidth;
+    if (!width || !this.#data) return;
+    this.#plot?.destroy();
+    const style = getComputedStyle(this.#target);
+    const color = (name) => style.getPropertyValue(name).trim();
+    const axis = {
+      stroke: color("--_muted"), font: `11px ${style.fontFamily}`,
+      ticks: { show: false }, grid: { stroke: color("--_line"), width: 1 },
+    };
+    const bars = { paths: uPlot.paths.bars({ size: [0.7, 28, 1], radius: 0.25 }), points: { show: false } };
+    this.#plot = new uPlot(
+      {
+        width, height: HEIGHT, legend: { show: false }, padding: [12, 4, 0, 0],
+        cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
+        scales: { x: { time: false, range: (_, low, high) => [low - 0.6, high + 0.6] }, y: { range: (_, __, high) => [0, Math.max(high * 1.1, 4)] } },
+        axes: [
+          { ...axis, grid: { show: false }, gap: 6, size: 28, space: 64, incrs: [1, 2, 3, 5, 7, 10, 14, 30],
+            values: (_, places) => places.map((at) => (this.#days[at] ? calendarDay(this.#days[at]) : "")) },
+          { ...axis, size: 44, space: 36, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000],
+            values: (_, figures) => figures.map(count) },
+        ],
+        series: [
+          {},
+          { label: "used", fill: color("--_accent"), stroke: color("--_accent"), width: 0, ...bars },
+          { label: "refused", stroke: color("--_danger"), width: 0, paths: () => null,
+            points: { show: true, size: 7, fill: color("--_danger"), stroke: color("--_surface"), width: 1 } },
+        ],
+        hooks: { setCursor: [(plot) => this.#point(plot)] },
+      },
+      this.#data,
+      this.#target,
+    );
+  }
+
+  #point(plot) {
+    const at = plot.cursor.idx;
+    const day = plot.cursor.left >= 0 && at !== null ? this.#days[at] : undefined;
+    this.#tip.hidden = day === undefined;
+    if (day === undefined) return;
+    const refused = this.#data[2][at];
+    this.#tip.textContent = `${calendarDay(day)}: ${count(this.#data[1][at])} used${refused ? `, ${count(refused)} refused` : ""}`;
+    const middle = plot.valToPos(at, "x") + plot.bbox.left / devicePixelRatio;
+    const half = this.#tip.offsetWidth / 2;
+    const left = Math.min(Math.max(middle - half, 0), this.#target.clientWidth - 2 * half);
+    this.#tip.style.transform = `translateX(${left}px)`;
+  }
+}

@@ -1,0 +1,165 @@
+// The panel's own style. A page around it changes colours and type by setting --sonas-… on the element.
+
+import chart from "./vendor/uplot.css.js";
+
+export const sheet = new CSSStyleSheet();
+
+sheet.replaceSync(`${chart}
+:host {
+  --_text: var(--sonas-text, #14161f);
+  --_muted: var(--sonas-muted, #596072);
+  --_surface: var(--sonas-surface, #ffffff);
+  --_sunken: var(--sonas-sunken, #f1f2f6);
+  --_line: var(--sonas-line, #e2e4ec);
+  --_accent: var(--sonas-accent, #4b45d6);
+  --_on-accent: var(--sonas-on-accent, #ffffff);
+  --_good: var(--sonas-good, #0c7a55);
+  --_warn: var(--sonas-warn, #8f5a00);
+  --_warn-bar: var(--sonas-warn-bar, #d98b0b);
+  --_warn-soft: var(--sonas-warn-soft, #fff6e2);
+  --_danger: var(--sonas-danger, #b3261e);
+  --_danger-soft: var(--sonas-danger-soft, #fdefed);
+  --_radius: var(--sonas-radius, 10px);
+  display: block; container: usage / inline-size; color: var(--_text); background: var(--_surface);
+  border: 1px solid var(--_line); border-radius: var(--_radius); overflow: clip;
+  font: 400 0.9375rem/1.5 var(--sonas-font, Inter, ui-sans-serif, system-ui, sans-serif);
+  font-variant-numeric: tabular-nums; text-align: start;
+}
+@media (prefers-color-scheme: dark) {
+  :host {
+    --_text: var(--sonas-text, #e9ebf2);
+    --_muted: var(--sonas-muted, #a3aabc);
+    --_surface: var(--sonas-surface, #171922);
+    --_sunken: var(--sonas-sunken, #20232e);
+    --_line: var(--sonas-line, #2d313e);
+    --_accent: var(--sonas-accent, #9d9aff);
+    --_on-accent: var(--sonas-on-accent, #12131b);
+    --_good: var(--sonas-good, #58c79b);
+    --_warn: var(--sonas-warn, #f0b753);
+    --_warn-bar: var(--sonas-warn-bar, #e0a13a);
+    --_warn-soft: var(--sonas-warn-soft, #2d2516);
+    --_danger: var(--sonas-danger, #ff9d94);
+    --_danger-soft: var(--sonas-danger-soft, #351d1d);
+  }
+}
+:host([hidden]) { display: none; }
+* { box-sizing: border-box; }
+[hidden] { display: none !important; }
+h2, h3, p, ul { margin: 0; padding: 0; }
+h2 { font-size: 1.0625rem; font-weight: 600; letter-spacing: -0.01em; }
+h3 { font-size: 0.9375rem; font-weight: 600; }
+a { color: var(--_accent); font-weight: 550; text-underline-offset: 0.18em; }
+button { font: inherit; color: inherit; cursor: pointer; }
+:focus-visible { outline: 2px solid var(--_accent); outline-offset: 2px; border-radius: 6px; }
+.icon { width: 1em; height: 1em; flex: none; fill: none; stroke: currentColor; stroke-width: 1.6;
+  stroke-linecap: round; stroke-linejoin: round; }
+.hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+.note { padding: 1rem 1.25rem; color: var(--_muted); }
+.bar { display: flex; flex-wrap: wrap; align-items: center; justify-content: space-between; gap: 0.5rem 1rem; }
+.head { padding: 1.125rem 1.25rem 0; }
+.status { margin-inline-start: 0.6rem; padding: 0.1rem 0.5rem; border-radius: 99px; font-size: 0.75rem;
+  color: var(--_danger); background: var(--_danger-soft); }
+.upgrade { padding: 0.375rem 0.875rem; border-radius: 8px; background: var(--_accent); color: var(--_on-accent);
+  font-size: 0.875rem; text-decoration: none; }
+.upgrade:hover { filter: brightness(1.08); }
+.period, .pending { margin-top: 0.25rem; color: var(--_muted); font-size: 0.8125rem; }
+.period { display: flex; flex-wrap: wrap; gap: 0 0.9rem; }
+.renews { white-space: normal; }
+.warnings { display: grid; gap: 0.5rem; padding: 0 1.25rem; }
+.warnings:not(:empty) { padding-top: 1rem; }
+.warning { display: flex; gap: 0.625rem; padding: 0.625rem 0.75rem; border-radius: 8px; font-size: 0.875rem; }
+.warning .icon { margin-top: 0.2rem; }
+.warning strong { font-weight: 600; }
+.warning.low { background: var(--_warn-soft); color: var(--_warn); }
+.warning.exhausted { background: var(--_danger-soft); color: var(--_danger); }
+.warning a { color: inherit; }
+.balances { display: grid; list-style: none; gap: 1.125rem; padding: 1.125rem 1.25rem 1.25rem; }
+.balance .bar { flex-wrap: nowrap; align-items: baseline; }
+.name { font-weight: 550; }
+.left { color: var(--_muted); font-size: 0.875rem; white-space: nowrap; }
+.left strong { color: var(--_text); font-size: 1.25rem; font-weight: 650; letter-spacing: -0.02em; }
+.exhausted .left strong { color: var(--_danger); }
+.meter { height: 8px; margin: 0.375rem 0; border-radius: 99px; background: var(--_sunken); overflow: hidden; }
+.fill { height: 100%; min-width: 0; border-radius: 99px; background: var(--_accent); transition: width 0.35s ease; }
+.low .fill { background: var(--_warn-bar); }
+.exhausted .fill { background: var(--_danger); }
+.fine-print { display: flex; justify-content: space-between; gap: 1rem; color: var(--_muted); font-size: 0.8125rem; }
+.percent { white-space: nowrap; }
+.wide { padding: 1.25rem; border-top: 1px solid var(--_line); }
+:host([view="compact"]) .wide { display: none; }
+.types { display: inline-flex; padding: 3px; border-radius: 9px; background: var(--_sunken); }
+.types button { padding: 0.2rem 0.7rem; border: 0; border-radius: 7px; background: none; color: var(--_muted); font-size: 0.8125rem; }
+.types button[aria-pressed="true"] { background: var(--_surface); color: var(--_text); font-weight: 550;
+  box-shadow: 0 1px 2px rgb(0 0 0 / 0.12); }
+.total { margin: 0.5rem 0 0.25rem; color: var(--_muted); font-size: 0.875rem; }
+.total strong { color: var(--_text); font-size: 1.25rem; font-weight: 650; }
+.refusals { margin-inline-start: 0.9rem; color: var(--_danger); }
+.refusals::before { content: ""; display: inline-block; width: 7px; height: 7px; margin-inline-end: 0.4rem; border-radius: 50%;
+  background: var(--_danger); }
+.frame { position: relative; }
+.canvas { min-height: 180px; }
+.u-select { display: none; }
+.u-cursor-x { border-color: var(--_muted) !important; }
+.tip { position: absolute; top: -6px; left: 0; padding: 0.15rem 0.5rem; border-radius: 6px; background: var(--_text);
+  color: var(--_surface); font-size: 0.75rem; white-space: nowrap; pointer-events: none; }
+.days { margin-top: 0.5rem; font-size: 0.8125rem; color: var(--_muted); }
+.days summary { width: fit-content; cursor: pointer; }
+.scroll { max-height: 14rem; margin-top: 0.5rem; overflow: auto; }
+.days th, .days td { padding: 0.2rem 1.5rem 0.2rem 0; font-weight: 400; text-align: start; }
+.days td { text-align: end; }
+.days thead th { font-weight: 550; }
+table { border-collapse: collapse; }
+.history table { width: 100%; margin-top: 0.5rem; font-size: 0.875rem; }
+.history thead th { padding: 0.375rem 0.75rem 0.375rem 0; border-bottom: 1px solid var(--_line); color: var(--_muted);
+  font-size: 0.8125rem; font-weight: 500; text-align: start; }
+.history td { padding: 0.5rem 0.75rem 0.5rem 0; border-bottom: 1px solid var(--_line); vertical-align: baseline; }
+.history tr > :last-child { padding-inline-end: 0; }
+.history .figure { text-align: end; white-space: nowrap; }
+.what { width: 100%; }
+.open { display: inline-flex; align-items: baseline; gap: 0.4rem; padding: 0; border: 0; background: none; text-align: start; }
+.open .icon { position: relative; top: 0.15em; color: var(--_muted); transition: transform 0.15s; }
+.open[aria-expanded="true"] .icon { transform: rotate(180deg); }
+.open span { overflow-wrap: anywhere; }
+.open:hover span { text-decoration: underline; text-underline-offset: 0.18em; }
+.type { margin-inline-start: 0.6rem; color: var(--_muted); font-size: 0.8125rem; }
+.when { color: var(--_muted); white-space: nowrap; }
+.cost { font-weight: 550; }
+.given .cost { color: var(--_good); }
+.refused .cost { color: var(--_danger); }
+.after { color: var(--_muted); }
+.explained td { padding: 0.25rem 0 0.75rem 1.4rem; color: var(--_muted); font-size: 0.8125rem; }
+.explained ul { padding-inline-start: 1rem; }
+.explained .id { margin-top: 0.25rem; overflow-wrap: anywhere; }
+.empty { padding: 1rem 0 0.25rem; color: var(--_muted); font-size: 0.875rem; }
+.quiet { margin-top: 0.75rem; padding: 0.375rem 0.875rem; border: 1px solid var(--_line); border-radius: 8px; background: none;
+  font-size: 0.875rem; }
+.quiet:hover { background: var(--_sunken); }
+@container usage (min-width: 640px) {
+  .balances { grid-template-columns: repeat(3, 1fr); gap: 1.5rem; }
+}
+@container usage (max-width: 519px) {
+  .history thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+  .history table, .history tbody { display: block; }
+  .history tr:not([hidden]) { display: grid; grid-template-columns: 1fr auto; padding: 0.5rem 0; border-bottom: 1px solid var(--_line); }
+  .history td { padding: 0; border: 0; }
+  .history tr.explained { display: block; padding: 0.25rem 0 0.75rem 1.4rem; }
+  .what { grid-row: 1; }
+  .cost { grid-area: 1 / 2; }
+  .when { grid-area: 2 / 1; padding-inline-start: 1.4rem !important; font-size: 0.8125rem; }
+  .after { grid-area: 2 / 2; font-size: 0.8125rem; }
+  .after::before { content: "→ "; }
+  .refused .after { visibility: hidden; }
+}
+@media (prefers-reduced-motion: reduce) { * { transition: none !important; } }
+@media (forced-colors: active) { .fill { background: Highlight; } .meter { border: 1px solid; } }
+@media print {
+  :host { --_text: #000; --_muted: #444; --_surface: #fff; --_sunken: #eee; --_line: #bbb; --_accent: #333; --_warn: #000;
+    --_danger: #000; --_good: #000; --_warn-soft: #fff; --_danger-soft: #fff; --_warn-bar: #666; border: 0; }
+  .upgrade, .quiet, .types, .days, .open .icon { display: none; }
+  .warning { border: 1px solid #999; }
+  .meter, .fill { print-color-adjust: exact; }
+  .wide { break-inside: avoid-page; }
+  .history.wide { break-inside: auto; }
+  .history tr { break-inside: avoid; }
+}
+`);
