@@ -72,7 +72,7 @@ def _formatted(text: str) -> str:
     # The words taken out change where lines break and how imports sort.
     for command in (["check", "--select", "I", "--fix-only"], ["format"]):
         text = subprocess.run(
-            ["ruff", *command, "--quiet", "--stdin-filename", str(TARGET / "x.py"), "-"],
+            [sys.executable, "-m", "ruff", *command, "--quiet", "--stdin-filename", str(TARGET / "x.py"), "-"],
             input=text,
             capture_output=True,
             check=True,

@@ -16,12 +16,13 @@ from sonas_supabase.errors import (
     UnexpectedAnswer,
 )
 
-# Serialization failure, deadlock, no lock to be had, and whole classes: connection, resources, operator intervention.
-_TRANSIENT = ("08", "40", "53", "55P03", "57")
+# The database took it back: serialization failure, deadlock, no lock to be had, resources, operator intervention.
+_TAKEN_BACK = ("40", "53", "55P03", "57")
 # PostgREST had no connection to the database: nothing was sent.
-_NO_CONNECTION = {"PGRST000", "PGRST001", "PGRST002", "PGRST003"}
-# A gateway lost patience or the server behind it, the answer with it.
-_GATEWAY = {"502", "503", "504", "520", "521", "522", "523", "524"}
+_NO_CONNECTION = {"PGRST000", "PGRST002", "PGRST003"}
+# PostgREST lost the database, or a gateway lost PostgREST or its patience: the answer went with it.
+_LOST = {"PGRST001", "502", "503", "504", "520", "521", "522", "523", "524"}
+_LOST_CONNECTION = "08"
 _BUSY = {"429"}
 _MISSING = {"42883", "3F000", "PGRST106", "PGRST202"}
 _DENIED = {"42501", "28000", "28P01", "401", "403", "PGRST300", "PGRST301", "PGRST302", "PGRST303"}
@@ -38,7 +39,7 @@ def reported(code: object, message: object, details: object, hint: object) -> Cr
         text = advice if state.startswith("PT") else said
         return ERRORS[slug](text, details=_as_mapping(details), hint=advice)
 
-    if state in _GATEWAY:
+    if state in _LOST or (len(state) == 5 and state.startswith(_LOST_CONNECTION)):
         return unreachable(said, may_have_taken_effect=True)
     kind, more_advice = _kind(state, said)
     return kind(said, details={"code": state, "details": details}, hint=more_advice or advice)
@@ -47,7 +48,7 @@ def reported(code: object, message: object, details: object, hint: object) -> Cr
 def _kind(state: str, said: str) -> tuple[type[CreditsError], str]:
     # A SQLSTATE has five characters, an HTTP status three.
     state_class = state if len(state) == 5 else ""
-    if state_class.startswith(_TRANSIENT) or state in _NO_CONNECTION | _BUSY:
+    if state_class.startswith(_TAKEN_BACK) or state in _NO_CONNECTION | _BUSY:
         return CreditsUnavailable, ""
     if state in _MISSING:
         return NotInstalled, "Apply the migrations: sonas migrate, or supabase db push."

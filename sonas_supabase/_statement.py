@@ -29,10 +29,21 @@ def _function_call(function: str, names: tuple[str, ...]) -> sql.Composed:
     return sql.SQL("select {}({})::text").format(sql.Identifier("public", function), sql.SQL(", ").join(arguments))
 
 
-def require_conninfo(database_url: str) -> None:
-    """Raise NotConfigured for what is no connection string."""
+# Else a call to a host that has vanished would hang for a quarter of an hour.
+_DEFAULTS = {
+    "application_name": "sonas_supabase",
+    "connect_timeout": "10",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
+
+
+def connection_parameters(database_url: str) -> dict[str, Any]:
+    """What a connection string says, and our defaults. Raises NotConfigured for what is no connection string."""
     try:
-        conninfo_to_dict(database_url)
+        return {**_DEFAULTS, **conninfo_to_dict(database_url)}
     except psycopg.ProgrammingError:
         # The string and what libpq says of it may hold the password.
         raise NotConfigured(

@@ -13,7 +13,7 @@ from psycopg_pool import AsyncConnectionPool
 from psycopg_pool import PoolTimeout as PsycopgPoolTimeout
 
 from sonas_supabase._calls import Call
-from sonas_supabase._statement import require_conninfo, statement, translated
+from sonas_supabase._statement import connection_parameters, statement, translated
 from sonas_supabase.errors import CreditsError, PoolTimeout, UnexpectedAnswer
 
 _Connection = psycopg.AsyncConnection[Any]
@@ -25,16 +25,15 @@ class AsyncPoolTransport:
     autonomous = True
 
     def __init__(self, database_url: str, *, pool_size: int, timeout: float) -> None:
-        # A pool would try a misspelt address until its time is up.
-        require_conninfo(database_url)
         self._timeout = timeout
         self._pool = AsyncConnectionPool(
-            database_url,
             # Poolers in transaction mode hand the next statement to another server process.
-            kwargs={"autocommit": True, "prepare_threshold": None},
+            kwargs={**connection_parameters(database_url), "autocommit": True, "prepare_threshold": None},
             min_size=0,
             max_size=pool_size,
             timeout=timeout,
+            # A pool's attempts come ever more rarely. Given up, they begin afresh with the next caller.
+            reconnect_timeout=timeout,
             open=False,
             name="sonas_supabase",
         )

@@ -14,7 +14,7 @@ from psycopg_pool import ConnectionPool
 from psycopg_pool import PoolTimeout as PsycopgPoolTimeout
 
 from sonas_supabase._calls import Call
-from sonas_supabase._statement import require_conninfo, statement, translated
+from sonas_supabase._statement import connection_parameters, statement, translated
 from sonas_supabase.errors import CreditsError, PoolTimeout, UnexpectedAnswer
 
 _Connection = psycopg.Connection[Any]
@@ -26,16 +26,15 @@ class PoolTransport:
     autonomous = True
 
     def __init__(self, database_url: str, *, pool_size: int, timeout: float) -> None:
-        # A pool would try a misspelt address until its time is up.
-        require_conninfo(database_url)
         self._timeout = timeout
         self._pool = ConnectionPool(
-            database_url,
             # Poolers in transaction mode hand the next statement to another server process.
-            kwargs={"autocommit": True, "prepare_threshold": None},
+            kwargs={**connection_parameters(database_url), "autocommit": True, "prepare_threshold": None},
             min_size=0,
             max_size=pool_size,
             timeout=timeout,
+            # A pool's attempts come ever more rarely. Given up, they begin afresh with the next caller.
+            reconnect_timeout=timeout,
             open=False,
             name="sonas_supabase",
         )

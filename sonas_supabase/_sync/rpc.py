@@ -45,7 +45,7 @@ class RpcTransport:
             response = self._client.rpc(call.function, call.params).execute()
         except APIError as error:
             raise reported(error.code, error.message, error.details, error.hint) from error
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             sent = not isinstance(error, _NOT_SENT)
             raise unreachable(str(error), may_have_taken_effect=sent) from error
         return response.data

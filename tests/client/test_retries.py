@@ -114,7 +114,7 @@ async def test_what_may_not_be_repeated_is_not(way: tuple[Proxy, Any], database:
 async def test_retries_end(lossy: Any, database: Database, user: UUID) -> None:
     proxy, make = lossy
     key = str(uuid4())
-    async with make(timeout=1, retries=2) as credits:
+    async with make(timeout=4, retries=2) as credits:
         await credits.list_plans()
         proxy.lose_answers = 100
         with pytest.raises(CreditsUnavailable) as lost:
