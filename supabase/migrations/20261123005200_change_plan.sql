@@ -4,13 +4,20 @@ volatile
 security invoker
 set search_path = ''
 as $$
+declare
+  v_old_start timestamptz := p_balance.period_start;
 begin
   update public.credit_grants g set expires_at = p_balance.settled_at
   where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.source = 'plan'
-    and g.period_start = p_balance.period_start and g.voided_at is null;
+    and g.period_start = v_old_start and g.voided_at is null;
   p_balance := credits.lapse_ended(p_account_id, p_balance);
   select p.period_start, p.period_end into p_balance.period_start, p_balance.period_end
   from credits.period_at(p_anchor_at, p_time_zone, p_balance.settled_at) p;
+  -- At the very start of a period the new one begins at the same instant, and has one allowance too.
+  update public.credit_grants g set voided_at = p_balance.settled_at, void_reason = 'plan changed'
+  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.source = 'plan'
+    and g.period_start = v_old_start and v_old_start = p_balance.period_start and g.voided_at is null;
+  p_balance.allowance_period := null;
   p_balance.used := 0;
   p_balance.used_since := p_balance.settled_at;
   if p_rollover > 0 then

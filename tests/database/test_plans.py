@@ -319,3 +319,21 @@ def test_an_upgrade_twice_with_one_key_is_one_upgrade(user: Timed) -> None:
     with raises("idempotency_conflict", "PT409"):
         user.call("change_plan", "elite", idempotency_key="invoice 1")
     assert user.remaining == 495
+
+
+def test_an_upgrade_at_the_very_start_of_a_period_gets_the_full_allowance(user: Timed) -> None:
+    user.at(user.period_end).call("consume_credits", "message", 3)
+    user.call("change_plan", "pro")
+    assert (user.remaining, user.balance()["used"]) == (500, 0)
+    assert datetime.fromisoformat(user.balance()["period_start"]) == user.now
+    assert user.call("consume_credits", "message", 1)["remaining"] == 499
+    user.verify()
+
+
+def test_an_upgrade_at_the_very_start_of_a_period_leaves_holds_in_place(user: Timed) -> None:
+    user.at(user.period_end)
+    hold = user.call("reserve_credits", "message", 4)["reservation_id"]
+    user.call("change_plan", "pro")
+    assert (user.remaining, user.balance()["reserved"]) == (500, 4)
+    assert user.call("capture_credits", hold, 3)["remaining"] == 500
+    user.verify()
