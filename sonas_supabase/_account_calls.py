@@ -138,12 +138,13 @@ def system_status() -> Call[models.SystemStatus]:
     return Call("system_status", {}, partial(parse, models.SystemStatus), repeatable=True)
 
 
-def verify_books(user_id: Id | None, *, workspace_id: Id | None) -> Call[models.Verification]:
+def verify_books(user_id: Id | None, *, workspace_id: Id | None, rule: int | None) -> Call[models.Verification]:
     return Call(
         "verify_books",
         {
             "user_id": arg.optional_uuid("user_id", user_id),
             "workspace_id": arg.optional_uuid("workspace_id", workspace_id),
+            "rule": None if rule is None else arg.integer("rule", rule),
         },
         partial(parse, models.Verification),
         repeatable=True,

@@ -68,9 +68,17 @@ class Reports(Caller):
         """Accounts, what is due, open holds, the size of the ledger. SQL: ``system_status``."""
         return self._call(_account_calls.system_status())
 
-    def verify_books(self, user_id: Id | None = None, *, workspace_id: Id | None = None) -> Verification:
-        """Check the always-true rules, for one account or for all. SQL: ``verify_books``."""
-        return self._call(_account_calls.verify_books(user_id, workspace_id=workspace_id))
+    def verify_books(
+        self, user_id: Id | None = None, *, workspace_id: Id | None = None, rule: int | None = None
+    ) -> Verification:
+        """Check the always-true rules, or the one with this number (1 to 8), for one account or for all.
+
+        SQL: ``verify_books``.
+
+        Raises:
+            InvalidArgument: another ``rule``.
+        """
+        return self._call(_account_calls.verify_books(user_id, workspace_id=workspace_id, rule=rule))
 
     def verify_checklist(self) -> Checklist:
         """Try the guide's checklist with a probe user of whom nothing stays. SQL: ``verify_checklist``."""

@@ -1,12 +1,15 @@
 -- The always-true rules. Each function looks at one account, or at all of them when p_account_id is null, and answers how
 -- much it has looked at and the first ten violations. All are stable, so one call sees one snapshot.
 
-create function credits.verify_grants(p_account_id uuid, out checked bigint, out violations jsonb)
-language sql
+create function credits.verify_grants(p_account_id uuid)
+returns table (checked bigint, violations jsonb)
+language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
+begin
+  return query
   with entries as (
     select t.account_id, t.grant_id, sum(t.amount) as remaining,
       coalesce(sum(t.amount) filter (where t.kind = 'grant'), 0) as amount,
@@ -30,20 +33,24 @@ as $$
     full join entries e on e.account_id = g.account_id and e.grant_id = g.id
     left join pinned p on p.account_id = g.account_id and p.grant_id = g.id
   )
-  select count(*), coalesce(jsonb_agg(jsonb_build_object('account_id', c.account_id, 'grant_id', c.grant_id))
-    filter (where c.ok is not true and c.nth <= 10), '[]')
-  from (select c.*, row_number() over (partition by c.ok is not true) as nth from compared c) c
+  select (select count(*) from public.credit_grants x where p_account_id is null or x.account_id = p_account_id),
+    coalesce((select jsonb_agg(to_jsonb(b)) from (
+      select c.account_id, c.grant_id from compared c where c.ok is not true limit 10) b), '[]');
+end
 $$;
 comment on function credits.verify_grants(uuid) is
   'Rule 1: what a grant has issued, spent, lapsed and left is what its ledger rows say, and what it holds is what live holds have pinned.';
 revoke all on function credits.verify_grants(uuid) from public, anon, authenticated, service_role;
 
-create function credits.verify_chain(p_account_id uuid, out checked bigint, out violations jsonb)
-language sql
+create function credits.verify_chain(p_account_id uuid)
+returns table (checked bigint, violations jsonb)
+language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
+begin
+  return query
   with rows as (
     select t.account_id, t.credit_type, t.version,
       t.version = row_number() over chain
@@ -55,20 +62,24 @@ as $$
     where p_account_id is null or t.account_id = p_account_id
     window chain as (partition by t.account_id, t.credit_type order by t.version)
   )
-  select count(*), coalesce(jsonb_agg(jsonb_build_object('account_id', r.account_id, 'credit_type', r.credit_type,
-    'version', r.version)) filter (where not r.ok and r.nth <= 10), '[]')
-  from (select r.*, row_number() over (partition by r.ok) as nth from rows r) r
+  select (select count(*) from public.credit_transactions x where p_account_id is null or x.account_id = p_account_id),
+    coalesce((select jsonb_agg(to_jsonb(b)) from (
+      select c.account_id, c.credit_type, c.version from rows c where c.ok is not true limit 10) b), '[]');
+end
 $$;
 comment on function credits.verify_chain(uuid) is
   'Rule 2: versions run 1 to n without a gap, each balance_after follows from the one before, times never step back, signs follow from kinds.';
 revoke all on function credits.verify_chain(uuid) from public, anon, authenticated, service_role;
 
-create function credits.verify_balances(p_account_id uuid, out checked bigint, out violations jsonb)
-language sql
+create function credits.verify_balances(p_account_id uuid)
+returns table (checked bigint, violations jsonb)
+language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
+begin
+  return query
   with last as (
     select distinct on (t.account_id, t.credit_type) t.account_id, t.credit_type, t.version, t.balance_after
     from public.credit_transactions t
@@ -76,7 +87,9 @@ as $$
     order by t.account_id, t.credit_type, t.version desc
   ), held as (
     select g.account_id, g.credit_type, sum(g.remaining) as remaining, sum(g.held) as held,
-      bool_and(g.is_open = (g.remaining > 0) and (g.source = 'plan') = (g.period_start is not null)) as sane
+      bool_and(g.is_open = (g.remaining > 0) and (g.source = 'plan') = (g.period_start is not null)
+        and (g.frozen_at is null) = (g.frozen_reason is null) and (g.voided_at is null) = (g.void_reason is null)
+        and coalesce(g.expires_at >= g.starts_at, true)) as sane
     from public.credit_grants g
     where p_account_id is null or g.account_id = p_account_id
     group by g.account_id, g.credit_type
@@ -95,20 +108,24 @@ as $$
     left join held h on h.account_id = b.account_id and h.credit_type = b.credit_type
     left join reserved r on r.account_id = b.account_id and r.credit_type = b.credit_type
   )
-  select count(*), coalesce(jsonb_agg(jsonb_build_object('account_id', c.account_id, 'credit_type', c.credit_type))
-    filter (where c.ok is not true and c.nth <= 10), '[]')
-  from (select c.*, row_number() over (partition by c.ok is not true) as nth from compared c) c
+  select (select count(*) from credits.balances x where p_account_id is null or x.account_id = p_account_id),
+    coalesce((select jsonb_agg(to_jsonb(b)) from (
+      select c.account_id, c.credit_type from compared c where c.ok is not true limit 10) b), '[]');
+end
 $$;
 comment on function credits.verify_balances(uuid) is
   'Rule 2: a balance is what its grants hold and what its last ledger row says, and what is reserved is what live holds pin.';
 revoke all on function credits.verify_balances(uuid) from public, anon, authenticated, service_role;
 
-create function credits.verify_operations(p_account_id uuid, out checked bigint, out violations jsonb)
-language sql
+create function credits.verify_operations(p_account_id uuid)
+returns table (checked bigint, violations jsonb)
+language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
+begin
+  return query
   with spends as (
     select t.account_id, t.operation_id, -sum(t.amount) as amount, count(distinct t.kind) + count(distinct t.credit_type) as kinds
     from public.credit_transactions t
@@ -133,20 +150,25 @@ as $$
     full join refunds f on f.account_id = s.account_id and f.operation_id = s.operation_id
     left join attempts a on a.account_id = s.account_id and a.operation_id = s.operation_id
   )
-  select count(*), coalesce(jsonb_agg(jsonb_build_object('account_id', c.account_id, 'operation_id', c.operation_id))
-    filter (where c.ok is not true and c.nth <= 10), '[]')
-  from (select c.*, row_number() over (partition by c.ok is not true) as nth from compared c) c
+  select (select count(*) from public.credit_transactions x
+      where x.kind in ('consume', 'capture') and (p_account_id is null or x.account_id = p_account_id)),
+    coalesce((select jsonb_agg(to_jsonb(b)) from (
+      select c.account_id, c.operation_id from compared c where c.ok is not true limit 10) b), '[]');
+end
 $$;
 comment on function credits.verify_operations(uuid) is
   'Rule 3: the rows of a spend add up to what usage says it was, and its refunds never exceed it.';
 revoke all on function credits.verify_operations(uuid) from public, anon, authenticated, service_role;
 
-create function credits.verify_keys(p_account_id uuid, out checked bigint, out violations jsonb)
-language sql
+create function credits.verify_keys(p_account_id uuid)
+returns table (checked bigint, violations jsonb)
+language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
+begin
+  return query
   with compared as (
     select k.account_id, k.idempotency_key, (k.answer ->> 'success')::boolean
       and k.answer ->> 'operation_id' = k.operation_id::text
@@ -157,19 +179,23 @@ as $$
     from credits.idempotency_keys k
     where p_account_id is null or k.account_id = p_account_id
   )
-  select count(*), coalesce(jsonb_agg(jsonb_build_object('account_id', c.account_id, 'idempotency_key', c.idempotency_key))
-    filter (where c.ok is not true and c.nth <= 10), '[]')
-  from (select c.*, row_number() over (partition by c.ok is not true) as nth from compared c) c
+  select (select count(*) from credits.idempotency_keys x where p_account_id is null or x.account_id = p_account_id),
+    coalesce((select jsonb_agg(to_jsonb(b)) from (
+      select c.account_id, c.idempotency_key from compared c where c.ok is not true limit 10) b), '[]');
+end
 $$;
 comment on function credits.verify_keys(uuid) is 'Rule 3: each idempotency key stands for one operation that took effect.';
 revoke all on function credits.verify_keys(uuid) from public, anon, authenticated, service_role;
 
-create function credits.verify_holds(p_account_id uuid, out checked bigint, out violations jsonb)
-language sql
+create function credits.verify_holds(p_account_id uuid)
+returns table (checked bigint, violations jsonb)
+language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
+begin
+  return query
   with slices as (
     select s.account_id, s.reservation_id, sum(s.amount) as amount
     from credits.reservation_slices s
@@ -191,20 +217,24 @@ as $$
     left join captures c on c.account_id = r.account_id and c.operation_id = r.operation_id
     where p_account_id is null or r.account_id = p_account_id
   )
-  select count(*), coalesce(jsonb_agg(jsonb_build_object('account_id', c.account_id, 'reservation_id', c.id))
-    filter (where c.ok is not true and c.nth <= 10), '[]')
-  from (select c.*, row_number() over (partition by c.ok is not true) as nth from compared c) c
+  select (select count(*) from public.credit_reservations x where p_account_id is null or x.account_id = p_account_id),
+    coalesce((select jsonb_agg(to_jsonb(b)) from (
+      select c.account_id, c.id as reservation_id from compared c where c.ok is not true limit 10) b), '[]');
+end
 $$;
 comment on function credits.verify_holds(uuid) is
   'Rule 4: captured and returned is what was held, and a hold past its expiry is due to be closed before anything else happens.';
 revoke all on function credits.verify_holds(uuid) from public, anon, authenticated, service_role;
 
-create function credits.verify_allowances(p_account_id uuid, out checked bigint, out violations jsonb)
-language sql
+create function credits.verify_allowances(p_account_id uuid)
+returns table (checked bigint, violations jsonb)
+language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
+begin
+  return query
   with periods as (
     select g.account_id, g.credit_type, g.period_start, count(*) as grants, sum(g.amount) as amount
     from public.credit_grants g
@@ -219,20 +249,25 @@ as $$
     from periods p
     join credits.balances b on b.account_id = p.account_id and b.credit_type = p.credit_type
   )
-  select count(*), coalesce(jsonb_agg(jsonb_build_object('account_id', c.account_id, 'credit_type', c.credit_type,
-    'period_start', c.period_start)) filter (where c.ok is not true and c.nth <= 10), '[]')
-  from (select c.*, row_number() over (partition by c.ok is not true) as nth from compared c) c
+  select (select count(*) from public.credit_grants x
+      where x.source = 'plan' and x.voided_at is null and (p_account_id is null or x.account_id = p_account_id)),
+    coalesce((select jsonb_agg(to_jsonb(b)) from (
+      select c.account_id, c.credit_type, c.period_start from compared c where c.ok is not true limit 10) b), '[]');
+end
 $$;
 comment on function credits.verify_allowances(uuid) is
   'Rule 5: one allowance per account, type and period, and no more of it than the largest plan held in the period gives.';
 revoke all on function credits.verify_allowances(uuid) from public, anon, authenticated, service_role;
 
-create function credits.verify_conservation(p_account_id uuid, out checked bigint, out violations jsonb)
-language sql
+create function credits.verify_conservation(p_account_id uuid)
+returns table (checked bigint, violations jsonb)
+language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
+begin
+  return query
   with sums as (
     select t.account_id, t.credit_type,
       coalesce(sum(t.amount) filter (where t.kind = 'grant'), 0) as granted,
@@ -245,14 +280,46 @@ as $$
     from sums s
     left join credits.balances b on b.account_id = s.account_id and b.credit_type = s.credit_type
   )
-  select count(*), coalesce(jsonb_agg(jsonb_build_object('account_id', c.account_id, 'credit_type', c.credit_type))
-    filter (where c.ok is not true and c.nth <= 10), '[]')
-  from (select c.*, row_number() over (partition by c.ok is not true) as nth from compared c) c
+  select (select count(*) from credits.balances x where p_account_id is null or x.account_id = p_account_id),
+    coalesce((select jsonb_agg(to_jsonb(b)) from (
+      select c.account_id, c.credit_type from compared c where c.ok is not true limit 10) b), '[]');
+end
 $$;
 comment on function credits.verify_conservation(uuid) is 'Rule 7: everything granted is spent, expired, voided or left.';
 revoke all on function credits.verify_conservation(uuid) from public, anon, authenticated, service_role;
 
-create function credits.verify_privileges(out checked bigint, out violations jsonb)
+create function credits.public_relations()
+returns setof name
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select unnest('{plans, plan_limits, subscriptions, credit_balances, credit_grants, credit_transactions,
+    credit_reservations, workspaces, workspace_members}'::name[])
+$$;
+comment on function credits.public_relations() is
+  'The tables and views in schema public that are this system''s alone. usage is not among them: it may be the project''s.';
+revoke all on function credits.public_relations() from public, anon, authenticated, service_role;
+
+create function credits.public_functions()
+returns setof name
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select unnest('{
+    consume_credits, consume_credits_batch, check_credits, reserve_credits, capture_credits, release_credits, refund_credits,
+    grant_credits, revoke_grant, reset_monthly_credits, change_plan, get_credit_summary, explain_operation,
+    mark_test_account, set_test_clock, set_subscription_status, set_time_zone, freeze_account, unfreeze_account, list_plans,
+    get_credit_history, system_status, verify_books, verify_checklist}'::name[])
+$$;
+comment on function credits.public_functions() is 'The functions in schema public that are this system''s.';
+revoke all on function credits.public_functions() from public, anon, authenticated, service_role;
+
+create function credits.verify_privileges()
+returns table (checked bigint, violations jsonb)
 language sql
 stable
 security invoker
@@ -261,17 +328,11 @@ as $$
   with ours as (
     select c.oid, c.oid::regclass::text as name from pg_catalog.pg_class c
     where c.relkind in ('r', 'v', 'p') and (c.relnamespace = 'credits'::regnamespace
-      or c.relnamespace = 'public'::regnamespace and c.relname in ('plans', 'plan_limits', 'subscriptions', 'credit_balances',
-        'credit_grants', 'credit_transactions', 'credit_reservations', 'workspaces', 'workspace_members'))
+      or c.relnamespace = 'public'::regnamespace and c.relname in (select credits.public_relations()))
   ), functions as (
     select p.oid, p.oid::regprocedure::text as name, n.nspname, p.proname, p.proconfig, p.prosecdef
     from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-    where n.nspname = 'credits' or n.nspname = 'public' and p.proname in (
-      'consume_credits', 'consume_credits_batch', 'check_credits', 'reserve_credits', 'capture_credits', 'release_credits',
-      'refund_credits', 'grant_credits', 'revoke_grant', 'reset_monthly_credits', 'change_plan', 'get_credit_summary',
-      'explain_operation', 'mark_test_account', 'set_test_clock', 'set_subscription_status', 'set_time_zone',
-      'freeze_account', 'unfreeze_account', 'list_plans', 'get_credit_history', 'system_status', 'verify_books',
-      'verify_checklist')
+    where n.nspname = 'credits' or n.nspname = 'public' and p.proname in (select credits.public_functions())
   ), compared as (
     select o.name || ' may be written by ' || r.name as what, not (
       has_table_privilege(r.name, o.oid, 'insert') or has_table_privilege(r.name, o.oid, 'update')
@@ -312,42 +373,57 @@ comment on function credits.verify_privileges() is
   'Rule 8: nobody may write a table, only the service role may move credits, and the ledger''s guards stand.';
 revoke all on function credits.verify_privileges() from public, anon, authenticated, service_role;
 
-create function credits.verify_all(p_account_id uuid default null)
+create function credits.verify_all(p_account_id uuid default null, p_rule integer default null)
 returns jsonb
-language sql
+language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
+declare
+  v_checks jsonb;
+begin
   with checks as (
     select 1 as rule, 'every grant is what its ledger rows say' as name, v.* from credits.verify_grants(p_account_id) v
+    where coalesce(p_rule, 1) = 1
     union all
     select 2, 'the ledger is a chain without a gap', v.* from credits.verify_chain(p_account_id) v
+    where coalesce(p_rule, 2) = 2
     union all
     select 2, 'every balance is what its grants hold', v.* from credits.verify_balances(p_account_id) v
+    where coalesce(p_rule, 2) = 2
     union all
     select 3, 'refunds never exceed their operation, usage agrees', v.* from credits.verify_operations(p_account_id) v
+    where coalesce(p_rule, 3) = 3
     union all
     select 3, 'every idempotency key took effect once', v.* from credits.verify_keys(p_account_id) v
+    where coalesce(p_rule, 3) = 3
     union all
     select 4, 'captured and returned is what was held', v.* from credits.verify_holds(p_account_id) v
+    where coalesce(p_rule, 4) = 4
     union all
     select 5, 'one allowance per account, type and period', v.* from credits.verify_allowances(p_account_id) v
+    where coalesce(p_rule, 5) = 5
     union all
     select 7, 'everything granted is spent, lapsed or left', v.* from credits.verify_conservation(p_account_id) v
+    where coalesce(p_rule, 7) = 7
     union all
     select 8, 'only the service role moves credits, nobody changes the ledger', v.* from credits.verify_privileges() v
+    where coalesce(p_rule, 8) = 8
   )
-  select jsonb_build_object(
-    'success', bool_and(c.violations = '[]'), 'code', case when bool_and(c.violations = '[]') then 'ok' else 'violated' end,
-    'checks', jsonb_agg(jsonb_build_object('rule', c.rule, 'name', c.name, 'ok', c.violations = '[]', 'checked', c.checked,
-      'violations', c.violations)))
-  from checks c
+  select coalesce(jsonb_agg(jsonb_build_object('rule', c.rule, 'name', c.name, 'ok', c.violations = '[]', 'checked', c.checked,
+    'violations', c.violations)), '[]') into v_checks
+  from checks c;
+  return jsonb_build_object(
+    'success', not v_checks @> '[{"ok": false}]',
+    'code', case when v_checks @> '[{"ok": false}]' then 'violated' else 'ok' end, 'checks', v_checks);
+end
 $$;
-comment on function credits.verify_all(uuid) is 'All always-true rules, in one snapshot.';
-revoke all on function credits.verify_all(uuid) from public, anon, authenticated, service_role;
+comment on function credits.verify_all(uuid, integer) is 'All always-true rules, or one of them, in one snapshot.';
+revoke all on function credits.verify_all(uuid, integer) from public, anon, authenticated, service_role;
 
-create function public.verify_books(p_user_id uuid default null, p_workspace_id uuid default null)
+create function public.verify_books(
+  p_user_id uuid default null, p_workspace_id uuid default null, p_rule integer default null)
 returns jsonb
 language plpgsql
 stable
@@ -355,10 +431,14 @@ security definer
 set search_path = ''
 as $$
 begin
-  return credits.verify_all(coalesce(p_workspace_id, p_user_id));
+  if p_rule not between 1 and 8 then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_rule', 'value', p_rule),
+      'The rules are numbered 1 to 8.');
+  end if;
+  return credits.verify_all(coalesce(p_workspace_id, p_user_id), p_rule);
 end
 $$;
-comment on function public.verify_books(uuid, uuid) is
-  'Checks the always-true rules of the books, for one account or for all, in one snapshot. Answers checks with rule, name, ok, checked and the first violations.';
-revoke all on function public.verify_books(uuid, uuid) from public, anon, authenticated, service_role;
-grant execute on function public.verify_books(uuid, uuid) to service_role;
+comment on function public.verify_books(uuid, uuid, integer) is
+  'Checks the always-true rules of the books, or the one with number p_rule, for one account or for all, in one snapshot. Answers checks with rule, name, ok, checked and the first violations.';
+revoke all on function public.verify_books(uuid, uuid, integer) from public, anon, authenticated, service_role;
+grant execute on function public.verify_books(uuid, uuid, integer) to service_role;
