@@ -54,13 +54,13 @@ select format('%s %s: %s', 'relation', c.oid::regclass, (
   from aclexplode(coalesce(c.relacl, acldefault(case c.relkind when 'S' then 's'::"char" else 'r'::"char" end, c.relowner))) x
   left join pg_roles r on r.oid = x.grantee))
 from pg_class c
-where c.relnamespace in ('public'::regnamespace, 'credits'::regnamespace) and c.relkind in ('r', 'p', 'v', 'm', 'S')
+where c.relnamespace in ('public'::regnamespace, to_regnamespace('credits')) and c.relkind in ('r', 'p', 'v', 'm', 'S')
 union all
 select format('%s %s: %s', 'function', p.oid::regprocedure, (
   select string_agg(format('%s=%s', coalesce(r.rolname, 'public'), x.privilege_type), ', ' order by r.rolname, x.privilege_type)
   from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) x left join pg_roles r on r.oid = x.grantee))
 from pg_proc p
-where p.pronamespace in ('public'::regnamespace, 'credits'::regnamespace)
+where p.pronamespace in ('public'::regnamespace, to_regnamespace('credits'))
 union all
 select format('%s %s: %s', 'schema', n.nspname, (
   select string_agg(format('%s=%s', coalesce(r.rolname, 'public'), x.privilege_type), ', ' order by r.rolname, x.privilege_type)

@@ -86,6 +86,8 @@ def _make_worlds(server: Server) -> None:
         with psycopg.connect(server.superuser_url(name), autocommit=True) as connection:
             for extension in ("pgtap", "plpgsql_check"):
                 connection.execute(f"create extension {extension} with schema extensions".encode())
+            # On the hosted service extensions belong to postgres, which `db reset` counts on.
+            connection.execute("update pg_extension set extowner = 'postgres'::regrole where extname <> 'plpgsql'")
             if name == "closed":
                 connection.execute(CLOSED_WORLD.encode())
 
