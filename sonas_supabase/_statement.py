@@ -15,7 +15,7 @@ from sonas_supabase._failures import reported, unreachable
 from sonas_supabase.errors import CreditsError, NotConfigured
 
 
-def statement(call: Call[Any]) -> tuple[sql.Composed, dict[str, str]]:
+def statement(call: Call[Any]) -> tuple[bytes, dict[str, str]]:
     """The generic call and its values. They travel as untyped text, so Postgres reads them as it declared them."""
     params = call.params
     return _function_call(call.function, tuple(params)), {
@@ -24,9 +24,10 @@ def statement(call: Call[Any]) -> tuple[sql.Composed, dict[str, str]]:
 
 
 @lru_cache(maxsize=256)
-def _function_call(function: str, names: tuple[str, ...]) -> sql.Composed:
+def _function_call(function: str, names: tuple[str, ...]) -> bytes:
     arguments = (sql.SQL("{} => {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in names)
-    return sql.SQL("select {}({})::text").format(sql.Identifier("public", function), sql.SQL(", ").join(arguments))
+    query = sql.SQL("select {}({})::text").format(sql.Identifier("public", function), sql.SQL(", ").join(arguments))
+    return query.as_bytes()
 
 
 # Else a call to a host that has vanished would hang for a quarter of an hour.

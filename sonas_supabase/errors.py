@@ -1,4 +1,4 @@
-"""Every error that this library raises, and the one place that knows HTTP status numbers.
+"""Every error that this library raises, and the one place that says which HTTP status each of them has.
 
 The slugs are those that the SQL functions raise (``code``); a test holds the two lists together::
 
