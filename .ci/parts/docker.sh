@@ -77,6 +77,8 @@ elif ! docker version >/dev/null 2>&1; then
 fi
 if [ "${DOCKER_HOST:-}" = "$SOCKET" ]; then
   tell DOCKER_HOST "$SOCKET"
+else
+  forget DOCKER_HOST
 fi
 build_image
 tell SONAS_TEST_IMAGE "$IMAGE"
