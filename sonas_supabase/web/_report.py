@@ -49,6 +49,7 @@ class UsageWarning:
     credit_type: str
     level: str
     message: str
+    hint: str
     upgrade_url: str
 
 
@@ -127,13 +128,18 @@ def _warnings(summary: Summary) -> Iterable[UsageWarning]:
             continue
         what = "projects" if balance.kind == "limit" else f"{balance.credit_type} credits"
         if balance.warning == "exhausted":
-            message = f"All {what} of your plan are used."
+            message = f"All your {what} are used."
+            hint = (
+                "Delete one to free its place." if balance.kind == "limit" else "Requests are refused until they renew."
+            )
         else:
             message = f"{balance.percent_used} % of your {what} are used; {balance.remaining} left."
+            hint = ""
         yield UsageWarning(
             credit_type=balance.credit_type,
             level=balance.warning,
             message=message,
+            hint=hint,
             upgrade_url=summary.upgrade_url,
         )
 
@@ -180,7 +186,8 @@ def _title(kind: str, description: str | None) -> str:
         return "Project created"
     if description == _DELETED:
         return "Project deleted"
-    return description or _TITLES.get(kind, kind)
+    title = description or _TITLES.get(kind, kind)
+    return title[0].upper() + title[1:]
 
 
 def usage_series(

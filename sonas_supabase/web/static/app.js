@@ -4,7 +4,7 @@ import "./usage-panel.js";
 import { showProjects } from "./projects.js";
 import { freshToken, onChange, session, signOut } from "./session.js";
 import { showSignIn } from "./sign-in.js";
-import { showWho } from "./who.js";
+import { showLeft, showWho } from "./who.js";
 
 const byId = (id) => document.getElementById(id);
 const panels = [byId("usage-side"), byId("usage-full")];
@@ -60,7 +60,10 @@ const projects = showProjects(byId("projects"), () => panels[0].refresh());
 for (const panel of panels) {
   panel.addEventListener("sonas-unauthorized", () => session() && signOut("Your session has ended. Sign in again; what you typed is kept."));
 }
-panels[0].addEventListener("sonas-usage", ({ detail }) => projects.follow(detail));
+panels[0].addEventListener("sonas-usage", ({ detail }) => {
+  showLeft(detail);
+  projects.follow(detail);
+});
 
 // A token that is about to expire is replaced before a request fails for it.
 setInterval(async () => {

@@ -5,7 +5,7 @@ import { h, icon } from "./dom.js";
 import { count, nameOf, price } from "./format.js";
 import { notice } from "./notice.js";
 import { askSignedIn, onChange, session, setup } from "./session.js";
-import { showWho } from "./who.js";
+import { showLeft, showWho } from "./who.js";
 
 const byId = (id) => document.getElementById(id);
 const ORDER = ["message", "integration", "project"];
@@ -22,7 +22,9 @@ async function load() {
   showWho(byId("who"));
   try {
     plans = await ask("api/plans");
-    current = session() ? (await askSignedIn(ask, "api/usage?days=1")).plan.id : null;
+    const report = session() ? await askSignedIn(ask, "api/usage?days=1") : null;
+    current = report?.plan.id ?? null;
+    showLeft(report);
   } catch (problem) {
     if (!problem.isSignedOut) byId("said").replaceChildren(notice(problem));
   }
@@ -34,10 +36,10 @@ async function load() {
 function card(plan, upgrade) {
   const isMine = plan.id === current;
   return h("li", { class: `card plan${isMine ? " mine" : ""}` },
-    h("div", { class: "row top-line" }, h("h2", {}, plan.name), isMine && h("span", { class: "pill" }, "Your plan")),
+    h("div", { class: "row top-line" }, h("h2", {}, plan.name)),
     h("p", { class: "muted small" }, plan.description),
     h("p", { class: "price" }, h("strong", {}, plan.price_cents ? price(plan.price_cents, plan.currency) : "Free"),
-      plan.price_cents ? h("span", { class: "muted" }, " a month") : ""),
+      plan.price_cents ? h("span", { class: "muted" }, " / month") : ""),
     h("ul", { class: "includes", role: "list" }, ...plan.limits
       .toSorted((a, b) => ORDER.indexOf(a.credit_type) - ORDER.indexOf(b.credit_type))
       .map((limit) => h("li", {}, icon("check"), h("span", {}, included(limit))))),
@@ -47,17 +49,18 @@ function card(plan, upgrade) {
 function included(limit) {
   const what = nameOf(limit.credit_type).toLowerCase();
   if (limit.kind === "limit") return limit.unlimited ? `Unlimited ${what}` : `${count(limit.allowance)} ${what}`;
-  const credits = `${nameOf(limit.credit_type).replace(/s$/, "").toLowerCase()} credits a month`;
+  const credits = `${nameOf(limit.credit_type).replace(/s$/, "").toLowerCase()} credits`;
   return limit.unlimited ? `Unlimited ${credits}` : `${count(limit.allowance)} ${credits}`;
 }
 
 function way(plan, isMine, upgrade) {
-  if (isMine) return h("a", { class: "button quiet", href: home.href }, "Back to My Projects");
+  if (isMine) return h("p", { class: "current" }, "Your plan");
   if (!session()) return h("a", { class: "button quiet", href: home.href }, "Sign in to choose");
   if (upgrade === "none" || (upgrade === "checkout" && !plan.price_cents)) return "";
   const mine = plans.find((other) => other.id === current);
   const isUp = !mine || plan.rank > mine.rank;
-  return h("button", { type: "button", class: isUp ? "button" : "button quiet", onclick: (event) => choose(plan, upgrade, event.currentTarget) },
+  const isNext = isUp && !plans.some((other) => other.rank < plan.rank && other.rank > (mine?.rank ?? -1));
+  return h("button", { type: "button", class: isNext ? "button" : "button quiet", onclick: (event) => choose(plan, upgrade, event.currentTarget) },
     isUp ? `Upgrade to ${plan.name}` : `Switch to ${plan.name}`);
 }
 

@@ -8,7 +8,7 @@ import { notice } from "./notice.js";
 import { askSignedIn, session, setup } from "./session.js";
 
 const DRAFT = "sonas-draft";
-const FIRST = ["README.md", "index.html"];
+const FIRST = ["index.html", "README.md"];
 const byReading = (a, b) => (FIRST.indexOf(b) - FIRST.indexOf(a)) || a.localeCompare(b);
 
 export function showProjects(element, afterChange) {

@@ -5,6 +5,13 @@ import { calendarDay, count } from "./format.js";
 
 const HEIGHT = 180;
 
+// The next figure above that four grid lines divide into whole credits.
+function roundUp(figure) {
+  const step = Math.max(figure / 4, 1);
+  const size = 10 ** Math.floor(Math.log10(step));
+  return 4 * size * [1, 2, 3, 4, 5, 6, 8, 10].find((factor) => factor * size >= step);
+}
+
 export class UsageChart {
   #target;
   #tip;
@@ -23,8 +30,11 @@ export class UsageChart {
   show(days, credits, refused) {
     this.#days = days;
     this.#data = [days.map((_, at) => at), credits, refused.map((figure) => figure || null)];
-    if (this.#plot) this.#plot.setData(this.#data);
-    else this.#draw();
+    this.#draw();
+  }
+
+  #peak() {
+    return Math.max(...this.#data[1], ...this.#data[2]);
   }
 
   #fit() {
@@ -49,11 +59,11 @@ export class UsageChart {
       {
         width, height: HEIGHT, legend: { show: false }, padding: [12, 4, 0, 0],
         cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
-        scales: { x: { time: false, range: (_, low, high) => [low - 0.6, high + 0.6] }, y: { range: (_, __, high) => [0, Math.max(high * 1.1, 4)] } },
+        scales: { x: { time: false, range: (_, low, high) => [low - 0.6, high + 0.6] }, y: { range: (_, __, high) => [0, roundUp(high)] } },
         axes: [
           { ...axis, grid: { show: false }, gap: 6, size: 28, space: 64, incrs: [1, 2, 3, 5, 7, 10, 14, 30],
             values: (_, places) => places.map((at) => (this.#days[at] ? calendarDay(this.#days[at]) : "")) },
-          { ...axis, size: 44, space: 36, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000],
+          { ...axis, size: 12 + 7 * count(roundUp(this.#peak())).length, gap: 6, splits: (_, __, low, high) => [low, high / 4, high / 2, (high / 4) * 3, high],
             values: (_, figures) => figures.map(count) },
         ],
         series: [

@@ -116,8 +116,8 @@ class SonasUsage extends HTMLElement {
         h("h3", { id: "history" }, "History"),
         h("table", { role: "table", "aria-labelledby": "history" },
           h("thead", { role: "rowgroup" }, h("tr", { role: "row" },
-            ...["What", "When", "Credits", "Balance after"].map((name, at) =>
-              h("th", { role: "columnheader", scope: "col", class: at > 1 ? "figure" : "" }, name)))),
+            ...["What", "Type", "When", "Credits", "Balance after"].map((name, at) =>
+              h("th", { role: "columnheader", scope: "col", class: at > 2 ? "figure" : "" }, name)))),
           p.rows),
         p.empty, p.more));
     root.append(p.live, p.note, p.body);
@@ -186,7 +186,7 @@ class SonasUsage extends HTMLElement {
       h("div", { class: `warning ${warning.level}` },
         icon("warn"),
         h("p", {}, h("strong", {}, warning.message), " ",
-          warning.level === "exhausted" ? "What needs more is refused until they renew or you upgrade. " : "",
+          warning.hint, warning.hint && " ",
           canUpgrade && h("a", { href: this.#link(url), "data-key": `upgrade-${warning.credit_type}` }, "Upgrade your plan"))));
     this.#parts.warnings.replaceChildren(...boxes);
     this.#parts.live.textContent = warnings.map((warning) => warning.message).join(" ");
@@ -250,13 +250,13 @@ class SonasUsage extends HTMLElement {
         h("button", {
           type: "button", class: "open", "aria-expanded": String(Boolean(opened)), "aria-controls": id, "data-key": key,
           onclick: () => this.#toggle(line),
-        }, icon("down"), h("span", {}, line.title)),
-        h("span", { class: "type" }, nameOf(line.credit_type))),
+        }, icon("down"), h("span", {}, line.title))),
+      h("td", { role: "cell", class: "type" }, nameOf(line.credit_type)),
       h("td", { role: "cell", class: "when" }, h("time", { datetime: line.created_at, title: fullTime(line.created_at) }, time(line.created_at))),
       h("td", { role: "cell", class: "figure cost" }, cost),
       h("td", { role: "cell", class: "figure after" }, line.balance_after === null ? "–" : count(line.balance_after)));
     const more = h("tr", { role: "row", class: "explained", id, hidden: !opened },
-      h("td", { role: "cell", colspan: "4" }, opened ?? ""));
+      h("td", { role: "cell", colspan: "5" }, opened ?? ""));
     return [row, more];
   }
 
@@ -306,7 +306,6 @@ function balanceRow(balance) {
   const facts = [isLimit ? `${count(balance.used)} of ${count(whole)} in use` : `${count(balance.used)} of ${count(whole)} used`];
   if (balance.reserved) facts.push(`${count(balance.reserved)} on hold`);
   if (whole > balance.allowance) facts.push(`${count(whole - balance.allowance)} on top of the plan`);
-  if (isLimit) facts.push("deleting one frees its place");
   const fill = h("div", { class: "fill" });
   fill.style.width = `${Math.min(balance.percent_used, 100)}%`;
   return h("li", { class: `balance ${level}`, "data-type": balance.credit_type },

@@ -121,8 +121,7 @@ table { border-collapse: collapse; }
 .open[aria-expanded="true"] .icon { transform: rotate(180deg); }
 .open span { overflow-wrap: anywhere; }
 .open:hover span { text-decoration: underline; text-underline-offset: 0.18em; }
-.type { margin-inline-start: 0.6rem; color: var(--_muted); font-size: 0.8125rem; }
-.when { color: var(--_muted); white-space: nowrap; }
+.type, .when { color: var(--_muted); white-space: nowrap; }
 .cost { font-weight: 550; }
 .given .cost { color: var(--_good); }
 .refused .cost { color: var(--_danger); }
@@ -140,13 +139,15 @@ table { border-collapse: collapse; }
 @container usage (max-width: 519px) {
   .history thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   .history table, .history tbody { display: block; }
-  .history tr:not([hidden]) { display: grid; grid-template-columns: 1fr auto; padding: 0.5rem 0; border-bottom: 1px solid var(--_line); }
+  .history tr:not([hidden]) { display: grid; grid-template-columns: auto 1fr auto; padding: 0.5rem 0; border-bottom: 1px solid var(--_line); }
   .history td { padding: 0; border: 0; }
   .history tr.explained { display: block; padding: 0.25rem 0 0.75rem 1.4rem; }
-  .what { grid-row: 1; }
-  .cost { grid-area: 1 / 2; }
-  .when { grid-area: 2 / 1; padding-inline-start: 1.4rem !important; font-size: 0.8125rem; }
-  .after { grid-area: 2 / 2; font-size: 0.8125rem; }
+  .history .what { grid-area: 1 / 1 / 2 / 3; padding-inline-end: 0.75rem; }
+  .history .cost { grid-area: 1 / 3; }
+  .history .type { grid-area: 2 / 1; padding-inline-start: 1.4rem; font-size: 0.8125rem; }
+  .history .when { grid-area: 2 / 2; font-size: 0.8125rem; }
+  .history .when::before { content: "·"; padding-inline: 0.4rem; }
+  .history .after { grid-area: 2 / 3; font-size: 0.8125rem; }
   .after::before { content: "→ "; }
   .refused .after { visibility: hidden; }
 }

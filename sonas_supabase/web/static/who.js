@@ -1,11 +1,24 @@
 // The corner that says who is signed in.
 
 import { h } from "./dom.js";
+import { count } from "./format.js";
 import { session, signOut } from "./session.js";
+
+const chip = h("a", { class: "chip", href: "./#usage", hidden: true });
+
+// How many messages are left, wherever one is on the page.
+export function showLeft(report) {
+  const balance = report?.balances.find((one) => one.credit_type === "message");
+  chip.hidden = !balance;
+  if (!balance) return;
+  chip.className = `chip ${balance.warning ?? ""}`;
+  chip.textContent = balance.unlimited ? "Unlimited messages" : `${count(balance.remaining)} ${balance.remaining === 1 ? "message" : "messages"} left`;
+}
 
 export function showWho(element) {
   const now = session();
+  if (!now) showLeft(null);
   element.replaceChildren(...(now
-    ? [h("span", { class: "email" }, now.email), h("button", { type: "button", class: "plain", onclick: () => signOut() }, "Sign out")]
+    ? [chip, h("span", { class: "email" }, now.email), h("button", { type: "button", class: "plain", onclick: () => signOut() }, "Sign out")]
     : []));
 }
