@@ -39,6 +39,7 @@ from sonas_supabase.fastapi.errors import (
 
 if TYPE_CHECKING:
     from sonas_supabase.fastapi._app import Credits
+    from sonas_supabase.fastapi._journal import Journal
 
 SCOPE_KEY = "sonas_supabase.tab"
 
@@ -54,9 +55,12 @@ class Tab:
         self._credits = credits
         self._scope = scope
         self._inbox = inbox
+        sent = b",".join(value for name, value in scope["headers"] if name == b"idempotency-key")
+        # The draft standard writes the key in quotation marks, most clients do not.
+        self._key = sent.strip().strip(b'"')
         self._user: User | None = None
         self._lines: list[Line] = []
-        self._settled = False
+        self._settling: asyncio.Task[None] | None = None
 
     @classmethod
     def of(cls, scope: Mapping[str, Any]) -> Tab:
@@ -97,12 +101,17 @@ class Tab:
             raise
         except CreditsError as error:
             raise Misconfigured(f"{booking.description}: {error}", details=error.details) from error
-        if held.status == "open":
+        if held.status == "open" and not self._is_ours(held):
             raise RequestInProgress(
                 "A request with this Idempotency-Key is still being worked on.",
                 hint="Wait for its answer, or try again later.",
             )
         return self._enter(user, booking, held)
+
+    def _is_ours(self, held: Held) -> bool:
+        """Whether this request made the hold. Only a key of the client's can lead to somebody else's."""
+        # The library sends a call again when its answer got lost, and is then answered like somebody who comes second.
+        return held.status == "new" or (held.status == "open" and not self._key)
 
     def _enter(self, user: User, booking: Booking, held: Held | None) -> Spend:
         spend = Spend(
@@ -111,7 +120,7 @@ class Tab:
             amount=booking.amount,
             operation_id=held.reservation.operation_id if held else None,
             replayed=held is not None and held.status == "captured",
-            is_settled=lambda: self._settled,
+            is_settled=lambda: self._settling is not None,
         )
         self._lines.append(Line(spend, booking, held.reservation if held else None))
         return spend
@@ -120,10 +129,8 @@ class Tab:
         method, path = self._scope["method"], _path(self._scope)
         metadata = {"method": method, "path": path}
         key = str(uuid4())
-        sent = [value for name, value in self._scope["headers"] if name == b"idempotency-key" and value.strip()]
-        if sent:
-            # The draft standard writes the key in quotation marks, most clients do not.
-            named = b"\0".join([method.encode(), path.encode(), b",".join(sent).strip().strip(b'"')])
+        if self._key:
+            named = b"\0".join([method.encode(), path.encode(), self._key])
             key = hashlib.sha256(named).hexdigest()[:40]
             metadata["fingerprint"] = await self._fingerprint()
         return Booking(
@@ -158,7 +165,7 @@ class Tab:
             held = await task
         except CreditsError:
             return
-        if held.status == "new":
+        if self._is_ours(held):
             await self._give_back(booking, held.reservation, "cancelled")
 
     def headers(self, end: End) -> list[tuple[bytes, bytes]]:
@@ -168,13 +175,15 @@ class Tab:
     @property
     def is_open(self) -> bool:
         """Whether something has not been settled."""
-        return bool(self._lines) and not self._settled
+        return bool(self._lines) and self._settling is None
 
     async def settle(self, end: End) -> None:
         """Charge or give back, once, even if the request is cancelled meanwhile."""
         if self.is_open:
-            self._settled = True
-            await asyncio.shield(_go_on(self._settle(end)))
+            self._settling = _go_on(self._settle(end))
+        if self._settling is not None:
+            # Whoever comes second waits as well: a framework may cancel the sender of the last message.
+            await asyncio.shield(self._settling)
 
     async def _settle(self, end: End) -> None:
         for line in self._lines:
@@ -196,13 +205,19 @@ class Tab:
             if journal is None:
                 _log.error("%s cost %d and could not be charged: %s", booking, cost, error)
             else:
-                await journal.append(booking, cost)
+                await self._keep(journal, booking, cost)
         except Exception:
             # The response has gone out: there is nobody left to tell but the operator.
             _log.exception("%s cost %d and could not be charged", booking, cost)
         else:
             if shortfall:
                 _log.warning("%s cost %d, %d more than there was", booking, cost, shortfall)
+
+    async def _keep(self, journal: Journal, booking: Booking, cost: int) -> None:
+        try:
+            await journal.append(booking, cost)
+        except OSError:
+            _log.exception("%s cost %d and could not be kept", booking, cost)
 
     async def _give_back(self, booking: Booking, reservation: Reservation, reason: str) -> None:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from sonas_supabase import IdempotencyConflict
@@ -126,11 +126,11 @@ async def test_not_installed_it_says_so(user: UUID) -> None:
 class Exchange:
     """One request, message by message, without a server."""
 
-    def __init__(self, user: UUID, *, method: str = "POST", extra: dict[str, Any] | None = None) -> None:
+    def __init__(self, user: UUID) -> None:
         headers = [(name.encode(), value.encode()) for name, value in bearer(user).items()]
-        self.scope = {"type": "http", "method": method, "path": "/\x00ö", "query_string": b"", "headers": headers}
-        self.scope |= extra or {}
+        self.scope = {"type": "http", "method": "POST", "path": "/\x00ö", "query_string": b"", "headers": headers}
         self.left = asyncio.Event()
+        self.ended = asyncio.Event()
         self.sent: list[Message] = []
 
     async def receive(self) -> Message:
@@ -139,6 +139,8 @@ class Exchange:
 
     async def send(self, message: Message) -> None:
         self.sent.append(message)
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            self.ended.set()
 
 
 def holding(app: Callable[[Any, Receive, Send], Awaitable[None]], credits: Credits) -> CreditsMiddleware:
@@ -193,21 +195,19 @@ async def test_how_far_a_response_came_decides(
 
 
 async def test_a_server_that_cannot_send_breaks_the_stream(credits: Credits, database: Database, user: UUID) -> None:
-    exchange = Exchange(user, extra={"asgi": {"spec_version": "2.4"}})
+    exchange = Exchange(user)
 
     async def send(message: Message) -> None:
         if message.get("body") == b"2":
             raise OSError("gone")
 
     async def app(scope: Any, receive: Receive, send: Send) -> None:
-        async def parts() -> AsyncIterator[bytes]:
-            for number in range(5):
-                scope["state"]["spends"][0].add()
-                yield b"%d" % number
+        await send(START)
+        for number in range(5):
+            scope["state"]["spends"][0].add()
+            await send({"type": "http.response.body", "body": b"%d" % number, "more_body": True})
 
-        await StreamingResponse(parts())(scope, receive, send)
-
-    with pytest.raises(Exception, match=r"^$"):
+    with pytest.raises(OSError, match="gone"):
         await holding(app, credits)(exchange.scope, exchange.receive, send)
     assert database.balance(user)["used"] == 3
 
@@ -228,6 +228,22 @@ async def test_a_cancelled_request_is_settled(credits: Credits, database: Databa
         await request
     balance = database.balance(user)
     assert (balance["used"], balance["reserved"]) == (0, 0)
+
+
+async def test_a_sender_that_is_cancelled_at_the_end_is_charged_all_the_same(
+    credits: Credits, database: Database, user: UUID
+) -> None:
+    exchange = Exchange(user)
+
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        await send(START)
+        last = asyncio.create_task(cast(Any, send({"type": "http.response.body"})))
+        await exchange.ended.wait()
+        last.cancel()
+
+    await holding(app, credits)(exchange.scope, exchange.receive, exchange.send)
+    balance = database.balance(user)
+    assert (balance["used"], balance["reserved"]) == (5, 0)
 
 
 async def test_after_the_end_the_cost_is_fixed(credits: Credits, database: Database, user: UUID) -> None:

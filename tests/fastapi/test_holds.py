@@ -1,0 +1,95 @@
+"""Holds that outlive their answer, their time, or belong to a workspace."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+import pytest_asyncio
+from fastapi import Depends
+
+from sonas_supabase import AsyncCreditsClient, Reservation
+from sonas_supabase.fastapi import Credits, Spend, spend
+from tests.fastapi.support import add_routes, bearer, calling, make_app, make_credits, until
+from tests.support.database import Database
+
+
+class Stuttering(AsyncCreditsClient):
+    """A client whose first answer always gets lost, so that what it answers is the replay."""
+
+    async def reserve_credits(self, *arguments: Any, **options: Any) -> Reservation:
+        await super().reserve_credits(*arguments, **options)
+        return await super().reserve_credits(*arguments, **options)
+
+
+@pytest_asyncio.fixture(scope="module")
+async def http(database: Database) -> AsyncIterator[httpx.AsyncClient]:
+    credits = make_credits(database.url)
+    app = make_app(credits)
+
+    @app.post("/long/{others_spend}")
+    async def long(others_spend: int, held: Annotated[Spend, Depends(spend("message", 4, ttl_seconds=1))]) -> str:
+        held.cost = 3
+        await until(lambda: database.balance(held.user.id)["remaining"] == 10)
+        if others_spend:
+            database.call("consume_credits", held.user.id, "message", others_spend)
+        return "done"
+
+    @app.post("/team")
+    async def team(
+        held: Annotated[Spend, Depends(spend("message", 1, workspace=lambda request: request.headers.get("team")))],
+    ) -> str:
+        return "done"
+
+    async with calling(app) as client:
+        yield client
+    await credits.client.close()
+
+
+async def test_work_that_outlives_its_hold_is_charged(http: httpx.AsyncClient, database: Database, user: UUID) -> None:
+    assert (await http.post("/long/0", headers=bearer(user))).status_code == 200
+    balance = database.balance(user)
+    assert (balance["used"], balance["reserved"]) == (3, 0)
+    database.verify(user)
+
+
+async def test_work_that_outlives_its_hold_and_the_credits_is_logged(
+    http: httpx.AsyncClient, database: Database, user: UUID, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR, "sonas_supabase"):
+        assert (await http.post("/long/9", headers=bearer(user))).status_code == 200
+    assert "cost 3 and could not be charged" in caplog.text
+    balance = database.balance(user)
+    assert (balance["used"], balance["remaining"], balance["reserved"]) == (9, 1, 0)
+
+
+async def test_an_answer_that_got_lost_is_no_conflict(database: Database, user: UUID) -> None:
+    steady = make_credits(database.url)
+    async with Stuttering.from_url(database.url) as client:
+        app = make_app(Credits(client, steady.auth))
+        add_routes(app)
+        async with calling(app) as http:
+            answer = await http.post("/one", headers=bearer(user))
+            assert (answer.status_code, answer.json()["replayed"]) == (200, False)
+            assert (await http.post("/denied-later", headers=bearer(user))).status_code == 418
+    balance = database.balance(user)
+    assert (balance["used"], balance["reserved"]) == (1, 0)
+
+
+async def test_a_workspace_pays_for_its_members(http: httpx.AsyncClient, database: Database, user: UUID) -> None:
+    team = database.value("insert into public.workspaces (name) values ('team') returning account_id")
+    database.run("insert into public.workspace_members (account_id, user_id) values (%s, %s)", team, user)
+    database.run("select credits.open_account(%s, 'workspace')", team)
+    assert (await http.post("/team", headers=bearer(user) | {"team": str(team)})).status_code == 200
+    assert (database.balance(team)["used"], database.balance(user)["used"]) == (1, 0)
+    assert (await http.post("/team", headers=bearer(user))).status_code == 200
+    assert database.balance(user)["used"] == 1
+
+    stranger = database.new_user()
+    for named in (str(team), str(uuid4()), "no uuid at all"):
+        answer = await http.post("/team", headers=bearer(stranger) | {"team": named})
+        assert (answer.status_code, answer.json()["code"]) == (403, "account_not_found")
