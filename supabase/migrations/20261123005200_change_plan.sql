@@ -40,7 +40,8 @@ set search_path = ''
 as $$
 declare
   v_terms record;
-  v_share numeric;
+  v_left numeric := extract(epoch from p_balance.period_end - p_balance.settled_at) * 1000000;
+  v_whole numeric := extract(epoch from p_balance.period_end - p_balance.period_start) * 1000000;
   v_amount bigint;
 begin
   select * into v_terms from credits.terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at);
@@ -48,9 +49,8 @@ begin
     return;
   end if;
   if v_terms.allowance > p_balance.peak_allowance then
-    v_share := extract(epoch from p_balance.period_end - p_balance.settled_at)
-      / extract(epoch from p_balance.period_end - p_balance.period_start);
-    v_amount := ceil((v_terms.allowance - p_balance.peak_allowance) * v_share);
+    -- ceil, in whole microseconds: a quotient that is rounded would make 2/3 of 150 more than 100.
+    v_amount := div((v_terms.allowance - p_balance.peak_allowance) * v_left + v_whole - 1, v_whole);
     p_balance.peak_allowance := v_terms.allowance;
   end if;
   if v_amount > 0 then

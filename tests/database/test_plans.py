@@ -55,6 +55,12 @@ def test_paid_to_a_larger_plan_gets_the_difference_for_what_is_left_and_keeps_it
     user.verify()
 
 
+def test_two_thirds_of_150_are_100(database: Database) -> None:
+    user = Timed(database, start=datetime(2055, 4, 1, tzinfo=UTC), plan="starter")
+    user.wait(days=10).call("change_plan", "builder")
+    assert user.remaining == 100 + 100
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     switch=st.tuples(
