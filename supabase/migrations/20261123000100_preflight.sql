@@ -63,7 +63,8 @@ begin
       'release_credits', 'refund_credits', 'grant_credits', 'revoke_grant', 'reset_monthly_credits', 'change_plan',
       'get_credit_summary', 'explain_operation', 'mark_test_account', 'set_test_clock', 'set_subscription_status',
       'set_time_zone', 'freeze_account', 'unfreeze_account', 'list_plans', 'get_credit_history', 'system_status',
-      'verify_books', 'verify_checklist')
+      'verify_books', 'verify_checklist', 'diagnose', 'explain_balance', 'find_operation', 'import_balances',
+      'export_account', 'forget_account')
   order by p.proname limit 1;
   if v_clash is not null then
     raise exception '% exists already', v_clash

@@ -1,0 +1,145 @@
+create function credits.diagnose_installation()
+returns table (code text, severity text, object text, meaning text, how_to_try text, how_to_mend text)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  with roles(name) as (values ('anon'::name), ('authenticated'), ('service_role')),
+  tables as (
+    select c.oid, c.oid::regclass::text as name, c.relname, c.relkind, c.relrowsecurity, c.relnamespace
+    from pg_catalog.pg_class c
+    where c.relkind in ('r', 'v', 'p') and (c.relnamespace = 'credits'::regnamespace
+      or c.relnamespace = 'public'::regnamespace and c.relname in (select credits.public_relations()))
+  ), functions as (
+    select p.oid, p.oid::regprocedure::text as name, p.proname, p.proconfig, p.prosecdef, p.pronamespace = 'public'::regnamespace as is_edge
+    from pg_catalog.pg_proc p
+    where p.pronamespace = 'credits'::regnamespace
+      or p.pronamespace = 'public'::regnamespace and p.proname in (select credits.public_functions())
+  ), readers(name) as (
+    values ('get_credit_summary'::name), ('explain_operation'), ('get_credit_history')
+  )
+  select 'table_may_be_written', 'critical', t.name,
+    format('%s may %s it, past every rule of the credit system.', r.name, string_agg(e.event, ', ' order by e.event)),
+    format('select has_table_privilege(%L, %L, %L);', r.name, t.name, min(e.event)),
+    format('revoke insert, update, delete, truncate on table %s from %I;', t.name, r.name)
+  from tables t cross join roles r cross join (values ('insert'), ('update'), ('delete'), ('truncate')) as e(event)
+  where has_table_privilege(r.name, t.oid, e.event)
+    or e.event in ('insert', 'update') and has_any_column_privilege(r.name, t.oid, e.event)
+  group by t.name, r.name
+
+  union all
+  select 'table_cannot_be_read', 'medium', t.name,
+    format('%s may not read it, so the app shows nothing where it should show %s.', r.name, t.relname),
+    format('select has_table_privilege(%L, %L, ''select'');', r.name, t.name),
+    format('grant select on table %s to %I;', t.name, r.name)
+  from tables t cross join roles r
+  where t.relnamespace = 'public'::regnamespace
+    and (r.name <> 'anon' or t.relname in ('plans', 'plan_limits')) and not has_table_privilege(r.name, t.oid, 'select')
+
+  union all
+  select 'row_security_is_off', 'critical', t.name,
+    'Row level security is off: a user who may read it reads everybody''s rows.',
+    format('select relrowsecurity from pg_class where oid = %L::regclass;', t.name),
+    format('alter table %s enable row level security;', t.name)
+  from tables t where t.relkind <> 'v' and not t.relrowsecurity
+
+  union all
+  select 'policy_widens_reading', 'high', y.polrelid::regclass::text,
+    format('The policy %I is not the system''s, and shows users more than their own rows: %s.', y.polname,
+      coalesce(pg_catalog.pg_get_expr(y.polqual, y.polrelid), 'true')),
+    credits.call_as_user('authenticated', format('select * from %s limit 5', y.polrelid::regclass)),
+    format('drop policy %I on %s;', y.polname, y.polrelid::regclass)
+  from pg_catalog.pg_policy y join tables t on t.oid = y.polrelid
+  where y.polpermissive and t.relname not in ('plans', 'plan_limits', 'credit_types', 'settings')
+    and coalesce(pg_catalog.pg_get_expr(y.polqual, y.polrelid), 'true') !~ 'readable_accounts|auth\.uid'
+
+  union all
+  select 'function_may_be_called', 'critical', f.name,
+    format('%s may call it over the API, and it is for the service role alone: credits can be moved by anybody who has the public key.', r.name),
+    format('select has_function_privilege(%L, %L, ''execute'');', r.name, f.name),
+    format('revoke execute on function %s from public, %I;', f.name, r.name)
+  from functions f cross join roles r
+  where f.is_edge and has_function_privilege(r.name, f.oid, 'execute')
+    and (r.name = 'anon' or r.name = 'authenticated' and f.proname not in (select e.name from readers e))
+
+  union all
+  select 'function_cannot_be_called', 'high', f.name,
+    format('%s may not call it, so calls from the app fail with "permission denied".', r.name),
+    format('select has_function_privilege(%L, %L, ''execute'');', r.name, f.name),
+    format('grant execute on function %s to %I;', f.name, r.name)
+  from functions f cross join roles r
+  where f.is_edge and not has_function_privilege(r.name, f.oid, 'execute')
+    and (r.name = 'service_role' or r.name = 'authenticated' and f.proname in (select e.name from readers e))
+
+  union all
+  select 'function_is_overloaded', 'high', 'public.' || quote_ident(f.proname),
+    'There are several functions of this name: PostgREST cannot tell which of them a call means.',
+    format('select oid::regprocedure from pg_proc where proname = %L;', f.proname),
+    'Drop or rename the one that is not of the credit system.'
+  from functions f where f.is_edge group by f.proname having count(*) > 1
+
+  union all
+  select 'search_path_is_open', 'high', f.name,
+    'Its search_path is no longer fixed: names in it may be looked up where a caller wants them to be.',
+    format('select proconfig from pg_proc where oid = %L::regprocedure;', f.name),
+    format('alter function %s set search_path = '''';', f.name)
+  from functions f where not coalesce('search_path=""' = any (f.proconfig), false)
+
+  union all
+  select 'core_is_open', 'critical', 'schema credits',
+    format('%s may use the schema, and with it what policies and views are granted in it.', r.name),
+    format('select has_schema_privilege(%L, ''credits'', ''usage'');', r.name),
+    format('revoke all on schema credits from public, %I;', r.name)
+  from roles r where has_schema_privilege(r.name, 'credits', 'usage')
+
+  union all
+  select 'core_is_exposed', 'critical', 'schema credits',
+    'The API serves the schema: its tables and functions are one wrong grant away from everybody.',
+    'curl "$SUPABASE_URL/rest/v1/accounts" -H "Accept-Profile: credits" -H "apikey: $SUPABASE_PUBLISHABLE_KEY"',
+    'Take credits out of the exposed schemas (Dashboard, Settings, API; or [api] schemas in config.toml).'
+  from pg_catalog.pg_db_role_setting s cross join unnest(s.setconfig) as c(setting)
+  where c.setting ~ '^pgrst\.db[_-]schemas=' and c.setting ~ '[=, "'']credits[, "'']*($|,)'
+
+  union all
+  select 'guard_is_missing', w.severity, format('trigger %s on %s', w.name, w.relation), w.meaning,
+    format('select tgenabled from pg_trigger where tgname = %L;', w.name),
+    format('alter table %s enable trigger %I;  -- if it is gone: its create trigger stands in the migration %s', w.relation, w.name, w.migration)
+  from (values
+    ('credit_transactions_are_append_only', 'public.credit_transactions', 'critical', 'credit_transactions',
+      'The ledger can be changed by whoever owns it.'),
+    ('credit_transactions_are_never_truncated', 'public.credit_transactions', 'critical', 'credit_transactions',
+      'The ledger can be emptied by whoever owns it.'),
+    ('credits_open_account', 'auth.users', 'medium', 'open_account',
+      'A new user has no account until the first call, and no balance to show until then.'),
+    ('credits_close_account', 'auth.users', 'medium', 'open_account',
+      'The account of a deleted user stays open.'),
+    ('subscriptions_make_balances_due', 'public.subscriptions', 'high', 'balances',
+      'A change of a subscription is not booked by the next operation.')
+  ) as w(name, relation, severity, migration, meaning)
+  where not exists (
+    select from pg_catalog.pg_trigger g
+    where g.tgrelid = to_regclass(w.relation) and g.tgname = w.name and g.tgenabled in ('O', 'A'))
+
+  union all
+  select 'index_is_missing', 'medium', w.name,
+    case when i.indexrelid is null then 'The index is gone: ' else 'The index is not valid: ' end || w.use || ' reads the whole table.',
+    format('select indisvalid from pg_index where indexrelid = to_regclass(%L);', w.name),
+    case when i.indexrelid is null then format('Create it as in the migration %s.', w.migration)
+      else format('reindex index concurrently %s;', w.name) end
+  from (values
+    ('public.credit_grants_open_idx', 'a spend', 'credit_grants'),
+    ('public.credit_grants_period_key', 'a renewal, which it keeps from being granted twice,', 'credit_grants'),
+    ('public.credit_transactions_operation_idx', 'a refund', 'credit_transactions'),
+    ('public.credit_transactions_related_idx', 'a refund', 'credit_transactions'),
+    ('public.credit_reservations_open_idx', 'every spend of an account with holds', 'credit_reservations'),
+    ('public.usage_user_id_created_at_idx', 'the usage of one user', 'usage'),
+    ('public.workspace_members_user_id_idx', 'every policy', 'workspaces'),
+    ('credits.reservation_slices_grant_idx', 'a revoked grant', 'credit_reservations')
+  ) as w(name, use, migration)
+  left join pg_catalog.pg_index i on i.indexrelid = to_regclass(w.name)
+  where i.indisvalid is not true
+$$;
+comment on function credits.diagnose_installation() is
+  'What of the credit system is no longer as its migrations made it: privileges, row level security, search paths, triggers, indexes.';
+revoke all on function credits.diagnose_installation() from public, anon, authenticated, service_role;

@@ -1,0 +1,93 @@
+create function credits.diagnose_jobs()
+returns table (code text, severity text, object text, meaning text, how_to_try text, how_to_mend text)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_job record;
+begin
+  if to_regclass('cron.job') is null then
+    return query select 'scheduler_missing', 'info', 'pg_cron',
+      'It is not enabled here. Nothing depends on it: balances are right without it, and what is due is booked with the next operation.',
+      'select * from pg_extension where extname = ''pg_cron'';',
+      'Where reports read renewals of users who do not come by: enable pg_cron and schedule it as in the migration schedule, or run `sonas reset --all` from time to time.';
+    return;
+  end if;
+  -- The tables belong to an extension that may not be here, so the statement is made when it runs.
+  execute $query$
+    select j.jobname, j.active, d.status, d.return_message, d.start_time
+    from cron.job j
+    left join lateral (
+      select r.status, r.return_message, r.start_time from cron.job_run_details r
+      where r.jobid = j.jobid and r.status in ('succeeded', 'failed') order by r.start_time desc limit 1) d on true
+    where j.command ilike '%reset_monthly_credits%'
+    order by j.active desc limit 1 $query$ into v_job;
+  if v_job is null then
+    return query select 'job_missing', 'low', 'cron.job', 'pg_cron is enabled, but nothing books renewals with it.',
+      'select jobname, schedule, command from cron.job;',
+      'select cron.schedule(''sonas-renew-credits'', ''* * * * *'', ''select public.reset_monthly_credits()'');';
+  elsif not v_job.active then
+    return query select 'job_inactive', 'low', 'cron.job ' || coalesce(v_job.jobname, ''), 'The job that books renewals is switched off.',
+      'select jobname, active from cron.job;',
+      format('select cron.alter_job(jobid, active => true) from cron.job where jobname = %L;', v_job.jobname);
+  elsif v_job.status = 'failed' then
+    return query select 'job_fails', 'medium', 'cron.job ' || coalesce(v_job.jobname, ''),
+      'The job that books renewals failed at its last run: ' || coalesce(v_job.return_message, 'no message'),
+      'select status, return_message, start_time from cron.job_run_details order by start_time desc limit 5;',
+      'Run select public.reset_monthly_credits(); as the role postgres, and mend what it says.';
+  elsif coalesce(v_job.start_time < statement_timestamp() - interval '1 day', false) then
+    return query select 'job_stands_still', 'medium', 'cron.job ' || coalesce(v_job.jobname, ''),
+      format('The job that books renewals has last run %s ago.', date_trunc('hour', statement_timestamp() - v_job.start_time)),
+      'select max(start_time) from cron.job_run_details;', 'Restart the database; pg_cron''s worker has stopped.';
+  end if;
+exception when insufficient_privilege then
+  return query select 'job_unknown', 'info', 'cron.job', 'The role that owns the credit system may not look at pg_cron''s tables.',
+    'select * from cron.job;', 'grant usage on schema cron to postgres; grant select on all tables in schema cron to postgres;';
+end
+$$;
+comment on function credits.diagnose_jobs() is 'Whether pg_cron is there, and whether its job books renewals.';
+revoke all on function credits.diagnose_jobs() from public, anon, authenticated, service_role;
+
+create function credits.diagnose_operation()
+returns table (code text, severity text, object text, meaning text, how_to_try text, how_to_mend text)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select j.* from credits.diagnose_jobs() j
+
+  union all
+  select 'renewals_pending', 'low', 'credits.balances',
+    format('%s accounts have had something to be booked for more than two days. Their balances are shown right all the same; only the ledger lags behind.', count(distinct b.account_id)),
+    'select (system_status() ->> ''due'')::bigint;', 'select reset_monthly_credits();  -- or: sonas reset --all'
+  from credits.balances b
+  where b.test_now is null and b.account_status <> 'closed' and b.due_at < statement_timestamp() - interval '2 days' and isfinite(b.due_at)
+  having count(*) > 0
+
+  union all
+  select 'accounts_missing', 'medium', 'auth.users',
+    format('%s users have no account: something stopped the trigger when they signed up. Their first call opens it; until then they see no balance.', count(*)),
+    'select u.id from auth.users u where not exists (select from credits.accounts a where a.account_id = u.id) limit 10;',
+    'select get_credit_summary(u.id) from auth.users u where not exists (select from credits.accounts a where a.account_id = u.id);'
+  from auth.users u
+  where not exists (select from credits.accounts a where a.account_id = u.id)
+  having count(*) > 0
+
+  union all
+  select 'server_is_old', 'high', 'PostgreSQL ' || current_setting('server_version'),
+    'The system is tested with PostgreSQL 15, 17 and 18.', 'select version();',
+    'Upgrade the project (Dashboard, Settings, Infrastructure).'
+  where current_setting('server_version_num')::integer < 150000
+
+  union all
+  select 'default_plan_missing', 'critical', 'public.plans',
+    'No plan is the default, so new users get no account.', 'select id from plans where is_default;',
+    'update plans set is_default = true where id = ''free'';'
+  where not exists (select from public.plans p where p.is_default)
+$$;
+comment on function credits.diagnose_operation() is
+  'How the system runs: jobs, renewals that wait, users without an account, the server''s version.';
+revoke all on function credits.diagnose_operation() from public, anon, authenticated, service_role;
