@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import calendar
 import time
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import example, given, settings
@@ -13,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.database import Database
 from tests.support.errors import raises
+from tests.support.months import period
 from tests.support.timed import MICROSECOND, Timed
 
 ZONES = (
@@ -25,28 +24,6 @@ ZONES = (
     "America/Santiago",
     "America/Sao_Paulo",
 )
-
-
-def boundary(anchor: datetime, zone: str, n: int) -> datetime:
-    """The n-th month from the anchor, worked out without the database."""
-    if n == 0:
-        return anchor
-    local = anchor.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
-    years, month = divmod(local.month - 1 + n, 12)
-    year = local.year + years
-    day = min(local.day, calendar.monthrange(year, month + 1)[1])
-    moment = local.replace(year=year, month=month + 1, day=day)
-    early, late = (moment.replace(tzinfo=ZoneInfo(zone), fold=fold) for fold in (0, 1))
-    # A time that does not exist is read on the clock before the change, one that exists twice on the clock after it.
-    exists = early.astimezone(UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None) == moment
-    return (late if exists else early).astimezone(UTC)
-
-
-def period(anchor: datetime, zone: str, at: datetime) -> tuple[datetime, datetime]:
-    n = (at.year - anchor.year) * 12 + at.month - anchor.month - 3
-    while boundary(anchor, zone, n + 1) <= at:
-        n += 1
-    return boundary(anchor, zone, n), boundary(anchor, zone, n + 1)
 
 
 # Postgres and Python take the rules of the zones from different copies of the same database, so not the far future.
