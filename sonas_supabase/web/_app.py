@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import Response
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount
 
 from sonas_supabase import AsyncCreditsClient
@@ -16,6 +18,7 @@ from sonas_supabase.web import _account, _builtin, _pages, _projects, _usage
 from sonas_supabase.web._context import Context, Demo, SupabaseProject
 from sonas_supabase.web._store import Store
 from sonas_supabase.web._work import Chat, Checkout, Generate
+from sonas_supabase.web.errors import INVALID, INVALID_REQUEST, PROBLEM, WorkFailed, invalid_request
 
 
 def create_app(
@@ -66,8 +69,17 @@ def create_app(
             await context.credits.close()
 
     # The interactive documentation of FastAPI loads scripts from elsewhere.
-    app = FastAPI(title="Sonas", openapi_url="/api/openapi.json", docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = FastAPI(
+        title="Sonas",
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        responses=INVALID_REQUEST,
+    )
     Credits(context.credits, auth).install(app)
+    app.add_exception_handler(WorkFailed, _work_failed)
+    app.add_exception_handler(RequestValidationError, _invalid)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=list(embed_origins),
@@ -80,6 +92,16 @@ def create_app(
         app.include_router(part.router(context))
     _add_pages(app)
     return app
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError), "registered for no other"  # noqa: S101
+    return JSONResponse(invalid_request(error.errors()), INVALID, media_type=PROBLEM)
+
+
+async def _work_failed(_: Request, error: Exception) -> Response:
+    assert isinstance(error, WorkFailed), "registered for no other"  # noqa: S101
+    return JSONResponse(error.document, error.status, media_type=PROBLEM)
 
 
 def _add_pages(app: FastAPI) -> None:

@@ -136,7 +136,7 @@ async def _draft(context: Context, prompt: str) -> Draft:
         raise
     except Exception as error:
         _log.exception("generation failed")
-        raise WorkFailed("The generation failed. Nothing was charged.", hint="Try again.") from error
+        raise WorkFailed("The generation failed. Nothing was charged; try again.") from error
 
 
 async def _events(pieces: AsyncIterator[str], spend: Spend) -> AsyncIterator[str]:

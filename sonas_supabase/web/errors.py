@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from sonas_supabase import Conflict, CreditsError, NotFound
 
 CREATED = 201
-NOT_MODIFIED = 304
+PROBLEM = "application/problem+json"
+
 NO_CONTENT = 204
-NOT_AUTHENTICATED = 401
-PAYMENT_REQUIRED = 402
-NOT_FOUND = 404
-CONFLICT = 409
-INVALID = 422
-UNAVAILABLE = 503
+NOT_MODIFIED = 304
 
 
 class ProjectNotFound(NotFound):
@@ -27,6 +26,41 @@ class WorkFailed(CreditsError):
     code = "work_failed"
     status = 500
     retryable = True
+
+    @property
+    def document(self) -> dict[str, object]:
+        """What the client is told: nothing of what went wrong inside."""
+        return {
+            "type": "about:blank",
+            "title": "The work failed",
+            "status": self.status,
+            "detail": self.message,
+            "code": self.code,
+        }
+
+
+INVALID = 422
+
+INVALID_REQUEST: dict[int | str, dict[str, Any]] = {
+    INVALID: {
+        "description": "The request is not well formed.",
+        "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+}
+"""The part of the OpenAPI document that says how :func:`invalid_request` answers."""
+
+
+def invalid_request(faults: Sequence[Any]) -> dict[str, object]:
+    """What the client of a request that is not well formed is told: where, and what, but not what it has sent."""
+    return {
+        "type": "about:blank",
+        "title": "Unprocessable Content",
+        "status": INVALID,
+        "detail": " ".join(
+            f"{'.'.join(map(str, fault['loc'][1:])) or 'The body'}: {fault['msg']}." for fault in faults
+        ),
+        "code": "invalid_request",
+    }
 
 
 class EmailTaken(Conflict):

@@ -1,0 +1,140 @@
+"""GET /api/usage: what the database says, put so that a page can show it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from tests.support.database import Database
+from tests.web.support import bearer, calling, make_app, problem
+
+
+async def usage(http: httpx.AsyncClient, user: UUID, **query: Any) -> Any:
+    answer = await http.get("/api/usage", params=query, headers=bearer(user))
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_says_what_the_summary_says(http: httpx.AsyncClient, database: Database, user: UUID) -> None:
+    database.call("consume_credits", user, "message", 3, "Three of them")
+
+    seen = await usage(http, user)
+
+    summary = database.call("get_credit_summary", user)
+    assert [balance["remaining"] for balance in seen["balances"]] == [
+        balance["remaining"] for balance in summary["balances"]
+    ]
+    assert seen["plan"]["id"] == "free"
+    end = datetime.fromisoformat(seen["period"]["end"])
+    assert end == datetime.fromisoformat(summary["period_end"])
+    assert seen["upgrade_url"] == "/pricing"
+    assert seen["can_upgrade"] is True
+
+
+@pytest.mark.parametrize(("spent", "level"), [(7, None), (8, "low"), (9, "low"), (10, "exhausted")])
+async def test_warns_from_80_percent_and_says_when_it_is_over(
+    http: httpx.AsyncClient, database: Database, user: UUID, spent: int, level: str | None
+) -> None:
+    database.call("consume_credits", user, "message", spent)
+
+    warnings = (await usage(http, user))["warnings"]
+
+    assert [warning["level"] for warning in warnings] == ([level] if level else [])
+    assert all(warning["upgrade_url"] == "/pricing" for warning in warnings)
+
+
+async def test_the_history_says_what_each_operation_cost(
+    http: httpx.AsyncClient, database: Database, user: UUID
+) -> None:
+    database.call("grant_credits", user, "message", 5, source="promotion", description="welcome")
+    spent = database.call("consume_credits", user, "message", 7, "out of two grants")
+    database.call("consume_credits", user, "message", 99, "too much")
+
+    refused, line, granted, *_ = (await usage(http, user))["operations"]
+
+    assert (refused["title"], refused["refused"], refused["amount"]) == ("Too much", True, None)
+    assert (line["title"], line["amount"], line["balance_after"]) == ("Out of two grants", -7, 8)
+    assert (granted["title"], granted["amount"]) == ("Welcome", 5)
+    assert line["operation_id"] == spent["operation_id"]
+    explained = await http.get(f"/api/usage/operations/{spent['operation_id']}", headers=bearer(user))
+    assert [entry["source"] for entry in explained.json()["entries"]] == ["promotion", "plan"]
+
+
+async def test_somebody_elses_operation_is_not_found(http: httpx.AsyncClient, database: Database, user: UUID) -> None:
+    spent = database.call("consume_credits", database.new_user(), "message", 1)
+    for operation in (spent["operation_id"], uuid4()):
+        problem(await http.get(f"/api/usage/operations/{operation}", headers=bearer(user)), 404, "operation_not_found")
+
+
+async def test_older_operations_come_page_by_page(http: httpx.AsyncClient, database: Database) -> None:
+    user = database.new_user()
+    for number in range(8):
+        database.call("consume_credits", user, "message", 1, f"number {number}")
+    titles: list[str] = []
+    before = None
+    while True:
+        query = {"limit": 5} | ({"before": before} if before else {})
+        page = (await http.get("/api/usage/operations", params=query, headers=bearer(user))).json()
+        if not page:
+            break
+        titles += [line["title"] for line in page]
+        before = page[-1]["created_at"]
+
+    assert titles == [f"Number {number}" for number in reversed(range(8))] + ["Plan allowance"] * 3
+
+
+async def test_days_are_those_of_the_viewer(http: httpx.AsyncClient, database: Database, user: UUID) -> None:
+    database.run("select public.mark_test_account(%s)", user)
+    # 23:30 in UTC is the next day in Berlin already.
+    late = datetime(datetime.now(UTC).year + 1, 3, 10, 23, 30, tzinfo=UTC)
+    database.call("set_test_clock", user, now=late)
+    database.call("consume_credits", user, "message", 4)
+
+    series = {zone: (await usage(http, user, days=3, time_zone=zone))["series"] for zone in ("UTC", "Europe/Berlin")}
+
+    year = late.year
+    assert series["UTC"]["days"] == [f"{year}-03-08", f"{year}-03-09", f"{year}-03-10"]
+    assert series["UTC"]["credits"]["message"] == [0, 0, 4]
+    assert series["Europe/Berlin"]["days"] == [f"{year}-03-09", f"{year}-03-10", f"{year}-03-11"]
+    assert series["Europe/Berlin"]["credits"]["message"] == [0, 0, 4]
+
+
+async def test_an_unknown_time_zone_is_refused(http: httpx.AsyncClient, user: UUID) -> None:
+    for zone in ("Mars/Olympus", "../../etc/passwd", "UTC'; drop table usage; --"):
+        answer = await http.get("/api/usage", params={"time_zone": zone}, headers=bearer(user))
+        problem(answer, 422, "invalid_argument")
+
+
+async def test_nothing_new_is_a_304(http: httpx.AsyncClient, database: Database, user: UUID) -> None:
+    first = await http.get("/api/usage", headers=bearer(user))
+    headers = bearer(user) | {"if-none-match": first.headers["etag"]}
+
+    again = await http.get("/api/usage", headers=headers)
+    assert again.status_code == 304
+    assert again.content == b""
+
+    database.call("consume_credits", user, "message", 1)
+    assert (await http.get("/api/usage", headers=headers)).status_code == 200
+
+
+async def test_the_plans_are_the_rows_of_the_table(http: httpx.AsyncClient, database: Database) -> None:
+    plans = (await http.get("/api/plans")).json()
+
+    assert [plan["id"] for plan in plans] == [row[0] for row in database.query("select id from plans order by rank")]
+    free = {limit["credit_type"]: limit["allowance"] for limit in plans[0]["limits"]}
+    assert free == {"message": 10, "integration": 100, "project": 3}
+
+
+async def test_other_sites_may_read_usage_when_they_are_named(database: Database, user: UUID) -> None:
+    async with calling(make_app(database, embed_origins=["https://shop.example"])) as client:
+        for origin, allowed in (("https://shop.example", "https://shop.example"), ("https://evil.example", None)):
+            answer = await client.get("/api/usage", headers=bearer(user) | {"origin": origin})
+            assert answer.headers.get("access-control-allow-origin") == allowed
+            wish = {"origin": origin, "access-control-request-method": "POST"}
+            asked = await client.options("/api/generate-daytona", headers=wish)
+            assert asked.status_code == 400, "spending from another site's page"
+            assert "access-control-allow-credentials" not in answer.headers
