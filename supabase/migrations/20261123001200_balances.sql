@@ -20,7 +20,7 @@ create table credits.balances (
   test_now timestamptz,
   constraint balances_pkey primary key (account_id, credit_type),
   constraint balances_parts_fit_into_the_whole
-    check (withheld >= 0 and reserved >= 0 and used >= 0 and withheld + reserved <= balance)
+    check (least(withheld, reserved, used, balance - withheld - reserved) >= 0)
 ) with (fillfactor = 50);
 create index balances_user_id_idx on credits.balances (user_id);
 create index balances_due_at_idx on credits.balances (due_at) where test_now is null;

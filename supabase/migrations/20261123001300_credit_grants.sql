@@ -23,11 +23,8 @@ create table public.credit_grants (
   is_open boolean not null generated always as (remaining > 0) stored,
   constraint credit_grants_pkey primary key (account_id, id),
   constraint credit_grants_nothing_is_lost check (amount = remaining + spent + lapsed),
-  constraint credit_grants_held_is_part_of_remaining check (held >= 0 and held <= remaining),
-  constraint credit_grants_parts_are_not_negative check (spent >= 0 and lapsed >= 0),
-  constraint credit_grants_expire_after_they_start check (expires_at is null or expires_at >= starts_at),
-  constraint credit_grants_frozen_has_a_reason check ((frozen_at is null) = (frozen_reason is null)),
-  constraint credit_grants_void_has_a_reason check ((voided_at is null) = (void_reason is null))
+  constraint credit_grants_no_part_is_negative
+    check (least(held, remaining - held, spent, lapsed) >= 0)
 ) with (fillfactor = 70);
 create index credit_grants_open_idx on public.credit_grants
   (account_id, credit_type, priority, expires_at, starts_at, id) where is_open;

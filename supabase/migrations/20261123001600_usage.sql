@@ -34,8 +34,7 @@ begin
     metadata jsonb not null default '{}',
     operation_id uuid not null,
     created_at timestamptz not null default now(),
-    constraint usage_pkey primary key (account_id, id),
-    constraint usage_only_what_is_allowed_uses_credits check ((status = 'allowed') = (credits_used > 0))
+    constraint usage_pkey primary key (account_id, id)
   );
   create index usage_user_id_created_at_idx on public.usage (user_id, created_at);
   comment on table public.usage is

@@ -2,13 +2,18 @@
 
 create function credits.check_request(
   p_amount bigint, p_description text, p_idempotency_key text, p_metadata jsonb)
-returns void
+returns jsonb
 language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
 begin
+  -- Each expression that a call comes by costs it time, so one says that all is well, and the others what is not.
+  if p_amount between 1 and 9007199254740992 and coalesce(length(p_description) <= 2000, true)
+     and coalesce(length(p_idempotency_key) between 1 and 255, true) and coalesce(p_metadata = '{}', true) then
+    return '{}';
+  end if;
   if p_amount is null or p_amount < 1 or p_amount > 9007199254740992 then
     perform credits.raise_error('invalid_amount', jsonb_build_object('amount', p_amount));
   end if;
@@ -24,10 +29,11 @@ begin
   if octet_length(p_metadata::text) > 65536 then
     perform credits.raise_error('invalid_argument', '{"argument": "p_metadata"}', 'Metadata has at most 65536 bytes.');
   end if;
+  return coalesce(p_metadata, '{}');
 end
 $$;
 comment on function credits.check_request(bigint, text, text, jsonb) is
-  'Raises invalid_amount or invalid_argument for what no operation accepts. Null is a missing description, key or metadata.';
+  'Raises invalid_amount or invalid_argument for what no operation accepts, and answers the metadata. Null is a missing description, key or metadata.';
 revoke all on function credits.check_request(bigint, text, text, jsonb) from public, anon, authenticated, service_role;
 
 create function credits.paying_account(p_user_id uuid, p_workspace_id uuid default null, p_credit_type text default null)
