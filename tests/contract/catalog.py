@@ -10,7 +10,9 @@ from tests.support.database import Database
 _NOT_OURS = "nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'supabase_migrations')"
 
 _CATALOG = f"""
-with schemas as (select oid, nspname, nspowner, nspacl from pg_namespace where {_NOT_OURS} and nspname not like 'pg\\_%')
+with schemas as (
+  select oid, nspname, nspowner, nspacl from pg_namespace where {_NOT_OURS} and nspname not like 'pg\\_%'
+)
 select format('schema %s: owner %s, %s', nspname, nspowner::regrole, nspacl) from schemas
 union all
 select format('relation %s.%s: %s, owner %s, rls %s/%s, %s, options %s', s.nspname, c.relname, c.relkind,
@@ -32,8 +34,8 @@ union all
 select format('trigger %s: %s', pg_get_triggerdef(t.oid), t.tgenabled)
 from pg_trigger t join pg_class c on c.oid = t.tgrelid join schemas s on s.oid = c.relnamespace where not t.tgisinternal
 union all
-select format('policy %s on %s.%s: %s %s %s %s %s', p.policyname, p.schemaname, p.tablename, p.permissive, p.roles, p.cmd,
-  p.qual, p.with_check)
+select format('policy %s on %s.%s: %s %s %s %s %s', p.policyname, p.schemaname, p.tablename, p.permissive, p.roles,
+  p.cmd, p.qual, p.with_check)
 from pg_policies p join schemas s on s.nspname = p.schemaname
 union all
 select format('function %s: owner %s, %s, %s', p.oid::regprocedure, p.proowner::regrole, p.proacl, md5(p.prosrc))
@@ -47,26 +49,25 @@ from pg_default_acl d
 order by 1
 """
 
-# One line per object and role, so that an owner's implicit grant and a spelled-out one read the same.
+# An owner's implicit rights are spelled out, so that they read the same whether or not somebody granted them.
 _PRIVILEGES = """
-select format('%s %s: %s', 'relation', c.oid::regclass, (
-  select string_agg(format('%s=%s', coalesce(r.rolname, 'public'), x.privilege_type), ', ' order by r.rolname, x.privilege_type)
-  from aclexplode(coalesce(c.relacl, acldefault(case c.relkind when 'S' then 's'::"char" else 'r'::"char" end, c.relowner))) x
-  left join pg_roles r on r.oid = x.grantee))
-from pg_class c
-where c.relnamespace in ('public'::regnamespace, to_regnamespace('credits')) and c.relkind in ('r', 'p', 'v', 'm', 'S')
-union all
-select format('%s %s: %s', 'function', p.oid::regprocedure, (
-  select string_agg(format('%s=%s', coalesce(r.rolname, 'public'), x.privilege_type), ', ' order by r.rolname, x.privilege_type)
-  from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) x left join pg_roles r on r.oid = x.grantee))
-from pg_proc p
-where p.pronamespace in ('public'::regnamespace, to_regnamespace('credits'))
-union all
-select format('%s %s: %s', 'schema', n.nspname, (
-  select string_agg(format('%s=%s', coalesce(r.rolname, 'public'), x.privilege_type), ', ' order by r.rolname, x.privilege_type)
-  from aclexplode(n.nspacl) x left join pg_roles r on r.oid = x.grantee))
-from pg_namespace n where n.nspname = 'credits'
-order by 1
+with objects (name, acl) as (
+  select 'relation ' || c.oid::regclass,
+    coalesce(c.relacl, acldefault(case c.relkind when 'S' then 's'::"char" else 'r'::"char" end, c.relowner))
+  from pg_class c
+  where c.relnamespace in ('public'::regnamespace, to_regnamespace('credits')) and c.relkind in ('r', 'v', 'm', 'S')
+  union all
+  select 'function ' || p.oid::regprocedure, coalesce(p.proacl, acldefault('f', p.proowner))
+  from pg_proc p where p.pronamespace in ('public'::regnamespace, to_regnamespace('credits'))
+  union all
+  select 'schema ' || n.nspname, n.nspacl from pg_namespace n where n.nspname = 'credits'
+), rights as (
+  select o.name, format('%s=%s', coalesce(r.rolname, 'public'), x.privilege_type) as who
+  from objects o cross join aclexplode(o.acl) x left join pg_roles r on r.oid = x.grantee
+)
+select o.name || ': ' || coalesce((
+  select string_agg(r.who, ', ' order by r.who) from rights r where r.name = o.name), 'nobody')
+from objects o order by 1
 """
 
 

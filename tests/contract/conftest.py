@@ -66,9 +66,7 @@ def versioned_server(version: str) -> Iterator[Server]:
     binaries = require_postgres(version)
     with TemporaryDirectory(prefix=f"sonas-pg{version}-") as folder:
         Path(folder).chmod(0o755)
-        cluster = VersionedCluster(
-            Path(folder) / "cluster", port=local.free_port(), settings=QUICK, binaries=binaries
-        )
+        cluster = VersionedCluster(Path(folder) / "cluster", port=local.free_port(), settings=QUICK, binaries=binaries)
         cluster.start()
         try:
             server = Server("127.0.0.1", cluster.port, f"PostgreSQL {version}")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 # New Supabase projects no longer give what postgres creates in public to the API roles; older ones do.
-CLOSED_WORLD = """
-alter default privileges for role postgres in schema public revoke all on tables from anon, authenticated, service_role;
-alter default privileges for role postgres in schema public revoke all on functions from anon, authenticated, service_role;
-alter default privileges for role postgres in schema public revoke all on sequences from anon, authenticated, service_role;
-"""
+CLOSED_WORLD = "".join(
+    f"alter default privileges for role postgres in schema public revoke all on {objects} "
+    "from anon, authenticated, service_role;"
+    for objects in ("tables", "functions", "sequences")
+)
 
 OLD_USER = "00000000-0000-4000-8000-0000000000a1"
 OLD_OWNER = "00000000-0000-4000-8000-0000000000a2"

@@ -24,7 +24,9 @@ def require(variable: str, what: str) -> Path:
 
 
 def require_postgres(version: str) -> Path:
-    return require(f"SONAS_PG{version}_BIN", f"folder with the programs of PostgreSQL {version}, pgTAP and plpgsql_check")
+    return require(
+        f"SONAS_PG{version}_BIN", f"folder of programs of PostgreSQL {version}, with pgTAP and plpgsql_check"
+    )
 
 
 class VersionedCluster(Cluster):

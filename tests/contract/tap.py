@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def failures(psql: Path, url: str, file: Path) -> list[str]:
-    """What went wrong in a file: tests not ok, another number of them than planned, errors. Nothing when all is well."""
+    """What went wrong in a file: tests not ok, another number of them than planned, errors. Empty when all is well."""
     done = subprocess.run(
         [str(psql), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url, "-f", str(file)],
         stdin=subprocess.DEVNULL,

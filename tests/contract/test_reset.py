@@ -30,7 +30,11 @@ def test_a_reset_brings_migrations_and_demo_data_back(
         project.cli.run("db", "reset").succeeded()
         assert database.value("select count(*) from public.credit_transactions where kind = 'consume'") == 0
         assert balances(database, FREE) == [("integration", 100, 100), ("message", 10, 10), ("project", 3, 3)]
-        assert balances(database, PRO) == [("integration", 20000, 20000), ("message", 500, 500), ("project", None, None)]
+        assert balances(database, PRO) == [
+            ("integration", 20000, 20000),
+            ("message", 500, 500),
+            ("project", None, None),
+        ]
 
         database.call("consume_credits", FREE, "message", 3)
         before = fingerprint(database)
@@ -58,14 +62,11 @@ def test_the_demo_table_is_its_owners_alone(versioned_server: Server) -> None:
         database.run("insert into public.projects (owner_id, name) values (%s, 'pro')", PRO)
         with database.connect(autocommit=False, role="authenticated") as connection:
             connection.execute("select set_config('request.jwt.claims', %s, false)", [f'{{"sub": "{FREE}"}}'])
+            left = "select remaining from credit_balances where credit_type = 'project'"
             connection.execute("insert into public.projects (name) values ('mine')")
             assert connection.execute("select name from public.projects").fetchall() == [("mine",)]
             assert connection.execute("update public.projects set name = 'new' returning name").fetchall() == [("new",)]
-            assert connection.execute("select remaining from credit_balances where credit_type = 'project'").fetchall() == [
-                (2,)
-            ]
+            assert connection.execute(left).fetchall() == [(2,)]
             assert connection.execute("delete from public.projects").rowcount == 1
-            assert connection.execute("select remaining from credit_balances where credit_type = 'project'").fetchall() == [
-                (3,)
-            ]
+            assert connection.execute(left).fetchall() == [(3,)]
             connection.rollback()
