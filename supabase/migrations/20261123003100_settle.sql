@@ -50,8 +50,9 @@ begin
   p_balance := credits.grant_allowance(p_account_id, p_balance);
 
   if v_terms.is_past_grace then
+    -- Also what is used up: a refund may put something back.
     update public.credit_grants g set frozen_at = v_at, frozen_reason = 'past_due'
-    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and (g.is_open or g.expires_at > v_at)
       and g.source in ('plan', 'rollover') and g.frozen_at is null and p_balance.kind = 'credit';
   else
     update public.credit_grants g set frozen_at = null, frozen_reason = null

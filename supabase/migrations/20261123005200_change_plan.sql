@@ -152,6 +152,7 @@ begin
   perform credits.book_pending_plan(p_account_id, v_at);
   perform credits.switch_plan(p_account_id, p_user_id, p_plan_id, p_effective, v_operation_id, v_at);
   -- One operation changes what all credit types may do, so all are settled once more under the new terms.
+  update credits.balances b set due_at = '-infinity' where b.account_id = p_account_id;
   perform credits.lock_account(p_account_id);
 
   select credits.account_answer(p_account_id, v_operation_id) || jsonb_build_object(

@@ -244,6 +244,16 @@ class TestPastDue:
         assert user.remaining == 570
         user.verify()
 
+    def test_what_is_refunded_meanwhile_is_frozen_too(self, user: Timed) -> None:
+        operation = user.call("consume_credits", "message", 500)["operation_id"]
+        user.call("set_subscription_status", "past_due")
+        user.wait(days=4)
+        assert user.call("refund_credits", operation, 200)["remaining"] == 70
+        assert user.remaining == 70
+        user.verify()
+        user.call("set_subscription_status", "active")
+        assert user.remaining == 270
+
     def test_saying_past_due_again_does_not_start_the_grace_anew(self, user: Timed) -> None:
         user.call("set_subscription_status", "past_due")
         user.wait(days=2).call("set_subscription_status", "past_due")
