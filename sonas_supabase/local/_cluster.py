@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from sonas_supabase.local._binaries import choose_runner, postgres_binaries
@@ -68,10 +69,10 @@ class Cluster:
             **self._settings,
         }
         options = " ".join(f"-c {name}={value or chr(39) * 2}" for name, value in settings.items())
+        told = self.log.stat().st_size if self.log.exists() else 0
         done = self._run("pg_ctl", "start", "-w", "-t", "60", "-l", str(self.log), "-o", options)
         if done.returncode != 0:
-            log = self.log.read_text(errors="replace") if self.log.exists() else ""
-            raise explain_output(done.stderr + log[-4000:], "start Postgres", self.log)
+            raise explain_output(self._logged(told), "start Postgres", self.log)
         return True
 
     def stop(self, *, mode: str = "fast") -> bool:
@@ -80,13 +81,20 @@ class Cluster:
             return False
         done = self._run("pg_ctl", "stop", "-w", "-m", mode)
         if done.returncode != 0:
-            raise explain_output(done.stderr, "stop Postgres", self.log)
+            raise explain_output(self._logged(0), "stop Postgres", self.log)
         return True
 
     def remove(self) -> None:
         """Stops the server and deletes its data."""
         self.stop(mode="immediate")
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _logged(self, since: int) -> str:
+        """What the server wrote into its log from the byte `since` on."""
+        with suppress(OSError), self.log.open("rb") as log:
+            log.seek(since)
+            return log.read().decode(errors="replace")
+        return ""
 
     def _make(self) -> None:
         if (self._data / "PG_VERSION").exists():

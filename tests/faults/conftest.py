@@ -1,0 +1,80 @@
+"""A server of one's own to hurt: durable as in production, and thrown away at the end."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from sonas_supabase import local
+from tests.support.database import Database
+from tests.support.server import Server
+
+
+@pytest.fixture(scope="session")
+def long_form() -> bool:
+    """SONAS_FAULTS=long runs the long form."""
+    return os.environ.get("SONAS_FAULTS") == "long"
+
+
+@pytest.fixture
+def seed() -> int:
+    """A new seed each time, printed with a failing test; SONAS_SEED repeats one."""
+    value = int(os.environ.get("SONAS_SEED") or random.SystemRandom().randrange(2**32))
+    print(f"SONAS_SEED={value}")  # noqa: T201
+    return value
+
+
+class Victim:
+    """A cluster that may be killed, with a migrated database."""
+
+    def __init__(self, cluster: local.Cluster) -> None:
+        self.cluster = cluster
+        self.database = Database(Server("127.0.0.1", cluster.port, "embedded"), "postgres")
+
+    @property
+    def url(self) -> str:
+        return self.cluster.url()
+
+    def connect(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(self.url, autocommit=True, connect_timeout=5)
+
+    def accounts(self, count: int) -> list[UUID]:
+        """New accounts; the last one is a test account, with a clock of its own."""
+        made = [self.database.new_user() for _ in range(count)]
+        for account in made[: count // 2]:
+            self.database.call("change_plan", account, "builder")
+        self.database.call("mark_test_account", made[-1])
+        return made
+
+
+@contextmanager
+def victim(settings: dict[str, str] | None = None, *, folder: Path | None = None) -> Iterator[Victim]:
+    """`settings` are those of the server; what is not named is as in production."""
+    with TemporaryDirectory(prefix="sonas-victim-") as name:
+        place = folder or Path(name)
+        place.chmod(0o755)
+        cluster = local.Cluster(place / "cluster", port=local.free_port(), settings=settings or {})
+        cluster.start()
+        made = Victim(cluster)
+        try:
+            local.shape(cluster.url(user=local.SUPERUSER))
+            local.migrate(cluster.url())
+            yield made
+        finally:
+            made.database.close()
+            cluster.remove()
+
+
+@pytest.fixture
+def new_victim() -> Callable[..., Any]:
+    """Makes a server to hurt: `with new_victim(settings) as victim`."""
+    return victim
