@@ -155,6 +155,10 @@ def verify_checklist() -> Call[models.Checklist]:
     return Call("verify_checklist", {}, partial(parse, models.Checklist), repeatable=True)
 
 
+def diagnose() -> Call[models.Diagnosis]:
+    return Call("diagnose", {}, partial(parse, models.Diagnosis), repeatable=True)
+
+
 def _on_account(function: str, kind: type[T], user_id: Id, workspace_id: Id | None, **arguments: Any) -> Call[T]:
     """A call whose second run finds nothing left to do."""
     return Call(

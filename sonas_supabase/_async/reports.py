@@ -9,6 +9,7 @@ from sonas_supabase._async.caller import AsyncCaller
 from sonas_supabase._calls import Id
 from sonas_supabase.models import (
     Checklist,
+    Diagnosis,
     HistoryEntry,
     Operation,
     Plan,
@@ -82,3 +83,7 @@ class AsyncReports(AsyncCaller):
     async def verify_checklist(self) -> Checklist:
         """Try the guide's checklist with a probe user of whom nothing stays. SQL: ``verify_checklist``."""
         return await self._call(_account_calls.verify_checklist())
+
+    async def diagnose(self) -> Diagnosis:
+        """Inspect the database: what was changed, who hands out credits, how it runs. SQL: ``diagnose``."""
+        return await self._call(_account_calls.diagnose())

@@ -10,6 +10,7 @@ from sonas_supabase._calls import Id
 from sonas_supabase._sync.caller import Caller
 from sonas_supabase.models import (
     Checklist,
+    Diagnosis,
     HistoryEntry,
     Operation,
     Plan,
@@ -83,3 +84,7 @@ class Reports(Caller):
     def verify_checklist(self) -> Checklist:
         """Try the guide's checklist with a probe user of whom nothing stays. SQL: ``verify_checklist``."""
         return self._call(_account_calls.verify_checklist())
+
+    def diagnose(self) -> Diagnosis:
+        """Inspect the database: what was changed, who hands out credits, how it runs. SQL: ``diagnose``."""
+        return self._call(_account_calls.diagnose())

@@ -244,3 +244,17 @@ async def test_every_balance_still_adds_up(credits: Any, user: UUID) -> None:
     spent = await credits.consume_credits(user, "message", 2)
     await credits.refund_credits(user, spent.operation_id)
     assert (await credits.verify_books(user)).success
+
+
+async def test_diagnose_says_what_to_look_at(credits: Any, database: Database) -> None:
+    before = await credits.diagnose()
+    assert before.functions >= 0
+    database.run("create table public.wallets (user_id uuid primary key, credits bigint not null)")
+    try:
+        after = await credits.diagnose()
+    finally:
+        database.run("drop table public.wallets")
+    assert after.tables == before.tables + 1
+    new = {finding.object for finding in after.findings} - {finding.object for finding in before.findings}
+    assert any("wallets" in str(name) for name in new)
+    assert {finding.severity for finding in after.findings} <= {"critical", "high", "medium", "low", "info"}
