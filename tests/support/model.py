@@ -360,6 +360,8 @@ class Account:
             self.left_paid_at = self.now
         if starts_anew:
             self.anchor = self.now
+        # A period that had no allowance yet may get one under the new plan.
+        self.settle()
         for balance in counted:
             if starts_anew:
                 self.start_period(balance, rolled[balance.credit_type])
