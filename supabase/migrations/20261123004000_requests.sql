@@ -12,7 +12,7 @@ begin
   -- Each expression that a call comes by costs it time, so one says that all is well, and the others what is not.
   if p_amount between 1 and 9007199254740992 and coalesce(length(p_description) <= 2000, true)
      and coalesce(length(p_idempotency_key) between 1 and 255, true) and coalesce(p_metadata = '{}', true) then
-    return '{}';
+    return jsonb '{}';
   end if;
   if p_amount is null or p_amount < 1 or p_amount > 9007199254740992 then
     perform credits.raise_error('invalid_amount', jsonb_build_object('amount', p_amount));

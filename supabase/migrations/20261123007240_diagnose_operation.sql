@@ -6,7 +6,11 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_job record;
+  v_name text;
+  v_is_active boolean;
+  v_status text;
+  v_message text;
+  v_started_at timestamptz;
 begin
   if to_regclass('cron.job') is null then
     return query select 'scheduler_missing', 'info', 'pg_cron',
@@ -16,30 +20,31 @@ begin
     return;
   end if;
   -- The tables belong to an extension that may not be here, so the statement is made when it runs.
-  execute $query$
+  execute format($query$
     select j.jobname, j.active, d.status, d.return_message, d.start_time
-    from cron.job j
+    from %1$I.job j
     left join lateral (
-      select r.status, r.return_message, r.start_time from cron.job_run_details r
+      select r.status, r.return_message, r.start_time from %1$I.job_run_details r
       where r.jobid = j.jobid and r.status in ('succeeded', 'failed') order by r.start_time desc limit 1) d on true
-    where j.command ilike '%reset_monthly_credits%'
-    order by j.active desc limit 1 $query$ into v_job;
-  if v_job is null then
+    where j.command ilike '%%reset_monthly_credits%%'
+    order by j.active desc limit 1 $query$, 'cron')
+    into v_name, v_is_active, v_status, v_message, v_started_at;
+  if v_is_active is null then
     return query select 'job_missing', 'low', 'cron.job', 'pg_cron is enabled, but nothing books renewals with it.',
       'select jobname, schedule, command from cron.job;',
       'select cron.schedule(''sonas-renew-credits'', ''* * * * *'', ''select public.reset_monthly_credits()'');';
-  elsif not v_job.active then
-    return query select 'job_inactive', 'low', 'cron.job ' || coalesce(v_job.jobname, ''), 'The job that books renewals is switched off.',
+  elsif not v_is_active then
+    return query select 'job_inactive', 'low', 'cron.job ' || coalesce(v_name, ''), 'The job that books renewals is switched off.',
       'select jobname, active from cron.job;',
-      format('select cron.alter_job(jobid, active => true) from cron.job where jobname = %L;', v_job.jobname);
-  elsif v_job.status = 'failed' then
-    return query select 'job_fails', 'medium', 'cron.job ' || coalesce(v_job.jobname, ''),
-      'The job that books renewals failed at its last run: ' || coalesce(v_job.return_message, 'no message'),
+      format('select cron.alter_job(jobid, active => true) from cron.job where jobname = %L;', v_name);
+  elsif v_status = 'failed' then
+    return query select 'job_fails', 'medium', 'cron.job ' || coalesce(v_name, ''),
+      'The job that books renewals failed at its last run: ' || coalesce(v_message, 'no message'),
       'select status, return_message, start_time from cron.job_run_details order by start_time desc limit 5;',
       'Run select public.reset_monthly_credits(); as the role postgres, and mend what it says.';
-  elsif coalesce(v_job.start_time < statement_timestamp() - interval '1 day', false) then
-    return query select 'job_stands_still', 'medium', 'cron.job ' || coalesce(v_job.jobname, ''),
-      format('The job that books renewals has last run %s ago.', date_trunc('hour', statement_timestamp() - v_job.start_time)),
+  elsif coalesce(v_started_at < statement_timestamp() - interval '1 day', false) then
+    return query select 'job_stands_still', 'medium', 'cron.job ' || coalesce(v_name, ''),
+      format('The job that books renewals has last run %s ago.', date_trunc('hour', statement_timestamp() - v_started_at)),
       'select max(start_time) from cron.job_run_details;', 'Restart the database; pg_cron''s worker has stopped.';
   end if;
 exception when insufficient_privilege then
