@@ -1,0 +1,27 @@
+"""pgbench: prepared statements, as many connections as asked for, transactions per second."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+from benchmarks._server import SQL, Server, environment
+
+
+def pgbench(server: Server, database: str, script: str, *, clients: int, accounts: int, seconds: float) -> float:
+    """Transactions per second of `sql/<script>.sql` among the first `accounts` accounts."""
+    # pgbench counts whole seconds; with fewer transactions than that it would measure its own start.
+    limit = ["-T", str(max(1, round(seconds)))]
+    done = subprocess.run(
+        [
+            str(Path(server.programs) / "pgbench"), "-n", "-M", "prepared", "-c", str(clients), "-j", "2", *limit,
+            "-D", f"accounts={accounts}", "-f", str(SQL / f"{script}.sql"),
+            "-h", "127.0.0.1", "-p", str(server.cluster.port), "-U", "postgres", database,
+        ],
+        capture_output=True, text=True, check=False, env=environment(),
+    )  # fmt: skip
+    found = re.search(r"^tps = ([\d.]+)", done.stdout, re.MULTILINE)
+    if done.returncode != 0 or not found or "number of failed transactions: 0 " not in done.stdout:
+        raise RuntimeError(f"pgbench could not run {script}: {done.stderr or done.stdout}")
+    return float(found[1])

@@ -1,0 +1,2 @@
+\set account random(1, :accounts)
+select public.consume_credits(md5(:account::text)::uuid, 'message', 1, 'bench', gen_random_uuid()::text);

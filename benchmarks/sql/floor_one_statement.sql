@@ -1,0 +1,2 @@
+\set account random(1, :accounts)
+with charged as (update floor.balances set balance = balance - 1, version = version + 1 where account_id = md5(:account::text)::uuid and credit_type = 'message' returning account_id, credit_type, version, balance) insert into floor.ledger (account_id, credit_type, version, operation_id, amount, balance_after, description, created_at) select account_id, credit_type, version, gen_random_uuid(), -1, balance, 'bench', now() from charged;
