@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 from sonas_supabase.web._work import Draft, Project
 
-_PAUSE = 0.03
+_PAUSE = 0.015
 _SHORT = 3
 _FILLERS = frozenset(
     re.findall(

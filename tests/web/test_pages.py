@@ -1,0 +1,153 @@
+"""What is delivered: small, from here alone, and closed to scripts of others."""
+
+from __future__ import annotations
+
+import re
+from uuid import UUID
+
+import httpx
+import pytest
+from playwright.async_api import Page, expect
+
+from sonas_supabase.web import _pages
+from tests.support.database import Database
+from tests.web.conftest import Visit
+from tests.web.pages import come_in
+from tests.web.support import Site
+
+PAGES = ["index.html", "pricing.html"]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_script_or_style_stands_in_a_page(name: str) -> None:
+    text = (_pages.STATIC / name).read_text()
+    assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", text)
+    assert re.findall(r"<script(?![^>]*\ssrc=)", text) == []
+
+
+def test_nothing_comes_from_elsewhere() -> None:
+    for file in _pages.STATIC.rglob("*"):
+        if file.suffix in (".html", ".css", ".js") and file.parent.name != "vendor":
+            found = re.findall(
+                r"""(?:src|href|from|import|url)\s*[=(]?\s*["']?(?:https?:)?//[^\s"')]+""", file.read_text()
+            )
+            # The comment that shows how to embed the panel, and the name of SVG.
+            assert [link for link in found if "your-app" not in link and "w3.org" not in link] == [], file.name
+
+
+def test_the_library_comes_with_its_licence() -> None:
+    assert "MIT" in (_pages.STATIC / "vendor" / "uplot.LICENSE").read_text()
+
+
+async def test_the_dashboard_loads_less_than_200_kb(site: Site, visit: Visit, user: UUID) -> None:
+    async with visit(site) as page:
+        sizes: dict[str, int] = {}
+
+        async def weigh(url: str) -> None:
+            sizes[url] = len((await client.get(url)).content)
+
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        await come_in(page, site, user, "/#usage")
+        await expect(page.locator("#usage-full canvas")).to_be_visible()
+        async with httpx.AsyncClient() as client:
+            for url in {url.split("#")[0] for url in asked if "/api/" not in url}:
+                await weigh(url)
+
+    assert all(url.startswith(site.url) for url in asked)
+    assert any(url.endswith("uplot.js") for url in sizes)
+    assert 50_000 < sum(sizes.values()) < 200_000, sizes
+
+
+@pytest.mark.parametrize("path", ["/", "/pricing", "/api/plans", "/static/app.js", "/nowhere"])
+async def test_every_answer_is_closed_to_scripts_and_frames_of_others(http: httpx.AsyncClient, path: str) -> None:
+    headers = (await http.get(path)).headers
+    policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == "'self'"
+    assert policy["frame-ancestors"] == "'none'"
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+async def test_nothing_private_is_kept_by_caches(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/api/plans")).headers["cache-control"] == "no-store"
+
+
+async def runs_nothing(page: Page) -> None:
+    assert await page.evaluate("window.hacked ?? null") is None
+    assert await page.locator("img[src=x]").count() == 0
+
+
+async def test_what_users_wrote_stays_text(site: Site, visit: Visit, database: Database, user: UUID) -> None:
+    evil = "<img src=x onerror='window.hacked = 1'>"
+    insert = (
+        "insert into public.projects (owner_id, name, files) values (%s, %s, jsonb_build_object(%s::text, %s::text))"
+    )
+    database.run(insert, user, evil, evil, evil)
+    database.call("consume_credits", user, "message", 1, evil)
+    async with visit(site) as page:
+        await come_in(page, site, user)
+        await expect(page.get_by_role("link", name=evil)).to_be_visible()
+        await runs_nothing(page)
+        await page.get_by_role("link", name=evil).click()
+        await expect(page.get_by_role("heading", name=evil)).to_be_visible()
+        await expect(page.locator("pre")).to_have_text(evil)
+        await page.get_by_role("tab", name="Usage").click()
+        await expect(page.locator("#usage-full").get_by_role("button", name=evil)).to_be_visible()
+        await runs_nothing(page)
+
+
+async def test_a_session_that_has_ended_leads_to_the_sign_in_and_keeps_what_was_typed(
+    site: Site, visit: Visit, user: UUID
+) -> None:
+    async with visit(site, expects="40") as page:
+        await come_in(page, site, user)
+        await page.get_by_label("What do you want to build?").fill("A long thought")
+        await page.route(
+            "**/api/**", lambda route: route.fulfill(status=401, json={"detail": "no", "code": "not_authenticated"})
+        )
+        await page.get_by_role("button", name="Generate").click()
+        await expect(page.get_by_text("Your session has ended.")).to_be_visible()
+        await page.unroute("**/api/**")
+
+        await (
+            page.get_by_role("button", name="free@example.com")
+            .or_(page.get_by_role("button", name="Sign up as a new user"))
+            .last.click()
+        )
+        await expect(page.get_by_label("What do you want to build?")).to_have_value("A long thought")
+
+
+async def test_a_server_that_is_away_is_said_so_in_place(site: Site, visit: Visit, user: UUID) -> None:
+    async with visit(site, expects="Failed to load resource") as page:
+        await come_in(page, site, user)
+        await page.route("**/api/**", lambda route: route.abort())
+        await page.get_by_label("What do you want to build?").fill("A long thought")
+        await page.get_by_role("button", name="Generate").click()
+        await expect(page.locator(".composer").get_by_role("alert")).to_contain_text("The server cannot be reached.")
+        await expect(page.locator("#usage-side .note")).to_contain_text("These figures may be old", timeout=4_000)
+        await page.unroute("**/api/**")
+        await expect(page.locator("#usage-side .note")).to_be_hidden(timeout=10_000)
+        await page.get_by_role("button", name="Generate").click()
+        await expect(page.locator(".projects li")).to_have_count(1)
+
+
+async def test_a_hidden_tab_asks_for_nothing(site: Site, visit: Visit, user: UUID) -> None:
+    async with visit(site) as page:
+        await come_in(page, site, user)
+        async with page.expect_request("**/api/usage?*"):
+            pass
+        await page.evaluate(
+            """() => { Object.defineProperty(document, "hidden", { value: true, configurable: true });
+                       document.dispatchEvent(new Event("visibilitychange")); }"""
+        )
+        await page.wait_for_timeout(1_600)
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        await page.wait_for_timeout(3_500)
+        assert asked == []
+        async with page.expect_request("**/api/usage?*", timeout=1_000):
+            await page.evaluate(
+                """() => { Object.defineProperty(document, "hidden", { value: false, configurable: true });
+                           document.dispatchEvent(new Event("visibilitychange")); }"""
+            )
