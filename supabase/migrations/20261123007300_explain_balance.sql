@@ -1,5 +1,5 @@
 create function credits.read_balance_story(
-  p_account_id uuid, p_credit_type text, p_from timestamptz, p_to timestamptz, p_now timestamptz)
+  p_account_id uuid, p_credit_type text, p_since timestamptz, p_until timestamptz, p_now timestamptz)
 returns jsonb
 language sql
 stable
@@ -10,16 +10,16 @@ as $$
     select t.version, t.kind, t.amount, t.balance_after, t.description, t.operation_id, t.user_id, t.created_at, g.source
     from public.credit_transactions t
     join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
-    where t.account_id = p_account_id and t.credit_type = p_credit_type and t.created_at >= p_from and t.created_at < p_to
+    where t.account_id = p_account_id and t.credit_type = p_credit_type and t.created_at >= p_since and t.created_at < p_until
   ), attempts as (
     select u.status, count(*) as times from public.usage u
-    where u.account_id = p_account_id and u.credit_type = p_credit_type and u.created_at >= p_from and u.created_at < p_to
+    where u.account_id = p_account_id and u.credit_type = p_credit_type and u.created_at >= p_since and u.created_at < p_until
     group by u.status
   )
   select jsonb_build_object(
     'opening', coalesce((
       select t.balance_after from public.credit_transactions t
-      where t.account_id = p_account_id and t.credit_type = p_credit_type and t.created_at < p_from
+      where t.account_id = p_account_id and t.credit_type = p_credit_type and t.created_at < p_since
       order by t.version desc limit 1), 0),
     'granted', coalesce(sum(e.amount) filter (where e.kind = 'grant'), 0),
     'refunded', coalesce(sum(e.amount) filter (where e.kind = 'refund'), 0),
@@ -28,7 +28,7 @@ as $$
     'voided', -coalesce(sum(e.amount) filter (where e.kind = 'void'), 0),
     'closing', coalesce((
       select t.balance_after from public.credit_transactions t
-      where t.account_id = p_account_id and t.credit_type = p_credit_type and t.created_at < p_to
+      where t.account_id = p_account_id and t.credit_type = p_credit_type and t.created_at < p_until
       order by t.version desc limit 1), 0),
     'denied', coalesce((select a.times from attempts a where a.status = 'denied'), 0),
     'grants', (
@@ -65,7 +65,7 @@ revoke all on function credits.read_balance_story(uuid, text, timestamptz, times
   from public, anon, authenticated, service_role;
 
 create function public.explain_balance(
-  p_user_id uuid, p_credit_type text, p_from timestamptz default null, p_to timestamptz default null,
+  p_user_id uuid, p_credit_type text, p_since timestamptz default null, p_until timestamptz default null,
   p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
@@ -77,23 +77,23 @@ declare
   v_account_id uuid := credits.paying_account(p_user_id, p_workspace_id, coalesce(p_credit_type, ''));
   -- What has fallen due is booked first, so that the ledger tells of it.
   v_balance credits.balances := credits.lock_balance(v_account_id, p_credit_type);
-  v_from timestamptz := coalesce(p_from, v_balance.period_start, '-infinity');
-  v_to timestamptz := coalesce(p_to, 'infinity');
+  v_since timestamptz := coalesce(p_since, v_balance.period_start, '-infinity');
+  v_until timestamptz := coalesce(p_until, 'infinity');
 begin
-  if v_from >= v_to then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_to', 'from', v_from, 'to', v_to),
+  if v_since >= v_until then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_until', 'since', v_since, 'until', v_until),
       'The end of the time looked at comes after its start.');
   end if;
   return jsonb_build_object(
     'success', true, 'code', 'ok', 'account_id', v_account_id, 'credit_type', p_credit_type,
-    'from', nullif(v_from, '-infinity'), 'to', nullif(v_to, 'infinity'), 'now', v_balance.settled_at,
+    'since', nullif(v_since, '-infinity'), 'until', nullif(v_until, 'infinity'), 'now', v_balance.settled_at,
     'period_end', v_balance.period_end, 'unlimited', v_balance.allowance is null, 'allowance', v_balance.allowance,
     'balance', v_balance.balance, 'reserved', v_balance.reserved,
     'available', v_balance.balance - v_balance.withheld - v_balance.reserved)
-    || credits.read_balance_story(v_account_id, p_credit_type, v_from, v_to, v_balance.settled_at);
+    || credits.read_balance_story(v_account_id, p_credit_type, v_since, v_until, v_balance.settled_at);
 end
 $$;
 comment on function public.explain_balance(uuid, text, timestamptz, timestamptz, uuid) is
-  'Where the credits of one type went from p_from (null: the start of the period) to p_to (null: now): opening + granted + refunded - spent - expired - voided = closing, with what they were granted and spent for, holds, and how often it was denied.';
+  'Where the credits of one type went from p_since (null: the start of the period) to p_until (null: now): opening + granted + refunded - spent - expired - voided = closing, with what they were granted and spent for, holds, and how often it was denied.';
 revoke all on function public.explain_balance(uuid, text, timestamptz, timestamptz, uuid) from public, anon, authenticated, service_role;
 grant execute on function public.explain_balance(uuid, text, timestamptz, timestamptz, uuid) to service_role;

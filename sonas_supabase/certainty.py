@@ -1,0 +1,145 @@
+"""What the calls answer that tell, prove, take over and forget: frozen dataclasses like those of the models module.
+
+Amounts are whole credits, times are aware and in UTC, ids are :class:`uuid.UUID`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """What came or went for one reason, ``times`` times, between ``first_at`` and ``last_at``.
+
+    ``source`` is the grant's (None for spends), ``kind`` expire or void (None for grants and spends).
+    """
+
+    amount: int
+    times: int
+    first_at: datetime
+    last_at: datetime
+    description: str | None
+    source: str | None = None
+    kind: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spend:
+    """One large spend."""
+
+    operation_id: UUID
+    amount: int
+    description: str | None
+    created_at: datetime
+    user_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenHold:
+    """Credits that are set aside until ``expires_at``."""
+
+    reservation_id: UUID
+    amount: int
+    description: str | None
+    created_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceStory:
+    """Where the credits of one type went between ``since`` and ``until`` (None: since ever, until now).
+
+    ``opening + granted + refunded - spent - expired - voided = closing``. ``available`` is what can be spent now,
+    ``reserved`` what live holds have pinned, ``frozen`` what is there and cannot be spent.
+    """
+
+    account_id: UUID
+    credit_type: str
+    since: datetime | None
+    until: datetime | None
+    now: datetime
+    period_end: datetime | None
+    unlimited: bool
+    allowance: int | None
+    balance: int
+    reserved: int
+    available: int
+    opening: int
+    granted: int
+    refunded: int
+    spent: int
+    expired: int
+    voided: int
+    closing: int
+    denied: int
+    frozen: int
+    grants: tuple[Flow, ...]
+    spends: tuple[Flow, ...]
+    losses: tuple[Flow, ...]
+    largest: tuple[Spend, ...]
+    holds: tuple[OpenHold, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundOperation:
+    """Whose operation it is."""
+
+    operation_id: UUID
+    account_id: UUID
+    user_id: UUID | None
+    workspace_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportProblem:
+    """What keeps ``rows`` rows from being imported, and the first ten of their users."""
+
+    problem: str
+    rows: int
+    users: tuple[str | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Import:
+    """Balances that were taken over, or the reason why none was.
+
+    ``code`` is ok, unusable_rows or totals_differ; nothing has changed unless ``success`` is True. ``total`` is what
+    the table says, ``granted_total`` what the ledger says after the import, in credits. ``replayed`` of the
+    ``granted`` rows had been imported before, ``empty`` rows have a balance of 0.
+    """
+
+    success: bool
+    code: str
+    credit_type: str
+    rows: int
+    empty: int
+    total: int
+    expected_total: int | None
+    granted: int
+    replayed: int
+    granted_total: int
+    dry_run: bool
+    problems: tuple[ImportProblem, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountExport:
+    """Every row that the credit system has about one user, by table."""
+
+    account_id: UUID
+    exported_at: datetime
+    tables: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """A closed account whose words are gone. ``rows`` counts them by table; ``replayed``: it was forgotten before."""
+
+    account_id: UUID
+    forgotten_at: datetime
+    rows: dict[str, Any]
+    replayed: bool
