@@ -33,7 +33,7 @@ class Proxy:
         with self._lock:
             broken, self._open = self._open, []
         for each in broken:
-            _break(each)
+            break_connection(each)
 
     def _accept(self) -> None:
         while True:
@@ -51,7 +51,7 @@ class Proxy:
         with suppress(OSError):
             while data := client.recv(65536):
                 server.sendall(data)
-        _break(server)
+        break_connection(server)
 
     def _answers(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
@@ -64,11 +64,12 @@ class Proxy:
                 if losing:
                     break
                 client.sendall(data)
-        _break(client)
-        _break(server)
+        break_connection(client)
+        break_connection(server)
 
 
-def _break(connection: socket.socket) -> None:
+def break_connection(connection: socket.socket) -> None:
+    """End it in both directions at once."""
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
     connection.close()

@@ -1,0 +1,70 @@
+"""Backends that are ended, statements that are cancelled or time out, locks that are not waited for."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.faults.checker import check
+from tests.faults.load import Load
+
+
+@pytest.mark.parametrize("how", ["pg_terminate_backend", "pg_cancel_backend"])
+def test_ended_and_cancelled_backends_lose_and_double_nothing(
+    new_victim: Callable[..., Any], seed: int, long_form: bool, how: str
+) -> None:
+    pick = random.Random(seed)
+    with new_victim() as victim:
+        accounts = victim.accounts(12)
+        hits = 0
+        with Load(victim.connect, accounts, seed=seed, clients=6) as load:
+            while hits < (2_000 if long_form else 150):
+                load.wait_for(3)
+                busy = victim.database.query(
+                    "select pid from pg_stat_activity where datname = 'postgres' and pid <> pg_backend_pid()"
+                    " and backend_type = 'client backend' and state = 'active'"
+                )
+                if busy:
+                    hits += victim.database.value(f"select {how}(%s)::int", pick.choice(busy)[0])
+            load.wait_for(20)
+        assert check(load.journal, victim.url) == []
+        print(f"{how}: {hits}, {load.journal.counts()}")  # noqa: T201
+
+
+@pytest.mark.parametrize("timeout", ["lock_timeout=1ms", "statement_timeout=4ms"])
+def test_timeouts_change_nothing(new_victim: Callable[..., Any], seed: int, long_form: bool, timeout: str) -> None:
+    with new_victim() as victim:
+        # One hot account, so that clients wait for each other.
+        accounts = victim.accounts(2)
+
+        def connect() -> psycopg.Connection[Any]:
+            return psycopg.connect(victim.url, autocommit=True, options=f"-c {timeout}")
+
+        with Load(connect, accounts, seed=seed, clients=8) as load:
+            load.wait_for(3_000 if long_form else 400, timeout=120)
+        assert check(load.journal, victim.url) == []
+        counts = load.journal.counts()
+        print(f"{timeout}: {counts}")  # noqa: T201
+        assert counts["sent again"] > 0
+
+
+def test_without_the_lock_something_is_noticed(new_victim: Callable[..., Any], seed: int) -> None:
+    """Negative control: if nobody waits for the balance, two clients write the same version."""
+    with new_victim() as victim:
+        accounts = victim.accounts(2)
+        for (name,) in victim.database.query(
+            "select p.oid::regprocedure::text from pg_proc p where p.pronamespace in ('credits'::regnamespace,"
+            " 'public'::regnamespace) and p.prosrc ~ 'for (no key )?update'"
+        ):
+            body = victim.database.value("select pg_get_functiondef(%s::regprocedure)", name)
+            for lock in (" for no key update", " for update"):
+                body = body.replace(lock, "")
+            victim.database.run(body)
+        with pytest.raises((psycopg.errors.UniqueViolation, psycopg.errors.RaiseException, AssertionError)):
+            with Load(victim.connect, accounts, seed=seed, clients=8) as load:
+                load.wait_for(2_000)
+            assert check(load.journal, victim.url) == []
