@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmarks._figures import Run
 from benchmarks._server import Server
 
-# k is an account, b its locked balance. The inserts take values that no spend of the benchmark takes.
+# k is an account, v_balance some balance. The inserts take values that no spend of the benchmark takes.
 STEPS = {
     "the loop itself": "null",
     "check the request": "m := credits.check_request(1, 'bench', null, '{}')",
@@ -24,7 +24,7 @@ STEPS = {
     "write usage": """insert into public.usage (account_id, user_id, credit_type, credits_used, status,
       description, metadata, operation_id, created_at)
       values (k, k, 'bench', 1, 'allowed', 'bench', '{}', k, clock_timestamp())""",
-    "build the answer": "m := credits.answer(b, k, 1)",
+    "build the answer": "m := credits.answer(v_balance, k, 1)",
     "consume_credits, all of it": "m := public.consume_credits(k, 'message', 1, 'bench')",
     "the floor in one statement": """with charged as (update floor.balances f set balance = f.balance - 1,
       version = f.version + 1 where f.account_id = k and f.credit_type = 'message' returning f.*)
@@ -41,10 +41,10 @@ declare
   k uuid;
   o uuid;
   m jsonb;
-  b credits.balances;
+  v_balance credits.balances;
   o_base bigint := (extract(epoch from clock_timestamp()) * 1000000)::bigint;
 begin
-  select * into b from credits.balances x where x.credit_type = 'message' limit 1;
+  select * into v_balance from credits.balances x where x.credit_type = 'message' limit 1;
   for i in 1 .. p_times loop
     if i = p_times / 10 then
       t := clock_timestamp();
