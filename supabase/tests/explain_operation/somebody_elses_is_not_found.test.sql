@@ -1,0 +1,19 @@
+begin;
+create extension if not exists pgtap with schema extensions;
+select plan(1);
+
+insert into auth.users (id) values ('00000000-0000-4000-a000-000000000001'), ('00000000-0000-4000-a000-000000000002');
+
+create temporary table spent on commit drop as
+  select (consume_credits('00000000-0000-4000-a000-000000000001', 'message', 5) ->> 'operation_id')::uuid as id;
+grant select on spent to authenticated;
+set local role authenticated;
+select set_config('request.jwt.claims', '{"sub": "00000000-0000-4000-a000-000000000002", "role": "authenticated"}', true) as claims \gset
+select throws_ok(
+  $$select explain_operation(p_operation_id => (select id from spent))$$,
+  'PT404', 'operation_not_found', 'not theirs'
+);
+
+reset role;
+select * from finish();
+rollback;
