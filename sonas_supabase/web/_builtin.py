@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import html
 import re
+import textwrap
 from collections.abc import AsyncIterator
 
 from sonas_supabase.web._work import Draft, Project
 
 _PAUSE = 0.015
 _SHORT = 3
+_NAME_WORDS = 6
+_NAME_LENGTH = 48
 _FILLERS = frozenset(
     re.findall(
         r"\w+",
@@ -100,6 +103,8 @@ def _answer(project: Project, message: str) -> str:
 
 
 def _name(prompt: str) -> str:
-    words = [word for word in re.findall(r"[\w'-]+", prompt) if word.lower() not in _FILLERS][:4]
-    name = " ".join(words) or "Untitled"
-    return (name[0].upper() + name[1:])[:60]
+    words = re.split(r"[\n.;:,!?]", prompt)[0].split()
+    while words and words[0].lower() in _FILLERS:
+        words.pop(0)
+    name = textwrap.shorten(" ".join(words[:_NAME_WORDS]), _NAME_LENGTH, placeholder=" …") or "Untitled"
+    return name[0].upper() + name[1:]

@@ -32,7 +32,7 @@ async def test_costs_a_message_and_a_project(http: httpx.AsyncClient, database: 
     made = await generate(http, user)
 
     assert made.status_code == 201
-    assert made.json()["name"] == "Todo list filters"
+    assert made.json()["name"] == "Todo list with filters"
     assert "A todo list" in made.json()["files"]["index.html"]
     assert used(database, user) == (1, 1)
     [(stored,)] = database.query("select id from public.projects where owner_id = %s", user)
@@ -138,7 +138,9 @@ async def test_work_that_fails_costs_nothing(
 async def test_a_project_that_cannot_be_stored_costs_nothing(
     http: httpx.AsyncClient, database: Database, user: UUID
 ) -> None:
-    database.run("alter table public.projects add constraint no_more check (name <> 'Todo list filters') not valid")
+    database.run(
+        "alter table public.projects add constraint no_more check (name <> 'Todo list with filters') not valid"
+    )
     try:
         answer = await generate(http, user)
     finally:

@@ -76,7 +76,7 @@ async def a_spend_made_elsewhere_shows_at_once(page: Page, site: Site) -> None:
 
 
 async def chat_until_credits_are_out(page: Page, picture: Any, size: str) -> None:
-    await page.get_by_role("link", name="Wallet tracker charts").first.click()
+    await page.get_by_role("link", name="Wallet tracker with charts").first.click()
     await say_well(page, "Where are the charts?")
     await expect(page.get_by_role("log")).to_contain_text("I am the built-in assistant")
     await expect(page.get_by_role("log")).to_contain_text("README.md, line 1")

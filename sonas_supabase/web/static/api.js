@@ -4,7 +4,7 @@ export const home = new URL("../", import.meta.url);
 
 export class Problem extends Error {
   constructor(status, body) {
-    const sentence = typeof body?.detail === "string" ? body.detail : sentenceFor(status, body);
+    const sentence = typeof body?.detail === "string" ? body.detail : sentenceFor(status);
     super(sentence);
     this.status = status;
     this.code = body?.code ?? "";
@@ -21,9 +21,8 @@ export class Problem extends Error {
   }
 }
 
-function sentenceFor(status, body) {
+function sentenceFor(status) {
   if (status === 0) return "The server cannot be reached. What you typed is still here; try again in a moment.";
-  if (Array.isArray(body?.detail)) return body.detail.map((fault) => fault.msg).join(" ");
   return "Something went wrong on our side. Nothing was charged. Try again in a moment.";
 }
 

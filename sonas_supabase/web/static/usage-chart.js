@@ -18,6 +18,7 @@ export class UsageChart {
   #plot = null;
   #days = [];
   #data = null;
+  #refused = [];
 
   constructor(target, tip) {
     this.#target = target;
@@ -29,8 +30,17 @@ export class UsageChart {
 
   show(days, credits, refused) {
     this.#days = days;
-    this.#data = [days.map((_, at) => at), credits, refused.map((figure) => figure || null)];
+    this.#refused = refused;
+    // A mark above the bar: attempts are not credits, so they have no height.
+    const above = 0.06 * roundUp(Math.max(...credits) * 1.08);
+    this.#data = [days.map((_, at) => at), credits, refused.map((figure, at) => (figure ? credits[at] + above : null))];
     this.#draw();
+  }
+
+  // As many days as have room for their names; today is always one of them.
+  #labelled(width) {
+    const step = Math.ceil(this.#days.length / Math.max(Math.floor(width / 72), 1));
+    return this.#data[0].filter((at) => (this.#days.length - 1 - at) % step === 0);
   }
 
   #peak() {
@@ -61,7 +71,7 @@ export class UsageChart {
         cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
         scales: { x: { time: false, range: (_, low, high) => [low - 0.6, high + 0.6] }, y: { range: (_, __, high) => [0, roundUp(high)] } },
         axes: [
-          { ...axis, grid: { show: false }, gap: 6, size: 28, space: 64, incrs: [1, 2, 3, 5, 7, 10, 14, 30],
+          { ...axis, grid: { show: false }, gap: 6, size: 28, splits: () => this.#labelled(width),
             values: (_, places) => places.map((at) => (this.#days[at] ? calendarDay(this.#days[at]) : "")) },
           { ...axis, size: 12 + 7 * count(roundUp(this.#peak())).length, gap: 6, splits: (_, __, low, high) => [low, high / 4, high / 2, (high / 4) * 3, high],
             values: (_, figures) => figures.map(count) },
@@ -84,7 +94,7 @@ export class UsageChart {
     const day = plot.cursor.left >= 0 && at !== null ? this.#days[at] : undefined;
     this.#tip.hidden = day === undefined;
     if (day === undefined) return;
-    const refused = this.#data[2][at];
+    const refused = this.#refused[at];
     this.#tip.textContent = `${calendarDay(day)}: ${count(this.#data[1][at])} used${refused ? `, ${count(refused)} refused` : ""}`;
     const middle = plot.valToPos(at, "x") + plot.bbox.left / devicePixelRatio;
     const half = this.#tip.offsetWidth / 2;
