@@ -87,8 +87,8 @@ def test_the_checker_notices_keys_that_are_not_looked_up(new_victim: Callable[..
             "create or replace function credits.replay(p_account_id uuid, p_idempotency_key text, p_request jsonb)"
             " returns jsonb language sql stable set search_path = '' as 'select null::jsonb';"
             "create or replace function credits.remember(p_account_id uuid, p_idempotency_key text,"
-            " p_operation_id uuid, p_request jsonb, p_answer jsonb, p_at timestamptz) returns void language sql set search_path = '' as"
-            " 'select'"
+            " p_operation_id uuid, p_request jsonb, p_answer jsonb, p_at timestamptz)"
+            " returns void language sql set search_path = '' as 'select'"
         )
         load, _ = lose(victim, seed, 100)
         problems = check(load.journal, victim.url)
