@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sonas_supabase._async.accounts import AsyncAccounts
 from sonas_supabase._async.certainty import AsyncCertainty
+from sonas_supabase._async.metrics import AsyncMetrics
 from sonas_supabase._async.reports import AsyncReports
 from sonas_supabase._async.spending import AsyncSpending
 from sonas_supabase._async.transport import AsyncTransport
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from supabase import AsyncClient
 
 
-class AsyncCreditsClient(AsyncSpending, AsyncAccounts, AsyncReports, AsyncCertainty):
+class AsyncCreditsClient(AsyncSpending, AsyncAccounts, AsyncReports, AsyncCertainty, AsyncMetrics):
     """Credits on Supabase, for asyncio. One method per SQL function, under the same name.
 
     Make one per process and share it. Close it at the end, or use it in an ``async with`` block. A call that got

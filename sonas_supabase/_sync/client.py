@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from sonas_supabase._extras import needs_postgres
 from sonas_supabase._sync.accounts import Accounts
 from sonas_supabase._sync.certainty import Certainty
+from sonas_supabase._sync.metrics import Metrics
 from sonas_supabase._sync.reports import Reports
 from sonas_supabase._sync.spending import Spending
 from sonas_supabase._sync.transport import Transport
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from supabase import Client
 
 
-class CreditsClient(Spending, Accounts, Reports, Certainty):
+class CreditsClient(Spending, Accounts, Reports, Certainty, Metrics):
     """Credits on Supabase. One method per SQL function, under the same name.
 
     Make one per process and share it. Close it at the end, or use it in a ``with`` block. A call that got

@@ -46,7 +46,8 @@ begin
       'plans_rank_key', 'subscriptions_pkey', 'credit_grants_pkey', 'credit_grants_open_idx', 'credit_grants_period_key',
       'credit_transactions_pkey', 'credit_transactions_operation_idx', 'credit_transactions_related_idx',
       'credit_reservations_pkey', 'credit_reservations_open_idx', 'workspaces_pkey', 'workspace_members_pkey',
-      'workspace_members_user_id_idx', 'usage_user_id_created_at_idx')
+      'workspace_members_user_id_idx', 'usage_user_id_created_at_idx',
+      'credit_transactions_created_at_idx', 'usage_denied_idx')
       or (c.relname = 'usage' and c.relkind not in ('r', 'p')))
   order by c.relname limit 1;
   if v_clash is not null then
@@ -64,7 +65,9 @@ begin
       'get_credit_summary', 'explain_operation', 'mark_test_account', 'set_test_clock', 'set_subscription_status',
       'set_time_zone', 'freeze_account', 'unfreeze_account', 'list_plans', 'get_credit_history', 'system_status',
       'verify_books', 'verify_checklist', 'diagnose', 'explain_balance', 'find_operation', 'import_balances',
-      'export_account', 'forget_account')
+      'export_account', 'forget_account', 'metrics_consumption', 'metrics_conversion', 'metrics_usage',
+      'metrics_exhaustion', 'metrics_breakage', 'metrics_active_accounts', 'metrics_liability', 'roll_up_metrics',
+      'track_metadata_key')
   order by p.proname limit 1;
   if v_clash is not null then
     raise exception '% exists already', v_clash

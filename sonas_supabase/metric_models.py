@@ -1,0 +1,217 @@
+"""What the metrics answer: a window, its buckets, and a row per bucket and group.
+
+Amounts are whole credits, times are aware. A rate or a share is None where there is nothing to divide by. What each
+figure means is written down in ``docs/metrics.md``, one paragraph each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricWindow:
+    """The half-open window ``[since, until)`` that was asked for, and its buckets."""
+
+    since: datetime
+    until: datetime
+    bucket: str
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsumptionRow:
+    """What moved in one bucket, on one plan, of one credit type. ``rate`` is net spent per credit granted."""
+
+    bucket: datetime
+    plan: str
+    credit_type: str
+    granted: int
+    spent: int
+    refunded: int
+    expired: int
+    voided: int
+    operations: int
+    rate: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consumption(MetricWindow):
+    """Spent against granted, by plan."""
+
+    rows: tuple[ConsumptionRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversionRow:
+    """Free spells that were open in one bucket, and how many of them ended there in an upgrade."""
+
+    bucket: datetime
+    free: int
+    upgrades: int
+    rate: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpgradedAfter:
+    """Free spells in which something happened, and how many upgraded soon after its last time."""
+
+    spells: int
+    within_24_hours: int
+    within_7_days: int
+    rate_24_hours: float | None
+    rate_7_days: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion(MetricWindow):
+    """From free to paid."""
+
+    free: int
+    upgrades: int
+    rate: float | None
+    after_denial: UpgradedAfter
+    after_80_percent: UpgradedAfter
+    rows: tuple[ConversionRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageRow:
+    """What one value of the segment spent in one bucket. ``value`` None is all ``values`` that are not shown."""
+
+    bucket: datetime
+    value: str | None
+    spent: int
+    operations: int
+    values: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage(MetricWindow):
+    """Who spends, when, and on what."""
+
+    by: str
+    metadata_key: str | None
+    rows: tuple[UsageRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExhaustionRow:
+    """Account-periods that began in one bucket. ``days`` counts on which day of the period they ran dry."""
+
+    bucket: datetime
+    plan: str
+    credit_type: str
+    periods: int
+    crossed_80_percent: int
+    ran_dry: int
+    denied: int
+    share: float
+    days: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DenialToUpgrade:
+    """Free spells with a denial, how many of them ended in an upgrade, and how long that took from the first one."""
+
+    denied_spells: int
+    upgraded: int
+    median_hours: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exhaustion(MetricWindow):
+    """How often allowances do not last."""
+
+    rows: tuple[ExhaustionRow, ...]
+    first_denial_to_upgrade: DenialToUpgrade
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakageRow:
+    """Credits of one source that ended unspent. ``share`` is their part of all that ended."""
+
+    bucket: datetime
+    plan: str
+    credit_type: str
+    source: str
+    granted: int
+    spent: int
+    expired: int
+    voided: int
+    share: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breakage(MetricWindow):
+    """What was granted and never spent."""
+
+    rows: tuple[BreakageRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveAccountsRow:
+    """Accounts that spent in one bucket: all of them (``plan`` None), or those that did on one plan."""
+
+    bucket: datetime
+    plan: str | None
+    active: int
+    opened: int | None
+    closed: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveAccounts(MetricWindow):
+    """How many accounts are in use."""
+
+    rows: tuple[ActiveAccountsRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiabilityRow:
+    """Credits of one source that were owed at an instant, the end of a bucket."""
+
+    bucket: datetime
+    at: datetime
+    credit_type: str
+    source: str
+    owed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwedNow:
+    """Credits of one source that are owed now; ``held`` and ``frozen`` are parts of ``owed``."""
+
+    credit_type: str
+    source: str
+    owed: int
+    held: int
+    frozen: int
+    accounts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Liability(MetricWindow):
+    """Credits that people have and have not spent."""
+
+    rows: tuple[LiabilityRow, ...]
+    now: tuple[OwedNow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollUp:
+    """How many balances were read; ``finished`` is False when more remain."""
+
+    balances: int
+    finished: bool
+    rolled_up_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackedKeys:
+    """The keys of metadata that are rolled up."""
+
+    tracked: tuple[str, ...]

@@ -1,0 +1,31 @@
+-- Times follow the order of insertion closely, so a summary per block range finds an hour of the ledger for next to nothing.
+create index credit_transactions_created_at_idx on public.credit_transactions using brin (created_at)
+  with (pages_per_range = 32, autosummarize = on);
+create index if not exists usage_denied_idx on public.usage (created_at) where status = 'denied';
+
+create view credits.ledger_facts with (security_invoker = true) as
+select t.account_id, t.credit_type, t.version, t.created_at, t.amount, t.user_id, t.metadata, g.source,
+  coalesce(
+    case when s.pending_at <= t.created_at then s.pending_plan_id end,
+    (select c.to_plan from credits.plan_changes c
+      where c.account_id = t.account_id and c.changed_at <= t.created_at order by c.version desc limit 1),
+    s.plan_id) as plan_id,
+  case t.kind
+    when 'grant' then case when g.source = 'plan' and t.description = 'unlimited allowance' then 'unlimited' else 'granted' end
+    when 'refund' then 'refunded'
+    when 'expire' then case when t.description = 'above the allowance' then 'returned' else 'expired' end
+    when 'void' then 'voided'
+    else 'spent' end as flow,
+  -- The rows of one operation follow each other; its first one counts it.
+  case when exists (
+    select from public.credit_transactions p
+    where p.account_id = t.account_id and p.credit_type = t.credit_type and p.version = t.version - 1
+      and p.operation_id = t.operation_id) then 0 else 1 end as operations
+from public.credit_transactions t
+join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
+join public.subscriptions s on s.account_id = t.account_id;
+comment on view credits.ledger_facts is
+  'The ledger as the metrics see it: each row with the plan of its time, the source of its grant, and where its credits went.';
+comment on column credits.ledger_facts.flow is
+  'granted, unlimited (granted as it was spent), spent, refunded, expired, voided, or returned (taken back from an unlimited allowance or a limit, nobody''s loss).';
+revoke all on table credits.ledger_facts from public, anon, authenticated, service_role;

@@ -1,0 +1,55 @@
+create function credits.periods_of(p_account_id uuid, p_credit_type text, p_from_version bigint)
+returns table (version bigint, started_at timestamptz, plan_id text, crossed_80_at timestamptz, ran_dry_at timestamptz)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  with entries as (
+    select t.version, t.created_at, t.kind, t.amount, t.balance_after,
+      case when t.kind = 'grant' and g.source = 'plan' then t.grant_id end as allowance_id,
+      t.kind = 'grant' and g.source = 'plan' and t.description = 'unlimited allowance' as is_unlimited
+    from public.credit_transactions t
+    join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
+    where t.account_id = p_account_id and t.credit_type = p_credit_type and t.version >= p_from_version
+  ), starts as (
+    -- An upgrade adds to the grant of its period, a new period has a grant of its own.
+    select e.version, e.allowance_id is distinct from lag(e.allowance_id) over (order by e.version) as is_start
+    from entries e where e.allowance_id is not null
+  ), placed as (
+    select e.*, max(s.version) filter (where s.is_start) over (order by e.version) as period_version
+    from entries e left join starts s on s.version = e.version
+  ), running as (
+    select p.*,
+      -coalesce(sum(p.amount) filter (where p.kind in ('consume', 'capture', 'refund')) over w, 0) as used,
+      bool_or(p.is_unlimited) over w as unlimited
+    from placed p where p.period_version is not null
+    window w as (partition by p.period_version order by p.version)
+  )
+  select r.period_version, min(r.created_at),
+    (select f.plan_id from credits.ledger_facts f
+      where f.account_id = p_account_id and f.credit_type = p_credit_type and f.version = r.period_version),
+    min(r.created_at) filter (where r.kind in ('consume', 'capture') and not r.unlimited
+      and r.used >= 4 * r.balance_after),
+    min(r.created_at) filter (where r.kind in ('consume', 'capture') and not r.unlimited and r.balance_after = 0)
+  from running r
+  group by r.period_version
+$$;
+comment on function credits.periods_of(uuid, text, bigint) is
+  'The account-periods of one balance, read from the ledger from a version on that began one: when 80 % of all that could be spent was spent, and when nothing was left.';
+revoke all on function credits.periods_of(uuid, text, bigint) from public, anon, authenticated, service_role;
+
+create view credits.known_periods with (security_invoker = true) as
+select p.account_id, p.credit_type, p.version, p.started_at, p.plan_id, p.crossed_80_at, p.ran_dry_at, false as is_test
+from credits.account_periods p
+where not exists (
+  select from credits.lagging l
+  where l.account_id = p.account_id and l.credit_type = p.credit_type and p.version >= l.period_version)
+union all
+select l.account_id, l.credit_type, p.version, p.started_at, p.plan_id, p.crossed_80_at, p.ran_dry_at, l.is_test
+from credits.lagging l
+cross join lateral credits.periods_of(l.account_id, l.credit_type, l.period_version) p
+where l.kind = 'credit';
+comment on view credits.known_periods is
+  'All account-periods: those that are rolled up, and those that have gained ledger rows since, read from the ledger.';
+revoke all on table credits.known_periods from public, anon, authenticated, service_role;

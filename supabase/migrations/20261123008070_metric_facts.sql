@@ -1,0 +1,195 @@
+-- The readers: what the rollups have of a window, and from the ledger what they do not have.
+
+create function credits.facts_outside(
+  p_from timestamptz, p_to timestamptz, p_inner_from timestamptz, p_inner_to timestamptz, p_include_test boolean)
+returns table (account_id uuid, at timestamptz, credit_type text, plan_id text, source text, flow text, amount bigint,
+  operations integer, metadata jsonb)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select f.account_id, f.created_at, f.credit_type, f.plan_id, f.source, f.flow, f.amount, f.operations, f.metadata
+  from credits.lagging l
+  cross join lateral (
+    select x.* from credits.ledger_facts x
+    where x.account_id = l.account_id and x.credit_type = l.credit_type and x.version > l.version offset 0) f
+  where (p_include_test or not l.is_test) and f.created_at >= p_from and f.created_at < p_to;
+
+  if p_from < p_inner_from then
+    return query
+    select f.account_id, f.created_at, f.credit_type, f.plan_id, f.source, f.flow, f.amount, f.operations, f.metadata
+    from credits.ledger_facts f
+    join credits.rolled_up r on r.account_id = f.account_id and r.credit_type = f.credit_type and f.version <= r.version
+    where f.created_at >= p_from and f.created_at < p_inner_from;
+  end if;
+  if p_inner_to < p_to then
+    return query
+    select f.account_id, f.created_at, f.credit_type, f.plan_id, f.source, f.flow, f.amount, f.operations, f.metadata
+    from credits.ledger_facts f
+    join credits.rolled_up r on r.account_id = f.account_id and r.credit_type = f.credit_type and f.version <= r.version
+    where f.created_at >= p_inner_to and f.created_at < p_to;
+  end if;
+end
+$$;
+comment on function credits.facts_outside(timestamptz, timestamptz, timestamptz, timestamptz, boolean) is
+  'The ledger rows of [p_from, p_to) that the rollups of [p_inner_from, p_inner_to) do not have: what was booked since they were made, and what lies at the edges.';
+revoke all on function credits.facts_outside(timestamptz, timestamptz, timestamptz, timestamptz, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.inner_window(
+  p_from timestamptz, p_to timestamptz, p_unit text, p_raw boolean, out from_at timestamptz, out to_at timestamptz)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  from_at := date_trunc(p_unit, p_from, 'UTC');
+  if from_at < p_from then
+    from_at := from_at + ('1 ' || p_unit)::interval;
+  end if;
+  to_at := date_trunc(p_unit, p_to, 'UTC');
+  if p_raw or from_at >= to_at then
+    from_at := p_to;
+    to_at := p_to;
+  end if;
+end
+$$;
+comment on function credits.inner_window(timestamptz, timestamptz, text, boolean) is
+  'The whole hours or days (UTC) of a window; empty at its end when there are none or the ledger itself is wanted.';
+revoke all on function credits.inner_window(timestamptz, timestamptz, text, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.flow_facts(p_from timestamptz, p_to timestamptz, p_raw boolean, p_include_test boolean)
+returns table (at timestamptz, credit_type text, plan_id text, source text, flow text, amount bigint, operations bigint)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_inner record;
+begin
+  select * into v_inner from credits.inner_window(p_from, p_to, 'hour', p_raw);
+  return query
+  select h.hour, h.credit_type, h.plan_id, h.source, h.flow, h.amount, h.operations
+  from credits.hourly_flows h where h.hour >= v_inner.from_at and h.hour < v_inner.to_at;
+  return query
+  select f.at, f.credit_type, f.plan_id, f.source, f.flow, f.amount, f.operations::bigint
+  from credits.facts_outside(p_from, p_to, v_inner.from_at, v_inner.to_at, p_include_test) f;
+end
+$$;
+comment on function credits.flow_facts(timestamptz, timestamptz, boolean, boolean) is 'What moved in a window, by hours or finer.';
+revoke all on function credits.flow_facts(timestamptz, timestamptz, boolean, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.account_facts(p_from timestamptz, p_to timestamptz, p_raw boolean, p_include_test boolean)
+returns table (account_id uuid, at timestamptz, credit_type text, plan_id text, spent bigint, operations bigint)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_inner record;
+begin
+  select * into v_inner from credits.inner_window(p_from, p_to, 'day', p_raw);
+  return query
+  select d.account_id, d.day::timestamp at time zone 'UTC', d.credit_type, d.plan_id, d.spent, d.operations
+  from credits.daily_accounts d
+  where d.day >= (v_inner.from_at at time zone 'UTC')::date and d.day < (v_inner.to_at at time zone 'UTC')::date
+    and v_inner.from_at < v_inner.to_at;
+  return query
+  select f.account_id, f.at, f.credit_type, f.plan_id, -f.amount, f.operations::bigint
+  from credits.facts_outside(p_from, p_to, v_inner.from_at, v_inner.to_at, p_include_test) f where f.flow = 'spent';
+end
+$$;
+comment on function credits.account_facts(timestamptz, timestamptz, boolean, boolean) is 'Who spent in a window, by days or finer.';
+revoke all on function credits.account_facts(timestamptz, timestamptz, boolean, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.segment_facts(
+  p_segment text, p_from timestamptz, p_to timestamptz, p_raw boolean, p_include_test boolean)
+returns table (at timestamptz, value text, credit_type text, plan_id text, spent bigint, operations bigint)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_key text := substr(p_segment, length('metadata:') + 1);
+  v_inner record;
+begin
+  select * into v_inner from credits.inner_window(p_from, p_to, 'day', p_raw or p_segment <> 'cohort'
+    and not exists (select from credits.tracked_keys k where k.metadata_key = v_key));
+  return query
+  select d.day::timestamp at time zone 'UTC', d.value, d.credit_type, d.plan_id, d.spent, d.operations
+  from credits.daily_segments d
+  where d.segment = p_segment
+    and d.day >= (v_inner.from_at at time zone 'UTC')::date and d.day < (v_inner.to_at at time zone 'UTC')::date
+    and v_inner.from_at < v_inner.to_at;
+  return query
+  select f.at,
+    case when p_segment = 'cohort' then to_char(a.created_at at time zone 'UTC', 'YYYY-MM') else f.metadata ->> v_key end,
+    f.credit_type, f.plan_id, -f.amount, f.operations::bigint
+  from credits.facts_outside(p_from, p_to, v_inner.from_at, v_inner.to_at, p_include_test) f
+  join credits.accounts a on a.account_id = f.account_id
+  where f.flow = 'spent' and (p_segment = 'cohort' or f.metadata ->> v_key is not null);
+end
+$$;
+comment on function credits.segment_facts(text, timestamptz, timestamptz, boolean, boolean) is
+  'What was spent in a window per sign-up month (cohort) or per value of a key of metadata (metadata: and the key), by days or finer.';
+revoke all on function credits.segment_facts(text, timestamptz, timestamptz, boolean, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.period_facts(p_raw boolean, p_include_test boolean, p_from timestamptz, p_to timestamptz)
+returns table (account_id uuid, credit_type text, version bigint, started_at timestamptz, plan_id text,
+  crossed_80_at timestamptz, ran_dry_at timestamptz)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_raw then
+    return query
+    select b.account_id, b.credit_type, p.version, p.started_at, p.plan_id, p.crossed_80_at, p.ran_dry_at
+    from credits.balances b
+    join credits.accounts a on a.account_id = b.account_id
+    cross join lateral credits.periods_of(b.account_id, b.credit_type, 1) p
+    where b.kind = 'credit' and (p_include_test or not a.is_test)
+      and (p.started_at >= p_from and p.started_at < p_to or p.crossed_80_at >= p_from and p.crossed_80_at < p_to);
+  else
+    return query
+    select p.account_id, p.credit_type, p.version, p.started_at, p.plan_id, p.crossed_80_at, p.ran_dry_at
+    from credits.known_periods p
+    where (p_include_test or not p.is_test)
+      and (p.started_at >= p_from and p.started_at < p_to or p.crossed_80_at >= p_from and p.crossed_80_at < p_to);
+  end if;
+end
+$$;
+comment on function credits.period_facts(boolean, boolean, timestamptz, timestamptz) is
+  'The account-periods that began in a window or crossed 80 % in it.';
+revoke all on function credits.period_facts(boolean, boolean, timestamptz, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create view credits.denials with (security_invoker = true) as
+select u.account_id, u.credit_type::text as credit_type, u.created_at, a.is_test
+from public.usage u
+join credits.accounts a on a.account_id = u.account_id
+where u.status = 'denied';
+comment on view credits.denials is 'Denied attempts.';
+revoke all on table credits.denials from public, anon, authenticated, service_role;
+
+create view credits.free_spells with (security_invoker = true) as
+select s.account_id, s.started_at, s.ended_at, a.is_test, coalesce(n.price_cents > 0, false) as upgraded, s.next_plan
+from credits.plan_spells s
+join credits.accounts a on a.account_id = s.account_id
+join public.plans p on p.id = s.plan_id and p.price_cents = 0
+left join public.plans n on n.id = s.next_plan
+where s.started_at < s.ended_at;
+comment on view credits.free_spells is 'From when until when an account was on a plan without a price, and whether a paid one followed.';
+revoke all on table credits.free_spells from public, anon, authenticated, service_role;

@@ -1,0 +1,73 @@
+create function public.metrics_exhaustion(
+  p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'all', p_time_zone text default 'UTC',
+  p_plan text default null, p_credit_type text default null, p_include_test boolean default false, p_raw boolean default false)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+declare
+  w record;
+  v_rows jsonb;
+  v_upgrades jsonb;
+begin
+  select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone, p_credit_type);
+  with periods as materialized (
+    select p.account_id, p.credit_type, p.version, p.plan_id, p.started_at, p.crossed_80_at, p.ran_dry_at,
+      lead(p.started_at, 1, w.to_at) over (partition by p.account_id, p.credit_type order by p.version) as next_started_at
+    from credits.period_facts(p_raw, p_include_test, w.from_at, w.to_at) p
+    where p.started_at >= w.from_at and p.started_at < w.to_at and (p_credit_type is null or p.credit_type = p_credit_type)
+  ), denied as (
+    select p.account_id, p.credit_type, p.version
+    from periods p
+    join credits.denials d on d.account_id = p.account_id and d.credit_type = p.credit_type
+      and d.created_at >= p.started_at and d.created_at < p.next_started_at
+    where d.created_at >= w.from_at and d.created_at < w.to_at
+    group by p.account_id, p.credit_type, p.version
+  ), marked as (
+    select case when w.unit is not null then date_trunc(w.unit, p.started_at, p_time_zone)
+        when w.width is not null then date_bin(w.width, p.started_at, w.origin) else w.from_at end as bucket,
+      p.plan_id, p.credit_type, p.crossed_80_at is not null as crossed, d.version is not null as denied,
+      -- The first day of a period is its day 1.
+      floor(extract(epoch from p.ran_dry_at - p.started_at) / 86400)::integer + 1 as dry_day
+    from periods p
+    left join denied d on d.account_id = p.account_id and d.credit_type = p.credit_type and d.version = p.version
+    where p_plan is null or p.plan_id = p_plan
+  ), days as (
+    select m.bucket, m.plan_id, m.credit_type, m.dry_day, count(*) as periods, count(*) filter (where m.crossed) as crossed,
+      count(*) filter (where m.denied) as denied
+    from marked m group by 1, 2, 3, 4
+  ), sums as (
+    select d.bucket, d.plan_id, d.credit_type, sum(d.periods)::bigint as periods, sum(d.crossed)::bigint as crossed,
+      sum(d.denied)::bigint as denied, coalesce(sum(d.periods) filter (where d.dry_day is not null), 0)::bigint as dry,
+      coalesce(jsonb_object_agg(d.dry_day, d.periods) filter (where d.dry_day is not null), '{}') as days
+    from days d group by 1, 2, 3
+  )
+  select jsonb_agg(jsonb_build_object('bucket', s.bucket, 'plan', s.plan_id, 'credit_type', s.credit_type,
+    'periods', s.periods, 'crossed_80_percent', s.crossed, 'ran_dry', s.dry, 'denied', s.denied,
+    'share', round(s.dry::numeric / s.periods, 4), 'days', s.days) order by s.bucket, s.plan_id, s.credit_type)
+    into v_rows
+  from sums s;
+
+  select jsonb_build_object('denied_spells', count(*), 'upgraded', count(*) filter (where s.upgraded),
+    'median_hours', round((percentile_cont(0.5) within group (order by extract(epoch from s.ended_at - s.denied_at)::double precision)
+      filter (where s.upgraded))::numeric / 3600, 4))
+    into v_upgrades
+  from (
+    select f.account_id, f.started_at, f.ended_at, f.upgraded, min(d.created_at) as denied_at
+    from credits.denials d
+    join credits.free_spells f on f.account_id = d.account_id and d.created_at between f.started_at and f.ended_at
+    where d.created_at >= w.from_at and d.created_at < w.to_at and (p_include_test or not d.is_test)
+      and (p_credit_type is null or d.credit_type = p_credit_type)
+    group by f.account_id, f.started_at, f.ended_at, f.upgraded
+  ) s;
+  return credits.metric_answer(w.from_at, w.to_at, p_bucket, p_time_zone, v_rows)
+    || jsonb_build_object('first_denial_to_upgrade', v_upgrades);
+end
+$$;
+comment on function public.metrics_exhaustion(timestamptz, timestamptz, text, text, text, text, boolean, boolean) is
+  'Of the account-periods that began in the window, per plan and credit type: how many passed 80 %, ran dry (on which day), or met a denial. And how long it took from a free account''s first denial to its upgrade.';
+revoke all on function public.metrics_exhaustion(timestamptz, timestamptz, text, text, text, text, boolean, boolean)
+  from public, anon, authenticated, service_role;
+grant execute on function public.metrics_exhaustion(timestamptz, timestamptz, text, text, text, text, boolean, boolean) to service_role;
