@@ -114,6 +114,20 @@ async def test_installed_twice_it_charges_once(credits: Credits, database: Datab
     assert database.balance(user)["used"] == 1
 
 
+async def test_a_mounted_application_spends_too(credits: Credits, database: Database, user: UUID) -> None:
+    app, mounted = FastAPI(), FastAPI()
+    for each in (app, mounted):
+        credits.install(each)
+    add_routes(mounted)
+    app.mount("/v1", mounted)
+    async with calling(app) as http:
+        answer = await http.post("/v1/one", headers=bearer(user))
+        assert (answer.status_code, answer.headers["ratelimit"][:13]) == (200, '"message";r=9')
+        assert (await http.post("/v1/one")).status_code == 401
+    operation = database.call("explain_operation", user_id=user, operation_id=answer.json()["operation"])
+    assert operation["description"] == "POST /v1/one"
+
+
 async def test_not_installed_it_says_so(user: UUID) -> None:
     async def chat(request: Request) -> Response:
         await spend("message")(request)

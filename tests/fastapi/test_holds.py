@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -14,7 +15,7 @@ from fastapi import Depends
 
 from sonas_supabase import AsyncCreditsClient, Reservation
 from sonas_supabase.fastapi import Credits, Spend, spend
-from tests.fastapi.support import add_routes, bearer, calling, make_app, make_credits, until
+from tests.fastapi.support import add_routes, bearer, calling, make_app, make_credits, settled, until
 from tests.support.database import Database
 
 
@@ -24,6 +25,19 @@ class Stuttering(AsyncCreditsClient):
     async def reserve_credits(self, *arguments: Any, **options: Any) -> Reservation:
         await super().reserve_credits(*arguments, **options)
         return await super().reserve_credits(*arguments, **options)
+
+
+class Slow(AsyncCreditsClient):
+    """A client that holds at once and takes its time to say so."""
+
+    held = asyncio.Event()
+    say_so = asyncio.Event()
+
+    async def reserve_credits(self, *arguments: Any, **options: Any) -> Reservation:
+        reservation = await super().reserve_credits(*arguments, **options)
+        self.held.set()
+        await self.say_so.wait()
+        return reservation
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -78,6 +92,25 @@ async def test_an_answer_that_got_lost_is_no_conflict(database: Database, user: 
             assert (await http.post("/denied-later", headers=bearer(user))).status_code == 418
     balance = database.balance(user)
     assert (balance["used"], balance["reserved"]) == (1, 0)
+
+
+async def test_what_was_held_for_a_request_that_was_cancelled_meanwhile_is_given_back(
+    database: Database, user: UUID
+) -> None:
+    auth = make_credits(database.url).auth
+    async with Slow.from_url(database.url) as client:
+        app = make_app(Credits(client, auth))
+        add_routes(app)
+        async with calling(app) as http:
+            request = asyncio.create_task(http.post("/one", headers=bearer(user)))
+            await client.held.wait()
+            assert database.balance(user)["reserved"] == 1
+            request.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await request
+            client.say_so.set()
+            await settled(database, user)
+    assert database.balance(user)["used"] == 0
 
 
 async def test_a_workspace_pays_for_its_members(http: httpx.AsyncClient, database: Database, user: UUID) -> None:

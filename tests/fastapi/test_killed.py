@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from pathlib import Path
 from uuid import UUID
 
 import httpx
@@ -14,6 +15,8 @@ import httpx
 from sonas_supabase.local import free_port
 from tests.fastapi.support import KEYS, bearer, until
 from tests.support.database import Database
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def answers(url: str) -> bool:
@@ -27,7 +30,7 @@ async def test_a_killed_worker_costs_nothing(database: Database, user: UUID) -> 
     command = [sys.executable, "-m", "uvicorn", "tests.fastapi.killed_app:app", "--port", str(port)]
     environment = {**os.environ, "DATABASE_URL": database.url, "SUPABASE_JWT_SECRET": KEYS.jwt_secret}
     quiet = asyncio.subprocess.DEVNULL
-    worker = await asyncio.create_subprocess_exec(*command, env=environment, stdout=quiet, stderr=quiet)
+    worker = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environment, stdout=quiet, stderr=quiet)
     try:
         await until(lambda: answers(f"http://127.0.0.1:{port}"), seconds=30)
         async with httpx.AsyncClient() as client:
