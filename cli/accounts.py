@@ -84,18 +84,29 @@ def history(
 
 
 def explain(
-    user: User,
-    operation: Annotated[str, typer.Argument(metavar="OPERATION", help="Id of the operation.", show_default=False)],
+    ids: Annotated[
+        list[str],
+        typer.Argument(metavar="[USER] OPERATION", help="Without the user, all accounts are searched."),
+    ],
     workspace: Workspace = None,
     db_url: DbUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Tell what an operation did: which grants it touched, before and after, its refunds and its hold.
 
-    Example: sonas explain 00000000-0000-4000-8000-000000000001 773ef3ba-509f-4a59-97c1-383a1b733311
+    Example: sonas explain 773ef3ba-509f-4a59-97c1-383a1b733311
     """
+    *users, operation = ids
+    if len(users) > 1:
+        raise Stop("Which operation?", "Pass its id, or the user's and its id.", code="usage")
     with connect(db_url) as client:
-        found = client.explain_operation(user, operation, **options(workspace_id=workspace))
+        if users:
+            found = client.explain_operation(users[0], operation, **options(workspace_id=workspace))
+        else:
+            whose = client.find_operation(operation)
+            found = client.explain_operation(
+                whose.user_id or whose.account_id, operation, **options(workspace_id=whose.workspace_id)
+            )
     rows = [
         (entry.kind, entry.source, entry.expires_at, f"{entry.amount:+,}", entry.balance_before, entry.balance_after)
         for entry in found.entries

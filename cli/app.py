@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import accounts, demo, project, proof, spending, stack
+from . import accounts, data, demo, doctor, project, proof, spending, stack, why
 from ._output import Output
 
 app = typer.Typer(
@@ -37,5 +37,5 @@ def _sonas(
     pass
 
 
-for _group in (stack, demo, project, accounts, spending, proof):
+for _group in (stack, demo, project, data, accounts, why, spending, proof, doctor):
     _group.register(app)

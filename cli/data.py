@@ -1,0 +1,144 @@
+"""import, export, forget: balances that move in, and people who ask for their data or leave."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sonas_supabase.certainty import Import
+
+from ._connect import AsJson, DbUrl, User, connect, options
+from ._guard import CHECK_FAILED, Stop
+from ._output import Output, plain, table
+from ._register import register as _register
+
+
+def import_(
+    name: Annotated[
+        str, typer.Argument(metavar="TABLE", help="Table or view with one row per user.", show_default=False)
+    ],
+    user_column: Annotated[str, typer.Option("--user", help="Column with the user's id.")] = "user_id",
+    balance_column: Annotated[
+        str, typer.Option("--balance", help="Column with the balance, whole credits.")
+    ] = "credits",
+    credit_type: Annotated[str, typer.Option("--type", "-t", help="Credit type that the balances are of.")] = "message",
+    source: Annotated[
+        str, typer.Option("--source", help="Source of the opening grants: top_up, promotion, goodwill, …")
+    ] = "top_up",
+    expect: Annotated[
+        int | None, typer.Option("--expect", help="The total that your own books say; any other is refused.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Do it all, prove it, and take it back.")] = False,
+    db_url: DbUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take balances over from a table or view of your own, as opening grants beside the plan's allowance.
+
+    All rows or none: a row that cannot be used, or a total that differs, and nothing has changed (exit code 5). A
+    second run adds nothing. To round, filter or rename, import from a view.
+
+    Example: sonas import profiles --user id --balance credits --type message --dry-run
+    """
+    output = Output(as_json)
+    with connect(db_url) as client:
+        done = client.import_balances(
+            name,
+            user_column,
+            balance_column,
+            credit_type,
+            source=source,
+            dry_run=dry_run,
+            **options(expected_total=expect),
+        )
+    problems = [(found.problem, found.rows, ", ".join(map(str, found.users))) for found in done.problems]
+    output.answer(
+        done,
+        table(("", "#rows", "#credits"), [
+            ("in the table", done.rows, done.total),
+            ("with a balance of 0", done.empty, 0),
+            ("in the ledger", done.granted, done.granted_total),
+            *([("imported before", done.replayed, "")] if done.replayed else []),
+        ]),
+        *([table(("cannot be used", "#rows", "users"), problems)] if problems else []),
+        "",
+        _outcome(done),
+    )  # fmt: skip
+    if not done.success:
+        raise typer.Exit(CHECK_FAILED)
+
+
+def _outcome(done: Import) -> str:
+    if done.code == "unusable_rows":
+        return "[bold red]Nothing has changed.[/] Mend these rows, or import from a view that leaves them out."
+    if not done.success:
+        expected = done.granted_total if done.expected_total is None else done.expected_total
+        return f"[bold red]The totals differ: {done.total:,} and {expected:,}. Nothing has changed.[/]"
+    if done.dry_run:
+        return "[bold green]The totals agree.[/] It was a rehearsal: nothing has changed."
+    return "[bold green]The totals agree.[/]"
+
+
+def export(
+    user: User,
+    to: Annotated[
+        Path | None, typer.Option("--to", "-o", help="Write it there, not to the terminal.", dir_okay=False)
+    ] = None,
+    db_url: DbUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write out everything that the credit system has stored about one user, as JSON.
+
+    Also of a closed account. What they did in workspaces is in it; other tables of yours are not.
+
+    Example: sonas export 00000000-0000-4000-8000-000000000001 --to user.json
+    """
+    output = Output(as_json)
+    with connect(db_url) as client:
+        exported = client.export_account(user)
+    if to is None:
+        output.json(exported)
+        return
+    try:
+        to.write_text(json.dumps(plain(exported), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise Stop(f"{to} cannot be written: {error.strerror}.", "Choose another file.") from None
+    counts = {name: len(rows) for name, rows in exported.tables.items() if rows}
+    output.answer(
+        {"success": True, "code": "ok", "file": str(to), "rows": counts},
+        table(("table", "#rows"), counts.items()),
+        f"[bold green]Written to {to}[/]",
+    )
+
+
+def forget(
+    user: User,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask. It cannot be undone.")] = False,
+    db_url: DbUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Close an account for good and remove the person's words from the books, which still balance.
+
+    Descriptions, metadata, reasons and idempotency keys go; ids, times and figures stay. Export first. The row in
+    auth.users is yours to delete, before or after.
+
+    Example: sonas forget 00000000-0000-4000-8000-000000000001 --yes
+    """
+    output = Output(as_json)
+    if not yes and (as_json or not typer.confirm(f"Close the account of {user} for good?")):
+        raise Stop("Nothing has changed.", "Pass --yes to close the account for good.", code="usage")
+    with connect(db_url) as client:
+        done = client.forget_account(user)
+    output.answer(
+        done,
+        table(("table", "#rows without words"), done.rows.items()),
+        "[bold green]Forgotten.[/] Delete the user in Auth as well, if that has not been done.",
+    )
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands of this module."""
+    _register(app, "Your project", {"import": import_})
+    _register(app, "Accounts", {"export": export, "forget": forget})

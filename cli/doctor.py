@@ -1,0 +1,111 @@
+"""doctor: what is wrong with a live project, and with the code around the credits?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import typer
+
+from sonas_supabase import Diagnosis, Finding, migrations
+from sonas_supabase.settings import Settings
+
+from ._connect import AsJson, DbUrl, connect, database_url
+from ._guard import CHECK_FAILED
+from ._output import Output
+from ._register import register as _register
+
+STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim"}
+
+
+def doctor(db_url: DbUrl = None, as_json: AsJson = False) -> None:
+    """Inspect a live project: is the credit system as it was made, and does anything else here hand out credits?
+
+    Looks at privileges, row level security, search paths, triggers, indexes, jobs and versions, and at the functions,
+    tables and views of the project itself. Each finding says what it means, how to try it and how to mend it. What
+    looks at code is a heuristic: a finding is worth reading, and none is no promise. Changes nothing. Exit code 5
+    when a finding is critical or high.
+
+    Example: sonas doctor --db-url "$DATABASE_URL"
+    """
+    output = Output(as_json)
+    with connect(db_url) as client, output.progress() as bar:
+        task = bar.add_task("Looking around", total=2)
+        diagnosis = client.diagnose()
+        bar.advance(task)
+        findings = (*_versions(db_url), *diagnosis.findings)
+        bar.advance(task)
+    success = diagnosis.success and all(finding.severity not in ("critical", "high") for finding in findings)
+    if as_json:
+        output.json(replace(diagnosis, success=success, findings=findings))
+    else:
+        for finding in findings:
+            _tell(output, finding)
+        output.show(_summary(diagnosis, findings))
+    if not success:
+        raise typer.Exit(CHECK_FAILED)
+
+
+def _versions(db_url: str | None) -> list[Finding]:
+    """What is to be said about migrations; nothing where only the REST API can be reached."""
+    settings = Settings.from_env()
+    if db_url is None and settings.database_url is None and settings.supabase_url:
+        return []
+    import psycopg
+
+    with psycopg.connect(database_url(db_url), autocommit=True, connect_timeout=10) as connection:
+        waiting = migrations.pending(connection)
+        have = migrations.applied(connection)
+    ours = {migration.version for migration in migrations.migrations()}
+    newer = sorted(version for version in have if version[:8] == min(ours)[:8] and version not in ours)
+    found = []
+    if waiting:
+        found.append(
+            Finding(
+                code="migrations_pending",
+                severity="high",
+                object=", ".join(f"{m.version}_{m.name}" for m in waiting[:5]) + (" …" if len(waiting) > 5 else ""),
+                meaning=f"This library has {len(waiting)} migrations that the database does not have. "
+                "Calls that need them fail.",
+                how_to_try="sonas migrate --dry-run",
+                how_to_mend="sonas migrate  (or: sonas init, supabase db push)",
+            )
+        )
+    if newer:
+        found.append(
+            Finding(
+                code="library_is_older",
+                severity="low",
+                object=", ".join(newer[:5]),
+                meaning="The database has migrations that this library does not know.",
+                how_to_try="select version, name from supabase_migrations.schema_migrations;",
+                how_to_mend="pip install --upgrade sonas-supabase",
+            )
+        )
+    return found
+
+
+def _tell(output: Output, finding: Finding) -> None:
+    output.line(f"{finding.severity}: {finding.object} ({finding.code})", style=STYLES[finding.severity])
+    output.line(f"  {finding.meaning}")
+    # These are to be copied, so nothing folds them.
+    output.line(f"  try:  {finding.how_to_try}", style="dim")
+    output.line(f"  mend: {finding.how_to_mend}")
+    output.line("")
+
+
+def _summary(diagnosis: Diagnosis, findings: tuple[Finding, ...]) -> str:
+    seen = (
+        f"Looked at the credit system, and at {diagnosis.functions:,} functions and {diagnosis.tables:,} tables "
+        f"of the project itself. PostgreSQL {diagnosis.server_version}."
+    )
+    counts = Counter(finding.severity for finding in findings)
+    if not counts.keys() - {"info"}:
+        return f"[bold green]Nothing is wrong here.[/] {seen}"
+    told = ", ".join(f"[{style}]{counts[name]} {name}[/]" for name, style in STYLES.items() if counts[name])
+    return f"{told}. {seen}"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands of this module."""
+    _register(app, "Proof", {"doctor": doctor})

@@ -1,0 +1,108 @@
+"""why: where the credits of one account went, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from sonas_supabase.certainty import BalanceStory, Flow
+
+from ._connect import AsJson, DbUrl, User, Workspace, connect, options
+from ._output import Output, cell, credits
+from ._register import register as _register
+
+LINES = 8
+
+
+def why(
+    user: User,
+    credit_type: Annotated[str, typer.Argument(metavar="TYPE", help="message, integration, …", show_default=False)],
+    since: Annotated[datetime | None, typer.Option("--since", help="From when on (UTC). Else: this period.")] = None,
+    until: Annotated[datetime | None, typer.Option("--until", help="Until when (UTC). Else: until now.")] = None,
+    workspace: Workspace = None,
+    db_url: DbUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Answer "where did my credits go?" in words, from the ledger.
+
+    Example: sonas why 00000000-0000-4000-8000-000000000001 message --since 2026-01-01
+    """
+    with connect(db_url) as client:
+        story = client.explain_balance(
+            user,
+            credit_type,
+            **options(
+                since=since and since.replace(tzinfo=UTC),
+                until=until and until.replace(tzinfo=UTC),
+                workspace_id=workspace,
+            ),
+        )
+    words = list(tell(story))
+    Output(as_json).answer({"success": True, "code": "ok", "story": story, "words": words}, *map(escape, words))
+
+
+def tell(story: BalanceStory) -> Iterator[str]:
+    """The sentences of the story. Each figure in them is one of the ledger's."""
+    name = story.credit_type
+    start = f"On {cell(story.since)}" if story.since else "At first"
+    yield f"{start} there were {story.opening:,} {name} credits."
+    if story.granted:
+        yield f"{story.granted:,} came in:"
+        yield from _lines(story.grants)
+    if story.spent:
+        yield f"{story.spent:,} were spent:"
+        yield from _lines(story.spends)
+        if len(story.largest) > 1:
+            first = story.largest[0]
+            yield f"  The largest single spend was {first.amount:,} on {cell(first.created_at)} ({first.operation_id})."
+    if story.refunded:
+        yield f"{story.refunded:,} came back as refunds."
+    if story.expired or story.voided:
+        yield f"{story.expired + story.voided:,} lapsed unspent:"
+        yield from _lines(story.losses)
+    if not (story.granted or story.spent or story.refunded or story.expired or story.voided):
+        yield "Nothing has moved since."
+    yield f"{_sum(story)}: {story.closing:,} {'were left then' if story.until else 'are left'}."
+    yield from _now(story)
+
+
+def _lines(flows: tuple[Flow, ...]) -> Iterator[str]:
+    for flow in flows[:LINES]:
+        reason = " — ".join(dict.fromkeys(part for part in (flow.source, flow.description) if part))
+        times = f", {flow.times:,} times" if flow.times > 1 else ""
+        when = cell(flow.first_at) if flow.times == 1 else f"{cell(flow.first_at)} to {cell(flow.last_at)}"
+        yield f"  {flow.amount:>10,}  {reason or 'without a description'}{times} ({when})"
+    if len(flows) > LINES:
+        rest = sum(flow.amount for flow in flows[LINES:])
+        yield f"  {rest:>10,}  for {len(flows) - LINES:,} other reasons"
+
+
+def _sum(story: BalanceStory) -> str:
+    parts = [f"{story.opening:,}"]
+    parts += [f"+ {value:,}" for value in (story.granted, story.refunded) if value]
+    parts += [f"- {value:,}" for value in (story.spent, story.expired, story.voided) if value]
+    return " ".join(parts)
+
+
+def _now(story: BalanceStory) -> Iterator[str]:
+    for hold in story.holds:
+        reason = f" for {hold.description}" if hold.description else ""
+        yield f"{hold.amount:,} of them are held{reason} until {cell(hold.expires_at)}."
+    if story.frozen:
+        yield f"{story.frozen:,} of them are frozen, because a payment is due or disputed."
+    if story.denied:
+        yield f"{story.denied:,} attempts were denied for lack of credits."
+    if story.unlimited:
+        yield "The plan has no limit: what is spent is granted as it is spent."
+        return
+    renewal = f"; the allowance of {credits(story.allowance)} renews on {cell(story.period_end)}"
+    yield f"{story.available:,} can be spent now{renewal if story.period_end else ''}."
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands of this module."""
+    _register(app, "Accounts", {"why": why})
