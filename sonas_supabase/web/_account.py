@@ -14,7 +14,10 @@ from sonas_supabase.web._context import Context, Demo
 from sonas_supabase.web._requests import PlanRequest, SignInRequest, SignUpRequest
 from sonas_supabase.web._store import DemoUser
 from sonas_supabase.web._work import Checkout
-from sonas_supabase.web.errors import CREATED, EmailTaken, NotHere
+from sonas_supabase.web.errors import CREATED, EmailTaken, NotHere, answers
+
+_ELSEWHERE = answers(not_found="The user is gone, or this is not the machine that the demo runs on.")
+_TAKEN = answers(conflict="There is a demo user with this address.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,12 +89,12 @@ def _demo_routes(context: Context, demo: Demo) -> APIRouter:
 
     routes = APIRouter(prefix="/api/demo", tags=["demo"], dependencies=[Depends(on_this_machine)])
 
-    @routes.get("/users")
+    @routes.get("/users", responses=_ELSEWHERE)
     async def users() -> list[DemoUser]:
         """Whom one can sign in as."""
         return await context.store.demo_users()
 
-    @routes.post("/sign-in")
+    @routes.post("/sign-in", responses=_ELSEWHERE)
     async def sign_in(wanted: SignInRequest) -> Session:
         """Signs in as a demo user."""
         for user in await context.store.demo_users():
@@ -99,7 +102,7 @@ def _demo_routes(context: Context, demo: Demo) -> APIRouter:
                 return Session(access_token=demo.token(user.id, user.email), user_id=user.id, email=user.email)
         raise NotHere("There is no such demo user.")
 
-    @routes.post("/sign-up", status_code=CREATED)
+    @routes.post("/sign-up", status_code=CREATED, responses=_ELSEWHERE | _TAKEN)
     async def sign_up(wanted: SignUpRequest) -> Session:
         """Makes a new user on the free plan, and signs in."""
         email = wanted.email or f"visitor-{secrets.token_hex(3)}@example.com"
@@ -110,7 +113,7 @@ def _demo_routes(context: Context, demo: Demo) -> APIRouter:
             )
         return Session(access_token=demo.token(user_id, email), user_id=user_id, email=email)
 
-    @routes.post("/change-plan")
+    @routes.post("/change-plan", responses=_ELSEWHERE)
     async def change_plan(user: CurrentUser, wanted: PlanRequest) -> PlanChange:
         """Moves to another plan at once, unpaid: this is a demo."""
         return await context.credits.change_plan(user.id, wanted.plan)

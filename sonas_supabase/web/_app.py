@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -18,7 +19,13 @@ from sonas_supabase.web import _account, _builtin, _pages, _projects, _usage
 from sonas_supabase.web._context import Context, Demo, SupabaseProject
 from sonas_supabase.web._store import Store
 from sonas_supabase.web._work import Chat, Checkout, Generate
-from sonas_supabase.web.errors import INVALID, INVALID_REQUEST, PROBLEM, WorkFailed, invalid_request
+from sonas_supabase.web.errors import INVALID, PROBLEM, WorkFailed, answers, http_problem, invalid_request
+
+_ALWAYS = answers(
+    unreadable="The body cannot be read.",
+    invalid="The request is not well formed.",
+    unavailable="The database cannot be reached at the moment.",
+)
 
 
 def create_app(
@@ -75,11 +82,12 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        responses=INVALID_REQUEST,
+        responses=_ALWAYS,
     )
     Credits(context.credits, auth).install(app)
     app.add_exception_handler(WorkFailed, _work_failed)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http_problem)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=list(embed_origins),
@@ -92,6 +100,11 @@ def create_app(
         app.include_router(part.router(context))
     _add_pages(app)
     return app
+
+
+async def _http_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException), "registered for no other"  # noqa: S101
+    return JSONResponse(http_problem(error.status_code), error.status_code, error.headers, media_type=PROBLEM)
 
 
 async def _invalid(_: Request, error: Exception) -> Response:

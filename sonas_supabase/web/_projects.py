@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID, uuid4, uuid5
 
 from fastapi import APIRouter, Depends, Header, Path, Response
@@ -19,11 +19,26 @@ from sonas_supabase.web._context import Context
 from sonas_supabase.web._holding import HOLD_SECONDS, holding
 from sonas_supabase.web._requests import ChatRequest, GenerateRequest
 from sonas_supabase.web._work import Draft, Project
-from sonas_supabase.web.errors import CREATED, NO_CONTENT, ProjectNotFound, WorkFailed
+from sonas_supabase.web.errors import CREATED, NO_CONTENT, Answers, ProjectNotFound, WorkFailed, answers
 
 _log = logging.getLogger("sonas_supabase.web")
 _TITLE_LENGTH = 60
-_STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
+_EVENT = {
+    "type": "object",
+    "required": ["event", "data"],
+    "properties": {"event": {"enum": ["delta", "done", "error"]}, "data": {"type": "string"}},
+}
+_STREAM: Answers = {
+    200: {"content": {"text/event-stream": {"itemSchema": _EVENT}}},
+    **answers(not_found="The user has no such project."),
+}
+_NOT_FOUND = answers(not_found="The user has no such project.")
+_GENERATION = answers(
+    denied="No message credit is left, or no place for a project.",
+    frozen="The account may not spend.",
+    not_found="The user is gone.",
+    failed="The work failed. Nothing was charged.",
+)
 
 ProjectId = Annotated[UUID, Path(description="The project.")]
 Key = Annotated[
@@ -58,18 +73,18 @@ def router(context: Context) -> APIRouter:
             for project in await context.store.projects(user.id)
         ]
 
-    @routes.get("/api/projects/{project_id}")
+    @routes.get("/api/projects/{project_id}", responses=_NOT_FOUND)
     async def get_project(user: CurrentUser, project_id: ProjectId) -> Project:
         """One project with its files."""
         return await _own_project(context, user.id, project_id)
 
-    @routes.delete("/api/projects/{project_id}", status_code=NO_CONTENT)
+    @routes.delete("/api/projects/{project_id}", status_code=NO_CONTENT, responses=_NOT_FOUND)
     async def delete_project(user: CurrentUser, project_id: ProjectId) -> None:
         """Deletes a project, which gives its place back."""
         if not await context.store.delete_project(user.id, project_id):
             raise ProjectNotFound("There is no such project.")
 
-    @routes.post("/api/generate-daytona", status_code=CREATED)
+    @routes.post("/api/generate-daytona", status_code=CREATED, responses=_GENERATION)
     async def generate(user: CurrentUser, wanted: GenerateRequest, key: Key = None) -> Project:
         """Makes a project: 1 message credit and 1 project, both or neither."""
         project_id = uuid5(user.id, f"{key}\n{wanted.prompt}") if key else uuid4()

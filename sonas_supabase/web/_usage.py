@@ -23,10 +23,13 @@ from sonas_supabase.web._report import (
     usage_report,
     usage_series,
 )
-from sonas_supabase.web.errors import NOT_MODIFIED
+from sonas_supabase.web.errors import NOT_MODIFIED, Answers, answers
 
 _REPORT = TypeAdapter(UsageReport)
 _RECENT = 20
+_GONE = answers(not_found="The user is gone.")
+_NO_OPERATION = answers(not_found="The user has no such operation.")
+_USAGE: Answers = {NOT_MODIFIED: {"description": "Nothing is new."}, **_GONE}
 # A generation writes two rows; an operation that touched several grants writes one for each.
 _ROWS_PER_LINE = 3
 
@@ -41,7 +44,7 @@ def router(context: Context) -> APIRouter:
     """The routes, on what the app was made with."""
     routes = APIRouter(tags=["usage"])
 
-    @routes.get("/api/usage", response_model=UsageReport, responses={NOT_MODIFIED: {"description": "Nothing is new."}})
+    @routes.get("/api/usage", response_model=UsageReport, responses=_USAGE)
     async def usage(user: CurrentUser, days: Days = 30, time_zone: Zone = "UTC", seen: Since = None) -> Response:
         """Balances with percentages, period, plan, warnings, recent operations and use by day.
 
@@ -60,12 +63,12 @@ def router(context: Context) -> APIRouter:
             return Response(status_code=NOT_MODIFIED, headers=headers)
         return Response(body, media_type="application/json", headers=headers)
 
-    @routes.get("/api/usage/operations")
+    @routes.get("/api/usage/operations", responses=_GONE)
     async def operations(user: CurrentUser, before: Before = None, limit: Limit = _RECENT) -> list[OperationLine]:
         """A page of the history, refused attempts among it, the newest first."""
         return await _operations(context, user.id, limit, before)
 
-    @routes.get("/api/usage/operations/{operation_id}")
+    @routes.get("/api/usage/operations/{operation_id}", responses=_NO_OPERATION)
     async def operation(
         user: CurrentUser, operation_id: Annotated[UUID, Path(description="The operation.")]
     ) -> Operation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any
 
 from sonas_supabase import Conflict, CreditsError, NotFound
@@ -12,6 +13,19 @@ PROBLEM = "application/problem+json"
 
 NO_CONTENT = 204
 NOT_MODIFIED = 304
+INVALID = 422
+
+REFUSALS = {
+    "unreadable": 400,
+    "denied": 402,
+    "frozen": 403,
+    "not_found": 404,
+    "conflict": 409,
+    "invalid": INVALID,
+    "failed": 500,
+    "unavailable": 503,
+}
+"""Why a request may be refused, by its status."""
 
 
 class ProjectNotFound(NotFound):
@@ -39,15 +53,25 @@ class WorkFailed(CreditsError):
         }
 
 
-INVALID = 422
+Answers = dict[int | str, dict[str, Any]]
 
-INVALID_REQUEST: dict[int | str, dict[str, Any]] = {
-    INVALID: {
-        "description": "The request is not well formed.",
-        "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+
+def answers(**sentences: str) -> Answers:
+    """The part of the OpenAPI document that says how a route refuses: a sentence for each of ``REFUSALS``."""
+    content = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {REFUSALS[name]: {"description": sentence, "content": content} for name, sentence in sentences.items()}
+
+
+def http_problem(status: int) -> dict[str, object]:
+    """What the client is told when there is no more to say than the status does."""
+    phrase = HTTPStatus(status).phrase
+    return {
+        "type": "about:blank",
+        "title": phrase,
+        "status": status,
+        "detail": f"{phrase}.",
+        "code": phrase.lower().replace(" ", "_"),
     }
-}
-"""The part of the OpenAPI document that says how :func:`invalid_request` answers."""
 
 
 def invalid_request(faults: Sequence[Any]) -> dict[str, object]:

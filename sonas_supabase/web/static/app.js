@@ -40,12 +40,17 @@ for (const tab of tabs) {
 }
 addEventListener("hashchange", followAddress);
 
+let shown = null;
+
 async function show(reason) {
   const now = session();
+  for (const panel of panels) panel.token = now?.access_token ?? null;
+  // A token that was replaced changes nothing of what is on the page.
+  if (now && now.user_id === shown) return;
+  shown = now?.user_id ?? null;
   showWho(byId("who"));
   byId("sign-in").hidden = Boolean(now);
   byId("signed-in").hidden = !now;
-  for (const panel of panels) panel.token = now?.access_token ?? null;
   if (now) {
     projects.reset();
     followAddress();

@@ -12,7 +12,7 @@
 
 import { ask, home } from "./api.js";
 import { h, icon } from "./dom.js";
-import { feedFor } from "./feed.js";
+import { feedFor, ownerOf } from "./feed.js";
 import { calendarDay, change, count, date, fromNow, fullTime, nameOf, sourceOf, time } from "./format.js";
 import { UsageChart } from "./usage-chart.js";
 import { sheet } from "./usage-style.js";
@@ -39,9 +39,13 @@ class SonasUsage extends HTMLElement {
   }
 
   set token(value) {
+    const isSamePerson = value && ownerOf(value) !== null && ownerOf(value) === ownerOf(this.#token);
     this.#token = value || null;
-    this.#older = [];
-    this.#open.clear();
+    if (!isSamePerson) {
+      this.#older = [];
+      this.#noneOlder = false;
+      this.#open.clear();
+    }
     this.#feed?.use(this.#token);
     if (!this.#token) this.#say("Sign in to see your usage.");
   }
