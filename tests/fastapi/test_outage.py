@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -185,6 +186,17 @@ async def test_a_journal_may_be_shared(shop: Shop, user: UUID) -> None:
     await shop.line.cut()
     await asyncio.gather(*(shop.http.post("/open/1", headers=bearer(user)) for _ in range(30)))
     assert await Journal(shop.path).pending() == 30
+
+
+async def test_whoever_works_on_the_journal_has_it_alone(shop: Shop, user: UUID) -> None:
+    await shop.line.cut()
+    await shop.http.post("/open/1", headers=bearer(user))
+    with shop.path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        waiting = asyncio.create_task(shop.journal.pending())
+        done, _ = await asyncio.wait({waiting}, timeout=0.2)
+        assert not done
+    assert await waiting == 1
 
 
 async def test_going_on_without_a_journal_is_a_mistake(database: Database, user: UUID, tmp_path: Path) -> None:

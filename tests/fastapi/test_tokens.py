@@ -64,7 +64,14 @@ class Project:
 
 def claims(**changes: Any) -> dict[str, Any]:
     now = int(time.time())
-    given = {"sub": str(USER), "aud": "authenticated", "role": "authenticated", "iat": now, "exp": now + 60, **changes}
+    given = {
+        "sub": str(USER),
+        "aud": "authenticated",
+        "role": "authenticated",
+        "iat": now,
+        "exp": now + 3600,
+        **changes,
+    }
     return {name: value for name, value in given.items() if value is not None}
 
 
@@ -222,7 +229,7 @@ NONE_ALGORITHM = f"{_b64({'alg': 'none', 'typ': 'JWT'})}.{_b64(claims())}."
         (legacy(sub=None), "lacks a claim"),
         (legacy(aud=None), "lacks a claim|audience"),
         (legacy(aud="somebody else"), "audience"),
-        (legacy(nbf=int(time.time()) + 60), "not valid yet"),
+        (legacy(nbf=int(time.time()) + 1800), "not valid yet"),
         (legacy(role="anon"), "not a signed-in user"),
         (legacy(role="service_role"), "not a signed-in user"),
         (legacy(role=None), "not a signed-in user"),
@@ -240,9 +247,9 @@ async def test_bad_tokens_are_refused(authorization: str | None, reason: str | N
 
 
 async def test_clocks_may_differ_a_little() -> None:
-    assert await SupabaseAuth(jwt_secret=SECRET).user(legacy(exp=int(time.time()) - 5))
+    assert await SupabaseAuth(jwt_secret=SECRET).user(legacy(exp=int(time.time()) - 2))
     with pytest.raises(NotAuthenticated, match="expired"):
-        await SupabaseAuth(jwt_secret=SECRET, leeway=0).user(legacy(exp=int(time.time()) - 5))
+        await SupabaseAuth(jwt_secret=SECRET, leeway=0).user(legacy(exp=int(time.time()) - 2))
 
 
 async def test_an_issuer_is_held_to_where_it_is_named() -> None:
