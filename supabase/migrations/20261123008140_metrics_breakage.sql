@@ -26,7 +26,7 @@ begin
   )
   select jsonb_agg(jsonb_build_object('bucket', s.bucket, 'plan', s.plan_id, 'credit_type', s.credit_type, 'source', s.source,
     'granted', s.granted, 'spent', s.spent, 'expired', s.expired, 'voided', s.voided,
-    'share', round((s.expired + s.voided)::numeric / nullif(s.spent + s.expired + s.voided, 0), 4))
+    'share', round((s.expired + s.voided)::numeric / nullif(greatest(s.spent + s.expired + s.voided, 0), 0), 4))
     order by s.bucket, s.plan_id, s.credit_type, s.source)
     into v_rows
   from sums s;
