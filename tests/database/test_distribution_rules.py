@@ -1,0 +1,242 @@
+"""The schema could be spread over machines by account: read from the catalog, with every exception named."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.support.database import Database
+
+# Tables that belong to no account: what is on sale, and how the app is set up. Every machine has its own copy of them.
+REFERENCE = {"public.plans", "public.plan_limits", "credits.credit_types", "credits.grant_sources", "credits.settings"}
+
+# Figures over all accounts, worked out from the ledger and made anew from it at any time: a coordinator's tables.
+REPORTS = {"credits.rollup_state", "credits.hourly_flows", "credits.daily_segments", "credits.tracked_keys"}
+
+# What an app calls for one of its users. All that these reach must keep to the rules; reports and checks over all
+# accounts, and what an operator runs once, need not.
+OPERATIONS = {
+    *("consume_credits", "consume_credits_batch", "check_credits", "reserve_credits", "capture_credits"),
+    *("release_credits", "refund_credits", "grant_credits", "revoke_grant", "reset_monthly_credits", "change_plan"),
+    *("get_credit_summary", "get_credit_history", "explain_operation", "mark_test_account", "set_test_clock"),
+    *("set_subscription_status", "set_time_zone", "freeze_account", "unfreeze_account"),
+}
+
+# Core functions that are about no account: pure functions of their arguments, what covers all accounts by design,
+# the triggers, and the readers which first find out who asks.
+WITHOUT_ACCOUNT = {
+    "raise_error": "pure",
+    "answer": "pure",
+    "period_boundary": "pure",
+    "period_at": "pure",
+    "next_period": "pure",
+    "check_request": "pure",
+    "batch_items": "pure",
+    "explain_denial": "pure, and the upgrade_url",
+    "deny": "shapes an answer",
+    "paying_account": "finds the account of a user",
+    "owning_account": "finds the account of a row's owner",
+    "reading_user": "finds out who asks",
+    "readable_accounts": "finds out who asks",
+    "read_summary": "finds out who asks",
+    "read_operation": "finds out who asks",
+    "read_history": "finds out who asks",
+    "renew_due": "works through all accounts, one after the other",
+}
+
+# What resolves the acting user, before the core proper is called.
+ASKS_AUTH = {"paying_account", "reading_user", "readable_accounts"}
+SETS_CONFIG = {"deny"}
+
+
+@pytest.fixture(scope="module")
+def functions(database: Database) -> list[tuple[str, str, list[str], str, bool]]:
+    """Name, schema, input argument names, source, whether a trigger."""
+    rows = database.query(
+        "select p.proname, n.nspname, coalesce(p.proargnames[1:p.pronargs], '{}'), "
+        "coalesce(p.prosrc, '') || coalesce(pg_get_function_sqlbody(p.oid), ''), p.prorettype = 'trigger'::regtype "
+        "from pg_proc p join pg_namespace n on n.oid = p.pronamespace "
+        "where n.nspname in ('public', 'credits') order by 2, 1"
+    )
+    assert len(rows) > 80
+    return rows  # type: ignore[return-value]
+
+
+def core(functions: list[tuple[str, str, list[str], str, bool]]) -> list[tuple[str, list[str], str]]:
+    """What the operations reach in the schema credits: name, arguments, and source without comments and texts."""
+    sources = {
+        (schema, name): (arguments, re.sub(r"--[^\n]*|'[^']*'", "", source))
+        for name, schema, arguments, source, _ in functions
+    }
+    reached, found = [("public", name) for name in sorted(OPERATIONS)], []
+    for key in reached:
+        arguments, source = sources[key]
+        if key[0] == "credits":
+            found.append((key[1], arguments, source))
+        called = {("credits", name) for name in re.findall(r"\bcredits\.(\w+)\s*\(", source)}
+        reached += sorted((called & sources.keys()) - {*reached})
+    assert len(found) > 40
+    return found
+
+
+def test_every_table_but_the_reference_tables_belongs_to_an_account(database: Database) -> None:
+    without = database.query(
+        "select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace "
+        "where n.nspname in ('public', 'credits') and c.relkind in ('r', 'p') and not exists ("
+        "  select from pg_attribute a where a.attrelid = c.oid and a.attname = 'account_id' and a.attnotnull)"
+    )
+    assert {name for (name,) in without} == REFERENCE | REPORTS
+
+
+def test_the_account_leads_every_key_and_every_unique_index(database: Database) -> None:
+    indexes = database.query(
+        "select i.indrelid::regclass::text, i.indexrelid::regclass::text, a.attname "
+        "from pg_index i join pg_class c on c.oid = i.indrelid join pg_namespace n on n.oid = c.relnamespace "
+        "left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0] "
+        "where n.nspname in ('public', 'credits') and i.indisunique"
+    )
+    led = {index for _, index, first in indexes if first == "account_id"}
+    reference = {name.removeprefix("public.") for name in REFERENCE | REPORTS}
+    others = {index for table, index, first in indexes if first != "account_id" and table not in reference}
+    assert len(led) >= 12
+    assert others == set()
+
+
+def test_the_account_leads_every_foreign_key_and_none_leaves_the_account(database: Database) -> None:
+    keys = database.query(
+        "select k.conname, k.conrelid::regclass::text, k.confrelid::regclass::text, "
+        "  (select a.attname from pg_attribute a where a.attrelid = k.conrelid and a.attnum = k.conkey[1]), "
+        "  (select a.attname from pg_attribute a where a.attrelid = k.confrelid and a.attnum = k.confkey[1]) "
+        "from pg_constraint k join pg_namespace n on n.oid = k.connamespace "
+        "where n.nspname in ('public', 'credits') and k.contype = 'f'"
+    )
+    reference = {name.removeprefix("public.") for name in REFERENCE | REPORTS}
+    assert keys
+    for name, table, target, column, target_column in keys:
+        assert not target.startswith("auth."), f"{name} refers to a user, who may be deleted"
+        if table not in reference:
+            assert (column, target_column) == ("account_id", "account_id"), name
+
+
+def test_a_core_function_names_its_account_first(functions: list[tuple[str, str, list[str], str, bool]]) -> None:
+    others = {name for name, arguments, _ in core(functions) if not arguments or arguments[0] != "p_account_id"}
+    assert others <= set(WITHOUT_ACCOUNT)
+
+
+def test_a_core_function_asks_nobody_who_is_calling(functions: list[tuple[str, str, list[str], str, bool]]) -> None:
+    assert {n for n, _, source in core(functions) if re.search(r"\bauth\.|request\.jwt", source)} <= ASKS_AUTH
+    assert {n for n, _, source in core(functions) if "set_config" in source} <= SETS_CONFIG
+
+
+def test_a_core_function_builds_no_sql_and_takes_no_advisory_lock(
+    functions: list[tuple[str, str, list[str], str, bool]],
+) -> None:
+    assert not [n for n, _, source in core(functions) if re.search(r"\bexecute\b", source)]
+    assert not [n for n, _, source in core(functions) if "advisory" in source]
+
+
+def test_a_core_function_filters_every_table_of_an_account_by_it(
+    functions: list[tuple[str, str, list[str], str, bool]],
+) -> None:
+    """Every one that reads or writes such a table says which account's rows it means."""
+    tables = r"(credit_grants|credit_transactions|credit_reservations|reservation_slices|credits\.balances)"
+    for name, arguments, source in core(functions):
+        if arguments[:1] == ["p_account_id"] and re.search(rf"\b(from|update|into|join) \S*{tables}\b", source):
+            assert re.search(r"account_id = p_account_id|\(account_id|p_account_id, |p_account_id is null", source), (
+                name
+            )
+
+
+def test_no_function_is_overloaded(database: Database) -> None:
+    assert (
+        database.query(
+            "select n.nspname, p.proname from pg_proc p join pg_namespace n on n.oid = p.pronamespace "
+            "where n.nspname in ('public', 'credits') group by 1, 2 having count(*) > 1"
+        )
+        == []
+    )
+
+
+def test_every_argument_of_a_function_starts_with_p(functions: list[tuple[str, str, list[str], str, bool]]) -> None:
+    wrong = {(name, a) for name, _, arguments, _, _ in functions for a in arguments if not a.startswith("p_")}
+    assert wrong == set()
+
+
+def test_every_function_of_the_edge_names_the_user_first(
+    functions: list[tuple[str, str, list[str], str, bool]],
+) -> None:
+    first = {name: arguments[:1] for name, schema, arguments, _, _ in functions if schema == "public"}
+    assert {name for name in OPERATIONS if first[name] != ["p_user_id"]} == set()
+
+
+def test_every_function_has_an_empty_search_path(database: Database) -> None:
+    assert (
+        database.query(
+            "select p.oid::regprocedure::text from pg_proc p join pg_namespace n on n.oid = p.pronamespace "
+            "where n.nspname in ('public', 'credits') and not coalesce('search_path=\"\"' = any (p.proconfig), false)"
+        )
+        == []
+    )
+
+
+def test_everything_has_a_comment(database: Database) -> None:
+    assert (
+        database.query(
+            "select p.oid::regprocedure::text from pg_proc p join pg_namespace n on n.oid = p.pronamespace "
+            "where n.nspname in ('public', 'credits') and obj_description(p.oid, 'pg_proc') is null "
+            "union all "
+            "select c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = c.relnamespace "
+            "where n.nspname in ('public', 'credits') and c.relkind in ('r', 'p', 'v') "
+            "  and obj_description(c.oid, 'pg_class') is null "
+            "union all "
+            "select t.oid::regtype::text from pg_type t join pg_namespace n on n.oid = t.typnamespace "
+            "where n.nspname in ('public', 'credits') and t.typtype in ('e', 'd') "
+            "  and obj_description(t.oid, 'pg_type') is null"
+        )
+        == []
+    )
+
+
+def test_row_level_security_is_on_for_every_table(database: Database) -> None:
+    assert (
+        database.query(
+            "select c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = c.relnamespace "
+            "where n.nspname in ('public', 'credits') and c.relkind in ('r', 'p') and not c.relrowsecurity"
+        )
+        == []
+    )
+
+
+def test_every_view_reads_with_the_rights_of_its_reader(database: Database) -> None:
+    assert (
+        database.query(
+            "select c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = c.relnamespace "
+            "where n.nspname in ('public', 'credits') and c.relkind = 'v' "
+            "  and not coalesce('security_invoker=true' = any (c.reloptions), false)"
+        )
+        == []
+    )
+
+
+def test_ids_are_uuids_and_nothing_counts_up_over_all_accounts(database: Database) -> None:
+    assert (
+        database.query(
+            "select c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = c.relnamespace "
+            "where n.nspname in ('public', 'credits') and c.relkind = 'S'"
+        )
+        == []
+    )
+
+
+def test_credits_are_whole_numbers_in_every_column(database: Database) -> None:
+    columns = database.query(
+        "select c.relname || '.' || a.attname, format_type(a.atttypid, null) from pg_attribute a "
+        "join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace "
+        "where n.nspname in ('public', 'credits') and c.relkind in ('r', 'p', 'v') and a.attnum > 0 "
+        "and a.attname in ('amount', 'remaining', 'held', 'spent', 'lapsed', 'allowance', 'used', 'reserved', "
+        "  'balance', 'balance_after', 'credits_used', 'captured', 'released', 'extra', 'shortfall', 'withheld', "
+        "  'rollover_cap')"
+    )
+    assert len(columns) > 20
+    assert {type_name for _, type_name in columns} == {"bigint"}
