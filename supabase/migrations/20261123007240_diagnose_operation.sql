@@ -6,13 +6,14 @@ security invoker
 set search_path = ''
 as $$
 declare
+  v_jobs regclass := to_regclass('cron.job');
   v_name text;
   v_is_active boolean;
   v_status text;
   v_message text;
   v_started_at timestamptz;
 begin
-  if to_regclass('cron.job') is null then
+  if v_jobs is null then
     return query select 'scheduler_missing', 'info', 'pg_cron',
       'It is not enabled here. Nothing depends on it: balances are right without it, and what is due is booked with the next operation.',
       'select * from pg_extension where extname = ''pg_cron'';',
@@ -22,12 +23,12 @@ begin
   -- The tables belong to an extension that may not be here, so the statement is made when it runs.
   execute format($query$
     select j.jobname, j.active, d.status, d.return_message, d.start_time
-    from %1$I.job j
+    from %1$s j
     left join lateral (
-      select r.status, r.return_message, r.start_time from %1$I.job_run_details r
+      select r.status, r.return_message, r.start_time from %2$s r
       where r.jobid = j.jobid and r.status in ('succeeded', 'failed') order by r.start_time desc limit 1) d on true
     where j.command ilike '%%reset_monthly_credits%%'
-    order by j.active desc limit 1 $query$, 'cron')
+    order by j.active desc limit 1 $query$, v_jobs, to_regclass('cron.job_run_details'))
     into v_name, v_is_active, v_status, v_message, v_started_at;
   if v_is_active is null then
     return query select 'job_missing', 'low', 'cron.job', 'pg_cron is enabled, but nothing books renewals with it.',

@@ -30,7 +30,7 @@ as $$
 declare
   v_table record;
   v_rows jsonb;
-  v_tables jsonb := '{}';
+  v_tables jsonb := jsonb '{}';
 begin
   if not exists (select from credits.accounts a where a.account_id = p_user_id and a.kind = 'person') then
     perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id));

@@ -16,7 +16,7 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_counts jsonb := '{}';
+  v_counts jsonb := jsonb '{}';
   v_count bigint;
   -- A project with a usage table of its own may want a text there.
   v_nothing text := (select case when a.attnotnull then '' end from pg_catalog.pg_attribute a
