@@ -34,6 +34,11 @@ class Cluster:
         """The user that the server runs as; another than the current one when that is root."""
         return self._runner.name
 
+    @property
+    def binaries(self) -> Path:
+        """The folder with this server's programs: psql, pg_dump, pgbench, …"""
+        return self._bin
+
     def url(self, database: str = "postgres", *, user: str = "postgres", password: str = PASSWORD) -> str:
         """A libpq URL of a database of this server."""
         return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/{database}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import psycopg
 import pytest
 
 from sonas_supabase import local
+from tests.faults.journal import Journal
 from tests.support.database import Database
 from tests.support.server import Server
 
@@ -33,6 +35,22 @@ def seed() -> int:
     return value
 
 
+RESULTS = Path(__file__).resolve().parents[2] / "test-output" / "faults.jsonl"
+
+
+@pytest.fixture
+def record(seed: int) -> Callable[[str, str, Journal], None]:
+    """Keeps what a test has seen for docs/reliability.md: the fault, how often, and the counts of the load."""
+
+    def keep(fault: str, dose: str, journal: Journal) -> None:
+        RESULTS.parent.mkdir(exist_ok=True)
+        line = {"fault": fault, "dose": dose, "seed": seed, **journal.counts()}
+        with RESULTS.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    return keep
+
+
 class Victim:
     """A cluster that may be killed, with a migrated database."""
 
@@ -43,6 +61,10 @@ class Victim:
     @property
     def url(self) -> str:
         return self.cluster.url()
+
+    @property
+    def url_of_superuser(self) -> str:
+        return self.cluster.url(user=local.SUPERUSER)
 
     def connect(self) -> psycopg.Connection[Any]:
         return psycopg.connect(self.url, autocommit=True, connect_timeout=5)

@@ -16,7 +16,7 @@ from tests.faults.load import Load
 
 @pytest.mark.parametrize("how", ["pg_terminate_backend", "pg_cancel_backend"])
 def test_ended_and_cancelled_backends_lose_and_double_nothing(
-    new_victim: Callable[..., Any], seed: int, long_form: bool, how: str
+    new_victim: Callable[..., Any], record: Callable[..., None], seed: int, long_form: bool, how: str
 ) -> None:
     pick = random.Random(seed)
     with new_victim() as victim:
@@ -33,11 +33,13 @@ def test_ended_and_cancelled_backends_lose_and_double_nothing(
                     hits += victim.database.value(f"select {how}(%s)::int", pick.choice(busy)[0])
             load.wait_for(20)
         assert check(load.journal, victim.url) == []
-        print(f"{how}: {hits}, {load.journal.counts()}")  # noqa: T201
+        record(how.replace("_", " ").replace("pg ", "") + " at random", f"{hits} times", load.journal)
 
 
 @pytest.mark.parametrize("timeout", ["lock_timeout=1ms", "statement_timeout=4ms"])
-def test_timeouts_change_nothing(new_victim: Callable[..., Any], seed: int, long_form: bool, timeout: str) -> None:
+def test_timeouts_change_nothing(
+    new_victim: Callable[..., Any], record: Callable[..., None], seed: int, long_form: bool, timeout: str
+) -> None:
     with new_victim() as victim:
         # One hot account, so that clients wait for each other.
         accounts = victim.accounts(2)
@@ -49,7 +51,7 @@ def test_timeouts_change_nothing(new_victim: Callable[..., Any], seed: int, long
             load.wait_for(3_000 if long_form else 400, timeout=120)
         assert check(load.journal, victim.url) == []
         counts = load.journal.counts()
-        print(f"{timeout}: {counts}")  # noqa: T201
+        record(timeout.replace("_", " ").replace("=", " of "), "every statement", load.journal)
         assert counts["sent again"] > 0
 
 

@@ -71,12 +71,14 @@ def lose(victim: Victim, seed: int, answers: int) -> tuple[Load, LossyLine]:
     return load, line
 
 
-def test_a_thousand_lost_answers_double_nothing(new_victim: Callable[..., Any], seed: int, long_form: bool) -> None:
+def test_a_thousand_lost_answers_double_nothing(
+    new_victim: Callable[..., Any], record: Callable[..., None], seed: int, long_form: bool
+) -> None:
     with new_victim() as victim:
         load, line = lose(victim, seed, 10_000 if long_form else 1_000)
         assert check(load.journal, victim.url) == []
         counts = load.journal.counts()
-        print(f"lost answers: {line.lost}, cut requests: {line.cut_requests}, {counts}")  # noqa: T201
+        record("answers lost on the way", f"{line.lost}, and {line.cut_requests} requests cut", load.journal)
         assert counts["sent again"] > 100
 
 

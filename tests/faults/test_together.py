@@ -17,7 +17,9 @@ from tests.faults.load import Load
 from tests.support.database import call
 
 
-def test_eight_resetters_renew_each_account_once(new_victim: Callable[..., Any], seed: int) -> None:
+def test_eight_resetters_renew_each_account_once(
+    new_victim: Callable[..., Any], record: Callable[..., None], seed: int
+) -> None:
     with new_victim() as victim:
         accounts = victim.accounts(30)
         for account in accounts:
@@ -48,6 +50,7 @@ def test_eight_resetters_renew_each_account_once(new_victim: Callable[..., Any],
             renewed = sum(sweeper.result(60) for sweeper in sweepers)
         assert renewed > 0
         assert check(load.journal, victim.url) == []
+        record("eight resetters at once", f"{renewed} renewals by seven of them", load.journal)
         # A sign-up and three renewals, for each account that only the sweepers touched.
         allowances = victim.database.query(
             "select account_id, credit_type, count(*) from public.credit_grants where source = 'plan'"
@@ -70,7 +73,9 @@ def test_migrations_applied_by_several_at_once_are_applied_once(new_victim: Call
         ]
 
 
-def test_migrations_applied_again_under_load_change_nothing(new_victim: Callable[..., Any], seed: int) -> None:
+def test_migrations_applied_again_under_load_change_nothing(
+    new_victim: Callable[..., Any], record: Callable[..., None], seed: int
+) -> None:
     with new_victim() as victim:
         accounts = victim.accounts(6)
         with Load(victim.connect, accounts, seed=seed, clients=4) as load:
@@ -78,3 +83,4 @@ def test_migrations_applied_again_under_load_change_nothing(new_victim: Callable
                 load.wait_for(20)
                 assert local.migrate(victim.url) == []
         assert check(load.journal, victim.url) == []
+        record("migrations applied again under load", "5 times", load.journal)
