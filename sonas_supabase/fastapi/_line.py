@@ -38,10 +38,10 @@ class Line:
     def balance_after(self, end: End) -> tuple[str, int | None, int | None, datetime | None]:
         """Credit type, limit, remaining and end of period, as they will be when this is settled."""
         held = self.reservation
-        if held is None:
+        # What a replay answers is the balance of long ago.
+        if held is None or self.spend.replayed:
             return self.spend.credit_type, None, None, None
         remaining = held.remaining
-        # What a replay answers is the balance of long ago; what it held has been paid.
-        if remaining is not None and not self.spend.replayed:
+        if remaining is not None:
             remaining += held.amount - self.cost(end)
         return self.spend.credit_type, held.limit, remaining, held.period_end

@@ -58,7 +58,12 @@ class CreditsMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] != "http" or SCOPE_KEY in scope:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if SCOPE_KEY in scope:
+            # One around this one has opened the tab, and settles it.
+            await self._hold(scope)
             await self._app(scope, receive, send)
             return
         inbox = Inbox(receive)
@@ -79,7 +84,9 @@ class CreditsMiddleware:
         rules = [rule for rule in self._rules if rule.applies(scope)]
         if rules:
             request = Request(scope)
-            scope.setdefault("state", {})["spends"] = [await rule.spend(request) for rule in rules]
+            spends = scope.setdefault("state", {}).setdefault("spends", [])
+            for rule in rules:
+                spends.append(await rule.spend(request))
 
 
 class _Outbox:

@@ -78,6 +78,25 @@ async def test_rules_hold_for_an_application_that_knows_nothing(
     assert [database.balance(user, name)["used"] for name in ("message", "project")] == [2, 1]
 
 
+async def test_rules_inside_of_rules_add_up(credits: Credits, database: Database, user: UUID) -> None:
+    async def opaque(scope: Any, receive: Receive, send: Send) -> None:
+        assert [held.credit_type for held in scope["state"]["spends"]] == ["message", "message", "project"]
+        await send(START)
+        await send({"type": "http.response.body"})
+
+    inner = CreditsMiddleware(opaque, credits, [Rule("*", "*", spend("message")), Rule("*", "*", spend("project"))])
+    async with calling(CreditsMiddleware(inner, credits, [Rule("*", "*", spend("message"))])) as http:
+        headers = bearer(user) | {"idempotency-key": "k"}
+        for _ in range(2):
+            assert (await http.post("/", headers=headers)).status_code == 200
+        assert [database.balance(user, name)["used"] for name in ("message", "project")] == [2, 1]
+        database.call("consume_credits", user, "project", 2)
+        denied = await http.post("/", headers=bearer(user))
+    assert (denied.status_code, denied.json()["code"]) == (402, "limit_reached")
+    balance = database.balance(user)
+    assert (balance["used"], balance["reserved"]) == (2, 0)
+
+
 async def test_other_middleware_sees_refusals_as_responses(credits: Credits, database: Database, user: UUID) -> None:
     app = FastAPI()
     statuses: list[int] = []

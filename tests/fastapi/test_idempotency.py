@@ -74,6 +74,11 @@ async def test_a_retry_costs_once(http: httpx.AsyncClient, database: Database, u
     database.verify(user)
 
 
+async def test_a_retry_says_no_balance_of_long_ago(http: httpx.AsyncClient, user: UUID) -> None:
+    assert "ratelimit" in (await http.post("/one", headers=keyed(user, "k"))).headers
+    assert "ratelimit" not in (await http.post("/one", headers=keyed(user, "k"))).headers
+
+
 async def test_a_retry_of_the_last_credit_is_not_denied(
     http: httpx.AsyncClient, database: Database, user: UUID
 ) -> None:
