@@ -6,13 +6,14 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_jobs regclass := to_regclass('cron.job');
+  v_jobs regclass;
   v_name text;
   v_is_active boolean;
   v_status text;
   v_message text;
   v_started_at timestamptz;
 begin
+  v_jobs := to_regclass('cron.job');
   if v_jobs is null then
     return query select 'scheduler_missing', 'info', 'pg_cron',
       'It is not enabled here. Nothing depends on it: balances are right without it, and what is due is booked with the next operation.',

@@ -1,0 +1,197 @@
+"""Balances move in all or not at all, their totals proven against the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from tests.support.database import Database
+from tests.support.errors import raises
+from tests.support.people import fingerprint
+
+Table = Callable[..., str]
+
+
+@pytest.fixture
+def old(database: Database) -> Table:
+    """Makes a table of balances by user: rows of (user, balance)."""
+
+    def make(*rows: tuple[object, object], kind: str = "numeric", user_kind: str = "uuid") -> str:
+        name = f"old_{uuid4().hex[:8]}"
+        database.run(f"create table {name} (user_id {user_kind}, credits {kind})")
+        for row in rows:
+            database.run(f"insert into {name} values (%s::{user_kind}, %s)", *row)
+        return name
+
+    return make
+
+
+def take(database: Database, table: str, **named: Any) -> dict[str, Any]:
+    told: dict[str, Any] = database.call("import_balances", table, "user_id", "credits", "message", **named)
+    return told
+
+
+@pytest.fixture
+def users(database: Database) -> list[UUID]:
+    return [database.new_user() for _ in range(3)]
+
+
+def test_every_row_becomes_an_opening_grant(database: Database, old: Table, users: list[UUID]) -> None:
+    table = old(*zip(users, (100, 0, 7), strict=True))
+    told = take(database, table, expected_total=107)
+    assert (told["success"], told["rows"], told["empty"], told["granted"]) == (True, 3, 1, 2)
+    assert told["total"] == told["granted_total"] == 107
+    assert [database.balance(user)["remaining"] for user in users] == [110, 10, 17]
+    [grant] = database.query(
+        "select source, amount, expires_at from credit_grants where account_id = %s and source <> 'plan'", users[0]
+    )
+    assert grant == ("top_up", 100, None)
+    database.verify()
+
+
+def test_a_second_run_adds_nothing(database: Database, old: Table, users: list[UUID]) -> None:
+    table = old(*zip(users, (5, 6, 7), strict=True))
+    take(database, table)
+    database.call("consume_credits", users[0], "message", 12)
+    before = fingerprint(database, *users)
+    again = take(database, table)
+    assert (again["success"], again["granted"], again["replayed"], again["granted_total"]) == (True, 3, 3, 18)
+    assert fingerprint(database, *users) == before
+
+
+def test_who_came_since_the_last_run_is_taken_along(database: Database, old: Table, users: list[UUID]) -> None:
+    table = old((users[0], 5))
+    take(database, table)
+    database.run(f"insert into {table} values (%s, 8)", users[1])
+    told = take(database, table)
+    assert (told["success"], told["granted"], told["replayed"], told["total"]) == (True, 2, 1, 13)
+    assert [database.balance(user)["remaining"] for user in users] == [15, 18, 10]
+
+
+def test_a_rehearsal_leaves_nothing(database: Database, old: Table, users: list[UUID]) -> None:
+    table = old(*zip(users, (5, 6, 7), strict=True))
+    before = fingerprint(database, *users)
+    told = take(database, table, dry_run=True)
+    assert (told["success"], told["dry_run"], told["granted_total"]) == (True, True, 18)
+    assert fingerprint(database, *users) == before
+
+
+def test_another_total_than_expected_changes_nothing(database: Database, old: Table, users: list[UUID]) -> None:
+    table = old(*zip(users, (5, 6, 7), strict=True))
+    before = fingerprint(database, *users)
+    told = take(database, table, expected_total=19)
+    assert (told["success"], told["code"], told["total"], told["granted"]) == (False, "totals_differ", 18, 0)
+    assert fingerprint(database, *users) == before
+
+
+BAD_ROWS = {
+    "no user": (None, 5),
+    "no such user in auth.users": (uuid4(), 5),
+    "no balance": ("USER", None),
+    "the balance is negative": ("USER", -1),
+    "the balance is not a whole number": ("USER", 1.5),
+    "the balance is too large": ("USER", 2**53 + 1),
+}
+
+
+@pytest.mark.parametrize("problem", BAD_ROWS)
+def test_one_row_that_cannot_be_used_stops_them_all(
+    database: Database, old: Table, users: list[UUID], problem: str
+) -> None:
+    who, balance = BAD_ROWS[problem]
+    table = old((users[0], 5), (users[1] if who == "USER" else who, balance))
+    before = fingerprint(database, *users)
+    told = take(database, table)
+    assert (told["success"], told["code"], told["granted"]) == (False, "unusable_rows", 0)
+    [found] = told["problems"]
+    assert (found["problem"], found["rows"]) == (problem, 1)
+    assert fingerprint(database, *users) == before
+
+
+def test_several_rows_for_one_user(database: Database, old: Table, users: list[UUID]) -> None:
+    [found] = take(database, old((users[0], 5), (users[0], 6)))["problems"]
+    assert (found["problem"], found["rows"], found["users"]) == (
+        "several rows for one user",
+        2,
+        [str(users[0])] * 2,
+    )
+
+
+def test_what_is_no_uuid(database: Database, old: Table, users: list[UUID]) -> None:
+    table = old((str(users[0]).upper(), 5), ("bob", 6), user_kind="text")
+    [found] = take(database, table)["problems"]
+    assert (found["problem"], found["users"]) == ("the user is not a UUID", ["bob"])
+    database.run(f"delete from {table} where user_id = 'bob'")
+    assert take(database, table)["granted_total"] == 5
+
+
+def test_a_balance_that_has_changed_since_it_was_imported(database: Database, old: Table, users: list[UUID]) -> None:
+    table = old((users[0], 5), (users[1], 6))
+    take(database, table)
+    database.run(f"update {table} set credits = 9 where user_id = %s", users[0])
+    [found] = take(database, table)["problems"]
+    assert found == {"problem": "imported before, with another balance", "rows": 1, "users": [str(users[0])]}
+
+
+def test_a_closed_account(database: Database, old: Table, users: list[UUID]) -> None:
+    database.run("delete from auth.users where id = %s", users[0])
+    [found] = take(database, old((users[0], 5)))["problems"]
+    assert found["problem"] == "the account is closed"
+
+
+def test_a_view_rounds_and_filters(database: Database, old: Table, users: list[UUID]) -> None:
+    table = old((users[0], 5.7), (users[1], -3))
+    database.run(f"create view {table}_v as select user_id, floor(credits) as credits from {table} where credits > 0")
+    assert take(database, f"public.{table}_v")["granted_total"] == 5
+
+
+def test_the_ledger_has_the_last_word(own_database: Database) -> None:
+    """A trigger of somebody's that halves what is granted: the totals differ, and nothing has changed."""
+    user = own_database.new_user()
+    own_database.run("create table old (user_id uuid, credits int)")
+    own_database.run("insert into old values (%s, 10)", user)
+    own_database.run(
+        "create function halve() returns trigger language plpgsql as "
+        "$$ begin new.amount := new.amount / 2; return new; end $$"
+    )
+    own_database.run(
+        "create trigger halve before insert on credit_transactions for each row "
+        "when (new.description = 'opening balance') execute function halve()"
+    )
+    before = fingerprint(own_database, user)
+    told = take(own_database, "old")
+    assert (told["success"], told["code"], told["total"], told["granted_total"]) == (False, "totals_differ", 10, 0)
+    assert fingerprint(own_database, user) == before
+
+
+def test_nobody_changes_the_table_meanwhile(database: Database, old: Table, users: list[UUID]) -> None:
+    table = old((users[0], 5))
+    with database.connect(autocommit=False) as other:
+        other.execute(f"update {table} set credits = 6".encode())
+        with database.connect() as own:
+            own.execute("set lock_timeout = '100ms'")
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                database.call("import_balances", table, "user_id", "credits", "message", connection=own)
+        other.rollback()
+
+
+@pytest.mark.parametrize(
+    ("named", "slug"),
+    [
+        ({"table": "nothing_there"}, "invalid_argument"),
+        ({"table": "auth.users"}, "invalid_argument"),
+        ({"table": "credits.balances"}, "invalid_argument"),
+        ({"user_column": "nobody"}, "invalid_argument"),
+        ({"balance_column": "credits; drop table x"}, "invalid_argument"),
+        ({"credit_type": "massage"}, "unknown_credit_type"),
+        ({"source": "plan"}, "invalid_argument"),
+    ],
+)
+def test_bad_arguments(database: Database, old: Table, named: dict[str, str], slug: str) -> None:
+    arguments = {"table": old(), "user_column": "user_id", "balance_column": "credits", "credit_type": "message"}
+    with raises(slug):
+        database.call("import_balances", **(arguments | named))

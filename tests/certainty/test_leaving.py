@@ -1,0 +1,211 @@
+"""Everything about one user can be written out, and their words removed, while the books still balance."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from tests.support.database import Database
+from tests.support.errors import raises
+from tests.support.people import new_workspace
+
+# The words of a user: wherever they end up, they have to be found by the export, and gone after forgetting.
+WORDS = ("Bob's page", "bob@example.com", "bob-key", "told by Bob", "Bob was angry", "team page of Bob")
+
+
+def words_of(user: UUID) -> dict[str, str]:
+    """No two users have the same words."""
+    return {words: f"{words} {user}" for words in WORDS}
+
+
+@pytest.fixture
+def bob(database: Database) -> UUID:
+    """A user who has left words everywhere: spends, holds, grants, refunds, denials, keys, a freeze, a workspace."""
+    user, other = database.new_user(), database.new_user()
+    page, mail, key, told, angry, team = words_of(user).values()
+    metadata = {"email": mail}
+
+    def call(function: str, *arguments: Any, **named: Any) -> Any:
+        return database.call(function, user, *arguments, **named)
+
+    spent = call("consume_credits", "message", 2, page, key, metadata)
+    call("refund_credits", spent["operation_id"], 1, told, f"{key} 2")
+    hold = call("reserve_credits", "message", 2, page, f"{key} 3", metadata)
+    call("capture_credits", hold["reservation_id"], 1, page, metadata)
+    left = call("reserve_credits", "message", 1, page)
+    call("release_credits", left["reservation_id"], told)
+    call("reserve_credits", "message", 1, page)
+    call("consume_credits", "message", 1000, page, metadata=metadata)
+    granted = call("grant_credits", "message", 50, "goodwill", angry, metadata=metadata, idempotency_key=f"{key} 4")
+    call("revoke_grant", granted["grant_id"], angry)
+    call("change_plan", "pro", idempotency_key=f"{key} 5")
+    call("consume_credits", "project", 2, page)
+    workspace = new_workspace(database, other, user)
+    call("consume_credits", "message", 1, team, "team-key", metadata, workspace_id=workspace)
+    call("freeze_account", angry)
+    return user
+
+
+def everything(database: Database) -> str:
+    """The whole database as text, but for what Auth knows."""
+    tables = database.query(
+        "select quote_ident(schemaname) || '.' || quote_ident(tablename) from pg_tables "
+        "where schemaname in ('public', 'credits')"
+    )
+    return "\n".join(
+        row for (table,) in tables for (row,) in database.query(f"select to_jsonb(t)::text from {table} t")
+    )
+
+
+def figures(database: Database) -> list[tuple[Any, ...]]:
+    return database.query(
+        "select to_jsonb(t) - 'description' - 'metadata' from credit_transactions t "
+        "order by account_id, credit_type, version"
+    )
+
+
+def test_the_export_has_every_word(database: Database, bob: UUID) -> None:
+    told = database.call("export_account", bob)
+    written = json.dumps(told["tables"])
+    for words in words_of(bob).values():
+        assert words in written, words
+    others = database.new_user()
+    assert str(others) not in str(told)
+    assert {len(told["tables"][name]) for name in ("credits.accounts", "public.subscriptions")} == {1}
+    entries = told["tables"]["public.credit_transactions"]
+    assert len(entries) == database.value(
+        "select count(*) from credit_transactions where account_id = %s or user_id = %s", bob, bob
+    )
+
+
+def test_no_table_with_rows_of_a_user_is_left_out(database: Database, bob: UUID) -> None:
+    tables = {
+        name
+        for (name,) in database.query(
+            "select distinct table_schema || '.' || table_name from information_schema.columns "
+            "join information_schema.tables using (table_schema, table_name) "
+            "where table_schema in ('public', 'credits') and column_name in ('account_id', 'user_id') "
+            "and table_type = 'BASE TABLE'"
+        )
+    }
+    assert set(database.call("export_account", bob)["tables"]) == tables
+
+
+def test_no_word_is_left_and_every_figure_is(database: Database, bob: UUID) -> None:
+    before = figures(database)
+    assert all(words in everything(database) for words in words_of(bob).values())
+    told = database.call("forget_account", bob)
+    assert (told["success"], told["replayed"]) == (True, False)
+    left = everything(database)
+    assert [words for words in words_of(bob).values() if words in left] == []
+    assert figures(database) == before
+    database.verify()
+    database.verify(bob)
+
+
+def test_the_account_is_closed_for_good(database: Database, bob: UUID) -> None:
+    database.call("forget_account", bob)
+    for call in (
+        ("consume_credits", bob, "message", 1),
+        ("grant_credits", bob, "message", 1),
+        ("get_credit_summary", bob),
+        ("change_plan", bob, "starter"),
+    ):
+        with raises("account_not_found"):
+            database.call(*call)
+    again = database.call("forget_account", bob)
+    assert again["replayed"] is True
+    assert again["rows"]["credit_transactions"] == 0
+    assert database.call("export_account", bob)["tables"]["public.credit_transactions"]
+    assert database.value("select count(*) from workspace_members where user_id = %s", bob) == 0
+
+
+def test_a_key_of_a_workspace_still_takes_effect_once(database: Database) -> None:
+    user, owner = database.new_user(), database.new_user()
+    workspace = new_workspace(database, owner, user)
+    database.call("consume_credits", user, "message", 3, "team", "key", workspace_id=workspace)
+    database.call("forget_account", user)
+    with raises("idempotency_conflict"):
+        database.call("consume_credits", owner, "message", 3, "team", "key", workspace_id=workspace)
+    assert database.balance(workspace)["used"] == 3
+
+
+@pytest.mark.parametrize("first", ["delete", "forget"])
+def test_before_or_after_the_user_is_deleted(database: Database, first: str) -> None:
+    user = database.new_user()
+    database.call("consume_credits", user, "message", 3, "Bob's page")
+    steps = [
+        lambda: database.run("delete from auth.users where id = %s", user),
+        lambda: database.call("forget_account", user),
+    ]
+    for step in steps if first == "delete" else reversed(steps):
+        step()
+    assert "Bob's page" not in str(database.call("export_account", user))
+    database.verify(user)
+
+
+def test_others_keep_their_words(database: Database, bob: UUID) -> None:
+    other = database.new_user()
+    database.call("consume_credits", other, "message", 1, "a page of mine", "mine")
+    before = database.call("export_account", other)["tables"]
+    database.call("forget_account", bob)
+    assert database.call("export_account", other)["tables"] == before
+
+
+@pytest.mark.parametrize("who", ["postgres", "supabase_admin"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "amount = 0",
+        "balance_after = 1",
+        "description = 'corrected'",
+        "description = null, metadata = '{}', amount = 0",
+        "description = null, metadata = '{}', created_at = now()",
+        "description = null, metadata = '{}', account_id = gen_random_uuid()",
+        "description = null, metadata = '{\"a\": 1}'",
+    ],
+)
+def test_the_ledger_lets_words_go_and_nothing_else(database: Database, change: str, who: str) -> None:
+    forgotten, other = database.new_user(), database.new_user()
+    database.call("forget_account", forgotten)
+    with psycopg.connect(database.server.url(database.name, user=who)) as own:
+        for user, text in ((forgotten, change), (other, "description = null, metadata = '{}'")):
+            with raises("ledger_is_append_only", "PT405"), own.transaction():
+                own.execute(f"update public.credit_transactions set {text} where account_id = '{user}'".encode())
+
+
+def test_unknown_people(database: Database, user: UUID) -> None:
+    for function in ("export_account", "forget_account"):
+        for nobody in (uuid4(), new_workspace(database, user), None):
+            with raises("account_not_found"):
+                database.call(function, nobody)
+
+
+# Text and jsonb that are nobody's words: names of plans, types and states, times zones, the calendar's own texts.
+NOBODYS_WORDS = {
+    "credit_type", "kind", "status", "source", "plan_id", "pending_plan_id", "from_plan", "to_plan",
+    "time_zone", "role", "account_status", "public.credit_grants.frozen_reason", "credits.metered_rows", "name",
+}  # fmt: skip
+
+
+def test_every_column_that_could_hold_words_is_thought_of(database: Database, bob: UUID) -> None:
+    """A new column with text or JSON in a table of accounts: forget it in credits.forget_words, or list it here."""
+    columns = database.query(
+        "select c.table_schema || '.' || c.table_name, c.column_name, "
+        "  pg_get_functiondef('credits.forget_words'::regproc) "
+        "from information_schema.columns c join information_schema.tables t using (table_schema, table_name) "
+        "where c.table_schema in ('public', 'credits') and t.table_type = 'BASE TABLE' "
+        "and c.data_type in ('text', 'jsonb', 'character varying') and exists ("
+        "  select from information_schema.columns a where a.table_schema = c.table_schema "
+        "  and a.table_name = c.table_name and a.column_name in ('account_id', 'user_id'))"
+    )
+    assert len(columns) > 20
+    for table, column, code in columns:
+        if {column, table, f"{table}.{column}"} & NOBODYS_WORDS:
+            continue
+        assert f"update {table} " in code, f"{table}.{column}"
+        assert f"{column} = " in code, f"{table}.{column}"

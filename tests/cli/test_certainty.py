@@ -1,0 +1,119 @@
+"""doctor, why, explain, import, export and forget, from the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from typer.testing import CliRunner
+
+from sonas_cli import app
+from tests.cli.conftest import Sonas
+from tests.support.database import Database
+from tests.support.people import new_workspace
+
+Answer = Callable[..., Any]
+
+
+def test_doctor_finds_nothing_in_a_new_project(answer: Answer, sonas: Sonas) -> None:
+    told = answer("doctor")
+    assert told["success"] is True
+    assert [finding["code"] for finding in told["findings"]] == ["scheduler_missing"]
+    shown = sonas("doctor").stdout
+    assert "Nothing is wrong here." in shown
+    assert "info: pg_cron (scheduler_missing)" in shown
+
+
+def test_doctor_says_what_it_means_and_how_to_mend_it(own_database: Database) -> None:
+    own_database.run("grant execute on function public.grant_credits to anon")
+    result = CliRunner().invoke(app, ["doctor", "--db-url", own_database.url])
+    assert result.exit_code == 5
+    [found] = [line for line in result.stdout.splitlines() if "function_may_be_called" in line]
+    assert found.startswith("critical: public.grant_credits(uuid,text,bigint")
+    [mend] = [line for line in result.stdout.splitlines() if "mend: revoke execute" in line]
+    own_database.run(mend.partition("mend: ")[2])
+    assert CliRunner().invoke(app, ["doctor", "--db-url", own_database.url]).exit_code == 0
+
+
+def test_doctor_compares_the_migrations(own_database: Database) -> None:
+    own_database.run("delete from supabase_migrations.schema_migrations where name = 'diagnose'")
+    own_database.run("insert into supabase_migrations.schema_migrations (version) values ('20261123990000')")
+    result = CliRunner().invoke(app, ["doctor", "--json", "--db-url", own_database.url])
+    assert result.exit_code == 5
+    told = json.loads(result.stdout)
+    found = {finding["code"]: finding["object"] for finding in told["findings"]}
+    assert found["migrations_pending"].endswith("_diagnose")
+    assert found["library_is_older"] == "20261123990000"
+
+
+def test_why_tells_it_in_words(answer: Answer, sonas: Sonas, user: UUID) -> None:
+    answer("consume", user, "message", 3, "-d", "draw [a] page")
+    shown = sonas("why", user, "message").stdout
+    assert "3  draw [a] page" in shown
+    assert "0 + 10 - 3: 7 are left." in shown
+    told = answer("why", user, "message", "--since", "2020-01-01", "--until", "2020-02-01")
+    assert (told["story"]["closing"], told["words"][-3:-1]) == (0, ["Nothing has moved since.", "0: 0 were left then."])
+
+
+def test_explain_needs_no_user(answer: Answer, database: Database, user: UUID) -> None:
+    spent = answer("consume", user, "message", 2)["operation_id"]
+    assert answer("explain", spent) == answer("explain", user, spent)
+    workspace = new_workspace(database, user)
+    pooled = answer("consume", user, "message", 3, "--workspace", workspace)["operation_id"]
+    assert answer("explain", pooled)["amount"] == 3
+    assert answer("explain", user, exit_code=1)["code"] == "operation_not_found"
+    assert answer("explain", user, spent, spent, exit_code=2)["code"] == "usage"
+
+
+def test_import_proves_the_totals(answer: Answer, sonas: Sonas, database: Database, user: UUID) -> None:
+    database.run("create table old_balances (id uuid, credits int)")
+    database.run("insert into old_balances values (%s, 25)", user)
+    words = ("import", "old_balances", "--user", "id")
+    assert answer(*words, "--dry-run")["granted_total"] == 25
+    refused = answer(*words, "--expect", 26, exit_code=5)
+    assert (refused["success"], refused["code"]) == (False, "totals_differ")
+    assert "The totals differ: 25 and 26. Nothing has changed." in sonas(*words, "--expect", 26).stdout
+    assert answer("balance", user)["balances"][1]["remaining"] == 10
+    assert "The totals agree." in sonas(*words).stdout
+    assert answer("balance", user)["balances"][1]["remaining"] == 35
+    database.run("insert into old_balances values (gen_random_uuid(), 5)")
+    shown = sonas(*words)
+    assert shown.exit_code == 5
+    assert "no such user in auth.users" in shown.stdout
+
+
+def test_export_and_forget(answer: Answer, sonas: Sonas, user: UUID, tmp_path: Path) -> None:
+    answer("consume", user, "message", 3, "-d", "Bob's page")
+    assert "Bob's page" in json.dumps(answer("export", user))
+    file = tmp_path / "bob.json"
+    assert answer("export", user, "--to", file)["rows"]["public.credit_transactions"] == 4
+    assert "Bob's page" in file.read_text()
+    assert answer("export", user, "--to", tmp_path / "none" / "bob.json", exit_code=2)["code"] == "cannot"
+
+    assert answer("forget", user, exit_code=2)["code"] == "usage"
+    assert answer("balance", user)
+    assert answer("forget", user, "--yes")["rows"]["credit_transactions"] == 1
+    assert answer("balance", user, exit_code=1)["code"] == "account_not_found"
+    assert "Bob's page" not in json.dumps(answer("export", user))
+    assert "Forgotten." in sonas("forget", user, "--yes").stdout
+
+
+@pytest.mark.parametrize(("typed", "exit_code"), [("n\n", 2), ("y\n", 0)])
+def test_forget_asks_first(database: Database, user: UUID, typed: str, exit_code: int) -> None:
+    result = CliRunner().invoke(app, ["forget", str(user), "--db-url", database.url], input=typed)
+    assert result.exit_code == exit_code, result.output
+    assert ("Nothing has changed." in result.output) == (exit_code == 2)
+
+
+def test_verify_goes_rule_by_rule(answer: Answer, database: Database) -> None:
+    told = answer("verify")
+    assert told["success"] is True
+    assert [check["rule"] for check in told["books"]] == sorted(check["rule"] for check in told["books"])
+    assert told["books"] == [
+        {**check, "checked": told["books"][nth]["checked"]}
+        for nth, check in enumerate(database.call("verify_books")["checks"])
+    ]
