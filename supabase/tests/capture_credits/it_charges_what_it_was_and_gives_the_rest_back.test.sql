@@ -2,13 +2,26 @@ begin;
 create extension if not exists pgtap with schema extensions;
 select plan(3);
 
-insert into auth.users (id) values ('00000000-0000-4000-a000-000000000001');
+create function pg_temp.ann() returns uuid language sql immutable
+  as $$ select '00000000-0000-4000-a000-000000000001'::uuid $$;
+create function pg_temp.remaining(p_credit_type text) returns bigint language sql as $$
+  select b.remaining from credit_balances b
+  where b.user_id = pg_temp.ann() and b.credit_type = p_credit_type
+$$;
+insert into auth.users (id) values (pg_temp.ann());
 
 create temporary table hold on commit drop as
-  select (reserve_credits('00000000-0000-4000-a000-000000000001', 'message', 7) ->> 'reservation_id')::uuid as id;
-select is(capture_credits('00000000-0000-4000-a000-000000000001', (select id from hold), 4) ->> 'released', '3', 'four are charged, three go back');
-select is((select remaining from credit_balances where user_id = '00000000-0000-4000-a000-000000000001' and credit_type = 'message'), 6::bigint, 'six are left');
-select is((select reserved from credit_balances where user_id = '00000000-0000-4000-a000-000000000001' and credit_type = 'message'), 0::bigint, 'nothing is held');
+  select (reserve_credits(pg_temp.ann(), 'message', 7) ->> 'reservation_id')::uuid as id;
+select is(
+  capture_credits(pg_temp.ann(), (select id from hold), 4) ->> 'released', '3',
+  'four are charged, three go back'
+);
+select is(pg_temp.remaining('message'), 6::bigint, 'six are left');
+select is(
+  (select reserved
+    from credit_balances where user_id = pg_temp.ann() and credit_type = 'message'), 0::bigint,
+  'nothing is held'
+);
 
 select * from finish();
 rollback;

@@ -2,15 +2,21 @@ begin;
 create extension if not exists pgtap with schema extensions;
 select plan(3);
 
-insert into auth.users (id) values ('00000000-0000-4000-a000-000000000001');
+create function pg_temp.ann() returns uuid language sql immutable
+  as $$ select '00000000-0000-4000-a000-000000000001'::uuid $$;
+create function pg_temp.remaining(p_credit_type text) returns bigint language sql as $$
+  select b.remaining from credit_balances b
+  where b.user_id = pg_temp.ann() and b.credit_type = p_credit_type
+$$;
+insert into auth.users (id) values (pg_temp.ann());
 
 select is(
-  consume_credits_batch('00000000-0000-4000-a000-000000000001', '[{"credit_type": "message", "amount": 2}, {"credit_type": "project", "amount": 4}]') ->> 'code',
+  consume_credits_batch(pg_temp.ann(), '[{"credit_type": "message", "amount": 2}, {"credit_type": "project", "amount": 4}]') ->> 'code',
   'limit_reached', 'the second item cannot be had'
 );
-select is((select remaining from credit_balances where user_id = '00000000-0000-4000-a000-000000000001' and credit_type = 'message'), 10::bigint, 'so the first is not taken either');
+select is(pg_temp.remaining('message'), 10::bigint, 'so the first is not taken either');
 select results_eq(
-  $$select credit_type, status from usage where user_id = '00000000-0000-4000-a000-000000000001'$$,
+  $$select credit_type, status from usage where user_id = pg_temp.ann()$$,
   $$values ('project', 'denied')$$, 'the denial alone is on record'
 );
 

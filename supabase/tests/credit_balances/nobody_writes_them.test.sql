@@ -2,14 +2,28 @@ begin;
 create extension if not exists pgtap with schema extensions;
 select plan(4);
 
-insert into auth.users (id) values ('00000000-0000-4000-a000-000000000001');
+create function pg_temp.ann() returns uuid language sql immutable
+  as $$ select '00000000-0000-4000-a000-000000000001'::uuid $$;
+insert into auth.users (id) values (pg_temp.ann());
 
 set local role authenticated;
 select set_config('request.jwt.claims', '{"sub": "00000000-0000-4000-a000-000000000001", "role": "authenticated"}', true) as claims \gset
-select throws_like($$update credit_balances set remaining = 1000000$$, '%cannot update view%', 'not the view');
-select throws_like($$update credits.balances set balance = 1000000$$, '%permission denied%', 'not the table behind it');
-select throws_like($$update credit_grants set remaining = 1000000$$, '%permission denied%', 'nor the grants');
-select throws_like($$select grant_credits('00000000-0000-4000-a000-000000000001', 'message', 1000000)$$, '%permission denied%', 'nor by a function');
+select throws_like(
+  $$update credit_balances set remaining = 1000000$$, '%cannot update view%',
+  'not the view'
+);
+select throws_like(
+  $$update credits.balances set balance = 1000000$$, '%permission denied%',
+  'not the table behind it'
+);
+select throws_like(
+  $$update credit_grants set remaining = 1000000$$, '%permission denied%',
+  'nor the grants'
+);
+select throws_like(
+  $$select grant_credits(pg_temp.ann(), 'message', 1000000)$$, '%permission denied%',
+  'nor by a function'
+);
 
 reset role;
 select * from finish();

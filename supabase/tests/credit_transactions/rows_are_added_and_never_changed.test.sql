@@ -2,10 +2,18 @@ begin;
 create extension if not exists pgtap with schema extensions;
 select plan(7);
 
-insert into auth.users (id) values ('00000000-0000-4000-a000-000000000001');
+create function pg_temp.ann() returns uuid language sql immutable
+  as $$ select '00000000-0000-4000-a000-000000000001'::uuid $$;
+insert into auth.users (id) values (pg_temp.ann());
 
-select isnt_empty($$select 1 from credit_transactions where account_id = '00000000-0000-4000-a000-000000000001'$$, 'a user has a ledger from the start');
-select throws_ok('update credit_transactions set amount = 1', 'PT405', 'ledger_is_append_only', 'no update');
+select isnt_empty(
+  $$select 1 from credit_transactions where account_id = pg_temp.ann()$$,
+  'a user has a ledger from the start'
+);
+select throws_ok(
+  'update credit_transactions set amount = 1', 'PT405', 'ledger_is_append_only',
+  'no update'
+);
 select throws_ok('delete from credit_transactions', 'PT405', 'ledger_is_append_only', 'no delete');
 select throws_ok('truncate credit_transactions', 'PT405', 'ledger_is_append_only', 'no truncate');
 select table_privs_are('public', 'credit_transactions', 'anon', '{}'::text[]);

@@ -2,13 +2,15 @@ begin;
 create extension if not exists pgtap with schema extensions;
 select plan(3);
 
-insert into auth.users (id) values ('00000000-0000-4000-a000-000000000001');
+create function pg_temp.ann() returns uuid language sql immutable
+  as $$ select '00000000-0000-4000-a000-000000000001'::uuid $$;
+insert into auth.users (id) values (pg_temp.ann());
 
-select lives_ok($$select grant_credits('00000000-0000-4000-a000-000000000001', 'message', 3)$$, 'a promotion of three');
+select lives_ok($$select grant_credits(pg_temp.ann(), 'message', 3)$$, 'a promotion of three');
 create temporary table spent on commit drop as
-  select (consume_credits('00000000-0000-4000-a000-000000000001', 'message', 5) ->> 'operation_id')::uuid as id;
+  select (consume_credits(pg_temp.ann(), 'message', 5) ->> 'operation_id')::uuid as id;
 create temporary table explained on commit drop as
-  select explain_operation('00000000-0000-4000-a000-000000000001', (select id from spent)) as answer;
+  select explain_operation(pg_temp.ann(), (select id from spent)) as answer;
 select is((select answer ->> 'amount' from explained), '5', 'five were spent');
 select results_eq(
   $$select e ->> 'source', e ->> 'amount', e ->> 'balance_before', e ->> 'balance_after' from explained, jsonb_array_elements(answer -> 'entries') e$$,

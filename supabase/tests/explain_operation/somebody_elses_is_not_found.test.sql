@@ -2,10 +2,14 @@ begin;
 create extension if not exists pgtap with schema extensions;
 select plan(1);
 
-insert into auth.users (id) values ('00000000-0000-4000-a000-000000000001'), ('00000000-0000-4000-a000-000000000002');
+create function pg_temp.ann() returns uuid language sql immutable
+  as $$ select '00000000-0000-4000-a000-000000000001'::uuid $$;
+create function pg_temp.bob() returns uuid language sql immutable
+  as $$ select '00000000-0000-4000-a000-000000000002'::uuid $$;
+insert into auth.users (id) values (pg_temp.ann()), (pg_temp.bob());
 
 create temporary table spent on commit drop as
-  select (consume_credits('00000000-0000-4000-a000-000000000001', 'message', 5) ->> 'operation_id')::uuid as id;
+  select (consume_credits(pg_temp.ann(), 'message', 5) ->> 'operation_id')::uuid as id;
 grant select on spent to authenticated;
 set local role authenticated;
 select set_config('request.jwt.claims', '{"sub": "00000000-0000-4000-a000-000000000002", "role": "authenticated"}', true) as claims \gset

@@ -2,11 +2,13 @@ begin;
 create extension if not exists pgtap with schema extensions;
 select plan(2);
 
-insert into auth.users (id) values ('00000000-0000-4000-a000-000000000001');
+create function pg_temp.ann() returns uuid language sql immutable
+  as $$ select '00000000-0000-4000-a000-000000000001'::uuid $$;
+insert into auth.users (id) values (pg_temp.ann());
 
-select is(grant_credits('00000000-0000-4000-a000-000000000001', 'message', 5) ->> 'remaining', '15', 'five on top of ten');
+select is(grant_credits(pg_temp.ann(), 'message', 5) ->> 'remaining', '15', 'five on top of ten');
 select results_eq(
-  $$select source, priority from credit_grants where account_id = '00000000-0000-4000-a000-000000000001' and credit_type = 'message' order by priority$$,
+  $$select source, priority from credit_grants where account_id = pg_temp.ann() and credit_type = 'message' order by priority$$,
   $$values ('promotion', 20), ('plan', 30)$$, 'a promotion is spent before the allowance'
 );
 

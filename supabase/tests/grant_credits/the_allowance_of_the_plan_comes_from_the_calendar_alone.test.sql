@@ -2,14 +2,16 @@ begin;
 create extension if not exists pgtap with schema extensions;
 select plan(2);
 
-insert into auth.users (id) values ('00000000-0000-4000-a000-000000000001');
+create function pg_temp.ann() returns uuid language sql immutable
+  as $$ select '00000000-0000-4000-a000-000000000001'::uuid $$;
+insert into auth.users (id) values (pg_temp.ann());
 
 select throws_ok(
-  $$select grant_credits('00000000-0000-4000-a000-000000000001', 'message', 5, 'plan')$$,
+  $$select grant_credits(pg_temp.ann(), 'message', 5, 'plan')$$,
   'PT422', 'invalid_argument', 'no allowance by hand'
 );
 select throws_ok(
-  $$select grant_credits('00000000-0000-4000-a000-000000000001', 'message', 5, 'gift')$$,
+  $$select grant_credits(pg_temp.ann(), 'message', 5, 'gift')$$,
   'PT422', 'invalid_argument', 'no unknown source'
 );
 

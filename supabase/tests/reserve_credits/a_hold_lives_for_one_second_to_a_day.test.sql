@@ -2,21 +2,26 @@ begin;
 create extension if not exists pgtap with schema extensions;
 select plan(4);
 
-insert into auth.users (id) values ('00000000-0000-4000-a000-000000000001');
+create function pg_temp.ann() returns uuid language sql immutable
+  as $$ select '00000000-0000-4000-a000-000000000001'::uuid $$;
+insert into auth.users (id) values (pg_temp.ann());
 
 select throws_ok(
-  $$select reserve_credits('00000000-0000-4000-a000-000000000001', 'message', 1, p_ttl_seconds => 0)$$,
+  $$select reserve_credits(pg_temp.ann(), 'message', 1, p_ttl_seconds => 0)$$,
   'PT422', 'invalid_argument', 'not for no time'
 );
 select throws_ok(
-  $$select reserve_credits('00000000-0000-4000-a000-000000000001', 'message', 1, p_ttl_seconds => 86401)$$,
+  $$select reserve_credits(pg_temp.ann(), 'message', 1, p_ttl_seconds => 86401)$$,
   'PT422', 'invalid_argument', 'not for longer'
 );
 select throws_ok(
-  $$select reserve_credits('00000000-0000-4000-a000-000000000001', 'message', 1, p_ttl_seconds => null)$$,
+  $$select reserve_credits(pg_temp.ann(), 'message', 1, p_ttl_seconds => null)$$,
   'PT422', 'invalid_argument', 'not for ever'
 );
-select is(reserve_credits('00000000-0000-4000-a000-000000000001', 'message', 1, p_ttl_seconds => 86400) -> 'success', 'true', 'a whole day is fine');
+select is(
+  reserve_credits(pg_temp.ann(), 'message', 1, p_ttl_seconds => 86400) -> 'success', 'true',
+  'a whole day is fine'
+);
 
 select * from finish();
 rollback;

@@ -2,12 +2,24 @@ begin;
 create extension if not exists pgtap with schema extensions;
 select plan(4);
 
-insert into auth.users (id) values ('00000000-0000-4000-a000-000000000001');
+create function pg_temp.ann() returns uuid language sql immutable
+  as $$ select '00000000-0000-4000-a000-000000000001'::uuid $$;
+create function pg_temp.remaining(p_credit_type text) returns bigint language sql as $$
+  select b.remaining from credit_balances b
+  where b.user_id = pg_temp.ann() and b.credit_type = p_credit_type
+$$;
+insert into auth.users (id) values (pg_temp.ann());
 
-select is(reserve_credits('00000000-0000-4000-a000-000000000001', 'message', 7) ->> 'reserved', '7', 'seven are held');
-select is((select remaining from credit_balances where user_id = '00000000-0000-4000-a000-000000000001' and credit_type = 'message'), 3::bigint, 'three are left');
-select is(consume_credits('00000000-0000-4000-a000-000000000001', 'message', 4) ->> 'code', 'insufficient_credits', 'four cannot be spent');
-select is(reserve_credits('00000000-0000-4000-a000-000000000001', 'message', 4) ->> 'code', 'insufficient_credits', 'nor held');
+select is(reserve_credits(pg_temp.ann(), 'message', 7) ->> 'reserved', '7', 'seven are held');
+select is(pg_temp.remaining('message'), 3::bigint, 'three are left');
+select is(
+  consume_credits(pg_temp.ann(), 'message', 4) ->> 'code', 'insufficient_credits',
+  'four cannot be spent'
+);
+select is(
+  reserve_credits(pg_temp.ann(), 'message', 4) ->> 'code', 'insufficient_credits',
+  'nor held'
+);
 
 select * from finish();
 rollback;

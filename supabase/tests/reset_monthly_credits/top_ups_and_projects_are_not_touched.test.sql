@@ -2,13 +2,22 @@ begin;
 create extension if not exists pgtap with schema extensions;
 select plan(5);
 
-insert into auth.users (id) values ('00000000-0000-4000-a000-000000000001');
+create function pg_temp.ann() returns uuid language sql immutable
+  as $$ select '00000000-0000-4000-a000-000000000001'::uuid $$;
+create function pg_temp.remaining(p_credit_type text) returns bigint language sql as $$
+  select b.remaining from credit_balances b
+  where b.user_id = pg_temp.ann() and b.credit_type = p_credit_type
+$$;
+insert into auth.users (id) values (pg_temp.ann());
 
-select lives_ok($$select grant_credits('00000000-0000-4000-a000-000000000001', 'message', 5, 'top_up')$$, 'five were bought');
-select lives_ok($$select consume_credits('00000000-0000-4000-a000-000000000001', 'project', 2)$$, 'two projects exist');
-select lives_ok($$select reset_monthly_credits('00000000-0000-4000-a000-000000000001')$$, 'reset');
-select is((select remaining from credit_balances where user_id = '00000000-0000-4000-a000-000000000001' and credit_type = 'message'), 15::bigint, 'the five are there');
-select is((select remaining from credit_balances where user_id = '00000000-0000-4000-a000-000000000001' and credit_type = 'project'), 1::bigint, 'and the projects count');
+select lives_ok(
+  $$select grant_credits(pg_temp.ann(), 'message', 5, 'top_up')$$,
+  'five were bought'
+);
+select lives_ok($$select consume_credits(pg_temp.ann(), 'project', 2)$$, 'two projects exist');
+select lives_ok($$select reset_monthly_credits(pg_temp.ann())$$, 'reset');
+select is(pg_temp.remaining('message'), 15::bigint, 'the five are there');
+select is(pg_temp.remaining('project'), 1::bigint, 'and the projects count');
 
 select * from finish();
 rollback;

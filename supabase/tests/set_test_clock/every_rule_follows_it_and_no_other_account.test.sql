@@ -2,13 +2,31 @@ begin;
 create extension if not exists pgtap with schema extensions;
 select plan(5);
 
-insert into auth.users (id) values ('00000000-0000-4000-a000-000000000001'), ('00000000-0000-4000-a000-000000000002');
+create function pg_temp.ann() returns uuid language sql immutable
+  as $$ select '00000000-0000-4000-a000-000000000001'::uuid $$;
+create function pg_temp.bob() returns uuid language sql immutable
+  as $$ select '00000000-0000-4000-a000-000000000002'::uuid $$;
+create function pg_temp.remaining(p_credit_type text) returns bigint language sql as $$
+  select b.remaining from credit_balances b
+  where b.user_id = pg_temp.ann() and b.credit_type = p_credit_type
+$$;
+insert into auth.users (id) values (pg_temp.ann()), (pg_temp.bob());
 
-select lives_ok($$select consume_credits('00000000-0000-4000-a000-000000000001', 'message', 10), consume_credits('00000000-0000-4000-a000-000000000002', 'message', 10)$$, 'both have spent all');
-select lives_ok($$select mark_test_account('00000000-0000-4000-a000-000000000001')$$, 'one is marked');
-select lives_ok($$select set_test_clock('00000000-0000-4000-a000-000000000001', clock_timestamp() + interval '32 days')$$, 'a month later for it');
-select is((select remaining from credit_balances where user_id = '00000000-0000-4000-a000-000000000001' and credit_type = 'message'), 10::bigint, 'it has ten');
-select is((select remaining from credit_balances where user_id = '00000000-0000-4000-a000-000000000002' and credit_type = 'message'), 0::bigint, 'the other has none');
+select lives_ok(
+  $$select consume_credits(pg_temp.ann(), 'message', 10), consume_credits(pg_temp.bob(), 'message', 10)$$,
+  'both have spent all'
+);
+select lives_ok($$select mark_test_account(pg_temp.ann())$$, 'one is marked');
+select lives_ok(
+  $$select set_test_clock(pg_temp.ann(), clock_timestamp() + interval '32 days')$$,
+  'a month later for it'
+);
+select is(pg_temp.remaining('message'), 10::bigint, 'it has ten');
+select is(
+  (select remaining
+    from credit_balances where user_id = pg_temp.bob() and credit_type = 'message'), 0::bigint,
+  'the other has none'
+);
 
 select * from finish();
 rollback;
