@@ -28,6 +28,9 @@ _ALWAYS = answers(
 )
 
 
+_READ = ["GET", "HEAD"]
+
+
 def create_app(
     database_url: str,
     *,
@@ -118,15 +121,15 @@ async def _work_failed(_: Request, error: Exception) -> Response:
 
 
 def _add_pages(app: FastAPI) -> None:
-    @app.get("/", include_in_schema=False)
+    @app.api_route("/", methods=_READ, include_in_schema=False)
     async def dashboard() -> Response:
         return _pages.page("index.html")
 
-    @app.get("/pricing", include_in_schema=False)
+    @app.api_route("/pricing", methods=_READ, include_in_schema=False)
     async def pricing() -> Response:
         return _pages.page("pricing.html")
 
-    @app.get("/sonas-usage.js", include_in_schema=False)
+    @app.api_route("/sonas-usage.js", methods=_READ, include_in_schema=False)
     async def element() -> Response:
         return _pages.element()
 

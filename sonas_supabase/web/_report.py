@@ -144,8 +144,13 @@ def _warnings(summary: Summary) -> Iterable[UsageWarning]:
         )
 
 
-def operation_lines(history: Sequence[HistoryEntry], denials: Sequence[Denial], limit: int) -> list[OperationLine]:
-    """The latest operations, refusals among them. An operation that touched several grants is one line."""
+def operation_lines(
+    history: Sequence[HistoryEntry], denials: Sequence[Denial], limit: int, *, there_is_more: bool = False
+) -> list[OperationLine]:
+    """The latest operations, refusals among them. An operation that touched several grants is one line.
+
+    Where ``there_is_more`` ledger than ``history``, its last operation may be cut in two: it belongs to the next page.
+    """
     grouped: dict[tuple[UUID, str, str], list[HistoryEntry]] = {}
     for entry in history:
         grouped.setdefault((entry.operation_id, entry.kind, entry.credit_type), []).append(entry)
@@ -178,6 +183,9 @@ def operation_lines(history: Sequence[HistoryEntry], denials: Sequence[Denial], 
             )
         )
     lines.sort(key=lambda line: line.created_at, reverse=True)
+    if there_is_more:
+        cut = min(entry.created_at for entry in history)
+        lines = [line for line in lines if line.created_at > cut] or lines
     return lines[:limit]
 
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,7 +19,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from sonas_supabase.errors import ERRORS, CreditsUnavailable
+from sonas_supabase.errors import ERRORS, CreditsUnavailable, InvalidArgument
 from sonas_supabase.web._work import Draft, Project
 
 Connection = psycopg.AsyncConnection[dict[str, Any]]
@@ -133,11 +133,27 @@ class Store:
         )
         return bool(rows)
 
-    async def days_of_use(self, user_id: UUID, first: date, time_zone: str) -> list[DayOfUse]:
-        """What was used and refused on each day from ``first`` on, as the calendar of ``time_zone`` has them."""
-        return [
-            DayOfUse(**row)
-            for row in await self._rows(
+    async def days_of_use(self, user_id: UUID, now: datetime, days: int, time_zone: str) -> tuple[date, list[DayOfUse]]:
+        """Which day ``now`` is on the calendar of ``time_zone``, and the use of each of the ``days`` until then.
+
+        Raises:
+            InvalidArgument: the database knows no such time zone.
+        """
+        values = {"user": user_id, "now": now, "days": days, "zone": time_zone}
+        async with self.transaction() as connection:
+            try:
+                cursor = await connection.execute(
+                    "select (%(now)s::timestamptz at time zone %(zone)s)::date as today", values
+                )
+            except psycopg.errors.InvalidParameterValue as error:
+                raise InvalidArgument(
+                    "There is no such time zone.",
+                    details={"argument": "time_zone"},
+                    hint="Pass a name of the IANA time zone database, such as Europe/Paris.",
+                ) from error
+            [row] = await cursor.fetchall()
+            values["first"] = row["today"] - timedelta(days=days - 1)
+            cursor = await connection.execute(
                 """
                 select (u.created_at at time zone %(zone)s)::date as day, u.credit_type,
                   coalesce(sum(u.credits_used), 0)::bigint as credits,
@@ -147,11 +163,9 @@ class Store:
                   and u.created_at >= %(first)s::timestamp at time zone %(zone)s
                 group by 1, 2
                 """,
-                user=user_id,
-                first=first,
-                zone=time_zone,
+                values,
             )
-        ]
+            return row["today"], [DayOfUse(**used) for used in await cursor.fetchall()]
 
     async def denials(self, user_id: UUID, limit: int, before: datetime | None) -> list[Denial]:
         """The latest attempts that were refused."""

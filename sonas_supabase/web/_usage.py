@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
-from zoneinfo import ZoneInfo, available_timezones
 
 from fastapi import APIRouter, Header, Path, Query, Response
 from pydantic import AwareDatetime, TypeAdapter
 
-from sonas_supabase import InvalidArgument, Operation, Plan, Summary
+from sonas_supabase import Operation, Plan, Summary
 from sonas_supabase.fastapi import CurrentUser
 from sonas_supabase.web._context import Context
 from sonas_supabase.web._report import (
@@ -34,7 +33,14 @@ _USAGE: Answers = {NOT_MODIFIED: {"description": "Nothing is new."}, **_GONE}
 _ROWS_PER_LINE = 3
 
 Days = Annotated[int, Query(ge=1, le=92, description="How many days the series has, today included.")]
-Zone = Annotated[str, Query(max_length=64, description="The IANA time zone whose days the series has.")]
+Zone = Annotated[
+    str,
+    Query(
+        max_length=64,
+        pattern=r"^[A-Za-z][A-Za-z0-9_+/-]*$",
+        description="The IANA time zone whose days the series has.",
+    ),
+]
 Since = Annotated[str | None, Header(alias="If-None-Match", max_length=200)]
 Before = Annotated[AwareDatetime | None, Query(description="Only what is older.")]
 Limit = Annotated[int, Query(ge=1, le=100)]
@@ -84,21 +90,15 @@ def router(context: Context) -> APIRouter:
 
 
 async def _operations(context: Context, user_id: UUID, limit: int, before: datetime | None) -> list[OperationLine]:
+    rows = min(limit * _ROWS_PER_LINE, 1000)
     history, denials = await asyncio.gather(
-        context.credits.get_credit_history(user_id, limit=min(limit * _ROWS_PER_LINE, 1000), before=before),
+        context.credits.get_credit_history(user_id, limit=rows, before=before),
         context.store.denials(user_id, limit, before),
     )
-    return operation_lines(history, denials, limit)
+    return operation_lines(history, denials, limit, there_is_more=len(history) == rows)
 
 
 async def _series(context: Context, summary: Summary, days: int, time_zone: str) -> Series:
-    if time_zone not in available_timezones():
-        raise InvalidArgument(
-            "There is no such time zone.",
-            details={"argument": "time_zone"},
-            hint="Pass a name of the IANA time zone database, such as Europe/Paris.",
-        )
+    today, rows = await context.store.days_of_use(summary.user_id, summary.now, days, time_zone)
     credit_types = [balance.credit_type for balance in summary.balances]
-    today = summary.now.astimezone(ZoneInfo(time_zone)).date()
-    rows = await context.store.days_of_use(summary.user_id, today - timedelta(days=days - 1), time_zone)
     return usage_series(rows, credit_types, today, days, time_zone)

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
 import pytest
@@ -56,7 +56,12 @@ def from_parts(name: str, fallback: str | None, what: str) -> str:
     found = os.environ.get(name) or fallback
     if found and Path(found).exists():
         return found
-    sentence = f"{what} is missing. Bring it with .ci/parts/chromium.sh, or name it in {name}."
+    missing(f"{what} ({name})")
+
+
+def missing(what: str) -> NoReturn:
+    """What a machine may lack, and CI may not."""
+    sentence = f"{what} is missing. .ci/parts/chromium.sh brings it."
     if os.environ.get("CI"):
         pytest.fail(sentence)
     pytest.skip(sentence)

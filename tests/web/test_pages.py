@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -11,10 +17,11 @@ from playwright.async_api import Page, expect
 
 from sonas_supabase.web import _pages
 from tests.support.database import Database
-from tests.web.conftest import Visit
+from tests.web.conftest import Visit, missing
 from tests.web.pages import come_in
 from tests.web.support import Site
 
+VENDOR = Path(__file__).resolve().parents[2] / "scripts" / "vendor_web.py"
 PAGES = ["index.html", "pricing.html"]
 
 
@@ -134,20 +141,73 @@ async def test_a_server_that_is_away_is_said_so_in_place(site: Site, visit: Visi
 
 async def test_a_hidden_tab_asks_for_nothing(site: Site, visit: Visit, user: UUID) -> None:
     async with visit(site) as page:
+        await page.clock.install()
         await come_in(page, site, user)
-        async with page.expect_request("**/api/usage?*"):
-            pass
-        await page.evaluate(
-            """() => { Object.defineProperty(document, "hidden", { value: true, configurable: true });
-                       document.dispatchEvent(new Event("visibilitychange")); }"""
-        )
-        await page.wait_for_timeout(1_600)
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
-        await page.wait_for_timeout(3_500)
+        async with page.expect_request("**/api/usage?*"):
+            await page.clock.run_for(2_000)
+        await hide(page, True)
+        await page.clock.run_for(2_000)
+        asked.clear()
+        await page.clock.run_for(600_000)
         assert asked == []
-        async with page.expect_request("**/api/usage?*", timeout=1_000):
-            await page.evaluate(
-                """() => { Object.defineProperty(document, "hidden", { value: false, configurable: true });
-                           document.dispatchEvent(new Event("visibilitychange")); }"""
-            )
+        async with page.expect_request("**/api/usage?*"):
+            await hide(page, False)
+
+
+async def hide(page: Page, hidden: bool) -> None:
+    """As when another tab is looked at."""
+    await page.evaluate(
+        """(hidden) => {
+            Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )
+
+
+async def test_a_month_of_use_as_a_chart_and_as_a_table(
+    site: Site, visit: Visit, picture: Any, database: Database, user: UUID
+) -> None:
+    spent = a_month_of_use(database, user)
+    async with visit(site) as page:
+        # The account lives in its own time, and so does its chart.
+        await come_in(page, site, user, "/#usage")
+        panel = page.locator("#usage-full")
+        await expect(panel.locator(".total")).to_have_text(f"{sum(spent)} used in 30 days1 refused")
+        await panel.get_by_text("As a table").click()
+        cells = await panel.locator(".days tbody td:nth-child(2)").all_text_contents()
+        assert [int(cell) for cell in reversed(cells)] == spent
+        await panel.locator(".canvas").hover()
+        await expect(panel.locator(".tip")).to_contain_text("used")
+        await picture(page, "desktop-month-of-use")
+        await expect(panel.get_by_role("button", name="Show older")).to_be_visible()
+        before = await panel.locator(".history .open").count()
+        await panel.get_by_role("button", name="Show older").click()
+        await expect(panel.locator(".history .open")).not_to_have_count(before)
+        await panel.get_by_role("button", name="Integrations").click()
+        await expect(panel.locator(".total")).to_contain_text("0 used")
+
+
+def a_month_of_use(database: Database, user: UUID) -> list[int]:
+    """What was spent on each of thirty days."""
+    database.call("change_plan", user, "pro")
+    now = database.call("mark_test_account", user)["now"]
+    midday = datetime.fromisoformat(now).replace(hour=12) + timedelta(days=1)
+    spent = []
+    for day in range(30):
+        database.call("set_test_clock", user, now=midday + timedelta(days=day))
+        amount = 0 if day % 7 in (5, 6) else 3 + (day * 7) % 11
+        if amount:
+            database.call("consume_credits", user, "message", amount, f"Work of day {day + 1}")
+        spent.append(amount)
+    database.call("consume_credits", user, "message", 5_000, "Far too much")
+    return spent
+
+
+def test_the_chart_library_is_what_the_registry_has() -> None:
+    if not shutil.which("npm"):
+        missing("npm")
+    done = subprocess.run([sys.executable, VENDOR, "--check"], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,79 @@
+"""How the parts of the usage panel are put together."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID, uuid4
+
+from sonas_supabase import HistoryEntry
+from sonas_supabase.web._report import operation_lines, usage_series
+from sonas_supabase.web._store import DayOfUse, Denial
+
+START = datetime(2027, 1, 1, tzinfo=UTC)
+
+
+def entry(minute: int, version: int, amount: int, operation: UUID | None = None, **fields: str) -> HistoryEntry:
+    return HistoryEntry(
+        version=version,
+        credit_type="message",
+        operation_id=operation or uuid4(),
+        kind=fields.get("kind", "consume"),
+        grant_id=uuid4(),
+        user_id=None,
+        amount=amount,
+        balance_after=100 + amount,
+        related_operation_id=None,
+        description=fields.get("description"),
+        metadata={},
+        created_at=START + timedelta(minutes=minute),
+    )
+
+
+def denial(minute: int) -> Denial:
+    return Denial(
+        operation_id=uuid4(), credit_type="message", description="no", created_at=START + timedelta(minutes=minute)
+    )
+
+
+def test_an_operation_out_of_several_grants_is_one_line() -> None:
+    operation = uuid4()
+    [line] = operation_lines([entry(1, 3, -4, operation), entry(1, 2, -6, operation)], [], 20)
+    assert (line.amount, line.balance_after) == (-10, 96)
+
+
+def test_refusals_stand_where_they_happened() -> None:
+    lines = operation_lines([entry(3, 2, -1), entry(1, 1, -1)], [denial(2)], 20)
+    assert [line.refused for line in lines] == [False, True, False]
+
+
+def test_an_operation_that_a_page_cuts_in_two_is_left_to_the_next() -> None:
+    cut = uuid4()
+    history = [entry(5, 9, -1), entry(4, 8, -2, cut), entry(4, 7, -3, cut)]
+    lines = operation_lines(history, [denial(2)], 20, there_is_more=True)
+    assert [line.amount for line in lines] == [-1]
+
+
+def test_one_operation_larger_than_a_page_is_shown_all_the_same() -> None:
+    large = uuid4()
+    assert len(operation_lines([entry(4, 8, -2, large), entry(4, 7, -3, large)], [], 20, there_is_more=True)) == 1
+
+
+def test_lines_have_titles_that_people_read() -> None:
+    titles = {
+        operation_lines([entry(1, 1, -1, description=description, kind=kind)], [], 1)[0].title
+        for description, kind in [
+            ("public.projects", "consume"),
+            ("public.projects deleted", "refund"),
+            ("plan allowance", "grant"),
+            (None, "expire"),  # type: ignore[list-item]
+        ]
+    }
+    assert titles == {"Project created", "Project deleted", "Plan allowance", "Credits expired"}
+
+
+def test_days_without_use_are_zero() -> None:
+    rows = [DayOfUse(day=date(2027, 1, 2), credit_type="message", credits=7, denied=1)]
+    series = usage_series(rows, ["message", "integration"], date(2027, 1, 3), 3, "UTC")
+    assert series.days == (date(2027, 1, 1), date(2027, 1, 2), date(2027, 1, 3))
+    assert series.credits == {"message": (0, 7, 0), "integration": (0, 0, 0)}
+    assert series.refused["message"] == (0, 1, 0)
