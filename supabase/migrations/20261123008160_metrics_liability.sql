@@ -43,13 +43,16 @@ begin
 
   select jsonb_agg(to_jsonb(n) order by n.credit_type, n.source) into v_now
   from (
-    select g.credit_type, g.source, sum(g.remaining)::bigint as owed, sum(g.held)::bigint as held,
-      coalesce(sum(g.remaining) filter (where g.frozen_at is not null), 0)::bigint as frozen, count(distinct g.account_id) as accounts
+    select g.credit_type, g.source, sum(o.owed)::bigint as owed, sum(g.held)::bigint as held,
+      coalesce(sum(o.owed) filter (where g.frozen_at is not null), 0)::bigint as frozen, count(distinct g.account_id) as accounts
     from public.credit_grants g
     join credits.credit_types t on t.id = g.credit_type and t.kind = 'credit'
     join credits.accounts a on a.account_id = g.account_id and a.status <> 'closed' and (p_include_test or not a.is_test)
-    where g.is_open and g.voided_at is null and (p_credit_type is null or g.credit_type = p_credit_type)
-      and (g.expires_at is null or g.expires_at > coalesce(a.test_now, statement_timestamp()) or g.held > 0)
+    -- Of a grant that has ended, only what a hold has pinned is still owed.
+    cross join lateral (
+      select case when g.voided_at is null and (g.expires_at is null or g.expires_at > coalesce(a.test_now, statement_timestamp()))
+        then g.remaining else g.held end as owed) o
+    where g.is_open and o.owed > 0 and (p_credit_type is null or g.credit_type = p_credit_type)
     group by g.credit_type, g.source
   ) n;
   return credits.metric_answer(w.from_at, w.to_at, p_bucket, p_time_zone, v_rows) || jsonb_build_object('now', coalesce(v_now, '[]'));

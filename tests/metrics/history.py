@@ -69,7 +69,9 @@ def _act(story: Story, chance: random.Random) -> None:
     call = story.timed.call
     credit_type = chance.choice(["message", "message", "message", "integration"])
     amount = chance.randint(1, 12) if credit_type == "message" else chance.randint(1, 90)
-    metadata: dict[str, Any] = {"model": chance.choice(MODELS), "n": chance.randint(1, 3)} if chance.random() < 0.8 else {}
+    metadata: dict[str, Any] = (
+        {"model": chance.choice(MODELS), "n": chance.randint(1, 3)} if chance.random() < 0.8 else {}
+    )
     match chance.choices(
         ["consume", "project", "reserve", "capture", "release", "refund", "grant", "plan", "restart"],
         [60, 4, 8, 6, 2, 6, 5, 7, 1],
@@ -78,6 +80,9 @@ def _act(story: Story, chance: random.Random) -> None:
             answer = call("consume_credits", credit_type, amount, metadata=metadata)
             if answer["success"]:
                 story.spends.append(answer["operation_id"])
+            elif chance.random() < 0.2:
+                story.wait(chance.choice([60, 50_000, 300_000]))
+                story.change_plan(chance.choice(PLANS), "now")
         case "project":
             answer = call("consume_credits", "project", 1)
             if answer["success"]:
@@ -109,9 +114,9 @@ def _act(story: Story, chance: random.Random) -> None:
 
 def become_real(database: Database, stories: list[Story]) -> None:
     """Takes the mark of a test account away, which no function does: only real accounts are rolled up."""
-    database.call("reset_monthly_credits")
     for story in stories:
-        story.wait(0)
+        # A pending plan whose time has come is written down, for the real clock is behind.
+        story.timed.call("set_subscription_status", "active")
     ids = [story.id for story in stories]
     database.run("update credits.accounts set is_test = false, test_now = null where account_id = any(%s)", ids)
     database.run("update credits.balances set test_now = null where account_id = any(%s)", ids)

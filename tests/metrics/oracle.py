@@ -133,7 +133,8 @@ class Books:
             )
         ]
         self.denials = database.query(
-            "select account_id, credit_type, created_at from public.usage where status = 'denied' and account_id = any(%s)",
+            "select account_id, credit_type, created_at from public.usage "
+            "where status = 'denied' and account_id = any(%s)",
             ids,
         )
         self.opened = dict(
@@ -196,8 +197,8 @@ class Books:
         groups = self._grouped(window, lambda e: (window.bucket_of(e.at), e.plan, e.credit_type, e.source))
         return [
             {
-                "bucket": bucket, "plan": plan, "credit_type": credit_type, "source": source, "granted": sums["granted"],
-                "spent": sums["net"], "expired": sums["expired"], "voided": sums["voided"],
+                "bucket": bucket, "plan": plan, "credit_type": credit_type, "source": source,
+                "granted": sums["granted"], "spent": sums["net"], "expired": sums["expired"], "voided": sums["voided"],
                 "share": rate(sums["expired"] + sums["voided"], sums["net"] + sums["expired"] + sums["voided"]),
             }
             for (bucket, plan, credit_type, source), (sums, _) in groups.items()
