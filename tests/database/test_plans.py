@@ -254,6 +254,15 @@ class TestPastDue:
         user.call("set_subscription_status", "active")
         assert user.remaining == 270
 
+    def test_a_rollover_granted_meanwhile_is_frozen_too(self, user: Timed) -> None:
+        user.call("set_subscription_status", "past_due")
+        user.wait(days=4)
+        assert user.call("grant_credits", "message", 5, "rollover")["remaining"] == 70
+        assert user.remaining == 70
+        user.call("set_subscription_status", "active")
+        assert user.remaining == 575
+        user.verify()
+
     def test_saying_past_due_again_does_not_start_the_grace_anew(self, user: Timed) -> None:
         user.call("set_subscription_status", "past_due")
         user.wait(days=2).call("set_subscription_status", "past_due")
