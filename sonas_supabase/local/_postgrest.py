@@ -8,6 +8,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,9 +17,20 @@ from sonas_supabase.local._problems import LocalProblem
 
 
 class PostgREST:
-    """One PostgREST on one database. `url` answers once `start` has returned."""
+    """One PostgREST on one database. `url` answers once `start` has returned.
 
-    def __init__(self, binary: Path, *, database_url: str, jwt_secret: str, log: Path) -> None:
+    `settings` are further variables of its own (PGRST_…).
+    """
+
+    def __init__(
+        self,
+        binary: Path,
+        *,
+        database_url: str,
+        jwt_secret: str,
+        log: Path,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self.port = free_port()
         self.admin_port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -35,6 +47,7 @@ class PostgREST:
             "PGRST_SERVER_PORT": str(self.port),
             "PGRST_ADMIN_SERVER_PORT": str(self.admin_port),
             "PGRST_LOG_LEVEL": "warn",
+            **(settings or {}),
         }
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -17,7 +17,7 @@ from uuid import UUID
 import psycopg
 
 from tests.faults.journal import Journal, Operation
-from tests.support.database import call
+from tests.faults.lines import Line, Lost, PostgresLine, Refused
 
 Connect = Callable[[], psycopg.Connection[Any]]
 TYPES = ("message", "integration", "project")
@@ -41,7 +41,7 @@ class Client(threading.Thread):
 
     def __init__(
         self,
-        connect: Connect,
+        line: Line,
         journal: Journal,
         accounts: list[UUID],
         stop: threading.Event,
@@ -50,7 +50,7 @@ class Client(threading.Thread):
         patience: float = 30,
     ) -> None:
         super().__init__(daemon=True)
-        self._connect = connect
+        self._line = line
         self._journal = journal
         self._accounts = accounts
         self._stop_asked = stop
@@ -58,7 +58,6 @@ class Client(threading.Thread):
         self._patience = patience
         self._holds: list[tuple[UUID, str, str]] = []
         self._spent: list[tuple[UUID, str, str]] = []
-        self._connection: psycopg.Connection[Any] | None = None
         self.failure: BaseException | None = None
 
     def run(self) -> None:
@@ -68,8 +67,7 @@ class Client(threading.Thread):
         except BaseException as error:  # the test that joins this thread raises it
             self.failure = error
         finally:
-            if self._connection is not None:
-                self._connection.close()
+            self._line.close()
 
     def _next(self) -> Operation:
         pick = self._random
@@ -141,35 +139,22 @@ class Client(threading.Thread):
         deadline = time.monotonic() + self._patience
         while True:
             try:
-                connection = self._open()
                 operation.attempts += 1
-                answer = call(connection, operation.function, operation.account, **operation.arguments)
-            except psycopg.Error as error:
-                slug = error.diag.message_primary if (error.sqlstate or "").startswith("PT") else None
-                if slug:
-                    self._journal.refuse(operation, slug)
-                    return
-                if error.sqlstate and not _lost(error):
-                    if self._rolled_back(error) and not self._stop_asked.is_set() and time.monotonic() < deadline:
-                        continue
-                    if self._rolled_back(error):
-                        self._journal.refuse(operation, error.sqlstate)
-                        return
-                    raise
-                self._drop()
-                again = self._may_be_sent_again(operation) or operation.attempts == 0
-                if not again or self._stop_asked.is_set() or time.monotonic() > deadline:
+                answer = self._line.send(operation)
+            except Refused as refused:
+                if refused.again and not self._stop_asked.is_set() and time.monotonic() < deadline:
+                    continue
+                self._journal.refuse(operation, str(refused))
+                return
+            except Lost:
+                over = self._stop_asked.is_set() or time.monotonic() > deadline
+                if over or not self._may_be_sent_again(operation):
                     return
                 self._stop_asked.wait(0.01)
                 continue
             self._journal.acknowledge(operation, answer)
             self._remember(operation, answer)
             return
-
-    @staticmethod
-    def _rolled_back(error: psycopg.Error) -> bool:
-        """Deadlocks, timeouts, cancels, a full disk: the server says that nothing has been changed."""
-        return (error.sqlstate or "")[:2] in ("40", "53", "55", "57", "58")
 
     @staticmethod
     def _may_be_sent_again(operation: Operation) -> bool:
@@ -186,30 +171,33 @@ class Client(threading.Thread):
             self._spent.append((operation.account, str(operation.credit_type), answer["operation_id"]))
         del self._holds[:-50], self._spent[:-50]
 
-    def _open(self) -> psycopg.Connection[Any]:
-        if self._connection is None or self._connection.closed:
-            self._connection = self._connect()
-        return self._connection
-
-    def _drop(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
-
-
-def _lost(error: psycopg.Error) -> bool:
-    """Whether the connection went with the answer: 57P01 to 57P03 are a server that goes or is not there yet."""
-    return error.sqlstate in (None, "57P01", "57P02", "57P03") or (error.sqlstate or "").startswith("08")
-
 
 class Load:
-    """Clients at work, for the length of a `with` block. Their failures are raised at its end."""
+    """Clients at work, for the length of a `with` block. Their failures are raised at its end.
 
-    def __init__(self, connect: Connect, accounts: list[UUID], *, seed: int, clients: int = 8) -> None:
+    Each has a connection from `connect`, or whatever `line` makes.
+    """
+
+    def __init__(
+        self,
+        connect: Connect | None,
+        accounts: list[UUID],
+        *,
+        seed: int,
+        clients: int = 8,
+        line: Callable[[], Line] | None = None,
+    ) -> None:
         self.journal = Journal()
         self._stop = threading.Event()
         self._clients = [
-            Client(connect, self.journal, accounts, self._stop, seed=f"{seed}/{number}") for number in range(clients)
+            Client(
+                line() if line else PostgresLine(connect or _nowhere),
+                self.journal,
+                accounts,
+                self._stop,
+                seed=f"{seed}/{number}",
+            )
+            for number in range(clients)
         ]
 
     def __enter__(self) -> Load:
@@ -234,5 +222,17 @@ class Load:
             assert all(client.is_alive() for client in self._clients), [client.failure for client in self._clients]
             self._stop.wait(0.005)
 
+    def wait_until(self, happened: Callable[[], bool], *, timeout: float = 60) -> None:
+        """Returns when something has come about that the journal tells."""
+        deadline = time.monotonic() + timeout
+        while not happened():
+            assert time.monotonic() < deadline, f"it did not come about in {timeout} s: {self.journal.counts()}"
+            assert all(client.is_alive() for client in self._clients), [client.failure for client in self._clients]
+            self._stop.wait(0.005)
+
     def _answered(self) -> int:
         return sum(operation.acknowledged is not None for operation in list(self.journal.operations))
+
+
+def _nowhere() -> psycopg.Connection[Any]:
+    raise AssertionError("a load needs `connect` or `line`")
