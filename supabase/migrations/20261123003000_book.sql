@@ -180,7 +180,7 @@ begin
     and g.period_start = coalesce(p_balance.period_start, '-infinity') and g.voided_at is null;
   -- A limit keeps free what its allowance exceeds what exists by. An unlimited allowance was granted as it was spent, so
   -- what was given back to it is not kept in stock.
-  v_excess := case when p_balance.allowance is null then least(p_returned, v_grant.free)
+  v_excess := case when p_balance.allowance is null then least(p_returned, coalesce(v_grant.free, 0))
     else coalesce(v_grant.free, 0) - greatest(0, p_balance.allowance - coalesce(v_grant.taken, 0)) end;
   if v_excess > 0 then
     p_balance := credits.lapse(p_account_id, p_balance, v_grant.id, v_excess, 'expire', null, gen_random_uuid(),

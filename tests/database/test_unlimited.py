@@ -73,3 +73,24 @@ def test_projects_of_a_paid_plan_are_counted_without_a_limit(user: Timed) -> Non
     assert user.call("refund_credits", operations[3])["used"] == 19
     assert user.call("check_credits", "project", 10**9)["success"] is True
     user.verify()
+
+
+def test_a_hold_whose_allowance_was_revoked_meanwhile_expires_in_peace(user: Timed) -> None:
+    user.call("reserve_credits", "message", 91, ttl_seconds=60)
+    [grant] = [g for g in user.grants("plan") if g["held"]]
+    user.call("revoke_grant", grant["id"])
+    user.wait(minutes=2)
+    assert user.database.call("reset_monthly_credits")["success"] is True
+    assert user.call("consume_credits", "message", 3)["success"] is True
+    user.verify()
+
+
+def test_a_hold_made_before_it_was_unlimited_expires_in_peace(database: Database, plan: str) -> None:
+    user = Timed(database)
+    user.call("grant_credits", "message", 100)
+    user.call("reserve_credits", "message", 91, ttl_seconds=86400)
+    user.call("change_plan", plan)
+    user.wait(days=2)
+    assert user.database.call("reset_monthly_credits")["success"] is True
+    assert user.grants("promotion")[0]["remaining"] == 100
+    user.verify()
