@@ -22,11 +22,12 @@ _TAKEN = answers(conflict="There is a demo user with this address.")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """What the pages have to know: how to sign in, how to upgrade, and whether the work is the built-in one."""
+    """What the pages have to know: how to sign in, how to upgrade, and which work is the built-in one."""
 
     sign_in: str
     upgrade: str
-    builtin: bool
+    builtin_generate: bool
+    builtin_chat: bool
     supabase_url: str | None
     supabase_publishable_key: str | None
 
@@ -57,7 +58,8 @@ def router(context: Context) -> APIRouter:
         return Setup(
             sign_in="demo" if context.demo else "supabase" if context.supabase else "none",
             upgrade="demo" if context.demo else "checkout" if context.checkout else "none",
-            builtin=context.builtin,
+            builtin_generate=context.builtin_generate,
+            builtin_chat=context.builtin_chat,
             supabase_url=context.supabase.url if context.supabase else None,
             supabase_publishable_key=context.supabase.publishable_key if context.supabase else None,
         )

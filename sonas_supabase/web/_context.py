@@ -23,7 +23,7 @@ class Demo:
     hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]", "::1")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class SupabaseProject:
     """The project whose users sign in: its address, and the publishable key that the pages may know."""
 
@@ -39,7 +39,8 @@ class Context:
     credits: AsyncCreditsClient
     generate: Generate
     chat: Chat
-    builtin: bool
+    builtin_generate: bool
+    builtin_chat: bool
     demo: Demo | None
     supabase: SupabaseProject | None
     checkout: Checkout | None

@@ -16,7 +16,7 @@ export function showChat(project, afterChange) {
   const words = h("textarea", { id: "message", rows: "2", maxLength: 4000, required: true, "aria-describedby": "message-cost" });
   const button = h("button", { class: "button" }, icon("send"), h("span", {}, "Send"));
   const about = h("p", { class: "muted small" });
-  setup.then(({ builtin }) => {
+  setup.then(({ builtin_chat: builtin }) => {
     if (builtin) about.textContent = "The built-in assistant looks words up in the project's files. No model is connected.";
   });
   words.value = sessionStorage.getItem(draftKey) ?? "";

@@ -84,7 +84,7 @@ function showComposer(made) {
   });
   const button = h("button", { class: "button" }, icon("spark"), h("span", {}, "Generate"));
   const about = h("p", { class: "muted small" });
-  setup.then(({ builtin }) => {
+  setup.then(({ builtin_generate: builtin }) => {
     if (builtin) about.textContent = "The built-in generator makes a small page with your wishes as a checklist. No model is connected.";
   });
   prompt.value = sessionStorage.getItem(DRAFT) ?? "";

@@ -68,7 +68,7 @@ export class UsageChart {
     this.#plot = new uPlot(
       {
         width, height: HEIGHT, legend: { show: false }, padding: [12, 4, 0, 0],
-        cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
+        cursor: { x: false, y: false, points: { show: false }, drag: { x: false, y: false } },
         scales: { x: { time: false, range: (_, low, high) => [low - 0.6, high + 0.6] }, y: { range: (_, __, high) => [0, roundUp(high)] } },
         axes: [
           { ...axis, grid: { show: false }, gap: 6, size: 28, splits: () => this.#labelled(width),
@@ -80,7 +80,7 @@ export class UsageChart {
           {},
           { label: "used", fill: color("--_accent"), stroke: color("--_accent"), width: 0, ...bars },
           { label: "refused", stroke: color("--_danger"), width: 0, paths: () => null,
-            points: { show: true, size: 7, fill: color("--_danger"), stroke: color("--_surface"), width: 1 } },
+            points: { show: true, size: 9, fill: color("--_danger"), stroke: color("--_surface"), width: 1 } },
         ],
         hooks: { setCursor: [(plot) => this.#point(plot)] },
       },
