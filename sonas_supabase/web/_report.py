@@ -71,6 +71,14 @@ class OperationLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OperationPage:
+    """A page of the history, the newest first, and whether there is more of it."""
+
+    operations: tuple[OperationLine, ...]
+    has_older: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
     """Use by day, the oldest first: for each credit type as many figures as there are ``days``."""
 
@@ -92,13 +100,14 @@ class UsageReport:
     warnings: tuple[UsageWarning, ...]
     grants: tuple[OpenGrant, ...]
     operations: tuple[OperationLine, ...]
+    has_older: bool
     series: Series
 
 
 def usage_report(
     summary: Summary,
     plans: Sequence[Plan],
-    operations: Sequence[OperationLine],
+    page: OperationPage,
     series: Series,
 ) -> UsageReport:
     """Puts the parts together."""
@@ -117,7 +126,8 @@ def usage_report(
         balances=summary.balances,
         warnings=tuple(_warnings(summary)),
         grants=summary.grants,
-        operations=tuple(operations),
+        operations=page.operations,
+        has_older=page.has_older,
         series=series,
     )
 
@@ -144,9 +154,9 @@ def _warnings(summary: Summary) -> Iterable[UsageWarning]:
         )
 
 
-def operation_lines(
+def operation_page(
     history: Sequence[HistoryEntry], denials: Sequence[Denial], limit: int, *, there_is_more: bool = False
-) -> list[OperationLine]:
+) -> OperationPage:
     """The latest operations, refusals among them. An operation that touched several grants is one line.
 
     Where ``there_is_more`` ledger than ``history``, its last operation may be cut in two: it belongs to the next page.
@@ -186,7 +196,7 @@ def operation_lines(
     if there_is_more:
         cut = min(entry.created_at for entry in history)
         lines = [line for line in lines if line.created_at > cut] or lines
-    return lines[:limit]
+    return OperationPage(operations=tuple(lines[:limit]), has_older=there_is_more or len(lines) > limit)
 
 
 def _title(kind: str, description: str | None) -> str:

@@ -15,10 +15,10 @@ from sonas_supabase import Operation, Plan, Summary
 from sonas_supabase.fastapi import CurrentUser
 from sonas_supabase.web._context import Context
 from sonas_supabase.web._report import (
-    OperationLine,
+    OperationPage,
     Series,
     UsageReport,
-    operation_lines,
+    operation_page,
     usage_report,
     usage_series,
 )
@@ -70,7 +70,7 @@ def router(context: Context) -> APIRouter:
         return Response(body, media_type="application/json", headers=headers)
 
     @routes.get("/api/usage/operations", responses=_GONE)
-    async def operations(user: CurrentUser, before: Before = None, limit: Limit = _RECENT) -> list[OperationLine]:
+    async def operations(user: CurrentUser, before: Before = None, limit: Limit = _RECENT) -> OperationPage:
         """A page of the history, refused attempts among it, the newest first."""
         return await _operations(context, user.id, limit, before)
 
@@ -89,13 +89,13 @@ def router(context: Context) -> APIRouter:
     return routes
 
 
-async def _operations(context: Context, user_id: UUID, limit: int, before: datetime | None) -> list[OperationLine]:
+async def _operations(context: Context, user_id: UUID, limit: int, before: datetime | None) -> OperationPage:
     rows = min(limit * _ROWS_PER_LINE, 1000)
     history, denials = await asyncio.gather(
         context.credits.get_credit_history(user_id, limit=rows, before=before),
         context.store.denials(user_id, limit, before),
     )
-    return operation_lines(history, denials, limit, there_is_more=len(history) == rows)
+    return operation_page(history, denials, limit, there_is_more=len(history) == rows)
 
 
 async def _series(context: Context, summary: Summary, days: int, time_zone: str) -> Series:

@@ -79,10 +79,10 @@ async def test_older_operations_come_page_by_page(http: httpx.AsyncClient, datab
     while True:
         query = {"limit": 5} | ({"before": before} if before else {})
         page = (await http.get("/api/usage/operations", params=query, headers=bearer(user))).json()
-        if not page:
+        titles += [line["title"] for line in page["operations"]]
+        if not page["has_older"]:
             break
-        titles += [line["title"] for line in page]
-        before = page[-1]["created_at"]
+        before = page["operations"][-1]["created_at"]
 
     assert titles == [f"Number {number}" for number in reversed(range(8))] + ["Plan allowance"] * 3
 

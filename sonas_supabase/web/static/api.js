@@ -33,8 +33,12 @@ export async function send(path, { base = home, token, method = "GET", body, hea
   let response;
   try {
     response = await fetch(new URL(path, base), {
-      method, headers: all, body: body === undefined ? undefined : JSON.stringify(body), signal,
-      credentials: "omit", cache: "no-store",
+      method,
+      headers: all,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      signal,
+      credentials: "omit",
+      cache: "no-store",
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
@@ -58,7 +62,12 @@ export async function* events(response) {
     if (done) return;
     text += value;
     for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
-      const fields = Object.fromEntries(text.slice(0, end).split("\n").map((line) => line.split(/: (.*)/s, 2)));
+      const fields = Object.fromEntries(
+        text
+          .slice(0, end)
+          .split("\n")
+          .map((line) => line.split(/: (.*)/s, 2)),
+      );
       yield { event: fields.event, data: JSON.parse(fields.data) };
       text = text.slice(end + 2);
     }

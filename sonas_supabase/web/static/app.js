@@ -63,7 +63,10 @@ async function show(reason) {
 const projects = showProjects(byId("projects"), () => panels[0].refresh());
 
 for (const panel of panels) {
-  panel.addEventListener("sonas-unauthorized", () => session() && signOut("Your session has ended. Sign in again; what you typed is kept."));
+  panel.addEventListener(
+    "sonas-unauthorized",
+    () => session() && signOut("Your session has ended. Sign in again; what you typed is kept."),
+  );
 }
 panels[0].addEventListener("sonas-usage", ({ detail }) => {
   showLeft(detail);

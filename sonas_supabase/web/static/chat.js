@@ -13,11 +13,18 @@ export function showChat(project, afterChange) {
   const talk = stored(talkKey, []);
   const log = h("div", { class: "talk", role: "log", "aria-label": "Conversation", tabIndex: 0 }, ...talk.map(bubble));
   const said = h("div", { class: "said" });
-  const words = h("textarea", { id: "message", rows: "2", maxLength: 4000, required: true, "aria-describedby": "message-cost" });
+  const words = h("textarea", {
+    id: "message",
+    rows: "2",
+    maxLength: 4000,
+    required: true,
+    "aria-describedby": "message-cost",
+  });
   const button = h("button", { class: "button" }, icon("send"), h("span", {}, "Send"));
   const about = h("p", { class: "muted small" });
   setup.then(({ builtin_chat: builtin }) => {
-    if (builtin) about.textContent = "The built-in assistant looks words up in the project's files. No model is connected.";
+    if (builtin)
+      about.textContent = "The built-in assistant looks words up in the project's files. No model is connected.";
   });
   words.value = sessionStorage.getItem(draftKey) ?? "";
   words.addEventListener("input", () => sessionStorage.setItem(draftKey, words.value));
@@ -30,7 +37,9 @@ export function showChat(project, afterChange) {
 
   async function talkAbout(message) {
     const response = await askSignedIn(send, "api/chat-continue", {
-      method: "POST", body: { project_id: project.id, message }, headers: { accept: "text/event-stream" },
+      method: "POST",
+      body: { project_id: project.id, message },
+      headers: { accept: "text/event-stream" },
     });
     const mine = { who: "you", text: message };
     const answer = { who: "assistant", text: "" };
@@ -55,31 +64,48 @@ export function showChat(project, afterChange) {
     sessionStorage.setItem(talkKey, JSON.stringify(talk.slice(-40)));
   }
 
-  const form = h("form", {
-    class: "stack tight",
-    onsubmit: async (event) => {
-      event.preventDefault();
-      if (button.disabled) return;
-      button.disabled = true;
-      said.replaceChildren();
-      try {
-        await talkAbout(words.value);
-        words.value = "";
-        sessionStorage.removeItem(draftKey);
-      } catch (problem) {
-        if (!problem.isSignedOut) said.replaceChildren(notice(problem));
-      }
-      button.disabled = false;
-      words.focus();
-      afterChange();
+  const form = h(
+    "form",
+    {
+      class: "stack tight",
+      onsubmit: async (event) => {
+        event.preventDefault();
+        if (button.disabled) return;
+        button.disabled = true;
+        said.replaceChildren();
+        try {
+          await talkAbout(words.value);
+          words.value = "";
+          sessionStorage.removeItem(draftKey);
+        } catch (problem) {
+          if (!problem.isSignedOut) said.replaceChildren(notice(problem));
+        }
+        button.disabled = false;
+        words.focus();
+        afterChange();
+      },
     },
-  },
-    said, h("label", { for: "message", class: "hidden" }, "Your message"), words,
-    h("div", { class: "row" }, h("p", { class: "muted small", id: "message-cost" }, "Costs 1 message credit."), button));
+    said,
+    h("label", { for: "message", class: "hidden" }, "Your message"),
+    words,
+    h("div", { class: "row" }, h("p", { class: "muted small", id: "message-cost" }, "Costs 1 message credit."), button),
+  );
 
-  return h("section", { class: "card chat", "aria-labelledby": "chat" }, h("h3", { id: "chat" }, "Chat"), about, log, form);
+  return h(
+    "section",
+    { class: "card chat", "aria-labelledby": "chat" },
+    h("h3", { id: "chat" }, "Chat"),
+    about,
+    log,
+    form,
+  );
 }
 
 function bubble({ who, text }) {
-  return h("div", { class: `bubble ${who}` }, h("span", { class: "hidden" }, who === "you" ? "You: " : "Assistant: "), h("span", {}, text));
+  return h(
+    "div",
+    { class: `bubble ${who}` },
+    h("span", { class: "hidden" }, who === "you" ? "You: " : "Assistant: "),
+    h("span", {}, text),
+  );
 }

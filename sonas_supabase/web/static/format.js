@@ -17,10 +17,18 @@ const number = new Intl.NumberFormat();
 const signed = new Intl.NumberFormat(undefined, { signDisplay: "exceptZero" });
 const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
 const moment = new Intl.DateTimeFormat(undefined, {
-  day: "numeric", month: "short", hour: "2-digit", minute: "2-digit",
+  day: "numeric",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
 });
 const exact = new Intl.DateTimeFormat(undefined, {
-  day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short",
+  day: "numeric",
+  month: "short",
+  year: "numeric",
+  hour: "2-digit",
+  minute: "2-digit",
+  timeZoneName: "short",
 });
 // A calendar day has no zone: it is read and written in the same one.
 const calendar = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", timeZone: "UTC" });
@@ -35,7 +43,11 @@ export const calendarDay = (text) => calendar.format(new Date(`${text}T00:00:00Z
 
 export function fromNow(iso) {
   const seconds = (new Date(iso) - Date.now()) / 1000;
-  for (const [unit, size] of [["day", 86400], ["hour", 3600], ["minute", 60]]) {
+  for (const [unit, size] of [
+    ["day", 86400],
+    ["hour", 3600],
+    ["minute", 60],
+  ]) {
     if (Math.abs(seconds) >= size) return relative.format(Math.round(seconds / size), unit);
   }
   return seconds > 0 ? "in a moment" : "just now";
@@ -49,8 +61,11 @@ export function nameOf(creditType) {
 export const sourceOf = (source) => SOURCES[source] ?? source;
 
 export function price(cents, currency) {
-  const digits = new Intl.NumberFormat(undefined, { style: "currency", currency }).resolvedOptions().maximumFractionDigits;
+  const digits = new Intl.NumberFormat(undefined, { style: "currency", currency }).resolvedOptions()
+    .maximumFractionDigits;
   return new Intl.NumberFormat(undefined, {
-    style: "currency", currency, minimumFractionDigits: cents % 10 ** digits ? digits : 0,
+    style: "currency",
+    currency,
+    minimumFractionDigits: cents % 10 ** digits ? digits : 0,
   }).format(cents / 10 ** digits);
 }

@@ -14,14 +14,29 @@ export function notice(problem) {
   if (!problem.isDenial) {
     return h("div", { class: "notice problem", role: "alert" }, icon("warn"), h("p", {}, problem.message));
   }
-  const ways = problem.code === "limit_reached"
-    ? "Delete a project to free its place, or upgrade for more. "
-    : problem.resetsAt
-      ? `They renew ${fromNow(problem.resetsAt)}, on ${fullTime(problem.resetsAt)}. `
-      : "";
-  return h("div", { class: "notice problem", role: "alert" }, icon("warn"),
-    h("div", {},
-      h("p", {}, h("strong", {}, `${TITLES[problem.code] ?? "There are not enough credits"}.`), " ", ways,
-        "Nothing was charged, and what you typed is kept."),
-      problem.upgradeUrl && h("p", {}, h("a", { class: "button small", href: new URL(problem.upgradeUrl, home).href }, "See plans"))));
+  const ways =
+    problem.code === "limit_reached"
+      ? "Delete a project to free its place, or upgrade for more. "
+      : problem.resetsAt
+        ? `They renew ${fromNow(problem.resetsAt)}, on ${fullTime(problem.resetsAt)}. `
+        : "";
+  return h(
+    "div",
+    { class: "notice problem", role: "alert" },
+    icon("warn"),
+    h(
+      "div",
+      {},
+      h(
+        "p",
+        {},
+        h("strong", {}, `${TITLES[problem.code] ?? "There are not enough credits"}.`),
+        " ",
+        ways,
+        "Nothing was charged, and what you typed is kept.",
+      ),
+      problem.upgradeUrl &&
+        h("p", {}, h("a", { class: "button small", href: new URL(problem.upgradeUrl, home).href }, "See plans")),
+    ),
+  );
 }

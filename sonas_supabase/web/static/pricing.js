@@ -35,15 +35,26 @@ async function load() {
 
 function card(plan, upgrade) {
   const isMine = plan.id === current;
-  return h("li", { class: `card plan${isMine ? " mine" : ""}` },
+  return h(
+    "li",
+    { class: `card plan${isMine ? " mine" : ""}` },
     h("div", { class: "row top-line" }, h("h2", {}, plan.name)),
     h("p", { class: "muted small" }, plan.description),
-    h("p", { class: "price" }, h("strong", {}, plan.price_cents ? price(plan.price_cents, plan.currency) : "Free"),
-      plan.price_cents ? h("span", { class: "muted" }, " / month") : ""),
-    h("ul", { class: "includes", role: "list" }, ...plan.limits
-      .toSorted((a, b) => ORDER.indexOf(a.credit_type) - ORDER.indexOf(b.credit_type))
-      .map((limit) => h("li", {}, icon("check"), h("span", {}, included(limit))))),
-    way(plan, isMine, upgrade));
+    h(
+      "p",
+      { class: "price" },
+      h("strong", {}, plan.price_cents ? price(plan.price_cents, plan.currency) : "Free"),
+      plan.price_cents ? h("span", { class: "muted" }, " / month") : "",
+    ),
+    h(
+      "ul",
+      { class: "includes", role: "list" },
+      ...plan.limits
+        .toSorted((a, b) => ORDER.indexOf(a.credit_type) - ORDER.indexOf(b.credit_type))
+        .map((limit) => h("li", {}, icon("check"), h("span", {}, included(limit)))),
+    ),
+    way(plan, isMine, upgrade),
+  );
 }
 
 function included(limit) {
@@ -60,8 +71,15 @@ function way(plan, isMine, upgrade) {
   const mine = plans.find((other) => other.id === current);
   const isUp = !mine || plan.rank > mine.rank;
   const isNext = isUp && !plans.some((other) => other.rank < plan.rank && other.rank > (mine?.rank ?? -1));
-  return h("button", { type: "button", class: isNext ? "button" : "button quiet", onclick: (event) => choose(plan, upgrade, event.currentTarget) },
-    isUp ? `Upgrade to ${plan.name}` : `Switch to ${plan.name}`);
+  return h(
+    "button",
+    {
+      type: "button",
+      class: isNext ? "button" : "button quiet",
+      onclick: (event) => choose(plan, upgrade, event.currentTarget),
+    },
+    isUp ? `Upgrade to ${plan.name}` : `Switch to ${plan.name}`,
+  );
 }
 
 async function choose(plan, upgrade, button) {
@@ -74,8 +92,14 @@ async function choose(plan, upgrade, button) {
     }
     await askSignedIn(ask, "api/demo/change-plan", { method: "POST", body: { plan: plan.id } });
     await load();
-    byId("said").replaceChildren(h("p", { class: "notice good" }, icon("check"),
-      h("span", {}, `You are on ${plan.name} now. `, h("a", { href: home.href }, "Back to My Projects"))));
+    byId("said").replaceChildren(
+      h(
+        "p",
+        { class: "notice good" },
+        icon("check"),
+        h("span", {}, `You are on ${plan.name} now. `, h("a", { href: home.href }, "Back to My Projects")),
+      ),
+    );
     byId("main").scrollIntoView();
   } catch (problem) {
     button.disabled = false;

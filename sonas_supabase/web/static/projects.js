@@ -9,7 +9,7 @@ import { askSignedIn, session, setup } from "./session.js";
 
 const DRAFT = "sonas-draft";
 const FIRST = ["index.html", "README.md"];
-const byReading = (a, b) => (FIRST.indexOf(b) - FIRST.indexOf(a)) || a.localeCompare(b);
+const byReading = (a, b) => FIRST.indexOf(b) - FIRST.indexOf(a) || a.localeCompare(b);
 
 export function showProjects(element, afterChange) {
   let openId = null;
@@ -65,7 +65,7 @@ export function showProjects(element, afterChange) {
 
   return {
     open,
-    forget: () => (openId = inUse = null, list.replaceChildren(), one.replaceChildren()),
+    forget: () => ((openId = inUse = null), list.replaceChildren(), one.replaceChildren()),
     reset: () => (openId = undefined),
     // Somebody else may have made or deleted one; the count of places in use tells.
     follow(report) {
@@ -79,13 +79,19 @@ export function showProjects(element, afterChange) {
 function showComposer(made) {
   const said = h("div", { class: "said" });
   const prompt = h("textarea", {
-    id: "prompt", rows: "3", maxLength: 4000, required: true, "aria-describedby": "prompt-cost",
+    id: "prompt",
+    rows: "3",
+    maxLength: 4000,
+    required: true,
+    "aria-describedby": "prompt-cost",
     placeholder: "A landing page for a token launch, with a countdown and a list of partners",
   });
   const button = h("button", { class: "button" }, icon("spark"), h("span", {}, "Generate"));
   const about = h("p", { class: "muted small" });
   setup.then(({ builtin_generate: builtin }) => {
-    if (builtin) about.textContent = "The built-in generator makes a small page with your wishes as a checklist. No model is connected.";
+    if (builtin)
+      about.textContent =
+        "The built-in generator makes a small page with your wishes as a checklist. No model is connected.";
   });
   prompt.value = sessionStorage.getItem(DRAFT) ?? "";
   prompt.addEventListener("input", () => sessionStorage.setItem(DRAFT, prompt.value));
@@ -93,72 +99,130 @@ function showComposer(made) {
     if (event.key === "Enter" && (event.metaKey || event.ctrlKey)) form.requestSubmit();
   });
   let key = null;
-  const form = h("form", {
-    class: "card composer",
-    onsubmit: async (event) => {
-      event.preventDefault();
-      if (button.disabled) return;
-      // The same key for the same words, until they have become a project: a lost answer is not paid for twice.
-      key = key?.words === prompt.value ? key : { words: prompt.value, id: crypto.randomUUID() };
-      button.disabled = true;
-      button.lastChild.textContent = "Generating …";
-      said.replaceChildren();
-      try {
-        const project = await askSignedIn(ask, "api/generate-daytona", {
-          method: "POST", body: { prompt: prompt.value }, headers: { "idempotency-key": key.id },
-        });
-        prompt.value = "";
-        sessionStorage.removeItem(DRAFT);
-        key = null;
-        said.replaceChildren(h("p", { class: "notice good", role: "status" }, icon("check"),
-          h("span", {}, "Made ", h("a", { href: `#project/${project.id}` }, project.name), ".")));
-        await made(project);
-      } catch (problem) {
-        if (!problem.isSignedOut) said.replaceChildren(notice(problem));
-      }
-      button.disabled = false;
-      button.lastChild.textContent = "Generate";
+  const form = h(
+    "form",
+    {
+      class: "card composer",
+      onsubmit: async (event) => {
+        event.preventDefault();
+        if (button.disabled) return;
+        // The same key for the same words, until they have become a project: a lost answer is not paid for twice.
+        key = key?.words === prompt.value ? key : { words: prompt.value, id: crypto.randomUUID() };
+        button.disabled = true;
+        button.lastChild.textContent = "Generating …";
+        said.replaceChildren();
+        try {
+          const project = await askSignedIn(ask, "api/generate-daytona", {
+            method: "POST",
+            body: { prompt: prompt.value },
+            headers: { "idempotency-key": key.id },
+          });
+          prompt.value = "";
+          sessionStorage.removeItem(DRAFT);
+          key = null;
+          said.replaceChildren(
+            h(
+              "p",
+              { class: "notice good", role: "status" },
+              icon("check"),
+              h("span", {}, "Made ", h("a", { href: `#project/${project.id}` }, project.name), "."),
+            ),
+          );
+          await made(project);
+        } catch (problem) {
+          if (!problem.isSignedOut) said.replaceChildren(notice(problem));
+        }
+        button.disabled = false;
+        button.lastChild.textContent = "Generate";
+      },
     },
-  },
     h("label", { for: "prompt", class: "title" }, "What do you want to build?"),
-    prompt, said,
-    h("div", { class: "row" }, h("p", { class: "muted small", id: "prompt-cost" }, "Costs 1 message credit and 1 project."), button),
-    about);
+    prompt,
+    said,
+    h(
+      "div",
+      { class: "row" },
+      h("p", { class: "muted small", id: "prompt-cost" }, "Costs 1 message credit and 1 project."),
+      button,
+    ),
+    about,
+  );
   return { element: form };
 }
 
 function listOf(projects, fresh, remove) {
   if (!projects.length) {
-    return [h("div", { class: "card blank" }, icon("folder"), h("h2", { tabIndex: -1 }, "No projects yet"),
-      h("p", { class: "muted" }, "Describe one above. It shows up here with its files, and you can chat about it."))];
+    return [
+      h(
+        "div",
+        { class: "card blank" },
+        icon("folder"),
+        h("h2", { tabIndex: -1 }, "No projects yet"),
+        h("p", { class: "muted" }, "Describe one above. It shows up here with its files, and you can chat about it."),
+      ),
+    ];
   }
   return [
     h("h2", { class: "list-title", tabIndex: -1 }, "Your projects ", h("span", { class: "muted" }, projects.length)),
-    h("ul", { class: "projects", role: "list" }, ...projects.map((project) =>
-      h("li", { class: `card project${project.id === fresh ? " fresh" : ""}` },
-        h("h3", {}, h("a", { href: `#project/${project.id}`, class: "cover" }, project.name)),
-        h("p", { class: "muted small" },
-          h("time", { datetime: project.created_at, title: fullTime(project.created_at) }, fromNow(project.created_at)),
-          ` · ${project.paths.length} ${project.paths.length === 1 ? "file" : "files"}`),
-        h("button", { type: "button", class: "plain danger", onclick: () => remove(project), "aria-label": `Delete ${project.name}` },
-          icon("trash"))))),
+    h(
+      "ul",
+      { class: "projects", role: "list" },
+      ...projects.map((project) =>
+        h(
+          "li",
+          { class: `card project${project.id === fresh ? " fresh" : ""}` },
+          h("h3", {}, h("a", { href: `#project/${project.id}`, class: "cover" }, project.name)),
+          h(
+            "p",
+            { class: "muted small" },
+            h(
+              "time",
+              { datetime: project.created_at, title: fullTime(project.created_at) },
+              fromNow(project.created_at),
+            ),
+            ` · ${project.paths.length} ${project.paths.length === 1 ? "file" : "files"}`,
+          ),
+          h(
+            "button",
+            {
+              type: "button",
+              class: "plain danger",
+              onclick: () => remove(project),
+              "aria-label": `Delete ${project.name}`,
+            },
+            icon("trash"),
+          ),
+        ),
+      ),
+    ),
   ];
 }
 
 function confirmed(project) {
-  const dialog = h("dialog", { "aria-labelledby": "sure" },
-    h("form", { method: "dialog", class: "stack" },
+  const dialog = h(
+    "dialog",
+    { "aria-labelledby": "sure" },
+    h(
+      "form",
+      { method: "dialog", class: "stack" },
       h("h2", { id: "sure" }, `Delete “${project.name}”?`),
       h("p", {}, "Its files are gone for good. Its place is free again; the message credit stays spent."),
-      h("div", { class: "row end" },
+      h(
+        "div",
+        { class: "row end" },
         h("button", { class: "button quiet", value: "" }, "Keep it"),
-        h("button", { class: "button danger", value: "yes" }, "Delete"))));
+        h("button", { class: "button danger", value: "yes" }, "Delete"),
+      ),
+    ),
+  );
   document.body.append(dialog);
   dialog.showModal();
-  return new Promise((resolve) => dialog.addEventListener("close", () => {
-    dialog.remove();
-    resolve(dialog.returnValue === "yes");
-  }));
+  return new Promise((resolve) =>
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(dialog.returnValue === "yes");
+    }),
+  );
 }
 
 function detailsOf(project, afterChange) {
@@ -172,10 +236,18 @@ function detailsOf(project, afterChange) {
   }
   if (paths.length) choose(paths[0]);
   return [
-    h("div", {}, h("h2", { class: "project-title", tabIndex: -1 }, project.name),
-      h("p", { class: "muted small" }, `Made on ${fullTime(project.created_at)}`)),
-    h("section", { class: "card files", "aria-label": "Files" },
-      h("div", { class: "paths", role: "group", "aria-label": "Files" }, ...buttons), content),
+    h(
+      "div",
+      {},
+      h("h2", { class: "project-title", tabIndex: -1 }, project.name),
+      h("p", { class: "muted small" }, `Made on ${fullTime(project.created_at)}`),
+    ),
+    h(
+      "section",
+      { class: "card files", "aria-label": "Files" },
+      h("div", { class: "paths", role: "group", "aria-label": "Files" }, ...buttons),
+      content,
+    ),
     showChat(project, afterChange),
   ];
 }

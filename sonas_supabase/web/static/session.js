@@ -37,7 +37,9 @@ export const setup = ask("api/setup");
 async function supabaseAuth(path, body) {
   const { supabase_url: url, supabase_publishable_key: key } = await setup;
   const answer = await fetch(`${url}/auth/v1/${path}`, {
-    method: "POST", headers: { apikey: key, "content-type": "application/json" }, body: JSON.stringify(body),
+    method: "POST",
+    headers: { apikey: key, "content-type": "application/json" },
+    body: JSON.stringify(body),
     credentials: "omit",
   }).catch(() => null);
   if (!answer) throw new Error("The sign-in service cannot be reached. Try again in a moment.");

@@ -8,12 +8,17 @@ export async function showSignIn(element, reason) {
   const said = h("div", { role: "status", class: "said" });
   const { sign_in: way } = await setup;
   const ways = { demo: demoUsers, supabase: passwordForm, none: () => h("p", {}, "This app has no sign-in set up.") };
-  element.replaceChildren(h("section", { class: "card sign-in" },
-    h("img", { src: "static/mark.svg", alt: "", width: "44", height: "44" }),
-    h("h1", {}, "Sign in to Sonas"),
-    reason && h("p", { class: "notice", role: "status" }, icon("info"), h("span", {}, reason)),
-    await ways[way](said),
-    said));
+  element.replaceChildren(
+    h(
+      "section",
+      { class: "card sign-in" },
+      h("img", { src: "static/mark.svg", alt: "", width: "44", height: "44" }),
+      h("h1", {}, "Sign in to Sonas"),
+      reason && h("p", { class: "notice", role: "status" }, icon("info"), h("span", {}, reason)),
+      await ways[way](said),
+      said,
+    ),
+  );
 }
 
 function problemIn(said, error) {
@@ -29,19 +34,45 @@ async function demoUsers(said) {
     }
   };
   const users = await ask("api/demo/users").catch((error) => (problemIn(said, error), []));
-  return h("div", { class: "stack" },
+  return h(
+    "div",
+    { class: "stack" },
     h("p", { class: "muted" }, "This runs on your machine. Pick a demo user; there is no password."),
-    h("ul", { class: "users", role: "list" }, ...users.map((user) =>
-      h("li", {}, h("button", { type: "button", class: "user", onclick: () => enter("api/demo/sign-in", { user_id: user.id }) },
-        h("span", { class: "avatar", "aria-hidden": "true" }, user.email[0].toUpperCase()),
-        h("span", { class: "grow" }, user.email), h("span", { class: "pill" }, user.plan))))),
+    h(
+      "ul",
+      { class: "users", role: "list" },
+      ...users.map((user) =>
+        h(
+          "li",
+          {},
+          h(
+            "button",
+            { type: "button", class: "user", onclick: () => enter("api/demo/sign-in", { user_id: user.id }) },
+            h("span", { class: "avatar", "aria-hidden": "true" }, user.email[0].toUpperCase()),
+            h("span", { class: "grow" }, user.email),
+            h("span", { class: "pill" }, user.plan),
+          ),
+        ),
+      ),
+    ),
     h("p", { class: "or" }, h("span", {}, "or")),
-    h("button", { type: "button", class: "button wide", onclick: () => enter("api/demo/sign-up", {}) }, "Sign up as a new user"));
+    h(
+      "button",
+      { type: "button", class: "button wide", onclick: () => enter("api/demo/sign-up", {}) },
+      "Sign up as a new user",
+    ),
+  );
 }
 
 async function passwordForm(said) {
   const email = h("input", { type: "email", id: "email", autocomplete: "username", required: true });
-  const password = h("input", { type: "password", id: "password", autocomplete: "current-password", required: true, minLength: 6 });
+  const password = h("input", {
+    type: "password",
+    id: "password",
+    autocomplete: "current-password",
+    required: true,
+    minLength: 6,
+  });
   const act = async (event, work) => {
     event.preventDefault();
     if (!form.reportValidity()) return;
@@ -49,17 +80,31 @@ async function passwordForm(said) {
     form.inert = true;
     try {
       if ((await work(email.value, password.value)) === false) {
-        said.replaceChildren(h("p", { class: "notice" }, icon("info"), h("span", {}, "Look into your mail and confirm the address, then sign in.")));
+        said.replaceChildren(
+          h(
+            "p",
+            { class: "notice" },
+            icon("info"),
+            h("span", {}, "Look into your mail and confirm the address, then sign in."),
+          ),
+        );
       }
     } catch (error) {
       problemIn(said, error);
     }
     form.inert = false;
   };
-  const form = h("form", { class: "stack", onsubmit: (event) => act(event, signInWithPassword) },
+  const form = h(
+    "form",
+    { class: "stack", onsubmit: (event) => act(event, signInWithPassword) },
     h("div", { class: "field" }, h("label", { for: "email" }, "Email"), email),
     h("div", { class: "field" }, h("label", { for: "password" }, "Password"), password),
     h("button", { class: "button wide" }, "Sign in"),
-    h("button", { type: "button", class: "button quiet wide", onclick: (event) => act(event, signUpWithPassword) }, "Create an account"));
+    h(
+      "button",
+      { type: "button", class: "button quiet wide", onclick: (event) => act(event, signUpWithPassword) },
+      "Create an account",
+    ),
+  );
   return form;
 }

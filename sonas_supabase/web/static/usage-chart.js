@@ -61,26 +61,50 @@ export class UsageChart {
     const style = getComputedStyle(this.#target);
     const color = (name) => style.getPropertyValue(name).trim();
     const axis = {
-      stroke: color("--_muted"), font: `11px ${style.fontFamily}`,
-      ticks: { show: false }, grid: { stroke: color("--_line"), width: 1 },
+      stroke: color("--_muted"),
+      font: `11px ${style.fontFamily}`,
+      ticks: { show: false },
+      grid: { stroke: color("--_line"), width: 1 },
     };
     const bars = { paths: uPlot.paths.bars({ size: [0.7, 28, 1], radius: 0.25 }), points: { show: false } };
     this.#plot = new uPlot(
       {
-        width, height: HEIGHT, legend: { show: false }, padding: [12, 4, 0, 0],
+        width,
+        height: HEIGHT,
+        legend: { show: false },
+        padding: [12, 4, 0, 0],
         cursor: { x: false, y: false, points: { show: false }, drag: { x: false, y: false } },
-        scales: { x: { time: false, range: (_, low, high) => [low - 0.6, high + 0.6] }, y: { range: (_, __, high) => [0, roundUp(high)] } },
+        scales: {
+          x: { time: false, range: (_, low, high) => [low - 0.6, high + 0.6] },
+          y: { range: (_, __, high) => [0, roundUp(high)] },
+        },
         axes: [
-          { ...axis, grid: { show: false }, gap: 6, size: 28, splits: () => this.#labelled(width),
-            values: (_, places) => places.map((at) => (this.#days[at] ? calendarDay(this.#days[at]) : "")) },
-          { ...axis, size: 12 + 7 * count(roundUp(this.#peak())).length, gap: 6, splits: (_, __, low, high) => [low, high / 4, high / 2, (high / 4) * 3, high],
-            values: (_, figures) => figures.map(count) },
+          {
+            ...axis,
+            grid: { show: false },
+            gap: 6,
+            size: 28,
+            splits: () => this.#labelled(width),
+            values: (_, places) => places.map((at) => (this.#days[at] ? calendarDay(this.#days[at]) : "")),
+          },
+          {
+            ...axis,
+            size: 12 + 7 * count(roundUp(this.#peak())).length,
+            gap: 6,
+            splits: (_, __, low, high) => [low, high / 4, high / 2, (high / 4) * 3, high],
+            values: (_, figures) => figures.map(count),
+          },
         ],
         series: [
           {},
           { label: "used", fill: color("--_accent"), stroke: color("--_accent"), width: 0, ...bars },
-          { label: "refused", stroke: color("--_danger"), width: 0, paths: () => null,
-            points: { show: true, size: 9, fill: color("--_danger"), stroke: color("--_surface"), width: 1 } },
+          {
+            label: "refused",
+            stroke: color("--_danger"),
+            width: 0,
+            paths: () => null,
+            points: { show: true, size: 9, fill: color("--_danger"), stroke: color("--_surface"), width: 1 },
+          },
         ],
         hooks: { setCursor: [(plot) => this.#point(plot)] },
       },

@@ -12,13 +12,21 @@ export function showLeft(report) {
   chip.hidden = !balance;
   if (!balance) return;
   chip.className = `chip ${balance.warning ?? ""}`;
-  chip.textContent = balance.unlimited ? "Unlimited messages" : `${count(balance.remaining)} ${balance.remaining === 1 ? "message" : "messages"} left`;
+  chip.textContent = balance.unlimited
+    ? "Unlimited messages"
+    : `${count(balance.remaining)} ${balance.remaining === 1 ? "message" : "messages"} left`;
 }
 
 export function showWho(element) {
   const now = session();
   if (!now) showLeft(null);
-  element.replaceChildren(...(now
-    ? [chip, h("span", { class: "email" }, now.email), h("button", { type: "button", class: "plain", onclick: () => signOut() }, "Sign out")]
-    : []));
+  element.replaceChildren(
+    ...(now
+      ? [
+          chip,
+          h("span", { class: "email" }, now.email),
+          h("button", { type: "button", class: "plain", onclick: () => signOut() }, "Sign out"),
+        ]
+      : []),
+  );
 }
