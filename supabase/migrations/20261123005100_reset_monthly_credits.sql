@@ -112,9 +112,14 @@ begin
       order by b.account_id limit 500) d;
     exit when v_accounts is null;
     foreach v_account_id in array v_accounts loop
-      if credits.renew(v_account_id) then
-        v_renewed := v_renewed + 1;
-      end if;
+      -- One account whose books are broken does not keep the others from their renewal.
+      begin
+        if credits.renew(v_account_id) then
+          v_renewed := v_renewed + 1;
+        end if;
+      exception when others then
+        raise warning 'account % could not be renewed: % (%)', v_account_id, sqlerrm, sqlstate;
+      end;
     end loop;
     v_after := v_accounts[array_upper(v_accounts, 1)];
     -- Locks are kept until the caller commits, so a call ends in time and the next one goes on.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -152,3 +152,20 @@ def test_the_job_cannot_fail_for_one_account_that_is_refused(own_database: Datab
     except psycopg.Error as error:
         raise AssertionError(slug(error)) from error
     assert answer["accounts"] == 1
+
+
+def test_an_account_that_cannot_be_renewed_does_not_keep_the_others_from_it(own_database: Database) -> None:
+    users = [own_database.new_user() for _ in range(3)]
+    own_database.run(
+        "create function public.refuse() returns trigger language plpgsql as 'begin raise exception ''broken''; end'"
+    )
+    own_database.run(
+        "create trigger refuse before insert on public.credit_grants for each row"
+        f" when (new.account_id = '{users[1]}') execute function public.refuse()"
+    )
+    for user in users:
+        own_database.call("mark_test_account", user)
+        own_database.call("set_test_clock", user, datetime.now(UTC) + timedelta(days=40))
+    assert own_database.call("reset_monthly_credits")["accounts"] == 2
+    assert own_database.call("reset_monthly_credits")["accounts"] == 0
+    assert own_database.call("system_status")["due"] == 1
