@@ -20,7 +20,8 @@ class Attack:
     """A request and its expected answer.
 
     ``code`` is the error that the body names: an SQLSTATE, PostgREST's own code, or a slug. ``sees`` looks at the answer
-    of what is not refused. ``writes`` are the tables that may change; nothing else may, whatever the answer.
+    of what is not refused. ``content`` is sent as it is, ``text`` as JSON that may not be any; ``rewrites`` writes the
+    id of the user in another way. ``writes`` are the tables that may change; nothing else may, whatever the answer.
     """
 
     name: str
@@ -31,6 +32,8 @@ class Attack:
     code: str | None = None
     body: Any = None
     content: bytes | None = None
+    text: str | None = None
+    rewrites: Callable[[str], str] | None = None
     headers: dict[str, str] = field(default_factory=dict)
     sees: Callable[[World, httpx.Response], bool] | None = None
     writes: frozenset[str] = frozenset()
@@ -56,12 +59,21 @@ class Attack:
         }[self.on]()
         headers = {"authorization": f"Bearer {token}"} if token else {}
         headers |= {name: world.fill(value) for name, value in self.headers.items()}
-        body = {"content": self.content} if self.content is not None else {"json": world.fill(self.body)}
-        if self.content is None and self.body is None:
-            body = {}
-        return world.http.request(
-            self.method, base + world.fill(self.path), headers={n: v for n, v in headers.items() if v}, **body
-        )
+        payload = self._payload(world, headers)
+        return world.http.request(self.method, base + world.fill(self.path), headers=headers, **payload)
+
+    def _payload(self, world: World, headers: dict[str, str]) -> dict[str, Any]:
+        if self.content is not None:
+            return {"content": self.content}
+        if self.text is not None:
+            headers["content-type"] = "application/json"
+            return {"content": world.fill(self.text).encode(errors="surrogateescape")}
+        if self.body is None:
+            return {}
+        body = world.fill(self.body)
+        if self.rewrites is not None:
+            body["p_user_id"] = self.rewrites(body["p_user_id"])
+        return {"json": body}
 
 
 def code_of(answer: httpx.Response) -> str:

@@ -12,6 +12,7 @@ from tests.attacks.world import World, make_world
 from tests.support.api import start_api
 from tests.support.database import copied_database
 from tests.support.server import Server
+from tests.web.conftest import browser, visit  # noqa: F401 - fixtures
 from tests.web.support import make_app, serving
 
 
