@@ -107,7 +107,7 @@ begin
 
   update public.subscriptions s set
     plan_id = p_plan_id, pending_plan_id = null, pending_at = null,
-    status = case when v_is_paid and s.status = 'past_due' then s.status else 'active' end,
+    status = case when v_is_paid and v_was_paid and s.status = 'past_due' then s.status else 'active' end,
     left_paid_at = case when v_was_paid and not v_is_paid then p_at else s.left_paid_at end,
     anchor_at = case when v_is_paid and not v_was_paid and coalesce(s.left_paid_at < v_period_start, true)
       then p_at else s.anchor_at end

@@ -362,3 +362,11 @@ def test_an_upgrade_at_the_very_start_of_a_period_leaves_holds_in_place(user: Ti
     assert (user.remaining, user.balance()["reserved"]) == (500, 4)
     assert user.call("capture_credits", hold, 3)["remaining"] == 500
     user.verify()
+
+
+def test_nothing_is_past_due_about_a_plan_that_was_free(database: Database) -> None:
+    user = Timed(database)
+    user.call("set_subscription_status", "past_due")
+    assert user.call("change_plan", "pro")["status"] == "active"
+    user.wait(days=40)
+    assert user.remaining == 500
