@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import httpx
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
 
 from sonas_supabase import local
 from tests.support.database import Database
@@ -70,6 +70,8 @@ def missing(what: str) -> NoReturn:
 @pytest_asyncio.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
     binary = from_parts("CHROMIUM_BIN", shutil.which("chromium"), "Chromium")
+    # A busy machine may take its time; where speed is what matters, a test says so.
+    expect.set_options(timeout=15_000)
     async with async_playwright() as playwright:
         started = await playwright.chromium.launch(executable_path=binary, args=QUIET)
         yield started
@@ -97,7 +99,7 @@ def visit(browser: Browser) -> Visit:
             base_url=site.url, viewport=SIZES[size], locale="en-GB", timezone_id="Europe/Berlin", **options
         )
         page = await context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(15_000)
         errors: list[str] = []
 
         def hear(message: ConsoleMessage) -> None:

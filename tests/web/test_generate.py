@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest_asyncio
 
-from sonas_supabase import CreditsClient
+from sonas_supabase import AsyncCreditsClient, CreditsClient
 from sonas_supabase.web import Draft
 from tests.support.database import Database
 from tests.web.support import bearer, calling, make_app, problem
@@ -149,3 +149,13 @@ async def test_a_project_that_cannot_be_stored_costs_nothing(
     assert answer.status_code == 500
     assert used(database, user) == (0, 0)
     database.verify(user)
+
+
+async def test_without_a_database_it_says_so(database: Database, user: UUID) -> None:
+    credits = AsyncCreditsClient.from_url("postgresql://postgres@127.0.0.1:1/postgres", timeout=0.2, retries=0)
+    async with credits, calling(make_app(database, credits=credits)) as client:
+        away = await generate(client, user)
+
+    said = problem(away, 503, "unavailable")
+    assert "Nothing was charged" in said["detail"]
+    assert away.headers["retry-after"] == "5"

@@ -6,6 +6,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,14 @@ from uuid import UUID
 import httpx
 import pytest
 from playwright.async_api import Page, expect
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from sonas_supabase.web import _pages
 from tests.support.database import Database
 from tests.web.conftest import Visit, missing
 from tests.web.pages import come_in
-from tests.web.support import Site
+from tests.web.support import Site, make_app, serving
 
 VENDOR = Path(__file__).resolve().parents[2] / "scripts" / "vendor_web.py"
 PAGES = ["index.html", "pricing.html"]
@@ -74,6 +78,24 @@ async def test_every_answer_is_closed_to_scripts_and_frames_of_others(http: http
     assert policy["script-src"] == policy["style-src"] == "'self'"
     assert policy["frame-ancestors"] == "'none'"
     assert headers["x-content-type-options"] == "nosniff"
+
+
+async def test_it_can_be_mounted_below_a_path(database: Database, visit: Visit, user: UUID) -> None:
+    app = make_app(database)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with app.router.lifespan_context(app):
+            yield
+
+    with serving(Starlette(routes=[Mount("/credits", app)], lifespan=lifespan), database) as site:
+        async with visit(site) as page:
+            await page.goto("/credits/")
+            await page.get_by_role("button", name="Sign up as a new user").click()
+            await expect(page.locator("#usage-side .balances")).to_contain_text("10 left")
+            await page.get_by_role("link", name="Plans").click()
+            await expect(page).to_have_url(f"{site.url}/credits/pricing")
+            await expect(page.get_by_role("button", name="Upgrade to Starter")).to_be_visible()
 
 
 async def test_nothing_private_is_kept_by_caches(http: httpx.AsyncClient) -> None:

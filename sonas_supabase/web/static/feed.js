@@ -3,7 +3,7 @@
 import { send } from "./api.js";
 import { timeZone } from "./format.js";
 
-const EVERY = 1_500;
+const EVERY = 1_000;
 const SLOWEST = 15_000;
 
 const feeds = new Map();

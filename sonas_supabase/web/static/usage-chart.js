@@ -72,7 +72,7 @@ export class UsageChart {
         width,
         height: HEIGHT,
         legend: { show: false },
-        padding: [12, 4, 0, 0],
+        padding: [12, width < 640 ? 18 : 4, 0, 0],
         cursor: { x: false, y: false, points: { show: false }, drag: { x: false, y: false } },
         scales: {
           x: { time: false, range: (_, low, high) => [low - 0.6, high + 0.6] },
