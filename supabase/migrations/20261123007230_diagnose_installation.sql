@@ -12,7 +12,7 @@ as $$
     where c.relkind in ('r', 'v', 'p') and (c.relnamespace = 'credits'::regnamespace
       or c.relnamespace = 'public'::regnamespace and c.relname in (select credits.public_relations()))
   ), functions as (
-    select p.oid, p.oid::regprocedure::text as name, p.proname, p.proconfig, p.prosecdef, p.pronamespace = 'public'::regnamespace as is_edge
+    select p.oid, p.oid::regprocedure::text as name, p.proname, p.proconfig, p.prokind, p.pronamespace = 'public'::regnamespace as is_edge
     from pg_catalog.pg_proc p
     where p.pronamespace = 'credits'::regnamespace
       or p.pronamespace = 'public'::regnamespace and p.proname in (select credits.public_functions())
@@ -84,7 +84,7 @@ as $$
     'Its search_path is no longer fixed: names in it may be looked up where a caller wants them to be.',
     format('select proconfig from pg_proc where oid = %L::regprocedure;', f.name),
     format('alter function %s set search_path = '''';', f.name)
-  from functions f where not coalesce('search_path=""' = any (f.proconfig), false)
+  from functions f where f.prokind <> 'a' and not coalesce('search_path=""' = any (f.proconfig), false)
 
   union all
   select 'core_is_open', 'critical', 'schema credits',
