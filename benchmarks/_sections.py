@@ -11,6 +11,7 @@ from benchmarks._http import consume_body, load, postgrest
 from benchmarks._pgbench import pgbench
 from benchmarks._server import Server
 from benchmarks._steps import steps
+from benchmarks._verify import verify
 
 Say = Callable[[str], None]
 FLOORS = ("two statements", "one statement")
@@ -122,4 +123,5 @@ SECTIONS: dict[str, Callable[[Server, Plan, Say], list[Figure]]] = {
     "api": api,
     "growth": growth,
     "steps": each_step,
+    "verify": verify,
 }
