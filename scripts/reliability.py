@@ -48,9 +48,10 @@ def _table(lines: list[dict[str, Any]], form: str) -> str:
         f"| {line['unknown']:,} | {line['sent again']:,} | {line['seed']} |"
         for line in lines
     ]
+    when = f"{datetime.now(UTC):%d %B %Y}"
     return "\n".join(
         [
-            f"The {form} form at commit {commit}, {datetime.now(UTC):%d %B %Y}: {issued:,} operations, no promise broken.",
+            f"The {form} form at commit {commit}, {when}: {issued:,} operations, no promise broken.",
             "",
             "| fault | how often | issued | took effect | denied | never learned | sent again | seed |",
             "|---|---|--:|--:|--:|--:|--:|--:|",
