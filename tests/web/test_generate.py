@@ -157,5 +157,5 @@ async def test_without_a_database_it_says_so(database: Database, user: UUID) -> 
         away = await generate(client, user)
 
     said = problem(away, 503, "unavailable")
-    assert "Nothing was charged" in said["detail"]
+    assert "Try again later" in said["detail"]
     assert away.headers["retry-after"] == "5"
