@@ -71,15 +71,15 @@ def usage(whole: Usage, course: Usage) -> Table:
     spark = trends(course.rows, lambda row: (row.value,), lambda row: row.spent)
     name = whole.metadata_key or whole.by
 
-    def named(value: str | None, values: int) -> str:
+    def named(value: str | None) -> str:
         if value is None:
-            return f"{values:,} others"
+            return "all others"
         return _WEEKDAYS[int(value) - 1] if whole.by == "weekday" else value
 
     return table(
         (name, "#spent", "#share", "#operations", "spent per " + course.bucket),
         [
-            (named(row.value, row.values), row.spent, share(row.share), row.operations, spark.get((row.value,), ""))
+            (named(row.value), row.spent, share(row.share), row.operations, spark.get((row.value,), ""))
             for row in whole.rows
         ],
         title=f"Usage by {name}",

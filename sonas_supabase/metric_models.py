@@ -79,13 +79,12 @@ class Conversion(MetricWindow):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageRow:
-    """What one value of the segment spent in one bucket. ``value`` None is all ``values`` that are not shown."""
+    """What one value of the segment spent in one bucket. ``value`` None is all others."""
 
     bucket: datetime
     value: str | None
     spent: int
     operations: int
-    values: int
     share: float
 
 

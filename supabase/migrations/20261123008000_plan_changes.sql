@@ -50,17 +50,19 @@ insert into credits.plan_changes (account_id, version, changed_at, from_plan, to
 select s.account_id, 1, s.created_at, null, s.plan_id from public.subscriptions s;
 
 create view credits.plan_spells with (security_invoker = true) as
-select c.account_id, c.to_plan as plan_id, c.changed_at as started_at,
-  lead(c.changed_at, 1, timestamptz 'infinity') over w as ended_at, lead(c.to_plan) over w as next_plan
-from (
-  select p.account_id, p.version, p.changed_at, p.to_plan from credits.plan_changes p
-  union all
+with due as (
   -- A plan whose time has come counts, booked or not.
-  select s.account_id, 9223372036854775807, s.pending_at, s.pending_plan_id
+  select s.account_id, s.pending_plan_id, s.pending_at
   from public.subscriptions s
   join credits.accounts a on a.account_id = s.account_id
   where s.pending_at <= coalesce(a.test_now, statement_timestamp())
-) c
-window w as (partition by c.account_id order by c.version);
+)
+select c.account_id, c.to_plan as plan_id, c.changed_at as started_at,
+  coalesce(n.changed_at, d.pending_at, 'infinity') as ended_at, coalesce(n.to_plan, d.pending_plan_id) as next_plan
+from credits.plan_changes c
+left join credits.plan_changes n on n.account_id = c.account_id and n.version = c.version + 1
+left join due d on d.account_id = c.account_id and n.account_id is null
+union all
+select d.account_id, d.pending_plan_id, d.pending_at, 'infinity', null from due d;
 comment on view credits.plan_spells is 'From when until when, half-open, an account was on a plan, and which one followed.';
 revoke all on table credits.plan_spells from public, anon, authenticated, service_role;

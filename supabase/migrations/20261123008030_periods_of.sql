@@ -1,5 +1,5 @@
 create function credits.periods_of(p_account_id uuid, p_credit_type text, p_from_version bigint)
-returns table (version bigint, started_at timestamptz, plan_id text, crossed_80_at timestamptz, ran_dry_at timestamptz)
+returns table (version bigint, started_at timestamptz, plan_id text, ended_at timestamptz, crossed_80_at timestamptz, ran_dry_at timestamptz)
 language sql
 stable
 security invoker
@@ -29,6 +29,7 @@ as $$
   select r.period_version, min(r.created_at),
     (select f.plan_id from credits.ledger_facts f
       where f.account_id = p_account_id and f.credit_type = p_credit_type and f.version = r.period_version),
+    lead(min(r.created_at), 1, 'infinity') over (order by r.period_version),
     min(r.created_at) filter (where r.kind in ('consume', 'capture') and not r.unlimited
       and r.used >= 4 * r.balance_after),
     min(r.created_at) filter (where r.kind in ('consume', 'capture') and not r.unlimited and r.balance_after = 0)
@@ -40,13 +41,13 @@ comment on function credits.periods_of(uuid, text, bigint) is
 revoke all on function credits.periods_of(uuid, text, bigint) from public, anon, authenticated, service_role;
 
 create view credits.known_periods with (security_invoker = true) as
-select p.account_id, p.credit_type, p.version, p.started_at, p.plan_id, p.crossed_80_at, p.ran_dry_at, false as is_test
+select p.account_id, p.credit_type, p.version, p.started_at, p.plan_id, p.ended_at, p.crossed_80_at, p.ran_dry_at, false as is_test
 from credits.account_periods p
 where not exists (
   select from credits.lagging l
   where l.account_id = p.account_id and l.credit_type = p.credit_type and p.version >= l.period_version)
 union all
-select l.account_id, l.credit_type, p.version, p.started_at, p.plan_id, p.crossed_80_at, p.ran_dry_at, l.is_test
+select l.account_id, l.credit_type, p.version, p.started_at, p.plan_id, p.ended_at, p.crossed_80_at, p.ran_dry_at, l.is_test
 from credits.lagging l
 cross join lateral credits.periods_of(l.account_id, l.credit_type, l.period_version) p
 where l.kind = 'credit';

@@ -6,11 +6,11 @@ security invoker
 set search_path = ''
 as $$
   with batch as materialized (
-    select l.account_id, l.credit_type, l.kind, l.opened_at, l.version, l.period_version, l.until_version
-    from credits.lagging l where not l.is_test
+    select l.account_id, l.credit_type, l.kind, l.opened_at, l.version, l.period_version, l.until_version, n.number
+    from credits.lagging l join credits.account_numbers n on n.account_id = l.account_id where not l.is_test
     order by l.account_id, l.credit_type limit p_balances
   ), facts as materialized (
-    select b.account_id, b.opened_at, f.credit_type, f.created_at, f.plan_id, f.source, f.flow, f.amount, f.operations, f.metadata
+    select b.account_id, b.number, b.opened_at, f.credit_type, f.created_at, f.plan_id, f.source, f.flow, f.amount, f.operations, f.metadata
     from batch b
     cross join lateral (
       select x.* from credits.ledger_facts x
@@ -27,6 +27,17 @@ as $$
     from facts f where f.flow = 'spent' group by 1, 2, 3, 4
     on conflict (account_id, day, credit_type, plan_id)
     do update set spent = d.spent + excluded.spent, operations = d.operations + excluded.operations
+  ), months as (
+    insert into credits.monthly_accounts as m (account_id, month, credit_type, plan_id, spent)
+    select f.account_id, date_trunc('month', f.created_at at time zone 'UTC')::date, f.credit_type, f.plan_id, -sum(f.amount)
+    from facts f where f.flow = 'spent' group by 1, 2, 3, 4
+    on conflict (account_id, month, credit_type, plan_id) do update set spent = m.spent + excluded.spent
+  ), active as (
+    insert into credits.daily_active as d (day, credit_type, plan_id, chunk, accounts)
+    select (f.created_at at time zone 'UTC')::date, f.credit_type, f.plan_id, f.number / 4096,
+      credits.bits_of((f.number % 4096)::integer, 1)
+    from facts f where f.flow = 'spent' group by 1, 2, 3, 4
+    on conflict (day, credit_type, plan_id, chunk) do update set accounts = d.accounts | excluded.accounts
   ), segments as (
     insert into credits.daily_segments as d (day, segment, value, credit_type, plan_id, spent, operations)
     select (f.created_at at time zone 'UTC')::date, s.segment, s.value, f.credit_type, f.plan_id, -sum(f.amount), sum(f.operations)
@@ -44,10 +55,10 @@ as $$
     from batch b cross join lateral credits.periods_of(b.account_id, b.credit_type, b.period_version) p
     where b.kind = 'credit'
   ), periods as (
-    insert into credits.account_periods (account_id, credit_type, version, started_at, plan_id, crossed_80_at, ran_dry_at)
-    select f.account_id, f.credit_type, f.version, f.started_at, f.plan_id, f.crossed_80_at, f.ran_dry_at from found f
+    insert into credits.account_periods (account_id, credit_type, version, started_at, plan_id, ended_at, crossed_80_at, ran_dry_at)
+    select f.account_id, f.credit_type, f.version, f.started_at, f.plan_id, f.ended_at, f.crossed_80_at, f.ran_dry_at from found f
     on conflict (account_id, credit_type, version)
-    do update set crossed_80_at = excluded.crossed_80_at, ran_dry_at = excluded.ran_dry_at
+    do update set ended_at = excluded.ended_at, crossed_80_at = excluded.crossed_80_at, ran_dry_at = excluded.ran_dry_at
   ), advanced as (
     insert into credits.rolled_up as r (account_id, credit_type, version, period_version)
     select b.account_id, b.credit_type, b.until_version, coalesce(n.version, b.period_version)
@@ -81,6 +92,10 @@ begin
   -- Who comes while somebody is at it has nothing to do.
   perform 1 from credits.rollup_state s for update skip locked;
   if found then
+    -- Who signs up after this has a number the next time, and is read from the ledger until then.
+    insert into credits.account_numbers (account_id)
+    select distinct l.account_id from credits.lagging l where not l.is_test
+    on conflict (account_id) do nothing;
     loop
       v_batch := credits.roll_up_batch(p_limit);
       v_balances := v_balances + v_batch;
@@ -136,7 +151,13 @@ begin
   where d.segment = s.segment and d.day = s.day and d.value = s.value and d.credit_type = s.credit_type and d.plan_id = s.plan_id;
   delete from credits.hourly_flows h where h.amount = 0;
   delete from credits.daily_segments d where d.spent = 0;
+  update credits.daily_active d set accounts = set_bit(d.accounts, (n.number % 4096)::integer, 0)
+  from credits.account_numbers n
+  join credits.daily_accounts a on a.account_id = n.account_id
+  where n.account_id = new.account_id and d.chunk = n.number / 4096
+    and d.day = a.day and d.credit_type = a.credit_type and d.plan_id = a.plan_id;
   delete from credits.daily_accounts d where d.account_id = new.account_id;
+  delete from credits.monthly_accounts m where m.account_id = new.account_id;
   delete from credits.account_periods p where p.account_id = new.account_id;
   delete from credits.rolled_up r where r.account_id = new.account_id;
   return null;

@@ -86,31 +86,6 @@ comment on function credits.flow_facts(timestamptz, timestamptz, boolean, boolea
 revoke all on function credits.flow_facts(timestamptz, timestamptz, boolean, boolean)
   from public, anon, authenticated, service_role;
 
-create function credits.account_facts(p_from timestamptz, p_to timestamptz, p_raw boolean, p_include_test boolean)
-returns table (account_id uuid, at timestamptz, credit_type text, plan_id text, spent bigint, operations bigint)
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_inner record;
-begin
-  select * into v_inner from credits.inner_window(p_from, p_to, 'day', p_raw);
-  return query
-  select d.account_id, d.day::timestamp at time zone 'UTC', d.credit_type, d.plan_id, d.spent, d.operations
-  from credits.daily_accounts d
-  where d.day >= (v_inner.from_at at time zone 'UTC')::date and d.day < (v_inner.to_at at time zone 'UTC')::date
-    and v_inner.from_at < v_inner.to_at;
-  return query
-  select f.account_id, f.at, f.credit_type, f.plan_id, -f.amount, f.operations::bigint
-  from credits.facts_outside(p_from, p_to, v_inner.from_at, v_inner.to_at, p_include_test) f where f.flow = 'spent';
-end
-$$;
-comment on function credits.account_facts(timestamptz, timestamptz, boolean, boolean) is 'Who spent in a window, by days or finer.';
-revoke all on function credits.account_facts(timestamptz, timestamptz, boolean, boolean)
-  from public, anon, authenticated, service_role;
-
 create function credits.segment_facts(
   p_segment text, p_from timestamptz, p_to timestamptz, p_raw boolean, p_include_test boolean)
 returns table (at timestamptz, value text, credit_type text, plan_id text, spent bigint, operations bigint)
@@ -146,7 +121,7 @@ revoke all on function credits.segment_facts(text, timestamptz, timestamptz, boo
   from public, anon, authenticated, service_role;
 
 create function credits.period_facts(p_raw boolean, p_include_test boolean, p_from timestamptz, p_to timestamptz)
-returns table (account_id uuid, credit_type text, version bigint, started_at timestamptz, plan_id text,
+returns table (account_id uuid, credit_type text, started_at timestamptz, ended_at timestamptz, plan_id text,
   crossed_80_at timestamptz, ran_dry_at timestamptz)
 language plpgsql
 stable
@@ -156,7 +131,7 @@ as $$
 begin
   if p_raw then
     return query
-    select b.account_id, b.credit_type, p.version, p.started_at, p.plan_id, p.crossed_80_at, p.ran_dry_at
+    select b.account_id, b.credit_type, p.started_at, p.ended_at, p.plan_id, p.crossed_80_at, p.ran_dry_at
     from credits.balances b
     join credits.accounts a on a.account_id = b.account_id
     cross join lateral credits.periods_of(b.account_id, b.credit_type, 1) p
@@ -164,7 +139,7 @@ begin
       and (p.started_at >= p_from and p.started_at < p_to or p.crossed_80_at >= p_from and p.crossed_80_at < p_to);
   else
     return query
-    select p.account_id, p.credit_type, p.version, p.started_at, p.plan_id, p.crossed_80_at, p.ran_dry_at
+    select p.account_id, p.credit_type, p.started_at, p.ended_at, p.plan_id, p.crossed_80_at, p.ran_dry_at
     from credits.known_periods p
     where (p_include_test or not p.is_test)
       and (p.started_at >= p_from and p.started_at < p_to or p.crossed_80_at >= p_from and p.crossed_80_at < p_to);
@@ -177,19 +152,28 @@ revoke all on function credits.period_facts(boolean, boolean, timestamptz, times
   from public, anon, authenticated, service_role;
 
 create view credits.denials with (security_invoker = true) as
-select u.account_id, u.credit_type::text as credit_type, u.created_at, a.is_test
-from public.usage u
-join credits.accounts a on a.account_id = u.account_id
-where u.status = 'denied';
+select u.account_id, u.credit_type::text as credit_type, u.created_at from public.usage u
+where u.status = 'denied' and u.account_id is not null;
 comment on view credits.denials is 'Denied attempts.';
 revoke all on table credits.denials from public, anon, authenticated, service_role;
 
 create view credits.free_spells with (security_invoker = true) as
-select s.account_id, s.started_at, s.ended_at, a.is_test, coalesce(n.price_cents > 0, false) as upgraded, s.next_plan
+select s.account_id, s.started_at, s.ended_at, coalesce(n.price_cents > 0, false) as upgraded, s.next_plan
 from credits.plan_spells s
-join credits.accounts a on a.account_id = s.account_id
 join public.plans p on p.id = s.plan_id and p.price_cents = 0
 left join public.plans n on n.id = s.next_plan
 where s.started_at < s.ended_at;
 comment on view credits.free_spells is 'From when until when an account was on a plan without a price, and whether a paid one followed.';
 revoke all on table credits.free_spells from public, anon, authenticated, service_role;
+
+create function credits.left_out(p_include_test boolean)
+returns uuid[]
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select array(select a.account_id from credits.accounts a where a.is_test and not p_include_test)
+$$;
+comment on function credits.left_out(boolean) is 'The accounts that a metric leaves out: test accounts, unless they are to be counted.';
+revoke all on function credits.left_out(boolean) from public, anon, authenticated, service_role;

@@ -26,9 +26,9 @@ declare
   w record;
   v_starts timestamptz[];
   v_labels timestamptz[];
-  v_rows jsonb;
   v_total record;
   v_after jsonb;
+  v_left_out uuid[] := credits.left_out(p_include_test);
 begin
   select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone, null);
   select array_agg(b.starts_at order by b.starts_at), array_agg(b.bucket order by b.starts_at) into v_starts, v_labels
@@ -36,7 +36,7 @@ begin
 
   with spells as (
     select s.started_at, s.ended_at, s.upgraded from credits.free_spells s
-    where (p_include_test or not s.is_test) and s.started_at < w.to_at and s.ended_at > w.from_at
+    where s.account_id <> all (v_left_out) and s.started_at < w.to_at and s.ended_at > w.from_at
   ), events as (
     -- Number 0 is what was there when the window began; a spell that ends as a bucket begins is not open in it.
     select width_bucket(s.started_at, v_starts) as nth, count(*) as started, 0 as ended, 0 as upgraded from spells s group by 1
@@ -51,17 +51,14 @@ begin
     select c.nth, (sum(c.started - c.ended) over (order by c.nth))::bigint as free, c.upgraded::bigint as upgrades from counted c
   )
   select jsonb_agg(jsonb_build_object('bucket', v_labels[r.nth], 'free', r.free, 'upgrades', r.upgrades,
-    'rate', round(r.upgrades::numeric / nullif(r.free, 0), 4)) order by r.nth)
-    into v_rows
-  from running r where r.nth > 0;
-
-  select count(*) as free, count(*) filter (where s.upgraded and s.ended_at < w.to_at) as upgrades into v_total
-  from credits.free_spells s
-  where (p_include_test or not s.is_test) and s.started_at < w.to_at and s.ended_at > w.from_at;
+    'rate', round(r.upgrades::numeric / nullif(r.free, 0), 4)) order by r.nth) filter (where r.nth > 0) as rows,
+    (select count(*) from spells) as free, sum(r.upgrades)::bigint as upgrades
+    into v_total
+  from running r;
 
   with happened as (
     select 'denial' as what, d.account_id, d.created_at as at from credits.denials d
-    where d.created_at >= w.from_at and d.created_at < w.to_at and (p_include_test or not d.is_test)
+    where d.created_at >= w.from_at and d.created_at < w.to_at and d.account_id <> all (v_left_out)
     union all
     select '80_percent', p.account_id, p.crossed_80_at
     from credits.period_facts(p_raw, p_include_test, w.from_at, w.to_at) p
@@ -80,7 +77,7 @@ begin
       count(*) filter (where s.upgraded and s.took <= interval '7 days') as week
     from spells s group by s.what) c on c.what = k.what;
 
-  return credits.metric_answer(w.from_at, w.to_at, p_bucket, p_time_zone, v_rows) || v_after || jsonb_build_object(
+  return credits.metric_answer(w.from_at, w.to_at, p_bucket, p_time_zone, v_total.rows) || v_after || jsonb_build_object(
     'free', v_total.free, 'upgrades', v_total.upgrades,
     'rate', round(v_total.upgrades::numeric / nullif(v_total.free, 0), 4));
 end

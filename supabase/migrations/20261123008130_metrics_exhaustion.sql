@@ -11,29 +11,28 @@ declare
   w record;
   v_rows jsonb;
   v_upgrades jsonb;
+  v_left_out uuid[] := credits.left_out(p_include_test);
 begin
   select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone, p_credit_type);
   with periods as materialized (
-    select p.account_id, p.credit_type, p.version, p.plan_id, p.started_at, p.crossed_80_at, p.ran_dry_at,
-      lead(p.started_at, 1, w.to_at) over (partition by p.account_id, p.credit_type order by p.version) as next_started_at
+    select row_number() over () as nth, p.account_id, p.credit_type, p.plan_id, p.started_at, p.ended_at, p.crossed_80_at, p.ran_dry_at
     from credits.period_facts(p_raw, p_include_test, w.from_at, w.to_at) p
     where p.started_at >= w.from_at and p.started_at < w.to_at and (p_credit_type is null or p.credit_type = p_credit_type)
+      and (p_plan is null or p.plan_id = p_plan)
   ), denied as (
-    select p.account_id, p.credit_type, p.version
-    from periods p
-    join credits.denials d on d.account_id = p.account_id and d.credit_type = p.credit_type
-      and d.created_at >= p.started_at and d.created_at < p.next_started_at
+    select distinct p.nth
+    from credits.denials d
+    join periods p on p.account_id = d.account_id and p.credit_type = d.credit_type
+      and d.created_at >= p.started_at and d.created_at < p.ended_at
     where d.created_at >= w.from_at and d.created_at < w.to_at
-    group by p.account_id, p.credit_type, p.version
   ), marked as (
     select case when w.unit is not null then date_trunc(w.unit, p.started_at, p_time_zone)
         when w.width is not null then date_bin(w.width, p.started_at, w.origin) else w.from_at end as bucket,
-      p.plan_id, p.credit_type, p.crossed_80_at is not null as crossed, d.version is not null as denied,
+      p.plan_id, p.credit_type, p.crossed_80_at is not null as crossed, d.nth is not null as denied,
       -- The first day of a period is its day 1.
       floor(extract(epoch from p.ran_dry_at - p.started_at) / 86400)::integer + 1 as dry_day
     from periods p
-    left join denied d on d.account_id = p.account_id and d.credit_type = p.credit_type and d.version = p.version
-    where p_plan is null or p.plan_id = p_plan
+    left join denied d on d.nth = p.nth
   ), days as (
     select m.bucket, m.plan_id, m.credit_type, m.dry_day, count(*) as periods, count(*) filter (where m.crossed) as crossed,
       count(*) filter (where m.denied) as denied
@@ -58,7 +57,7 @@ begin
     select f.account_id, f.started_at, f.ended_at, f.upgraded, min(d.created_at) as denied_at
     from credits.denials d
     join credits.free_spells f on f.account_id = d.account_id and d.created_at between f.started_at and f.ended_at
-    where d.created_at >= w.from_at and d.created_at < w.to_at and (p_include_test or not d.is_test)
+    where d.created_at >= w.from_at and d.created_at < w.to_at and d.account_id <> all (v_left_out)
       and (p_credit_type is null or d.credit_type = p_credit_type)
     group by f.account_id, f.started_at, f.ended_at, f.upgraded
   ) s;

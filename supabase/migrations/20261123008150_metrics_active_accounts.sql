@@ -9,22 +9,49 @@ set search_path = ''
 as $$
 declare
   w record;
+  v_inner record;
   v_rows jsonb;
 begin
   select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone, p_credit_type);
-  with active as materialized (
+  select * into v_inner from credits.inner_window(w.from_at, w.to_at, 'day', p_raw or not w.daily);
+  with outside as materialized (
     select case when w.unit is not null then date_trunc(w.unit, f.at, p_time_zone)
         when w.width is not null then date_bin(w.width, f.at, w.origin) else w.from_at end as bucket,
-      f.account_id, f.plan_id
-    from credits.account_facts(w.from_at, w.to_at, p_raw or not w.daily, p_include_test) f
-    where (p_plan is null or f.plan_id = p_plan) and (p_credit_type is null or f.credit_type = p_credit_type)
+      f.plan_id, f.account_id
+    from credits.facts_outside(w.from_at, w.to_at, v_inner.from_at, v_inner.to_at, p_include_test) f
+    where f.flow = 'spent' and (p_plan is null or f.plan_id = p_plan) and (p_credit_type is null or f.credit_type = p_credit_type)
     group by 1, 2, 3
+  ), sets as (
+    select x.bucket, x.plan_id, x.chunk, bit_or(x.accounts) as accounts
+    from (
+      select case when w.unit is not null then date_trunc(w.unit, d.day::timestamp at time zone 'UTC', p_time_zone)
+        when w.width is not null then date_bin(w.width, d.day::timestamp at time zone 'UTC', w.origin) else w.from_at end as bucket,
+        d.plan_id, d.chunk, d.accounts
+      from credits.daily_active d
+      where d.day >= (v_inner.from_at at time zone 'UTC')::date and d.day < (v_inner.to_at at time zone 'UTC')::date
+        and v_inner.from_at < v_inner.to_at
+        and (p_plan is null or d.plan_id = p_plan) and (p_credit_type is null or d.credit_type = p_credit_type)
+      union all
+      select o.bucket, o.plan_id, n.number / 4096, credits.bits_of((n.number % 4096)::integer, 1)
+      from outside o join credits.account_numbers n on n.account_id = o.account_id
+      group by 1, 2, 3
+    ) x
+    group by 1, 2, 3
+  ), counted as (
+    select s.bucket, s.plan_id, bit_count(s.accounts) as active from sets s
+    union all
+    -- Whoever was never rolled up has no number and is in no set.
+    select o.bucket, o.plan_id, 1 from outside o
+    where not exists (select from credits.account_numbers n where n.account_id = o.account_id)
+  ), counted_once as (
+    select s.bucket, bit_count(bit_or(s.accounts)) as active from sets s group by s.bucket, s.chunk
+    union all
+    select o.bucket, count(distinct o.account_id) from outside o
+    where not exists (select from credits.account_numbers n where n.account_id = o.account_id) group by o.bucket
   ), per_plan as (
-    select a.bucket, a.plan_id, count(*) as active from active a group by 1, 2
-  ), per_account as (
-    select a.bucket, count(*) as plans from active a group by a.bucket, a.account_id
+    select c.bucket, c.plan_id, sum(c.active)::bigint as active from counted c group by 1, 2
   ), totals as (
-    select p.bucket, count(*) as active from per_account p group by 1
+    select c.bucket, sum(c.active)::bigint as active from counted_once c group by 1
   ), rows as (
     select b.bucket, null as plan_id, coalesce(t.active, 0) as active,
       (select count(*) from credits.accounts a where a.created_at >= b.starts_at and a.created_at < b.ends_at

@@ -51,7 +51,7 @@ def test_csv_is_a_table(sonas: Sonas) -> None:
 
 def test_weekdays_have_names_and_the_smallest_are_taken_together(sonas: Sonas) -> None:
     assert "day" in sonas("metrics", "usage", "--by", "weekday").stdout.splitlines()[2]
-    assert "1 others" in sonas("metrics", "usage", "--by", "account", "--limit", 1).stdout
+    assert "all others" in sonas("metrics", "usage", "--by", "account", "--limit", 1).stdout
 
 
 def test_roll_up_and_track(answer: Answer) -> None:

@@ -257,7 +257,7 @@ class Books:
                 rows.append({
                     "bucket": bucket, "value": of, "spent": amount,
                     "operations": sum(len(operations[bucket, member]) for member in members),
-                    "values": len(members), "share": rate(amount, values.total()),
+                    "share": rate(amount, values.total()),
                 })  # fmt: skip
         return rows
 

@@ -15,8 +15,9 @@ from tests.support.people import acting_as
 ROLLUPS = {
     "hourly_flows": "hour, credit_type, plan_id, source, flow, amount, operations",
     "daily_accounts": "account_id, day, credit_type, plan_id, spent, operations",
+    "monthly_accounts": "account_id, month, credit_type, plan_id, spent",
     "daily_segments": "day, segment, value, credit_type, plan_id, spent, operations",
-    "account_periods": "account_id, credit_type, version, started_at, plan_id, crossed_80_at, ran_dry_at",
+    "account_periods": "account_id, credit_type, version, started_at, plan_id, ended_at::text, crossed_80_at, ran_dry_at",
 }
 METRICS = [
     ("metrics_consumption", {}),
@@ -31,15 +32,28 @@ METRICS = [
 
 
 def rolled(database: Database) -> dict[str, list[Any]]:
-    return {
+    found = {
         table: sorted(database.query(f"select {columns} from credits.{table}"), key=str)
         for table, columns in ROLLUPS.items()
     }
+    # Which bit stands for whom depends on who came first; whom the bits stand for does not.
+    found["daily_active"] = sorted(
+        database.query(
+            "select d.day, d.credit_type, d.plan_id, n.account_id from credits.daily_active d "
+            "join credits.account_numbers n on n.number / 4096 = d.chunk "
+            "where get_bit(d.accounts, (n.number % 4096)::integer) = 1"
+        ),
+        key=str,
+    )
+    return found
 
 
 def rolled_anew(database: Database) -> dict[str, list[Any]]:
     """What the rollups are when all of the ledger is read at once."""
-    database.run("truncate " + ", ".join(f"credits.{table}" for table in (*ROLLUPS, "rolled_up")))
+    database.run(
+        "truncate "
+        + ", ".join(f"credits.{table}" for table in (*ROLLUPS, "daily_active", "account_numbers", "rolled_up"))
+    )
     assert database.call("roll_up_metrics")["finished"]
     return rolled(database)
 
