@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -126,6 +129,14 @@ def cell(value: Any) -> str:
     if isinstance(value, datetime):
         return f"{value.astimezone():%Y-%m-%d %H:%M}"
     return str(value)
+
+
+def sonas() -> str:
+    """How to call this command from here: by its name, or where it is when the shell would not find it."""
+    if shutil.which("sonas"):
+        return "sonas"
+    here = Path(sys.executable).with_name("sonas")
+    return str(here.relative_to(Path.cwd())) if here.is_relative_to(Path.cwd()) else str(here)
 
 
 def credits(value: int | None) -> str:

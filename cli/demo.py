@@ -12,7 +12,7 @@ import typer
 from sonas_supabase import CreditsClient, InsufficientCredits
 
 from ._connect import AsJson, DbUrl
-from ._output import Output, cell
+from ._output import Output, cell, sonas
 from ._register import register as _register
 from .accounts import balances_table
 from .stack import DataDir
@@ -134,7 +134,7 @@ def _tell(output: Output, url: str) -> None:
         {"success": report.success, "code": "ok", "user_id": user, "steps": teller.steps},
         "",
         balances_table(summary.balances),
-        "\nNext: `sonas up` starts all of it and stays.",
+        f"\nNext: `{sonas()} up` starts all of it, with a dashboard, and stays.",
     )
 
 

@@ -14,7 +14,7 @@ import typer
 from ._connect import AsJson, DbUrl, connect, database_url
 from ._dashboard import is_installed, local_app
 from ._guard import Stop
-from ._output import Output, table
+from ._output import Output, sonas, table
 from ._register import register as _register
 
 if TYPE_CHECKING:
@@ -200,10 +200,10 @@ def _welcome(stack: LocalStack, *, with_rest: bool) -> list[Any]:
         "[bold green]It is up.[/]",
         table(("", ""), rows),
         "\nTry, in another terminal:\n"
-        f"  sonas balance {free}\n"
-        f"  sonas consume {free} message 1\n"
-        "  sonas verify\n"
-        "  sonas status --env     what goes into your app's .env",
+        f"  {sonas()} balance {free}\n"
+        f"  {sonas()} consume {free} message 1\n"
+        f"  {sonas()} verify\n"
+        f"  {sonas()} status --env     what goes into your app's .env",
     ]
 
 
