@@ -48,7 +48,7 @@ def say(text: str) -> None:
 
 
 def main() -> int:
-    """Runs the command that was asked for and hands on its exit code."""
+    """Becomes the command that was asked for, or says why not."""
     if sys.version_info < (3, 11):  # noqa: UP036 - this file is what meets an older Python
         sys.stderr.write(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}.\n")
         return 2
@@ -63,10 +63,9 @@ def main() -> int:
             "The installation failed; what pip said stands above. It needs a package index and some disk space.\n"
         )
         return error.returncode
-    try:
-        return subprocess.run([str(PYTHON), *command, *sys.argv[2:]], cwd=ROOT, check=False).returncode
-    except KeyboardInterrupt:
-        return 130
+    os.chdir(ROOT)
+    # The command takes this process over, so that Ctrl-C and a kill reach it, and nothing stays behind.
+    os.execv(PYTHON, [str(PYTHON), *command, *sys.argv[2:]])  # noqa: S606
 
 
 if __name__ == "__main__":
