@@ -83,10 +83,14 @@ as $$
 begin
   return query
   with last as (
-    select distinct on (t.account_id, t.credit_type) t.account_id, t.credit_type, t.version, t.balance_after
-    from public.credit_transactions t
-    where p_account_id is null or t.account_id = p_account_id
-    order by t.account_id, t.credit_type, t.version desc
+    select n.account_id, n.credit_type, n.version, t.balance_after
+    from (
+      select x.account_id, x.credit_type, max(x.version) as version
+      from public.credit_transactions x
+      where p_account_id is null or x.account_id = p_account_id
+      group by x.account_id, x.credit_type) n
+    join public.credit_transactions t
+      on t.account_id = n.account_id and t.credit_type = n.credit_type and t.version = n.version
   ), held as (
     select g.account_id, g.credit_type, sum(g.remaining) as remaining, sum(g.held) as held,
       bool_and(g.is_open = (g.remaining > 0) and (g.source = 'plan') = (g.period_start is not null)
@@ -319,7 +323,8 @@ as $$
     mark_test_account, set_test_clock, set_subscription_status, set_time_zone, freeze_account, unfreeze_account, list_plans,
     get_credit_history, system_status, verify_books, verify_checklist, diagnose, explain_balance, find_operation,
     import_balances, export_account, forget_account, metrics_consumption, metrics_conversion, metrics_usage,
-    metrics_exhaustion, metrics_breakage, metrics_active_accounts, metrics_liability, roll_up_metrics, track_metadata_key}'::name[])
+    metrics_exhaustion, metrics_breakage, metrics_active_accounts, metrics_liability, metrics_health, roll_up_metrics,
+    track_metadata_key}'::name[])
 $$;
 comment on function credits.public_functions() is 'The functions in schema public that are this system''s.';
 revoke all on function credits.public_functions() from public, anon, authenticated, service_role;
