@@ -136,6 +136,20 @@ async def test_the_keyboard_stays_where_it_is_when_figures_change(
         await expect(row).to_have_attribute("aria-expanded", "true")
 
 
+async def test_the_keyboard_stays_on_a_project_when_another_appears(
+    site: Site, visit: Visit, database: Database, user: UUID
+) -> None:
+    async with visit(site) as page:
+        await come_in(page, site, user)
+        await generate_well(page, "Harbour")
+        await page.get_by_role("button", name="Delete Harbour").focus()
+
+        database.run("insert into public.projects (owner_id, name) values (%s, 'Made elsewhere')", user)
+
+        await expect(page.get_by_role("link", name="Made elsewhere")).to_be_visible()
+        await expect(page.get_by_role("button", name="Delete Harbour")).to_be_focused()
+
+
 async def test_a_screen_reader_hears_of_a_warning(site: Site, visit: Visit, database: Database, user: UUID) -> None:
     async with visit(site) as page:
         await come_in(page, site, user)

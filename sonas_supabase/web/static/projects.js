@@ -14,6 +14,8 @@ const byReading = (a, b) => FIRST.indexOf(b) - FIRST.indexOf(a) || a.localeCompa
 export function showProjects(element, afterChange) {
   let openId = null;
   let inUse = null;
+  let drawn = null;
+  let turns = 0;
 
   const list = h("div", { class: "stack" });
   const one = h("div", { class: "stack", hidden: true });
@@ -24,11 +26,24 @@ export function showProjects(element, afterChange) {
   const overview = h("div", { class: "stack" }, composer.element, list);
   element.append(overview, one);
 
+  // Only when there is something new, and without taking the keyboard away from where it is.
+  function draw(projects, fresh) {
+    const text = JSON.stringify(projects);
+    if (text === drawn) return;
+    drawn = text;
+    const focused = list.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+    list.replaceChildren(...listOf(projects, fresh, remove));
+    if (focused) list.querySelector(`[data-key="${focused}"]`)?.focus();
+  }
+
   async function load(fresh) {
+    const turn = ++turns;
     try {
       const projects = await askSignedIn(ask, "api/projects");
-      list.replaceChildren(...listOf(projects, fresh, remove));
+      if (turn !== turns) return;
+      draw(projects, fresh);
     } catch (problem) {
+      drawn = null;
       if (!problem.isSignedOut) list.replaceChildren(notice(problem));
     }
   }
@@ -65,7 +80,7 @@ export function showProjects(element, afterChange) {
 
   return {
     open,
-    forget: () => ((openId = inUse = null), list.replaceChildren(), one.replaceChildren()),
+    forget: () => ((openId = inUse = drawn = null), list.replaceChildren(), one.replaceChildren()),
     reset: () => (openId = undefined),
     // Somebody else may have made or deleted one; the count of places in use tells.
     follow(report) {
@@ -171,7 +186,11 @@ function listOf(projects, fresh, remove) {
         h(
           "li",
           { class: `card project${project.id === fresh ? " fresh" : ""}` },
-          h("h3", {}, h("a", { href: `#project/${project.id}`, class: "cover" }, project.name)),
+          h(
+            "h3",
+            {},
+            h("a", { href: `#project/${project.id}`, class: "cover", "data-key": `open-${project.id}` }, project.name),
+          ),
           h(
             "p",
             { class: "muted small" },
@@ -187,6 +206,7 @@ function listOf(projects, fresh, remove) {
             {
               type: "button",
               class: "plain danger",
+              "data-key": `delete-${project.id}`,
               onclick: () => remove(project),
               "aria-label": `Delete ${project.name}`,
             },
