@@ -38,7 +38,8 @@ def metrics(
         typer.Argument(
             metavar="[FIGURE]",
             help="consumption, conversion, usage, exhaustion, breakage, active or liability; all of them unless said. "
-            "`roll-up` brings the sums that they are read from up to date, `track` rolls up the key of --key.",
+            "`roll-up` brings the sums that they are read from up to date, `track` rolls up the key of --key, "
+            "`prometheus` prints what an operator watches.",
             show_default=False,
         ),
     ] = None,
@@ -72,6 +73,9 @@ def metrics(
     with connect(db_url) as client:
         if figure == "roll-up":
             _roll_up(client, output)
+            return
+        if figure == "prometheus":
+            _print_exposition(client, output)
             return
         if figure == "track":
             if key is None:
@@ -118,6 +122,18 @@ def _roll_up(client: CreditsClient, output: Output) -> None:
         balances += step.balances
     balances += step.balances
     output.answer({"success": True, "code": "ok", "balances": balances}, f"{balances:,} balances read.")
+
+
+def _print_exposition(client: CreditsClient, output: Output) -> None:
+    try:
+        from sonas_supabase.metrics import exposition
+    except ModuleNotFoundError as error:
+        raise Stop(
+            f"The format of Prometheus needs {error.name}.",
+            'pip install "sonas-supabase[metrics]"',
+            code="not_installed",
+        ) from error
+    output.answer(client.metrics_health(), exposition(client))
 
 
 def _print_csv(output: Output, rows: tuple[Any, ...]) -> None:

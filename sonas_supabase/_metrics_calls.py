@@ -207,6 +207,10 @@ def metrics_liability(
     )
 
 
+def metrics_health() -> Call[models.Health]:
+    return Call("metrics_health", {}, partial(parse, models.Health), repeatable=True)
+
+
 def roll_up_metrics(limit: int) -> Call[models.RollUp]:
     return Call(
         "roll_up_metrics", {"limit": arg.integer("limit", limit)}, partial(parse, models.RollUp), repeatable=True

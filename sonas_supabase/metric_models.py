@@ -214,3 +214,26 @@ class TrackedKeys:
     """The keys of metadata that are rolled up."""
 
     tracked: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecentCalls:
+    """Operations and denials of one credit type in the last five minutes."""
+
+    credit_type: str
+    operations: int
+    denials: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """What an operator watches. Balances are right whatever it says; lags are in seconds."""
+
+    accounts: int
+    due_accounts: int
+    renewal_lag_seconds: float
+    open_reservations: int
+    overdue_reservations: int
+    unread_balances: int
+    roll_up_age_seconds: float | None
+    recent: tuple[RecentCalls, ...]

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from sonas_supabase._async.transport import AsyncTransport, send_safely
 from sonas_supabase._calls import Call
+from sonas_supabase.observe import observed
 
 T = TypeVar("T")
 
@@ -17,4 +18,5 @@ class AsyncCaller:
     _retries: int
 
     async def _call(self, call: Call[T]) -> T:
-        return await send_safely(self._transport, call, self._retries)
+        with observed(call):
+            return await send_safely(self._transport, call, self._retries)

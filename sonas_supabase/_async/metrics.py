@@ -12,6 +12,7 @@ from sonas_supabase.metric_models import (
     Consumption,
     Conversion,
     Exhaustion,
+    Health,
     Liability,
     RollUp,
     TrackedKeys,
@@ -208,6 +209,10 @@ class AsyncMetrics(AsyncCaller):
                 raw=raw,
             )
         )
+
+    async def metrics_health(self) -> Health:
+        """Renewal lag, holds, what the rollups have not read, the last five minutes. SQL: ``metrics_health``."""
+        return await self._call(_metrics_calls.metrics_health())
 
     async def roll_up_metrics(self, limit: int = 20000) -> RollUp:
         """Bring the sums that metrics read up to date. Repeat it until ``finished``. SQL: ``roll_up_metrics``."""

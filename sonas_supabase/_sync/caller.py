@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from sonas_supabase._calls import Call
 from sonas_supabase._sync.transport import Transport, send_safely
+from sonas_supabase.observe import observed
 
 T = TypeVar("T")
 
@@ -18,4 +19,5 @@ class Caller:
     _retries: int
 
     def _call(self, call: Call[T]) -> T:
-        return send_safely(self._transport, call, self._retries)
+        with observed(call):
+            return send_safely(self._transport, call, self._retries)

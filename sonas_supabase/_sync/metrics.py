@@ -13,6 +13,7 @@ from sonas_supabase.metric_models import (
     Consumption,
     Conversion,
     Exhaustion,
+    Health,
     Liability,
     RollUp,
     TrackedKeys,
@@ -209,6 +210,10 @@ class Metrics(Caller):
                 raw=raw,
             )
         )
+
+    def metrics_health(self) -> Health:
+        """Renewal lag, holds, what the rollups have not read, the last five minutes. SQL: ``metrics_health``."""
+        return self._call(_metrics_calls.metrics_health())
 
     def roll_up_metrics(self, limit: int = 20000) -> RollUp:
         """Bring the sums that metrics read up to date. Repeat it until ``finished``. SQL: ``roll_up_metrics``."""

@@ -66,7 +66,8 @@ begin
       'set_time_zone', 'freeze_account', 'unfreeze_account', 'list_plans', 'get_credit_history', 'system_status',
       'verify_books', 'verify_checklist', 'diagnose', 'explain_balance', 'find_operation', 'import_balances',
       'export_account', 'forget_account', 'metrics_consumption', 'metrics_conversion', 'metrics_usage',
-      'metrics_exhaustion', 'metrics_breakage', 'metrics_active_accounts', 'metrics_liability', 'roll_up_metrics',
+      'metrics_exhaustion', 'metrics_breakage', 'metrics_active_accounts', 'metrics_liability', 'metrics_health',
+      'roll_up_metrics',
       'track_metadata_key')
   order by p.proname limit 1;
   if v_clash is not null then

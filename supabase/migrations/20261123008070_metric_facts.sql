@@ -67,6 +67,7 @@ create function credits.flow_facts(p_from timestamptz, p_to timestamptz, p_raw b
 returns table (at timestamptz, credit_type text, plan_id text, source text, flow text, amount bigint, operations bigint)
 language plpgsql
 stable
+rows 100000
 security invoker
 set search_path = ''
 as $$
@@ -91,6 +92,7 @@ create function credits.segment_facts(
 returns table (at timestamptz, value text, credit_type text, plan_id text, spent bigint, operations bigint)
 language plpgsql
 stable
+rows 20000
 security invoker
 set search_path = ''
 as $$
@@ -125,6 +127,7 @@ returns table (account_id uuid, credit_type text, started_at timestamptz, ended_
   crossed_80_at timestamptz, ran_dry_at timestamptz)
 language plpgsql
 stable
+rows 5000000
 security invoker
 set search_path = ''
 as $$

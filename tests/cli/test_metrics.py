@@ -73,3 +73,8 @@ def test_what_is_not_there_is_named(answer: Answer, words: tuple[str, ...]) -> N
 )
 def test_a_sparkline_goes_from_nothing_to_the_largest(values: list[float], line: str) -> None:
     assert sparkline(values, width=2 if len(values) == 4 else 40) == line
+
+
+def test_prometheus_prints_what_an_operator_watches(sonas: Sonas, answer: Answer) -> None:
+    assert "\nsonas_up 1.0\n" in sonas("metrics", "prometheus").stdout
+    assert answer("metrics", "prometheus")["open_reservations"] == 0

@@ -17,7 +17,8 @@ ROLLUPS = {
     "daily_accounts": "account_id, day, credit_type, plan_id, spent, operations",
     "monthly_accounts": "account_id, month, credit_type, plan_id, spent",
     "daily_segments": "day, segment, value, credit_type, plan_id, spent, operations",
-    "account_periods": "account_id, credit_type, version, started_at, plan_id, ended_at::text, crossed_80_at, ran_dry_at",
+    "account_periods": "account_id, credit_type, version, started_at, plan_id, ended_at::text, crossed_80_at, "
+    "ran_dry_at",
 }
 METRICS = [
     ("metrics_consumption", {}),
