@@ -99,11 +99,13 @@ export class UsageHistory {
     if (this.#open.delete(key)) return this.#again();
     this.#open.set(key, h("p", {}, "Looking it up …"));
     this.#again();
-    try {
-      this.#open.set(key, explanation(line, await this.#ask(`api/usage/operations/${line.operation_id}`)));
-    } catch (problem) {
-      this.#open.set(key, h("p", {}, problem.message));
-    }
+    const path = `api/usage/operations/${line.operation_id}`;
+    const details = await this.#ask(path).then(
+      (operation) => explanation(line, operation),
+      (problem) => h("p", {}, problem.message),
+    );
+    // It may have been closed again meanwhile.
+    if (this.#open.has(key)) this.#open.set(key, details);
     this.#again();
   }
 
