@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sonas_supabase.certainty import Import
+from sonas_supabase import BalanceImport
 
 from ._connect import AsJson, DbUrl, User, connect, options
 from ._guard import CHECK_FAILED, Stop
@@ -70,7 +70,7 @@ def import_(
         raise typer.Exit(CHECK_FAILED)
 
 
-def _outcome(done: Import) -> str:
+def _outcome(done: BalanceImport) -> str:
     if done.code == "unusable_rows":
         return "[bold red]Nothing has changed.[/] Mend these rows, or import from a view that leaves them out."
     if not done.success:

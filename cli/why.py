@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from sonas_supabase.certainty import BalanceStory, Flow
+from sonas_supabase import BalanceStory, Flow
 
 from ._connect import AsJson, DbUrl, User, Workspace, connect, options
 from ._output import Output, cell, credits

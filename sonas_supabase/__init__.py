@@ -23,6 +23,17 @@ from sonas_supabase._async.client import AsyncCreditsClient
 from sonas_supabase._async.hold import AsyncHold
 from sonas_supabase._sync.client import CreditsClient
 from sonas_supabase._sync.hold import Hold
+from sonas_supabase.certainty import (
+    AccountExport,
+    BalanceImport,
+    BalanceStory,
+    Flow,
+    Forgotten,
+    FoundOperation,
+    ImportProblem,
+    OpenHold,
+    Spend,
+)
 from sonas_supabase.errors import (
     AccessDenied,
     AccountFrozen,
@@ -110,6 +121,7 @@ from sonas_supabase.settings import Settings
 __all__ = [
     "AccessDenied",
     "AccountAnswer",
+    "AccountExport",
     "AccountFrozen",
     "AccountNotFound",
     "ActiveAccounts",
@@ -119,6 +131,8 @@ __all__ = [
     "AsyncCreditsClient",
     "AsyncHold",
     "Balance",
+    "BalanceImport",
+    "BalanceStory",
     "Batch",
     "BookCheck",
     "Breakage",
@@ -142,11 +156,15 @@ __all__ = [
     "Exhaustion",
     "ExhaustionRow",
     "Finding",
+    "Flow",
+    "Forgotten",
+    "FoundOperation",
     "Grant",
     "Health",
     "HistoryEntry",
     "Hold",
     "IdempotencyConflict",
+    "ImportProblem",
     "InsufficientCredits",
     "InvalidAmount",
     "InvalidArgument",
@@ -162,6 +180,7 @@ __all__ = [
     "NotFound",
     "NotInstalled",
     "OpenGrant",
+    "OpenHold",
     "Operation",
     "OperationNotFound",
     "OwedNow",
@@ -178,6 +197,7 @@ __all__ = [
     "Reset",
     "RollUp",
     "Settings",
+    "Spend",
     "StatusChange",
     "Summary",
     "SystemStatus",

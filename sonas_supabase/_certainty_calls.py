@@ -51,7 +51,7 @@ def import_balances(
     source: str,
     expected_total: int | None,
     dry_run: bool,
-) -> Call[certainty.Import]:
+) -> Call[certainty.BalanceImport]:
     return Call(
         "import_balances",
         {
@@ -63,7 +63,7 @@ def import_balances(
             "expected_total": expected_total,
             "dry_run": dry_run,
         },
-        partial(parse, certainty.Import),
+        partial(parse, certainty.BalanceImport),
         # A second run finds the grants of the first one.
         repeatable=True,
     )

@@ -104,7 +104,7 @@ class ImportProblem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Import:
+class BalanceImport:
     """Balances that were taken over, or the reason why none was.
 
     ``code`` is ok, unusable_rows or totals_differ; nothing has changed unless ``success`` is True. ``total`` is what

@@ -7,7 +7,7 @@ from datetime import datetime
 from sonas_supabase import _certainty_calls
 from sonas_supabase._async.caller import AsyncCaller
 from sonas_supabase._calls import Id
-from sonas_supabase.certainty import AccountExport, BalanceStory, Forgotten, FoundOperation, Import
+from sonas_supabase.certainty import AccountExport, BalanceImport, BalanceStory, Forgotten, FoundOperation
 
 
 class AsyncCertainty(AsyncCaller):
@@ -52,7 +52,7 @@ class AsyncCertainty(AsyncCaller):
         source: str = "top_up",
         expected_total: int | None = None,
         dry_run: bool = False,
-    ) -> Import:
+    ) -> BalanceImport:
         """Take the balances of a table or view over as grants that never expire: all rows, or none.
 
         Nothing changes when a row cannot be used, when the totals differ from each other or from ``expected_total``

@@ -8,7 +8,7 @@ from datetime import datetime
 from sonas_supabase import _certainty_calls
 from sonas_supabase._calls import Id
 from sonas_supabase._sync.caller import Caller
-from sonas_supabase.certainty import AccountExport, BalanceStory, Forgotten, FoundOperation, Import
+from sonas_supabase.certainty import AccountExport, BalanceImport, BalanceStory, Forgotten, FoundOperation
 
 
 class Certainty(Caller):
@@ -53,7 +53,7 @@ class Certainty(Caller):
         source: str = "top_up",
         expected_total: int | None = None,
         dry_run: bool = False,
-    ) -> Import:
+    ) -> BalanceImport:
         """Take the balances of a table or view over as grants that never expire: all rows, or none.
 
         Nothing changes when a row cannot be used, when the totals differ from each other or from ``expected_total``

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import sonas_supabase
-from sonas_supabase import AsyncCreditsClient, CreditsClient, CreditsError, errors, metric_models, models
+from sonas_supabase import AsyncCreditsClient, CreditsClient, CreditsError, certainty, errors, metric_models, models
 from tests.support.database import Database
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,7 +119,7 @@ def test_everything_public_is_exported_and_documented() -> None:
     assert list(sonas_supabase.__all__) == sorted(exported)
     defined = {
         name
-        for module in (errors, models, metric_models)
+        for module in (errors, models, metric_models, certainty)
         for name, member in vars(module).items()
         if inspect.isclass(member) and member.__module__ == module.__name__
     }
