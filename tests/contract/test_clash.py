@@ -104,6 +104,9 @@ def test_a_clash_stops_the_push_before_anything_is_changed(
         assert fingerprint(project.database) == before
         assert project.database.value("select count(*) from supabase_migrations.schema_migrations") == 0
 
+        # The way out is the same on each version; one of them walks it.
+        if versioned_server.kind != "PostgreSQL 17":
+            return
         project.database.run(clash.remedy)
         project.cli.push().succeeded()
         project.database.verify()
