@@ -119,6 +119,7 @@ def status(
 def token(
     user: Annotated[str | None, typer.Argument(metavar="USER", help="Whose token.", show_default=False)] = None,
     role: Annotated[str, typer.Option("--role", help="authenticated, anon or service_role.")] = "authenticated",
+    admin: Annotated[bool, typer.Option("--admin", help="For the operators' page, /admin.")] = False,
     lifetime: Annotated[int, typer.Option("--lifetime", metavar="SECONDS", help="How long it is valid.", min=1)] = 3600,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -133,7 +134,9 @@ def token(
         raise Stop(f"There is no role {role}.", "Pass authenticated, anon or service_role.", code="usage")
     if role == "authenticated" and user is None:
         raise Stop("Whose token?", f"Pass the id of a user, such as {DEMO_USERS['free@example.com']}.", code="usage")
-    signed = LocalStack(data_dir).keys.token(role=role, user_id=user, lifetime=lifetime)
+    signed = LocalStack(data_dir).keys.token(
+        role=role, user_id=user, lifetime=lifetime, app_metadata={"role": "credits_admin"} if admin else None
+    )
     output = Output(as_json)
     if as_json:
         output.json({"success": True, "code": "ok", "token": signed, "role": role, "lifetime": lifetime})

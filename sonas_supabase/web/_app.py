@@ -15,7 +15,7 @@ from starlette.routing import Mount
 
 from sonas_supabase import AsyncCreditsClient
 from sonas_supabase.fastapi import Authenticator, Credits
-from sonas_supabase.web import _account, _builtin, _pages, _projects, _usage
+from sonas_supabase.web import _account, _admin, _builtin, _pages, _projects, _usage
 from sonas_supabase.web._context import Context, Demo, SupabaseProject
 from sonas_supabase.web._store import Store
 from sonas_supabase.web._work import Chat, Checkout, Generate
@@ -100,7 +100,7 @@ def create_app(
         expose_headers=["etag"],
     )
     app.add_middleware(_pages.SecurityHeaders, connect_to=[supabase.url] if supabase else [])
-    for part in (_projects, _usage, _account):
+    for part in (_projects, _usage, _account, _admin):
         app.include_router(part.router(context))
     _add_pages(app)
     return app
