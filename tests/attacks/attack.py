@@ -19,9 +19,9 @@ ATTACKS: dict[str, Attack] = {}
 class Attack:
     """A request and its expected answer.
 
-    ``code`` is the error that the body names: an SQLSTATE, PostgREST's own code, or a slug. ``sees`` looks at the answer
-    of what is not refused. ``content`` is sent as it is, ``text`` as JSON that may not be any; ``rewrites`` writes the
-    id of the user in another way. ``writes`` are the tables that may change; nothing else may, whatever the answer.
+    ``code`` is the error that the body names: an SQLSTATE, PostgREST's own code, or a slug. ``sees`` looks at the
+    answer of what is not refused. ``content`` is sent as it is, ``text`` as JSON that may be none; ``rewrites`` writes
+    the id of the user in another way. ``writes`` are the tables that may change; nothing else may, whatever the answer.
     """
 
     name: str

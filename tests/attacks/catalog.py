@@ -37,7 +37,8 @@ def tables(database: Database) -> dict[str, list[str]]:
         database.query(
             "select c.relname::text, array_agg(a.attname::text order by a.attnum) from pg_class c "
             "join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped "
-            "where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'f') group by 1 order by 1"
+            "where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'f') "
+            "group by 1 order by 1"
         )
     )
 
@@ -47,9 +48,10 @@ def functions(database: Database) -> list[Function]:
         Function(name, dict(zip(names or [], types or [], strict=True)), required, volatility != "v")
         for name, names, types, required, volatility in database.query(
             "select p.proname::text, p.proargnames::text[], "
-            "(select array_agg(format_type(t.type, null) order by t.nth) from unnest(p.proargtypes) with ordinality t(type, nth)), "
-            "p.pronargs - p.pronargdefaults, p.provolatile::text from pg_proc p where p.pronamespace = 'public'::regnamespace "
-            "and p.prorettype <> 'trigger'::regtype order by 1"
+            "(select array_agg(format_type(t.type, null) order by t.nth) "
+            "from unnest(p.proargtypes) with ordinality t(type, nth)), "
+            "p.pronargs - p.pronargdefaults, p.provolatile::text from pg_proc p "
+            "where p.pronamespace = 'public'::regnamespace and p.prorettype <> 'trigger'::regtype order by 1"
         )
     ]
 
@@ -63,13 +65,13 @@ GOOD: dict[str, Any] = {
 INJECTIONS = ["'; select pg_sleep(9); --", "../../etc/passwd", "%s%n\u202e"]
 
 HOSTILE: dict[str, list[Any]] = {
-    "uuid": [None, "", "x", "{nobody}", "00000000-0000-0000-0000-000000000000", "{user}' or '1'='1", 1, ["{user}"], {}],
-    "text": [None, "", "a\0b", "m" * 100_000, "MESSAGE", " message", 1, [], {}, *INJECTIONS],
-    "bigint": [None, "", 0, -1, 1.5, "1e2", 2**53 + 1, 2**63, -(2**63), "NaN", "Infinity", "١", True, [1], {}],
-    "integer": [None, "", 0, -1, 1.5, 2**31, -(2**31), 2**63, "NaN", "x", True, [1], {}],
-    "boolean": [None, "", "maybe", 2, [], {}],
-    "jsonb": [None, "", 1, [], [[]], [None], [{}], "x", {"a": "\0"}, {"__proto__": {}}, {"a": "x" * 70_000}],
-    "timestamp with time zone": [None, "", "infinity", "-infinity", "epoch", "yesterday", "294277-01-01", "x", 0, [], {}],
+    "uuid": [None, "", "x", "{nobody}", "00000000-0000-0000-0000-000000000000", "{user}' or '1'='1", 1, []],
+    "text": [None, "", "a\0b", "m" * 100_000, "MESSAGE", " message", *INJECTIONS],
+    "bigint": [None, "", 0, -1, 1.5, 2**53 + 1, 2**63, -(2**63), "Infinity", True, [1]],
+    "integer": [None, "", 0, -1, 1.5, 2**31 - 1, 2**31, "x", True, [1]],
+    "boolean": [None, "maybe", 2, []],
+    "jsonb": [None, 1, [], [None], [{}], {"a": "\0"}, {"__proto__": {}}, {"a": "x" * 70_000}],
+    "timestamp with time zone": [None, "", "infinity", "-infinity", "epoch", "294277-01-01", 0, []],
 }  # fmt: skip
 
 

@@ -30,9 +30,7 @@ def good(function: Function, ids: dict[str, str] | None = None) -> dict[str, Any
     ids = ids or {}
     required = list(function.arguments)[: function.required]
     return {
-        name: ids.get(name, GOOD[kind])
-        for name, kind in function.arguments.items()
-        if name in required or name in ids
+        name: ids.get(name, GOOD[kind]) for name, kind in function.arguments.items() if name in required or name in ids
     }
 
 
@@ -68,7 +66,9 @@ def test_only_the_service_role_calls_what_is_not_for_users(world: World, actor: 
         if method == "HEAD" and function.reads_only and answer.status_code == 200 and not answer.content:
             # Nobody reads what it would answer, so Postgres never runs it, nor asks who may.
             continue
-        if answer.status_code != refused or (method != "HEAD" and actor not in TOKENLESS and code_of(answer) != "42501"):
+        if answer.status_code != refused or (
+            method != "HEAD" and actor not in TOKENLESS and code_of(answer) != "42501"
+        ):
             wrong[function.name] = f"{answer.status_code} {answer.text[:200]}"
     assert not wrong, json.dumps(wrong, indent=2)
     assert not changed(before, state(world.database))
@@ -76,7 +76,7 @@ def test_only_the_service_role_calls_what_is_not_for_users(world: World, actor: 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_no_get_request_changes_anything(world: World, method: str) -> None:
-    """A link that somebody follows, a prefetch, a crawler: with the service role's token, and still nothing is spent."""
+    """A link that somebody follows, a prefetch, a crawler: with the secret key, and still nothing is spent."""
     before = state(world.database)
     wrong = {}
     for function in functions(world.database):
@@ -203,7 +203,8 @@ def family() -> None:
         body={"p_table": "credits.balances", "p_user_column": "account_id", "p_balance_column": "balance",
               "p_credit_type": "message"})  # fmt: skip
     add("an import from a query", "service", "POST /rpc/import_balances", 422, "invalid_argument",
-        body={"p_table": "(select 1)", "p_user_column": "id", "p_balance_column": "id", "p_credit_type": "message"})  # fmt: skip
+        body={"p_table": "(select 1)", "p_user_column": "id", "p_balance_column": "id",
+              "p_credit_type": "message"})  # fmt: skip
     add("a credit type out of another schema", "service", "POST /rpc/consume_credits", 404, "unknown_credit_type",
         body={"p_user_id": "{user}", "p_credit_type": "credits.message"})  # fmt: skip
     add("an operation of somebody else", "other", "POST /rpc/explain_operation", 404, "operation_not_found",

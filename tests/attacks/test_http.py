@@ -45,7 +45,13 @@ def family() -> None:
         add(f"a function by {method}", "service", f"{method} /rpc/consume_credits", 405, "PGRST101", body=SPEND)
     add("a spend by GET", "service", "GET /rpc/consume_credits?p_user_id={user}&p_credit_type=message", 405, "25006")
     add("a spend by HEAD", "service", "HEAD /rpc/consume_credits?p_user_id={user}&p_credit_type=message", 405)
-    add("a gift by GET", "service", "GET /rpc/grant_credits?p_user_id={user}&p_credit_type=message&p_amount=9", 405, "25006")
+    add(
+        "a gift by GET",
+        "service",
+        "GET /rpc/grant_credits?p_user_id={user}&p_credit_type=message&p_amount=9",
+        405,
+        "25006",
+    )
     add("a reset by GET", "service", "GET /rpc/reset_monthly_credits?p_user_id={user}", 405, "25006")
     add("a method that nobody knows", "service", "BREW /rpc/consume_credits", 405, "PGRST101", body=SPEND)
     add("a path with a second slash", "service", "POST //rpc/consume_credits", 404, body=SPEND)

@@ -52,10 +52,15 @@ def one_account(world: World, answer: httpx.Response) -> bool:
 def family() -> None:
     for literal, (status, code) in AMOUNTS.items():
         body = f'{{"p_user_id": "{{user}}", "p_credit_type": "message", "p_amount": {literal}}}'
-        add(f"the amount {ascii(literal)}", "service", "POST /rpc/consume_credits", status, code, text=body)
+        add(f"the amount {literal!a}", "service", "POST /rpc/consume_credits", status, code, text=body)
     add("the amount twice, the second one nothing", "service", "POST /rpc/consume_credits", 422, "invalid_amount",
         text='{"p_user_id": "{user}", "p_credit_type": "message", "p_amount": 1, "p_amount": 0}')  # fmt: skip
-    for name, text in {"cut short": '{"p_user_id"', "nothing": "", "a number": "1", "not UTF-8": "\udcff\udcfe"}.items():
+    for name, text in {
+        "cut short": '{"p_user_id"',
+        "nothing": "",
+        "a number": "1",
+        "not UTF-8": "\udcff\udcfe",
+    }.items():
         status, code = (404, "PGRST202") if name in ("nothing", "a number") else (400, "PGRST102")
         add(f"a body that is {name}", "service", "POST /rpc/consume_credits", status, code, text=text)
     for name, text in {
@@ -90,7 +95,7 @@ def family() -> None:
     for name, value, code in (("of nothing", "", "22P02"), ("with more after it", "{user}'--", "22P02")):
         add(f"an id {name}", "service", "POST /rpc/consume_credits", 400, code, body=SPEND | {"p_user_id": value})
     for credit_type in ("MESSAGE", " message", "message\u200b", "mess\u0430ge", "%", "message' or '1'='1", "*"):
-        add(f"the credit type {ascii(credit_type)}", "service", "POST /rpc/consume_credits", 404, "unknown_credit_type",
+        add(f"the credit type {credit_type!a}", "service", "POST /rpc/consume_credits", 404, "unknown_credit_type",
             body=SPEND | {"p_credit_type": credit_type})  # fmt: skip
     for seconds in (0, -1, 86_401, 2**31 - 1):
         add(f"a hold of {seconds} seconds", "service", "POST /rpc/reserve_credits", 422, "invalid_argument",

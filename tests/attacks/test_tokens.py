@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 import secrets
 import statistics
 import time
@@ -108,7 +109,8 @@ def test_a_user_who_is_nobody_sees_nothing(world: World, sub: Any) -> None:
     assert answer.status_code in (400, 401) or answer.json() == [], answer.text
     # The app has no answer for a user whose id it cannot read, and none for one who is gone.
     there = world.http.get(
-        f"{world.site.url}/api/usage", headers={"authorization": f"Bearer {signed_by_hand(world, SITE_KEYS.jwt_secret, sub)}"}
+        f"{world.site.url}/api/usage",
+        headers={"authorization": f"Bearer {signed_by_hand(world, SITE_KEYS.jwt_secret, sub)}"},
     )
     assert there.status_code in (401, 404), there.text
 
@@ -141,7 +143,9 @@ def no_balance(_: World, answer: httpx.Response) -> bool:
 def family() -> None:
     gate = {"on": "gateway"}
     add("the gateway without any key", "anon", f"GET {GOOD_ANSWER}", 401, sees=no_balance, **gate)
-    add("a secret key that is made up", "anon", f"GET {GOOD_ANSWER}", 401, headers={"apikey": "sb_secret_guess"}, **gate)
+    add(
+        "a secret key that is made up", "anon", f"GET {GOOD_ANSWER}", 401, headers={"apikey": "sb_secret_guess"}, **gate
+    )
     add("a secret key in the address", "anon", f"GET {GOOD_ANSWER}&apikey=sb_secret_guess", 401, **gate)
     add("a prefix of a key", "anon", f"GET {GOOD_ANSWER}", 401, headers={"apikey": "sb_secret_"}, **gate)
     add("a key that is a role's name", "anon", f"GET {GOOD_ANSWER}", 401, headers={"apikey": "service_role"}, **gate)
@@ -207,7 +211,7 @@ def test_a_look_up_that_is_refused_reads_no_table_of_the_books(world: World) -> 
     """What the clock can only suggest: Postgres has not touched a row of the other account."""
     with world.database.connect(autocommit=False) as connection:
         connection.execute(
-            "select set_config('request.jwt.claims', %s, true)", ['{"sub":"%s"}' % world.ids["other"]]
+            "select set_config('request.jwt.claims', %s, true)", [json.dumps({"sub": world.ids["other"]})]
         )
         connection.execute("set local role authenticated")
         connection.execute("savepoint before")

@@ -94,7 +94,7 @@ def make_world(database: Database, api: Api, site: Site, http: httpx.Client) -> 
             f"reservation_of_{who}": held["reservation_id"],
             f"grant_of_{who}": granted["grant_id"],
             f"project_of_{who}": database.value(
-                "insert into public.projects (owner_id, name, files) values (%s, 'a secret of theirs', '{}') returning id",
+                "insert into projects (owner_id, name) values (%s, 'a secret of theirs') returning id",
                 payer or actor,
             ),
         }
@@ -140,5 +140,3 @@ def uuids_of(value: Any) -> set[str]:
         found = {str(inner) for name, inner in value.items() if name in ("account_id", "user_id", "owner_id")}
         return found.union(*(uuids_of(inner) for inner in value.values())) - {"None"}
     return set().union(*(uuids_of(inner) for inner in value)) if isinstance(value, list) else set()
-
-
