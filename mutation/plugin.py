@@ -1,0 +1,27 @@
+"""Makes pytest use the server that runs already, and the database with the fault in it as the template."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support import database, server
+
+PORT = int(os.environ["SONAS_MUTATION_PORT"])
+
+
+@contextmanager
+def _running(folder: Path) -> Iterator[server.Server]:
+    yield server.Server("127.0.0.1", PORT, "embedded")
+
+
+def _made(*_: object, **__: object) -> None:
+    """The template is there."""
+
+
+# Before the conftest takes the names from these modules.
+server.start_server = _running
+database.make_template = _made
+database.copied_database.__wrapped__.__kwdefaults__["template"] = os.environ["SONAS_MUTATION_TEMPLATE"]  # type: ignore[attr-defined]
