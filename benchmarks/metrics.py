@@ -96,7 +96,7 @@ def main(
 
 def roll_up(connection: psycopg.Connection[Any]) -> float:
     began = time.perf_counter()
-    while not value(connection, "select public.roll_up_metrics()")["finished"]:
+    while not value(connection, "select public.roll_up_metrics(20000)")["finished"]:
         pass
     return time.perf_counter() - began
 

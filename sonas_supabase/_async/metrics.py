@@ -214,7 +214,7 @@ class AsyncMetrics(AsyncCaller):
         """Renewal lag, holds, what the rollups have not read, the last five minutes. SQL: ``metrics_health``."""
         return await self._call(_metrics_calls.metrics_health())
 
-    async def roll_up_metrics(self, limit: int = 20000) -> RollUp:
+    async def roll_up_metrics(self, limit: int = 1000) -> RollUp:
         """Bring the sums that metrics read up to date. Repeat it until ``finished``. SQL: ``roll_up_metrics``."""
         return await self._call(_metrics_calls.roll_up_metrics(limit))
 

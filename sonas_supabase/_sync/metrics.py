@@ -215,7 +215,7 @@ class Metrics(Caller):
         """Renewal lag, holds, what the rollups have not read, the last five minutes. SQL: ``metrics_health``."""
         return self._call(_metrics_calls.metrics_health())
 
-    def roll_up_metrics(self, limit: int = 20000) -> RollUp:
+    def roll_up_metrics(self, limit: int = 1000) -> RollUp:
         """Bring the sums that metrics read up to date. Repeat it until ``finished``. SQL: ``roll_up_metrics``."""
         return self._call(_metrics_calls.roll_up_metrics(limit))
 
