@@ -79,6 +79,7 @@ language plpgsql
 volatile
 security definer
 set search_path = ''
+set jit = off
 as $$
 declare
   v_until timestamptz := clock_timestamp() + interval '5 seconds';
