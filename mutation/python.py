@@ -33,9 +33,9 @@ def mutants() -> Iterator[Mutant]:
         for nth, _ in enumerate(ast.walk(ast.parse(text))):
             tree = ast.parse(text)
             node = list(ast.walk(tree))[nth]
-            was = ast.get_source_segment(text, node) or ""
             kind = _change(node)
             if kind:
+                was = ast.get_source_segment(text, node) or ""
                 now = ast.unparse(node)
                 yield Mutant(kind, file, file, node.lineno, _short(was), _short(now), ast.unparse(tree))  # type: ignore[attr-defined]
 
