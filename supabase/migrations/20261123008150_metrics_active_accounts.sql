@@ -7,6 +7,7 @@ stable
 security definer
 set search_path = ''
 set jit = off
+set work_mem = '64MB'
 as $$
 declare
   w record;
@@ -53,14 +54,22 @@ begin
     select c.bucket, c.plan_id, sum(c.active)::bigint as active from counted c group by 1, 2
   ), totals as (
     select c.bucket, sum(c.active)::bigint as active from counted_once c group by 1
+  ), came_and_went as (
+    select case when w.unit is not null then date_trunc(w.unit, x.at, p_time_zone)
+        when w.width is not null then date_bin(w.width, x.at, w.origin) else w.from_at end as bucket,
+      count(*) filter (where x.opened) as opened, count(*) filter (where not x.opened) as closed
+    from (
+      select a.created_at as at, true as opened, a.is_test from credits.accounts a
+      union all
+      select a.closed_at, false, a.is_test from credits.accounts a where a.closed_at is not null
+    ) x
+    where x.at >= w.from_at and x.at < w.to_at and (p_include_test or not x.is_test)
+    group by 1
   ), rows as (
-    select b.bucket, null as plan_id, coalesce(t.active, 0) as active,
-      (select count(*) from credits.accounts a where a.created_at >= b.starts_at and a.created_at < b.ends_at
-        and (p_include_test or not a.is_test)) as opened,
-      (select count(*) from credits.accounts a where a.closed_at >= b.starts_at and a.closed_at < b.ends_at
-        and (p_include_test or not a.is_test)) as closed
+    select b.bucket, null as plan_id, coalesce(t.active, 0) as active, coalesce(c.opened, 0) as opened, coalesce(c.closed, 0) as closed
     from credits.metric_buckets(w.from_at, w.to_at, w.unit, w.width, w.origin, p_time_zone) b
     left join totals t on t.bucket = b.bucket
+    left join came_and_went c on c.bucket = b.bucket
     union all
     select p.bucket, p.plan_id, p.active, null, null from per_plan p
   )

@@ -5,6 +5,7 @@ stable
 security definer
 set search_path = ''
 set jit = off
+set work_mem = '64MB'
 as $$
   select jsonb_build_object(
     'success', true, 'code', 'ok',
