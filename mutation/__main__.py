@@ -27,6 +27,7 @@ from tests.support.database import TEMPLATE, make_template
 from tests.support.server import Server, start_server
 
 ROOT = Path(__file__).resolve().parents[1]
+SEEN_BEFORE = "tests/database/test_small_faults.py"
 # One transport and one colour do: the others run the same code, or code made from it.
 ONE_SHAPE = "not rpc and not postgres-async and not [async]"
 NEAR = {
@@ -129,7 +130,7 @@ def try_out(server: Server, sources: Path, mutant: Mutant, red: list[str]) -> st
 def near_tests(mutant: Mutant) -> list[str]:
     place = f"{mutant.kind} {mutant.name} {mutant.file}"
     names = {path: None for words, paths in NEAR.items() if any(w in place for w in words.split("|")) for path in paths}
-    return list(names) or ["tests/database/test_story.py", "tests/database/test_burn_order.py"]
+    return [SEEN_BEFORE, *(names or ["tests/database/test_story.py", "tests/database/test_burn_order.py"])]
 
 
 def is_red(server: Server, sources: Path, template: str, tests: list[str], *more: str) -> bool:
