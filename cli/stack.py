@@ -171,7 +171,8 @@ def _start_detached(stack: LocalStack) -> None:
             import json
 
             try:
-                told: dict[str, Any] = json.loads(log.read_text())
+                # Notes for people stand before what is for programs.
+                told: dict[str, Any] = json.loads("{" + log.read_text().partition("{")[2])
             except ValueError:
                 told = {"message": "It ended before it answered."}
             raise Stop(told["message"], told.get("hint") or f"The whole story is in {log}.", code="local")

@@ -217,3 +217,12 @@ def test_root_is_told_who_runs_postgres(stack: Stack) -> None:
 def test_keys_are_readable_by_their_owner_alone(stack: Stack) -> None:
     stack.run("token", FREE)
     assert (stack.folder / "keys.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_detached_start_that_fails_says_why(stack: Stack) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", stack.api_port))
+        other.listen()
+        done = stack.up("--detach")
+    assert done.returncode == 2
+    assert f"Port {stack.api_port} is in use by another program." in done.stderr
