@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sonas_supabase import CreditsClient
 
@@ -25,11 +27,31 @@ def local_app(stack: LocalStack) -> Starlette:
     from sonas_supabase.web import Demo, create_app
 
     keys = stack.keys
-    return create_app(
+    app = create_app(
         stack.database_url,
         auth=SupabaseAuth(jwt_secret=keys.jwt_secret),
         demo=Demo(token=lambda user, email: keys.token(role="authenticated", user_id=str(user), email=email)),
     )
+    if find_spec("prometheus_client") is not None:
+        _serve_metrics(app, stack.database_url)
+    return app
+
+
+def _serve_metrics(app: Starlette, database_url: str) -> None:
+    """What an operator's Prometheus reads, at /metrics."""
+    from sonas_supabase.metrics import metrics_routes
+
+    client = CreditsClient.from_url(database_url, pool_size=2)
+    app.router.routes[:0] = metrics_routes(client)
+    inner = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(served: Starlette) -> AsyncIterator[Any]:
+        async with inner(served) as state:
+            yield state
+        client.close()
+
+    app.router.lifespan_context = lifespan
 
 
 def check(client: CreditsClient, base_url: str, user: str, token: str) -> DashboardCheck:

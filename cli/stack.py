@@ -35,8 +35,8 @@ ApiPort = Annotated[int, typer.Option("--api-port", help="Port of the HTTP API."
 
 def up(
     data_dir: DataDir = None,
-    db_port: DbPort = 54422,
-    api_port: ApiPort = 54421,
+    db_port: DbPort = 15422,
+    api_port: ApiPort = 15421,
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Return when it answers; stop it with `down`.")
     ] = False,
@@ -196,6 +196,7 @@ def _welcome(stack: LocalStack, *, with_rest: bool) -> list[Any]:
     rows = [
         ("Dashboard", stack.api_url) if is_installed() else ("Dashboard", "not installed here"),
         ("REST API", rest),
+        *([("Metrics", f"{stack.api_url}/metrics")] if is_installed() else []),
         ("Postgres", stack.database_url),
         ("Data", stack.directory),
         *((f"Demo user {email}", user) for email, user in DEMO_USERS.items()),

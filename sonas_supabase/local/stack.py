@@ -24,8 +24,9 @@ from sonas_supabase.local._postgrest import PostgREST, stop_stray
 from sonas_supabase.local._problems import LocalProblem, file_problems
 from sonas_supabase.local.keys import Keys
 
-API_PORT = 54421
-DB_PORT = 54422
+# Below what systems hand out for outgoing connections, so that none of those is in the way.
+API_PORT = 15421
+DB_PORT = 15422
 
 Step = Callable[[str], None]
 

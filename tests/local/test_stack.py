@@ -140,6 +140,14 @@ def test_the_rest_api_takes_the_keys_of_a_hosted_project(stack: Stack) -> None:
     assert summary.json()["user_id"] == FREE
 
 
+def test_it_serves_the_dashboard_and_the_metrics(stack: Stack) -> None:
+    started = json.loads(stack.up("--detach", "--json").stdout)
+    assert "sonas-usage" in httpx.get(started["api_url"]).text
+    assert "sonas_accounts 2.0" in httpx.get(f"{started['api_url']}/metrics").text
+    checklist = stack.answer("verify")["checklist"]
+    assert [line["ok"] for line in checklist] == [True] * 10
+
+
 def test_after_a_kill_the_next_start_clears_up(stack: Stack) -> None:
     stack.up("--detach")
     stack.answer("consume", FREE, "message", 1)
