@@ -28,3 +28,8 @@ def test_saying_the_same_status_again_changes_nothing(database: Database, user: 
     [before] = database.query(row, user)
     database.call("set_subscription_status", user, "past_due")
     assert database.query(row, user) == [before]
+
+
+def test_the_greatest_amount_may_have_metadata(database: Database, user: UUID) -> None:
+    answer = database.call("consume_credits", user, "message", 2**53, metadata={"any": "thing"})
+    assert answer["code"] == "insufficient_credits"
