@@ -35,7 +35,7 @@ as $$
   ), active as (
     insert into credits.daily_active as d (day, credit_type, plan_id, chunk, accounts)
     select (f.created_at at time zone 'UTC')::date, f.credit_type, f.plan_id, f.number / 4096,
-      credits.bits_of((f.number % 4096)::integer, 1)
+      bit_or(set_bit(repeat('0', 4096)::bit(4096), (f.number % 4096)::integer, 1))
     from facts f where f.flow = 'spent' group by 1, 2, 3, 4
     on conflict (day, credit_type, plan_id, chunk) do update set accounts = d.accounts | excluded.accounts
   ), segments as (

@@ -8,11 +8,7 @@ security invoker
 set search_path = ''
 as $$
 begin
-  if p_by = 'account' then
-    return query
-    select f.at, f.account_id::text, f.credit_type, f.plan_id, f.spent, f.operations
-    from credits.account_facts(p_since, p_until, p_raw_days, p_include_test) f;
-  elsif p_by in ('cohort', 'metadata') then
+  if p_by in ('cohort', 'metadata') then
     return query
     select f.at, f.value, f.credit_type, f.plan_id, f.spent, f.operations
     from credits.segment_facts(case p_by when 'cohort' then 'cohort' else 'metadata:' || p_metadata_key end,

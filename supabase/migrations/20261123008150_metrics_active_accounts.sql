@@ -34,7 +34,7 @@ begin
         and v_inner.from_at < v_inner.to_at
         and (p_plan is null or d.plan_id = p_plan) and (p_credit_type is null or d.credit_type = p_credit_type)
       union all
-      select o.bucket, o.plan_id, n.number / 4096, credits.bits_of((n.number % 4096)::integer, 1)
+      select o.bucket, o.plan_id, n.number / 4096, bit_or(set_bit(repeat('0', 4096)::bit(4096), (n.number % 4096)::integer, 1))
       from outside o join credits.account_numbers n on n.account_id = o.account_id
       group by 1, 2, 3
     ) x

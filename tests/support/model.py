@@ -354,7 +354,7 @@ class Account:
         rolled = {b.credit_type: min(old.rollover_cap, g.free) if (g := b.allowance_grant()) else 0 for b in counted}
         starts_anew = is_paid and not was_paid and (self.left_paid_at is None or self.left_paid_at < start)
         self.plan, self.pending = plan, None
-        if not is_paid:
+        if not (was_paid and is_paid):
             self.past_due_since = None
         if was_paid and not is_paid:
             self.left_paid_at = self.now
