@@ -131,7 +131,8 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_seed bigint := (random() * 9007199254740992)::bigint;
+  -- By chance enough: nobody knows it before the call. random() would make this volatile.
+  v_seed bigint := pg_catalog.hashtextextended(statement_timestamp()::text, pg_backend_pid()::bigint);
 begin
   return query
   -- To sort or hash every operation is what takes longest of all. So each amount is multiplied by two numbers that its
