@@ -69,6 +69,6 @@ def test_without_the_lock_something_is_noticed(new_victim: Callable[..., Any], s
             with Load(victim.connect, accounts, seed=seed, clients=8) as load:
                 load.wait_for(2_000)
             noticed = check(load.journal, victim.url)
-        except (psycopg.errors.UniqueViolation, psycopg.errors.RaiseException, AssertionError) as error:
+        except (psycopg.IntegrityError, psycopg.errors.RaiseException, AssertionError) as error:
             noticed = [str(error)]
         assert noticed
