@@ -90,7 +90,8 @@ CLASHES = {
 }
 
 
-# The preflight reads the same catalog on each version: all of it on the one that Supabase runs, a kind of each on the others.
+# The preflight reads the same catalog on each version: all of it on the one that Supabase runs, a kind of each
+# elsewhere.
 FEW = ("a table of plans", "a function consume_credits", "a usage table with states of its own")
 CASES = [("17", name) for name in CLASHES] + [(version, name) for version in ("15", "18") for name in FEW]
 

@@ -41,7 +41,7 @@ def fill(disk: Path) -> Path:
 
 
 def use_up_the_segment(victim: Victim) -> None:
-    """Writes as much log as the segment in use still has room for, and more: it was allotted before the disk was full."""
+    """Writes more log than the segment in use has room for: that was allotted before the disk was full."""
     with victim.connect() as connection:
         connection.execute("create table if not exists public.ballast (filling text)")
         for _ in range(60):
