@@ -23,6 +23,7 @@ comment on column public.subscriptions.anchor_at is 'Periods end n whole months 
 comment on column public.subscriptions.pending_plan_id is 'The plan that follows at pending_at: a downgrade or a cancellation at the period''s end.';
 comment on column public.subscriptions.past_due_since is 'No new allowance from here on; after the plan''s grace its plan credits are frozen and the default plan''s limits apply.';
 comment on column public.subscriptions.left_paid_at is 'When a paid plan was last left at once, so that coming back within the period grants nothing twice.';
+create index subscriptions_pending_at_idx on public.subscriptions (pending_at) where pending_at is not null;
 alter table public.subscriptions enable row level security;
 revoke all on table public.subscriptions from public, anon, authenticated, service_role;
 grant select on table public.subscriptions to authenticated, service_role;

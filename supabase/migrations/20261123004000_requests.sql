@@ -1,7 +1,7 @@
 -- What the edge functions share: who pays, is the request well formed, what does an answer look like.
 
 create function credits.check_request(
-  p_amount bigint, p_description text, p_idempotency_key text, p_metadata jsonb)
+  p_amount bigint, p_description text, p_idempotency_key text, p_metadata jsonb, p_text_argument text default 'p_description')
 returns jsonb
 language plpgsql
 stable
@@ -18,7 +18,7 @@ begin
     perform credits.raise_error('invalid_amount', jsonb_build_object('amount', p_amount));
   end if;
   if length(p_description) > 2000 then
-    perform credits.raise_error('invalid_argument', '{"argument": "p_description"}', 'A description has at most 2000 characters.');
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', p_text_argument), 'A text has at most 2000 characters.');
   end if;
   if length(p_idempotency_key) not between 1 and 255 then
     perform credits.raise_error('invalid_argument', '{"argument": "p_idempotency_key"}', 'An idempotency key has 1 to 255 characters.');
@@ -32,9 +32,9 @@ begin
   return coalesce(p_metadata, '{}');
 end
 $$;
-comment on function credits.check_request(bigint, text, text, jsonb) is
+comment on function credits.check_request(bigint, text, text, jsonb, text) is
   'Raises invalid_amount or invalid_argument for what no operation accepts, and answers the metadata. Null is a missing description, key or metadata.';
-revoke all on function credits.check_request(bigint, text, text, jsonb) from public, anon, authenticated, service_role;
+revoke all on function credits.check_request(bigint, text, text, jsonb, text) from public, anon, authenticated, service_role;
 
 create function credits.paying_account(p_user_id uuid, p_workspace_id uuid default null, p_credit_type text default null)
 returns uuid

@@ -40,7 +40,7 @@ security definer
 set search_path = ''
 as $$
 begin
-  perform credits.check_request(1, p_reason, null, null);
+  perform credits.check_request(1, p_reason, null, null, 'p_reason');
   return credits.release(credits.paying_account(p_user_id, p_workspace_id), p_reservation_id, p_reason);
 end
 $$;

@@ -113,7 +113,7 @@ security definer
 set search_path = ''
 as $$
 begin
-  perform credits.check_request(coalesce(p_amount, 1), p_reason, p_idempotency_key, null);
+  perform credits.check_request(coalesce(p_amount, 1), p_reason, p_idempotency_key, null, 'p_reason');
   return credits.refund(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_operation_id, p_amount, p_reason,
     p_idempotency_key);
 end

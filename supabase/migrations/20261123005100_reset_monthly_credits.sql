@@ -106,10 +106,15 @@ declare
 begin
   loop
     select array_agg(d.account_id order by d.account_id) into v_accounts from (
-      select distinct b.account_id from credits.balances b
+      select b.account_id from credits.balances b
       where b.account_id > v_after and b.account_status <> 'closed'
         and ((b.test_now is null and b.due_at <= clock_timestamp()) or (b.test_now is not null and b.due_at <= b.test_now))
-      order by b.account_id limit 500) d;
+      union
+      -- Spends settle balances one by one; the plan is written down when the last one is, which may be now.
+      select s.account_id from public.subscriptions s
+      join credits.accounts a on a.account_id = s.account_id and a.status <> 'closed'
+      where s.account_id > v_after and s.pending_at <= coalesce(a.test_now, clock_timestamp())
+      order by account_id limit 500) d;
     exit when v_accounts is null;
     foreach v_account_id in array v_accounts loop
       -- One account whose books are broken does not keep the others from their renewal.

@@ -17,9 +17,6 @@ USER_FUNCTIONS = {"get_credit_summary", "get_credit_history", "explain_operation
 HOST_TABLES = {"projects"}
 """The reference app's own table, which its users may write through their own policies."""
 
-VIEWS_OVER_FUNCTIONS = {"credit_balances"}
-"""Postgres refuses to write these before it looks at privileges (55000), and PostgREST makes a 500 of that."""
-
 
 @dataclass(frozen=True)
 class Function:
