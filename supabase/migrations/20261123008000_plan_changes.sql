@@ -55,7 +55,7 @@ with due as (
   select s.account_id, s.pending_plan_id, s.pending_at
   from public.subscriptions s
   join credits.accounts a on a.account_id = s.account_id
-  where s.pending_at <= coalesce(a.test_now, statement_timestamp())
+  where s.pending_at is not null and s.pending_at <= coalesce(a.test_now, statement_timestamp())
 )
 select c.account_id, c.to_plan as plan_id, c.changed_at as started_at,
   coalesce(n.changed_at, d.pending_at, 'infinity') as ended_at, coalesce(n.to_plan, d.pending_plan_id) as next_plan

@@ -1,7 +1,8 @@
 -- Times follow the order of insertion closely, so a summary per block range finds an hour of the ledger for next to nothing.
 create index credit_transactions_created_at_idx on public.credit_transactions using brin (created_at)
   with (pages_per_range = 32, autosummarize = on);
-create index if not exists usage_denied_idx on public.usage (created_at) where status = 'denied';
+create index if not exists usage_denied_idx on public.usage (created_at) include (account_id, credit_type)
+  where status = 'denied';
 
 create view credits.ledger_facts with (security_invoker = true) as
 select t.account_id, t.credit_type, t.version, t.created_at, t.amount, t.user_id, t.metadata, g.source,

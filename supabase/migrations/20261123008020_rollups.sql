@@ -33,6 +33,15 @@ create table credits.hourly_flows (
 );
 comment on table credits.hourly_flows is 'Rollup: credits that moved per hour (UTC), type, plan, source and flow. Amounts are signed, as in the ledger.';
 
+create table credits.daily_owed (
+  day date not null,
+  credit_type text not null,
+  source text not null,
+  amount bigint not null,
+  constraint daily_owed_pkey primary key (day, credit_type, source)
+);
+comment on table credits.daily_owed is 'Rollup: by how much the credits owed changed per day (UTC), type and source of the grant.';
+
 create table credits.daily_accounts (
   account_id uuid not null,
   day date not null,
@@ -107,8 +116,10 @@ create table credits.account_periods (
   ran_dry_at timestamptz,
   constraint account_periods_pkey primary key (account_id, credit_type, version)
 );
-create index account_periods_started_at_idx on credits.account_periods (started_at);
-create index account_periods_crossed_80_at_idx on credits.account_periods (crossed_80_at) where crossed_80_at is not null;
+create index account_periods_started_at_idx on credits.account_periods (started_at)
+  include (account_id, credit_type, version, plan_id, ended_at, crossed_80_at, ran_dry_at);
+create index account_periods_crossed_80_at_idx on credits.account_periods (crossed_80_at)
+  include (account_id, credit_type, version) where crossed_80_at is not null;
 comment on table credits.account_periods is
   'Rollup: from one allowance of an account and type to the next, and when it ran low or dry in between.';
 comment on column credits.account_periods.ended_at is 'When the next one began; infinity for the last one.';
@@ -117,6 +128,7 @@ comment on column credits.account_periods.version is 'The ledger row that grante
 alter table credits.rolled_up enable row level security;
 alter table credits.rollup_state enable row level security;
 alter table credits.hourly_flows enable row level security;
+alter table credits.daily_owed enable row level security;
 alter table credits.daily_accounts enable row level security;
 alter table credits.monthly_accounts enable row level security;
 alter table credits.account_numbers enable row level security;
@@ -124,7 +136,7 @@ alter table credits.daily_active enable row level security;
 alter table credits.daily_segments enable row level security;
 alter table credits.tracked_keys enable row level security;
 alter table credits.account_periods enable row level security;
-revoke all on table credits.rolled_up, credits.rollup_state, credits.hourly_flows, credits.daily_accounts,
+revoke all on table credits.rolled_up, credits.rollup_state, credits.hourly_flows, credits.daily_owed, credits.daily_accounts,
   credits.monthly_accounts, credits.account_numbers, credits.daily_active, credits.daily_segments, credits.tracked_keys,
   credits.account_periods from public, anon, authenticated, service_role;
 

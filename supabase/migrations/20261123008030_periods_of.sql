@@ -41,16 +41,19 @@ comment on function credits.periods_of(uuid, text, bigint) is
 revoke all on function credits.periods_of(uuid, text, bigint) from public, anon, authenticated, service_role;
 
 create view credits.known_periods with (security_invoker = true) as
+with behind as materialized (
+  select l.account_id, l.credit_type, l.kind, l.period_version, l.is_test from credits.lagging l
+)
 select p.account_id, p.credit_type, p.version, p.started_at, p.plan_id, p.ended_at, p.crossed_80_at, p.ran_dry_at, false as is_test
 from credits.account_periods p
 where not exists (
-  select from credits.lagging l
-  where l.account_id = p.account_id and l.credit_type = p.credit_type and p.version >= l.period_version)
+  select from behind b
+  where b.account_id = p.account_id and b.credit_type = p.credit_type and p.version >= b.period_version)
 union all
-select l.account_id, l.credit_type, p.version, p.started_at, p.plan_id, p.ended_at, p.crossed_80_at, p.ran_dry_at, l.is_test
-from credits.lagging l
-cross join lateral credits.periods_of(l.account_id, l.credit_type, l.period_version) p
-where l.kind = 'credit';
+select b.account_id, b.credit_type, p.version, p.started_at, p.plan_id, p.ended_at, p.crossed_80_at, p.ran_dry_at, b.is_test
+from behind b
+cross join lateral credits.periods_of(b.account_id, b.credit_type, b.period_version) p
+where b.kind = 'credit';
 comment on view credits.known_periods is
   'All account-periods: those that are rolled up, and those that have gained ledger rows since, read from the ledger.';
 revoke all on table credits.known_periods from public, anon, authenticated, service_role;

@@ -21,6 +21,10 @@ as $$
     from facts f group by 1, 2, 3, 4, 5
     on conflict (hour, credit_type, plan_id, source, flow)
     do update set amount = h.amount + excluded.amount, operations = h.operations + excluded.operations
+  ), owed as (
+    insert into credits.daily_owed as o (day, credit_type, source, amount)
+    select (f.created_at at time zone 'UTC')::date, f.credit_type, f.source, sum(f.amount) from facts f group by 1, 2, 3
+    on conflict (day, credit_type, source) do update set amount = o.amount + excluded.amount
   ), accounts as (
     insert into credits.daily_accounts as d (account_id, day, credit_type, plan_id, spent, operations)
     select f.account_id, (f.created_at at time zone 'UTC')::date, f.credit_type, f.plan_id, -sum(f.amount), sum(f.operations)
@@ -146,11 +150,18 @@ begin
     update credits.hourly_flows h set amount = h.amount - f.amount, operations = h.operations - f.operations
     from flows f
     where h.hour = f.hour and h.credit_type = f.credit_type and h.plan_id = f.plan_id and h.source = f.source and h.flow = f.flow
+  ), less_owed as (
+    update credits.daily_owed o set amount = o.amount - x.amount
+    from (
+      select (f.created_at at time zone 'UTC')::date as day, f.credit_type, f.source, sum(f.amount) as amount
+      from facts f group by 1, 2, 3) x
+    where o.day = x.day and o.credit_type = x.credit_type and o.source = x.source
   )
   update credits.daily_segments d set spent = d.spent - s.spent, operations = d.operations - s.operations
   from segments s
   where d.segment = s.segment and d.day = s.day and d.value = s.value and d.credit_type = s.credit_type and d.plan_id = s.plan_id;
   delete from credits.hourly_flows h where h.amount = 0;
+  delete from credits.daily_owed o where o.amount = 0;
   delete from credits.daily_segments d where d.spent = 0;
   update credits.daily_active d set accounts = set_bit(d.accounts, (n.number % 4096)::integer, 0)
   from credits.account_numbers n

@@ -1,7 +1,8 @@
 -- The readers: what the rollups have of a window, and from the ledger what they do not have.
 
 create function credits.facts_outside(
-  p_from timestamptz, p_to timestamptz, p_inner_from timestamptz, p_inner_to timestamptz, p_include_test boolean)
+  p_from timestamptz, p_to timestamptz, p_inner_from timestamptz, p_inner_to timestamptz, p_include_test boolean,
+  p_accounts uuid[] default null)
 returns table (account_id uuid, at timestamptz, credit_type text, plan_id text, source text, flow text, amount bigint,
   operations integer, metadata jsonb)
 language plpgsql
@@ -16,27 +17,28 @@ begin
   cross join lateral (
     select x.* from credits.ledger_facts x
     where x.account_id = l.account_id and x.credit_type = l.credit_type and x.version > l.version offset 0) f
-  where (p_include_test or not l.is_test) and f.created_at >= p_from and f.created_at < p_to;
+  where (p_include_test or not l.is_test) and f.created_at >= p_from and f.created_at < p_to
+    and (p_accounts is null or l.account_id = any (p_accounts));
 
   if p_from < p_inner_from then
     return query
     select f.account_id, f.created_at, f.credit_type, f.plan_id, f.source, f.flow, f.amount, f.operations, f.metadata
     from credits.ledger_facts f
     join credits.rolled_up r on r.account_id = f.account_id and r.credit_type = f.credit_type and f.version <= r.version
-    where f.created_at >= p_from and f.created_at < p_inner_from;
+    where f.created_at >= p_from and f.created_at < p_inner_from and (p_accounts is null or f.account_id = any (p_accounts));
   end if;
   if p_inner_to < p_to then
     return query
     select f.account_id, f.created_at, f.credit_type, f.plan_id, f.source, f.flow, f.amount, f.operations, f.metadata
     from credits.ledger_facts f
     join credits.rolled_up r on r.account_id = f.account_id and r.credit_type = f.credit_type and f.version <= r.version
-    where f.created_at >= p_inner_to and f.created_at < p_to;
+    where f.created_at >= p_inner_to and f.created_at < p_to and (p_accounts is null or f.account_id = any (p_accounts));
   end if;
 end
 $$;
-comment on function credits.facts_outside(timestamptz, timestamptz, timestamptz, timestamptz, boolean) is
-  'The ledger rows of [p_from, p_to) that the rollups of [p_inner_from, p_inner_to) do not have: what was booked since they were made, and what lies at the edges.';
-revoke all on function credits.facts_outside(timestamptz, timestamptz, timestamptz, timestamptz, boolean)
+comment on function credits.facts_outside(timestamptz, timestamptz, timestamptz, timestamptz, boolean, uuid[]) is
+  'The ledger rows of [p_from, p_to) that the rollups of [p_inner_from, p_inner_to) do not have: what was booked since they were made, and what lies at the edges. Of p_accounts alone, if that says who.';
+revoke all on function credits.facts_outside(timestamptz, timestamptz, timestamptz, timestamptz, boolean, uuid[])
   from public, anon, authenticated, service_role;
 
 create function credits.inner_window(
@@ -46,12 +48,24 @@ stable
 security invoker
 set search_path = ''
 as $$
+declare
+  v_hour timestamptz := date_trunc('hour', p_to + interval '1 hour - 1 microsecond', 'UTC');
+  v_end timestamptz;
 begin
   from_at := date_trunc(p_unit, p_from, 'UTC');
   if from_at < p_from then
     from_at := from_at + ('1 ' || p_unit)::interval;
   end if;
   to_at := date_trunc(p_unit, p_to, 'UTC');
+  v_end := to_at + ('1 ' || p_unit)::interval;
+  -- Where nothing was booked from the end of the window to the end of its last hour or day, as when it ends now, that is whole.
+  -- Rows are counted, as whoever looks for a first one may read the ledger from its beginning.
+  if to_at < p_to and not p_raw
+    and not exists (select from credits.hourly_flows h where h.hour >= v_hour and h.hour < v_end)
+    and (select count(*) from public.credit_transactions t where t.created_at >= p_to and t.created_at < v_hour) = 0
+  then
+    to_at := v_end;
+  end if;
   if p_raw or from_at >= to_at then
     from_at := p_to;
     to_at := p_to;
@@ -85,6 +99,39 @@ end
 $$;
 comment on function credits.flow_facts(timestamptz, timestamptz, boolean, boolean) is 'What moved in a window, by hours or finer.';
 revoke all on function credits.flow_facts(timestamptz, timestamptz, boolean, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.owed_facts(
+  p_days_until timestamptz, p_to timestamptz, p_raw boolean, p_include_test boolean)
+returns table (at timestamptz, credit_type text, source text, amount bigint)
+language plpgsql
+stable
+rows 20000
+security invoker
+set search_path = ''
+as $$
+declare
+  v_inner record;
+  v_hours timestamptz;
+begin
+  select * into v_inner from credits.inner_window('-infinity', p_to, 'hour', p_raw);
+  if v_inner.from_at < v_inner.to_at then
+    v_hours := date_trunc('day', least(p_days_until, v_inner.to_at), 'UTC');
+    return query
+    select d.day::timestamp at time zone 'UTC', d.credit_type, d.source, d.amount
+    from credits.daily_owed d where d.day < (v_hours at time zone 'UTC')::date;
+    return query
+    select h.hour, h.credit_type, h.source, h.amount
+    from credits.hourly_flows h where h.hour >= v_hours and h.hour < v_inner.to_at;
+  end if;
+  return query
+  select f.at, f.credit_type, f.source, f.amount
+  from credits.facts_outside('-infinity', p_to, v_inner.from_at, v_inner.to_at, p_include_test) f;
+end
+$$;
+comment on function credits.owed_facts(timestamptz, timestamptz, boolean, boolean) is
+  'By how much the credits owed changed from the beginning on: by days before p_days_until, by hours or finer after.';
+revoke all on function credits.owed_facts(timestamptz, timestamptz, boolean, boolean)
   from public, anon, authenticated, service_role;
 
 create function credits.segment_facts(
@@ -122,37 +169,14 @@ comment on function credits.segment_facts(text, timestamptz, timestamptz, boolea
 revoke all on function credits.segment_facts(text, timestamptz, timestamptz, boolean, boolean)
   from public, anon, authenticated, service_role;
 
-create function credits.period_facts(p_raw boolean, p_include_test boolean, p_from timestamptz, p_to timestamptz)
-returns table (account_id uuid, credit_type text, started_at timestamptz, ended_at timestamptz, plan_id text,
-  crossed_80_at timestamptz, ran_dry_at timestamptz)
-language plpgsql
-stable
-rows 5000000
-security invoker
-set search_path = ''
-as $$
-begin
-  if p_raw then
-    return query
-    select b.account_id, b.credit_type, p.started_at, p.ended_at, p.plan_id, p.crossed_80_at, p.ran_dry_at
-    from credits.balances b
-    join credits.accounts a on a.account_id = b.account_id
-    cross join lateral credits.periods_of(b.account_id, b.credit_type, 1) p
-    where b.kind = 'credit' and (p_include_test or not a.is_test)
-      and (p.started_at >= p_from and p.started_at < p_to or p.crossed_80_at >= p_from and p.crossed_80_at < p_to);
-  else
-    return query
-    select p.account_id, p.credit_type, p.started_at, p.ended_at, p.plan_id, p.crossed_80_at, p.ran_dry_at
-    from credits.known_periods p
-    where (p_include_test or not p.is_test)
-      and (p.started_at >= p_from and p.started_at < p_to or p.crossed_80_at >= p_from and p.crossed_80_at < p_to);
-  end if;
-end
-$$;
-comment on function credits.period_facts(boolean, boolean, timestamptz, timestamptz) is
-  'The account-periods that began in a window or crossed 80 % in it.';
-revoke all on function credits.period_facts(boolean, boolean, timestamptz, timestamptz)
-  from public, anon, authenticated, service_role;
+create view credits.ledger_periods with (security_invoker = true) as
+select b.account_id, b.credit_type, p.version, p.started_at, p.plan_id, p.ended_at, p.crossed_80_at, p.ran_dry_at, a.is_test
+from credits.balances b
+join credits.accounts a on a.account_id = b.account_id
+cross join lateral credits.periods_of(b.account_id, b.credit_type, 1) p
+where b.kind = 'credit';
+comment on view credits.ledger_periods is 'All account-periods, read from the ledger.';
+revoke all on table credits.ledger_periods from public, anon, authenticated, service_role;
 
 create view credits.denials with (security_invoker = true) as
 select u.account_id, u.credit_type::text as credit_type, u.created_at from public.usage u

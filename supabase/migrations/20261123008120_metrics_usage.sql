@@ -43,36 +43,44 @@ declare
   v_top uuid[];
   v_first date;
   v_last date;
+  v_first_month date;
+  v_last_month date;
 begin
   -- Who spent most is a question to the window as a whole, so it is read by months and days whatever the buckets are.
   select * into v_inner from credits.inner_window(p_from, p_to, 'day', p_raw);
   v_first := (v_inner.from_at at time zone 'UTC')::date;
   v_last := (v_inner.to_at at time zone 'UTC')::date;
+  -- From the nearest month on, to the nearest one: its days outside the window are taken off, those it lacks are added.
+  v_first_month := date_trunc('month', v_first + 15)::date;
+  v_last_month := date_trunc('month', v_last + 15)::date;
+  if not exists (select from credits.hourly_flows h where h.hour >= v_inner.to_at) then
+    v_last_month := date_trunc('month', v_last::timestamp - interval '1 day' + interval '1 month')::date;
+  end if;
+  if v_first_month >= v_last_month or v_first = v_last then
+    v_first_month := v_last;
+    v_last_month := v_last;
+  end if;
   select array(
     select x.account_id
     from (
       select m.account_id, m.spent from credits.monthly_accounts m
-      where m.month >= v_first and m.month < date_trunc('month', v_last)::date
+      where m.month >= v_first_month and m.month < v_last_month
         and (p_plan is null or m.plan_id = p_plan) and (p_credit_type is null or m.credit_type = p_credit_type)
       union all
-      select d.account_id, d.spent from credits.daily_accounts d
-      -- The days before the first whole month of the window, and those after the last.
-      where d.day >= v_first
-        and d.day < least(v_last, (date_trunc('month', v_first::timestamp - interval '1 day') + interval '1 month')::date)
-        and v_inner.from_at < v_inner.to_at
+      select d.account_id, case when v_first_month < v_first then -d.spent else d.spent end from credits.daily_accounts d
+      where d.day >= least(v_first, v_first_month) and d.day < greatest(v_first, v_first_month)
         and (p_plan is null or d.plan_id = p_plan) and (p_credit_type is null or d.credit_type = p_credit_type)
       union all
-      select d.account_id, d.spent from credits.daily_accounts d
-      where d.day >= greatest(date_trunc('month', v_last)::date,
-          (date_trunc('month', v_first::timestamp - interval '1 day') + interval '1 month')::date)
-        and d.day < v_last and v_inner.from_at < v_inner.to_at
+      select d.account_id, case when v_last < v_last_month then -d.spent else d.spent end from credits.daily_accounts d
+      where d.day >= least(v_last, v_last_month) and d.day < greatest(v_last, v_last_month)
         and (p_plan is null or d.plan_id = p_plan) and (p_credit_type is null or d.credit_type = p_credit_type)
       union all
       select f.account_id, -f.amount
       from credits.facts_outside(p_from, p_to, v_inner.from_at, v_inner.to_at, p_include_test) f
       where f.flow = 'spent' and (p_plan is null or f.plan_id = p_plan) and (p_credit_type is null or f.credit_type = p_credit_type)
     ) x
-    group by x.account_id order by sum(x.spent) desc, x.account_id limit p_limit) into v_top;
+    group by x.account_id having sum(x.spent) > 0
+    order by sum(x.spent) desc, x.account_id limit p_limit) into v_top;
 
   select * into v_days from credits.inner_window(p_from, p_to, 'day', p_raw_days);
   return query
@@ -84,8 +92,8 @@ begin
     and (p_plan is null or d.plan_id = p_plan) and (p_credit_type is null or d.credit_type = p_credit_type);
   return query
   select f.at, f.account_id::text, -f.amount, f.operations::bigint
-  from credits.facts_outside(p_from, p_to, v_days.from_at, v_days.to_at, p_include_test) f
-  where f.account_id = any (v_top) and f.flow = 'spent'
+  from credits.facts_outside(p_from, p_to, v_days.from_at, v_days.to_at, p_include_test, v_top) f
+  where f.flow = 'spent'
     and (p_plan is null or f.plan_id = p_plan) and (p_credit_type is null or f.credit_type = p_credit_type);
 end
 $$;

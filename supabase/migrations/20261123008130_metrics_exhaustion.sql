@@ -17,27 +17,33 @@ declare
 begin
   select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone, p_credit_type);
   with periods as materialized (
-    select row_number() over () as nth, p.account_id, p.credit_type, p.plan_id, p.started_at, p.ended_at, p.crossed_80_at, p.ran_dry_at
-    from credits.period_facts(p_raw, p_include_test, w.from_at, w.to_at) p
-    where p.started_at >= w.from_at and p.started_at < w.to_at and (p_credit_type is null or p.credit_type = p_credit_type)
-      and (p_plan is null or p.plan_id = p_plan)
-  ), denied as (
-    select distinct p.nth
-    from credits.denials d
-    join periods p on p.account_id = d.account_id and p.credit_type = d.credit_type
-      and d.created_at >= p.started_at and d.created_at < p.ended_at
-    where d.created_at >= w.from_at and d.created_at < w.to_at
+    select p.account_id, p.credit_type, p.plan_id, p.started_at, p.ended_at, p.crossed_80_at, p.ran_dry_at
+    from (
+      select k.account_id, k.credit_type, k.plan_id, k.started_at, k.ended_at, k.crossed_80_at, k.ran_dry_at, k.is_test
+      from credits.known_periods k where not p_raw
+      union all
+      select l.account_id, l.credit_type, l.plan_id, l.started_at, l.ended_at, l.crossed_80_at, l.ran_dry_at, l.is_test
+      from credits.ledger_periods l where p_raw
+    ) p
+    where p.started_at >= w.from_at and p.started_at < w.to_at and (p_include_test or not p.is_test)
+      and (p_credit_type is null or p.credit_type = p_credit_type) and (p_plan is null or p.plan_id = p_plan)
   ), marked as (
-    select case when w.unit is not null then date_trunc(w.unit, p.started_at, p_time_zone)
-        when w.width is not null then date_bin(w.width, p.started_at, w.origin) else w.from_at end as bucket,
-      p.plan_id, p.credit_type, p.crossed_80_at is not null as crossed, d.nth is not null as denied,
+    -- A period counts once, and once more, as nothing but denied, when it met a denial.
+    select p.started_at, p.plan_id, p.credit_type, 1 as periods, (p.crossed_80_at is not null)::integer as crossed, 0 as denied,
       -- The first day of a period is its day 1.
       floor(extract(epoch from p.ran_dry_at - p.started_at) / 86400)::integer + 1 as dry_day
     from periods p
-    left join denied d on d.nth = p.nth
+    union all
+    select p.started_at, p.plan_id, p.credit_type, 0, 0, 1, null
+    from periods p
+    where exists (
+      select from credits.denials d
+      where d.account_id = p.account_id and d.credit_type = p.credit_type
+        and d.created_at >= p.started_at and d.created_at < p.ended_at and d.created_at >= w.from_at and d.created_at < w.to_at)
   ), days as (
-    select m.bucket, m.plan_id, m.credit_type, m.dry_day, count(*) as periods, count(*) filter (where m.crossed) as crossed,
-      count(*) filter (where m.denied) as denied
+    select case when w.unit is not null then date_trunc(w.unit, m.started_at, p_time_zone)
+        when w.width is not null then date_bin(w.width, m.started_at, w.origin) else w.from_at end as bucket,
+      m.plan_id, m.credit_type, m.dry_day, sum(m.periods) as periods, sum(m.crossed) as crossed, sum(m.denied) as denied
     from marked m group by 1, 2, 3, 4
   ), sums as (
     select d.bucket, d.plan_id, d.credit_type, sum(d.periods)::bigint as periods, sum(d.crossed)::bigint as crossed,
@@ -51,16 +57,22 @@ begin
     into v_rows
   from sums s;
 
+  with denied as materialized (
+    select d.account_id, d.created_at from credits.denials d
+    where d.created_at >= w.from_at and d.created_at < w.to_at and d.account_id <> all (v_left_out)
+      and (p_credit_type is null or d.credit_type = p_credit_type)
+  ), spells as materialized (
+    select s.account_id, s.started_at, s.ended_at, s.upgraded from credits.free_spells s
+    where s.started_at < w.to_at and s.ended_at >= w.from_at
+  )
   select jsonb_build_object('denied_spells', count(*), 'upgraded', count(*) filter (where s.upgraded),
     'median_hours', round((percentile_cont(0.5) within group (order by extract(epoch from s.ended_at - s.denied_at)::double precision)
       filter (where s.upgraded))::numeric / 3600, 4))
     into v_upgrades
   from (
-    select f.account_id, f.started_at, f.ended_at, f.upgraded, min(d.created_at) as denied_at
-    from credits.denials d
-    join credits.free_spells f on f.account_id = d.account_id and d.created_at between f.started_at and f.ended_at
-    where d.created_at >= w.from_at and d.created_at < w.to_at and d.account_id <> all (v_left_out)
-      and (p_credit_type is null or d.credit_type = p_credit_type)
+    select f.ended_at, f.upgraded, min(d.created_at) as denied_at
+    from denied d
+    join spells f on f.account_id = d.account_id and d.created_at between f.started_at and f.ended_at
     group by f.account_id, f.started_at, f.ended_at, f.upgraded
   ) s;
   return credits.metric_answer(w.from_at, w.to_at, p_bucket, p_time_zone, v_rows)

@@ -22,7 +22,7 @@ begin
   with moved as (
     -- Number 0 is all that was before the window.
     select width_bucket(f.at, v_starts) as nth, f.credit_type, f.source, sum(f.amount) as amount
-    from credits.flow_facts('-infinity', w.to_at, p_raw or not w.hourly, p_include_test) f
+    from credits.owed_facts(case when w.daily then w.to_at else w.from_at end, w.to_at, p_raw or not w.hourly, p_include_test) f
     join credits.credit_types t on t.id = f.credit_type and t.kind = 'credit'
     where p_credit_type is null or f.credit_type = p_credit_type
     group by 1, 2, 3
@@ -45,17 +45,22 @@ begin
 
   select jsonb_agg(to_jsonb(n) order by n.credit_type, n.source) into v_now
   from (
-    select g.credit_type, g.source, sum(o.owed)::bigint as owed, sum(g.held)::bigint as held,
-      coalesce(sum(o.owed) filter (where g.frozen_at is not null), 0)::bigint as frozen, count(distinct g.account_id) as accounts
-    from public.credit_grants g
-    join credits.credit_types t on t.id = g.credit_type and t.kind = 'credit'
-    join credits.accounts a on a.account_id = g.account_id and a.status <> 'closed' and (p_include_test or not a.is_test)
-    -- Of a grant that has ended, only what a hold has pinned is still owed.
-    cross join lateral (
-      select case when g.voided_at is null and (g.expires_at is null or g.expires_at > coalesce(a.test_now, statement_timestamp()))
-        then g.remaining else g.held end as owed) o
-    where g.is_open and o.owed > 0 and (p_credit_type is null or g.credit_type = p_credit_type)
-    group by g.credit_type, g.source
+    select h.credit_type, h.source, sum(h.owed)::bigint as owed, sum(h.held)::bigint as held,
+      coalesce(sum(h.frozen), 0)::bigint as frozen, count(*) as accounts
+    from (
+      select g.account_id, g.credit_type, g.source, sum(o.owed) as owed, sum(g.held) as held,
+        sum(o.owed) filter (where g.frozen_at is not null) as frozen
+      from public.credit_grants g
+      join credits.accounts a on a.account_id = g.account_id and a.status <> 'closed' and (p_include_test or not a.is_test)
+      -- Of a grant that has ended, only what a hold has pinned is still owed.
+      cross join lateral (
+        select case when g.voided_at is null and (g.expires_at is null or g.expires_at > coalesce(a.test_now, statement_timestamp()))
+          then g.remaining else g.held end as owed) o
+      where g.is_open and o.owed > 0 and (p_credit_type is null or g.credit_type = p_credit_type)
+      group by g.account_id, g.credit_type, g.source
+    ) h
+    join credits.credit_types t on t.id = h.credit_type and t.kind = 'credit'
+    group by h.credit_type, h.source
   ) n;
   return credits.metric_answer(w.from_at, w.to_at, p_bucket, p_time_zone, v_rows) || jsonb_build_object('now', coalesce(v_now, '[]'));
 end

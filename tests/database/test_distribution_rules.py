@@ -14,7 +14,7 @@ REFERENCE = {"public.plans", "public.plan_limits", "credits.credit_types", "cred
 # Figures over all accounts, worked out from the ledger and made anew from it at any time: a coordinator's tables.
 REPORTS = {
     *("credits.rollup_state", "credits.hourly_flows", "credits.daily_segments", "credits.tracked_keys"),
-    "credits.daily_active",
+    *("credits.daily_active", "credits.daily_owed"),
 }
 
 # What an app calls for one of its users. All that these reach must keep to the rules; reports and checks over all

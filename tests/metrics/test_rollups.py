@@ -14,6 +14,7 @@ from tests.support.people import acting_as
 
 ROLLUPS = {
     "hourly_flows": "hour, credit_type, plan_id, source, flow, amount, operations",
+    "daily_owed": "day, credit_type, source, amount",
     "daily_accounts": "account_id, day, credit_type, plan_id, spent, operations",
     "monthly_accounts": "account_id, month, credit_type, plan_id, spent",
     "daily_segments": "day, segment, value, credit_type, plan_id, spent, operations",
