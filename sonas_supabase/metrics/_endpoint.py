@@ -23,15 +23,17 @@ def metrics_routes(
     path: str = "/metrics",
     token: str | None = None,
     registry: CollectorRegistry | None = None,
+    patience: float = 5,
 ) -> list[Route]:
     """The route of the endpoint, for an app of yours.
 
     From here on the calls of this process are counted. With a ``token`` only ``Authorization: Bearer <token>`` may
-    read. Pass a ``registry`` to expose metrics of your own beside these.
+    read. Pass a ``registry`` to expose metrics of your own beside these. A database that has not answered after
+    ``patience`` seconds counts as down; let that be less than Prometheus' ``scrape_timeout``.
     """
     own = registry or CollectorRegistry()
     CallMetrics(own)
-    own.register(HealthCollector(client))
+    own.register(HealthCollector(client, patience=patience))
 
     # Not a coroutine: the database is asked in a thread.
     def scrape(request: Request) -> Response:
@@ -44,10 +46,14 @@ def metrics_routes(
 
 
 def metrics_app(
-    client: CreditsClient, *, token: str | None = None, registry: CollectorRegistry | None = None
+    client: CreditsClient,
+    *,
+    token: str | None = None,
+    registry: CollectorRegistry | None = None,
+    patience: float = 5,
 ) -> Starlette:
     """An ASGI app with the endpoint alone, at ``/metrics``."""
-    return Starlette(routes=metrics_routes(client, token=token, registry=registry))
+    return Starlette(routes=metrics_routes(client, token=token, registry=registry, patience=patience))
 
 
 def exposition(client: CreditsClient) -> str:

@@ -9,6 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from sonas_supabase import CreditsClient, CreditsError
+from sonas_supabase.metrics._patience import Patience
 from sonas_supabase.observe import ObservedCall, on_call
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -41,10 +42,13 @@ class CallMetrics:
 
 
 class HealthCollector(Collector):
-    """Asks ``metrics_health`` at every scrape. Without an answer ``sonas_up`` is 0, and the scrape does not fail."""
+    """Asks ``metrics_health`` at every scrape. Without an answer in time ``sonas_up`` is 0; the scrape does not fail.
 
-    def __init__(self, client: CreditsClient) -> None:
-        self._client = client
+    ``patience``, in seconds, has to be shorter than Prometheus' ``scrape_timeout`` (10 unless said).
+    """
+
+    def __init__(self, client: CreditsClient, *, patience: float = 5) -> None:
+        self._health = Patience(client.metrics_health, patience)
 
     def describe(self) -> list[Metric]:
         """Nothing: registering must not ask the database."""
@@ -53,8 +57,8 @@ class HealthCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """The gauges as they are now."""
         try:
-            health = self._client.metrics_health()
-        except CreditsError:
+            health = self._health.ask()
+        except (CreditsError, TimeoutError):
             yield GaugeMetricFamily("sonas_up", "Whether the credit system answered.", value=0)
             return
         yield GaugeMetricFamily("sonas_up", "Whether the credit system answered.", value=1)

@@ -94,6 +94,18 @@ async def test_a_database_that_is_gone_is_said_and_not_thrown() -> None:
     assert "sonas_accounts" not in found
 
 
+async def test_a_database_that_hangs_is_said_in_time_and_asked_once(own_database: Database) -> None:
+    waiting = "select count(*) from pg_stat_activity where query ~ 'metrics_health' and wait_event_type = 'Lock'"
+    with CreditsClient.from_url(own_database.url) as client, own_database.connect(autocommit=False) as other:
+        app = metrics_app(client, patience=0.2)
+        other.execute("lock table credits.accounts in access exclusive mode")
+        assert [(await scrape(app))["sonas_up"] for _ in range(3)] == [0, 0, 0]
+        assert own_database.value(waiting) == 1
+        other.rollback()
+        # Each scrape waits for an answer as long as it may.
+        assert 1 in [(await scrape(app))["sonas_up"] for _ in range(10)]
+
+
 async def test_a_token_keeps_others_out(client: CreditsClient) -> None:
     app = metrics_app(client, token="a secret")
     refused = [await get(app), await get(app, authorization="Bearer a guess")]
