@@ -83,7 +83,7 @@ def running(config: str, folder: Path) -> Iterator[Prometheus]:
     """Starts it on loopback with a configuration, and stops it."""
     (folder / "prometheus.yml").write_text(config)
     address = f"127.0.0.1:{free_port()}"
-    command = [
+    command: list[str | Path] = [
         tool("prometheus"),
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}",

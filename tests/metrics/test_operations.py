@@ -53,6 +53,7 @@ def some_of_everything(database: Database, client: CreditsClient) -> None:
 
 def config(folder: Path, address: str) -> str:
     """What monitoring.md tells to write, for another address and in a hurry."""
+    text: str
     [text] = re.findall(r"```yaml\n(.*?)```", (OPERATIONS / "monitoring.md").read_text(), re.DOTALL)
     (folder / "token").write_text(TOKEN)
     for theirs, ours in (
@@ -117,7 +118,7 @@ def test_every_rule_is_evaluated_and_what_hangs_is_noticed(watched: Watched) -> 
         return all(rule["health"] == "ok" for rule in watched.prometheus.rules().values())
 
     def pending() -> bool:
-        return watched.prometheus.rules()["CreditsDoNotAnswer"]["state"] == "pending"
+        return bool(watched.prometheus.rules()["CreditsDoNotAnswer"]["state"] == "pending")
 
     watched.told.until(evaluated)
     assert set(watched.prometheus.rules()) == set(re.findall(r"alert: (\w+)", (OPERATIONS / "alerts.yml").read_text()))
