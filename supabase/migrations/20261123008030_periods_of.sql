@@ -57,3 +57,21 @@ where b.kind = 'credit';
 comment on view credits.known_periods is
   'All account-periods: those that are rolled up, and those that have gained ledger rows since, read from the ledger.';
 revoke all on table credits.known_periods from public, anon, authenticated, service_role;
+
+create view credits.period_corrections with (security_invoker = true) as
+with behind as materialized (
+  select l.account_id, l.credit_type, l.kind, l.period_version, l.is_test from credits.lagging l
+)
+select -1 as weight, b.account_id, b.credit_type, p.started_at, p.plan_id, p.ended_at, p.crossed_80_at, p.ran_dry_at, b.is_test
+from behind b
+cross join lateral (
+  select k.started_at, k.plan_id, k.ended_at, k.crossed_80_at, k.ran_dry_at from credits.account_periods k
+  where k.account_id = b.account_id and k.credit_type = b.credit_type and k.version >= b.period_version offset 0) p
+union all
+select 1, b.account_id, b.credit_type, p.started_at, p.plan_id, p.ended_at, p.crossed_80_at, p.ran_dry_at, b.is_test
+from behind b
+cross join lateral credits.periods_of(b.account_id, b.credit_type, b.period_version) p
+where b.kind = 'credit';
+comment on view credits.period_corrections is
+  'What whoever counts credits.account_periods adds: the periods that have gained ledger rows since, as they were (-1) and as they are (1).';
+revoke all on table credits.period_corrections from public, anon, authenticated, service_role;

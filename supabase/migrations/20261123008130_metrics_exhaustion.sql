@@ -16,25 +16,31 @@ declare
   v_left_out uuid[] := credits.left_out(p_include_test);
 begin
   select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone, p_credit_type);
-  with periods as materialized (
-    select p.account_id, p.credit_type, p.plan_id, p.started_at, p.ended_at, p.crossed_80_at, p.ran_dry_at
+  with read as materialized (
+    select c.weight, c.account_id, c.credit_type, c.plan_id, c.started_at, c.ended_at, c.crossed_80_at, c.ran_dry_at, c.is_test
+    from credits.period_corrections c where not p_raw
+    union all
+    select 1, l.account_id, l.credit_type, l.plan_id, l.started_at, l.ended_at, l.crossed_80_at, l.ran_dry_at, l.is_test
+    from credits.ledger_periods l where p_raw
+  ), periods as not materialized (
+    select p.weight, p.account_id, p.credit_type, p.plan_id, p.started_at, p.ended_at, p.crossed_80_at, p.ran_dry_at
     from (
-      select k.account_id, k.credit_type, k.plan_id, k.started_at, k.ended_at, k.crossed_80_at, k.ran_dry_at, k.is_test
-      from credits.known_periods k where not p_raw
+      select 1 as weight, k.account_id, k.credit_type, k.plan_id, k.started_at, k.ended_at, k.crossed_80_at, k.ran_dry_at, false as is_test
+      from credits.account_periods k where not p_raw
       union all
-      select l.account_id, l.credit_type, l.plan_id, l.started_at, l.ended_at, l.crossed_80_at, l.ran_dry_at, l.is_test
-      from credits.ledger_periods l where p_raw
+      select r.weight, r.account_id, r.credit_type, r.plan_id, r.started_at, r.ended_at, r.crossed_80_at, r.ran_dry_at, r.is_test from read r
     ) p
     where p.started_at >= w.from_at and p.started_at < w.to_at and (p_include_test or not p.is_test)
       and (p_credit_type is null or p.credit_type = p_credit_type) and (p_plan is null or p.plan_id = p_plan)
   ), marked as (
     -- A period counts once, and once more, as nothing but denied, when it met a denial.
-    select p.started_at, p.plan_id, p.credit_type, 1 as periods, (p.crossed_80_at is not null)::integer as crossed, 0 as denied,
+    select p.started_at, p.plan_id, p.credit_type, p.weight as periods, 0 as denied,
+      case when p.crossed_80_at is null then 0 else p.weight end as crossed,
       -- The first day of a period is its day 1.
       floor(extract(epoch from p.ran_dry_at - p.started_at) / 86400)::integer + 1 as dry_day
     from periods p
     union all
-    select p.started_at, p.plan_id, p.credit_type, 0, 0, 1, null
+    select p.started_at, p.plan_id, p.credit_type, 0, p.weight, 0, null
     from periods p
     where exists (
       select from credits.denials d
@@ -48,8 +54,8 @@ begin
   ), sums as (
     select d.bucket, d.plan_id, d.credit_type, sum(d.periods)::bigint as periods, sum(d.crossed)::bigint as crossed,
       sum(d.denied)::bigint as denied, coalesce(sum(d.periods) filter (where d.dry_day is not null), 0)::bigint as dry,
-      coalesce(jsonb_object_agg(d.dry_day, d.periods) filter (where d.dry_day is not null), '{}') as days
-    from days d group by 1, 2, 3
+      coalesce(jsonb_object_agg(d.dry_day, d.periods) filter (where d.dry_day is not null and d.periods > 0), '{}') as days
+    from days d group by 1, 2, 3 having sum(d.periods) > 0
   )
   select jsonb_agg(jsonb_build_object('bucket', s.bucket, 'plan', s.plan_id, 'credit_type', s.credit_type,
     'periods', s.periods, 'crossed_80_percent', s.crossed, 'ran_dry', s.dry, 'denied', s.denied,
