@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from mutation.mutant import Mutant
+from mutation.mutant import Mutant, told_apart
 
 ROOT = Path(__file__).resolve().parents[1]
 CORE = (
@@ -27,6 +27,10 @@ _FLIPPED: dict[type[ast.cmpop], type[ast.cmpop]] = {
 
 
 def mutants() -> Iterator[Mutant]:
+    return told_apart(_found())
+
+
+def _found() -> Iterator[Mutant]:
     for name in CORE:
         file = f"sonas_supabase/{name}"
         text = (ROOT / file).read_text()

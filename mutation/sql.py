@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from mutation.mutant import Mutant
+from mutation.mutant import Mutant, told_apart
 
 MIGRATIONS = Path(__file__).resolve().parents[1] / "supabase" / "migrations"
 
@@ -37,6 +37,10 @@ KINDS: dict[str, list[tuple[str, str]]] = {
 
 def mutants() -> Iterator[Mutant]:
     """All that the kinds above find, in the order of the files."""
+    return told_apart(_found())
+
+
+def _found() -> Iterator[Mutant]:
     for path in sorted(MIGRATIONS.glob("*.sql")):
         if int(path.name[8:12]) not in CORE:
             continue

@@ -1,0 +1,60 @@
+"""Which tests are run on a fault, and in which order."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mutation.mutant import Mutant
+
+# Tests of about the same length are run module by module: each module makes a database.
+STEPS = (0.1, 0.5, 2.0)
+PRIVILEGES = "tests/database/test_privileges.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """A test, its length, and the SQL functions that it calls."""
+
+    name: str
+    seconds: float
+    calls: frozenset[str]
+
+    @property
+    def module(self) -> str:
+        return self.name.split("::")[0]
+
+
+@dataclass(slots=True)
+class Near:
+    """All tests, and which of them caught what so far."""
+
+    tests: dict[str, Test]
+    caught: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+
+    @classmethod
+    def read(cls, file: Path) -> Near:
+        known = json.loads(file.read_text())
+        return cls({name: Test(name, t["seconds"], frozenset(t["calls"])) for name, t in known.items()})
+
+    def order(self, mutant: Mutant, *, everything: bool = False) -> list[str]:
+        """Those that call the function, or all: first what caught faults in it before, then the short, then the long."""
+        if mutant.kind == "drop a revoke":
+            return [name for name, test in self.tests.items() if test.module == PRIVILEGES]
+        if mutant.is_sql:
+            reached = [test for test in self.tests.values() if mutant.name in test.calls]
+            chosen = list(self.tests.values()) if everything or not reached else reached
+        else:
+            chosen = [test for test in self.tests.values() if test.module.startswith("tests/client/")]
+        names = {test.name for test in chosen}
+        first = [name for name, _ in self.caught[mutant.name].most_common(4) if name in names]
+        rest = sorted((test for test in chosen if test.name not in first), key=self._place)
+        return first + [test.name for test in rest]
+
+    def _place(self, test: Test) -> tuple[int, str, float]:
+        return sum(test.seconds > step for step in STEPS), test.module, test.seconds
+
+    def learn(self, mutant: Mutant, by: str) -> None:
+        self.caught[mutant.name][by] += 1
