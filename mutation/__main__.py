@@ -23,10 +23,12 @@ from mutation import python, sql
 from mutation.mutant import Mutant
 from mutation.near import Near
 from mutation.results import Result, Results
-from mutation.worker import Worker, workers
+from mutation.worker import NO_END, Worker, workers
 
 OUT = Console(highlight=False, markup=False, soft_wrap=True)
 ENOUGH = 95
+# Seconds for a fault, at first and when all others are done.
+PATIENCE = (30, 600)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,21 +82,28 @@ def try_all(
     near = Near.read(reach)
     OUT.print(f"{len(near.tests)} tests, green without a fault")
     waiting: queue.SimpleQueue[Mutant] = queue.SimpleQueue()
+    later: queue.SimpleQueue[Mutant] = queue.SimpleQueue()
+    green: dict[Mutant, set[str]] = {}
     for mutant in mutants:
         waiting.put(mutant)
     ends = time.monotonic() + options.limit
-    writing = threading.Lock()
+    writing, stop = threading.Lock(), threading.Event()
     with Progress(*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn(), console=OUT) as bar:
         task = bar.add_task("faults", total=len(mutants))
 
         def work(worker: Worker) -> None:
             worker.use(near)
-            while time.monotonic() < ends:
+            while time.monotonic() < ends and not stop.is_set():
                 try:
-                    mutant = waiting.get_nowait()
+                    mutant, patience = next_of(waiting, later)
                 except queue.Empty:
                     return
-                result = worker.try_out(mutant, everything=options.everything)
+                known = green.get(mutant, set())
+                result = worker.try_out(mutant, green=known, patience=patience, everything=options.everything)
+                if result.why == NO_END and patience == PATIENCE[0]:
+                    green[mutant] = worker.green
+                    later.put(mutant)
+                    continue
                 with writing:
                     results.add(result)
                     bar.advance(task)
@@ -103,8 +112,22 @@ def try_all(
         threads = [threading.Thread(target=work, args=[worker]) for worker in started]
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        try:
+            for thread in threads:
+                thread.join()
+        except KeyboardInterrupt:
+            OUT.print("ends after the faults that are being tried")
+            stop.set()
+            for thread in threads:
+                thread.join()
+
+
+def next_of(waiting: queue.SimpleQueue[Mutant], later: queue.SimpleQueue[Mutant]) -> tuple[Mutant, float]:
+    """What takes long comes last."""
+    try:
+        return waiting.get_nowait(), PATIENCE[0]
+    except queue.Empty:
+        return later.get_nowait(), PATIENCE[1]
 
 
 def line(result: Result) -> str:

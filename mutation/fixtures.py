@@ -1,28 +1,37 @@
-"""Makes the tests use the server that runs already, and the database with the fault in it as the template."""
+"""Makes the tests use the server that runs already, and puts the fault into each database that they make."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
+
 from tests.support import database, server
 
-PORT = int(os.environ["SONAS_MUTATION_PORT"])
-TEMPLATE = os.environ["SONAS_MUTATION_TEMPLATE"]
-
 copied = database.copied_database
+_port = 0
+_fault = ""
+
+
+def use(port: int, fault: str) -> None:
+    """The server, and a statement."""
+    global _port, _fault
+    _port, _fault = port, fault
 
 
 @contextmanager
 def _running(folder: Path) -> Iterator[server.Server]:
-    yield server.Server("127.0.0.1", PORT, "embedded")
+    yield server.Server("127.0.0.1", _port, "embedded")
 
 
 @contextmanager
 def _copied(from_server: server.Server, *, template: str = database.TEMPLATE) -> Iterator[database.Database]:
-    with copied(from_server, template=TEMPLATE if template == database.TEMPLATE else template) as copy:
+    with copied(from_server, template=template) as copy:
+        if _fault:
+            with psycopg.connect(copy.url, autocommit=True) as connection:
+                connection.execute(_fault.encode())
         yield copy
 
 
@@ -34,4 +43,4 @@ def put_in_place() -> None:
     """Before the conftest takes the names from these modules."""
     server.start_server = _running
     database.make_template = _made
-    database.copied_database = _copied
+    database.copied_database = _copied  # type: ignore[assignment]

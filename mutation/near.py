@@ -11,6 +11,7 @@ from mutation.mutant import Mutant
 
 # Tests of about the same length are run module by module: each module makes a database.
 STEPS = (0.1, 0.5, 2.0)
+ANYWHERE = ""
 PRIVILEGES = "tests/database/test_privileges.py"
 
 
@@ -40,7 +41,7 @@ class Near:
         return cls({name: Test(name, t["seconds"], frozenset(t["calls"])) for name, t in known.items()})
 
     def order(self, mutant: Mutant, *, everything: bool = False) -> list[str]:
-        """Those that call the function, or all: first what caught faults in it before, then the short, then the long."""
+        """Those that call the function: what caught faults in it or elsewhere before, then the short, then the long."""
         if mutant.kind == "drop a revoke":
             return [name for name, test in self.tests.items() if test.module == PRIVILEGES]
         if mutant.is_sql:
@@ -49,7 +50,8 @@ class Near:
         else:
             chosen = [test for test in self.tests.values() if test.module.startswith("tests/client/")]
         names = {test.name for test in chosen}
-        first = [name for name, _ in self.caught[mutant.name].most_common(4) if name in names]
+        good = [*self.caught[mutant.name].most_common(4), *self.caught[ANYWHERE].most_common(6)]
+        first = list(dict.fromkeys(name for name, _ in good if name in names))
         rest = sorted((test for test in chosen if test.name not in first), key=self._place)
         return first + [test.name for test in rest]
 
@@ -57,4 +59,5 @@ class Near:
         return sum(test.seconds > step for step in STEPS), test.module, test.seconds
 
     def learn(self, mutant: Mutant, by: str) -> None:
-        self.caught[mutant.name][by] += 1
+        for place in (mutant.name, ANYWHERE):
+            self.caught[place][by] += 1

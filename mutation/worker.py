@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from psycopg import sql
 
 from mutation.mutant import Mutant
 from mutation.near import Near
+from mutation.red import passed_in
 from mutation.results import Result
 from sonas_supabase.local import Cluster, free_port
 from tests.support.database import TEMPLATE, make_template
@@ -29,8 +31,7 @@ SUITES = ["tests/database", "tests/certainty", "tests/client"]
 ONE_SHAPE = ["-k", "not rpc and not postgres-async and not [async]"]
 # A fault may wait for ever: no statement of the tests takes as long.
 SETTINGS = {**QUICK, "track_functions": "all", "statement_timeout": "20s"}
-MINUTES = 5
-MUTANT = "mutant"
+NO_END = "it did not end in time"
 
 
 class Worker:
@@ -39,86 +40,109 @@ class Worker:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._sources = folder / "sources"
+        self._report = folder / "report.json"
         self._near = Near({})
         folder.mkdir(mode=0o755)
         shutil.copytree(
-            ROOT, self._sources, ignore=shutil.ignore_patterns(".git", ".venv", "test-output", "__pycache__", ".hypothesis")
+            ROOT,
+            self._sources,
+            ignore=shutil.ignore_patterns(".git", ".venv", "test-output", "__pycache__", ".hypothesis"),
         )
         cluster = Cluster(folder / "cluster", port=free_port(), settings=SETTINGS)
         cluster.start()
         self._cluster = cluster
         self._server = Server("127.0.0.1", cluster.port, "embedded")
         make_template(self._server)
-        self._runner = subprocess.Popen(
-            [sys.executable, "-m", "mutation.runner"],
+        self._imported = self._forks("imported")
+        # A fault in Python would not be seen by what is imported already.
+        self._collected = self._forks("collected", *SUITES)
+
+    def _forks(self, *how: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "mutation.forks", how[0], str(self._folder / f"{how[0]}.log"), *how[1:]],
             cwd=self._sources,
+            env={**os.environ, "SONAS_TEST_SERVER": "embedded"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             bufsize=1,
+            # An interruption is for the one that gives the orders.
+            start_new_session=True,
         )
 
     def close(self) -> None:
-        assert self._runner.stdin
-        self._runner.stdin.close()
-        self._runner.wait(MINUTES * 60)
+        for forks in (self._imported, self._collected):
+            assert forks.stdin
+            forks.stdin.close()
+            forks.wait(60)
         self._cluster.remove()
 
     def find_reach(self, file: Path) -> None:
         """Runs all tests on what is there, and writes down which functions they call."""
-        code = self._pytest(plugin="reach", report=file, tests=[], options=ONE_SHAPE, minutes=30)
+        code = self._pytest(plugin="reach", report=file, tests=[], options=ONE_SHAPE, patience=3600)
         if code != 0:
             raise RuntimeError(f"Without a fault the tests end with {code}:\n{self.log[-3000:]}")
 
     def use(self, near: Near) -> None:
         self._near = near
 
-    def control(self) -> Result:
-        """All tests, without a fault."""
-        return self._tried("no fault", "none", list(self._near.tests), TEMPLATE)
-
-    def try_out(self, mutant: Mutant, *, everything: bool = False) -> Result:
-        tests = self._near.order(mutant, everything=everything)
-        if mutant.is_sql:
-            made = self._put_into_database(mutant)
-            result = self._tried(str(mutant), mutant.kind, tests, MUTANT) if made else None
-        else:
+    def try_out(self, mutant: Mutant, *, green: Set[str], patience: float, everything: bool = False) -> Result:
+        """Runs what is not known to be `green`. After `patience` seconds it is caught, by never ending or so."""
+        tests = [test for test in self._near.order(mutant, everything=everything) if test not in green]
+        if not mutant.is_sql:
             with self._put_into_sources(mutant):
-                result = self._tried(str(mutant), mutant.kind, tests, TEMPLATE)
-        if result is None:
+                result = self._tried(mutant, tests, plugin="chosen", patience=patience)
+        elif self._can_be_made(mutant):
+            result = self._tried(mutant, tests, plugin="collected", patience=patience, fault=mutant.text)
+        else:
             return Result(str(mutant), mutant.kind, "stillborn", 0)
         if result.by:
             self._near.learn(mutant, result.by)
         return result
 
-    def _tried(self, name: str, kind: str, tests: list[str], template: str) -> Result:
-        started = time.monotonic()
-        report = self._folder / "report.json"
-        report.unlink(missing_ok=True)
-        code = self._pytest(plugin="chosen", report=report, tests=tests, options=["-x"], template=template)
-        seconds = round(time.monotonic() - started, 1)
-        if code == 0:
-            return Result(name, kind, "survived", seconds)
-        if code == "timeout":
-            return Result(name, kind, "caught", seconds, "", f"more than {MINUTES} minutes")
-        if code == 1:
-            return Result(name, kind, "caught", seconds, **json.loads(report.read_text()))
-        # It cannot even be imported.
-        return Result(name, kind, "stillborn", seconds, "", f"pytest ended with {code}")
+    @property
+    def green(self) -> set[str]:
+        """The tests that were green on the last fault."""
+        file = passed_in(self._report)
+        return set(file.read_text().splitlines()) if file.exists() else set()
 
-    def _put_into_database(self, mutant: Mutant) -> bool:
-        """False when Postgres does not take the statement."""
-        with psycopg.connect(self._server.superuser_url("postgres"), autocommit=True) as connection:
-            left = connection.execute(r"select datname from pg_database where datname ~ '^(test_|mutant$)'").fetchall()
-            for (name,) in left:
-                connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
-            connection.execute(f"create database {MUTANT} template {TEMPLATE} owner postgres".encode())
-        try:
-            with psycopg.connect(self._server.url(MUTANT), autocommit=True) as connection:
+    def _tried(self, mutant: Mutant, tests: list[str], *, plugin: str, patience: float, fault: str = "") -> Result:
+        started = time.monotonic()
+        self._drop_what_is_left()
+        for file in (self._report, passed_in(self._report)):
+            file.unlink(missing_ok=True)
+        code = self._pytest(
+            plugin=plugin, report=self._report, tests=tests, options=["-x"], patience=patience, fault=fault
+        )
+        outcome, by, why = "caught", "", ""
+        if code == 0:
+            outcome = "survived"
+        elif self._report.exists():
+            red = json.loads(self._report.read_text())
+            by, why = red["by"], red["why"]
+        elif code == "timeout":
+            why = NO_END
+        else:
+            # It cannot even be imported.
+            outcome, why = "stillborn", f"pytest ended with {code}"
+        return Result(str(mutant), mutant.kind, outcome, round(time.monotonic() - started, 1), by, why)
+
+    def _can_be_made(self, mutant: Mutant) -> bool:
+        """Whether Postgres takes the statement."""
+        with psycopg.connect(self._server.url(TEMPLATE)) as connection:
+            try:
                 connection.execute(mutant.text.encode())
-        except psycopg.Error:
-            return False
+            except psycopg.Error:
+                return False
+            finally:
+                connection.rollback()
         return True
+
+    def _drop_what_is_left(self) -> None:
+        """Databases of tests that were killed."""
+        with psycopg.connect(self._server.superuser_url("postgres"), autocommit=True) as connection:
+            for (name,) in connection.execute("select datname from pg_database where datname like 'test%'").fetchall():
+                connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
     @contextmanager
     def _put_into_sources(self, mutant: Mutant) -> Iterator[None]:
@@ -140,8 +164,8 @@ class Worker:
         report: Path,
         tests: list[str],
         options: list[str],
-        template: str = TEMPLATE,
-        minutes: int = MINUTES,
+        patience: float,
+        fault: str = "",
     ) -> int | str:
         # Examples that a fault made hypothesis keep would be tried on the next one.
         shutil.rmtree(self._sources / ".hypothesis", ignore_errors=True)
@@ -151,24 +175,22 @@ class Worker:
             "tests": tests,
             "paths": SUITES,
             "options": options,
-            "log": str(self._folder / "log"),
-            "timeout": minutes * 60,
-            "environment": {
-                "SONAS_TEST_SERVER": "embedded",
-                "SONAS_MUTATION_PORT": str(self._server.port),
-                "SONAS_MUTATION_TEMPLATE": template,
-            },
+            "timeout": patience,
+            "port": self._server.port,
+            "fault": fault,
         }
-        assert self._runner.stdin and self._runner.stdout
-        self._runner.stdin.write(json.dumps(order) + "\n")
-        answer = json.loads(self._runner.stdout.readline())
+        forks = self._collected if plugin == "collected" else self._imported
+        assert forks.stdin
+        assert forks.stdout
+        forks.stdin.write(json.dumps(order) + "\n")
+        answer = json.loads(forks.stdout.readline())
         code: int | str = answer["code"]
         return code
 
     @property
     def log(self) -> str:
-        """What the last run of pytest printed."""
-        return (self._folder / "log").read_text(errors="replace")
+        """What pytest printed."""
+        return (self._folder / "imported.log").read_text(errors="replace")
 
 
 @contextmanager
