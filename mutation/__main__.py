@@ -80,6 +80,8 @@ def try_all(
         OUT.print("which test calls what …")
         started[0].find_reach(reach)
     near = Near.read(reach)
+    for mutant in sql.mutants():
+        near.learn(mutant, results.red_on(mutant))
     OUT.print(f"{len(near.tests)} tests, green without a fault")
     waiting: queue.SimpleQueue[Mutant] = queue.SimpleQueue()
     later: queue.SimpleQueue[Mutant] = queue.SimpleQueue()

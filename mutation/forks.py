@@ -33,6 +33,10 @@ IMPORTED = [
 QUIET = ["-q", "-s", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
 
 
+# Seconds.
+TO_TIDY_UP = 15
+
+
 class Orders:
     """The two pipes of this process. What pytest prints goes to the log instead."""
 
@@ -62,11 +66,16 @@ def forked(timeout: float) -> int | str | None:
     if pid == 0:
         os.close(gone)
         os.setsid()
+        # A shell's background jobs are deaf to it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         return None
     os.close(held)
     try:
         ended, _, _ = select.select([gone], [], [], timeout)
-        # Also what pytest started and could not stop.
+        if not ended:
+            # So that pytest stops the servers that it has started.
+            os.kill(pid, signal.SIGINT)
+            select.select([gone], [], [], TO_TIDY_UP)
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

@@ -59,5 +59,7 @@ class Near:
         return sum(test.seconds > step for step in STEPS), test.module, test.seconds
 
     def learn(self, mutant: Mutant, by: str) -> None:
+        if by not in self.tests:
+            return
         for place in (mutant.name, ANYWHERE):
             self.caught[place][by] += 1

@@ -43,6 +43,11 @@ class Results:
         """Those without a result, and those whose result is `again`."""
         return [m for m in mutants if str(m) not in self.known or self.known[str(m)].outcome == again]
 
+    def red_on(self, mutant: Mutant) -> str:
+        """The test that caught it, if one did."""
+        known = self.known.get(str(mutant))
+        return known.by if known else ""
+
     def counts(self, mutants: Iterable[Mutant]) -> dict[str, Counter[str]]:
         """The outcomes by kind of fault."""
         by_kind: dict[str, Counter[str]] = {}

@@ -96,8 +96,7 @@ class Worker:
             result = self._tried(mutant, tests, plugin="collected", patience=patience, fault=mutant.text)
         else:
             return Result(str(mutant), mutant.kind, "stillborn", 0)
-        if result.by:
-            self._near.learn(mutant, result.by)
+        self._near.learn(mutant, result.by)
         return result
 
     @property
