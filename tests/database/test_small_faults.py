@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
 
 from tests.support.database import Database
+from tests.support.errors import raises
+from tests.support.races import PATIENCE, wait_until_blocked
+from tests.support.tables import metered_projects
+from tests.support.timed import Timed
 
 
 def test_a_grant_that_is_held_as_a_whole_has_no_row_in_a_spend_that_passes_it_by(
@@ -30,6 +38,157 @@ def test_saying_the_same_status_again_changes_nothing(database: Database, user: 
     assert database.query(row, user) == [before]
 
 
+@pytest.mark.parametrize("status", ["paid", "", None])
+def test_a_status_that_does_not_exist_is_refused(database: Database, user: UUID, status: str | None) -> None:
+    with raises("invalid_argument", "PT422") as seen:
+        database.call("set_subscription_status", user, status)
+    assert seen.details["argument"] == "p_status"
+
+
 def test_the_greatest_amount_may_have_metadata(database: Database, user: UUID) -> None:
     answer = database.call("consume_credits", user, "message", 2**53, metadata={"any": "thing"})
     assert answer["code"] == "insufficient_credits"
+
+
+def test_a_hold_is_found_among_others_by_its_id(database: Database, user: UUID) -> None:
+    database.call("reserve_credits", user, "message", 2)
+    hold = database.call("reserve_credits", user, "integration", 5)["reservation_id"]
+    database.call("reserve_credits", user, "message", 3)
+    answer = database.call("capture_credits", user, hold)
+    assert (answer["credit_type"], answer["captured"]) == ("integration", 5)
+    assert database.balance(user)["reserved"] == 5
+    database.verify(user)
+    with raises("reservation_not_found", "PT404"):
+        database.call("capture_credits", user, uuid4())
+
+
+def test_the_same_key_in_two_metered_tables_is_two_rows(database: Database, user: UUID) -> None:
+    tables = metered_projects(database), metered_projects(database)
+    key = uuid4()
+    for table in tables:
+        database.run(f"insert into {table} (id, owner_id) values (%s, %s)", key, user)
+    database.run(f"delete from {tables[1]} where id = %s", key)
+    assert database.balance(user, "project")["used"] == 1
+    assert database.query("select table_name from credits.metered_rows where account_id = %s", user) == [(tables[0],)]
+    database.verify(user)
+
+
+def test_a_row_of_somebody_who_left_is_refused(database: Database, user: UUID) -> None:
+    table = metered_projects(database)
+    database.run("delete from auth.users where id = %s", user)
+    with raises("account_not_found", "PT404"):
+        database.run(f"insert into {table} (owner_id) values (%s)", user)
+
+
+@pytest.mark.parametrize(("used", "held", "percent"), [(1, 5, 60), (2, 3, 50), (0, 8, 80)])
+def test_what_is_held_counts_as_used_in_the_percentage(
+    database: Database, user: UUID, used: int, held: int, percent: int
+) -> None:
+    if used:
+        database.call("consume_credits", user, "message", used)
+    database.call("reserve_credits", user, "message", held)
+    [shown] = [b for b in database.call("get_credit_summary", user)["balances"] if b["credit_type"] == "message"]
+    assert shown["percent_used"] == percent
+    assert shown["warning"] == ("low" if percent >= 80 else None)
+
+
+def test_the_allowance_of_a_limit_cannot_be_revoked(database: Database, user: UUID) -> None:
+    grant = database.value(
+        "select id from public.credit_grants where account_id = %s and credit_type = 'project' and source = 'plan'",
+        user,
+    )
+    with raises("invalid_argument", "PT422") as seen:
+        database.call("revoke_grant", user, grant)
+    assert seen.details["argument"] == "p_grant_id"
+    assert database.balance(user, "project")["remaining"] == 3
+
+
+def test_an_account_that_closes_while_it_is_being_frozen_stays_closed(database: Database, user: UUID) -> None:
+    with database.connect(autocommit=False) as leaving, database.connect() as freezing:
+        leaving.execute("delete from auth.users where id = %s", [user])
+        freezing.execute(f"set lock_timeout = {int(PATIENCE * 1000)}")
+        freezing.pgconn.send_query(f"select public.freeze_account('{user}')".encode())
+        wait_until_blocked(database, freezing)
+        leaving.commit()
+        while freezing.pgconn.get_result() is not None:
+            pass
+    assert database.value("select status from credits.accounts where account_id = %s", user) == "closed"
+    assert database.query("select distinct account_status from credits.balances where account_id = %s", user) == [
+        ("closed",)
+    ]
+
+
+def test_nobody_with_an_unlimited_plan_is_compensated_for_what_expired(database: Database) -> None:
+    user = Timed(database)
+    database.run("insert into plans (id, name, rank, price_cents) values ('endless', 'Endless', 70, 59900)")
+    database.run("insert into plan_limits (plan_id, credit_type) values ('endless', 'message'), ('endless', 'project')")
+    user.call("grant_credits", "message", 6, expires_at=user.now + timedelta(hours=1))
+    spent = user.call("consume_credits", "message", 6)["operation_id"]
+    user.wait(hours=2).call("change_plan", "endless")
+    user.call("refund_credits", spent)
+    assert user.grants("compensation") == []
+    user.verify()
+
+
+def test_an_operation_is_explained_by_what_is_its_own(database: Database, user: UUID) -> None:
+    operations = [database.call("consume_credits", user, "message", 2)["operation_id"] for _ in range(2)]
+    for operation in operations:
+        database.call("refund_credits", user, operation, 1)
+    hold = database.call("reserve_credits", user, "message", 1)
+    explained = database.call("explain_operation", user, operations[0])
+    assert (explained["refunded"], [r["amount"] for r in explained["refunds"]]) == (1, [1])
+    assert explained["reservation"] is None
+    reservation = database.call("explain_operation", user, hold["operation_id"])["reservation"]
+    assert (reservation["reservation_id"], reservation["status"]) == (hold["reservation_id"], "open")
+
+
+@pytest.mark.parametrize("limit", [0, 1001, None])
+def test_a_page_of_the_history_has_its_bounds(database: Database, user: UUID, limit: int | None) -> None:
+    with raises("invalid_argument", "PT422") as seen:
+        database.call("get_credit_history", user, limit=limit)
+    assert seen.details["argument"] == "p_limit"
+
+
+def test_a_page_of_the_history_is_the_newest_of_all_types(database: Database) -> None:
+    user = Timed(database)
+    user.call("grant_credits", "message", 3)
+    user.wait(seconds=1).call("consume_credits", "message", 5)
+    newest_of_message = user.entries("consume")[-1]["version"]
+    user.wait(seconds=1).call("consume_credits", "integration", 1)
+    for limit, expected in ((1, ["integration"]), (2, ["integration", "message"])):
+        entries = user.call("get_credit_history", limit=limit)["entries"]
+        assert [entry["credit_type"] for entry in entries] == expected
+    assert entries[-1]["version"] == newest_of_message
+
+
+class TestSystemStatus:
+    def test_what_falls_due_at_this_very_instant_is_due(self, own_database: Database) -> None:
+        user = own_database.new_user()
+        with own_database.connect() as connection:
+            # One statement: all of it sees the same instant.
+            connection.execute(
+                f"""
+                do $$ begin
+                  update credits.balances set due_at = statement_timestamp()
+                  where account_id = '{user}' and credit_type = 'message';
+                  create temp table seen as select public.system_status() as status;
+                end $$
+                """
+            )
+            [status] = connection.execute("select status from seen").fetchone() or [None]
+        assert (status["due"], status["oldest_due_at"]) == (1, status["now"])
+
+    def test_so_is_what_falls_due_at_the_instant_of_a_test_clock(self, own_database: Database) -> None:
+        user = Timed(own_database)
+        own_database.run(
+            "update credits.balances set due_at = test_now where account_id = %s and credit_type = 'message'", user.id
+        )
+        status = own_database.call("system_status")
+        assert (status["due"], status["oldest_due_at"]) == (1, None)
+
+    def test_the_size_of_the_ledger_is_what_postgres_counted_last(self, own_database: Database) -> None:
+        own_database.new_user()
+        with psycopg.connect(own_database.superuser_url, autocommit=True) as connection:
+            connection.execute("analyze public.credit_transactions")
+        rows = own_database.value("select count(*) from public.credit_transactions")
+        assert own_database.call("system_status")["transactions_estimate"] == rows > 0
