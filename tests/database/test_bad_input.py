@@ -18,6 +18,7 @@ from tests.support.people import fingerprint, new_workspace
 
 NIL = UUID(int=0)
 UNKNOWN = UUID("5aa5aa5a-0000-4000-8000-00000000dead")
+A_SECOND_AGO = datetime.now(UTC) - timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ bad(["grant_credits"], "source", [None, "", "plan", "gift"], "invalid_argument",
 bad(
     ["grant_credits"],
     "expires_at",
-    [datetime(2020, 1, 1, tzinfo=UTC), datetime.now(UTC) - timedelta(seconds=1)],
+    [datetime(2020, 1, 1, tzinfo=UTC), A_SECOND_AGO],
     "invalid_argument",
     "PT422",
 )
@@ -188,6 +189,8 @@ bad(
 
 
 def describe(value: Any) -> str:
+    if value is A_SECOND_AGO:
+        return "a second ago"
     return str(getattr(value, "obj", value))[:40]
 
 

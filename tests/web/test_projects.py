@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import httpx
 import pytest
 
 from tests.support.database import Database
 from tests.web.support import bearer, problem
+
+NOBODYS = "5aa5aa5a-0000-4000-8000-00000000dead"
 
 
 async def make(http: httpx.AsyncClient, user: UUID, prompt: str) -> str:
@@ -44,19 +46,19 @@ async def test_nobody_reaches_somebody_elses(http: httpx.AsyncClient, database: 
     ("method", "path"),
     [
         ("GET", "/api/projects"),
-        ("GET", f"/api/projects/{uuid4()}"),
-        ("DELETE", f"/api/projects/{uuid4()}"),
+        ("GET", f"/api/projects/{NOBODYS}"),
+        ("DELETE", f"/api/projects/{NOBODYS}"),
         ("POST", "/api/generate-daytona"),
         ("POST", "/api/chat-continue"),
         ("GET", "/api/usage"),
         ("GET", "/api/usage/operations"),
-        ("GET", f"/api/usage/operations/{uuid4()}"),
+        ("GET", f"/api/usage/operations/{NOBODYS}"),
         ("POST", "/api/demo/change-plan"),
     ],
 )
 async def test_without_a_token_nothing_is_to_be_had(http: httpx.AsyncClient, method: str, path: str) -> None:
     bodies = {"/api/generate-daytona": {"prompt": "x"}, "/api/demo/change-plan": {"plan": "pro"}}
-    body = bodies.get(path, {"project_id": str(uuid4()), "message": "x"} if method == "POST" else None)
+    body = bodies.get(path, {"project_id": NOBODYS, "message": "x"} if method == "POST" else None)
     answer = await http.request(method, path, json=body)
     problem(answer, 401, "not_authenticated")
     assert answer.headers["www-authenticate"].startswith("Bearer")
