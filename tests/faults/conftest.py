@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import random
+import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -79,24 +80,42 @@ class Victim:
 
 
 @contextmanager
-def victim(settings: dict[str, str] | None = None, *, folder: Path | None = None) -> Iterator[Victim]:
-    """`settings` are those of the server; what is not named is as in production."""
+def _cluster(settings: dict[str, str] | None = None) -> Iterator[local.Cluster]:
     with TemporaryDirectory(prefix="sonas-victim-") as name:
-        place = folder or Path(name)
+        place = Path(name)
         place.chmod(0o755)
         cluster = local.Cluster(place / "cluster", port=local.free_port(), settings=settings or {})
-        cluster.start()
-        made = Victim(cluster)
         try:
-            local.shape(cluster.url(user=local.SUPERUSER))
-            local.migrate(cluster.url())
-            yield made
+            yield cluster
         finally:
-            made.database.close()
             cluster.remove()
 
 
+@pytest.fixture(scope="session")
+def unhurt() -> Iterator[Path]:
+    """The directory of a migrated cluster that was shut down: what every victim is a copy of."""
+    with _cluster() as cluster:
+        cluster.start()
+        local.shape(cluster.url(user=local.SUPERUSER))
+        local.migrate(cluster.url())
+        cluster.stop()
+        yield cluster.directory
+
+
 @pytest.fixture
-def new_victim() -> Callable[..., Any]:
-    """Makes a server to hurt: `with new_victim(settings) as victim`."""
+def new_victim(unhurt: Path) -> Callable[..., AbstractContextManager[Victim]]:
+    """Makes a server to hurt: `with new_victim(settings) as victim`. What is not set is as in production."""
+
+    @contextmanager
+    def victim(settings: dict[str, str] | None = None) -> Iterator[Victim]:
+        with _cluster(settings) as cluster:
+            # With its owner, who is not the one that runs the tests when that is root.
+            subprocess.run(["cp", "-a", unhurt, cluster.directory], check=True)
+            cluster.start()
+            made = Victim(cluster)
+            try:
+                yield made
+            finally:
+                made.database.close()
+
     return victim
