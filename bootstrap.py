@@ -20,7 +20,7 @@ PYTHON = VENV / ("Scripts" if os.name == "nt" else "bin") / "python"
 COMMANDS = {
     "demo": ("local", ["-m", "sonas_cli", "demo"]),
     "up": ("local", ["-m", "sonas_cli", "up"]),
-    "test": ("dev", ["-m", "pytest"]),
+    "test": ("dev", ["-m", "pytest", "--numprocesses", "logical", "--maxprocesses", "4"]),
 }
 
 

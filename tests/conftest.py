@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
@@ -12,6 +13,19 @@ import pytest
 from tests.support.api import Api, start_api
 from tests.support.database import Database, copied_database, make_template
 from tests.support.server import Server, start_server
+
+if TYPE_CHECKING:
+    from tests.support.workers import Units
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Units:
+    """How `-n` deals the tests out to workers."""
+    from tests.support.workers import Units
+
+    # The dear ones stand in the middle and many small ones at the end, so that no worker is long alone.
+    config.option.loadscopereorder = False
+    return Units(config, log)
 
 
 @pytest.fixture(scope="session")
