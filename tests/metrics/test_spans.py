@@ -58,6 +58,13 @@ async def test_every_call_is_a_span_with_its_outcome(
         "credits.amount": 10,
         "credits.outcome": "ok",
     }
+    assert dict(spans[2].attributes or {}) == {
+        "credits.function": "release_credits",
+        "credits.outcome": "reservation_not_found",
+        "error.type": "reservation_not_found",
+    }
+    # What an exception says may name somebody.
+    assert [(span.events, span.status.description) for span in spans] == [((), None)] * 3
     everything = " ".join(span.to_json() for span in spans)
     assert str(user) not in everything
     assert "private" not in everything
