@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -18,6 +17,7 @@ from sonas_supabase import (
     Usage,
 )
 
+from ._bucket_grid import places
 from ._output import table
 from ._sparkline import sparkline
 
@@ -30,19 +30,18 @@ def share(value: float | None) -> str:
     return "-" if value is None else f"{value:.1%}"
 
 
-def trends(rows: Iterable[Any], key: Callable[[Any], Key], value: Callable[[Any], float]) -> dict[Key, str]:
-    """The course of `value` through all buckets that any row has, per group."""
-    rows = list(rows)
-    buckets: dict[datetime, int] = {at: nth for nth, at in enumerate(sorted({row.bucket for row in rows}))}
+def trends(course: Any, key: Callable[[Any], Key], value: Callable[[Any], float]) -> dict[Key, str]:
+    """The course of `value` through all buckets of the window, per group."""
+    place, count = places(course, (row.bucket for row in course.rows))
     series: dict[Key, list[float]] = {}
-    for row in rows:
-        series.setdefault(key(row), [0.0] * len(buckets))[buckets[row.bucket]] += value(row)
+    for row in course.rows:
+        series.setdefault(key(row), [0.0] * count)[place[row.bucket]] += value(row)
     return {group: sparkline(values) for group, values in series.items()}
 
 
 def consumption(whole: Consumption, course: Consumption) -> Table:
     """Spent against granted."""
-    spark = trends(course.rows, lambda row: (row.plan, row.credit_type), lambda row: row.spent)
+    spark = trends(course, lambda row: (row.plan, row.credit_type), lambda row: row.spent)
     return table(
         ("plan", "type", "#granted", "#spent", "#refunded", "#operations", "#rate", "spent per " + course.bucket),
         [
@@ -68,7 +67,7 @@ def conversion(whole: Conversion, course: Conversion) -> Table:
 
 def usage(whole: Usage, course: Usage) -> Table:
     """Spent by segment."""
-    spark = trends(course.rows, lambda row: (row.value,), lambda row: row.spent)
+    spark = trends(course, lambda row: (row.value,), lambda row: row.spent)
     name = whole.metadata_key or whole.by
 
     def named(value: str | None) -> str:
@@ -88,13 +87,13 @@ def usage(whole: Usage, course: Usage) -> Table:
 
 def exhaustion(whole: Exhaustion, course: Exhaustion) -> Table:
     """Account-periods that ran dry."""
-    spark = trends(course.rows, lambda row: (row.plan, row.credit_type), lambda row: row.ran_dry)
+    spark = trends(course, lambda row: (row.plan, row.credit_type), lambda row: row.ran_dry)
 
     def on_days(days: dict[str, int]) -> str:
         return sparkline([days.get(str(day), 0) for day in range(1, 32)]) if days else ""
 
     took = whole.first_denial_to_upgrade
-    caption = f"{took.denied_spells:,} free accounts met a denial; {took.upgraded:,} of them upgraded"
+    caption = f"free accounts that met a denial: {took.denied_spells:,}; upgraded since: {took.upgraded:,}"
     if took.median_hours is not None:
         caption += f", half of them within {took.median_hours:,.1f} hours"
     made = table(
@@ -119,7 +118,7 @@ def exhaustion(whole: Exhaustion, course: Exhaustion) -> Table:
 def breakage(whole: Breakage, course: Breakage) -> Table:
     """Credits that nobody used."""
     spark = trends(
-        course.rows, lambda row: (row.plan, row.credit_type, row.source), lambda row: row.expired + row.voided
+        course, lambda row: (row.plan, row.credit_type, row.source), lambda row: row.expired + row.voided
     )
     return table(
         ("plan", "type", "source", "#granted", "#spent", "#expired", "#voided", "#unused", "per " + course.bucket),
@@ -137,7 +136,7 @@ def breakage(whole: Breakage, course: Breakage) -> Table:
 
 def active(whole: ActiveAccounts, course: ActiveAccounts) -> Table:
     """Accounts that spent."""
-    spark = trends(course.rows, lambda row: (row.plan,), lambda row: row.active)
+    spark = trends(course, lambda row: (row.plan,), lambda row: row.active)
     return table(
         ("plan", "#active", "#opened", "#closed", "active per " + course.bucket),
         [
@@ -150,7 +149,7 @@ def active(whole: ActiveAccounts, course: ActiveAccounts) -> Table:
 
 def liability(whole: Liability, course: Liability) -> Table:
     """Credits owed."""
-    spark = trends(course.rows, lambda row: (row.credit_type, row.source), lambda row: row.owed)
+    spark = trends(course, lambda row: (row.credit_type, row.source), lambda row: row.owed)
     return table(
         ("type", "source", "#owed now", "#held", "#frozen", "#accounts", "per " + course.bucket),
         [

@@ -109,6 +109,8 @@ def metrics(
                 whole = getattr(client, function)(
                     bucket="all", **arguments | {"since": course.since, "until": course.until}
                 )
+                if not shown:
+                    shown.append(f"{whole.since:%d %B %Y %H:%M} to {whole.until:%d %B %Y %H:%M} (UTC)")
                 shown += [draw(whole, course), ""]
     if as_csv:
         _print_csv(output, found[figure or ""].rows)

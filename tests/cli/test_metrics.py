@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from cli._bucket_grid import places
 from cli._sparkline import sparkline
+from sonas_supabase.metric_models import MetricWindow
 from tests.cli.conftest import Sonas
 from tests.support.database import Database
 
@@ -73,6 +76,27 @@ def test_what_is_not_there_is_named(answer: Answer, words: tuple[str, ...]) -> N
 )
 def test_a_sparkline_goes_from_nothing_to_the_largest(values: list[float], line: str) -> None:
     assert sparkline(values, width=2 if len(values) == 4 else 40) == line
+
+
+@pytest.mark.parametrize(
+    ("bucket", "seen", "place", "count"),
+    [
+        ("hour", datetime(2055, 3, 28, 23, tzinfo=UTC), 23 + 27 * 24, 33 * 24 + 1),
+        # 28 March has 23 hours in Paris; its days begin at 22:00 UTC from then on.
+        ("day", datetime(2055, 3, 28, 22, tzinfo=UTC), 28, 34),
+        ("week", datetime(2055, 3, 28, 22, tzinfo=UTC), 4, 5),
+        ("month", datetime(2055, 3, 31, 22, tzinfo=UTC), 1, 2),
+        ("6 hours", datetime(2055, 3, 31, 22, tzinfo=UTC), 0, 1),
+    ],
+)
+def test_a_course_has_a_place_for_every_bucket(bucket: str, seen: datetime, place: int, count: int) -> None:
+    window = MetricWindow(
+        since=datetime(2055, 3, 1, tzinfo=UTC),
+        until=datetime(2055, 4, 3, 0, 30, tzinfo=UTC),
+        bucket=bucket,
+        time_zone="Europe/Paris",
+    )
+    assert places(window, [seen, seen]) == ({seen: place}, count)
 
 
 def test_prometheus_prints_what_an_operator_watches(sonas: Sonas, answer: Answer) -> None:
