@@ -56,7 +56,6 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--limit", type=float, default=float("inf"), help="begin none after this many seconds")
     made.add_argument("--results", type=Path, help="a file to add to; what is known there is not tried again")
     made.add_argument("--again", choices=["survived", "caught", "stillborn"], help="but those with this outcome are")
-    made.add_argument("--everything", action="store_true", help="all tests, not those that reach the place alone")
     made.add_argument("--reach", type=Path, help="a file to keep which test calls what, made when it is not there")
     return made
 
@@ -101,7 +100,7 @@ def try_all(
                 except queue.Empty:
                     return
                 known = green.get(mutant, set())
-                result = worker.try_out(mutant, green=known, patience=patience, everything=options.everything)
+                result = worker.try_out(mutant, green=known, patience=patience)
                 if result.why == NO_END and patience == PATIENCE[0]:
                     green[mutant] = worker.green
                     later.put(mutant)

@@ -40,19 +40,20 @@ class Near:
         known = json.loads(file.read_text())
         return cls({name: Test(name, t["seconds"], frozenset(t["calls"])) for name, t in known.items()})
 
-    def order(self, mutant: Mutant, *, everything: bool = False) -> list[str]:
-        """Those that call the function: what caught faults in it or elsewhere before, then the short, then the long."""
+    def order(self, mutant: Mutant) -> list[str]:
+        """What caught faults in the function or elsewhere before, then the tests that call it, then all others.
+
+        All others, since Postgres does not count a call that ends in an error.
+        """
         if mutant.kind == "drop a revoke":
             return [name for name, test in self.tests.items() if test.module == PRIVILEGES]
-        if mutant.is_sql:
-            reached = [test for test in self.tests.values() if mutant.name in test.calls]
-            chosen = list(self.tests.values()) if everything or not reached else reached
-        else:
-            chosen = [test for test in self.tests.values() if test.module.startswith("tests/client/")]
-        names = {test.name for test in chosen}
+        chosen = {n: t for n, t in self.tests.items() if mutant.is_sql or t.module.startswith("tests/client/")}
         good = [*self.caught[mutant.name].most_common(4), *self.caught[ANYWHERE].most_common(6)]
-        first = list(dict.fromkeys(name for name, _ in good if name in names))
-        rest = sorted((test for test in chosen if test.name not in first), key=self._place)
+        first = list(dict.fromkeys(name for name, _ in good if name in chosen))
+        rest = sorted(
+            (test for name, test in chosen.items() if name not in first),
+            key=lambda test: (mutant.name not in test.calls, *self._place(test)),
+        )
         return first + [test.name for test in rest]
 
     def _place(self, test: Test) -> tuple[int, str, float]:

@@ -86,9 +86,9 @@ class Worker:
     def use(self, near: Near) -> None:
         self._near = near
 
-    def try_out(self, mutant: Mutant, *, green: Set[str], patience: float, everything: bool = False) -> Result:
+    def try_out(self, mutant: Mutant, *, green: Set[str], patience: float) -> Result:
         """Runs what is not known to be `green`. After `patience` seconds it is caught, by never ending or so."""
-        tests = [test for test in self._near.order(mutant, everything=everything) if test not in green]
+        tests = [test for test in self._near.order(mutant) if test not in green]
         if not mutant.is_sql:
             with self._put_into_sources(mutant):
                 result = self._tried(mutant, tests, plugin="chosen", patience=patience)
