@@ -81,6 +81,8 @@ def try_all(
     near = Near.read(reach)
     for mutant in sql.mutants():
         near.learn(mutant, results.red_on(mutant))
+    started[0].use(near)
+    started[0].control()
     OUT.print(f"{len(near.tests)} tests, green without a fault")
     waiting: queue.SimpleQueue[Mutant] = queue.SimpleQueue()
     later: queue.SimpleQueue[Mutant] = queue.SimpleQueue()

@@ -86,6 +86,13 @@ class Worker:
     def use(self, near: Near) -> None:
         self._near = near
 
+    def control(self) -> None:
+        """A fault that is none: what goes red now is the doing of this tool and not of a fault."""
+        none = Mutant("none", "", "none.sql", 0, "", "", "select 1")
+        result = self.try_out(none, green=set(), patience=3600)
+        if result.outcome != "survived":
+            raise RuntimeError(f"Without a fault {result.by or 'a run'} is red: {result.why}")
+
     def try_out(self, mutant: Mutant, *, green: Set[str], patience: float) -> Result:
         """Runs what is not known to be `green`. After `patience` seconds it is caught, by never ending or so."""
         tests = [test for test in self._near.order(mutant) if test not in green]
