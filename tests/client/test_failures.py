@@ -19,7 +19,10 @@ from sonas_supabase import (
     NotInstalled,
     UnexpectedAnswer,
 )
-from sonas_supabase._failures import reported
+from sonas_supabase._arguments import integer
+from sonas_supabase._failures import reported, unreachable
+from sonas_supabase._parse import parse
+from sonas_supabase.metric_models import RollUp
 
 NOBODY = UUID(int=1)
 
@@ -125,3 +128,43 @@ def test_a_report_that_is_no_json_is_kept() -> None:
     error = reported("PT422", "invalid_argument", "not json", None)
     assert error.details == {"details": "not json"}
     assert str(error) == "invalid_argument"
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "kind"),
+    [
+        ("08006", "the server closed the connection", CreditsUnavailable),
+        ("080", "no SQLSTATE", UnexpectedAnswer),
+        ("", "Invalid API key", AccessDenied),
+        ("", "something else", UnexpectedAnswer),
+        ("P0001", "a table of API keys is missing", UnexpectedAnswer),
+    ],
+)
+def test_a_report_is_known_by_its_code_and_without_one_by_its_words(
+    code: str, message: str, kind: type[CreditsError]
+) -> None:
+    assert type(reported(code, message, None, None)) is kind
+
+
+def test_what_could_not_be_reached_says_why_or_that_it_could_not() -> None:
+    assert str(unreachable("no route", may_have_taken_effect=False)) == "no route"
+    assert str(unreachable("", may_have_taken_effect=False)) == "The database could not be reached."
+
+
+def test_an_answer_with_a_value_of_another_type_is_unexpected() -> None:
+    with pytest.raises(UnexpectedAnswer, match="is not of type int"):
+        parse(RollUp, {"balances": "3", "finished": True, "rolled_up_at": None})
+
+
+def test_the_greatest_integer_of_postgres_passes() -> None:
+    assert integer("limit", 2**31 - 1) == 2**31 - 1
+    with pytest.raises(InvalidArgument):
+        integer("limit", 2**31)
+
+
+@pytest.mark.parametrize("items", ["message", {"credit_type": "message"}, 5, None, iter([{"credit_type": "message"}])])
+def test_a_batch_that_is_no_list_is_not_sent(items: Any) -> None:
+    credits, asked = answering(httpx.Response(502))
+    with pytest.raises(InvalidArgument, match="items is not a list"):
+        credits.consume_credits_batch(NOBODY, items)
+    assert not asked
