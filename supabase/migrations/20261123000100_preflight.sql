@@ -43,7 +43,8 @@ begin
     and (c.relname in (
       'plans', 'plan_limits', 'subscriptions', 'credit_balances', 'credit_grants', 'credit_transactions',
       'credit_reservations', 'workspaces', 'workspace_members', 'plans_pkey', 'plan_limits_pkey', 'plans_default_key',
-      'plans_rank_key', 'subscriptions_pkey', 'subscriptions_pending_at_idx', 'credit_grants_pkey', 'credit_grants_open_idx', 'credit_grants_period_key',
+      'plans_rank_key', 'subscriptions_pkey', 'subscriptions_pending_at_idx', 'credit_grants_pkey',
+      'credit_grants_open_idx', 'credit_grants_period_key',
       'credit_transactions_pkey', 'credit_transactions_operation_idx', 'credit_transactions_related_idx',
       'credit_reservations_pkey', 'credit_reservations_open_idx', 'workspaces_pkey', 'workspace_members_pkey',
       'workspace_members_user_id_idx', 'usage_user_id_created_at_idx',

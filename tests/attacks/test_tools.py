@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -11,9 +10,8 @@ import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 
-import pytest
-
 from tests.attacks.world import World
+from tests.support.parts import missing
 
 ROOT = Path(__file__).resolve().parents[2]
 MIGRATIONS = sorted((ROOT / "supabase" / "migrations").glob("*.sql"))
@@ -23,10 +21,7 @@ KEPT: dict[str, dict[str, str]] = tomllib.loads(Path(__file__).with_name("tools.
 def run(tool: str, *arguments: str | Path) -> str:
     binary = Path(sys.executable).with_name(tool)
     if not binary.exists():
-        sentence = f"{tool} is missing. `pip install 'sonas-supabase[dev]'` brings it."
-        if os.environ.get("CI"):
-            pytest.fail(sentence)
-        pytest.skip(sentence)
+        missing(f"{tool} is missing. `pip install 'sonas-supabase[dev]'` brings it.")
     done = subprocess.run([binary, *arguments], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
     assert done.stdout, done.stderr
     return done.stdout

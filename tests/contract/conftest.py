@@ -15,8 +15,9 @@ from sonas_supabase import local
 from tests.contract.catalog import fingerprint, rows
 from tests.contract.cli import Said, SupabaseCli
 from tests.contract.hosts import CLOSED_WORLD, HOSTS
-from tests.contract.parts import VERSIONS, VersionedCluster, require, require_postgres
+from tests.contract.parts import VERSIONS, VersionedCluster, require_postgres
 from tests.support.database import Database, copied_database
+from tests.support.parts import require
 from tests.support.server import QUICK, Server
 
 

@@ -1,26 +1,13 @@
-"""The real parts, wherever the environment says they are."""
+"""Other PostgreSQL versions, wherever the environment says they are."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-import pytest
-
 from sonas_supabase.local import Cluster
+from tests.support.parts import require
 
 VERSIONS = ("15", "17", "18")
-
-
-def require(variable: str, what: str) -> Path:
-    """Where a part is. Without it the test is left out, and says how to get it; in CI that is a failure."""
-    path = os.environ.get(variable)
-    if path and Path(path).exists():
-        return Path(path)
-    sentence = f"{variable} names no {what}. `.ci/run` brings it and sets the variable."
-    if os.environ.get("CI"):
-        pytest.fail(sentence)
-    pytest.skip(sentence)
 
 
 def require_postgres(version: str) -> Path:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.contract.parts import require
 from tests.faults.checker import check
 from tests.faults.load import Load
+from tests.support.parts import require
 
 JUMPS = (
     "2028-01-31 23:59:58",

@@ -20,11 +20,11 @@ import psycopg
 
 from sonas_supabase import CreditsClient
 from sonas_supabase.local import PASSWORD, Keys, PostgREST, find_postgrest, free_port
-from tests.contract.parts import require
 from tests.faults.checker import check
 from tests.faults.conftest import Victim
 from tests.faults.load import Load
 from tests.support.api import programs_folder
+from tests.support.parts import require
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -11,21 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sonas_supabase.local import free_port
+from tests.support.parts import require
 
 
 def tool(name: str) -> Path:
-    """Where `prometheus` or `promtool` is. Without it the test is left out; in CI that is a failure."""
-    path = os.environ.get(f"{name.upper()}_BIN")
-    if path and Path(path).exists():
-        return Path(path)
-    sentence = f"{name.upper()}_BIN names no {name}. .ci/parts/prometheus.sh brings it."
-    if os.environ.get("CI"):
-        pytest.fail(sentence)
-    pytest.skip(sentence)
+    """Where `prometheus` or `promtool` is."""
+    return require(f"{name.upper()}_BIN", name)
 
 
 class Told:

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import httpx
 import pytest
@@ -16,6 +16,7 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, 
 
 from sonas_supabase import local
 from tests.support.database import Database
+from tests.support.parts import missing
 from tests.web.support import Site, calling, make_app, serving
 
 OUTPUT = Path(__file__).resolve().parents[2] / "test-output" / "web"
@@ -56,15 +57,7 @@ def from_parts(name: str, fallback: str | None, what: str) -> str:
     found = os.environ.get(name) or fallback
     if found and Path(found).exists():
         return found
-    missing(f"{what} ({name})")
-
-
-def missing(what: str) -> NoReturn:
-    """What a machine may lack, and CI may not."""
-    sentence = f"{what} is missing. .ci/parts/chromium.sh brings it."
-    if os.environ.get("CI"):
-        pytest.fail(sentence)
-    pytest.skip(sentence)
+    missing(f"{what} ({name}) is missing. .ci/parts/chromium.sh brings it.")
 
 
 @pytest_asyncio.fixture(scope="session")

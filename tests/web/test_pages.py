@@ -21,7 +21,8 @@ from starlette.routing import Mount
 
 from sonas_supabase.web import _pages
 from tests.support.database import Database
-from tests.web.conftest import Visit, missing
+from tests.support.parts import missing
+from tests.web.conftest import Visit
 from tests.web.pages import come_in
 from tests.web.support import Site, make_app, serving
 
@@ -230,6 +231,6 @@ def a_month_of_use(database: Database, user: UUID) -> list[int]:
 
 def test_the_chart_library_is_what_the_registry_has() -> None:
     if not shutil.which("npm"):
-        missing("npm")
+        missing("npm is missing. .ci/parts/chromium.sh brings it.")
     done = subprocess.run([sys.executable, VENDOR, "--check"], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
