@@ -16,7 +16,10 @@ declare
   v_left_out uuid[] := credits.left_out(p_include_test);
 begin
   select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone, p_credit_type);
-  with read as materialized (
+  with refused as materialized (
+    select d.account_id, d.credit_type, d.created_at from credits.denials d
+    where d.created_at >= w.from_at and d.created_at < w.to_at and (p_credit_type is null or d.credit_type = p_credit_type)
+  ), read as materialized (
     select c.weight, c.account_id, c.credit_type, c.plan_id, c.started_at, c.ended_at, c.crossed_80_at, c.ran_dry_at, c.is_test
     from credits.period_corrections c where not p_raw
     union all
@@ -37,15 +40,15 @@ begin
     select p.started_at, p.plan_id, p.credit_type, p.weight as periods, 0 as denied,
       case when p.crossed_80_at is null then 0 else p.weight end as crossed,
       -- The first day of a period is its day 1.
-      floor(extract(epoch from p.ran_dry_at - p.started_at) / 86400)::integer + 1 as dry_day
+      date_part('day', p.ran_dry_at - p.started_at)::integer + 1 as dry_day
     from periods p
     union all
     select p.started_at, p.plan_id, p.credit_type, 0, p.weight, 0, null
     from periods p
     where exists (
-      select from credits.denials d
+      select from refused d
       where d.account_id = p.account_id and d.credit_type = p.credit_type
-        and d.created_at >= p.started_at and d.created_at < p.ended_at and d.created_at >= w.from_at and d.created_at < w.to_at)
+        and d.created_at >= p.started_at and d.created_at < p.ended_at)
   ), days as (
     select case when w.unit is not null then date_trunc(w.unit, m.started_at, p_time_zone)
         when w.width is not null then date_bin(w.width, m.started_at, w.origin) else w.from_at end as bucket,
@@ -56,31 +59,27 @@ begin
       sum(d.denied)::bigint as denied, coalesce(sum(d.periods) filter (where d.dry_day is not null), 0)::bigint as dry,
       coalesce(jsonb_object_agg(d.dry_day, d.periods) filter (where d.dry_day is not null and d.periods > 0), '{}') as days
     from days d group by 1, 2, 3 having sum(d.periods) > 0
-  )
-  select jsonb_agg(jsonb_build_object('bucket', s.bucket, 'plan', s.plan_id, 'credit_type', s.credit_type,
-    'periods', s.periods, 'crossed_80_percent', s.crossed, 'ran_dry', s.dry, 'denied', s.denied,
-    'share', round(s.dry::numeric / s.periods, 4), 'days', s.days) order by s.bucket, s.plan_id, s.credit_type)
-    into v_rows
-  from sums s;
-
-  with denied as materialized (
-    select d.account_id, d.created_at from credits.denials d
-    where d.created_at >= w.from_at and d.created_at < w.to_at and d.account_id <> all (v_left_out)
-      and (p_credit_type is null or d.credit_type = p_credit_type)
   ), spells as materialized (
     select s.account_id, s.started_at, s.ended_at, s.upgraded from credits.free_spells s
-    where s.started_at < w.to_at and s.ended_at >= w.from_at
-  )
-  select jsonb_build_object('denied_spells', count(*), 'upgraded', count(*) filter (where s.upgraded),
-    'median_hours', round((percentile_cont(0.5) within group (order by extract(epoch from s.ended_at - s.denied_at)::double precision)
-      filter (where s.upgraded))::numeric / 3600, 4))
-    into v_upgrades
-  from (
-    select f.ended_at, f.upgraded, min(d.created_at) as denied_at
-    from denied d
+    where s.account_id <> all (v_left_out) and s.started_at < w.to_at and s.ended_at >= w.from_at
+  ), first_denials as (
+    select max(f.ended_at) as ended_at, bool_or(f.upgraded) as upgraded, min(d.created_at) as denied_at
+    from refused d
     join spells f on f.account_id = d.account_id and d.created_at between f.started_at and f.ended_at
-    group by f.account_id, f.started_at, f.ended_at, f.upgraded
-  ) s;
+    group by f.account_id, f.started_at
+  ), upgrades as (
+    select jsonb_build_object('denied_spells', count(*), 'upgraded', count(*) filter (where f.upgraded),
+      'median_hours', round((percentile_cont(0.5) within group (order by extract(epoch from f.ended_at - f.denied_at)::double precision)
+        filter (where f.upgraded))::numeric / 3600, 4)) as answer
+    from first_denials f
+  )
+  select (
+    select jsonb_agg(jsonb_build_object('bucket', s.bucket, 'plan', s.plan_id, 'credit_type', s.credit_type,
+      'periods', s.periods, 'crossed_80_percent', s.crossed, 'ran_dry', s.dry, 'denied', s.denied,
+      'share', round(s.dry::numeric / s.periods, 4), 'days', s.days) order by s.bucket, s.plan_id, s.credit_type)
+    from sums s), u.answer
+    into v_rows, v_upgrades
+  from upgrades u;
   return credits.metric_answer(w.from_at, w.to_at, p_bucket, p_time_zone, v_rows)
     || jsonb_build_object('first_denial_to_upgrade', v_upgrades);
 end
