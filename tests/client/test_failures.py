@@ -15,11 +15,12 @@ from sonas_supabase import (
     CreditsClient,
     CreditsError,
     CreditsUnavailable,
+    InvalidAmount,
     InvalidArgument,
     NotInstalled,
     UnexpectedAnswer,
 )
-from sonas_supabase._arguments import integer
+from sonas_supabase._arguments import amount, integer
 from sonas_supabase._failures import reported, unreachable
 from sonas_supabase._parse import parse
 from sonas_supabase.metric_models import RollUp
@@ -168,3 +169,10 @@ def test_a_batch_that_is_no_list_is_not_sent(items: Any) -> None:
     with pytest.raises(InvalidArgument, match="items is not a list"):
         credits.consume_credits_batch(NOBODY, items)
     assert not asked
+
+
+@pytest.mark.parametrize(("value", "shown"), [(None, None), (True, True), (2.5, "2.5"), ("ten", "ten")])
+def test_an_amount_that_is_none_is_shown_as_it_was_given(value: Any, shown: Any) -> None:
+    with pytest.raises(InvalidAmount) as seen:
+        amount(value)
+    assert seen.value.details == {"amount": shown}

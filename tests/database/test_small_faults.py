@@ -192,3 +192,91 @@ class TestSystemStatus:
             connection.execute("analyze public.credit_transactions")
         rows = own_database.value("select count(*) from public.credit_transactions")
         assert own_database.call("system_status")["transactions_estimate"] == rows > 0
+
+
+def test_the_longest_text_and_the_largest_metadata_pass(database: Database, user: UUID) -> None:
+    room = 65536 - len('{"k": ""}')
+    spent = database.call("consume_credits", user, "message", 1, description="d" * 2000, metadata={"k": "m" * room})
+    assert spent["success"] is True
+    with raises("invalid_argument", "PT422") as seen:
+        database.call("consume_credits", user, "message", 1, description="d" * 2001)
+    assert seen.details["argument"] == "p_description"
+    with raises("invalid_argument", "PT422") as seen:
+        database.call("consume_credits", user, "message", 1, metadata={"k": "m" * (room + 1)})
+    assert seen.details["argument"] == "p_metadata"
+
+
+@pytest.mark.parametrize("key", [None, "one"])
+def test_a_grant_that_is_held_in_part_gives_what_is_free(database: Database, user: UUID, key: str | None) -> None:
+    first = database.call(
+        "grant_credits", user, "message", 5, source="promotion", expires_at="2100-01-01T00:00:00+00:00"
+    )["grant_id"]
+    database.call("reserve_credits", user, "message", 3)
+    database.call("consume_credits", user, "message", 4, idempotency_key=key)
+    [grant] = database.query(
+        "select remaining, held, spent from public.credit_grants where account_id = %s and id = %s", user, UUID(first)
+    )
+    assert grant == (3, 3, 2)
+    database.verify(user)
+
+
+@pytest.mark.parametrize(
+    "change", ["frozen_at = created_at, frozen_reason = 'dispute'", "starts_at = starts_at + interval '2 days'"]
+)
+def test_what_cannot_be_spent_yet_is_passed_by_though_it_comes_first(database: Database, change: str) -> None:
+    user = Timed(database)
+    user.call("grant_credits", "message", 5, source="promotion")
+    database.run(f"update public.credit_grants set {change} where account_id = %s and source = 'promotion'", user.id)
+    user.call("grant_credits", "message", 5, source="top_up")
+    database.run("update credits.balances set due_at = '-infinity' where account_id = %s", user.id)
+    before = user.grants("promotion")
+    assert user.call("reserve_credits", "message", 16)["code"] == "insufficient_credits"
+    for key in (None, "one"):
+        user.call("consume_credits", "message", 1, idempotency_key=key)
+    hold = user.call("reserve_credits", "message", 1)["reservation_id"]
+    user.call("consume_credits", "message", 8)
+    user.call("reserve_credits", "message", 4)
+    assert user.call("capture_credits", hold)["captured"] == 1
+    assert user.grants("promotion") == before
+    user.verify()
+
+
+def test_the_grace_ends_before_the_plan_that_is_to_come(database: Database) -> None:
+    user = Timed(database, plan="pro")
+    user.call("change_plan", "free", effective="period_end")
+    user.call("set_subscription_status", "past_due")
+    assert user.call("consume_credits", "message", 1)["success"] is True
+    user.wait(days=3)
+    assert user.call("consume_credits", "message", 1)["code"] == "insufficient_credits"
+
+
+def test_a_frozen_account_says_so_in_both_places(database: Database, user: UUID) -> None:
+    database.call("freeze_account", user, "looked into")
+    row = "select a.status, a.frozen_reason from credits.accounts a where a.account_id = %s"
+    assert database.query(row, user) == [("frozen", "looked into")]
+    assert database.query("select distinct account_status from credits.balances where account_id = %s", user) == [
+        ("frozen",)
+    ]
+    database.call("unfreeze_account", user)
+    assert database.query(row, user) == [("active", None)]
+
+
+def test_a_refund_at_the_instant_of_expiry_is_compensated(database: Database) -> None:
+    user = Timed(database)
+    user.call("grant_credits", "message", 6, source="promotion", expires_at=user.now + timedelta(hours=1))
+    spent = user.call("consume_credits", "message", 6)["operation_id"]
+    user.wait(hours=1).call("refund_credits", spent)
+    assert [grant["amount"] for grant in user.grants("compensation")] == [6]
+    user.verify()
+
+
+def test_rows_of_somebody_who_left_are_not_counted_when_a_table_is_metered(database: Database, user: UUID) -> None:
+    table = metered_projects(database)
+    gone = database.new_user()
+    database.run(f"alter table {table} disable trigger user")
+    database.run(f"insert into {table} (owner_id) values (%s), (%s)", user, gone)
+    database.run(f"alter table {table} enable trigger user")
+    database.run("delete from auth.users where id = %s", gone)
+    database.value("select credits.meter_table(%s, 'project', 'owner_id')", table)
+    assert database.balance(user, "project")["used"] == 1
+    assert database.query("select 1 from credits.metered_rows where account_id = %s", gone) == []
