@@ -29,7 +29,7 @@ create table public.credit_grants (
 create index credit_grants_open_idx on public.credit_grants
   (account_id, credit_type, priority, expires_at, starts_at, id) where is_open;
 create unique index credit_grants_period_key on public.credit_grants (account_id, credit_type, period_start)
-  where source = 'plan' and voided_at is null;
+  where period_start is not null and voided_at is null;
 -- A check costs every spend its share of time, most of all one that compares texts. Here and in the ledger stand those that
 -- keep credits from being lost or overspent; verify_books checks the rest.
 comment on table public.credit_grants is

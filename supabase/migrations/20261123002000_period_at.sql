@@ -25,12 +25,10 @@ declare
   v_to timestamp := p_at at time zone p_time_zone;
   v_n integer := (extract(year from v_to) - extract(year from v_from)) * 12 + extract(month from v_to) - extract(month from v_from);
 begin
-  while credits.period_boundary(p_anchor_at, p_time_zone, v_n) > p_at loop
+  -- The boundary of this calendar month may still be to come; that of the next one always is.
+  if credits.period_boundary(p_anchor_at, p_time_zone, v_n) > p_at then
     v_n := v_n - 1;
-  end loop;
-  while credits.period_boundary(p_anchor_at, p_time_zone, v_n + 1) <= p_at loop
-    v_n := v_n + 1;
-  end loop;
+  end if;
   period_start := credits.period_boundary(p_anchor_at, p_time_zone, v_n);
   period_end := credits.period_boundary(p_anchor_at, p_time_zone, v_n + 1);
 end

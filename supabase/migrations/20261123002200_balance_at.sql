@@ -39,7 +39,7 @@ begin
     select g.remaining - coalesce(h.amount, 0) into v_unspent
     from public.credit_grants g
     left join credits.live_holds_at(p_account_id, p_balance.credit_type, p_period_start) h on h.grant_id = g.id
-    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.source = 'plan'
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
       and g.period_start = p_balance.period_start and g.voided_at is null and g.frozen_at is null;
   else
     -- Nobody came by during the period before: its whole allowance was left.

@@ -72,7 +72,7 @@ declare
   v_issued record;
 begin
   update public.credit_grants g set amount = g.amount + p_amount, remaining = g.remaining + p_amount
-  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.source = 'plan'
+  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
     and g.period_start = v_period_start and g.voided_at is null
   returning g.id into p_grant_id;
   if found then
@@ -176,7 +176,7 @@ begin
   end if;
   select g.id, g.plan_id, g.remaining - g.held as free, g.spent + g.held as taken into v_grant
   from public.credit_grants g
-  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.source = 'plan'
+  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
     and g.period_start = coalesce(p_balance.period_start, '-infinity') and g.voided_at is null;
   -- A limit keeps free what its allowance exceeds what exists by. An unlimited allowance was granted as it was spent, so
   -- what was given back to it is not kept in stock.

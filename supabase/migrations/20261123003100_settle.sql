@@ -33,7 +33,7 @@ begin
     v_returned := v_returned + v_hold.amount;
   end loop;
   p_balance := credits.lapse_ended(p_account_id, p_balance);
-  if p_balance.allowance is null and v_returned > 0 then
+  if p_balance.allowance is null then
     p_balance := credits.align_allowance(p_account_id, p_balance, v_returned);
   end if;
 
@@ -49,7 +49,8 @@ begin
   end if;
   p_balance := credits.grant_allowance(p_account_id, p_balance);
 
-  if v_terms.is_past_grace then
+  -- What may be spent without end needs no plan credits to be kept from it, and is granted into the plan's own grant.
+  if v_terms.is_past_grace and v_terms.allowance is not null then
     -- Also what is used up: a refund may put something back.
     update public.credit_grants g set frozen_at = v_at, frozen_reason = 'past_due'
     where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and (g.is_open or g.expires_at > v_at)

@@ -66,9 +66,7 @@ begin
   end if;
   select coalesce(sum(g.remaining - g.held), 0) into v_free
   from public.credit_grants g
-  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.source = 'plan' and g.is_open
-    and g.voided_at is null and g.frozen_at is null
-    and (g.expires_at is null or g.expires_at > p_balance.settled_at);
+  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.source = 'plan' and g.is_open;
   if v_free < p_amount then
     p_balance := (select i.p_balance from credits.issue_allowance(p_account_id, p_balance, p_amount - v_free,
       (select t.plan_id from credits.terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t),

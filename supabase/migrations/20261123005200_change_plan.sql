@@ -8,14 +8,14 @@ declare
   v_old_start timestamptz := p_balance.period_start;
 begin
   update public.credit_grants g set expires_at = p_balance.settled_at
-  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.source = 'plan'
+  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
     and g.period_start = v_old_start and g.voided_at is null;
   p_balance := credits.lapse_ended(p_account_id, p_balance);
   select p.period_start, p.period_end into p_balance.period_start, p_balance.period_end
   from credits.period_at(p_anchor_at, p_time_zone, p_balance.settled_at) p;
   -- At the very start of a period the new one begins at the same instant, and has one allowance too.
   update public.credit_grants g set voided_at = p_balance.settled_at, void_reason = 'plan changed'
-  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.source = 'plan'
+  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
     and g.period_start = v_old_start and v_old_start = p_balance.period_start and g.voided_at is null;
   p_balance.allowance_period := null;
   p_balance.used := 0;
@@ -52,8 +52,6 @@ begin
     -- ceil, in whole microseconds: a quotient that is rounded would make 2/3 of 150 more than 100.
     v_amount := div((v_terms.allowance - p_balance.peak_allowance) * v_left + v_whole - 1, v_whole);
     p_balance.peak_allowance := v_terms.allowance;
-  end if;
-  if v_amount > 0 then
     p_balance := (select i.p_balance from credits.issue_allowance(p_account_id, p_balance, v_amount, v_terms.plan_id,
       p_user_id, p_operation_id, 'upgrade') i);
   end if;
@@ -98,8 +96,8 @@ begin
   -- What the old plan lets roll over is read before the new one counts.
   select jsonb_object_agg(b.credit_type, (
       select least(t.rollover_cap, coalesce(sum(g.remaining - g.held), 0)) from public.credit_grants g
-      where g.account_id = p_account_id and g.credit_type = b.credit_type and g.source = 'plan'
-        and g.period_start = b.period_start and g.voided_at is null and g.frozen_at is null))
+      where g.account_id = p_account_id and g.credit_type = b.credit_type
+        and g.period_start = b.period_start and g.voided_at is null))
     into v_rollovers
   from credits.balances b
   cross join lateral credits.terms_at(p_account_id, b.credit_type, p_at) t

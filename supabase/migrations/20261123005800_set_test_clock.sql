@@ -13,7 +13,7 @@ begin
   if not exists (select from credits.accounts a where a.account_id = p_account_id and a.is_test) then
     perform credits.raise_error('not_a_test_account');
   end if;
-  select greatest(max(coalesce(b.test_now, b.settled_at)), max(b.settled_at)) into v_now
+  select max(greatest(b.test_now, b.settled_at)) into v_now
   from credits.balances b where b.account_id = p_account_id;
   if p_now is null or not isfinite(p_now) or p_now < v_now then
     perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_now', 'now', v_now),

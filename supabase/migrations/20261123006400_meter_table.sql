@@ -161,8 +161,7 @@ begin
   end if;
   if not exists (
     select from pg_catalog.pg_attribute a
-    where a.attrelid = p_table and a.attname = p_owner_column and a.attnum > 0 and not a.attisdropped
-      and a.atttypid = 'uuid'::regtype) then
+    where a.attrelid = p_table and a.attname = p_owner_column and a.atttypid = 'uuid'::regtype) then
     perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_owner_column', 'value', p_owner_column),
       format('%s needs a column %s of type uuid that names who pays.', v_table_name, p_owner_column));
   end if;

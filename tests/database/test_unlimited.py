@@ -94,3 +94,66 @@ def test_a_hold_made_before_it_was_unlimited_expires_in_peace(database: Database
     assert user.database.call("reset_monthly_credits")["success"] is True
     assert user.grants("promotion")[0]["remaining"] == 100
     user.verify()
+
+
+class TestPastGrace:
+    """Who may spend without end by the default plan may do so however late the payment is."""
+
+    @pytest.mark.parametrize("plans", [["free"], ["free", "pro"]])
+    def test_spending_goes_on(self, own_database: Database, plans: list[str]) -> None:
+        own_database.run(
+            "update plan_limits set allowance = null where plan_id = any(%s) and credit_type = 'message'", plans
+        )
+        user = Timed(own_database, plan="pro")
+        user.call("consume_credits", "message", 3)
+        user.call("set_subscription_status", "past_due")
+        user.wait(days=4)
+        assert user.call("consume_credits", "message", 1)["success"] is True
+        hold = user.call("reserve_credits", "message", 4)["reservation_id"]
+        assert user.call("capture_credits", hold, 6)["captured"] == 6
+        user.verify()
+        user.call("set_subscription_status", "active")
+        assert user.call("consume_credits", "message", 1)["success"] is True
+        user.verify()
+
+
+class TestComingFromACountedPlan:
+    """What a counted allowance has left is spent first, and only what is lacking is granted."""
+
+    @pytest.fixture
+    def left(self, own_database: Database) -> tuple[Timed, int]:
+        own_database.run("insert into plans (id, name, rank, price_cents) values ('endless', 'Endless', 70, 59900)")
+        own_database.run("insert into plan_limits (plan_id, credit_type) values ('endless', 'message')")
+        user = Timed(own_database, plan="pro")
+        left = user.remaining
+        assert left is not None
+        user.wait(days=1).call("change_plan", "endless")
+        return user, left
+
+    def test_a_spend(self, left: tuple[Timed, int]) -> None:
+        user, amount = left
+        user.call("consume_credits", "message", 5)
+        assert [e["amount"] for e in user.entries("grant") if e["description"] == "unlimited allowance"] == []
+        user.call("consume_credits", "message", amount)
+        assert [e["amount"] for e in user.entries("grant") if e["description"] == "unlimited allowance"] == [5]
+        user.verify()
+
+    def test_only_what_a_hold_gave_back_is_taken_out(self, left: tuple[Timed, int]) -> None:
+        user, _ = left
+        hold = user.call("reserve_credits", "message", 5)["reservation_id"]
+        user.call("capture_credits", hold, 3)
+        assert [e["amount"] for e in user.entries("expire") if e["description"] == "above the allowance"] == [-2]
+        hold = user.call("reserve_credits", "message", 5)["reservation_id"]
+        user.call("capture_credits", hold, 8)
+        assert [e["amount"] for e in user.entries("expire") if e["description"] == "above the allowance"] == [-2]
+        user.verify()
+
+    def test_credits_of_another_source_are_left_alone(self, left: tuple[Timed, int]) -> None:
+        user, amount = left
+        user.call("grant_credits", "message", 50, source="promotion")
+        before = user.grants("promotion")
+        user.call("consume_credits", "message", amount + 10)
+        user.call("consume_credits", "message", 10)
+        user.call("consume_credits", "message", 1, idempotency_key="one")
+        assert user.grants("promotion") == before
+        user.verify()
