@@ -81,7 +81,7 @@ class Worker:
         """Runs all tests on what is there, and writes down which functions they call."""
         code = self._pytest(plugin="reach", report=file, tests=[], options=ONE_SHAPE, patience=3600)
         if code != 0:
-            raise RuntimeError(f"Without a fault the tests end with {code}:\n{self.log[-3000:]}")
+            raise RuntimeError(f"Without a fault the tests end with {code}:\n{self._log('imported')[-3000:]}")
 
     def use(self, near: Near) -> None:
         self._near = near
@@ -91,7 +91,9 @@ class Worker:
         none = Mutant("none", "", "none.sql", 0, "", "", "select 1")
         result = self.try_out(none, green=set(), patience=3600)
         if result.outcome != "survived":
-            raise RuntimeError(f"Without a fault {result.by or 'a run'} is red: {result.why}")
+            raise RuntimeError(
+                f"Without a fault {result.by or 'a run'} is red: {result.why}\n{self._log('collected')[-6000:]}"
+            )
 
     def try_out(self, mutant: Mutant, *, green: Set[str], patience: float) -> Result:
         """Runs what is not known to be `green`. After `patience` seconds it is caught, by never ending or so."""
@@ -193,10 +195,9 @@ class Worker:
         code: int | str = answer["code"]
         return code
 
-    @property
-    def log(self) -> str:
+    def _log(self, forks: str) -> str:
         """What pytest printed."""
-        return (self._folder / "imported.log").read_text(errors="replace")
+        return (self._folder / f"{forks}.log").read_text(errors="replace")
 
 
 @contextmanager

@@ -50,11 +50,9 @@ begin
   from credits.period_at(p_anchor_at, p_time_zone, p_at) p;
   -- After a change of the time zone the last period may end inside of this one. The rest is joined to the following
   -- period when it is short, so that nobody gets two allowances by moving.
-  if period_start < p_last_end then
-    period_start := p_last_end;
-    if period_end < p_last_end + interval '15 days' then
-      select p.period_end into period_end from credits.period_at(p_anchor_at, p_time_zone, period_end) p;
-    end if;
+  period_start := greatest(period_start, p_last_end);
+  if period_end < p_last_end + interval '15 days' then
+    select p.period_end into period_end from credits.period_at(p_anchor_at, p_time_zone, period_end) p;
   end if;
 end
 $$;

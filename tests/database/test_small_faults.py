@@ -110,8 +110,9 @@ def test_an_account_that_closes_while_it_is_being_frozen_stays_closed(database: 
         freezing.pgconn.send_query(f"select public.freeze_account('{user}')".encode())
         wait_until_blocked(database, freezing)
         leaving.commit()
-        while freezing.pgconn.get_result() is not None:
-            pass
+        answer, end = freezing.pgconn.get_result(), freezing.pgconn.get_result()
+        assert answer is not None
+        assert (answer.error_message, end) == (b"", None)
     assert database.value("select status from credits.accounts where account_id = %s", user) == "closed"
     assert database.query("select distinct account_status from credits.balances where account_id = %s", user) == [
         ("closed",)

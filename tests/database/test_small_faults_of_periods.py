@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -251,3 +251,15 @@ def test_the_service_role_says_for_whom_it_reads(database: Database, function: s
     with raises("invalid_argument", "PT422") as seen:
         database.call(function, None)
     assert seen.details["argument"] == "p_user_id"
+
+
+@pytest.mark.parametrize(("rest", "joined"), [(timedelta(days=15), False), (timedelta(days=15, seconds=-1), True)])
+def test_the_rest_of_a_period_is_joined_to_the_next_one_when_it_is_short(
+    database: Database, rest: timedelta, joined: bool
+) -> None:
+    anchor = datetime(2026, 1, 1, tzinfo=UTC)
+    end, following = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
+    [period] = database.query(
+        "select period_start, period_end from credits.next_period(%s, 'UTC', %s, %s)", anchor, end - rest, end - rest
+    )
+    assert period == (end - rest, following if joined else end)
