@@ -42,9 +42,6 @@ begin
       perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id));
     end if;
   end if;
-  if v_user_id is null then
-    perform credits.raise_error('invalid_argument', '{"argument": "p_user_id"}', 'Pass the id of the user.');
-  end if;
   return v_user_id;
 end
 $$;

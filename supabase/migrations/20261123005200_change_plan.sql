@@ -96,8 +96,7 @@ begin
   -- What the old plan lets roll over is read before the new one counts.
   select jsonb_object_agg(b.credit_type, (
       select least(t.rollover_cap, coalesce(sum(g.remaining - g.held), 0)) from public.credit_grants g
-      where g.account_id = p_account_id and g.credit_type = b.credit_type
-        and g.period_start = b.period_start and g.voided_at is null))
+      where g.account_id = p_account_id and g.credit_type = b.credit_type and g.source = 'plan' and g.is_open))
     into v_rollovers
   from credits.balances b
   cross join lateral credits.terms_at(p_account_id, b.credit_type, p_at) t

@@ -44,6 +44,13 @@ class TestDue:
         user.call("release_credits", released)
         assert due_at(user) == user.now + timedelta(seconds=180)
 
+    def test_not_for_a_grant_that_has_expired_but_for_the_hold_on_it(self, database: Database) -> None:
+        user = Timed(database)
+        user.call("grant_credits", "message", 5, source="promotion", expires_at=user.now + timedelta(hours=1))
+        user.call("reserve_credits", "message", 5, ttl_seconds=7200)
+        user.wait(hours=1).call("consume_credits", "message", 1)
+        assert due_at(user) == user.now + timedelta(hours=1)
+
     def test_the_job_renews_what_falls_due_at_this_very_instant(self, own_database: Database) -> None:
         user = Timed(own_database)
         user.at(user.period_end)
@@ -69,6 +76,43 @@ class TestPastDue:
         user.at(user.period_end - timedelta(days=3)).call("set_subscription_status", "past_due")
         user.wait(days=3).call("consume_credits", "message", 1)
         assert [grant["frozen_at"] for grant in user.grants("plan") if grant["plan_id"] == "pro"] == [None]
+
+    def test_what_was_frozen_of_another_type_thaws_when_that_is_settled(self, database: Database) -> None:
+        user = Timed(database, plan="pro")
+        user.at(user.period_end - timedelta(days=4)).call("set_subscription_status", "past_due")
+        user.call("change_plan", "free", effective="period_end")
+        user.wait(days=3).call("consume_credits", "message", 1)
+        user.call("consume_credits", "integration", 1)
+        frozen = [grant["id"] for grant in user.grants("plan", "integration") if grant["frozen_at"]]
+        user.wait(days=1).call("consume_credits", "message", 1)
+        assert [g["id"] for g in user.grants("plan", "integration") if g["frozen_at"]] == frozen != []
+        user.call("consume_credits", "integration", 1)
+        assert [g["id"] for g in user.grants("plan", "integration") if g["frozen_at"]] == []
+        user.verify()
+
+    def test_the_default_plans_limits_are_open_however_many_there_were(self, database: Database) -> None:
+        database.run("insert into plans (id, name, rank, price_cents) values ('workshop', 'Workshop', 82, 900)")
+        database.run(
+            "insert into plan_limits (plan_id, credit_type, allowance) values ('workshop', 'project', 20), "
+            "('workshop', 'message', 0)"
+        )
+        user = Timed(database, plan="workshop")
+        user.call("set_subscription_status", "past_due")
+        user.wait(days=4)
+        for left in (2, 1, 0):
+            assert user.call("consume_credits", "project", 1)["remaining"] == left
+            database.run("update credits.balances set due_at = '-infinity' where account_id = %s", user.id)
+        assert user.call("consume_credits", "project", 1)["code"] == "limit_reached"
+        user.verify()
+
+    def test_what_is_held_is_not_taken_off_twice(self, database: Database) -> None:
+        user = Timed(database, plan="pro")
+        user.call("set_subscription_status", "past_due")
+        user.wait(days=2, hours=23).call("reserve_credits", "message", 5, ttl_seconds=86400)
+        user.call("grant_credits", "message", 7, source="top_up")
+        user.wait(hours=1)
+        assert user.call("consume_credits", "message", 1)["remaining"] == 6
+        assert user.remaining == 6
 
     def test_a_plan_that_costs_nothing_ends_it(self, database: Database) -> None:
         user = Timed(database, plan="pro")
@@ -123,6 +167,7 @@ class TestUpgrade:
         free = user.remaining
         assert free is not None
         user.call("consume_credits", "message", 1)
+        user.call("grant_credits", "message", 7, source="top_up")
         user.call("reserve_credits", "message", 2)
         user.call("change_plan", "pro")
         assert [grant["amount"] for grant in user.grants("rollover")] == [free - 3]
@@ -165,12 +210,46 @@ class TestLimit:
         user.verify()
 
 
-def test_what_a_live_hold_pins_does_not_roll_over(database: Database) -> None:
+@pytest.fixture(scope="module")
+def rolling(database: Database) -> str:
+    """A plan with 400 messages, all of which roll over."""
     database.run("insert into plans (id, name, rank, price_cents) values ('roll', 'Roll', 80, 900)")
     database.run(
         "insert into plan_limits (plan_id, credit_type, allowance, rollover_cap) values ('roll', 'message', 400, 400)"
     )
-    user = Timed(database, plan="roll")
+    return "roll"
+
+
+def test_what_is_in_dispute_does_not_roll_over(database: Database, rolling: str) -> None:
+    user = Timed(database, plan=rolling)
+    database.run(
+        "update public.credit_grants set frozen_at = created_at, frozen_reason = 'dispute' "
+        "where account_id = %s and plan_id = %s",
+        user.id,
+        rolling,
+    )
+    user.at(user.period_end).call("consume_credits", "message", 1)
+    assert user.grants("rollover") == []
+
+
+def test_how_much_rolls_over_is_up_to_the_plan_that_ends(database: Database, rolling: str) -> None:
+    user = Timed(database, plan=rolling)
+    user.call("change_plan", "free", effective="period_end")
+    shown = user.at(user.period_end).remaining
+    user.call("consume_credits", "message", 1)
+    assert [grant["amount"] for grant in user.grants("rollover")] == [400]
+    assert user.remaining == shown - 1 == 400 + user.balance()["allowance"] - 1
+
+
+def test_a_plan_that_begins_now_is_not_pending_any_more(database: Database) -> None:
+    user = Timed(database, plan="pro")
+    user.call("change_plan", "free", effective="period_end")
+    summary = user.at(user.period_end).call("get_credit_summary")
+    assert (summary["plan"], summary["pending_plan"], summary["pending_at"]) == ("free", None, None)
+
+
+def test_what_a_live_hold_pins_does_not_roll_over(database: Database, rolling: str) -> None:
+    user = Timed(database, plan=rolling)
     end = user.period_end
     user.at(end - timedelta(minutes=1)).call("reserve_credits", "message", 30, ttl_seconds=3600)
     assert user.at(end).remaining == 370 + 400
@@ -178,6 +257,29 @@ def test_what_a_live_hold_pins_does_not_roll_over(database: Database) -> None:
     assert [grant["amount"] for grant in user.grants("rollover")] == [370]
     assert user.remaining == 370 + 399
     user.verify()
+
+
+def test_what_is_granted_on_top_of_a_limit_takes_nothing_of_it(database: Database) -> None:
+    user = Timed(database)
+    user.call("grant_credits", "project", 5, source="top_up")
+    allowance = user.balance("project")["allowance"]
+    first = user.call("consume_credits", "project", allowance - 1)["operation_id"]
+    user.call("consume_credits", "project", 2)
+    user.call("refund_credits", first)
+    user.call("reserve_credits", "project", 1, ttl_seconds=60)
+    shown = user.wait(minutes=2).balance("project")
+    assert shown["remaining"] == 4 + allowance - 1
+    assert user.call("consume_credits", "project", 1)["remaining"] == shown["remaining"] - 1
+    user.verify()
+
+
+def test_what_was_held_of_a_restarted_allowance_does_not_come_back(database: Database) -> None:
+    user = Timed(database)
+    user.call("reserve_credits", "message", 4, ttl_seconds=60)
+    user.call("reset_monthly_credits")
+    allowance = user.balance()["allowance"]
+    assert user.wait(minutes=2).remaining == allowance
+    assert user.call("consume_credits", "message", 1)["remaining"] == allowance - 1
 
 
 def test_an_allowance_of_nothing_leaves_no_row(database: Database) -> None:
@@ -232,6 +334,56 @@ def test_a_row_without_an_owner_is_refused_by_the_name_of_the_column(database: D
     with raises("invalid_argument", "PT422") as seen:
         database.run(f"insert into {table} (owner_id) values (null)")
     assert seen.details["argument"] == "owner_id"
+
+
+def test_the_job_goes_on_when_all_accounts_of_a_batch_are_busy(own_database: Database) -> None:
+    own_database.run("insert into auth.users (id) select gen_random_uuid() from generate_series(1, 501)")
+    own_database.run("update credits.balances set due_at = '-infinity'")
+    last = own_database.value("select account_id from credits.accounts order by account_id desc limit 1")
+    with own_database.connect(autocommit=False) as busy:
+        busy.execute("select from credits.balances where account_id <> %s for update", [last])
+        own_database.call("reset_monthly_credits")
+    due = "select distinct account_id = %s from credits.balances where due_at = '-infinity'"
+    assert own_database.query(due, last) == [(False,)]
+
+
+def test_the_job_leaves_closed_accounts_alone(own_database: Database) -> None:
+    user = Timed(own_database)
+    user.at(user.period_end)
+    own_database.run("delete from auth.users where id = %s", user.id)
+    before = user.entries()
+    assert own_database.call("reset_monthly_credits")["accounts"] == 0
+    assert user.entries() == before
+
+
+def test_a_test_clock_does_not_go_back_either_where_nothing_was_booked(database: Database) -> None:
+    user = Timed(database)
+    user.wait(days=1)
+    with raises("invalid_argument", "PT422") as seen:
+        user.wait(hours=-1)
+    assert seen.details["argument"] == "p_now"
+
+
+def test_a_grant_that_expires_now_is_refused(database: Database) -> None:
+    user = Timed(database)
+    with raises("invalid_argument", "PT422") as seen:
+        user.call("grant_credits", "message", 1, expires_at=user.now)
+    assert seen.details["argument"] == "p_expires_at"
+
+
+def test_a_denial_says_what_is_neither_held_nor_withheld(database: Database) -> None:
+    user = Timed(database)
+    user.call("grant_credits", "message", 4, source="promotion")
+    database.run(
+        "update public.credit_grants set starts_at = starts_at + interval '1 day' "
+        "where account_id = %s and source = 'promotion'",
+        user.id,
+    )
+    database.run("update credits.balances set due_at = '-infinity' where account_id = %s", user.id)
+    user.call("reserve_credits", "message", 3)
+    denied = user.call("consume_credits", "message", 100)
+    assert (denied["details"]["required"], denied["details"]["available"]) == (100, user.remaining)
+    assert user.remaining == user.balance()["allowance"] - 3
 
 
 def test_the_job_passes_by_an_account_that_somebody_keeps_busy(own_database: Database) -> None:

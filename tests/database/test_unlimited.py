@@ -157,3 +157,13 @@ class TestComingFromACountedPlan:
         user.call("consume_credits", "message", 1, idempotency_key="one")
         assert user.grants("promotion") == before
         user.verify()
+
+
+def test_what_a_hold_gave_back_after_a_restart_is_taken_out_too(user: Timed) -> None:
+    user.call("consume_credits", "message", 5)
+    user.call("reset_monthly_credits")
+    hold = user.call("reserve_credits", "message", 4)["reservation_id"]
+    user.call("release_credits", hold)
+    assert [e["amount"] for e in user.entries("expire") if e["description"] == "above the allowance"] == [-4]
+    assert [grant["remaining"] for grant in user.grants("plan") if grant["plan_id"] == "boundless"] == [0, 0]
+    user.verify()
