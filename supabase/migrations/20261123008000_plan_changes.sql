@@ -60,7 +60,8 @@ with due as (
 select c.account_id, c.to_plan as plan_id, c.changed_at as started_at,
   coalesce(n.changed_at, d.pending_at, 'infinity') as ended_at, coalesce(n.to_plan, d.pending_plan_id) as next_plan
 from credits.plan_changes c
-left join credits.plan_changes n on n.account_id = c.account_id and n.version = c.version + 1
+-- "> 1" says nothing new but to the planner: that most accounts, with one plan, have no next row.
+left join credits.plan_changes n on n.account_id = c.account_id and n.version = c.version + 1 and n.version > 1
 left join due d on d.account_id = c.account_id and n.account_id is null
 union all
 select d.account_id, d.pending_plan_id, d.pending_at, 'infinity', null from due d;

@@ -59,14 +59,22 @@ begin
       sum(d.denied)::bigint as denied, coalesce(sum(d.periods) filter (where d.dry_day is not null), 0)::bigint as dry,
       coalesce(jsonb_object_agg(d.dry_day, d.periods) filter (where d.dry_day is not null and d.periods > 0), '{}') as days
     from days d group by 1, 2, 3 having sum(d.periods) > 0
+  ), firsts as materialized (
+    select d.account_id, min(d.created_at) as denied_at from refused d where d.account_id <> all (v_left_out) group by 1
   ), spells as materialized (
-    select s.account_id, s.started_at, s.ended_at, s.upgraded from credits.free_spells s
-    where s.account_id <> all (v_left_out) and s.started_at < w.to_at and s.ended_at >= w.from_at
+    select s.account_id, s.started_at, s.ended_at, s.upgraded, f.denied_at
+    from firsts f
+    join credits.free_spells s on s.account_id = f.account_id
+    where s.started_at < w.to_at and s.ended_at >= f.denied_at
   ), first_denials as (
-    select max(f.ended_at) as ended_at, bool_or(f.upgraded) as upgraded, min(d.created_at) as denied_at
-    from refused d
-    join spells f on f.account_id = d.account_id and d.created_at between f.started_at and f.ended_at
-    group by f.account_id, f.started_at
+    select s.ended_at, s.upgraded, s.denied_at from spells s where s.denied_at >= s.started_at
+    union all
+    -- Who was denied before the spell began: the first denial within it.
+    select s.ended_at, s.upgraded, min(d.created_at)
+    from spells s
+    join refused d on d.account_id = s.account_id and d.created_at between s.started_at and s.ended_at
+    where s.denied_at < s.started_at
+    group by s.account_id, s.started_at, s.ended_at, s.upgraded
   ), upgrades as (
     select jsonb_build_object('denied_spells', count(*), 'upgraded', count(*) filter (where f.upgraded),
       'median_hours', round((percentile_cont(0.5) within group (order by extract(epoch from f.ended_at - f.denied_at)::double precision)
