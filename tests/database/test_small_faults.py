@@ -119,6 +119,21 @@ def test_an_account_that_closes_while_it_is_being_frozen_stays_closed(database: 
     ]
 
 
+def test_a_user_who_is_deleted_waits_for_a_spend_without_standing_in_its_way(database: Database, user: UUID) -> None:
+    """Locks are taken in one order: who leaves has none of the account while waiting for the first of its balances."""
+    with database.connect(autocommit=False) as spending, database.connect() as leaving:
+        spending.execute("select public.consume_credits(%s, 'integration')", [user])
+        leaving.execute(f"set lock_timeout = {int(PATIENCE * 1000)}")
+        leaving.pgconn.send_query(f"delete from auth.users where id = '{user}'".encode())
+        wait_until_blocked(database, leaving)
+        spending.execute("select public.freeze_account(%s)", [user])
+        spending.commit()
+        answer, end = leaving.pgconn.get_result(), leaving.pgconn.get_result()
+        assert answer is not None
+        assert (answer.error_message, end) == (b"", None)
+    assert database.value("select status from credits.accounts where account_id = %s", user) == "closed"
+
+
 def test_nobody_with_an_unlimited_plan_is_compensated_for_what_expired(database: Database) -> None:
     user = Timed(database)
     database.run("insert into plans (id, name, rank, price_cents) values ('endless', 'Endless', 70, 59900)")
