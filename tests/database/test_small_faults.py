@@ -286,6 +286,21 @@ def test_a_refund_at_the_instant_of_expiry_is_compensated(database: Database) ->
     user.verify()
 
 
+def test_rows_that_just_fit_when_a_table_is_metered_raise_no_allowance(database: Database, user: UUID) -> None:
+    table = metered_projects(database)
+    allowance = database.balance(user, "project")["remaining"]
+    database.run(f"alter table {table} disable trigger user")
+    database.run(f"insert into {table} (owner_id) select %s from generate_series(1, %s)", user, allowance)
+    database.run(f"alter table {table} enable trigger user")
+    grants = (
+        "select count(*) from credit_transactions where account_id = %s and credit_type = 'project' and kind = 'grant'"
+    )
+    before = database.value(grants, user)
+    database.value("select credits.meter_table(%s, 'project', 'owner_id')", table)
+    assert (database.balance(user, "project")["remaining"], database.value(grants, user)) == (0, before)
+    database.verify(user)
+
+
 def test_rows_of_somebody_who_left_are_not_counted_when_a_table_is_metered(database: Database, user: UUID) -> None:
     table = metered_projects(database)
     gone = database.new_user()
