@@ -61,6 +61,18 @@ def connect(db_url: str | None) -> Iterator[CreditsClient]:
         yield CreditsClient.from_connection(connection)
 
 
+@contextmanager
+def open_client(db_url: str | None) -> Iterator[CreditsClient]:
+    """A client that has not connected yet: for a command that has something to say about a database that is down."""
+    settings = Settings.from_env()
+    if db_url is None and settings.database_url is None and settings.supabase_url:
+        with connect(db_url) as client:
+            yield client
+        return
+    with CreditsClient.from_url(database_url(db_url), pool_size=1) as client:
+        yield client
+
+
 def database_url(db_url: str | None) -> str:
     """The Postgres URL for what cannot go through the REST API."""
     found = db_url or Settings.from_env().database_url or local_database_url()

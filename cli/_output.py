@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,10 +13,13 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
+from rich.text import Text
+
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
 class Output:
@@ -95,10 +99,22 @@ def plain(value: Any) -> Any:
     return value
 
 
+class _Fitted(Table):
+    """Columns stand closer where there is little room."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        self.collapse_padding = options.max_width < 100
+        return super().__rich_console__(console, options)
+
+
 def table(columns: Iterable[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> Table:
-    """A table; columns whose name begins with `#` are numbers, and stand right."""
+    """A table; columns whose name begins with `#` are numbers, and stand right.
+
+    Those that begin with `~` hold a course, which gives way where there is little room: nothing else is folded then.
+    """
     columns = list(columns)
-    made = Table(
+    has_course = any(column.startswith("~") for column in columns)
+    made = (_Fitted if has_course else Table)(
         title=title,
         title_justify="left",
         title_style="bold",
@@ -108,13 +124,15 @@ def table(columns: Iterable[str], rows: Iterable[Sequence[Any]], *, title: str |
         pad_edge=False,
     )
     for column in columns:
+        is_course = column.startswith("~")
         made.add_column(
-            column.removeprefix("#"),
+            Text(column[1:], no_wrap=True, overflow="ellipsis") if is_course else column.removeprefix("#"),
             justify="right" if column.startswith("#") else "left",
-            overflow="fold",
+            overflow="ellipsis" if has_course else "fold",
+            no_wrap=has_course and not is_course,
         )
     for row in rows:
-        made.add_row(*(escape(cell(value)) for value in row))
+        made.add_row(*(value if hasattr(value, "__rich_console__") else escape(cell(value)) for value in row))
     return made
 
 
@@ -128,7 +146,8 @@ def cell(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, datetime):
         return f"{value.astimezone():%Y-%m-%d %H:%M}"
-    return str(value)
+    # What users wrote must not move the cursor or colour the terminal of whoever reads it.
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(value))
 
 
 def sonas() -> str:

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable
-from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime, tzinfo
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.console import RenderableType
 
 from sonas_supabase import CreditsClient
+from sonas_supabase import metric_models as models
 
 from . import _metric_tables as tables
-from ._connect import AsJson, DbUrl, connect, options
+from ._bucket_grid import zone_of
+from ._connect import AsJson, DbUrl, connect, open_client, options
 from ._guard import Stop
-from ._output import Output, plain
+from ._metric_csv import as_csv as csv_of
+from ._output import Output
 from ._register import register as _register
 
-# The SQL function of each figure, its table, and which of the arguments it takes beside window and bucket.
-_FIGURES: dict[str, tuple[str, Callable[..., Table], set[str]]] = {
-    "consumption": ("metrics_consumption", tables.consumption, {"plan", "credit_type"}),
-    "conversion": ("metrics_conversion", tables.conversion, set()),
-    "usage": ("metrics_usage", tables.usage, {"plan", "credit_type", "by", "metadata_key", "limit"}),
-    "exhaustion": ("metrics_exhaustion", tables.exhaustion, {"plan", "credit_type"}),
-    "breakage": ("metrics_breakage", tables.breakage, {"plan", "credit_type"}),
-    "active": ("metrics_active_accounts", tables.active, {"plan", "credit_type"}),
-    "liability": ("metrics_liability", tables.liability, {"credit_type"}),
+# The SQL function of each figure, its table, its rows, and which arguments it takes beside window and bucket.
+_FIGURES: dict[str, tuple[str, Callable[..., RenderableType], type[Any], set[str]]] = {
+    "consumption": ("metrics_consumption", tables.consumption, models.ConsumptionRow, {"plan", "credit_type"}),
+    "conversion": ("metrics_conversion", tables.conversion, models.ConversionRow, set()),
+    "usage": (
+        "metrics_usage",
+        tables.usage,
+        models.UsageRow,
+        {"plan", "credit_type", "by", "metadata_key", "limit"},
+    ),
+    "exhaustion": ("metrics_exhaustion", tables.exhaustion, models.ExhaustionRow, {"plan", "credit_type"}),
+    "breakage": ("metrics_breakage", tables.breakage, models.BreakageRow, {"plan", "credit_type"}),
+    "active": ("metrics_active_accounts", tables.active, models.ActiveAccountsRow, {"plan", "credit_type"}),
+    "liability": ("metrics_liability", tables.liability, models.LiabilityRow, {"credit_type"}),
 }
 
 
@@ -43,11 +48,18 @@ def metrics(
             show_default=False,
         ),
     ] = None,
-    since: Annotated[datetime | None, typer.Option("--since", help="Begin of the window (UTC).")] = None,
-    until: Annotated[datetime | None, typer.Option("--until", help="End of the window (UTC).")] = None,
+    since: Annotated[datetime | None, typer.Option("--since", help="Begin of the window, in the time zone.")] = None,
+    until: Annotated[
+        datetime | None, typer.Option("--until", help="End of the window, in the time zone; now unless said.")
+    ] = None,
     bucket: Annotated[
-        str, typer.Option("--bucket", "-b", help="hour, day, week, month, quarter, year, or such as '6 hours'.")
-    ] = "day",
+        str | None,
+        typer.Option(
+            "--bucket",
+            "-b",
+            help="hour, day, week, month, quarter, year, all, or such as '6 hours'; day unless said, by weekday week.",
+        ),
+    ] = None,
     time_zone: Annotated[str, typer.Option("--time-zone", help="Where days begin.")] = "UTC",
     plan: Annotated[str | None, typer.Option("--plan", help="One plan alone.")] = None,
     credit_type: Annotated[str | None, typer.Option("--type", "-t", help="One credit type alone.")] = None,
@@ -59,7 +71,7 @@ def metrics(
     limit: Annotated[int, typer.Option("--limit", "-n", help="How many values of a segment are shown.")] = 20,
     include_test: Annotated[bool, typer.Option("--include-test", help="Count test accounts too.")] = False,
     raw: Annotated[bool, typer.Option("--raw", help="Read the ledger alone, no rollup: the same, slower.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print a row per bucket and group.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print a row per bucket and group, for a spreadsheet.")] = False,
     db_url: DbUrl = None,
     as_json: AsJson = False,
 ) -> None:
@@ -70,12 +82,13 @@ def metrics(
     Example: sonas metrics usage --by account --since 2026-01-01 --bucket month
     """
     output = Output(as_json)
+    if figure == "prometheus":
+        _print_exposition(db_url, output)
+        return
+    zone = _zone(time_zone)
     with connect(db_url) as client:
         if figure == "roll-up":
             _roll_up(client, output)
-            return
-        if figure == "prometheus":
-            _print_exposition(client, output)
             return
         if figure == "track":
             if key is None:
@@ -83,13 +96,10 @@ def metrics(
             tracked = client.track_metadata_key(key)
             output.answer(tracked, "Rolled up: " + ", ".join(tracked.tracked))
             return
-        if figure is not None and figure not in _FIGURES:
-            raise Stop(f"There is no figure {figure}.", "There are: " + ", ".join(_FIGURES) + ".", code="usage")
-        if figure is None and as_csv:
-            raise Stop("Which figure?", "One CSV is one figure: " + ", ".join(_FIGURES) + ".", code="usage")
+        _refuse(client, figure, plan, as_csv=as_csv, as_json=as_json)
         asked = options(
-            since=since and since.replace(tzinfo=UTC),
-            until=until and until.replace(tzinfo=UTC),
+            since=since and since.replace(tzinfo=zone),
+            until=until and until.replace(tzinfo=zone),
             time_zone=time_zone,
             include_test=include_test,
             raw=raw,
@@ -97,25 +107,50 @@ def metrics(
         chosen = options(
             plan=plan, credit_type=credit_type, by="metadata" if key else by, metadata_key=key, limit=limit
         )
+        bucket = bucket or ("week" if figure == "usage" and chosen["by"] == "weekday" else "day")
         found: dict[str, Any] = {}
         shown: list[Any] = []
         for name in [figure] if figure else _FIGURES:
-            function, draw, takes = _FIGURES[name]
+            function, draw, _, takes = _FIGURES[name]
             arguments = asked | {argument: value for argument, value in chosen.items() if argument in takes}
             course = getattr(client, function)(bucket=bucket, **arguments)
+            # One glance is one window, up to the same instant for every figure.
+            asked |= {"since": course.since, "until": course.until}
             found[name] = course
             if not as_json and not as_csv:
-                # The database adds up; so the window as a whole is asked of it too, up to the same instant.
-                whole = getattr(client, function)(
-                    bucket="all", **arguments | {"since": course.since, "until": course.until}
-                )
+                # The database adds up; so the window as a whole is asked of it too.
+                whole = getattr(client, function)(bucket="all", **arguments | asked)
                 if not shown:
-                    shown.append(f"{whole.since:%d %B %Y %H:%M} to {whole.until:%d %B %Y %H:%M} (UTC)")
+                    begin, end = (f"{at.astimezone(zone):%d %B %Y %H:%M}" for at in (whole.since, whole.until))
+                    shown.append(f"{begin} to {end} ({time_zone})")
                 shown += [draw(whole, course), ""]
-    if as_csv:
-        _print_csv(output, found[figure or ""].rows)
+    if as_csv and figure:
+        output.line(csv_of(_FIGURES[figure][2], found[figure].rows, bucket, zone))
     else:
         output.answer(found[figure] if figure else found, *shown)
+
+
+def _refuse(client: CreditsClient, figure: str | None, plan: str | None, *, as_csv: bool, as_json: bool) -> None:
+    """What cannot be shown, before anything is asked for."""
+    if figure is not None and figure not in _FIGURES:
+        raise Stop(f"There is no figure {figure}.", "There are: " + ", ".join(_FIGURES) + ".", code="usage")
+    if figure is None and as_csv:
+        raise Stop("Which figure?", "One CSV is one figure: " + ", ".join(_FIGURES) + ".", code="usage")
+    if as_json and as_csv:
+        raise Stop("JSON or CSV?", "Pass --json or --csv, not both.", code="usage")
+    if plan is not None and plan not in (known := [each.id for each in client.list_plans()]):
+        raise Stop(f"There is no plan {plan}.", "There are: " + ", ".join(known) + ".", code="usage")
+
+
+def _zone(name: str) -> tzinfo:
+    try:
+        return zone_of(name)
+    except KeyError:
+        raise Stop(
+            f"There is no time zone {name}.",
+            'Pass a name such as Europe/Paris. A machine that knows none: pip install "tzdata".',
+            code="usage",
+        ) from None
 
 
 def _roll_up(client: CreditsClient, output: Output) -> None:
@@ -126,7 +161,8 @@ def _roll_up(client: CreditsClient, output: Output) -> None:
     output.answer({"success": True, "code": "ok", "balances": balances}, f"{balances:,} balances read.")
 
 
-def _print_exposition(client: CreditsClient, output: Output) -> None:
+def _print_exposition(db_url: str | None, output: Output) -> None:
+    """Also of a database that is down: that is what an operator has to see."""
     try:
         from sonas_supabase.metrics import exposition
     except ModuleNotFoundError as error:
@@ -135,17 +171,11 @@ def _print_exposition(client: CreditsClient, output: Output) -> None:
             'pip install "sonas-supabase[metrics]"',
             code="not_installed",
         ) from error
-    output.answer(client.metrics_health(), exposition(client))
-
-
-def _print_csv(output: Output, rows: tuple[Any, ...]) -> None:
-    if not rows:
-        return
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [name for name in asdict(rows[0])], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(plain(row) for row in rows)
-    output.line(text.getvalue().rstrip("\n"))
+    with open_client(db_url) as client:
+        if output.as_json:
+            output.json(client.metrics_health())
+        else:
+            output.line(exposition(client).rstrip("\n"))
 
 
 def register(app: typer.Typer) -> None:
