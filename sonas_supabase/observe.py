@@ -5,6 +5,8 @@ Neither knows who calls: user ids, keys, descriptions and metadata stay out. A d
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,7 +28,8 @@ except ModuleNotFoundError:
 class ObservedCall:
     """A call that has ended, with all its attempts.
 
-    ``outcome`` is ``ok``, the slug of a denial or an error, or ``error`` for what is none of ours.
+    ``outcome`` is ``ok``, the slug of a denial or an error, ``cancelled`` when the caller did not wait for the answer
+    (what was asked for may have happened), or ``error`` for what is none of ours.
     """
 
     function: str
@@ -42,12 +45,14 @@ class ObservedCall:
 
 Listener = Callable[[ObservedCall], None]
 _listeners: list[Listener] = []
+_logger = logging.getLogger("sonas_supabase")
 
 
 def on_call(listener: Listener) -> Callable[[], None]:
     """Hand every call of every client in this process to ``listener``, and return what ends that.
 
-    It runs where the call ran, before the caller has its answer: it should be quick and must not raise.
+    It runs where the call ran, before the caller has its answer: it should be quick. What it raises is logged and goes
+    no further: a spend that has been booked is not to look like one that failed.
     """
     _listeners.append(listener)
     return lambda: _listeners.remove(listener)
@@ -67,6 +72,9 @@ def observed(call: Call[Any]) -> Iterator[None]:
         except CreditsError as error:
             outcome = error.code
             raise
+        except asyncio.CancelledError:
+            outcome = "cancelled"
+            raise
         except BaseException:
             outcome = "error"
             raise
@@ -78,8 +86,17 @@ def observed(call: Call[Any]) -> Iterator[None]:
                 outcome=outcome,
                 seconds=time.perf_counter() - began,
             )
-            for listener in tuple(_listeners):
-                listener(seen)
+            _tell(seen)
+
+
+def _tell(seen: ObservedCall) -> None:
+    for listener in tuple(_listeners):
+        try:
+            listener(seen)
+        except Exception:
+            _logger.exception(
+                "A listener of on_call failed; the call itself is not touched by that. Mend the listener."
+            )
 
 
 @contextmanager

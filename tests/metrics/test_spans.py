@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from uuid import UUID
 
@@ -90,3 +91,40 @@ def test_without_opentelemetry_calls_are_the_same(
         stop()
     [call] = seen
     assert (call.function, call.credit_type, call.outcome, call.denied) == ("consume_credits", "message", "ok", False)
+
+
+def test_a_listener_that_fails_does_not_make_a_spend_look_failed(
+    client: CreditsClient, user: UUID, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[str] = []
+
+    def broken(call: observe.ObservedCall) -> None:
+        raise RuntimeError("statsd is away")
+
+    stops = [observe.on_call(broken), observe.on_call(lambda call: seen.append(call.outcome))]
+    try:
+        assert client.consume_credits(user, "message", 1).success
+    finally:
+        for stop in stops:
+            stop()
+    assert seen == ["ok"]
+    assert "A listener of on_call failed" in caplog.text
+
+
+async def test_a_call_that_nobody_waits_for_is_cancelled_not_failed(
+    exporter: InMemorySpanExporter, database: Database, user: UUID
+) -> None:
+    # A lock that another connection holds keeps the call waiting for as long as the test wants.
+    with database.connect(autocommit=False) as holder:
+        holder.execute("select from credits.balances where account_id = %s for update", [user])
+        async with AsyncCreditsClient.from_url(database.url) as client:
+            spending = asyncio.create_task(client.consume_credits(user, "message", 1))
+            while not database.value(
+                "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+            ):
+                await asyncio.sleep(0)
+            spending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await spending
+    [span] = exporter.get_finished_spans()
+    assert told(span)[:2] == ("credits.consume_credits", "cancelled")
