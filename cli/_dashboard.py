@@ -21,6 +21,11 @@ def is_installed() -> bool:
     return find_spec("fastapi") is not None and find_spec("jwt") is not None
 
 
+def serves_metrics() -> bool:
+    """Whether the app has something for Prometheus."""
+    return is_installed() and find_spec("prometheus_client") is not None
+
+
 def local_app(stack: LocalStack) -> Starlette:
     """The reference app on the stack's database, in which a visitor is whichever demo user he clicks."""
     from sonas_supabase.fastapi import SupabaseAuth
@@ -32,7 +37,7 @@ def local_app(stack: LocalStack) -> Starlette:
         auth=SupabaseAuth(jwt_secret=keys.jwt_secret),
         demo=Demo(token=lambda user, email: keys.token(role="authenticated", user_id=str(user), email=email)),
     )
-    if find_spec("prometheus_client") is not None:
+    if serves_metrics():
         _serve_metrics(app, stack.database_url)
     return app
 

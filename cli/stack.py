@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ._connect import AsJson, DbUrl, connect, database_url
-from ._dashboard import is_installed, local_app
+from ._dashboard import is_installed, local_app, serves_metrics
 from ._guard import Stop
 from ._output import Output, sonas, table
 from ._register import register as _register
@@ -196,7 +196,8 @@ def _welcome(stack: LocalStack, *, with_rest: bool) -> list[Any]:
     rows = [
         ("Dashboard", stack.api_url) if is_installed() else ("Dashboard", "not installed here"),
         ("REST API", rest),
-        *([("Metrics", f"{stack.api_url}/metrics")] if is_installed() else []),
+        *([("For founders", f"{stack.api_url}/admin")] if is_installed() else []),
+        *([("For Prometheus", f"{stack.api_url}/metrics")] if serves_metrics() else []),
         ("Postgres", stack.database_url),
         ("Data", stack.directory),
         *((f"Demo user {email}", user) for email, user in DEMO_USERS.items()),
@@ -208,6 +209,7 @@ def _welcome(stack: LocalStack, *, with_rest: bool) -> list[Any]:
         f"  {sonas()} balance {free}\n"
         f"  {sonas()} consume {free} message 1\n"
         f"  {sonas()} verify\n"
+        f"  {sonas()} token {free} --admin     what {stack.api_url}/admin asks for\n"
         f"  {sonas()} status --env     what goes into your app's .env",
     ]
 

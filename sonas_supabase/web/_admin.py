@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from http import HTTPStatus
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import TypeAdapter
@@ -29,6 +30,17 @@ def operator(user: CurrentUser) -> None:
         raise HTTPException(HTTPStatus.NOT_FOUND)
 
 
+def _begin(until: datetime, days: int, time_zone: str) -> datetime:
+    """Midnight, so that today and the days before it are `days` whole ones and the first does not look like a dip."""
+    try:
+        zone: tzinfo = ZoneInfo(time_zone)
+    except (ValueError, OSError, KeyError):
+        # The database knows whether there is such a zone, and says so.
+        zone = UTC
+    today = until.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    return today - timedelta(days=days - 1)
+
+
 def router(context: Context) -> APIRouter:
     """The page and its figures. Neither is in the OpenAPI document."""
     routes = APIRouter(include_in_schema=False)
@@ -43,15 +55,17 @@ def router(context: Context) -> APIRouter:
         days: Annotated[int, Query(ge=1, le=731)] = 90,
         bucket: Annotated[str, Query(pattern=_BUCKETS)] = "day",
         time_zone: Annotated[str, Query(max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9_+/-]*$")] = "UTC",
+        key: Annotated[str | None, Query(min_length=1, max_length=200, pattern=r"^[^\x00]+$")] = None,
     ) -> Response:
         credits = context.credits
         until = datetime.now(UTC)
-        window: dict[str, Any] = {"since": until - timedelta(days=days), "until": until, "time_zone": time_zone}
+        window: dict[str, Any] = {"since": _begin(until, days, time_zone), "until": until, "time_zone": time_zone}
         asked: dict[str, Awaitable[Any]] = {
             "consumption": credits.metrics_consumption(bucket=bucket, **window),
             "consumption_in_all": credits.metrics_consumption(bucket="all", **window),
             "conversion": credits.metrics_conversion(bucket=bucket, **window),
             "active": credits.metrics_active_accounts(bucket=bucket, **window),
+            "active_in_all": credits.metrics_active_accounts(bucket="all", **window),
             "exhaustion": credits.metrics_exhaustion(**window),
             "breakage": credits.metrics_breakage(**window),
             "liability": credits.metrics_liability(bucket=bucket, **window),
@@ -61,6 +75,8 @@ def router(context: Context) -> APIRouter:
             "cohorts": credits.metrics_usage(by="cohort", **window),
             "health": credits.metrics_health(),
         }
+        if key is not None:
+            asked["by_key"] = credits.metrics_usage(by="metadata", metadata_key=key, limit=10, **window)
         answers = await asyncio.gather(*asked.values(), return_exceptions=True)
         for answer in answers:
             if isinstance(answer, CreditsError):

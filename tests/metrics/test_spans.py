@@ -119,7 +119,7 @@ async def test_a_call_that_nobody_waits_for_is_cancelled_not_failed(
         holder.execute("select from credits.balances where account_id = %s for update", [user])
         async with AsyncCreditsClient.from_url(database.url) as client:
             spending = asyncio.create_task(client.consume_credits(user, "message", 1))
-            while not database.value(
+            while not database.value(  # noqa: ASYNC110 - the event is in another process
                 "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
             ):
                 await asyncio.sleep(0)

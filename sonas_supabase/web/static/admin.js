@@ -1,137 +1,133 @@
-// The founder's page: asks for the figures as whoever is signed in. Only operators get them.
+// The founder's page: asks for the figures as whoever is signed in. Only operators get them. What is shown is in the
+// address, so that it can be kept and passed on; the token never is.
 
 import { ask } from "./api.js";
-import { lines } from "./admin-chart.js";
+import { cards, tiles } from "./admin-cards.js";
+import { draw } from "./admin-chart.js";
+import { csv, save } from "./admin-csv.js";
 import { h } from "./dom.js";
-import { count, nameOf, sourceOf, timeZone } from "./format.js";
+import { count, timeZone } from "./format.js";
 import { freshToken, session } from "./session.js";
 
 const byId = (id) => document.getElementById(id);
-const WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
-const percent = (rate) => (rate === null ? "–" : `${(rate * 100).toFixed(1)} %`);
+const DEFAULTS = { days: "90", bucket: "day", key: "" };
 
 let pasted = null;
 let asked = 0;
+
+function readAddress() {
+  const given = new URLSearchParams(location.search);
+  for (const [id, usual] of Object.entries(DEFAULTS)) {
+    const field = byId(id);
+    field.value = given.get(id) ?? usual;
+    if (!field.value) field.value = usual;
+  }
+}
+
+function writeAddress() {
+  const kept = Object.keys(DEFAULTS).filter((id) => byId(id).value !== DEFAULTS[id]);
+  const query = new URLSearchParams(kept.map((id) => [id, byId(id).value]));
+  history.replaceState(null, "", query.size ? `?${query}` : location.pathname);
+}
 
 async function load() {
   const turn = ++asked;
   const token = pasted ?? (session() ? await freshToken() : null);
   if (!token) return refuse("");
-  byId("said").textContent = "Adding up…";
+  busy(true);
+  say("Adding up…");
   const query = new URLSearchParams({ days: byId("days").value, bucket: byId("bucket").value, time_zone: timeZone });
+  if (byId("key").value) query.set("key", byId("key").value);
   try {
     const found = await ask(`api/admin/metrics?${query}`, { token });
     if (turn === asked) show(found);
   } catch (problem) {
     if (turn !== asked) return;
-    if (problem.status === 404 || problem.isSignedOut) refuse("There is nothing here for this token.");
-    else byId("said").textContent = problem.message;
+    if (problem.status === 404 || problem.isSignedOut) return refuse("There is nothing here for this token.");
+    const why = problem.status === 0 ? "The server cannot be reached." : problem.code ? problem.message : "The server did not answer.";
+    say(`${why} What is below may be out of date.`, { again: true });
   }
+  if (turn === asked) busy(false);
+}
+
+function busy(is) {
+  byId("figures").setAttribute("aria-busy", String(is));
+}
+
+function say(sentence, { again = false } = {}) {
+  byId("said").textContent = sentence;
+  byId("again").hidden = !again;
 }
 
 function refuse(sentence) {
   pasted = null;
+  busy(false);
   byId("figures").replaceChildren();
   byId("window").hidden = true;
   byId("enter").hidden = false;
-  byId("said").textContent = sentence || "This page is for those who run the app.";
+  say(sentence || "This page is for those who run the app.");
 }
 
 function show(found) {
   byId("enter").hidden = true;
   byId("window").hidden = false;
-  byId("said").textContent = `${count(found.health.accounts)} accounts. ${lag(found.health)}`;
-  const figures = h("div", { class: "figures" });
-  byId("figures").replaceChildren(figures);
-  const { consumption, conversion, active, exhaustion, breakage, liability } = found;
-
-  for (const type of [...new Set(consumption.rows.map((row) => row.credit_type))]) {
-    const rows = consumption.rows.filter((row) => row.credit_type === type);
-    const totals = found.consumption_in_all.rows.filter((row) => row.credit_type === type);
-    add(figures, `${nameOf(type)}: spent by plan`, chart(conversion.rows, rows, (row) => row.plan, (row) => row.spent), [
-      ["Plan", "Granted", "Spent", "Refunded", "Rate"],
-      ...totals.map((row) => [row.plan, count(row.granted), count(row.spent), count(row.refunded), percent(row.rate)]),
-    ]);
-  }
-  add(figures, "From free to paid", chart(conversion.rows, conversion.rows, () => "upgrades", (row) => row.upgrades), [
-    ["", "Of", "Upgrades", "Rate"],
-    ["All free accounts", count(conversion.free), count(conversion.upgrades), percent(conversion.rate)],
-    ...after("a denial", conversion.after_denial),
-    ...after("80 % spent", conversion.after_80_percent),
-  ]);
-  add(figures, "Active accounts", chart(conversion.rows, active.rows, (row) => row.plan ?? "all", (row) => row.active), []);
-  add(figures, "Credits owed", chart(conversion.rows, liability.rows, (row) => `${nameOf(row.credit_type)}, ${sourceOf(row.source)}`, (row) => row.owed), [
-    ["Credits", "Owed now", "Held", "Accounts"],
-    ...liability.now.map((row) => [`${nameOf(row.credit_type)}, ${sourceOf(row.source)}`, count(row.owed), count(row.held), count(row.accounts)]),
-  ]);
-  add(figures, "Exhaustion", null, [
-    ["Plan", "Type", "Periods", "Past 80 %", "Ran dry", "Share", "Denied"],
-    ...exhaustion.rows.map((row) => [row.plan, nameOf(row.credit_type), count(row.periods), count(row.crossed_80_percent), count(row.ran_dry), percent(row.share), count(row.denied)]),
-  ]);
-  add(figures, "Breakage", null, [
-    ["Plan", "Type", "Source", "Spent", "Expired", "Voided", "Unused"],
-    ...breakage.rows.map((row) => [row.plan, nameOf(row.credit_type), sourceOf(row.source), count(row.spent), count(row.expired), count(row.voided), percent(row.share)]),
-  ]);
-  for (const [title, usage, name] of [
-    ["Who spends most", found.top_accounts, (value) => value],
-    ["By weekday", found.weekdays, (value) => WEEKDAYS[value - 1]],
-    ["By hour", found.hours, (value) => `${value}:00`],
-    ["By month of the sign-up", found.cohorts, (value) => value],
-  ]) {
-    add(figures, title, null, [
-      ["", "Spent", "Share", "Operations"],
-      ...usage.rows.map((row) => [row.value === null ? "All others" : name(row.value), count(row.spent), percent(row.share), count(row.operations)]),
-    ]);
-  }
+  const { since, until, time_zone: zone } = found.conversion;
+  const day = new Intl.DateTimeFormat(undefined, { timeZone: zone, dateStyle: "medium" });
+  const bucket = byId("bucket").value;
+  const cut = bucket === "day" ? "Today is not over." : `The first and the last ${bucket} are cut to this window.`;
+  say(`${day.formatRange(new Date(since), new Date(until))}, ${zone}. ${count(found.health.accounts)} accounts. ${cut} ${lag(found.health)}`);
+  const shown = h("div", { class: "cards" });
+  byId("figures").replaceChildren(
+    h("dl", { class: "tiles" }, ...tiles(found).map(([name, value, note]) => h("div", {}, h("dt", {}, name), h("dd", {}, h("b", {}, value), note)))),
+    shown,
+  );
+  for (const card of cards(found, bucket)) add(shown, card, zone);
 }
 
 function lag(health) {
   return health.renewal_lag_seconds > 3600 ? "Renewals are booked late: is the job running? Balances are right all the same." : "";
 }
 
-function after(what, found) {
-  return [
-    [`Within 24 hours of ${what}`, count(found.spells), count(found.within_24_hours), percent(found.rate_24_hours)],
-    [`Within 7 days of ${what}`, count(found.spells), count(found.within_7_days), percent(found.rate_7_days)],
-  ];
-}
-
-// The conversion has a row for every bucket, also where nothing happened.
-function chart(every, rows, nameOfRow, value) {
-  const buckets = every.map((row) => row.bucket);
-  const place = new Map(buckets.map((at, nth) => [Date.parse(at), nth]));
-  const series = {};
-  for (const row of rows) {
-    const line = (series[nameOfRow(row)] ??= buckets.map(() => 0));
-    line[place.get(Date.parse(row.bucket))] += value(row);
-  }
-  return { buckets, series };
-}
-
-function add(figures, title, drawn, table) {
-  const section = h("section", {}, h("h2", {}, title));
-  figures.append(section);
-  if (drawn && Object.keys(drawn.series).length) {
-    const target = h("div", { class: "chart", "aria-hidden": "true" });
-    section.append(target);
-    const legend = lines(target, drawn.buckets, drawn.series);
-    if (legend.length > 1 || !table.length) section.append(h("ul", { class: "legend" }, ...legend.map(([name, swatch]) => h("li", {}, swatch, name))));
-  }
-  const [head, ...body] = table;
-  if (!body.length) {
-    if (!drawn || !Object.keys(drawn.series).length) section.append(h("p", { class: "muted" }, "Nothing yet."));
+function add(shown, { title, sentence, chart, head, body, note, folded, rows }, zone) {
+  const heading = h("h2", {}, title);
+  const section = h("section", {}, h("header", {}, heading));
+  shown.append(section);
+  const drawn = chart && Object.keys(chart.series).length > 0;
+  if (!drawn && !body.length) {
+    section.append(h("p", { class: "muted" }, "Nothing in this window."));
     return;
   }
-  section.append(
+  section.firstChild.append(button(title, rows, zone));
+  if (sentence) section.append(h("p", { class: "unit" }, sentence));
+  if (drawn) section.append(...figure(title, chart, zone));
+  if (note) section.append(h("p", { class: "note" }, note));
+  if (body.length) section.append(folded ? h("details", {}, h("summary", {}, "As a table"), table(title, head, body)) : table(title, head, body));
+}
+
+function button(title, rows, zone) {
+  const name = title.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
+  return h("button", { class: "csv", type: "button", "aria-label": `${title} as CSV`, onclick: () => save(name, csv(rows, zone)) }, "CSV");
+}
+
+function figure(title, chart, zone) {
+  const day = new Intl.DateTimeFormat(undefined, { timeZone: zone, day: "numeric", month: "short" });
+  const unit = h("p", { class: "unit" }, chart.unit);
+  const target = h("div", { class: "chart", role: "img", "aria-label": `${title}. ${chart.unit}.` });
+  const legend = draw(target, unit, { ...chart, labels: chart.labels ?? chart.buckets.map((at) => day.format(new Date(at))) });
+  const named = legend.length > 1 ? [h("ul", { class: "legend" }, ...legend.map(([name, swatch]) => h("li", {}, swatch, name)))] : [];
+  return [unit, target, ...named];
+}
+
+function table(title, head, body) {
+  const kind = head.map((name) => (name === "Credits" ? "text" : undefined));
+  return h(
+    "div",
+    { class: "scroll", tabindex: "0", role: "region", "aria-label": title },
     h(
-      "div",
-      { class: "scroll", tabindex: "0", role: "region", "aria-label": title },
-      h(
-        "table",
-        {},
-        h("thead", {}, h("tr", {}, ...head.map((name) => h("th", { scope: "col" }, name)))),
-        h("tbody", {}, ...body.map((row) => h("tr", {}, ...row.map((cell) => h("td", {}, String(cell)))))),
-      ),
+      "table",
+      {},
+      h("thead", {}, h("tr", {}, ...head.map((name, nth) => (name ? h("th", { scope: "col", class: kind[nth] }, name) : h("td", {}))))),
+      h("tbody", {}, ...body.map(([name, ...cells]) => h("tr", {}, h("th", { scope: "row" }, name), ...cells.map((cell, nth) => h("td", { class: kind[nth + 1] }, cell))))),
     ),
   );
 }
@@ -142,5 +138,13 @@ byId("enter").addEventListener("submit", (event) => {
   byId("token").value = "";
   load();
 });
-for (const id of ["days", "bucket"]) byId(id).addEventListener("change", load);
+byId("window").addEventListener("submit", (event) => event.preventDefault());
+byId("again").addEventListener("click", load);
+for (const id of Object.keys(DEFAULTS)) {
+  byId(id).addEventListener("change", () => {
+    writeAddress();
+    load();
+  });
+}
+readAddress();
 load();
