@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from sonas_supabase import CreditsClient
+
+from ._jobs import running_jobs
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -39,6 +41,7 @@ def local_app(stack: LocalStack) -> Starlette:
     )
     if serves_metrics():
         _serve_metrics(app, stack.database_url)
+    _run_beside(app, running_jobs(stack.database_url))
     return app
 
 
@@ -48,13 +51,23 @@ def _serve_metrics(app: Starlette, database_url: str) -> None:
 
     client = CreditsClient.from_url(database_url, pool_size=2)
     app.router.routes[:0] = metrics_routes(client)
+
+    @asynccontextmanager
+    async def connected() -> AsyncIterator[None]:
+        with client:
+            yield
+
+    _run_beside(app, connected())
+
+
+def _run_beside(app: Starlette, what: AbstractAsyncContextManager[object]) -> None:
+    """Begins it when the app does, and ends it with it."""
     inner = app.router.lifespan_context
 
     @asynccontextmanager
     async def lifespan(served: Starlette) -> AsyncIterator[Any]:
-        async with inner(served) as state:
+        async with what, inner(served) as state:
             yield state
-        client.close()
 
     app.router.lifespan_context = lifespan
 
