@@ -17,16 +17,19 @@ select t.account_id, t.credit_type, t.version, t.created_at, t.amount, t.user_id
     when 'expire' then case when t.description = 'above the allowance' then 'returned' else 'expired' end
     when 'void' then 'voided'
     else 'spent' end as flow,
+  case when t.kind in ('consume', 'capture') then -t.amount else 0 end as spent,
   -- The rows of one operation follow each other; its first one counts it.
   case when exists (
     select from public.credit_transactions p
     where p.account_id = t.account_id and p.credit_type = t.credit_type and p.version = t.version - 1
       and p.operation_id = t.operation_id) then 0 else 1 end as operations
 from public.credit_transactions t
-join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
-join public.subscriptions s on s.account_id = t.account_id;
+-- Each row has both. Left joins leave them alone where a reader asks for nothing of theirs.
+left join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
+left join public.subscriptions s on s.account_id = t.account_id;
 comment on view credits.ledger_facts is
   'The ledger as the metrics see it: each row with the plan of its time, the source of its grant, and where its credits went.';
 comment on column credits.ledger_facts.flow is
   'granted, unlimited (granted as it was spent), spent, refunded, expired, voided, or returned (taken back from an unlimited allowance or a limit, nobody''s loss).';
+comment on column credits.ledger_facts.spent is 'The credits of a row whose flow is spent, 0 of any other: told without looking at its grant.';
 revoke all on table credits.ledger_facts from public, anon, authenticated, service_role;

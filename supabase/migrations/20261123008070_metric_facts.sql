@@ -1,5 +1,25 @@
 -- The readers: what the rollups have of a window, and from the ledger what they do not have.
 
+create view credits.unread_facts with (security_invoker = true) as
+select l.account_id, l.credit_type, f.version, f.created_at, f.plan_id, f.source, f.flow, f.spent, f.amount, f.operations, f.metadata,
+  l.is_test
+from credits.lagging l
+cross join lateral (
+  select x.version, x.created_at, x.plan_id, x.source, x.flow, x.spent, x.amount, x.operations, x.metadata
+  from credits.ledger_facts x
+  where x.account_id = l.account_id and x.credit_type = l.credit_type and x.version > l.version offset 0) f;
+comment on view credits.unread_facts is 'The ledger rows that no rollup has.';
+revoke all on table credits.unread_facts from public, anon, authenticated, service_role;
+
+create view credits.read_facts with (security_invoker = true) as
+select f.account_id, f.credit_type, f.version, f.created_at, f.plan_id, f.source, f.flow, f.spent, f.amount, f.operations, f.metadata
+from credits.ledger_facts f
+-- Looked up per row: the edges of a window are few rows, and to join all balances costs more than they do.
+where f.version <= (
+  select r.version from credits.rolled_up r where r.account_id = f.account_id and r.credit_type = f.credit_type);
+comment on view credits.read_facts is 'The ledger rows that the rollups have.';
+revoke all on table credits.read_facts from public, anon, authenticated, service_role;
+
 create function credits.facts_outside(
   p_from timestamptz, p_to timestamptz, p_inner_from timestamptz, p_inner_to timestamptz, p_include_test boolean,
   p_accounts uuid[] default null)
@@ -13,25 +33,20 @@ as $$
 begin
   return query
   select f.account_id, f.created_at, f.credit_type, f.plan_id, f.source, f.flow, f.amount, f.operations, f.metadata
-  from credits.lagging l
-  cross join lateral (
-    select x.* from credits.ledger_facts x
-    where x.account_id = l.account_id and x.credit_type = l.credit_type and x.version > l.version offset 0) f
-  where (p_include_test or not l.is_test) and f.created_at >= p_from and f.created_at < p_to
-    and (p_accounts is null or l.account_id = any (p_accounts));
+  from credits.unread_facts f
+  where (p_include_test or not f.is_test) and f.created_at >= p_from and f.created_at < p_to
+    and (p_accounts is null or f.account_id = any (p_accounts));
 
   if p_from < p_inner_from then
     return query
     select f.account_id, f.created_at, f.credit_type, f.plan_id, f.source, f.flow, f.amount, f.operations, f.metadata
-    from credits.ledger_facts f
-    join credits.rolled_up r on r.account_id = f.account_id and r.credit_type = f.credit_type and f.version <= r.version
+    from credits.read_facts f
     where f.created_at >= p_from and f.created_at < p_inner_from and (p_accounts is null or f.account_id = any (p_accounts));
   end if;
   if p_inner_to < p_to then
     return query
     select f.account_id, f.created_at, f.credit_type, f.plan_id, f.source, f.flow, f.amount, f.operations, f.metadata
-    from credits.ledger_facts f
-    join credits.rolled_up r on r.account_id = f.account_id and r.credit_type = f.credit_type and f.version <= r.version
+    from credits.read_facts f
     where f.created_at >= p_inner_to and f.created_at < p_to and (p_accounts is null or f.account_id = any (p_accounts));
   end if;
 end
