@@ -1,0 +1,28 @@
+create function credits.verify_chain(p_account_id uuid)
+returns table (checked bigint, violations jsonb)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  with rows as (
+    select t.account_id, t.credit_type, t.version,
+      t.version = row_number() over chain
+        and t.balance_after = coalesce(lag(t.balance_after) over chain, 0) + t.amount
+        and t.created_at >= coalesce(lag(t.created_at) over chain, t.created_at)
+        and t.balance_after >= 0
+        and (t.kind in ('grant', 'refund')) = (t.amount > 0) and t.amount <> 0 as ok
+    from public.credit_transactions t
+    where p_account_id is null or t.account_id = p_account_id
+    window chain as (partition by t.account_id, t.credit_type order by t.version)
+  )
+  select (select count(*) from public.credit_transactions x where p_account_id is null or x.account_id = p_account_id),
+    coalesce((select jsonb_agg(to_jsonb(b)) from (
+      select c.account_id, c.credit_type, c.version from rows c where c.ok is not true order by c.account_id::text limit 10) b), '[]');
+end
+$$;
+comment on function credits.verify_chain(uuid) is
+  'Rule 2: versions run 1 to n without a gap, each balance_after follows from the one before, times never step back, signs follow from kinds.';
+revoke all on function credits.verify_chain(uuid) from public, anon, authenticated, service_role;

@@ -1,0 +1,31 @@
+create function credits.verify_keys(p_account_id uuid)
+returns table (checked bigint, violations jsonb)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  with keys as (
+    select k.account_id, k.idempotency_key, k.operation_id, k.request ->> 'function' as function,
+      (k.answer ->> 'success')::boolean and k.answer ->> 'operation_id' = k.operation_id::text as answered
+    from credits.idempotency_keys k
+    where p_account_id is null or k.account_id = p_account_id
+  ), broken as (
+    select k.account_id, k.idempotency_key from keys k where k.answered is not true
+    union all
+    select k.account_id, k.idempotency_key from keys k
+    where k.function is distinct from 'change_plan'
+      and not exists (select from public.credit_transactions t where t.account_id = k.account_id and t.operation_id = k.operation_id)
+      and not exists (select from public.credit_reservations r where r.account_id = k.account_id and r.operation_id = k.operation_id)
+    union all
+    select k.account_id, max(k.idempotency_key) from keys k group by k.account_id, k.operation_id having count(*) > 1
+  )
+  select (select count(*) from credits.idempotency_keys x where p_account_id is null or x.account_id = p_account_id),
+    coalesce((select jsonb_agg(to_jsonb(b)) from (
+      select c.account_id, c.idempotency_key from broken c order by c.account_id::text limit 10) b), '[]');
+end
+$$;
+comment on function credits.verify_keys(uuid) is 'Rule 3: each idempotency key stands for one operation that took effect.';
+revoke all on function credits.verify_keys(uuid) from public, anon, authenticated, service_role;

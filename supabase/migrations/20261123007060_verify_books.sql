@@ -1,0 +1,70 @@
+create function credits.verify_all(p_account_id uuid default null, p_rule integer default null)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set work_mem = '256MB'
+as $$
+declare
+  v_checks jsonb;
+begin
+  with checks as (
+    select 1 as rule, 'every grant is what its ledger rows say' as name, v.* from credits.verify_grants(p_account_id) v
+    where coalesce(p_rule, 1) = 1
+    union all
+    select 2, 'the ledger is a chain without a gap', v.* from credits.verify_chain(p_account_id) v
+    where coalesce(p_rule, 2) = 2
+    union all
+    select 2, 'every balance is what its grants hold', v.* from credits.verify_balances(p_account_id) v
+    where coalesce(p_rule, 2) = 2
+    union all
+    select 3, 'refunds never exceed their operation, usage agrees', v.* from credits.verify_operations(p_account_id) v
+    where coalesce(p_rule, 3) = 3
+    union all
+    select 3, 'every idempotency key took effect once', v.* from credits.verify_keys(p_account_id) v
+    where coalesce(p_rule, 3) = 3
+    union all
+    select 4, 'captured and returned is what was held', v.* from credits.verify_holds(p_account_id) v
+    where coalesce(p_rule, 4) = 4
+    union all
+    select 5, 'one allowance per account, type and period', v.* from credits.verify_allowances(p_account_id) v
+    where coalesce(p_rule, 5) = 5
+    union all
+    select 7, 'everything granted is spent, lapsed or left', v.* from credits.verify_conservation(p_account_id) v
+    where coalesce(p_rule, 7) = 7
+    union all
+    select 8, 'only the service role moves credits, nobody changes the ledger', v.* from credits.verify_privileges() v
+    where coalesce(p_rule, 8) = 8
+  )
+  select coalesce(jsonb_agg(jsonb_build_object('rule', c.rule, 'name', c.name, 'ok', c.violations = '[]', 'checked', c.checked,
+    'violations', c.violations)), '[]') into v_checks
+  from checks c;
+  return jsonb_build_object(
+    'success', not v_checks @> '[{"ok": false}]',
+    'code', case when v_checks @> '[{"ok": false}]' then 'violated' else 'ok' end, 'checks', v_checks);
+end
+$$;
+comment on function credits.verify_all(uuid, integer) is 'All always-true rules, or one of them, in one snapshot.';
+revoke all on function credits.verify_all(uuid, integer) from public, anon, authenticated, service_role;
+
+create function public.verify_books(
+  p_user_id uuid default null, p_workspace_id uuid default null, p_rule integer default null)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+begin
+  if p_rule not between 1 and 8 then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_rule', 'value', p_rule),
+      'The rules are numbered 1 to 8.');
+  end if;
+  return credits.verify_all(coalesce(p_workspace_id, p_user_id), p_rule);
+end
+$$;
+comment on function public.verify_books(uuid, uuid, integer) is
+  'Checks the always-true rules of the books, or the one with number p_rule, for one account or for all, in one snapshot. Answers checks with rule, name, ok, checked and the first violations.';
+revoke all on function public.verify_books(uuid, uuid, integer) from public, anon, authenticated, service_role;
+grant execute on function public.verify_books(uuid, uuid, integer) to service_role;
