@@ -13,13 +13,14 @@ as $$
 begin
   return query
   with entries as (
-    select t.account_id, t.grant_id, sum(t.amount) as remaining,
+    select t.account_id, t.grant_id, t.credit_type, sum(t.amount) as remaining, bool_or(t.kind = 'void') as is_voided,
+      min(t.created_at) as since, max(t.created_at) filter (where t.kind = 'expire') as expired_at,
       coalesce(sum(t.amount) filter (where t.kind = 'grant'), 0) as amount,
       -coalesce(sum(t.amount) filter (where t.kind in ('consume', 'capture', 'refund')), 0) as spent,
       -coalesce(sum(t.amount) filter (where t.kind in ('expire', 'void')), 0) as lapsed
     from public.credit_transactions t
     where p_account_id is null or t.account_id = p_account_id
-    group by t.account_id, t.grant_id
+    group by t.account_id, t.grant_id, t.credit_type
   ), pinned as (
     select s.account_id, s.grant_id, sum(s.amount) as held
     from credits.reservation_slices s
@@ -30,9 +31,10 @@ begin
     select coalesce(g.account_id, e.account_id) as account_id, coalesce(g.id, e.grant_id) as grant_id,
       g.id is not null and e.grant_id is not null and g.remaining = e.remaining and g.amount = e.amount
         and g.spent = e.spent and g.lapsed = e.lapsed and g.held = coalesce(p.held, 0)
+        and e.since = g.created_at and case when g.voided_at is null then not e.is_voided else coalesce(e.expired_at <= g.voided_at, true) end
         and g.remaining between 0 and g.amount and g.held between 0 and g.remaining as ok
     from (select * from public.credit_grants x where p_account_id is null or x.account_id = p_account_id) g
-    full join entries e on e.account_id = g.account_id and e.grant_id = g.id
+    full join entries e on e.account_id = g.account_id and e.grant_id = g.id and e.credit_type = g.credit_type
     left join pinned p on p.account_id = g.account_id and p.grant_id = g.id
   )
   select (select count(*) from public.credit_grants x where p_account_id is null or x.account_id = p_account_id),

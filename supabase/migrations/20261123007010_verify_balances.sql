@@ -16,28 +16,62 @@ begin
       group by x.account_id, x.credit_type) n
     join public.credit_transactions t
       on t.account_id = n.account_id and t.credit_type = n.credit_type and t.version = n.version
-  ), held as (
+  ), grants as (
     select g.account_id, g.credit_type, sum(g.remaining) as remaining, sum(g.held) as held,
+      sum(g.remaining - g.held) filter (where g.frozen_at is not null or g.starts_at > b.settled_at) as withheld,
+      sum(g.remaining - g.held) filter (where g.source = 'plan') as plan_free,
+      sum(g.spent + g.held) filter (where g.source = 'plan') as plan_taken, sum(g.spent) as spent,
+      least(min(g.expires_at) filter (where g.is_open and g.expires_at > b.settled_at),
+        min(g.starts_at) filter (where g.is_open and g.starts_at > b.settled_at)) as due_at,
       bool_and(g.is_open = (g.remaining > 0) and (g.source = 'plan') = (g.period_start is not null)
         and (g.frozen_at is null) = (g.frozen_reason is null) and (g.voided_at is null) = (g.void_reason is null)
-        and coalesce(g.expires_at >= g.starts_at, true)) as sane
+        and coalesce(g.expires_at >= g.starts_at, true)
+        and greatest(g.created_at, g.frozen_at, g.voided_at) <= b.settled_at
+        -- What has ended holds nothing but what live holds have pinned.
+        and (g.remaining = g.held or g.voided_at is null and coalesce(g.expires_at > b.settled_at, true))
+        and case when b.kind = 'limit' then g.expires_at is null and coalesce(g.period_start = '-infinity', true)
+          when g.source = 'plan' then g.period_start = g.starts_at and g.expires_at is not null else true end
+        and exists (select from credits.grant_sources o where o.id = g.source)) as are_sane
     from public.credit_grants g
+    join credits.balances b on b.account_id = g.account_id and b.credit_type = g.credit_type
     where p_account_id is null or g.account_id = p_account_id
     group by g.account_id, g.credit_type
-  ), reserved as (
-    select r.account_id, r.credit_type, sum(r.amount) as reserved
+  ), holds as (
+    select r.account_id, r.credit_type, sum(r.amount) as reserved, min(r.expires_at) as due_at
     from public.credit_reservations r
     where r.status = 'open' and (p_account_id is null or r.account_id = p_account_id)
     group by r.account_id, r.credit_type
+  ), owners as (
+    -- What a balance copies from its account, so that a spend needs no second row.
+    select a.account_id, a.status, a.test_now, case a.kind when 'person' then a.account_id end as user_id, s.pending_at,
+      s.user_id is not distinct from case a.kind when 'person' then a.account_id end
+        and (f.account_id is null or a.status = 'closed') as are_sane
+    from credits.accounts a
+    join public.subscriptions s on s.account_id = a.account_id
+    left join credits.forgotten_accounts f on f.account_id = a.account_id
+    where p_account_id is null or a.account_id = p_account_id
   ), compared as (
     select coalesce(b.account_id, l.account_id) as account_id, coalesce(b.credit_type, l.credit_type) as credit_type,
       b.account_id is not null and b.version = coalesce(l.version, 0) and b.balance = coalesce(l.balance_after, 0)
-        and b.balance = coalesce(h.remaining, 0) and b.reserved = coalesce(h.held, 0)
-        and b.reserved = coalesce(r.reserved, 0) and coalesce(h.sane, true) as ok
+        and b.balance = coalesce(g.remaining, 0) and b.withheld = coalesce(g.withheld, 0)
+        and b.reserved = coalesce(g.held, 0) and b.reserved = coalesce(h.reserved, 0) and coalesce(g.are_sane, true)
+        and o.are_sane and b.user_id is not distinct from o.user_id and b.account_status = o.status
+        and b.test_now is not distinct from o.test_now
+        and b.kind = (select t.kind from credits.credit_types t where t.id = b.credit_type)
+        -- Until due_at this row is taken for the truth, so nothing may fall due before.
+        and b.due_at <= least(g.due_at, h.due_at, b.period_end, case when o.pending_at > b.settled_at then o.pending_at end,
+          'infinity')
+        and case b.kind
+          when 'credit' then b.settled_at >= b.period_start and b.settled_at < b.period_end and b.used_since <= b.settled_at
+            and coalesce(b.allowance_period <= b.period_start, true)
+          else b.period_start is null and b.period_end is null and b.used = coalesce(g.spent, 0) and (
+            b.allowance is null or b.due_at <= b.settled_at
+            or coalesce(g.plan_free, 0) = greatest(0, b.allowance - coalesce(g.plan_taken, 0))) end as ok
     from (select * from credits.balances x where p_account_id is null or x.account_id = p_account_id) b
     full join last l on l.account_id = b.account_id and l.credit_type = b.credit_type
-    left join held h on h.account_id = b.account_id and h.credit_type = b.credit_type
-    left join reserved r on r.account_id = b.account_id and r.credit_type = b.credit_type
+    left join grants g on g.account_id = b.account_id and g.credit_type = b.credit_type
+    left join holds h on h.account_id = b.account_id and h.credit_type = b.credit_type
+    left join owners o on o.account_id = b.account_id
   )
   select (select count(*) from credits.balances x where p_account_id is null or x.account_id = p_account_id),
     coalesce((select jsonb_agg(to_jsonb(b)) from (
@@ -45,5 +79,5 @@ begin
 end
 $$;
 comment on function credits.verify_balances(uuid) is
-  'Rule 2: a balance is what its grants hold and what its last ledger row says, and what is reserved is what live holds pin.';
+  'Rule 2: a balance is what its grants hold and what its last ledger row says, less what is withheld and what live holds pin; it is on its guard for all that falls due, and copies its account truly.';
 revoke all on function credits.verify_balances(uuid) from public, anon, authenticated, service_role;

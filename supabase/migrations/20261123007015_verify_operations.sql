@@ -8,6 +8,10 @@ as $$
 declare
   -- By chance enough: nobody knows it before the call. random() would make this volatile.
   v_seed bigint := pg_catalog.hashtextextended(statement_timestamp()::text, pg_backend_pid()::bigint);
+  -- A project with a usage table of its own may have rows of its own there, whatever their ids.
+  v_is_ours boolean := exists (
+    select from pg_catalog.pg_attribute a
+    where a.attrelid = 'public.usage'::regclass and a.attname = 'operation_id' and a.attnotnull);
 begin
   return query
   -- To sort or hash every operation is what takes longest of all. So each amount is multiplied by two numbers that its
@@ -39,21 +43,33 @@ begin
     where u.status = 'allowed' and u.operation_id is not null and u.account_id in (select s.account_id from suspects s)
     group by u.account_id, u.operation_id, u.credit_type
   ), refunds as (
-    select t.account_id, t.related_operation_id as operation_id, sum(t.amount) as amount
+    -- Into the very grants that a spend came from.
+    select t.account_id, t.related_operation_id as operation_id, t.grant_id, sum(t.amount) as amount
     from public.credit_transactions t
     where t.kind = 'refund' and (p_account_id is null or t.account_id = p_account_id)
-    group by t.account_id, t.related_operation_id
+    group by t.account_id, t.related_operation_id, t.grant_id
   ), broken as (
-    -- A project with a usage table of its own may clear it, or have rows of its own there; what agrees in id must in amount.
-    select s.account_id, s.operation_id from spends s
-    join attempts a on a.account_id = s.account_id and a.operation_id = s.operation_id
-    where a.credit_type <> s.credit_type or a.amount <> s.amount
+    -- The log of attempts may be cleared, so a spend without one is none of these; what is there has to agree.
+    select a.account_id, a.operation_id from attempts a
+    left join spends s on s.account_id = a.account_id and s.operation_id = a.operation_id and s.credit_type = a.credit_type
+    where s.amount <> a.amount or s.amount is null and (v_is_ours
+      or exists (select from spends o where o.account_id = a.account_id and o.operation_id = a.operation_id))
+    union all
+    select u.account_id, u.operation_id from public.usage u
+    where v_is_ours and (p_account_id is null or u.account_id = p_account_id)
+      and case u.status when 'allowed' then u.credits_used > 0 when 'denied' then u.credits_used = 0 else false end is not true
     union all
     select f.account_id, f.operation_id from refunds f
     left join public.credit_transactions t
-      on t.account_id = f.account_id and t.operation_id = f.operation_id and t.kind in ('consume', 'capture')
-    group by f.account_id, f.operation_id, f.amount
+      on t.account_id = f.account_id and t.operation_id = f.operation_id and t.grant_id = f.grant_id
+      and t.kind in ('consume', 'capture')
+    group by f.account_id, f.operation_id, f.grant_id, f.amount
     having f.amount > coalesce(-sum(t.amount), 0)
+    union all
+    select m.account_id, m.operation_id from credits.metered_rows m
+    where (p_account_id is null or m.account_id = p_account_id) and not exists (
+      select from public.credit_transactions t
+      where t.account_id = m.account_id and t.operation_id = m.operation_id and t.kind = 'consume')
   )
   select (select count(*) from public.credit_transactions x
       where x.kind in ('consume', 'capture') and (p_account_id is null or x.account_id = p_account_id)),
@@ -62,5 +78,5 @@ begin
 end
 $$;
 comment on function credits.verify_operations(uuid) is
-  'Rule 3: the rows of a spend add up to what usage says it was, and its refunds never exceed it.';
+  'Rule 3: the rows of a spend add up to what usage says it was, its refunds never exceed it in any grant, and a metered row was charged for.';
 revoke all on function credits.verify_operations(uuid) from public, anon, authenticated, service_role;

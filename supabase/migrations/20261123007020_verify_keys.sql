@@ -13,7 +13,7 @@ begin
     from credits.idempotency_keys k
     where p_account_id is null or k.account_id = p_account_id
   ), broken as (
-    select k.account_id, k.idempotency_key from keys k where k.answered is not true
+    select k.account_id, k.idempotency_key from keys k where k.answered is not true or k.function is null
     union all
     select k.account_id, k.idempotency_key from keys k
     where k.function is distinct from 'change_plan'

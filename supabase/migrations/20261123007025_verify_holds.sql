@@ -7,32 +7,56 @@ set search_path = ''
 as $$
 begin
   return query
-  with slices as (
-    select s.account_id, s.reservation_id, sum(s.amount) as amount
-    from credits.reservation_slices s
-    where p_account_id is null or s.account_id = p_account_id
-    group by s.account_id, s.reservation_id
-  ), captures as (
-    select t.account_id, t.operation_id, -sum(t.amount) as amount
+  with captures as (
+    select t.account_id, t.operation_id, t.grant_id, t.credit_type, -sum(t.amount) as amount,
+      min(t.created_at) as since, max(t.created_at) as until
     from public.credit_transactions t
     where t.kind = 'capture' and (p_account_id is null or t.account_id = p_account_id)
-    group by t.account_id, t.operation_id
-  ), compared as (
-    select r.account_id, r.id,
-      coalesce(s.amount, 0) = r.amount + r.extra and coalesce(c.amount, 0) = r.captured
-        and (r.status = 'open' or r.captured + r.released = r.amount + r.extra)
-        and (r.status <> 'open' or r.expires_at > b.settled_at or b.due_at <= r.expires_at) as ok
+    group by t.account_id, t.operation_id, t.grant_id, t.credit_type
+  ), holds as (
+    select r.account_id, r.id, r.credit_type, r.operation_id, r.amount + r.extra as amount, r.captured, r.closed_at,
+      b.account_id is not null
+        and r.captured + r.released = case r.status when 'open' then 0 else r.amount + r.extra end
+        and (r.status = 'captured' or r.extra + r.shortfall = 0)
+        and (r.shortfall = 0 or r.captured = r.amount + r.extra)
+        and coalesce((r.answer ->> 'captured')::bigint = r.captured and (r.answer ->> 'shortfall')::bigint = r.shortfall, true)
+        and r.expires_at > r.created_at and r.expires_at <= r.created_at + interval '24 hours'
+        and case r.status when 'open' then r.expires_at > b.settled_at and b.due_at <= r.expires_at
+          when 'expired' then r.closed_at = r.expires_at
+          else r.status in ('captured', 'released') and r.closed_at >= r.created_at and r.closed_at < r.expires_at end
+        and (r.status = 'captured') = (r.captured > 0) as is_sane
     from public.credit_reservations r
-    join credits.balances b on b.account_id = r.account_id and b.credit_type = r.credit_type
-    left join slices s on s.account_id = r.account_id and s.reservation_id = r.id
-    left join captures c on c.account_id = r.account_id and c.operation_id = r.operation_id
+    left join credits.balances b on b.account_id = r.account_id and b.credit_type = r.credit_type
     where p_account_id is null or r.account_id = p_account_id
+  ), slices as (
+    -- A capture spends what its hold has pinned: no more from a grant than the slice of it, at the time the hold was closed.
+    select s.account_id, s.reservation_id, sum(s.amount) as amount, coalesce(sum(c.amount), 0) as captured,
+      bool_and(coalesce(g.credit_type = h.credit_type and (c.amount is null
+        or c.amount <= s.amount and c.credit_type = h.credit_type and c.since = h.closed_at and c.until = h.closed_at), false))
+        as are_sane
+    from credits.reservation_slices s
+    left join holds h on h.account_id = s.account_id and h.id = s.reservation_id
+    left join public.credit_grants g on g.account_id = s.account_id and g.id = s.grant_id
+    left join captures c on c.account_id = s.account_id and c.operation_id = h.operation_id and c.grant_id = s.grant_id
+    where p_account_id is null or s.account_id = p_account_id
+    group by s.account_id, s.reservation_id
+  ), broken as (
+    select coalesce(h.account_id, s.account_id) as account_id, coalesce(h.id, s.reservation_id) as reservation_id
+    from holds h
+    full join slices s on s.account_id = h.account_id and s.reservation_id = h.id
+    where (h.is_sane and s.are_sane and h.amount = s.amount and h.captured = s.captured) is not true
+    union all
+    select c.account_id, h.id from captures c
+    left join holds h on h.account_id = c.account_id and h.operation_id = c.operation_id
+    left join credits.reservation_slices s
+      on s.account_id = c.account_id and s.reservation_id = h.id and s.grant_id = c.grant_id
+    where s.amount is null
   )
   select (select count(*) from public.credit_reservations x where p_account_id is null or x.account_id = p_account_id),
     coalesce((select jsonb_agg(to_jsonb(b)) from (
-      select c.account_id, c.id as reservation_id from compared c where c.ok is not true order by c.account_id::text limit 10) b), '[]');
+      select c.account_id, c.reservation_id from broken c order by c.account_id::text limit 10) b), '[]');
 end
 $$;
 comment on function credits.verify_holds(uuid) is
-  'Rule 4: captured and returned is what was held, and a hold past its expiry is due to be closed before anything else happens.';
+  'Rule 4: captured and returned is what was held, grant by grant, by the time the hold was closed; no hold outlives its expiry.';
 revoke all on function credits.verify_holds(uuid) from public, anon, authenticated, service_role;

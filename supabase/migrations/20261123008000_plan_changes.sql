@@ -23,6 +23,10 @@ set search_path = ''
 as $$
 declare
   v_at timestamptz;
+  -- The account's time: its balances hold a clock that steps back.
+  v_now timestamptz := greatest(
+    coalesce((select a.test_now from credits.accounts a where a.account_id = new.account_id), clock_timestamp()),
+    (select max(b.settled_at) from credits.balances b where b.account_id = new.account_id));
 begin
   if tg_op = 'INSERT' then
     v_at := new.created_at;
@@ -30,8 +34,7 @@ begin
     v_at := old.pending_at;
   end if;
   -- A pending plan that is taken early counts from now on.
-  v_at := least(coalesce(v_at, 'infinity'), coalesce(
-    (select a.test_now from credits.accounts a where a.account_id = new.account_id), clock_timestamp()));
+  v_at := least(coalesce(v_at, 'infinity'), v_now);
   insert into credits.plan_changes (account_id, version, changed_at, from_plan, to_plan)
   select new.account_id, coalesce(max(c.version), 0) + 1, greatest(v_at, max(c.changed_at)),
     case when tg_op = 'UPDATE' then old.plan_id end, new.plan_id

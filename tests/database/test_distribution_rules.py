@@ -9,7 +9,10 @@ import pytest
 from tests.support.database import Database
 
 # Tables that belong to no account: what is on sale, and how the app is set up. Every machine has its own copy of them.
-REFERENCE = {"public.plans", "public.plan_limits", "credits.credit_types", "credits.grant_sources", "credits.settings"}
+REFERENCE = {
+    *("public.plans", "public.plan_limits", "credits.plan_limit_changes"),
+    *("credits.credit_types", "credits.grant_sources", "credits.settings"),
+}
 
 # Figures over all accounts, worked out from the ledger and made anew from it at any time: a coordinator's tables.
 REPORTS = {

@@ -1,0 +1,237 @@
+"""One thing at a time that cannot be: each a change of one row, the rule that it breaks, and what the row is of."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+PLAN = "source = 'plan' and expires_at is not null and voided_at is null"
+PAST = f"{PLAN} and expires_at < (select b.period_start from credits.balances b where (b.account_id, b.credit_type) = (x.account_id, x.credit_type))"
+COUNTED = "kind = 'credit' and allowance is not null and due_at > settled_at"
+
+
+class Corruption(NamedTuple):
+    """`set` changes the row that `where` finds; without it the row is deleted."""
+
+    rule: int
+    column: str
+    what: str
+    where: str
+    set: str | None = None
+
+    @property
+    def table(self) -> str:
+        return ".".join(self.column.split(".")[:2])
+
+    @property
+    def statement(self) -> str:
+        found = f"where t.ctid = (select x.ctid from {self.table} x where {self.where} limit 1)"
+        begin = f"update {self.table} t set {self.set}" if self.set else f"delete from {self.table} t"
+        return f"{begin} {found} returning t.account_id"
+
+
+GRANTS = "public.credit_grants"
+LEDGER = "public.credit_transactions"
+BALANCES = "credits.balances"
+HOLDS = "public.credit_reservations"
+SLICES = "credits.reservation_slices"
+USAGE = "public.usage"
+KEYS = "credits.idempotency_keys"
+PLANS = "credits.plan_changes"
+SUBSCRIPTIONS = "public.subscriptions"
+ACCOUNTS = "credits.accounts"
+ENOUGH = "amount = amount + 5, remaining = remaining + 5"
+SPENT = "kind = 'consume'"
+OPEN, CAPTURED = "status = 'open'", "status = 'captured'"
+
+CORRUPTIONS = [
+    # Rule 1: a grant is what its rows say.
+    Corruption(1, f"{GRANTS}.amount", "a grant that issued more", "true", ENOUGH),
+    Corruption(1, f"{GRANTS}.remaining", "a grant with more left", "spent > 0", "remaining = remaining + 1, spent = spent - 1"),
+    Corruption(1, f"{GRANTS}.spent", "spent credits that have lapsed", "spent > 0", "spent = spent - 1, lapsed = lapsed + 1"),
+    Corruption(1, f"{GRANTS}.lapsed", "lapsed credits that were spent", "lapsed > 0", "spent = spent + 1, lapsed = lapsed - 1"),
+    Corruption(1, f"{GRANTS}.held", "a grant that holds more", "remaining > held", "held = held + 1"),
+    Corruption(1, f"{GRANTS}.account_id", "a grant of somebody else", "true", "account_id = gen_random_uuid()"),
+    Corruption(1, f"{GRANTS}.id", "a grant under another id", "true", "id = gen_random_uuid()"),
+    Corruption(1, f"{GRANTS}.credit_type", "an empty grant of another type", "remaining = 0 and credit_type = 'message'", "credit_type = 'integration'"),
+    Corruption(1, f"{GRANTS}.created_at", "a grant that is older than its ledger", "true", "created_at = created_at - interval '1 day'"),
+    Corruption(1, GRANTS, "a grant that is gone", "remaining = 0"),
+    Corruption(1, f"{GRANTS}.voided_at", "a voided grant that never was", "voided_at is not null and exists (select from public.credit_transactions t where t.grant_id = x.id and t.kind = 'void')", "voided_at = null, void_reason = null"),
+    Corruption(1, f"{LEDGER}.grant_id", "a spend from another grant", f"{SPENT} and version > 3", "grant_id = gen_random_uuid()"),
+    Corruption(1, f"{LEDGER}.kind", "an expiry that is a spend", "kind = 'expire'", "kind = 'consume'"),
+    Corruption(1, f"{LEDGER}.kind", "an expiry that was a void", "kind = 'expire' and not exists (select from public.credit_grants g where g.id = x.grant_id and g.voided_at is not null)", "kind = 'void'"),
+    Corruption(1, f"{LEDGER}.kind", "a void that was an expiry, after its grant was voided", "kind = 'void' and description = 'refunded into a voided grant' and created_at > (select g.voided_at from public.credit_grants g where g.id = x.grant_id)", "kind = 'expire'"),
+    Corruption(1, f"{SLICES}.grant_id", "a live hold on another grant", "exists (select from public.credit_reservations r where r.id = x.reservation_id and r.status = 'open')", "grant_id = gen_random_uuid()"),
+    # Rule 2: the chain, and the balances.
+    Corruption(2, LEDGER, "a row out of the middle", "version = 2"),
+    Corruption(2, LEDGER, "the last row", "version = (select max(m.version) from public.credit_transactions m where (m.account_id, m.credit_type) = (x.account_id, x.credit_type))"),
+    Corruption(2, f"{LEDGER}.version", "a gap", "version > 5", "version = version + 1000"),
+    Corruption(2, f"{LEDGER}.amount", "another amount", SPENT, "amount = amount - 1"),
+    Corruption(2, f"{LEDGER}.amount", "nothing at all", SPENT, "amount = 0"),
+    Corruption(2, f"{LEDGER}.balance_after", "a balance that does not follow", "true", "balance_after = balance_after + 1"),
+    Corruption(2, f"{LEDGER}.created_at", "a time that steps back", "version = 6", "created_at = created_at - interval '100 days'"),
+    Corruption(2, f"{LEDGER}.credit_type", "a row of another type", "credit_type = 'message' and version > 6", "credit_type = 'project'"),
+    Corruption(2, f"{LEDGER}.account_id", "a row of somebody else", "version > 3", "account_id = gen_random_uuid()"),
+    Corruption(2, f"{BALANCES}.balance", "a balance with more", "true", "balance = balance + 1"),
+    Corruption(2, f"{BALANCES}.version", "a version ahead", "true", "version = version + 1"),
+    Corruption(2, f"{BALANCES}.reserved", "more reserved than held", "balance > 1", "reserved = reserved + 1"),
+    Corruption(2, f"{BALANCES}.withheld", "frozen credits for sale", "withheld > 0", "withheld = 0"),
+    Corruption(2, f"{BALANCES}.withheld", "credits kept back", "balance > 5 and withheld = 0", "withheld = 5"),
+    Corruption(2, f"{BALANCES}.used", "projects that do not exist", "kind = 'limit' and used > 0", "used = used - 1"),
+    Corruption(2, f"{BALANCES}.due_at", "an expiry that nobody waits for", "exists (select from public.credit_grants g where (g.account_id, g.credit_type) = (x.account_id, x.credit_type) and g.is_open and g.expires_at = x.due_at)", "due_at = due_at + interval '1 second'"),
+    Corruption(2, f"{BALANCES}.due_at", "a renewal that nobody waits for", "due_at = period_end", "due_at = 'infinity'"),
+    Corruption(2, f"{BALANCES}.period_end", "a period without an end", "kind = 'credit'", "period_end = null"),
+    Corruption(2, f"{BALANCES}.period_end", "a period that is over", "kind = 'credit'", "period_end = settled_at"),
+    Corruption(2, f"{BALANCES}.used_since", "counting from tomorrow", "kind = 'credit'", "used_since = settled_at + interval '1 day'"),
+    Corruption(2, f"{BALANCES}.settled_at", "a balance older than its grants", "kind = 'credit'", "settled_at = period_start - interval '1 second'"),
+    Corruption(2, f"{BALANCES}.kind", "a limit that renews", "credit_type = 'message'", "kind = 'limit'"),
+    Corruption(2, f"{BALANCES}.user_id", "a balance that somebody else reads", "user_id is not null", "user_id = gen_random_uuid()"),
+    Corruption(2, f"{BALANCES}.account_status", "a closed account that spends", "account_status = 'closed'", "account_status = 'active'"),
+    Corruption(2, f"{BALANCES}.test_now", "a clock of its own", "test_now is null", "test_now = '2040-01-01'"),
+    Corruption(2, f"{BALANCES}.account_id", "a balance of nobody", "version > 0", "account_id = gen_random_uuid()"),
+    Corruption(2, f"{BALANCES}.credit_type", "a balance of another type", "credit_type = 'project' and version > 0", "credit_type = 'projects'"),
+    Corruption(2, BALANCES, "a balance that is gone", "version > 0"),
+    Corruption(2, f"{GRANTS}.expires_at", "an open grant that is over", "is_open and remaining > held and expires_at is not null", "expires_at = starts_at"),
+    Corruption(2, f"{GRANTS}.voided_at", "a voided grant that is spent from", "remaining > held", "voided_at = created_at, void_reason = 'x'"),
+    Corruption(2, f"{GRANTS}.void_reason", "a void without a reason", "voided_at is not null", "void_reason = null"),
+    Corruption(2, f"{GRANTS}.frozen_at", "a frozen grant that thawed", "frozen_at is not null and remaining > held", "frozen_at = null, frozen_reason = null"),
+    Corruption(2, f"{GRANTS}.frozen_reason", "a freeze without a reason", "frozen_at is not null", "frozen_reason = null"),
+    Corruption(2, f"{GRANTS}.starts_at", "a grant that has not begun", "remaining > held and source <> 'plan'", "starts_at = now() + interval '9 years', expires_at = null"),
+    Corruption(2, f"{GRANTS}.starts_at", "an allowance that began later", PLAN, "starts_at = starts_at + interval '1 day'"),
+    Corruption(2, f"{GRANTS}.source", "an allowance that became a pack", PLAN, "source = 'top_up'"),
+    Corruption(2, f"{GRANTS}.source", "a source that nobody knows", "source = 'top_up'", "source = 'found'"),
+    Corruption(2, f"{GRANTS}.period_start", "the allowance of another day", PLAN, "period_start = period_start + interval '1 day'"),
+    Corruption(2, f"{ACCOUNTS}.status", "an account that thawed by itself", "status = 'frozen'", "status = 'active'"),
+    Corruption(2, f"{ACCOUNTS}.test_now", "a clock that was moved by hand", "is_test", "test_now = test_now + interval '1 day'"),
+    Corruption(2, f"{ACCOUNTS}.kind", "a person that became a team", "kind = 'person'", "kind = 'workspace'"),
+    Corruption(2, ACCOUNTS, "balances without an account", "true"),
+    Corruption(2, SUBSCRIPTIONS, "balances without a plan", "true"),
+    Corruption(2, f"{SUBSCRIPTIONS}.user_id", "a subscription that somebody else reads", "user_id is not null", "user_id = gen_random_uuid()"),
+    Corruption(2, f"{SUBSCRIPTIONS}.account_id", "a subscription of nobody", "true", "account_id = gen_random_uuid()"),
+    Corruption(2, "credits.forgotten_accounts.account_id", "a live account whose words may be blanked", "true", "account_id = (select a.account_id from credits.accounts a where a.status = 'active' limit 1)"),
+    # Rule 3: operations, refunds, keys.
+    Corruption(3, f"{LEDGER}.operation_id", "a spend that usage does not know", SPENT, "operation_id = gen_random_uuid()"),
+    Corruption(3, f"{LEDGER}.related_operation_id", "a refund of nothing", "kind = 'refund'", "related_operation_id = null"),
+    Corruption(3, f"{LEDGER}.related_operation_id", "a refund of another spend", "kind = 'refund'", "related_operation_id = gen_random_uuid()"),
+    Corruption(3, f"{LEDGER}.grant_id", "a refund into another grant", "kind = 'refund'", "grant_id = (select g.id from public.credit_grants g where (g.account_id, g.credit_type) = (t.account_id, t.credit_type) and g.id <> t.grant_id limit 1)"),
+    Corruption(3, f"{USAGE}.credits_used", "an attempt of another amount", "status = 'allowed'", "credits_used = credits_used + 1"),
+    Corruption(3, f"{USAGE}.credits_used", "a denial that charged", "status = 'denied'", "credits_used = 1"),
+    Corruption(3, f"{USAGE}.status", "a spend that was denied", "status = 'allowed'", "status = 'denied'"),
+    Corruption(3, f"{USAGE}.status", "a denial that was allowed", "status = 'denied'", "status = 'allowed'"),
+    Corruption(3, f"{USAGE}.status", "neither allowed nor denied", "status = 'allowed'", "status = 'perhaps'"),
+    Corruption(3, f"{USAGE}.credit_type", "a spend of another type", "status = 'allowed' and credit_type = 'message'", "credit_type = 'project'"),
+    Corruption(3, f"{USAGE}.operation_id", "an attempt that the ledger does not know", "status = 'allowed'", "operation_id = gen_random_uuid()"),
+    Corruption(3, f"{USAGE}.account_id", "an attempt of somebody else", "status = 'allowed'", "account_id = gen_random_uuid()"),
+    Corruption(3, f"{KEYS}.operation_id", "a key of nothing", "true", "operation_id = gen_random_uuid()"),
+    Corruption(3, f"{KEYS}.answer", "a key that answers for another operation", "true", "answer = jsonb_set(answer, '{operation_id}', '\"x\"')"),
+    Corruption(3, f"{KEYS}.answer", "a key that answers a failure", "true", "answer = jsonb_set(answer, '{success}', 'false')"),
+    Corruption(3, f"{KEYS}.request", "a key of no function", "true", "request = '{}'"),
+    Corruption(3, f"{KEYS}.account_id", "a key of somebody else", "request ->> 'function' <> 'change_plan'", "account_id = gen_random_uuid()"),
+    Corruption(3, "credits.metered_rows.operation_id", "a row that nobody paid for", "true", "operation_id = gen_random_uuid()"),
+    Corruption(3, "credits.metered_rows.account_id", "a row that somebody else paid for", "true", "account_id = gen_random_uuid()"),
+    # Rule 4: holds.
+    Corruption(4, f"{HOLDS}.amount", "a hold of more", "true", "amount = amount + 1"),
+    Corruption(4, f"{HOLDS}.captured", "a capture of more", CAPTURED, "captured = captured + 1, released = released - 1"),
+    Corruption(4, f"{HOLDS}.released", "a release of more", CAPTURED, "released = released + 1"),
+    Corruption(4, f"{HOLDS}.released", "a live hold that gave something back", OPEN, "released = 1"),
+    Corruption(4, f"{HOLDS}.extra", "credits from nowhere", CAPTURED, "extra = extra + 1, released = released + 1"),
+    Corruption(4, f"{HOLDS}.shortfall", "a shortfall that was forgiven", "shortfall > 0", "shortfall = 0"),
+    Corruption(4, f"{HOLDS}.shortfall", "a shortfall beside what was there", "status = 'captured' and released > 0", "shortfall = 3"),
+    Corruption(4, f"{HOLDS}.status", "a release that was a capture", CAPTURED, "status = 'released'"),
+    Corruption(4, f"{HOLDS}.status", "an expiry that was a release", "status = 'released'", "status = 'expired'"),
+    Corruption(4, f"{HOLDS}.status", "a release that was an expiry", "status = 'expired'", "status = 'released'"),
+    Corruption(4, f"{HOLDS}.status", "a status that nobody knows", "status = 'released'", "status = 'lost'"),
+    Corruption(4, f"{HOLDS}.expires_at", "a live hold past its expiry", OPEN, "expires_at = created_at + interval '1 microsecond'"),
+    Corruption(4, f"{HOLDS}.expires_at", "a live hold that ends unnoticed", OPEN, "expires_at = created_at + interval '1 second'"),
+    Corruption(4, f"{HOLDS}.expires_at", "a hold of three days", OPEN, "expires_at = created_at + interval '3 days'"),
+    Corruption(4, f"{HOLDS}.created_at", "a hold that ended before it began", CAPTURED, "created_at = expires_at"),
+    Corruption(4, f"{HOLDS}.closed_at", "a capture after the expiry", CAPTURED, "closed_at = expires_at"),
+    Corruption(4, f"{HOLDS}.closed_at", "a capture at another time than its spend", CAPTURED, "closed_at = closed_at + interval '1 microsecond'"),
+    Corruption(4, f"{HOLDS}.operation_id", "a capture that the ledger does not know", CAPTURED, "operation_id = gen_random_uuid()"),
+    Corruption(4, f"{HOLDS}.credit_type", "a closed hold of another type", CAPTURED, "credit_type = 'project'"),
+    Corruption(4, f"{HOLDS}.account_id", "a hold of somebody else", "true", "account_id = gen_random_uuid()"),
+    Corruption(4, f"{HOLDS}.id", "a hold under another id", "true", "id = gen_random_uuid()"),
+    Corruption(4, f"{HOLDS}.answer", "an answer that tells another amount", CAPTURED, "answer = jsonb_set(answer, '{captured}', '1000')"),
+    Corruption(4, HOLDS, "a capture without its hold", CAPTURED),
+    Corruption(4, SLICES, "a hold without its slice", "true"),
+    Corruption(4, f"{SLICES}.amount", "a slice of more", "true", "amount = amount + 1"),
+    Corruption(4, f"{SLICES}.account_id", "a slice of somebody else", "true", "account_id = gen_random_uuid()"),
+    Corruption(4, f"{SLICES}.reservation_id", "a slice of another hold", "true", "reservation_id = gen_random_uuid()"),
+    Corruption(4, f"{SLICES}.grant_id", "a capture from a grant that was not held", "exists (select from public.credit_reservations r where r.id = x.reservation_id and r.status = 'captured')", "grant_id = (select g.id from public.credit_grants g where g.account_id = t.account_id and g.credit_type = 'message' and g.id not in (select s.grant_id from credits.reservation_slices s) limit 1)"),
+    Corruption(4, f"{LEDGER}.kind", "a capture that held nothing", f"{SPENT} and amount = -1", "kind = 'capture'"),
+    Corruption(4, f"{LEDGER}.kind", "a capture that became a spend", "kind = 'capture'", "kind = 'consume'"),
+    # Rule 5: allowances, in this period and in those gone by.
+    Corruption(5, f"{GRANTS}.amount", "more than the plan in this period", f"{PLAN} and is_open and plan_id = 'free'", ENOUGH),
+    Corruption(5, f"{GRANTS}.amount", "more than the plan in a period gone by", PAST, "amount = amount + 5000, spent = spent + 5000"),
+    Corruption(5, f"{GRANTS}.voided_at", "two allowances in one period", "source = 'plan' and void_reason = 'allowance restarted' and starts_at = (select max(g.starts_at) from public.credit_grants g where (g.account_id, g.credit_type) = (x.account_id, x.credit_type) and g.source = 'plan')", "voided_at = null, void_reason = null"),
+    Corruption(5, f"{GRANTS}.expires_at", "an allowance that runs into the next", PAST, "expires_at = expires_at + interval '400 days'"),
+    Corruption(5, f"{GRANTS}.expires_at", "an allowance that outlives its period", f"{PLAN} and is_open", "expires_at = expires_at + interval '1 day'"),
+    Corruption(5, f"{BALANCES}.allowance", "an allowance that is not the plan's", COUNTED, "allowance = allowance + 1"),
+    Corruption(5, f"{BALANCES}.allowance", "unlimited for nothing", COUNTED, "allowance = null"),
+    Corruption(5, f"{BALANCES}.allowance", "a limit that is not the plan's", "kind = 'limit' and allowance is null", "allowance = 2"),
+    Corruption(5, f"{BALANCES}.allowance_period", "an allowance still to come", f"{COUNTED} and allowance_period = period_start", "allowance_period = null"),
+    Corruption(5, f"{BALANCES}.period_start", "a period that began later", f"{COUNTED} and settled_at > period_start + interval '1 minute'", "period_start = period_start + interval '1 minute'"),
+    Corruption(5, f"{BALANCES}.peak_allowance", "an upgrade that grants again", f"{COUNTED} and peak_allowance > 0", "peak_allowance = 0"),
+    Corruption(5, f"{BALANCES}.peak_allowance", "an upgrade that grants nothing", f"{COUNTED} and peak_allowance > 0", "peak_allowance = 1000000"),
+    Corruption(5, f"{SUBSCRIPTIONS}.plan_id", "a plan that nobody changed to", "plan_id = 'free'", "plan_id = 'elite'"),
+    Corruption(5, f"{SUBSCRIPTIONS}.pending_plan_id", "a change that has come and was not written down", "plan_id = 'free' and pending_plan_id is null", "pending_plan_id = 'elite', pending_at = created_at"),
+    Corruption(5, f"{PLANS}.to_plan", "a plan that nobody was on", "true", "to_plan = 'elite'"),
+    Corruption(5, f"{PLANS}.from_plan", "a change from another plan", "version > 1", "from_plan = 'elite'"),
+    Corruption(5, f"{PLANS}.version", "a gap in the plans", "true", "version = version + 100"),
+    Corruption(5, f"{PLANS}.changed_at", "a plan held before the one before it", "version > 1", "changed_at = '2000-01-01'"),
+    Corruption(5, f"{PLANS}.account_id", "a history of somebody else", "true", "account_id = gen_random_uuid()"),
+    Corruption(5, PLANS, "a plan that was forgotten", "true"),
+    # Rule 7: conservation.
+    Corruption(7, f"{LEDGER}.amount", "a credit out of nothing", "kind = 'grant'", "amount = amount + 1"),
+    Corruption(7, f"{BALANCES}.used", "less used than spent", "kind = 'credit' and used > 1 and exists (select from public.credit_transactions t where (t.account_id, t.credit_type) = (x.account_id, x.credit_type) and t.created_at > x.used_since and t.kind = 'consume') and not exists (select from public.credit_transactions t where (t.account_id, t.credit_type) = (x.account_id, x.credit_type) and t.created_at = x.used_since)", "used = 0"),
+    Corruption(7, f"{BALANCES}.used_since", "spends that are not counted", "kind = 'credit' and used > 1 and settled_at > used_since and not exists (select from public.credit_transactions t where (t.account_id, t.credit_type) = (x.account_id, x.credit_type) and t.created_at = x.settled_at)", "used_since = settled_at"),
+]  # fmt: skip
+
+# What no rule can judge, and why not. A column that is neither here nor above fails a test.
+WORDS = "somebody's words, which may be forgotten"
+WHO = "who acted, which only a digest can hold to"
+UNUSED = "not read by any operation"
+LATER = "a choice that counts from now on, whichever it is"
+UNJUDGED = {
+    f"{GRANTS}.priority": "the source's order when it was issued, which may have changed since",
+    f"{GRANTS}.plan_id": UNUSED,
+    f"{GRANTS}.description": WORDS,
+    f"{GRANTS}.metadata": WORDS,
+    f"{GRANTS}.is_open": "generated",
+    f"{LEDGER}.user_id": WHO,
+    f"{LEDGER}.description": WORDS,
+    f"{LEDGER}.metadata": WORDS,
+    f"{HOLDS}.user_id": WHO,
+    f"{HOLDS}.description": WORDS,
+    f"{HOLDS}.metadata": WORDS,
+    f"{HOLDS}.close_reason": WORDS,
+    f"{USAGE}.id": UNUSED,
+    f"{USAGE}.user_id": WHO,
+    f"{USAGE}.description": WORDS,
+    f"{USAGE}.metadata": WORDS,
+    f"{USAGE}.created_at": "a log, which may be cleared",
+    f"{KEYS}.idempotency_key": "the caller's choice, and forgotten with an account",
+    f"{KEYS}.created_at": UNUSED,
+    f"{SUBSCRIPTIONS}.status": LATER,
+    f"{SUBSCRIPTIONS}.anchor_at": LATER,
+    f"{SUBSCRIPTIONS}.time_zone": LATER,
+    f"{SUBSCRIPTIONS}.pending_at": LATER,
+    f"{SUBSCRIPTIONS}.past_due_since": LATER,
+    f"{SUBSCRIPTIONS}.left_paid_at": LATER,
+    f"{SUBSCRIPTIONS}.created_at": UNUSED,
+    f"{SUBSCRIPTIONS}.updated_at": UNUSED,
+    f"{ACCOUNTS}.account_id": "whose it is shows in every balance",
+    f"{ACCOUNTS}.is_test": LATER,
+    f"{ACCOUNTS}.frozen_reason": WORDS,
+    f"{ACCOUNTS}.created_at": UNUSED,
+    f"{ACCOUNTS}.closed_at": UNUSED,
+    "credits.forgotten_accounts.forgotten_at": UNUSED,
+    "credits.metered_rows.table_name": "the project's rows, which are not ours to know",
+    "credits.metered_rows.row_key": "the project's rows, which are not ours to know",
+    "public.workspaces.account_id": "who is in a team is the project's choice",
+    "public.workspaces.name": "who is in a team is the project's choice",
+    "public.workspaces.created_at": "who is in a team is the project's choice",
+    "public.workspace_members.account_id": "who is in a team is the project's choice",
+    "public.workspace_members.user_id": "who is in a team is the project's choice",
+    "public.workspace_members.role": "who is in a team is the project's choice",
+    "public.workspace_members.created_at": "who is in a team is the project's choice",
+}

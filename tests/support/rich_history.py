@@ -1,0 +1,187 @@
+"""Books in which everything has happened once: what a check of the books has to accept, and where it can be hurt."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from tests.support.database import Database
+from tests.support.people import new_workspace
+from tests.support.timed import Timed
+
+# A plan whose message credits never run out, one that keeps what is left, and a limit of two at the default plan's side.
+PLANS = """
+insert into public.plans (id, name, rank, price_cents) values ('endless', 'Endless', 90, 90000), ('keeper', 'Keeper', 25, 2500);
+insert into public.plan_limits (plan_id, credit_type, allowance, rollover_cap) values
+  ('endless', 'message', null, 0), ('endless', 'integration', 100, 0), ('endless', 'project', 5, 0),
+  ('keeper', 'message', 100, 30), ('keeper', 'integration', 200, 0), ('keeper', 'project', 2, 0);
+create table public.boards (id uuid primary key default gen_random_uuid(), owner_id uuid not null);
+"""
+
+
+def make(database: Database) -> dict[str, UUID]:
+    """The accounts by what they went through; all of their books are in order."""
+    for statement in PLANS.split(";\n"):
+        if statement.strip():
+            database.run(statement)
+    people = {
+        "spender": _spender(database),
+        "holder": _holder(database),
+        "switcher": _switcher(database),
+        "builder": _builder(database),
+        "endless": _endless(database),
+        "debtor": _debtor(database),
+        "keeper": _keeper(database),
+    }
+    people |= _others(database)
+    database.verify()
+    return people
+
+
+def _spender(database: Database) -> UUID:
+    """Grants of all kinds, spends over several of them, keys, refunds early, late and into what is gone, a denial."""
+    user = Timed(database)
+    promotion = user.call("grant_credits", "message", 5, expires_at=user.now + timedelta(days=3), idempotency_key="g")
+    user.call("grant_credits", "message", 40, "top_up", "a pack")
+    user.call("grant_credits", "integration", 7, "goodwill")
+    early = user.call("consume_credits", "message", 7, "over two grants", "key")
+    user.call("consume_credits", "message", 1, "plain")
+    user.call("consume_credits", "integration", 12)
+    user.call("consume_credits", "message", 500)
+    user.call("refund_credits", early["operation_id"], 3, "half of it", "refund-key")
+    soon = user.call("grant_credits", "message", 6, expires_at=user.now + timedelta(hours=2))
+    short = user.call("consume_credits", "message", 6)
+    user.wait(hours=3).call("refund_credits", short["operation_id"])
+    late = user.call("consume_credits", "message", 2)
+    user.wait(days=5).call("revoke_grant", soon["grant_id"], "gone already")
+    gone = user.call("grant_credits", "message", 9, "trial")
+    spent = user.call("consume_credits", "message", 4)
+    user.call("revoke_grant", gone["grant_id"], "a mistake")
+    user.wait(minutes=1).call("refund_credits", spent["operation_id"])
+    user.at(user.period_end).wait(days=40).call("consume_credits", "message", 1)
+    user.call("refund_credits", late["operation_id"])
+    user.call("reset_monthly_credits")
+    user.call("consume_credits", "message", 2)
+    user.call("grant_credits", "message", 3, expires_at=user.now + timedelta(days=2))
+    assert promotion["success"]
+    return user.id
+
+
+def _holder(database: Database) -> UUID:
+    """Holds that were captured in part, above what they held and short of it, released, expired, and live ones."""
+    user = Timed(database, plan="starter")
+    user.call("grant_credits", "message", 4, expires_at=user.now + timedelta(days=9))
+    for amount, wanted in ((10, 6), (10, 10), (5, 8), (4, None)):
+        hold = user.call("reserve_credits", "message", amount, f"{amount} at most", f"hold-{amount}-{wanted}")
+        user.wait(seconds=1)
+        if wanted:
+            user.call("capture_credits", hold["reservation_id"], wanted)
+        else:
+            user.call("release_credits", hold["reservation_id"], "not needed")
+    captured = user.call("reserve_credits", "message", 3)
+    captured = user.wait(seconds=5).call("capture_credits", captured["reservation_id"])
+    user.call("refund_credits", captured["operation_id"], 2)
+    user.call("reserve_credits", "message", 20, ttl_seconds=60)
+    user.wait(hours=1).call("reserve_credits", "integration", 1900)
+    tight = user.call("reserve_credits", "integration", 50)
+    user.wait(seconds=2).call("capture_credits", tight["reservation_id"], 400)
+    user.call("reserve_credits", "message", 7, "at work", ttl_seconds=86400)
+    user.call("reserve_credits", "message", 5, ttl_seconds=86400)
+    return user.id
+
+
+def _switcher(database: Database) -> UUID:
+    """Every change of plan there is, with spends in between, over several periods."""
+    user = Timed(database)
+    user.call("consume_credits", "message", 4)
+    user.wait(days=3).call("change_plan", "starter", idempotency_key="up")
+    user.call("consume_credits", "message", 60)
+    user.wait(days=10).call("change_plan", "pro")
+    user.call("consume_credits", "message", 200)
+    user.call("change_plan", "starter")
+    user.call("change_plan", "pro", "now")
+    user.call("change_plan", "builder", "period_end")
+    user.at(user.period_end).wait(days=1).call("consume_credits", "message", 20)
+    user.at(user.period_end).wait(days=70).call("consume_credits", "message", 1)
+    user.call("reset_monthly_credits")
+    user.call("change_plan", "free", "period_end")
+    user.at(user.period_end).wait(days=2).call("consume_credits", "message", 2)
+    user.call("change_plan", "starter", "period_end")
+    return user.id
+
+
+def _builder(database: Database) -> UUID:
+    """Projects: used up, given back, unlimited for a while, and rows of a metered table."""
+    user = Timed(database)
+    made = [user.call("consume_credits", "project")["operation_id"] for _ in range(3)]
+    user.call("consume_credits", "project")
+    user.call("refund_credits", made[0])
+    user.call("change_plan", "starter")
+    for _ in range(4):
+        user.call("consume_credits", "project")
+    user.wait(days=1).call("change_plan", "free")
+    user.call("refund_credits", made[1])
+    owner = database.new_user()
+    database.run("insert into public.boards (owner_id) select %s from generate_series(1, 5)", owner)
+    database.run("select credits.meter_table('public.boards', 'project', 'owner_id')")
+    database.run("delete from public.boards where id = (select id from public.boards limit 1)")
+    return user.id
+
+
+def _endless(database: Database) -> UUID:
+    """An unlimited allowance, before and after a counted one."""
+    user = Timed(database, plan="endless")
+    user.call("consume_credits", "message", 5000)
+    hold = user.call("reserve_credits", "message", 300)["reservation_id"]
+    user.wait(seconds=1).call("capture_credits", hold, 450)
+    hold = user.call("reserve_credits", "message", 80)["reservation_id"]
+    user.wait(seconds=1).call("release_credits", hold)
+    user.at(user.now + timedelta(days=40)).call("consume_credits", "message", 70)
+    user.call("change_plan", "starter")
+    user.at(user.now + timedelta(days=40)).call("consume_credits", "message", 7)
+    user.call("change_plan", "endless")
+    user.call("consume_credits", "message", 900)
+    return user.id
+
+
+def _debtor(database: Database) -> UUID:
+    """Past due: frozen after the grace, with a pack that stays spendable; recovered once before."""
+    user = Timed(database, plan="pro")
+    user.call("consume_credits", "message", 100)
+    user.call("set_subscription_status", "past_due")
+    user.wait(days=5).call("grant_credits", "message", 30, "top_up")
+    user.call("consume_credits", "message", 3)
+    user.call("set_subscription_status", "active")
+    user.at(user.period_end).wait(days=1).call("consume_credits", "message", 10)
+    user.call("set_subscription_status", "past_due")
+    user.wait(days=4).call("consume_credits", "message", 5)
+    return user.id
+
+
+def _keeper(database: Database) -> UUID:
+    """What rolls over."""
+    user = Timed(database, plan="keeper")
+    user.call("consume_credits", "message", 85)
+    user.at(user.period_end).wait(days=1).call("consume_credits", "message", 20)
+    user.at(user.period_end).wait(days=1).call("consume_credits", "message", 5)
+    return user.id
+
+
+def _others(database: Database) -> dict[str, UUID]:
+    """On the real clock: an account that is frozen, one deleted, one forgotten, a team, and an imported balance."""
+    frozen, deleted, forgotten, boss, plain = (database.new_user() for _ in range(5))
+    for user in (frozen, deleted, forgotten, plain):
+        database.call("consume_credits", user, "message", 2, "words", str(user), {"secret": True})
+        hold = database.call("reserve_credits", user, "message", 3)["reservation_id"]
+        if user != plain:
+            database.call("capture_credits", user, hold, 2)
+    database.call("freeze_account", frozen, "incident")
+    database.run("delete from auth.users where id = %s", deleted)
+    database.call("grant_credits", forgotten, "message", 5, "goodwill", "dear friend")
+    database.call("forget_account", forgotten)
+    team = new_workspace(database, boss, plain, plan="starter")
+    database.call("consume_credits", plain, "message", 30, workspace_id=team)
+    database.run("create table public.wallets (id uuid primary key, credits bigint not null)")
+    database.run("insert into public.wallets values (%s, 25)", plain)
+    database.call("import_balances", "wallets", "id", "credits", "message")
+    return {"frozen": frozen, "deleted": deleted, "forgotten": forgotten, "team": team, "plain": plain}
