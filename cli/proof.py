@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from sonas_supabase import BookCheck, ChecklistLine, CreditsClient
 
 from ._connect import AsJson, DbUrl, Workspace, connect, options
 from ._dashboard import check, is_installed
+from ._digest import Saved, account_of, compare, count_rows, named, refuse_to_overwrite, save
 from ._guard import CHECK_FAILED, Stop
 from ._output import Output, table
 from ._register import register as _register
 from .stack import DEMO_USERS
 
 RULES = 8
+CHAIN = 2
 NOT_HERE = "not installed here"
 NOT_RUNNING = "no app is running here: `sonas up`, or --app-url"
 
@@ -29,10 +34,19 @@ def verify(
         str | None, typer.Option("--app-url", metavar="URL", help="Your app, to see whether its dashboard is right.")
     ] = None,
     token: Annotated[str | None, typer.Option("--token", help="A user's token for --app-url.")] = None,
+    save_digest: Annotated[
+        Path | None, typer.Option("--save-digest", metavar="FILE", help="Write down what the history is now.")
+    ] = None,
+    digest: Annotated[
+        Path | None, typer.Option("--digest", metavar="FILE", help="Prove that the history is what was written down.")
+    ] = None,
     db_url: DbUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Check the always-true rules of the books, and the ten lines of the guide's checklist.
+
+    A digest is a SHA-256 per account, credit type and 10,000 versions of the ledger. Keep it where who can change the
+    database cannot change it; with --digest, rows that were changed or are missing, as in a restored backup, are named.
 
     The checklist is tried with a probe user of whom nothing stays; its line about the dashboard is checked on the app
     of `sonas up`, or on yours with --app-url and --token. Exit code 5 when something does not hold.
@@ -40,6 +54,11 @@ def verify(
     Example: sonas verify
     """
     output = Output(as_json)
+    account = account_of(user, workspace)
+    if save_digest:
+        refuse_to_overwrite(save_digest)
+    digest_rows = count_rows(digest, account) if digest else 0
+    saved: Saved | None = None
     with connect(db_url) as client, output.progress() as bar:
         task = bar.add_task("", total=RULES + 1)
         books: list[BookCheck] = []
@@ -51,6 +70,13 @@ def verify(
         lines = client.verify_checklist().checks if user is None and workspace is None else ()
         lines = tuple(_with_dashboard(client, line, app_url, token) for line in lines)
         bar.advance(task)
+        if digest:
+            task = bar.add_task("Comparing the history", total=digest_rows)
+            books.append(compare(client, digest, account, partial(bar.advance, task)))
+        if save_digest:
+            total = max(book.checked for book in books if book.rule == CHAIN)
+            task = bar.add_task("Writing the history down", total=total)
+            saved = save(client, save_digest, named(user, workspace), partial(bar.advance, task))
     success = all(book.ok for book in books) and all(line.ok is not False for line in lines)
     shown: list[Any] = [table(("", "rule", "", "#checked"), map(_rule, books), title="The books")]
     shown += [
@@ -60,8 +86,15 @@ def verify(
     ]
     if lines:
         shown += ["", table(("", "line", "", "seen"), map(_line, lines), title="The guide's checklist")]
+    if saved:
+        shown += [
+            "",
+            f"{saved.rows:,} ledger rows are written down in {escape(saved.file)}. Its SHA-256 is",
+            saved.sha256,
+        ]
     shown += ["", "[bold green]All of it holds.[/]" if success else "[bold red]Something does not hold.[/]"]
-    output.answer({"success": success, "books": books, "checklist": [_told(line) for line in lines]}, *shown)
+    told: dict[str, Any] = {"success": success, "books": books, "checklist": [_told(line) for line in lines]}
+    output.answer(told | ({"digest": saved} if saved else {}), *shown)
     if not success:
         raise typer.Exit(CHECK_FAILED)
 

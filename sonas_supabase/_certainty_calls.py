@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from functools import partial
 
@@ -40,6 +41,34 @@ def find_operation(operation_id: Id) -> Call[certainty.FoundOperation]:
         partial(parse, certainty.FoundOperation),
         repeatable=True,
     )
+
+
+def ledger_digest(
+    user_id: Id | None,
+    *,
+    after: certainty.LedgerEnd | None,
+    ends: Iterable[certainty.LedgerEnd] | None,
+    workspace_id: Id | None,
+) -> Call[certainty.LedgerDigest]:
+    return Call(
+        "ledger_digest",
+        {
+            "user_id": arg.optional_uuid("user_id", user_id),
+            "after": None if after is None else _end("after", after),
+            "ends": None if ends is None else [_end("ends", end) for end in ends],
+            "workspace_id": arg.optional_uuid("workspace_id", workspace_id),
+        },
+        partial(parse, certainty.LedgerDigest),
+        repeatable=True,
+    )
+
+
+def _end(name: str, end: certainty.LedgerEnd) -> dict[str, str | int]:
+    return {
+        "account_id": arg.uuid(name, end.account_id),
+        "credit_type": arg.text(name, end.credit_type),
+        "version": end.version,
+    }
 
 
 def import_balances(

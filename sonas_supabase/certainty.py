@@ -95,6 +95,31 @@ class FoundOperation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEnd:
+    """Up to where the history of one account and credit type is meant."""
+
+    account_id: UUID
+    credit_type: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigestEntry(LedgerEnd):
+    """The SHA-256, in hex, of the ``rows`` ledger rows of one stretch of 10,000 versions that ends with ``version``."""
+
+    rows: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerDigest:
+    """One page of digests. ``is_last``: there is nothing after it."""
+
+    entries: tuple[DigestEntry, ...]
+    is_last: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImportProblem:
     """What keeps ``rows`` rows from being imported, and the first ten of their users."""
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from sonas_supabase import _certainty_calls
 from sonas_supabase._async.caller import AsyncCaller
 from sonas_supabase._calls import Id
-from sonas_supabase.certainty import AccountExport, BalanceImport, BalanceStory, Forgotten, FoundOperation
+from sonas_supabase.certainty import (
+    AccountExport,
+    BalanceImport,
+    BalanceStory,
+    Forgotten,
+    FoundOperation,
+    LedgerDigest,
+    LedgerEnd,
+)
 
 
 class AsyncCertainty(AsyncCaller):
@@ -41,6 +50,26 @@ class AsyncCertainty(AsyncCaller):
             OperationNotFound: no account has such an operation.
         """
         return await self._call(_certainty_calls.find_operation(operation_id))
+
+    async def ledger_digest(
+        self,
+        user_id: Id | None = None,
+        *,
+        after: LedgerEnd | None = None,
+        ends: Iterable[LedgerEnd] | None = None,
+        workspace_id: Id | None = None,
+    ) -> LedgerDigest:
+        """Digests of the ledger, of one account or of all: history whose digest is the same was not changed.
+
+        One page; ask again with its last entry as ``after`` until ``is_last``. With ``ends`` (at most 5,000), the
+        digests up to these versions instead, in their order, as many as fit into a page. SQL: ``ledger_digest``.
+
+        Raises:
+            InvalidArgument: too many ``ends``, or a version below 1.
+        """
+        return await self._call(
+            _certainty_calls.ledger_digest(user_id, after=after, ends=ends, workspace_id=workspace_id)
+        )
 
     async def import_balances(
         self,

@@ -3,12 +3,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from sonas_supabase import _certainty_calls
 from sonas_supabase._calls import Id
 from sonas_supabase._sync.caller import Caller
-from sonas_supabase.certainty import AccountExport, BalanceImport, BalanceStory, Forgotten, FoundOperation
+from sonas_supabase.certainty import (
+    AccountExport,
+    BalanceImport,
+    BalanceStory,
+    Forgotten,
+    FoundOperation,
+    LedgerDigest,
+    LedgerEnd,
+)
 
 
 class Certainty(Caller):
@@ -42,6 +51,24 @@ class Certainty(Caller):
             OperationNotFound: no account has such an operation.
         """
         return self._call(_certainty_calls.find_operation(operation_id))
+
+    def ledger_digest(
+        self,
+        user_id: Id | None = None,
+        *,
+        after: LedgerEnd | None = None,
+        ends: Iterable[LedgerEnd] | None = None,
+        workspace_id: Id | None = None,
+    ) -> LedgerDigest:
+        """Digests of the ledger, of one account or of all: history whose digest is the same was not changed.
+
+        One page; ask again with its last entry as ``after`` until ``is_last``. With ``ends`` (at most 5,000), the
+        digests up to these versions instead, in their order, as many as fit into a page. SQL: ``ledger_digest``.
+
+        Raises:
+            InvalidArgument: too many ``ends``, or a version below 1.
+        """
+        return self._call(_certainty_calls.ledger_digest(user_id, after=after, ends=ends, workspace_id=workspace_id))
 
     def import_balances(
         self,

@@ -23,7 +23,7 @@ as $$
     consume_credits, consume_credits_batch, check_credits, reserve_credits, capture_credits, release_credits, refund_credits,
     grant_credits, revoke_grant, reset_monthly_credits, change_plan, get_credit_summary, explain_operation,
     mark_test_account, set_test_clock, set_subscription_status, set_time_zone, freeze_account, unfreeze_account, list_plans,
-    get_credit_history, system_status, verify_books, verify_checklist, diagnose, explain_balance, find_operation,
+    get_credit_history, system_status, verify_books, ledger_digest, verify_checklist, diagnose, explain_balance, find_operation,
     import_balances, export_account, forget_account, metrics_consumption, metrics_conversion, metrics_usage,
     metrics_exhaustion, metrics_breakage, metrics_active_accounts, metrics_liability, metrics_health, roll_up_metrics,
     track_metadata_key}'::name[])

@@ -11,43 +11,142 @@ import pytest
 from tests.support.database import Database
 
 CHANGES = {
-    "a table that the service role may write": ("grant insert on public.credit_grants to service_role", "credit_grants may be written by service_role"),
-    "a column that users may write": ("grant update (amount) on public.credit_grants to authenticated", "credit_grants may be written by authenticated"),
-    "a table that may be emptied": ("grant truncate on credits.balances to service_role", "balances may be written by service_role"),
-    "a trigger that anybody may put on": ("grant trigger on public.credit_transactions to authenticated", "credit_transactions may be written by authenticated"),
-    "a ledger that everybody reads": ("grant select on public.credit_transactions to anon", "credit_transactions may be read by anon"),
-    "a column that everybody reads": ("grant select (amount) on public.credit_transactions to anon", "credit_transactions may be read by anon"),
-    "keys that users read": ("grant select on credits.idempotency_keys to authenticated", "idempotency_keys may be read by authenticated"),
-    "a ledger that its owners cannot read": ("revoke select on public.credit_transactions from authenticated", "credit_transactions cannot be read by authenticated"),
+    "a table that the service role may write": (
+        "grant insert on public.credit_grants to service_role",
+        "credit_grants may be written by service_role",
+    ),
+    "a column that users may write": (
+        "grant update (amount) on public.credit_grants to authenticated",
+        "credit_grants may be written by authenticated",
+    ),
+    "a table that may be emptied": (
+        "grant truncate on credits.balances to service_role",
+        "balances may be written by service_role",
+    ),
+    "a trigger that anybody may put on": (
+        "grant trigger on public.credit_transactions to authenticated",
+        "credit_transactions may be written by authenticated",
+    ),
+    "a ledger that everybody reads": (
+        "grant select on public.credit_transactions to anon",
+        "credit_transactions may be read by anon",
+    ),
+    "a column that everybody reads": (
+        "grant select (amount) on public.credit_transactions to anon",
+        "credit_transactions may be read by anon",
+    ),
+    "keys that users read": (
+        "grant select on credits.idempotency_keys to authenticated",
+        "idempotency_keys may be read by authenticated",
+    ),
+    "a ledger that its owners cannot read": (
+        "revoke select on public.credit_transactions from authenticated",
+        "credit_transactions cannot be read by authenticated",
+    ),
     "prices that nobody sees": ("revoke select on public.plans from anon", "plans cannot be read by anon"),
-    "a table that another role may write": ("create role sonas_test_clerk; grant update on public.credit_grants to sonas_test_clerk", "credit_grants may be used by sonas_test_clerk"),
-    "a function that users may call": ("grant execute on function public.grant_credits to authenticated", "grant_credits(uuid,text,bigint,text,text,timestamp with time zone,text,jsonb,uuid) may be called by authenticated"),
-    "a function that everybody may call": ("grant execute on function public.verify_books to public", "verify_books(uuid,uuid,integer) may be called by anybody"),
-    "a core function that may be called": ("grant execute on function credits.open_account to service_role", "open_account(uuid,text) may be called by service_role"),
-    "a function that the backend cannot call": ("revoke execute on function public.consume_credits from service_role", "consume_credits(uuid,text,bigint,text,text,jsonb,uuid,boolean) cannot be called by service_role"),
-    "a summary that its owner cannot call": ("revoke execute on function public.get_credit_summary from authenticated", "get_credit_summary(uuid,uuid) cannot be called by authenticated"),
-    "a policy without its function": ("revoke execute on function credits.readable_accounts from authenticated", "readable_accounts() cannot be called by authenticated"),
+    "a table that another role may write": (
+        "create role sonas_test_clerk; grant update on public.credit_grants to sonas_test_clerk",
+        "credit_grants may be used by sonas_test_clerk",
+    ),
+    "a function that users may call": (
+        "grant execute on function public.grant_credits to authenticated",
+        "text,jsonb,uuid) may be called by authenticated",
+    ),
+    "a function that everybody may call": (
+        "grant execute on function public.verify_books to public",
+        "verify_books(uuid,uuid,integer) may be called by anybody",
+    ),
+    "a core function that may be called": (
+        "grant execute on function credits.open_account to service_role",
+        "open_account(uuid,text) may be called by service_role",
+    ),
+    "a function that the backend cannot call": (
+        "revoke execute on function public.consume_credits from service_role",
+        "consume_credits(uuid,text,bigint,text,text,jsonb,uuid,boolean) cannot be called by service_role",
+    ),
+    "a summary that its owner cannot call": (
+        "revoke execute on function public.get_credit_summary from authenticated",
+        "get_credit_summary(uuid,uuid) cannot be called by authenticated",
+    ),
+    "a policy without its function": (
+        "revoke execute on function credits.readable_accounts from authenticated",
+        "readable_accounts() cannot be called by authenticated",
+    ),
     "a function that is gone": ("drop function public.find_operation(uuid)", "find_operation is missing"),
-    "a function that is there twice": ("create function public.find_operation(text) returns text language sql set search_path = '' as 'select 1::text'", "find_operation is there twice"),
-    "a function with its caller's rights": ("alter function public.consume_credits security invoker", "consume_credits(uuid,text,bigint,text,text,jsonb,uuid,boolean) runs with the rights of its caller"),
-    "a reader with its owner's rights": ("alter function public.get_credit_summary security definer", "get_credit_summary(uuid,uuid) runs with the rights of its owner"),
+    "a function that is there twice": (
+        "create function public.find_operation(text) returns text language sql as 'select $1'",
+        "find_operation is there twice",
+    ),
+    "a function with its caller's rights": (
+        "alter function public.consume_credits security invoker",
+        "consume_credits(uuid,text,bigint,text,text,jsonb,uuid,boolean) runs with the rights of its caller",
+    ),
+    "a reader with its owner's rights": (
+        "alter function public.get_credit_summary security definer",
+        "get_credit_summary(uuid,uuid) runs with the rights of its owner",
+    ),
     "an open search path": ("alter function credits.book reset search_path", "has no fixed search_path"),
-    "a core that is open": ("grant usage on schema credits to authenticated", "the schema credits is open to authenticated"),
-    "no row level security": ("alter table public.usage disable row level security; alter table credits.accounts disable row level security", "accounts has no row level security"),
-    "a policy that shows everything": ("create policy \"All\" on public.credit_grants for select to authenticated using (true)", 'the policy "All" on public.credit_grants is not of this system'),
-    "a policy that lets write": ("create policy \"W\" on public.credit_grants for update to authenticated using (true)", 'the policy "W" on public.credit_grants is not of this system'),
-    "a policy that is gone": ("drop policy \"Users may read their grants\" on public.credit_grants", 'the policy "Users may read their grants" on public.credit_grants is missing'),
-    "a policy that was widened": ("alter policy \"Users may read their grants\" on public.credit_grants using (true)", 'the policy "Users may read their grants" on public.credit_grants was changed'),
-    "a policy for more people": ("alter policy \"Users may read their grants\" on public.credit_grants to anon, authenticated", 'the policy "Users may read their grants" on public.credit_grants was changed'),
-    "a ledger that may be changed": ("alter table public.credit_transactions disable trigger credit_transactions_are_append_only", "the trigger credit_transactions_are_append_only on public.credit_transactions is missing or disabled"),
-    "a guard that only replicas have": ("alter table public.credit_transactions enable replica trigger credit_transactions_are_never_truncated", "the trigger credit_transactions_are_never_truncated on public.credit_transactions is missing or disabled"),
-    "sign-ups without an account": ("alter table auth.users disable trigger credits_open_account", "the trigger credits_open_account on auth.users is missing or disabled"),
-    "plan changes that nobody writes down": ("drop trigger subscriptions_record_plan_change on public.subscriptions", "the trigger subscriptions_record_plan_change on public.subscriptions is missing or disabled"),
-    "a table of another owner": ("alter table public.credit_grants owner to supabase_admin", "credit_grants belongs to supabase_admin"),
-    "a function of another owner": ("alter function public.verify_checklist owner to supabase_admin", "verify_checklist() belongs to supabase_admin"),
-    "a role that owns by another": ("revoke service_role from postgres; grant postgres to service_role", "service_role may act as postgres, who owns the books"),
-    "a role that row level security does not hold": ("alter role authenticated bypassrls", "authenticated sees past row level security"),
-}  # fmt: skip
+    "a core that is open": (
+        "grant usage on schema credits to authenticated",
+        "the schema credits is open to authenticated",
+    ),
+    "no row level security": (
+        "alter table public.usage disable row level security; alter table credits.accounts disable row level security",
+        "accounts has no row level security",
+    ),
+    "a policy that shows everything": (
+        'create policy "All" on public.credit_grants for select to authenticated using (true)',
+        'the policy "All" on public.credit_grants is not of this system',
+    ),
+    "a policy that lets write": (
+        'create policy "W" on public.credit_grants for update to authenticated using (true)',
+        'the policy "W" on public.credit_grants is not of this system',
+    ),
+    "a policy that is gone": (
+        'drop policy "Users may read their grants" on public.credit_grants',
+        'the policy "Users may read their grants" on public.credit_grants is missing',
+    ),
+    "a policy that was widened": (
+        'alter policy "Users may read their grants" on public.credit_grants using (true)',
+        'the policy "Users may read their grants" on public.credit_grants was changed',
+    ),
+    "a policy for more people": (
+        'alter policy "Users may read their grants" on public.credit_grants to anon, authenticated',
+        'the policy "Users may read their grants" on public.credit_grants was changed',
+    ),
+    "a ledger that may be changed": (
+        "alter table public.credit_transactions disable trigger credit_transactions_are_append_only",
+        "the trigger credit_transactions_are_append_only on public.credit_transactions is missing or disabled",
+    ),
+    "a guard that only replicas have": (
+        "alter table public.credit_transactions enable replica trigger credit_transactions_are_never_truncated",
+        "the trigger credit_transactions_are_never_truncated on public.credit_transactions is missing or disabled",
+    ),
+    "sign-ups without an account": (
+        "alter table auth.users disable trigger credits_open_account",
+        "the trigger credits_open_account on auth.users is missing or disabled",
+    ),
+    "plan changes that nobody writes down": (
+        "drop trigger subscriptions_record_plan_change on public.subscriptions",
+        "the trigger subscriptions_record_plan_change on public.subscriptions is missing or disabled",
+    ),
+    "a table of another owner": (
+        "alter table public.credit_grants owner to supabase_admin",
+        "credit_grants belongs to supabase_admin",
+    ),
+    "a function of another owner": (
+        "alter function public.verify_checklist owner to supabase_admin",
+        "verify_checklist() belongs to supabase_admin",
+    ),
+    "a role that owns by another": (
+        "revoke service_role from postgres; grant postgres to service_role",
+        "service_role may act as postgres, who owns the books",
+    ),
+    "a role that row level security does not hold": (
+        "alter role authenticated bypassrls",
+        "authenticated sees past row level security",
+    ),
+}
 
 
 @pytest.fixture

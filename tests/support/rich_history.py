@@ -9,9 +9,10 @@ from tests.support.database import Database
 from tests.support.people import new_workspace
 from tests.support.timed import Timed
 
-# A plan whose message credits never run out, one that keeps what is left, and a limit of two at the default plan's side.
+# A plan whose message credits never run out, and one that keeps what is left.
 PLANS = """
-insert into public.plans (id, name, rank, price_cents) values ('endless', 'Endless', 90, 90000), ('keeper', 'Keeper', 25, 2500);
+insert into public.plans (id, name, rank, price_cents) values
+  ('endless', 'Endless', 90, 90000), ('keeper', 'Keeper', 25, 2500);
 insert into public.plan_limits (plan_id, credit_type, allowance, rollover_cap) values
   ('endless', 'message', null, 0), ('endless', 'integration', 100, 0), ('endless', 'project', 5, 0),
   ('keeper', 'message', 100, 30), ('keeper', 'integration', 200, 0), ('keeper', 'project', 2, 0);
