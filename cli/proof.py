@@ -103,7 +103,7 @@ def _with_dashboard(
     client: CreditsClient, line: ChecklistLine, app_url: str | None, token: str | None
 ) -> ChecklistLine:
     """The line that only a running app can answer."""
-    if line.ok is not None:
+    if line.ok is not None or line.seen:
         return line
     if app_url:
         user = _user_of(token)
@@ -155,7 +155,7 @@ def _line(line: ChecklistLine) -> tuple[Any, ...]:
 
 
 def _told(line: ChecklistLine) -> dict[str, Any]:
-    seen = line.seen if line.ok is not None else NOT_RUNNING if is_installed() else NOT_HERE
+    seen = line.seen or (NOT_RUNNING if is_installed() else NOT_HERE)
     return {"line": line.line, "name": line.name, "ok": line.ok, "seen": seen}
 
 

@@ -25,6 +25,7 @@ _LOST = {"PGRST001", "502", "503", "504", "520", "521", "522", "523", "524"}
 _LOST_CONNECTION = "08"
 _BUSY = {"429"}
 _MISSING = {"42883", "3F000", "PGRST106", "PGRST202"}
+_NO_TABLE = "42P01"
 _DENIED = {"42501", "28000", "28P01", "401", "403", "PGRST300", "PGRST301", "PGRST302", "PGRST303"}
 _BAD_VALUE = "22"
 
@@ -50,7 +51,8 @@ def _kind(state: str, said: str) -> tuple[type[CreditsError], str]:
     state_class = state if len(state) == 5 else ""
     if state_class.startswith(_TAKEN_BACK) or state in _NO_CONNECTION | _BUSY:
         return CreditsUnavailable, ""
-    if state in _MISSING:
+    # Half of the migrations: a function that is there looks for a table that is not.
+    if state in _MISSING or (state == _NO_TABLE and '"credits.' in said):
         return NotInstalled, "Apply the migrations: sonas migrate, or supabase db push."
     if state in _DENIED or (not state and "API key" in said):
         return AccessDenied, "Use the project's secret key, or a role that may call it."

@@ -77,6 +77,7 @@ class AsyncReports(AsyncCaller):
 
         Raises:
             InvalidArgument: another ``rule``.
+            AccountNotFound: there is no such account.
         """
         return await self._call(_account_calls.verify_books(user_id, workspace_id=workspace_id, rule=rule))
 

@@ -78,6 +78,7 @@ class Reports(Caller):
 
         Raises:
             InvalidArgument: another ``rule``.
+            AccountNotFound: there is no such account.
         """
         return self._call(_account_calls.verify_books(user_id, workspace_id=workspace_id, rule=rule))
 

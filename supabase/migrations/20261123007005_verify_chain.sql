@@ -17,10 +17,12 @@ begin
     from public.credit_transactions t
     where p_account_id is null or t.account_id = p_account_id
     window chain as (partition by t.account_id, t.credit_type order by t.version)
+  ), broken as materialized (
+    select c.account_id, c.credit_type, c.version from rows c where c.ok is not true
   )
   select (select count(*) from public.credit_transactions x where p_account_id is null or x.account_id = p_account_id),
     coalesce((select jsonb_agg(to_jsonb(b)) from (
-      select c.account_id, c.credit_type, c.version from rows c where c.ok is not true order by c.account_id::text limit 10) b), '[]');
+      select c.account_id, c.credit_type, c.version from broken c order by c.account_id limit 10) b), '[]');
 end
 $$;
 comment on function credits.verify_chain(uuid) is

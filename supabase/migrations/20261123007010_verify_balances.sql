@@ -72,10 +72,12 @@ begin
     left join grants g on g.account_id = b.account_id and g.credit_type = b.credit_type
     left join holds h on h.account_id = b.account_id and h.credit_type = b.credit_type
     left join owners o on o.account_id = b.account_id
+  ), broken as materialized (
+    select c.account_id, c.credit_type from compared c where c.ok is not true
   )
   select (select count(*) from credits.balances x where p_account_id is null or x.account_id = p_account_id),
     coalesce((select jsonb_agg(to_jsonb(b)) from (
-      select c.account_id, c.credit_type from compared c where c.ok is not true order by c.account_id::text limit 10) b), '[]');
+      select c.account_id, c.credit_type from broken c order by c.account_id limit 10) b), '[]');
 end
 $$;
 comment on function credits.verify_balances(uuid) is

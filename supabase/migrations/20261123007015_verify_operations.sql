@@ -48,7 +48,7 @@ begin
     from public.credit_transactions t
     where t.kind = 'refund' and (p_account_id is null or t.account_id = p_account_id)
     group by t.account_id, t.related_operation_id, t.grant_id
-  ), broken as (
+  ), broken as materialized (
     -- The log of attempts may be cleared, so a spend without one is none of these; what is there has to agree.
     select a.account_id, a.operation_id from attempts a
     left join spends s on s.account_id = a.account_id and s.operation_id = a.operation_id and s.credit_type = a.credit_type
@@ -74,7 +74,7 @@ begin
   select (select count(*) from public.credit_transactions x
       where x.kind in ('consume', 'capture') and (p_account_id is null or x.account_id = p_account_id)),
     coalesce((select jsonb_agg(to_jsonb(b)) from (
-      select c.account_id, c.operation_id from broken c order by c.account_id::text limit 10) b), '[]');
+      select c.account_id, c.operation_id from broken c order by c.account_id limit 10) b), '[]');
 end
 $$;
 comment on function credits.verify_operations(uuid) is

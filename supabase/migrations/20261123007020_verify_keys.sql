@@ -12,7 +12,7 @@ begin
       (k.answer ->> 'success')::boolean and k.answer ->> 'operation_id' = k.operation_id::text as answered
     from credits.idempotency_keys k
     where p_account_id is null or k.account_id = p_account_id
-  ), broken as (
+  ), broken as materialized (
     select k.account_id, k.idempotency_key from keys k where k.answered is not true or k.function is null
     union all
     select k.account_id, k.idempotency_key from keys k
@@ -24,7 +24,7 @@ begin
   )
   select (select count(*) from credits.idempotency_keys x where p_account_id is null or x.account_id = p_account_id),
     coalesce((select jsonb_agg(to_jsonb(b)) from (
-      select c.account_id, c.idempotency_key from broken c order by c.account_id::text limit 10) b), '[]');
+      select c.account_id, c.idempotency_key from broken c order by c.account_id limit 10) b), '[]');
 end
 $$;
 comment on function credits.verify_keys(uuid) is 'Rule 3: each idempotency key stands for one operation that took effect.';

@@ -40,7 +40,7 @@ begin
     left join captures c on c.account_id = s.account_id and c.operation_id = h.operation_id and c.grant_id = s.grant_id
     where p_account_id is null or s.account_id = p_account_id
     group by s.account_id, s.reservation_id
-  ), broken as (
+  ), broken as materialized (
     select coalesce(h.account_id, s.account_id) as account_id, coalesce(h.id, s.reservation_id) as reservation_id
     from holds h
     full join slices s on s.account_id = h.account_id and s.reservation_id = h.id
@@ -54,7 +54,7 @@ begin
   )
   select (select count(*) from public.credit_reservations x where p_account_id is null or x.account_id = p_account_id),
     coalesce((select jsonb_agg(to_jsonb(b)) from (
-      select c.account_id, c.reservation_id from broken c order by c.account_id::text limit 10) b), '[]');
+      select c.account_id, c.reservation_id from broken c order by c.account_id limit 10) b), '[]');
 end
 $$;
 comment on function credits.verify_holds(uuid) is

@@ -45,7 +45,7 @@ begin
     where t.kind = 'grant' and t.description = 'unlimited allowance'
       and (t.account_id, t.grant_id) in (select s.account_id, s.id from suspects s where s.is_unlimited)
     group by t.account_id, t.grant_id
-  ), broken as (
+  ), broken as materialized (
     select s.account_id, s.credit_type, g.period_start from suspects s
     join grants g on g.account_id = s.account_id and g.id = s.id
     left join unlimited u on u.account_id = s.account_id and u.grant_id = s.id
@@ -68,7 +68,7 @@ begin
   select (select count(*) from public.credit_grants x
       where x.source = 'plan' and x.voided_at is null and (p_account_id is null or x.account_id = p_account_id)),
     coalesce((select jsonb_agg(to_jsonb(b)) from (
-      select c.account_id, c.credit_type, c.period_start from broken c order by c.account_id::text limit 10) b), '[]');
+      select c.account_id, c.credit_type, c.period_start from broken c order by c.account_id limit 10) b), '[]');
 end
 $$;
 comment on function credits.verify_allowances(uuid) is

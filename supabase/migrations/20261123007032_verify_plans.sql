@@ -15,7 +15,7 @@ begin
     from credits.plan_changes c
     where p_account_id is null or c.account_id = p_account_id
     window chain as (partition by c.account_id order by c.version)
-  ), broken as (
+  ), broken as materialized (
     select c.account_id, c.version from changes c where c.ok is not true
     union all
     select coalesce(s.account_id, c.account_id), c.version
@@ -25,7 +25,7 @@ begin
   )
   select (select count(*) from credits.plan_changes x where p_account_id is null or x.account_id = p_account_id),
     coalesce((select jsonb_agg(to_jsonb(b)) from (
-      select c.account_id, c.version from broken c order by c.account_id::text limit 10) b), '[]');
+      select c.account_id, c.version from broken c order by c.account_id limit 10) b), '[]');
 end
 $$;
 comment on function credits.verify_plans(uuid) is

@@ -33,10 +33,12 @@ begin
     from sums s
     left join credits.balances b on b.account_id = s.account_id and b.credit_type = s.credit_type
     left join refunds f on f.account_id = s.account_id and f.credit_type = s.credit_type
+  ), broken as materialized (
+    select c.account_id, c.credit_type from compared c where c.ok is not true
   )
   select (select count(*) from credits.balances x where p_account_id is null or x.account_id = p_account_id),
     coalesce((select jsonb_agg(to_jsonb(b)) from (
-      select c.account_id, c.credit_type from compared c where c.ok is not true order by c.account_id::text limit 10) b), '[]');
+      select c.account_id, c.credit_type from broken c order by c.account_id limit 10) b), '[]');
 end
 $$;
 comment on function credits.verify_conservation(uuid) is 'Rule 7: everything granted is spent, expired, voided or left; what counts as used is what was spent since, less refunds.';

@@ -59,15 +59,26 @@ stable
 security definer
 set search_path = ''
 as $$
+declare
+  v_account_id uuid := coalesce(p_workspace_id, p_user_id);
 begin
   if p_rule not between 1 and 8 then
     perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_rule', 'value', p_rule),
       'The rules are numbered 1 to 8.');
   end if;
-  return credits.verify_all(coalesce(p_workspace_id, p_user_id), p_rule);
+  -- Nothing is wrong with an account that does not exist, which is what a mistyped id would be told. One that was lost from
+  -- the books, but not without a trace, is looked at.
+  if v_account_id is not null
+     and not exists (select from credits.accounts a where a.account_id = v_account_id)
+     and not exists (select from credits.balances b where b.account_id = v_account_id)
+     and not exists (select from public.credit_transactions t where t.account_id = v_account_id)
+     and not exists (select from auth.users u where u.id = v_account_id) then
+    perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id, 'workspace_id', p_workspace_id));
+  end if;
+  return credits.verify_all(v_account_id, p_rule);
 end
 $$;
 comment on function public.verify_books(uuid, uuid, integer) is
-  'Checks the always-true rules of the books, or the one with number p_rule, for one account or for all, in one snapshot. Answers checks with rule, name, ok, checked and the first violations.';
+  'Checks the always-true rules of the books, or the one with number p_rule, for one account or for all, in one snapshot. Answers checks with rule, name, ok, checked and the first violations. Raises account_not_found.';
 revoke all on function public.verify_books(uuid, uuid, integer) from public, anon, authenticated, service_role;
 grant execute on function public.verify_books(uuid, uuid, integer) to service_role;

@@ -16,6 +16,11 @@ declare
   v_limit bigint;
   v_count integer := 0;
 begin
+  -- A standby, or a backup that is only to be looked at.
+  if current_setting('transaction_read_only')::boolean then
+    return (select jsonb_agg(jsonb_build_object('line', l, 'ok', null, 'seen', 'not tried, this session may only read'))
+      from generate_series(1, 10) l);
+  end if;
   begin
     insert into auth.users (id) values (v_user);
     select to_jsonb(n) into v_message from public.credit_balances n where n.user_id = v_user and n.credit_type = 'message';
@@ -113,6 +118,6 @@ as $$
   left join jsonb_array_elements(credits.rehearse_checklist()) as s(value) on (s.value ->> 'line')::integer = l.line
 $$;
 comment on function public.verify_checklist() is
-  'Tries the ten lines of the guide''s checklist on this database with a probe user of whom nothing stays. ok is null where a line needs the web app, which the caller checks.';
+  'Tries the ten lines of the guide''s checklist on this database with a probe user of whom nothing stays. ok is null where a line needs the web app, which the caller checks, and where the session may only read.';
 revoke all on function public.verify_checklist() from public, anon, authenticated, service_role;
 grant execute on function public.verify_checklist() to service_role;

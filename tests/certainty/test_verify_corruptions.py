@@ -73,6 +73,16 @@ def test_a_rule_names(damage: psycopg.Connection[Any], corruption: Corruption) -
         assert corruption.rule in broken(damage, account)
 
 
+def test_it_takes_no_plan_that_only_finds_the_first_few(own_database: Database) -> None:
+    """Where nothing is broken, a plan for ten rows compares every balance with every other."""
+    own_database.run("insert into auth.users (id) select gen_random_uuid() from generate_series(1, 3000)")
+    with own_database.connect() as connection:
+        connection.execute("analyze")
+        connection.execute("set statement_timeout = '5s'")
+        for rule in range(1, 8):
+            assert call(connection, "verify_books", rule=rule)["success"] is True
+
+
 def test_every_column_of_an_account_is_judged_or_said_not_to_be(books: Database) -> None:
     columns = books.query(
         "select c.oid::regclass::text, a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid "

@@ -118,9 +118,10 @@ def test_a_page_that_holds_less_than_was_asked_for_is_asked_for_again(own_databa
     users = [own_database.new_user() for _ in range(6)]
     hurt(
         own_database,
-        "insert into public.credit_transactions (account_id, credit_type, version, operation_id, grant_id, kind,"
-        " amount, balance_after, created_at) select t.account_id, t.credit_type, n, gen_random_uuid(), t.grant_id, 'consume',"
-        " -1, 0, t.created_at from public.credit_transactions t, generate_series(2, 12000) n where credit_type = 'message'",
+        "insert into public.credit_transactions (account_id, credit_type, version, operation_id, grant_id, kind, "
+        "amount, balance_after, created_at) "
+        "select t.account_id, t.credit_type, n, gen_random_uuid(), t.grant_id, 'consume', -1, 0, t.created_at "
+        "from public.credit_transactions t, generate_series(2, 12000) n where credit_type = 'message'",
     )
     hurt(own_database, "update credits.balances set version = 12000 where credit_type = 'message'")
     told = verify(own_database.url, "--save-digest", file, exit_code=5)

@@ -9,8 +9,11 @@ from uuid import UUID, uuid4
 import pytest
 
 from sonas_supabase import (
+    AccountNotFound,
     IdempotencyConflict,
     InsufficientCredits,
+    InvalidArgument,
+    LedgerEnd,
     LimitReached,
     ReservationClosed,
 )
@@ -244,6 +247,26 @@ async def test_every_balance_still_adds_up(credits: Any, user: UUID) -> None:
     spent = await credits.consume_credits(user, "message", 2)
     await credits.refund_credits(user, spent.operation_id)
     assert (await credits.verify_books(user)).success
+
+
+async def test_the_digest_of_a_history_is_the_same_later(credits: Any, user: UUID) -> None:
+    await credits.consume_credits(user, "message", 2)
+    before = await credits.ledger_digest(user)
+    assert [(entry.credit_type, entry.version, entry.rows) for entry in before.entries] == [
+        ("integration", 1, 1),
+        ("message", 2, 2),
+        ("project", 1, 1),
+    ]
+    assert before.is_last
+    await credits.consume_credits(user, "message", 1)
+    assert (await credits.ledger_digest(ends=before.entries)).entries == before.entries
+    assert (await credits.ledger_digest(user, after=before.entries[0])).entries != before.entries[1:]
+    wrong = LedgerEnd(account_id=user, credit_type="message", version=0)
+    with pytest.raises(InvalidArgument) as refused:
+        await credits.ledger_digest(ends=[wrong])
+    assert refused.value.details["argument"] == "p_ends"
+    with pytest.raises(AccountNotFound):
+        await credits.verify_books(uuid4())
 
 
 async def test_diagnose_says_what_to_look_at(credits: Any, database: Database) -> None:
