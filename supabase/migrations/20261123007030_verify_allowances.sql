@@ -24,8 +24,10 @@ begin
     -- The largest allowance held in the period, by what the plans gave then.
     select g.account_id, g.id, coalesce(max(f.allowance), 0) as largest, coalesce(bool_or(f.is_unlimited), false) as is_unlimited
     from grants g
-    join credits.plan_spells s on s.account_id = g.account_id and s.started_at < g.until
-      and (s.ended_at > g.period_start or s.started_at >= g.period_start)
+    join credits.plan_spells s on s.account_id = g.account_id and (s.started_at < g.until or s.started_at = g.period_start)
+      and (s.ended_at > g.period_start or s.started_at >= g.period_start
+        -- A clock that stands still: renewed by the old plan, then moved to another one, all at the start of the period.
+        or g.is_test and s.ended_at = g.period_start)
     join credits.plan_figures f on f.plan_id = s.plan_id and f.credit_type = g.credit_type
       and (g.is_test or f.started_at < g.until and f.ended_at > g.period_start)
     group by g.account_id, g.id

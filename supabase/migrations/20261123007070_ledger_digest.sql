@@ -7,9 +7,9 @@ set search_path = ''
 as $$
 declare
   -- A stretch never changes once it is full, so a history of millions of rows is read in parts, and so is what it is compared with.
-  v_stretch constant bigint := 10000;
-  v_rows constant bigint := 50000;
-  v_entries constant bigint := 5000;
+  v_stretch constant integer := 10000;
+  v_rows constant integer := 50000;
+  v_entries constant integer := 5000;
   v_after_account_id uuid := coalesce((p_after ->> 'account_id')::uuid, '00000000-0000-0000-0000-000000000000');
   v_after_credit_type text := coalesce(p_after ->> 'credit_type', '');
   v_after_version bigint := coalesce((p_after ->> 'version')::bigint, 0);

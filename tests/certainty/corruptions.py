@@ -112,7 +112,7 @@ CORRUPTIONS = [
     Corruption(3, f"{LEDGER}.operation_id", "a spend that usage does not know", SPENT, "operation_id = gen_random_uuid()"),
     Corruption(3, f"{LEDGER}.related_operation_id", "a refund of nothing", "kind = 'refund'", "related_operation_id = null"),
     Corruption(3, f"{LEDGER}.related_operation_id", "a refund of another spend", "kind = 'refund'", "related_operation_id = gen_random_uuid()"),
-    Corruption(3, f"{LEDGER}.grant_id", "a refund into another grant", "kind = 'refund'", "grant_id = (select g.id from public.credit_grants g where (g.account_id, g.credit_type) = (t.account_id, t.credit_type) and g.id <> t.grant_id limit 1)"),
+    Corruption(3, f"{LEDGER}.grant_id", "a refund into another grant", "kind = 'refund'", "grant_id = (select g.id from public.credit_grants g where (g.account_id, g.credit_type) = (t.account_id, t.credit_type) and g.id not in (select o.grant_id from public.credit_transactions o where o.operation_id = t.related_operation_id) limit 1)"),
     Corruption(3, f"{USAGE}.credits_used", "an attempt of another amount", "status = 'allowed'", "credits_used = credits_used + 1"),
     Corruption(3, f"{USAGE}.credits_used", "a denial that charged", "status = 'denied'", "credits_used = 1"),
     Corruption(3, f"{USAGE}.status", "a spend that was denied", "status = 'allowed'", "status = 'denied'"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from tests.support.database import Database
 from tests.support.timed import Timed
 
@@ -53,6 +55,24 @@ def test_an_upgrade_raises_the_bound_of_its_period(own_database: Database) -> No
     assert broken(own_database) == []
     own_database.run(FORGED.format(user=user.id, amount=1, words="upgrade"))
     assert broken(own_database) == [5]
+
+
+@pytest.mark.parametrize(
+    "plans", [("free", "starter"), ("pro", "starter"), ("starter", "free", "pro"), ("elite", "free")]
+)
+def test_a_plan_that_changes_as_its_period_begins_has_granted_what_it_gave(
+    own_database: Database, plans: tuple[str, ...]
+) -> None:
+    user = Timed(own_database)
+    if plans[0] != "free":
+        user.call("change_plan", plans[0])
+    user.at(user.period_end)
+    for plan in plans[1:]:
+        user.call("change_plan", plan)
+    assert broken(own_database) == []
+    user.call("consume_credits", "message", 1)
+    user.at(user.period_end).call("consume_credits", "message", 1)
+    assert broken(own_database) == []
 
 
 def test_unlimited_words_do_not_help_who_never_was(own_database: Database) -> None:
