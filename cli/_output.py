@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 from uuid import UUID
 
@@ -49,6 +50,13 @@ class Output:
     def line(self, text: str, *, style: str | None = None) -> None:
         """A line that stays as it is, however wide the terminal."""
         self._out.print(text, markup=False, soft_wrap=True, style=style)
+
+    def paragraph(self, text: str, *, indent: int = 0) -> None:
+        """Words for people, folded where the terminal ends and indented throughout."""
+        width = max(self._out.width, 40)
+        lines = wrap(text, width - indent, break_long_words=False, break_on_hyphens=False)
+        for line in lines:
+            self.line(" " * indent + line)
 
     def show(self, *items: RenderableType) -> None:
         """Something for people; nothing with --json."""

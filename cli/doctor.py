@@ -15,6 +15,9 @@ from ._guard import CHECK_FAILED
 from ._output import Output
 from ._register import register as _register
 
+SHOWN = 5
+"""How many of one kind are shown of those that can wait."""
+
 STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim"}
 
 
@@ -39,8 +42,7 @@ def doctor(db_url: DbUrl = None, as_json: AsJson = False) -> None:
     if as_json:
         output.json(replace(diagnosis, success=success, findings=findings))
     else:
-        for finding in findings:
-            _tell(output, finding)
+        _tell_all(output, findings)
         output.show(_summary(diagnosis, findings))
     if not success:
         raise typer.Exit(CHECK_FAILED)
@@ -85,9 +87,22 @@ def _versions(db_url: str | None) -> list[Finding]:
     return found
 
 
+def _tell_all(output: Output, findings: tuple[Finding, ...]) -> None:
+    shown: Counter[str] = Counter()
+    left: Counter[str] = Counter()
+    for finding in findings:
+        if shown[finding.code] < SHOWN or finding.severity in ("critical", "high"):
+            shown[finding.code] += 1
+            _tell(output, finding)
+        else:
+            left[finding.code] += 1
+    for code, count in left.items():
+        output.line(f"{count:,} more of {code}: sonas doctor --json lists them all.\n", style="dim")
+
+
 def _tell(output: Output, finding: Finding) -> None:
     output.line(f"{finding.severity}: {finding.object} ({finding.code})", style=STYLES[finding.severity])
-    output.line(f"  {finding.meaning}")
+    output.paragraph(finding.meaning, indent=2)
     # These are to be copied, so nothing folds them.
     output.line(f"  try:  {finding.how_to_try}", style="dim")
     output.line(f"  mend: {finding.how_to_mend}")

@@ -1,20 +1,62 @@
 -- What diagnose looks at: the functions and tables of the project around the credit system. All of it is read from the
 -- catalog, which every role may read, so it works for the role postgres of a hosted project.
 
-create function credits.host_schemas()
-returns table (oid oid, name name)
+create function credits.api_roles()
+returns table (name name)
 language sql
 stable
 security invoker
 set search_path = ''
 as $$
-  select n.oid, n.nspname from pg_catalog.pg_namespace n
+  select r.rolname from pg_catalog.pg_roles r
+  where r.rolname in ('anon', 'authenticated')
+    or not r.rolsuper and r.rolname !~ '^(pg_|supabase_)' and r.rolname not in ('authenticator', 'service_role', 'postgres')
+      and to_regrole('authenticator') is not null
+      and pg_has_role('authenticator', r.oid, 'member')
+$$;
+comment on function credits.api_roles() is
+  'Whose requests PostgREST runs, but for the service role: anon, authenticated, and roles of the project''s own.';
+revoke all on function credits.api_roles() from public, anon, authenticated, service_role;
+
+create function credits.host_schemas()
+returns table (oid oid, name name, is_served boolean)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select n.oid, n.nspname, coalesce(n.nspname::text = any (s.served), true)
+  from pg_catalog.pg_namespace n
+  left join lateral (
+    select regexp_split_to_array(substring(c.setting from '=[ "'']*(.*?)[ "'']*$'), '[, "'']+') as served
+    from pg_catalog.pg_db_role_setting d
+    join pg_catalog.pg_database b on b.datname = current_database() and d.setdatabase in (0, b.oid)
+    cross join unnest(d.setconfig) as c(setting)
+    where d.setrole = to_regrole('authenticator') and c.setting ~ '^pgrst\.db[_-]schemas=.'
+    order by d.setdatabase desc limit 1) s on true
   where n.nspname !~ '^(pg_|_)' and n.nspname <> all ('{
     information_schema, auth, storage, realtime, extensions, graphql, graphql_public, vault, pgsodium, pgsodium_masks, cron,
-    net, supabase_functions, supabase_migrations, pgbouncer, pgmq, credits}')
+    net, supabase_functions, supabase_migrations, pgbouncer, pgmq, pgtle, credits}')
 $$;
-comment on function credits.host_schemas() is 'The schemas that a project writes itself: neither Supabase''s nor this system''s.';
+comment on function credits.host_schemas() is
+  'The schemas that a project writes itself: neither Supabase''s nor this system''s. Where it is not known what the API serves, all count as served.';
 revoke all on function credits.host_schemas() from public, anon, authenticated, service_role;
+
+create function credits.as_code(p_text text)
+returns text
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  -- Strings are matched first, so that a -- inside one is none of a comment.
+  select lower(btrim(regexp_replace(replace(regexp_replace(p_text,
+      $re$('([^']|'')*')|--[^\n]*|/\*([^*]|\*+[^*/])*\*+/$re$, '\1 ', 'g'),
+    '"', ''), '\s+', ' ', 'g')))
+$$;
+comment on function credits.as_code(text) is
+  'A piece of SQL in lower case, without comments, quotes of names and line breaks: a text to look for patterns in.';
+revoke all on function credits.as_code(text) from public, anon, authenticated, service_role;
 
 create function credits.code_of(p_function oid)
 returns text
@@ -23,15 +65,10 @@ stable
 security invoker
 set search_path = ''
 as $$
-  -- Strings are matched first, so that a -- inside one is none of a comment.
-  select lower(btrim(regexp_replace(replace(regexp_replace(
-      coalesce(pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc),
-      $re$('([^']|'')*')|--[^\n]*|/\*([^*]|\*+[^*/])*\*+/$re$, '\1 ', 'g'),
-    '"', ''), '\s+', ' ', 'g')))
+  select credits.as_code(coalesce(pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc))
   from pg_catalog.pg_proc p where p.oid = p_function
 $$;
-comment on function credits.code_of(oid) is
-  'The body of a function in lower case, without comments, quotes of names and line breaks: a text to look for patterns in.';
+comment on function credits.code_of(oid) is 'The body of a function as as_code puts it.';
 revoke all on function credits.code_of(oid) from public, anon, authenticated, service_role;
 
 create function credits.as_pattern(p_name text)
@@ -43,58 +80,29 @@ set search_path = ''
 as $$
   select '\m' || regexp_replace(lower(p_name), '([^a-z0-9_])', '\\\1', 'g') || '(?![a-z0-9_$])'
 $$;
-comment on function credits.as_pattern(text) is 'A regular expression for this name as a whole word, for texts of code_of.';
+comment on function credits.as_pattern(text) is 'A regular expression for this name as a whole word, for texts of as_code.';
 revoke all on function credits.as_pattern(text) from public, anon, authenticated, service_role;
 
-create function credits.host_tables()
-returns table (oid oid, name text, relname name, rls boolean)
-language sql
-stable
-security invoker
-set search_path = ''
-as $$
-  select c.oid, format('%I.%I', s.name, c.relname), c.relname, c.relrowsecurity
-  from pg_catalog.pg_class c join credits.host_schemas() s on s.oid = c.relnamespace
-  where c.relkind in ('r', 'p')
-    and not (s.name = 'public' and (c.relname = 'usage' or c.relname in (select credits.public_relations())))
-    and not exists (select from pg_catalog.pg_depend d
-      where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
-$$;
-comment on function credits.host_tables() is 'The tables of the project itself.';
-revoke all on function credits.host_tables() from public, anon, authenticated, service_role;
-
-create function credits.host_columns()
-returns table (table_oid oid, table_name text, relname name, column_name name, is_counter boolean)
-language sql
-stable
-security invoker
-set search_path = ''
-as $$
-  select t.oid, t.name, t.relname, a.attname, a.atttypid in (20, 21, 23, 700, 701, 1700)
-  from credits.host_tables() t
-  join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
-  where a.atttypid in (20, 21, 23, 700, 701, 1700)
-      and a.attname ~* '(^|_)(credits?|balance|quota|coins?|points|allowance|tokens?)(_|$)'
-      and a.attname !~* '^(max|min|prompt|completion|input|output)_tokens?$'
-    or a.attname ~* '^((subscription_?)?(plan|tier)(_id|_name)?|subscription_status|is_(pro|premium|paid|subscribed))$'
-      and a.atttypid not in (20, 21, 23, 700, 701, 1700)
-$$;
-comment on function credits.host_columns() is
-  'Columns of the project''s own tables that are worth money: counters such as credits or balance, and what names a plan.';
-revoke all on function credits.host_columns() from public, anon, authenticated, service_role;
+create type credits.host_function as (
+  oid oid, name text, kind text, definer boolean, open_to text[], has_search_path boolean, is_trigger boolean, code text);
+comment on type credits.host_function is
+  'A function of the project itself, with its code and which of the API''s users may call it.';
+revoke all on type credits.host_function from public;
 
 create function credits.host_functions()
-returns table (oid oid, name text, definer boolean, open_to text[], has_search_path boolean, is_trigger boolean, code text)
+returns setof credits.host_function
 language sql
 stable
 security invoker
 set search_path = ''
 as $$
-  select p.oid, format('%I.%I(%s)', s.name, p.proname, pg_catalog.pg_get_function_identity_arguments(p.oid)), p.prosecdef,
-    array(
-      select r.name from (values ('anon'), ('authenticated')) as r(name)
-      where p.prorettype <> 'trigger'::regtype and has_schema_privilege(r.name, s.oid, 'usage')
-        and has_function_privilege(r.name, p.oid, 'execute')),
+  select p.oid, format('%I.%I(%s)', s.name, p.proname, pg_catalog.pg_get_function_identity_arguments(p.oid)),
+    case p.prokind when 'p' then 'procedure' else 'function' end, p.prosecdef,
+    -- PostgREST serves functions alone: no procedure, nothing that only a trigger can call.
+    case when p.prokind = 'f' and s.is_served and p.prorettype not in ('trigger'::regtype, 'event_trigger'::regtype) then array(
+      select r.name::text from credits.api_roles() r
+      where has_schema_privilege(r.name, s.oid, 'usage') and has_function_privilege(r.name, p.oid, 'execute') order by 1)
+    else '{}' end,
     exists (select from unnest(p.proconfig) as c(setting) where c.setting like 'search_path=%'),
     p.prorettype = 'trigger'::regtype, credits.code_of(p.oid)
   from pg_catalog.pg_proc p join credits.host_schemas() s on s.oid = p.pronamespace
@@ -107,29 +115,22 @@ comment on function credits.host_functions() is
   'The functions of the project itself, with their code and which of the API''s users may call them.';
 revoke all on function credits.host_functions() from public, anon, authenticated, service_role;
 
-create function credits.host_moves()
-returns table (
-  function_oid oid, name text, definer boolean, open_to text[], code text, table_name text, column_name name,
-  table_pattern text, column_pattern text, assigned text)
+create function credits.host_arguments(p_function oid)
+returns table (name text, type oid, nth integer, pattern text)
 language sql
 stable
 security invoker
 set search_path = ''
 as $$
-  select f.oid, f.name, f.definer, f.open_to, f.code, c.table_name, c.column_name, w.table_pattern, w.column_pattern,
-    -- Up to the next column that is assigned, or the end of the clause.
-    regexp_replace(regexp_replace(m.assigned, ' (where|returning|from) .*$', ''), ', ?[a-z0-9_]+ ?= .*$', '')
-  from credits.host_functions() f
-  cross join credits.host_columns() c
-  cross join lateral (select '(?:[a-z0-9_$]+\.)?' || credits.as_pattern(c.relname) as table_pattern,
-    credits.as_pattern(c.column_name) as column_pattern) w
-  cross join lateral (select coalesce(
-    substring(f.code from 'update (?:only )?' || w.table_pattern || '(?: as)?(?: [a-z0-9_]+)? set (?:(?! where )[^;])*?'
-      || w.column_pattern || ' ?= ?([^;]*)'),
-    substring(f.code from 'insert into ' || w.table_pattern || '[^;]* do update set [^;]*?'
-      || w.column_pattern || ' ?= ?([^;]*)')) as assigned) m
-  where c.is_counter and m.assigned is not null
+  -- Names and types are listed for all arguments where there are some that only come back, and for the others elsewhere.
+  select coalesce(nullif(a.name, ''), '$' || a.nth), a.type, a.nth::integer,
+    '(?:\$' || a.nth || '(?![0-9])' || coalesce('|' || credits.as_pattern(nullif(a.name, '')), '') || ')'
+  from (
+    select p.proargnames[x.place] as name, x.type, row_number() over (order by x.place) as nth
+    from pg_catalog.pg_proc p
+    cross join lateral unnest(coalesce(p.proallargtypes, p.proargtypes::oid[])) with ordinality as x(type, place)
+    where p.oid = p_function and coalesce(p.proargmodes[x.place], 'i') in ('i', 'b', 'v')) a
 $$;
-comment on function credits.host_moves() is
-  'Which functions of the project write which counter of its own, and what they assign to it.';
-revoke all on function credits.host_moves() from public, anon, authenticated, service_role;
+comment on function credits.host_arguments(oid) is
+  'What a caller passes to this function, and what finds it in its code.';
+revoke all on function credits.host_arguments(oid) from public, anon, authenticated, service_role;

@@ -1,11 +1,12 @@
-create function credits.diagnose_installation()
+create function credits.diagnose_privileges()
 returns table (code text, severity text, object text, meaning text, how_to_try text, how_to_mend text)
 language sql
 stable
 security invoker
 set search_path = ''
 as $$
-  with roles(name) as (values ('anon'::name), ('authenticated'), ('service_role')),
+  with roles(name) as (
+    select r.name from credits.api_roles() r union all values ('service_role'::name)),
   tables as (
     select c.oid, c.oid::regclass::text as name, c.relname, c.relkind, c.relrowsecurity, c.relnamespace
     from pg_catalog.pg_class c
@@ -22,7 +23,7 @@ as $$
   select 'table_may_be_written', 'critical', t.name,
     format('%s may %s it, past every rule of the credit system.', r.name, string_agg(e.event, ', ' order by e.event)),
     format('select has_table_privilege(%L, %L, %L);', r.name, t.name, min(e.event)),
-    format('revoke insert, update, delete, truncate on table %s from %I;', t.name, r.name)
+    format('revoke insert, update, delete, truncate on table %s from public, %I;', t.name, r.name)
   from tables t cross join roles r cross join (values ('insert'), ('update'), ('delete'), ('truncate')) as e(event)
   where has_table_privilege(r.name, t.oid, e.event)
     or e.event in ('insert', 'update') and has_any_column_privilege(r.name, t.oid, e.event)
@@ -35,7 +36,7 @@ as $$
     format('grant select on table %s to %I;', t.name, r.name)
   from tables t cross join roles r
   where t.relnamespace = 'public'::regnamespace
-    and (r.name <> 'anon' or t.relname in ('plans', 'plan_limits')) and not has_table_privilege(r.name, t.oid, 'select')
+    and r.name in ('anon', 'authenticated', 'service_role') and (r.name <> 'anon' or t.relname in ('plans', 'plan_limits')) and not has_table_privilege(r.name, t.oid, 'select')
 
   union all
   select 'row_security_is_off', 'critical', t.name,
@@ -52,7 +53,9 @@ as $$
     format('drop policy %I on %s;', y.polname, y.polrelid::regclass)
   from pg_catalog.pg_policy y join tables t on t.oid = y.polrelid
   where y.polpermissive and t.relname not in ('plans', 'plan_limits', 'credit_types', 'settings')
-    and coalesce(pg_catalog.pg_get_expr(y.polqual, y.polrelid), 'true') !~ 'readable_accounts|auth\.uid'
+    and not exists (select from credits.installed_objects i where i.object = format('policy %I on %s', y.polname, t.name))
+    and (coalesce(pg_catalog.pg_get_expr(y.polqual, y.polrelid), 'true') !~ 'readable_accounts|auth\.uid'
+      or pg_catalog.pg_get_expr(y.polqual, y.polrelid) ~* '\mor\M|\mtrue\M')
 
   union all
   select 'function_may_be_called', 'critical', f.name,
@@ -61,7 +64,7 @@ as $$
     format('revoke execute on function %s from public, %I;', f.name, r.name)
   from functions f cross join roles r
   where f.is_edge and has_function_privilege(r.name, f.oid, 'execute')
-    and (r.name = 'anon' or r.name = 'authenticated' and f.proname not in (select e.name from readers e))
+    and r.name <> 'service_role' and (r.name <> 'authenticated' or f.proname not in (select e.name from readers e))
 
   union all
   select 'function_cannot_be_called', 'high', f.name,
@@ -100,46 +103,7 @@ as $$
     'Take credits out of the exposed schemas (Dashboard, Settings, API; or [api] schemas in config.toml).'
   from pg_catalog.pg_db_role_setting s cross join unnest(s.setconfig) as c(setting)
   where c.setting ~ '^pgrst\.db[_-]schemas=' and c.setting ~ '[=, "'']credits[, "'']*($|,)'
-
-  union all
-  select 'guard_is_missing', w.severity, format('trigger %s on %s', w.name, w.relation), w.meaning,
-    format('select tgenabled from pg_trigger where tgname = %L;', w.name),
-    format('alter table %s enable trigger %I;  -- if it is gone: its create trigger stands in the migration %s', w.relation, w.name, w.migration)
-  from (values
-    ('credit_transactions_are_append_only', 'public.credit_transactions', 'critical', 'credit_transactions',
-      'The ledger can be changed by whoever owns it.'),
-    ('credit_transactions_are_never_truncated', 'public.credit_transactions', 'critical', 'credit_transactions',
-      'The ledger can be emptied by whoever owns it.'),
-    ('credits_open_account', 'auth.users', 'medium', 'open_account',
-      'A new user has no account until the first call, and no balance to show until then.'),
-    ('credits_close_account', 'auth.users', 'medium', 'open_account',
-      'The account of a deleted user stays open.'),
-    ('subscriptions_make_balances_due', 'public.subscriptions', 'high', 'balances',
-      'A change of a subscription is not booked by the next operation.')
-  ) as w(name, relation, severity, migration, meaning)
-  where not exists (
-    select from pg_catalog.pg_trigger g
-    where g.tgrelid = to_regclass(w.relation) and g.tgname = w.name and g.tgenabled in ('O', 'A'))
-
-  union all
-  select 'index_is_missing', 'medium', w.name,
-    case when i.indexrelid is null then 'The index is gone: ' else 'The index is not valid: ' end || w.use || ' reads the whole table.',
-    format('select indisvalid from pg_index where indexrelid = to_regclass(%L);', w.name),
-    case when i.indexrelid is null then format('Create it as in the migration %s.', w.migration)
-      else format('reindex index concurrently %s;', w.name) end
-  from (values
-    ('public.credit_grants_open_idx', 'a spend', 'credit_grants'),
-    ('public.credit_grants_period_key', 'a renewal, which it keeps from being granted twice,', 'credit_grants'),
-    ('public.credit_transactions_operation_idx', 'a refund', 'credit_transactions'),
-    ('public.credit_transactions_related_idx', 'a refund', 'credit_transactions'),
-    ('public.credit_reservations_open_idx', 'every spend of an account with holds', 'credit_reservations'),
-    ('public.usage_user_id_created_at_idx', 'the usage of one user', 'usage'),
-    ('public.workspace_members_user_id_idx', 'every policy', 'workspaces'),
-    ('credits.reservation_slices_grant_idx', 'a revoked grant', 'credit_reservations')
-  ) as w(name, use, migration)
-  left join pg_catalog.pg_index i on i.indexrelid = to_regclass(w.name)
-  where i.indisvalid is not true
 $$;
-comment on function credits.diagnose_installation() is
-  'What of the credit system is no longer as its migrations made it: privileges, row level security, search paths, triggers, indexes.';
-revoke all on function credits.diagnose_installation() from public, anon, authenticated, service_role;
+comment on function credits.diagnose_privileges() is
+  'What the API''s roles may do with the credit system that they should not, and what they should and may not.';
+revoke all on function credits.diagnose_privileges() from public, anon, authenticated, service_role;

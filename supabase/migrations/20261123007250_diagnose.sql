@@ -5,14 +5,19 @@ stable
 security definer
 set search_path = ''
 as $$
-  with findings as (
+  -- Read once: every check of the project's own code works on it.
+  with host as materialized (
+    select array(select f from credits.host_functions() f) as functions
+  ), findings as (
     select f.*, array_position('{critical, high, medium, low, info}', f.severity) as rank
     from (
       select i.* from credits.diagnose_installation() i
       union all
-      select h.* from credits.diagnose_host_functions() h
+      select c.* from host h cross join lateral credits.diagnose_host_functions(h.functions) c
       union all
-      select t.* from credits.diagnose_host_tables() t
+      select w.* from host h cross join lateral credits.diagnose_host_writes(h.functions) w
+      union all
+      select r.* from credits.diagnose_host_reads() r
       union all
       select o.* from credits.diagnose_operation() o
     ) f
@@ -20,7 +25,7 @@ as $$
   select jsonb_build_object(
     'success', coalesce(min(f.rank), 5) > 2,
     'code', case when coalesce(min(f.rank), 5) > 2 then 'ok' else 'findings' end,
-    'functions', (select count(*) from credits.host_functions()),
+    'functions', (select cardinality(h.functions) from host h),
     'tables', (select count(*) from credits.host_tables()),
     'server_version', current_setting('server_version'),
     'findings', coalesce(jsonb_agg(jsonb_build_object(

@@ -60,7 +60,7 @@ OPENINGS = {
     ),
     "a view shows everybody's rows": (
         "create view board as select id, credits from T; grant select on board to authenticated",
-        {"view_bypasses_rls": "board"},
+        {"view_bypasses_rls": "board", "users_write_balance": "board.credits"},
         "alter view board set (security_invoker = true)",
     ),
     "a view shows everybody's ledger": (

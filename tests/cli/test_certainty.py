@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,29 @@ def test_doctor_says_what_it_means_and_how_to_mend_it(own_database: Database) ->
     [mend] = [line for line in result.stdout.splitlines() if "mend: revoke execute" in line]
     own_database.run(mend.partition("mend: ")[2])
     assert CliRunner().invoke(app, ["doctor", "--db-url", own_database.url]).exit_code == 0
+
+
+def test_doctor_folds_words_and_no_statement(own_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    own_database.run("grant execute on function public.grant_credits to anon")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = CliRunner().invoke(app, ["doctor", "--db-url", own_database.url]).stdout
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()
+    [first] = [nth for nth, line in enumerate(lines) if "function_may_be_called" in line]
+    words = [line for line in lines[first + 1 :] if not line.startswith("  try:")][:2]
+    assert all(line.startswith("  ") and len(line) <= 80 for line in words), words
+    assert any(line.startswith("  mend: revoke execute") and len(line) > 80 for line in lines)
+
+
+def test_doctor_does_not_bury_what_matters(own_database: Database) -> None:
+    for nth in range(8):
+        own_database.run(f"create function f{nth}() returns int language sql security definer as 'select 1'")
+    own_database.run("grant execute on all functions in schema public to authenticated")
+    shown = CliRunner().invoke(app, ["doctor", "--db-url", own_database.url]).stdout
+    assert shown.count("(definer_without_search_path)") == 5
+    assert "3 more of definer_without_search_path" in shown
+    assert shown.count("(function_may_be_called)") > 5
+    assert "more of function_may_be_called" not in shown
 
 
 def test_doctor_compares_the_migrations(own_database: Database) -> None:

@@ -60,6 +60,7 @@ CORE_TABLES = (
     "credits.credit_types",
     "credits.grant_sources",
     "credits.idempotency_keys",
+    "credits.installed_objects",
     "credits.metered_rows",
     "credits.reservation_slices",
     "credits.settings",
