@@ -24,10 +24,11 @@ STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cya
 def doctor(db_url: DbUrl = None, as_json: AsJson = False) -> None:
     """Inspect a live project: is the credit system as it was made, and does anything else here hand out credits?
 
-    Looks at privileges, row level security, search paths, triggers, indexes, jobs and versions, and at the functions,
-    tables and views of the project itself. Each finding says what it means, how to try it and how to mend it. What
-    looks at code is a heuristic: a finding is worth reading, and none is no promise. Changes nothing. Exit code 5
-    when a finding is critical or high.
+    Compares privileges, functions, views, columns, constraints, indexes, triggers and policies with what the
+    migrations made; looks at owners, roles, jobs and versions; and reads the functions, tables, policies and views of
+    the project itself. Each finding says what it means, how to try it and how to mend it. What looks at code is a
+    heuristic: a finding is worth reading, and none is no promise. Changes nothing. Exit code 5 when a finding is
+    critical or high.
 
     Example: sonas doctor --db-url "$DATABASE_URL"
     """

@@ -188,6 +188,7 @@ language sql
 volatile
 security invoker
 set search_path = ''
+set jit = off
 as $$
   with forgotten as (
     delete from credits.installed_objects i where i.object not in (select o.object from credits.own_objects() o)

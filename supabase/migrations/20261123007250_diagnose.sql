@@ -4,6 +4,8 @@ language sql
 stable
 security definer
 set search_path = ''
+-- Many small queries over estimates of many rows: compiling them takes ten times longer than running them.
+set jit = off
 as $$
   -- Read once: every check of the project's own code works on it.
   with host as materialized (

@@ -180,3 +180,9 @@ def test_only_the_service_role_may_ask(host: psycopg.Connection[Any]) -> None:
     host.execute("set local role authenticated")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         call(host, "diagnose")
+
+
+def test_nothing_is_compiled_for_it(database: Database) -> None:
+    """Where Postgres has a compiler, it took four seconds of an empty project's doctor, and three tenths without."""
+    settings = database.value("select proconfig from pg_proc where oid = 'public.diagnose()'::regprocedure")
+    assert "jit=off" in settings
