@@ -18,8 +18,16 @@ begin
     for v_word in
       select distinct w[1] from regexp_matches(v_expression, '(?<![.''a-z0-9_$])([a-z_][a-z0-9_$]*)(?![a-z0-9_$]|\.| ?\()', 'g') as w
     loop
-      v_value := substring(p_code from '(?:^|;|\m(?:begin|then|else|loop|declare)) ' || '?' || credits.as_pattern(v_word)
-        || '(?: (?!is |in )[a-z0-9_.%() ]+?)? ?(?::=|=|\mdefault\M) ?([^;]*);');
+      -- Where it is worked out in steps, the last step of what it was at first.
+      select coalesce(
+          regexp_replace((array_agg(x.value order by x.nth desc) filter (where x.is_step))[1], credits.as_pattern(v_word),
+            replace((array_agg(x.value order by x.nth) filter (where not x.is_step))[1], '\', '\\'), 'g'),
+          (array_agg(x.value order by x.nth) filter (where not x.is_step))[1])
+        into v_value
+      from (
+        select m.value[1] as value, m.nth, m.value[1] ~ credits.as_pattern(v_word) as is_step
+        from regexp_matches(p_code, '(?:^|;|\m(?:begin|then|else|loop|declare)) ?' || credits.as_pattern(v_word)
+          || '(?: (?!is |in )[a-z0-9_.%() ]+?)? ?(?::=|=|\mdefault\M) ?([^;]*)(?=;)', 'g') with ordinality as m(value, nth)) x;
       if v_value is null then
         select s into v_selected from regexp_match(p_code, 'select ([^;]*?) into (?:strict )?([a-z0-9_$, ]*' || credits.as_pattern(v_word) || '[a-z0-9_$, ]*?) ?(?:from|;)') s;
         select x.value into v_value
@@ -70,7 +78,7 @@ as $$
     select f.* from unnest(p_functions) f where f.code ~ '\m(update|insert into|merge into) '
   ), columns as materialized (
     select c.table_oid, c.table_name, c.relname, c.column_name, c.worth from credits.host_columns() c
-    where c.worth in ('counter', 'used', 'json')
+    where c.worth in ('counter', 'used', 'json', 'plan', 'role')
     union
     select t.oid, t.name, t.relname, a.attname, 'json'
     from credits.host_tables() t join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and a.atttypid in (114, 3802)
@@ -113,9 +121,12 @@ as $$
   )
   select f.oid, f.name, f.kind, f.definer, f.open_to, f.is_trigger, f.code, t.table_oid, t.table_name, t.column_name, t.worth,
     t.is_new, t.expression, t.resolved, t.statement,
-    case t.worth when 'used' then not t.is_new and (t.operator = '-' or t.operator is null)
-      else t.operator is distinct from '-' and not t.is_zero end,
-    case t.worth when 'used' then t.operator = '+' else t.operator = '-' end is true,
+    case when t.worth in ('plan', 'role') then false
+      when t.worth = 'used' then not t.is_new and (t.operator = '-' or t.operator is null)
+      -- Up in one case and down in another.
+      else (t.operator is distinct from '-' or t.resolved ~ '\mcase\M.*\+') and not t.is_zero end,
+    case when t.worth in ('plan', 'role') then false when t.worth = 'used' then t.operator = '+'
+      else t.operator = '-' or t.resolved ~ '\mcase\M.* - ' end is true,
     t.expression ~ ('(^|[^.a-z0-9_$])' || credits.as_pattern(t.column_name))
       or t.expression ~ ('\m(' || lower(t.relname) || coalesce('|' || nullif(t.alias, ''), '') || ')\.' || credits.as_pattern(t.column_name)),
     t.names_argument or f.is_trigger and t.resolved ~ '\m(new|old)\.',

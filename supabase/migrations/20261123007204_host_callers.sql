@@ -11,6 +11,8 @@ as $$
   select p_code ~ '''service_role''|auth\.role ?\(|app_meta_?data|\msession_user\M|current_setting ?\( ?''role''|decrypted_secrets'
     or p_code ~ '\mis_?[a-z_]*(admin|staff|superuser)|\mhas_(role|permission)\M|\mauthorize ?\(|\mrequire_[a-z_]*(admin|role)|\m(from|join) ([a-z0-9_]+\.)?([a-z_]+_)?(admins?|staff|user_roles)\M'
     or p_code ~ '(=|<>|!=|distinct from|\min|\many) ?\(*(array\[)?''[a-z_]*(admin|owner|staff)''|(secret|api_key|signature)\)? ?(<>|!=|=|is distinct)'
+    -- One person, named in the code.
+    or p_code ~ '(=|<>|!=|\min|\many) ?\(*(array\[)?''[^'' ]+@[^'' ]+''|auth\.(uid|email) ?\( ?\)\)* ?(=|<>|!=|is distinct from|(not )?in) ?\(*''[^'']'
 $$;
 comment on function credits.checks_role(text) is 'Whether this code asks what kind of caller it has.';
 revoke all on function credits.checks_role(text) from public, anon, authenticated, service_role;

@@ -42,6 +42,10 @@ as $$
       -- A row for a new user may be opened with something; what is logged beside a balance is no second gift.
       and not (m.is_new and not m.by_argument and m.column_name !~* '^(amount|delta|change|quantity|credit_amount)$')
       and not (m.is_new and exists (select from unnest(p_moves) o where o.function_oid = m.function_oid and not o.is_new and o.lowers))
+      -- Taken from one row and given to another.
+      and not exists (select from unnest(p_moves) o
+        where o.function_oid = m.function_oid and o.table_oid = m.table_oid and o.lowers and o.by_argument and not m.is_new and not o.is_new
+          and substring(o.statement from ' where ([^;]*?)(?: and |;|$)') <> substring(m.statement from ' where ([^;]*?)(?: and |;|$)'))
   ), gifts(function_oid, does, is_free, depth) as (
     select m.function_oid, format('raises %s of %s', m.column_name, m.table_name), m.by_argument or not m.is_conditioned, 0
     from moved m

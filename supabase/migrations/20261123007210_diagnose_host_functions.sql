@@ -32,9 +32,18 @@ as $$
   from gifts g join unnest(p_functions) f on f.oid = g.function_oid
   cross join lateral credits.doors_of(f.oid) d
   where f.definer and f.is_trigger
+
+  union all
+  select distinct 'anyone_gets_plan', 'critical', m.name,
+    format('%s may call it over the API. It runs with its owner''s rights and sets %s of %s to what it is passed: whoever calls it has %s of their choice.',
+      credits.who(m.open_to), m.column_name, m.table_name, case m.worth when 'role' then 'a role' else 'a plan' end),
+    credits.call_as_user(m.open_to[1], credits.call_of(m.function_oid)),
+    format('revoke execute on function %s from %s;  -- then call it with the secret key', m.function_oid::regprocedure, credits.everybody())
+  from unnest(p_moves) m
+  where m.worth in ('plan', 'role') and m.by_argument and m.definer and m.open_to <> '{}' and not credits.checks_role(m.code)
 $$;
 comment on function credits.diagnose_gifts(credits.host_function[], credits.host_move[]) is
-  'Functions of the project that hand out credits to whoever calls them, or makes their trigger run.';
+  'Functions of the project that hand out credits or plans to whoever calls them, or makes their trigger run.';
 revoke all on function credits.diagnose_gifts(credits.host_function[], credits.host_move[]) from public, anon, authenticated, service_role;
 
 create function credits.diagnose_callers(p_functions credits.host_function[], p_moves credits.host_move[])
@@ -59,7 +68,7 @@ as $$
     join unnest(p_functions) f on f.oid = m.oid and not credits.checks_caller(credits.without_null_checks(f.code))
   )
   select 'user_id_not_checked', 'critical', f.name,
-    format('%s may call it over the API with anybody''s %s. It runs with its owner''s rights, moves credits, and never compares that with auth.uid(): callers can act on other people''s credits.',
+    format('%s may call it over the API with anybody''s %s. It runs with its owner''s rights, moves credits or sets a plan, and never compares that with auth.uid(): callers can act on other people''s.',
       credits.who(f.open_to), min(a.name)),
     credits.call_as_user(f.open_to[1], credits.call_of(f.oid)) || '  -- with another user''s id',
     format('revoke execute on function %s from %s;  -- or begin it with: if %s is distinct from auth.uid() then raise exception ''not yours''; end if;',
