@@ -123,6 +123,24 @@ comment on function credits.lock_balance(uuid, text) is
   'Locks the balance that an operation works on, and books what has fallen due. All null when the account has no such balance. Its settled_at is the time of the operation.';
 revoke all on function credits.lock_balance(uuid, text) from public, anon, authenticated, service_role;
 
+create function credits.refuse_status(p_account_id uuid, p_status text)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_status = 'closed' then
+    perform credits.raise_error('account_not_found', jsonb_build_object('account_id', p_account_id), 'The account is closed.');
+  end if;
+  perform credits.raise_error('account_frozen');
+end
+$$;
+comment on function credits.refuse_status(uuid, text) is
+  'Raises why an account that is not active cannot do something. Called once its balance is locked: it may have been closed while the call waited.';
+revoke all on function credits.refuse_status(uuid, text) from public, anon, authenticated, service_role;
+
 create function credits.lock_account(p_account_id uuid)
 returns setof credits.balances
 language plpgsql

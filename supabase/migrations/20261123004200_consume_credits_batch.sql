@@ -73,6 +73,9 @@ begin
     for v_item in select * from credits.batch_items(p_items) i order by i.item loop
       v_answer := credits.consume(p_account_id, p_user_id, v_item.credit_type, v_item.amount, v_item.description,
         v_item.idempotency_key, v_item.metadata);
+      if v_answer is null then
+        perform credits.refuse_status(p_account_id, 'closed');
+      end if;
       if v_answer ->> 'code' <> 'ok' then
         raise exception using errcode = 'PTBAT';
       end if;

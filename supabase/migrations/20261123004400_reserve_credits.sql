@@ -61,7 +61,7 @@ begin
     return v_answer;
   end if;
   if v_balance.account_status <> 'active' then
-    perform credits.raise_error('account_frozen');
+    perform credits.refuse_status(p_account_id, v_balance.account_status);
   end if;
 
   if v_balance.allowance is null then

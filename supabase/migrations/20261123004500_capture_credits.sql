@@ -16,6 +16,9 @@ begin
     perform credits.raise_error('reservation_not_found', jsonb_build_object('reservation_id', p_reservation_id));
   end if;
   p_balance := credits.lock_balance(p_account_id, v_credit_type);
+  if p_balance.account_status = 'closed' then
+    perform credits.refuse_status(p_account_id, p_balance.account_status);
+  end if;
   select * into p_reservation from public.credit_reservations r
   where r.account_id = p_account_id and r.id = p_reservation_id;
 end
@@ -94,7 +97,7 @@ begin
       jsonb_build_object('reservation_id', v_hold.id, 'status', v_hold.status, 'captured', v_hold.captured));
   end if;
   if v_balance.account_status <> 'active' then
-    perform credits.raise_error('account_frozen');
+    perform credits.refuse_status(p_account_id, v_balance.account_status);
   end if;
 
   if v_wanted > v_hold.amount then

@@ -30,6 +30,10 @@ begin
       'This account has no such spend. Pass the operation_id that consume_credits or capture_credits answered.');
   end if;
   v_balance := credits.lock_balance(p_account_id, v_credit_type);
+  -- A row of a metered table is given back by itself, also when its owner has left.
+  if v_balance.account_status = 'closed' and p_user_id is not null then
+    perform credits.refuse_status(p_account_id, v_balance.account_status);
+  end if;
   v_answer := credits.replay(p_account_id, p_idempotency_key, v_request);
   if v_answer is not null then
     return v_answer;

@@ -16,6 +16,9 @@ declare
   v_answer jsonb;
 begin
   v_balance := credits.lock_balance(p_account_id, p_credit_type);
+  if v_balance.account_status = 'closed' then
+    perform credits.refuse_status(p_account_id, v_balance.account_status);
+  end if;
   v_answer := credits.replay(p_account_id, p_idempotency_key, v_request);
   if v_answer is not null then
     return v_answer;

@@ -19,6 +19,9 @@ begin
       'This account has no such grant.');
   end if;
   v_balance := credits.lock_balance(p_account_id, v_credit_type);
+  if v_balance.account_status = 'closed' then
+    perform credits.refuse_status(p_account_id, v_balance.account_status);
+  end if;
   select * into v_grant from public.credit_grants g where g.account_id = p_account_id and g.id = p_grant_id;
   if v_grant.voided_at is not null then
     return credits.answer(v_balance, null, 0) || jsonb_build_object('grant_id', p_grant_id, 'replayed', true);

@@ -140,8 +140,13 @@ declare
   v_request jsonb := jsonb_build_object('function', 'change_plan', 'user_id', p_user_id, 'plan_id', p_plan_id, 'effective', p_effective);
   v_answer jsonb;
   v_at timestamptz;
+  v_is_closed boolean;
 begin
-  select max(b.settled_at) into v_at from credits.lock_account(p_account_id) b;
+  select max(b.settled_at), bool_or(b.account_status = 'closed') into v_at, v_is_closed
+  from credits.lock_account(p_account_id) b;
+  if v_is_closed then
+    perform credits.refuse_status(p_account_id, 'closed');
+  end if;
   v_answer := credits.replay(p_account_id, p_idempotency_key, v_request);
   if v_answer is not null then
     return v_answer;
