@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -28,11 +28,12 @@ class Output:
 
     def __init__(self, as_json: bool = False) -> None:
         self.as_json = as_json
-        self._out = Console(highlight=False)
+        # What people write is shown as they wrote it: `:key:` is no picture of a key.
+        self._out = Console(highlight=False, emoji=False)
         if not self._out.is_terminal:
             # What is written to a file or a pipe is searched, not looked at: nothing is folded there.
             self._out.width = 200
-        self._err = Console(stderr=True, highlight=False)
+        self._err = Console(stderr=True, highlight=False, emoji=False)
 
     def answer(self, value: Any, *shown: RenderableType) -> None:
         """The result of a command: `value` as JSON, or what is `shown` of it."""
@@ -44,8 +45,11 @@ class Output:
 
     def json(self, value: Any) -> None:
         """One JSON object, on lines of its own."""
-        text = json.dumps(plain(value), indent=2, ensure_ascii=False)
-        self._out.print(text, markup=False, soft_wrap=True)
+        self.raw(json.dumps(plain(value), indent=2, ensure_ascii=False) + "\n")
+
+    def raw(self, text: str) -> None:
+        """Text for programs, as it is."""
+        self._out.file.write(text)
 
     def line(self, text: str, *, style: str | None = None) -> None:
         """A line that stays as it is, however wide the terminal."""
@@ -153,7 +157,8 @@ def cell(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, datetime):
-        return f"{value.astimezone():%Y-%m-%d %H:%M}"
+        # UTC, as the options that take a time and the sentences that the database says.
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}"
     # What users wrote must not move the cursor or colour the terminal of whoever reads it.
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(value))
 

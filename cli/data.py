@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from sonas_supabase import BalanceImport
 
 from ._connect import AsJson, DbUrl, User, connect, options
+from ._export import written
 from ._guard import CHECK_FAILED, Stop
-from ._output import Output, plain, table
+from ._output import Output, table
 from ._register import register as _register
 
 
@@ -96,20 +97,27 @@ def export(
     Example: sonas export 00000000-0000-4000-8000-000000000001 --to user.json
     """
     output = Output(as_json)
+    counts: dict[str, int] = {}
     with connect(db_url) as client:
-        exported = client.export_account(user)
-    if to is None:
-        output.json(exported)
-        return
-    try:
-        to.write_text(json.dumps(plain(exported), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise Stop(f"{to} cannot be written: {error.strerror}.", "Choose another file.") from None
-    counts = {name: len(rows) for name, rows in exported.tables.items() if rows}
+        pieces = written(client, user, counts)
+        if to is None:
+            for piece in pieces:
+                output.raw(piece)
+            return
+        # Only a whole export gets the name that was asked for.
+        part = to.with_name(f"{to.name}.part")
+        try:
+            with part.open("w", encoding="utf-8") as file:
+                file.writelines(pieces)
+            part.replace(to)
+        except OSError as error:
+            raise Stop(f"{to} cannot be written: {error.strerror}.", "Choose another file.") from None
+        finally:
+            part.unlink(missing_ok=True)
     output.answer(
         {"success": True, "code": "ok", "file": str(to), "rows": counts},
         table(("table", "#rows"), counts.items()),
-        f"[bold green]Written to {to}[/]",
+        f"[bold green]Written to {escape(str(to))}[/]",
     )
 
 

@@ -98,10 +98,17 @@ def import_balances(
     )
 
 
-def export_account(user_id: Id) -> Call[certainty.AccountExport]:
+def export_account(
+    user_id: Id, *, table: str | None, offset: int | None, limit: int | None
+) -> Call[certainty.AccountExport]:
     return Call(
         "export_account",
-        {"user_id": arg.uuid("user_id", user_id)},
+        {
+            "user_id": arg.uuid("user_id", user_id),
+            "table": arg.optional_text("table", table),
+            "offset": None if offset is None else arg.integer("offset", offset),
+            "limit": None if limit is None else arg.integer("limit", limit),
+        },
         partial(parse, certainty.AccountExport),
         repeatable=True,
     )

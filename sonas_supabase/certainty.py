@@ -153,11 +153,16 @@ class BalanceImport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountExport:
-    """Every row that the credit system has about one user, by table."""
+    """Every row that the credit system has about one user, by table.
+
+    ``names`` are all tables there are. Of a single table ``more`` says whether there are rows behind these.
+    """
 
     account_id: UUID
     exported_at: datetime
     tables: dict[str, Any]
+    names: tuple[str, ...]
+    more: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

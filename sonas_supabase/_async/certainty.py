@@ -103,13 +103,19 @@ class AsyncCertainty(AsyncCaller):
             )
         )
 
-    async def export_account(self, user_id: Id) -> AccountExport:
-        """Everything that is stored about one user, table by table, also of a closed account. SQL: ``export_account``.
+    async def export_account(
+        self, user_id: Id, *, table: str | None = None, offset: int | None = None, limit: int | None = None
+    ) -> AccountExport:
+        """Everything that is stored about one user, table by table, also of a closed account.
+
+        A user with very many rows does not fit into one answer: read one ``table`` after the other then, ``limit`` rows
+        from ``offset`` on, while ``more`` is True. SQL: ``export_account``.
 
         Raises:
+            InvalidArgument: no such table, or too much for one answer.
             AccountNotFound.
         """
-        return await self._call(_certainty_calls.export_account(user_id))
+        return await self._call(_certainty_calls.export_account(user_id, table=table, offset=offset, limit=limit))
 
     async def forget_account(self, user_id: Id) -> Forgotten:
         """Close a user's account for good and remove their words from the books, whose figures stay.

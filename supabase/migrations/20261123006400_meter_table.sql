@@ -187,8 +187,9 @@ begin
        where t.%1$I is not null and not exists (
          select from credits.metered_rows m where m.account_id = t.%1$I and m.table_name = %4$L
            and m.row_key = jsonb_build_object(%2$s)::text)
-         and (exists (select from credits.accounts a where a.account_id = t.%1$I and a.status <> ''closed'')
-           or exists (select from auth.users u where u.id = t.%1$I))
+         and coalesce(
+           (select a.status <> ''closed'' from credits.accounts a where a.account_id = t.%1$I),
+           exists (select from auth.users u where u.id = t.%1$I))
        order by t.%1$I', p_owner_column,
       (select string_agg(format('%L, t.%I', v.value, v.value), ', ') from unnest(v_key) as v(value)), p_table, v_table_name)
     loop

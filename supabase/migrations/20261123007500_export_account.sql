@@ -1,26 +1,68 @@
 create function credits.account_tables()
-returns table (name text, has_account boolean, has_user boolean, has_time boolean)
+returns table (name text, found_by text, ordered_by text)
 language sql
 stable
 security invoker
 set search_path = ''
 as $$
-  select format('%I.%I', n.nspname, c.relname), t.has_account, t.has_user, t.has_time
+  select format('%I.%I', n.nspname, c.relname),
+    -- $1 is the person, $2 the accounts that they may have acted on. A usage table of the project's names no account.
+    concat_ws(' or ',
+      case when t.has_account then 'r.account_id = $1' end,
+      case when t.has_user then case when t.has_account and c.relname <> 'usage' then 'r.account_id = any ($2) and ' else '' end
+        || 'r.user_id = $1' end,
+      case when t.has_request then 'r.account_id = any ($2) and r.request ->> ''user_id'' = $1::text' end),
+    concat_ws(', ', case when t.has_time then 'r.created_at' end, coalesce((
+      select string_agg(format('r.%I', a.attname), ', ' order by array_position(i.indkey::smallint[], a.attnum))
+      from pg_catalog.pg_index i
+      join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
+      where i.indrelid = c.oid and i.indisprimary), 'to_jsonb(r)'))
   from pg_catalog.pg_class c
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   cross join lateral (
     select bool_or(a.attname = 'account_id' and a.atttypid = 'uuid'::regtype) as has_account,
-      bool_or(a.attname = 'user_id' and a.atttypid = 'uuid'::regtype) as has_user, bool_or(a.attname = 'created_at') as has_time
+      bool_or(a.attname = 'user_id' and a.atttypid = 'uuid'::regtype) as has_user,
+      bool_or(a.attname = 'request' and a.atttypid = 'jsonb'::regtype) as has_request,
+      bool_or(a.attname = 'created_at') as has_time
     from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) t
   where c.relkind in ('r', 'p') and (t.has_account or t.has_user)
     and (n.nspname = 'credits'
       or n.nspname = 'public' and (c.relname = 'usage' or c.relname in (select credits.public_relations())))
 $$;
 comment on function credits.account_tables() is
-  'The system''s tables that have rows of somebody, read from the catalog so that none is forgotten.';
+  'The system''s tables that have rows of somebody, how these are found and in which order they come: read from the catalog so that none is forgotten.';
 revoke all on function credits.account_tables() from public, anon, authenticated, service_role;
 
-create function public.export_account(p_user_id uuid)
+create function credits.export_rows(p_account_id uuid, p_table text, p_offset bigint, p_limit integer)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+-- What a statement answers that is made when it runs, plpgsql_check cannot know.
+-- @plpgsql_check_options: extra_warnings = false
+declare
+  v_table record;
+  v_rows jsonb;
+begin
+  select t.name, t.found_by, t.ordered_by into strict v_table from credits.account_tables() t where t.name = p_table;
+  execute format(
+    'select coalesce(jsonb_agg(x.data order by x.nth), ''[]'') from (
+       select to_jsonb(r) as data, row_number() over (order by %s) as nth from %s r where %s
+       order by nth offset $3 limit $4) x',
+    v_table.ordered_by, v_table.name, v_table.found_by)
+    into v_rows
+    using p_account_id, array(select a.account_id from credits.accounts a where a.kind = 'workspace'), p_offset, p_limit;
+  return v_rows;
+end
+$$;
+comment on function credits.export_rows(uuid, text, bigint, integer) is
+  'The rows of somebody in one of the system''s tables, oldest first; p_limit null for all from p_offset on.';
+revoke all on function credits.export_rows(uuid, text, bigint, integer) from public, anon, authenticated, service_role;
+
+create function public.export_account(
+  p_user_id uuid, p_table text default null, p_offset bigint default null, p_limit integer default null)
 returns jsonb
 language plpgsql
 stable
@@ -28,25 +70,43 @@ security definer
 set search_path = ''
 as $$
 declare
-  v_table record;
+  v_names text[] := array(select t.name from credits.account_tables() t order by t.name);
+  v_name text;
   v_rows jsonb;
   v_tables jsonb := jsonb '{}';
+  v_more boolean := false;
 begin
   if not exists (select from credits.accounts a where a.account_id = p_user_id and a.kind = 'person') then
     perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id));
   end if;
-  for v_table in select t.* from credits.account_tables() t order by t.name loop
-    execute format('select coalesce(jsonb_agg(to_jsonb(r)%s), ''[]'') from %s r where false%s%s',
-      case when v_table.has_time then ' order by r.created_at' else '' end, v_table.name,
-      case when v_table.has_account then ' or r.account_id = $1' else '' end,
-      case when v_table.has_user then ' or r.user_id = $1' else '' end) into v_rows using p_user_id;
-    v_tables := v_tables || jsonb_build_object(v_table.name, v_rows);
-  end loop;
+  if p_table is not null and p_table <> all (v_names) then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_table', 'value', p_table, 'known', v_names),
+      'Pass one of the known tables, or none for all of them.');
+  end if;
+  if p_offset < 0 or p_offset is not null and p_table is null then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_offset"}', 'Pass how many rows of p_table have been read.');
+  end if;
+  if p_limit < 1 or p_limit is not null and p_table is null then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_limit"}', 'Pass how many rows of p_table to read, 1 or more.');
+  end if;
+  begin
+    foreach v_name in array coalesce(case when p_table is not null then array[p_table] end, v_names) loop
+      v_rows := credits.export_rows(p_user_id, v_name, coalesce(p_offset, 0), p_limit + 1);
+      v_more := jsonb_array_length(v_rows) > p_limit;
+      if v_more then
+        v_rows := v_rows - -1;
+      end if;
+      v_tables := v_tables || jsonb_build_object(v_name, v_rows);
+    end loop;
+  exception when program_limit_exceeded then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', case when p_table is null then 'p_table' else 'p_limit' end),
+      'It is too much for one answer. Read table by table (p_table), a number of rows at a time (p_offset, p_limit), as `sonas export` does.');
+  end;
   return jsonb_build_object('success', true, 'code', 'ok', 'account_id', p_user_id, 'exported_at', statement_timestamp(),
-    'tables', v_tables);
+    'names', v_names, 'tables', v_tables, 'more', coalesce(v_more, false));
 end
 $$;
-comment on function public.export_account(uuid) is
-  'Everything that the credit system has stored about one user, table by table: the rows of their account, and what they did in workspaces. Also of a closed account. Raises account_not_found.';
-revoke all on function public.export_account(uuid) from public, anon, authenticated, service_role;
-grant execute on function public.export_account(uuid) to service_role;
+comment on function public.export_account(uuid, text, bigint, integer) is
+  'Everything that the credit system has stored about one user, table by table: the rows of their account, and what they did in workspaces. Also of a closed account. With p_table, the rows of that table alone from p_offset on, p_limit at most; more says whether there are others. Raises account_not_found.';
+revoke all on function public.export_account(uuid, text, bigint, integer) from public, anon, authenticated, service_role;
+grant execute on function public.export_account(uuid, text, bigint, integer) to service_role;

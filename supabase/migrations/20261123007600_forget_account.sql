@@ -18,13 +18,16 @@ as $$
 declare
   v_counts jsonb := jsonb '{}';
   v_count bigint;
+  -- Their own account, and the workspaces that they may have acted in: by its account a row is found without reading all.
+  v_accounts uuid[] := p_account_id || array(select a.account_id from credits.accounts a where a.kind = 'workspace');
   -- A project with a usage table of its own may want a text there.
   v_nothing text := (select case when a.attnotnull then '' end from pg_catalog.pg_attribute a
     where a.attrelid = 'public.usage'::regclass and a.attname = 'description');
 begin
   -- What the calendar wrote about a plan's allowance are nobody's words, and the books are checked by them.
   update public.credit_transactions t set description = null, metadata = '{}'
-  where (t.account_id = p_account_id or t.user_id = p_account_id) and (t.description is not null or t.metadata <> '{}')
+  where t.account_id = any (v_accounts) and (t.account_id = p_account_id or t.user_id = p_account_id)
+    and (t.description is not null or t.metadata <> '{}')
     and (t.kind in ('consume', 'capture', 'refund', 'void') or t.kind = 'grant' and not exists (
       select from public.credit_grants g
       where g.account_id = t.account_id and g.id = t.grant_id and g.source in ('plan', 'rollover')));
@@ -33,12 +36,18 @@ begin
 
   update public.credit_grants g
   set description = null, metadata = '{}', void_reason = case when g.voided_at is not null then 'forgotten' end
-  where g.account_id = p_account_id;
+  where g.account_id = p_account_id
+    or g.account_id = any (v_accounts) and g.source not in ('plan', 'rollover') and exists (
+      select from public.credit_transactions t
+      where t.account_id = g.account_id and t.credit_type = g.credit_type and t.grant_id = g.id
+        and t.user_id = p_account_id and t.kind in ('grant', 'void'));
   get diagnostics v_count = row_count;
   v_counts := v_counts || jsonb_build_object('credit_grants', v_count);
 
-  update public.credit_reservations r set description = null, metadata = '{}', close_reason = null, answer = null
-  where r.account_id = p_account_id or r.user_id = p_account_id;
+  update public.credit_reservations r set description = null, metadata = '{}', close_reason = null,
+    -- What a workspace holds may be captured once more by somebody else, and is answered alike.
+    answer = case when r.account_id <> p_account_id then r.answer end
+  where r.account_id = any (v_accounts) and (r.account_id = p_account_id or r.user_id = p_account_id);
   get diagnostics v_count = row_count;
   v_counts := v_counts || jsonb_build_object('credit_reservations', v_count);
 
@@ -56,8 +65,11 @@ begin
   get diagnostics v_count = row_count;
   v_counts := v_counts || jsonb_build_object('idempotency_keys', v_count);
   update credits.idempotency_keys k set request = k.request - '{description, metadata, reason}'::text[]
-  where k.account_id <> p_account_id and k.request @> jsonb_build_object('user_id', p_account_id);
+  where k.account_id = any (v_accounts) and k.account_id <> p_account_id
+    and k.request @> jsonb_build_object('user_id', p_account_id);
 
+  -- The key of a row of the project's may be a name or an address.
+  delete from credits.metered_rows m where m.account_id = p_account_id;
   update credits.accounts a set frozen_reason = null where a.account_id = p_account_id;
   delete from public.workspace_members m where m.user_id = p_account_id;
   return v_counts;
