@@ -1,4 +1,4 @@
-"""plans, balance, history, explain, grant, reset, plan."""
+"""plans, balance, history, grant, reset, plan."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from sonas_supabase import Balance, Operation, Plan, PlanLimit, Summary
+from sonas_supabase import Balance, Plan, PlanLimit, Summary
 
 from ._connect import AsJson, DbUrl, User, Workspace, connect, options
 from ._guard import Stop
@@ -81,41 +81,6 @@ def history(
     ]  # fmt: skip
     shown = table(("when", "type", "kind", "#amount", "#balance", "description", "operation"), rows)
     Output(as_json).answer({"entries": entries}, shown)
-
-
-def explain(
-    ids: Annotated[
-        list[str],
-        typer.Argument(metavar="[USER] OPERATION", help="Without the user, all accounts are searched."),
-    ],
-    workspace: Workspace = None,
-    db_url: DbUrl = None,
-    as_json: AsJson = False,
-) -> None:
-    """Tell what an operation did: which grants it touched, before and after, its refunds and its hold.
-
-    Example: sonas explain 773ef3ba-509f-4a59-97c1-383a1b733311
-    """
-    *users, operation = ids
-    if len(users) > 1:
-        raise Stop("Which operation?", "Pass its id, or the user's and its id.", code="usage")
-    with connect(db_url) as client:
-        if users:
-            found = client.explain_operation(users[0], operation, **options(workspace_id=workspace))
-        else:
-            whose = client.find_operation(operation)
-            found = client.explain_operation(
-                whose.user_id or whose.account_id, operation, **options(workspace_id=whose.workspace_id)
-            )
-    rows = [
-        (entry.kind, entry.source, entry.expires_at, f"{entry.amount:+,}", entry.balance_before, entry.balance_after)
-        for entry in found.entries
-    ]
-    Output(as_json).answer(
-        found,
-        _told(found),
-        *([table(("kind", "grant", "expires", "#amount", "#before", "#after"), rows)] if rows else []),
-    )
 
 
 def grant(
@@ -267,17 +232,6 @@ def _grants(summary: Summary) -> list[Any]:
     ]
 
 
-def _told(found: Operation) -> str:
-    sentence = f"[bold]{found.kind}[/] of {found.amount:,} {found.credit_type}, {cell(found.created_at)}"
-    if found.description:
-        sentence += f": {found.description}"
-    if found.refunded:
-        sentence += f" ({found.refunded:,} refunded)"
-    if found.reservation:
-        sentence += f" (hold: {found.reservation['status']})"
-    return sentence
-
-
 def _allowance(plan: Plan, credit_type: str) -> str:
     limits: dict[str, PlanLimit] = {limit.credit_type: limit for limit in plan.limits}
     return credits(limits[credit_type].allowance) if credit_type in limits else "-"
@@ -296,7 +250,6 @@ def register(app: typer.Typer) -> None:
             "plans": plans,
             "balance": balance,
             "history": history,
-            "explain": explain,
             "grant": grant,
             "reset": reset,
             "plan": plan,

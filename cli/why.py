@@ -48,14 +48,14 @@ def why(
 def tell(story: BalanceStory) -> Iterator[str]:
     """The sentences of the story. Each figure in them is one of the ledger's."""
     name = story.credit_type
-    start = f"On {cell(story.since)}" if story.since else "At first"
+    start = f"On {cell(story.since)} UTC" if story.since else "At first"
     yield f"{start} there were {story.opening:,} {name} credits."
     if story.granted:
         yield f"{story.granted:,} came in:"
-        yield from _lines(story.grants)
+        yield from _lines(story.grants, story.granted)
     if story.spent:
-        yield f"{story.spent:,} were spent:"
-        yield from _lines(story.spends)
+        yield f"{story.spent:,} {'was' if story.spent == 1 else 'were'} spent:"
+        yield from _lines(story.spends, story.spent)
         if len(story.largest) > 1:
             first = story.largest[0]
             yield f"  The largest single spend was {first.amount:,} on {cell(first.created_at)} ({first.operation_id})."
@@ -63,22 +63,22 @@ def tell(story: BalanceStory) -> Iterator[str]:
         yield f"{story.refunded:,} came back as refunds."
     if story.expired or story.voided:
         yield f"{story.expired + story.voided:,} lapsed unspent:"
-        yield from _lines(story.losses)
+        yield from _lines(story.losses, story.expired + story.voided)
     if not (story.granted or story.spent or story.refunded or story.expired or story.voided):
         yield "Nothing has moved since."
     yield f"{_sum(story)}: {story.closing:,} {'were left then' if story.until else 'are left'}."
     yield from _now(story)
 
 
-def _lines(flows: tuple[Flow, ...]) -> Iterator[str]:
+def _lines(flows: tuple[Flow, ...], total: int) -> Iterator[str]:
     for flow in flows[:LINES]:
         reason = " — ".join(dict.fromkeys(part for part in (flow.source, flow.description) if part))
         times = f", {flow.times:,} times" if flow.times > 1 else ""
         when = cell(flow.first_at) if flow.times == 1 else f"{cell(flow.first_at)} to {cell(flow.last_at)}"
         yield f"  {flow.amount:>10,}  {reason or 'without a description'}{times} ({when})"
-    if len(flows) > LINES:
-        rest = sum(flow.amount for flow in flows[LINES:])
-        yield f"  {rest:>10,}  for {len(flows) - LINES:,} other reasons"
+    # The database tells of the largest only.
+    if rest := total - sum(flow.amount for flow in flows[:LINES]):
+        yield f"  {rest:>10,}  for other reasons"
 
 
 def _sum(story: BalanceStory) -> str:
@@ -95,7 +95,8 @@ def _now(story: BalanceStory) -> Iterator[str]:
     if story.frozen:
         yield f"{story.frozen:,} of them are frozen, because a payment is due or disputed."
     if story.denied:
-        yield f"{story.denied:,} attempts were denied for lack of credits."
+        attempts = "1 attempt was" if story.denied == 1 else f"{story.denied:,} attempts were"
+        yield f"{attempts} denied for lack of credits."
     if story.unlimited:
         yield "The plan has no limit: what is spent is granted as it is spent."
         return

@@ -224,6 +224,7 @@ class Entry:
     """One ledger row of an operation: which grant it touched, and the balance before and after it."""
 
     version: int
+    credit_type: str
     kind: str
     grant_id: UUID
     source: str
@@ -237,13 +238,17 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One operation, explained: who, what, at which price, from which grants, and what came of it later."""
+    """One operation, explained: who, what, at which price, from which grants, and what came of it later.
+
+    ``amount`` is of ``credit_type``; where an operation moved credits of several types, ``entries`` has them all. Both
+    say nothing for a change of the plan (None and 0). ``related_operation_id`` is the spend that a refund gives back.
+    """
 
     operation_id: UUID
     account_id: UUID
     user_id: UUID | None
     kind: str
-    credit_type: str
+    credit_type: str | None
     amount: int
     price: dict[str, Any]
     status: str
@@ -251,6 +256,7 @@ class Operation:
     metadata: dict[str, Any] | None
     created_at: datetime
     entries: tuple[Entry, ...]
+    related_operation_id: UUID | None
     refunded: int
     refunds: tuple[dict[str, Any], ...]
     related: tuple[dict[str, Any], ...]

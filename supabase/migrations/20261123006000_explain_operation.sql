@@ -16,12 +16,17 @@ begin
     'description', o.description, 'metadata', o.metadata, 'created_at', o.created_at,
     'entries', (
       select coalesce(jsonb_agg(jsonb_build_object(
-        'version', t.version, 'kind', t.kind, 'grant_id', t.grant_id, 'source', g.source, 'priority', g.priority,
+        'version', t.version, 'credit_type', t.credit_type, 'kind', t.kind, 'grant_id', t.grant_id, 'source', g.source, 'priority', g.priority,
         'expires_at', g.expires_at, 'amount', t.amount, 'balance_before', t.balance_after - t.amount,
         'balance_after', t.balance_after, 'created_at', t.created_at) order by t.credit_type, t.version), '[]')
       from public.credit_transactions t
       join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
       where t.account_id = v_account_id and t.operation_id = p_operation_id),
+    -- What it belongs to: a refund to the spend that it gives back.
+    'related_operation_id', (
+      select t.related_operation_id from public.credit_transactions t
+      where t.account_id = v_account_id and t.operation_id = p_operation_id and t.related_operation_id is not null
+      order by t.credit_type, t.version limit 1),
     'refunded', (
       select coalesce(sum(t.amount), 0) from public.credit_transactions t
       where t.account_id = v_account_id and t.related_operation_id = p_operation_id and t.kind = 'refund'),
@@ -41,17 +46,21 @@ begin
       select jsonb_build_object('reservation_id', r.id,
         'status', case when r.status = 'open' and r.expires_at <= n.at then 'expired' else r.status end,
         'amount', r.amount, 'captured', r.captured, 'released', r.released, 'shortfall', r.shortfall,
-        'expires_at', r.expires_at)
+        'expires_at', r.expires_at, 'reason', r.close_reason)
       from public.credit_reservations r
       where r.account_id = v_account_id and r.operation_id = p_operation_id))
     into v_answer
   from (
-    -- The operation is known by its ledger rows, else by its hold, else by the attempt that was denied.
+    -- The operation is known by its ledger rows, else by its hold, else by the attempt that was denied, else by its key.
     select min(t.user_id::text)::uuid as user_id, min(t.kind)::text as kind, min(t.credit_type) as credit_type,
       abs(sum(t.amount)) as amount, 'booked' as status, min(t.description) as description,
       (array_agg(t.metadata order by t.credit_type, t.version))[1] as metadata, min(t.created_at) as created_at, 1 as rank
     from public.credit_transactions t
     where t.account_id = v_account_id and t.operation_id = p_operation_id
+      -- Credits of two types are no sum. What moved of the others is in the entries.
+      and t.credit_type = (
+        select min(f.credit_type) from public.credit_transactions f
+        where f.account_id = v_account_id and f.operation_id = p_operation_id)
     having count(*) > 0
     union all
     select r.user_id, 'reserve', r.credit_type, r.amount, r.status, r.description, r.metadata, r.created_at, 2
@@ -61,11 +70,17 @@ begin
     select u.user_id, 'denial', u.credit_type, 0, u.status, u.description, u.metadata, u.created_at, 3
     from public.usage u
     where u.account_id = v_account_id and u.operation_id = p_operation_id
+    union all
+    -- A change of the plan moves no credits of its own.
+    select (k.request ->> 'user_id')::uuid, k.request ->> 'function', null, 0, 'booked',
+      concat_ws(', ', k.request ->> 'plan_id', k.request ->> 'effective'), '{}', k.created_at, 4
+    from credits.idempotency_keys k
+    where k.account_id = v_account_id and k.operation_id = p_operation_id
     order by rank limit 1
   ) o
-  cross join lateral (
+  left join lateral (
     select greatest(coalesce(b.test_now, statement_timestamp()), b.settled_at) as at
-    from credits.balances b where b.account_id = v_account_id and b.credit_type = o.credit_type) n;
+    from credits.balances b where b.account_id = v_account_id and b.credit_type = o.credit_type) n on true;
   if v_answer is null then
     perform credits.raise_error('operation_not_found', jsonb_build_object('operation_id', p_operation_id));
   end if;

@@ -34,15 +34,17 @@ as $$
     'grants', (
       select coalesce(jsonb_agg(to_jsonb(x) order by x.amount desc, x.source, x.description), '[]') from (
         select n.source, n.description, sum(n.amount) as amount, count(*) as times, min(n.created_at) as first_at, max(n.created_at) as last_at
-        from entries n where n.kind = 'grant' group by n.source, n.description) x),
+        from entries n where n.kind = 'grant' group by n.source, n.description
+        order by sum(n.amount) desc, n.source, n.description limit 20) x),
     'spends', (
       select coalesce(jsonb_agg(to_jsonb(x) order by x.amount desc, x.description), '[]') from (
         select n.description, -sum(n.amount) as amount, count(distinct n.operation_id) as times, min(n.created_at) as first_at, max(n.created_at) as last_at
         from entries n where n.kind in ('consume', 'capture') group by n.description order by sum(n.amount), n.description limit 20) x),
     'losses', (
-      select coalesce(jsonb_agg(to_jsonb(x) order by x.last_at, x.kind, x.source), '[]') from (
+      select coalesce(jsonb_agg(to_jsonb(x) order by x.amount desc, x.last_at, x.kind, x.source), '[]') from (
         select n.kind, n.source, n.description, -sum(n.amount) as amount, count(*) as times, min(n.created_at) as first_at, max(n.created_at) as last_at
-        from entries n where n.kind in ('expire', 'void') group by n.kind, n.source, n.description) x),
+        from entries n where n.kind in ('expire', 'void') group by n.kind, n.source, n.description
+        order by sum(n.amount), n.description limit 20) x),
     'largest', (
       select coalesce(jsonb_agg(to_jsonb(x) order by x.amount desc, x.created_at), '[]') from (
         select n.operation_id, min(n.description) as description, -sum(n.amount) as amount, min(n.created_at) as created_at,
@@ -60,7 +62,7 @@ as $$
   from entries e
 $$;
 comment on function credits.read_balance_story(uuid, text, timestamptz, timestamptz, timestamptz) is
-  'What came into a balance and went out of it between two instants; opening + granted + refunded - spent - expired - voided = closing.';
+  'What came into a balance and went out of it between two instants, with the 20 largest reasons of each kind; opening + granted + refunded - spent - expired - voided = closing.';
 revoke all on function credits.read_balance_story(uuid, text, timestamptz, timestamptz, timestamptz)
   from public, anon, authenticated, service_role;
 

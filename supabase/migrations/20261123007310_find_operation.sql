@@ -15,6 +15,8 @@ begin
     (select r.account_id, r.user_id from public.credit_reservations r where r.operation_id = p_operation_id limit 1)
     union all
     (select u.account_id, u.user_id from public.usage u where u.operation_id = p_operation_id and u.account_id is not null limit 1)
+    union all
+    (select k.account_id, (k.request ->> 'user_id')::uuid from credits.idempotency_keys k where k.operation_id = p_operation_id limit 1)
   ) o
   limit 1;
   if v_found is null then

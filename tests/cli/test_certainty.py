@@ -13,6 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from sonas_cli import app
+from sonas_cli._export import written
+from sonas_supabase import CreditsClient
 from tests.cli.conftest import Sonas
 from tests.support.database import Database
 from tests.support.people import new_workspace
@@ -141,3 +143,42 @@ def test_verify_goes_rule_by_rule(answer: Answer, database: Database) -> None:
         {**check, "checked": told["books"][nth]["checked"]}
         for nth, check in enumerate(database.call("verify_books")["checks"])
     ]
+
+
+def test_what_people_write_is_shown_as_they_wrote_it(answer: Answer, sonas: Sonas, user: UUID) -> None:
+    """Neither square brackets nor colons mean anything."""
+    words = "a [/nope] [red] :key: page"
+    spent = answer("consume", user, "message", 1, "-d", words)["operation_id"]
+    assert words in sonas("explain", spent).stdout
+    assert words in sonas("why", user, "message").stdout
+    assert words in sonas("history", user).stdout
+    assert answer("explain", spent)["description"] == words
+    assert words in sonas("export", user).stdout
+
+
+def test_an_export_is_written_in_parts(answer: Answer, database: Database, user: UUID) -> None:
+    for number in range(9):
+        answer("consume", user, "message", 1, "-d", f"page {number}")
+    whole = database.call("export_account", user)["tables"]
+    client = CreditsClient.from_connection(database.connection)
+    counts: dict[str, int] = {}
+    assert json.loads("".join(written(client, str(user), counts, page=2)))["tables"] == whole
+    assert counts == {name: len(rows) for name, rows in whole.items() if rows}
+
+
+def test_rows_with_much_metadata_are_written_fewer_at_a_time(database: Database, user: UUID) -> None:
+    database.run(
+        "insert into usage (account_id, user_id, credit_type, credits_used, status, metadata, operation_id) "
+        f"select '{user}', '{user}', 'message', 0, 'denied', jsonb_build_object('text', repeat('x', 65000)), "
+        "gen_random_uuid() from generate_series(1, 4200)"
+    )
+    counts: dict[str, int] = {}
+    for _ in written(CreditsClient.from_connection(database.connection), str(user), counts, page=5000):
+        pass
+    assert counts["public.usage"] == 4200
+
+
+def test_an_export_that_breaks_off_leaves_no_file(sonas: Sonas, tmp_path: Path) -> None:
+    file = tmp_path / "nobody.json"
+    assert sonas("export", "00000000-0000-4000-8000-00000000dead", "--to", file).exit_code == 1
+    assert list(tmp_path.iterdir()) == []
