@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -45,8 +45,8 @@ def local_database_url() -> str | None:
 
 
 @contextmanager
-def connect(db_url: str | None) -> Iterator[CreditsClient]:
-    """A client for the database that the command is about."""
+def connect(db_url: str | None, notice: Callable[[str], None] | None = None) -> Iterator[CreditsClient]:
+    """A client for the database that the command is about. `notice` hears what it says meanwhile, except over REST."""
     if db_url is None:
         settings = Settings.from_env()
         db_url = settings.database_url
@@ -58,6 +58,8 @@ def connect(db_url: str | None) -> Iterator[CreditsClient]:
 
     # One command is one connection: a pool would wait and try again where a person wants to be told.
     with psycopg.connect(database_url(db_url), autocommit=True, connect_timeout=10) as connection:
+        if notice:
+            connection.add_notice_handler(lambda said: notice(said.message_primary or ""))
         yield CreditsClient.from_connection(connection)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -44,16 +45,23 @@ def import_(
     Example: sonas import profiles --user id --balance credits --type message --dry-run
     """
     output = Output(as_json)
-    with connect(db_url) as client:
-        done = client.import_balances(
-            name,
-            user_column,
-            balance_column,
-            credit_type,
-            source=source,
-            dry_run=dry_run,
-            **options(expected_total=expect),
-        )
+    with output.progress() as bar:
+        task = bar.add_task("Importing", total=None)
+
+        def notice(said: str) -> None:
+            if counted := re.fullmatch(r"imported (\d+) of (\d+)", said):
+                bar.update(task, completed=int(counted[1]), total=int(counted[2]))
+
+        with connect(db_url, notice) as client:
+            done = client.import_balances(
+                name,
+                user_column,
+                balance_column,
+                credit_type,
+                source=source,
+                dry_run=dry_run,
+                **options(expected_total=expect),
+            )
     problems = [(found.problem, found.rows, ", ".join(map(str, found.users))) for found in done.problems]
     output.answer(
         done,
@@ -65,6 +73,11 @@ def import_(
         ]),
         *([table(("cannot be used", "#rows", "users"), problems)] if problems else []),
         "",
+        *(
+            f"[yellow]{users:,} of these users have opening {done.credit_type} credits from {escape(origin)} already. "
+            "If it is the same money, they get it twice.[/]"
+            for origin, users in done.elsewhere.items()
+        ),
         _outcome(done),
     )  # fmt: skip
     if not done.success:

@@ -18,6 +18,8 @@ from sonas_supabase.errors import (
 
 # The database took it back: serialization failure, deadlock, no lock to be had, resources, operator intervention.
 _TAKEN_BACK = ("40", "53", "55P03", "57")
+# The statement timeout: over REST a few seconds.
+_TOO_SLOW = "57014"
 # PostgREST had no connection to the database: nothing was sent.
 _NO_CONNECTION = {"PGRST000", "PGRST002", "PGRST003"}
 # PostgREST lost the database, or a gateway lost PostgREST or its patience: the answer went with it.
@@ -49,6 +51,8 @@ def reported(code: object, message: object, details: object, hint: object) -> Cr
 def _kind(state: str, said: str) -> tuple[type[CreditsError], str]:
     # A SQLSTATE has five characters, an HTTP status three.
     state_class = state if len(state) == 5 else ""
+    if state == _TOO_SLOW:
+        return CreditsUnavailable, "Long work needs a direct connection: DATABASE_URL, or --db-url for a command."
     if state_class.startswith(_TAKEN_BACK) or state in _NO_CONNECTION | _BUSY:
         return CreditsUnavailable, ""
     # Half of the migrations: a function that is there looks for a table that is not.

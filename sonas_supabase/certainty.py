@@ -134,7 +134,8 @@ class BalanceImport:
 
     ``code`` is ok, unusable_rows or totals_differ; nothing has changed unless ``success`` is True. ``total`` is what
     the table says, ``granted_total`` what the ledger says after the import, in credits. ``replayed`` of the
-    ``granted`` rows had been imported before, ``empty`` rows have a balance of 0.
+    ``granted`` rows had been imported before, ``empty`` rows have a balance of 0. ``elsewhere`` says how many of the
+    users have an opening balance of this type already, by the table and column it came from.
     """
 
     success: bool
@@ -148,6 +149,7 @@ class BalanceImport:
     replayed: int
     granted_total: int
     dry_run: bool
+    elsewhere: dict[str, int]
     problems: tuple[ImportProblem, ...]
 
 

@@ -10,14 +10,24 @@ set search_path = ''
 as $$
 -- What a statement answers that is made when it runs, plpgsql_check cannot know.
 -- @plpgsql_check_options: extra_warnings = false
+declare
+  v_is_number boolean := (
+    select t.typcategory = 'N' from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
+    where a.attrelid = p_table and a.attname = p_balance_column and not a.attisdropped);
 begin
-  return query execute format('select lower(%I::text), %I::numeric from %s', p_user_column, p_balance_column, p_table);
+  -- A text that is no number is a problem of its row, and no error of the whole.
+  return query execute format(case when v_is_number then 'select lower(%I::text), %I::numeric from %s'
+    else 'select lower(%1$I::text), case
+        when btrim(%2$I::text) ~ ''^[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]{1,3})?$'' then btrim(%2$I::text)::numeric
+        when %2$I is not null then ''NaN'' end
+      from %3$s' end, p_user_column, p_balance_column, p_table);
 end
 $$;
 comment on function credits.import_rows(regclass, name, name) is 'The balances as they stand in the project''s table or view.';
 revoke all on function credits.import_rows(regclass, name, name) from public, anon, authenticated, service_role;
 
-create function credits.import_problems(p_table regclass, p_user_column name, p_balance_column name, p_key text)
+create function credits.import_problems(
+  p_table regclass, p_user_column name, p_balance_column name, p_credit_type text, p_source text, p_key text)
 returns jsonb
 language sql
 volatile
@@ -29,29 +39,56 @@ as $$
       when r.user_id is null then 'no user'
       when r.user_id !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then 'the user is not a UUID'
       when r.amount is null then 'no balance'
+      when r.amount = 'NaN' then 'the balance is not a number'
       when r.amount < 0 then 'the balance is negative'
       when r.amount <> trunc(r.amount) then 'the balance is not a whole number'
       when r.amount > 9007199254740992 then 'the balance is too large'
       when count(*) over (partition by r.user_id) > 1 then 'several rows for one user'
+      when a.kind = 'workspace' then 'a workspace, and no user'
       when a.status = 'closed' then 'the account is closed'
       when a.account_id is null and u.id is null then 'no such user in auth.users'
       when k.request is not null and (k.request ->> 'amount')::numeric <> r.amount then 'imported before, with another balance'
+      when k.request is not null and k.request ->> 'source' <> p_source then 'imported before, from another source'
+      when k.request is null and b.balance + r.amount > 9007199254740992 then 'the balance is too large beside what the account has'
     end as problem
     from credits.import_rows(p_table, p_user_column, p_balance_column) r
     left join auth.users u on u.id::text = r.user_id
     left join credits.accounts a on a.account_id::text = r.user_id
     left join credits.idempotency_keys k on k.account_id = a.account_id and k.idempotency_key = p_key
+    left join credits.balances b on b.account_id = a.account_id and b.credit_type = p_credit_type
   )
   select coalesce(jsonb_agg(to_jsonb(c) order by c.problem), '[]')
   from (
-    select j.problem, count(*) as rows, (array_agg(j.user_id order by j.user_id))[1:10] as users
+    select j.problem, count(*) as rows, (array_agg(distinct j.user_id))[1:10] as users
     from judged j where j.problem is not null group by j.problem) c
 $$;
-comment on function credits.import_problems(regclass, name, name, text) is
+comment on function credits.import_problems(regclass, name, name, text, text, text) is
   'What keeps rows from being imported, with how many there are of it and the first ten users.';
-revoke all on function credits.import_problems(regclass, name, name, text) from public, anon, authenticated, service_role;
+revoke all on function credits.import_problems(regclass, name, name, text, text, text) from public, anon, authenticated, service_role;
 
-create function credits.import_table(p_table text, p_columns name[])
+create function credits.imported_elsewhere(
+  p_table regclass, p_user_column name, p_balance_column name, p_credit_type text, p_key text)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+  select coalesce(jsonb_object_agg(f.key, f.users order by f.key), '{}')
+  from (
+    select regexp_replace(k.idempotency_key, '^import:(.*):[^:]*$', '\1') as key, count(*) as users
+    from credits.import_rows(p_table, p_user_column, p_balance_column) r
+    join credits.accounts a on a.account_id::text = r.user_id
+    join credits.idempotency_keys k on k.account_id = a.account_id and k.idempotency_key like 'import:%'
+    where k.idempotency_key <> p_key and k.request ->> 'credit_type' = p_credit_type and r.amount > 0
+      and k.request ->> 'description' = 'opening balance'
+    group by 1) f
+$$;
+comment on function credits.imported_elsewhere(regclass, name, name, text, text) is
+  'From which other tables or columns these users have opening balances of this type, and how many of them: the same money, maybe.';
+revoke all on function credits.imported_elsewhere(regclass, name, name, text, text) from public, anon, authenticated, service_role;
+
+create function credits.find_table(p_table text)
 returns regclass
 language plpgsql
 stable
@@ -59,30 +96,100 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_table regclass := coalesce(to_regclass(p_table), to_regclass('public.' || p_table));
-  v_column name;
+  v_table regclass;
+begin
+  -- As SQL reads a name, or as it is written: a name with capitals or blanks needs no quotes here.
+  begin
+    v_table := coalesce(to_regclass(p_table), to_regclass('public.' || p_table));
+  exception when others then null;
+  end;
+  return coalesce(v_table, (
+    select c.oid from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where p_table in (n.nspname || '.' || c.relname, case when n.nspname = 'public' then c.relname end)
+    order by n.nspname <> 'public' limit 1)::regclass);
+end
+$$;
+comment on function credits.find_table(text) is 'The table or view of this name, in schema public if it names none; null when there is none.';
+revoke all on function credits.find_table(text) from public, anon, authenticated, service_role;
+
+create function credits.import_table(p_table text, p_user_column text, p_balance_column text)
+returns regclass
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_table regclass := credits.find_table(p_table);
+  v_columns text[] := array(select a.attname::text from pg_catalog.pg_attribute a
+    where a.attrelid = v_table and a.attnum > 0 and not a.attisdropped order by a.attnum);
+  v_column text;
+  v_type text;
 begin
   if not exists (
     select from pg_catalog.pg_class c join credits.host_schemas() s on s.oid = c.relnamespace
-    where c.oid = v_table and c.relkind in ('r', 'p', 'v', 'm', 'f')) then
+    where c.oid = v_table and c.relkind in ('r', 'p', 'v', 'm', 'f')
+      and not (s.name = 'public' and c.relname in (select credits.public_relations()))) then
     perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_table', 'value', p_table),
-      'Pass a table or view of your project, with its schema if that is not public.');
+      'Pass a table or view of your project, with its schema if that is not public.' || coalesce(' These columns are in: ' || (
+        select string_agg(distinct t.name, ', ') from credits.host_tables() t
+        where (select count(*) from pg_catalog.pg_attribute a
+          where a.attrelid = t.oid and a.attname in (p_user_column, p_balance_column) and not a.attisdropped) = 2) || '.', ''));
   end if;
-  foreach v_column in array p_columns loop
-    if not exists (select from pg_catalog.pg_attribute a
-      where a.attrelid = v_table and a.attname = v_column and a.attnum > 0 and not a.attisdropped) then
-      perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'column', 'value', v_column, 'known', (
-        select jsonb_agg(a.attname order by a.attnum) from pg_catalog.pg_attribute a
-        where a.attrelid = v_table and a.attnum > 0 and not a.attisdropped)),
-        format('%s has no column %s.', v_table, v_column));
+  foreach v_column in array array[p_user_column, p_balance_column] loop
+    if v_column <> all (v_columns) then
+      perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'column', 'value', v_column, 'known', v_columns),
+        format('%s has no column %s. It has %s.', v_table, v_column, array_to_string(v_columns, ', ')));
     end if;
   end loop;
+  select format_type(a.atttypid, null) into v_type
+  from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
+  where a.attrelid = v_table and a.attname = p_balance_column
+    and t.typcategory not in ('N', 'S') and a.atttypid <> all (array['json', 'jsonb']::regtype[]);
+  if found then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'column', 'value', p_balance_column, 'type', v_type),
+      format('%s.%s is %s, which is no balance. Import from a view that makes a number of it.', v_table, p_balance_column, v_type));
+  end if;
   return v_table;
 end
 $$;
-comment on function credits.import_table(text, name[]) is
-  'The table or view of the project that a call names, with these columns. Raises invalid_argument.';
-revoke all on function credits.import_table(text, name[]) from public, anon, authenticated, service_role;
+comment on function credits.import_table(text, text, text) is
+  'The table or view of the project that a call names, with these columns, the second of which can be a balance. Raises invalid_argument.';
+revoke all on function credits.import_table(text, text, text) from public, anon, authenticated, service_role;
+
+create function credits.keep_still(p_table regclass)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_table regclass;
+begin
+  -- Of a view, the tables behind it. Supabase's own stay open, or nobody could sign in meanwhile; if one of them changes
+  -- between two readings, the totals differ.
+  for v_table in
+    with recursive behind as (
+      select p_table::oid as oid
+      union
+      select d.refobjid from behind b
+      join pg_catalog.pg_rewrite r on r.ev_class = b.oid
+      join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = r.oid
+        and d.refclassid = 'pg_catalog.pg_class'::regclass
+    )
+    select c.oid from behind b
+    join pg_catalog.pg_class c on c.oid = b.oid and c.relkind in ('r', 'p')
+    join credits.host_schemas() s on s.oid = c.relnamespace
+    order by c.oid
+  loop
+    execute format('lock table %s in share mode', v_table);
+  end loop;
+end
+$$;
+comment on function credits.keep_still(regclass) is
+  'Locks a table of the project, or those that a view reads, against writes until the transaction ends.';
+revoke all on function credits.keep_still(regclass) from public, anon, authenticated, service_role;
 
 create function credits.import_grants(
   p_table regclass, p_user_column name, p_balance_column name, p_credit_type text, p_source text, p_key text)
@@ -94,19 +201,24 @@ set search_path = ''
 as $$
 declare
   v_row record;
-  v_answer jsonb;
+  v_told_at timestamptz := clock_timestamp();
 begin
-  granted := 0;
-  replayed := 0;
+  select count(*), count(k.operation_id) into granted, replayed
+  from credits.import_rows(p_table, p_user_column, p_balance_column) r
+  left join credits.idempotency_keys k on k.account_id = r.user_id::uuid and k.idempotency_key = p_key
+  where r.amount > 0;
   for v_row in
-    select r.user_id::uuid as user_id, r.amount::bigint as amount
+    select r.user_id::uuid as user_id, r.amount::bigint as amount, row_number() over (order by r.user_id) as nth
     from credits.import_rows(p_table, p_user_column, p_balance_column) r
-    where r.amount > 0 order by 1
+    left join credits.idempotency_keys k on k.account_id = r.user_id::uuid and k.idempotency_key = p_key
+    where r.amount > 0 and k.operation_id is null order by r.user_id
   loop
-    v_answer := credits.grant_to(credits.paying_account(v_row.user_id, null, p_credit_type), v_row.user_id, p_credit_type,
+    perform credits.grant_to(credits.paying_account(v_row.user_id, null, p_credit_type), v_row.user_id, p_credit_type,
       v_row.amount, p_source, 'opening balance', null, p_key, '{}');
-    granted := granted + 1;
-    replayed := replayed + (v_answer ->> 'replayed')::boolean::integer;
+    if clock_timestamp() > v_told_at + interval '1 second' then
+      v_told_at := clock_timestamp();
+      raise notice using message = concat('imported ', v_row.nth, ' of ', granted - replayed);
+    end if;
   end loop;
 
   -- What is proven is read back from the ledger, row by row.
@@ -133,7 +245,7 @@ security definer
 set search_path = ''
 as $$
 declare
-  v_table regclass := credits.import_table(p_table, array[p_user_column, p_balance_column]::name[]);
+  v_table regclass := credits.import_table(p_table, p_user_column, p_balance_column);
   v_key text := format('import:%s:%s:%s', v_table, p_balance_column, p_credit_type);
   v_rows record;
   v_done record;
@@ -147,10 +259,8 @@ begin
     perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_source', 'value', p_source, 'known', (
       select jsonb_agg(s.id order by s.id) from credits.grant_sources s where s.may_be_granted)));
   end if;
-  -- The table is read three times, and has to say the same each time.
-  if (select c.relkind <> 'm' from pg_catalog.pg_class c where c.oid = v_table) then
-    execute format('lock table %s in share mode', v_table);
-  end if;
+  -- The table is read several times, and has to say the same each time.
+  perform credits.keep_still(v_table);
 
   select count(*) as rows, coalesce(trunc(sum(r.amount) filter (where r.amount between 0 and 9007199254740992)), 0) as total,
     count(*) filter (where r.amount = 0) as empty into v_rows
@@ -158,7 +268,8 @@ begin
   v_answer := jsonb_build_object('success', false, 'code', 'unusable_rows', 'credit_type', p_credit_type, 'rows', v_rows.rows,
     'empty', v_rows.empty, 'total', v_rows.total, 'expected_total', p_expected_total, 'granted', 0, 'replayed', 0,
     'granted_total', 0, 'dry_run', p_dry_run,
-    'problems', credits.import_problems(v_table, p_user_column, p_balance_column, v_key));
+    'elsewhere', credits.imported_elsewhere(v_table, p_user_column, p_balance_column, p_credit_type, v_key),
+    'problems', credits.import_problems(v_table, p_user_column, p_balance_column, p_credit_type, p_source, v_key));
   if v_answer -> 'problems' <> '[]' then
     return v_answer;
   end if;
@@ -180,7 +291,7 @@ begin
 end
 $$;
 comment on function public.import_balances(text, text, text, text, text, bigint, boolean) is
-  'Takes the balances of a table or view of the project over, as grants of p_source that never expire: all rows, or none. Answers rows, total, granted, granted_total and problems; success is false, and nothing has changed, when a row cannot be used, or when the totals differ from each other or from p_expected_total. A second run adds nothing. p_dry_run takes everything back.';
+  'Takes the balances of a table or view of the project over, as grants of p_source that never expire: all rows, or none. Answers rows, total, granted, granted_total, problems, and elsewhere: how many of the users have an opening balance of this type already from which other table; success is false, and nothing has changed, when a row cannot be used, or when the totals differ from each other or from p_expected_total. A second run adds nothing. p_dry_run takes everything back.';
 revoke all on function public.import_balances(text, text, text, text, text, bigint, boolean)
   from public, anon, authenticated, service_role;
 grant execute on function public.import_balances(text, text, text, text, text, bigint, boolean) to service_role;

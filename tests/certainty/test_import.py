@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,9 +10,10 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from tests.support.database import Database
+from tests.support.database import Database, call
 from tests.support.errors import raises
-from tests.support.people import fingerprint
+from tests.support.people import fingerprint, new_workspace
+from tests.support.races import wait_until_blocked, weaken
 
 Table = Callable[..., str]
 
@@ -117,7 +119,7 @@ def test_several_rows_for_one_user(database: Database, old: Table, users: list[U
     assert (found["problem"], found["rows"], found["users"]) == (
         "several rows for one user",
         2,
-        [str(users[0])] * 2,
+        [str(users[0])],
     )
 
 
@@ -177,6 +179,156 @@ def test_nobody_changes_the_table_meanwhile(database: Database, old: Table, user
             with pytest.raises(psycopg.errors.LockNotAvailable):
                 database.call("import_balances", table, "user_id", "credits", "message", connection=own)
         other.rollback()
+
+
+def test_a_text_that_is_no_number_is_a_problem_of_its_row(database: Database, old: Table, users: list[UUID]) -> None:
+    table = old((users[0], " 12 "), (users[1], "1e2"), (users[2], "twelve"), kind="text")
+    [found] = take(database, table)["problems"]
+    assert found == {"problem": "the balance is not a number", "rows": 1, "users": [str(users[2])]}
+    database.run(f"delete from {table} where credits = 'twelve'")
+    assert take(database, table)["granted_total"] == 112
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
+def test_what_is_no_number_of_a_float(database: Database, old: Table, users: list[UUID], value: str) -> None:
+    [found] = take(database, old((users[0], value), kind="float8"))["problems"]
+    assert found["users"] == [str(users[0])]
+
+
+@pytest.mark.parametrize("kind", ["boolean", "timestamptz", "uuid", "int[]"])
+def test_a_column_that_is_no_balance(database: Database, old: Table, kind: str) -> None:
+    with raises("invalid_argument") as seen:
+        take(database, old(kind=kind))
+    assert seen.details["argument"] == "column"
+    assert "which is no balance" in seen.hint
+
+
+@pytest.mark.parametrize("name", ["Old Balances", 'old "quoted" %s', "Nice"])
+def test_a_name_is_taken_as_it_is_written(database: Database, users: list[UUID], name: str) -> None:
+    """Capitals, blanks and quotes, in schema public or in another, with or without the quotes of SQL."""
+    quoted = '"' + name.replace('"', '""') + '"'
+    database.run("create schema if not exists app")
+    for schema, called in (("public", name), ("app", f"app.{name}"), ("public", quoted)):
+        user = database.new_user()
+        database.run(f'create table if not exists {schema}.{quoted} ("User Id" uuid, "Left %" int)')
+        database.run(f"truncate {schema}.{quoted}")
+        database.run(f"insert into {schema}.{quoted} values ('{user}', 5)")
+        told = database.call("import_balances", called, "User Id", "Left %", "message")
+        assert told["granted_total"] == 5
+
+
+def test_a_table_that_is_not_there_and_where_such_columns_are(database: Database, old: Table) -> None:
+    table = old()
+    for name in ("nowhere", "a.b.c.d", "other.public.t", "(select 1)", "credit_balances", "credit_grants", ""):
+        with raises("invalid_argument") as seen:
+            take(database, name)
+        assert seen.details == {"argument": "p_table", "value": name}
+        assert f"public.{table}" in seen.hint
+    with raises("invalid_argument") as seen:
+        database.call("import_balances", table, "id", "credits", "message")
+    assert seen.hint == f"public.{table} has no column id. It has user_id, credits."
+
+
+def test_a_workspace_is_no_user(database: Database, old: Table, users: list[UUID]) -> None:
+    workspace = new_workspace(database, users[0])
+    [found] = take(database, old((users[0], 5), (workspace, 5)))["problems"]
+    assert (found["problem"], found["users"]) == ("a workspace, and no user", [str(workspace)])
+
+
+def test_another_source_than_before(database: Database, old: Table, users: list[UUID]) -> None:
+    table = old((users[0], 5))
+    take(database, table)
+    [found] = take(database, table, source="goodwill")["problems"]
+    assert (found["problem"], found["rows"]) == ("imported before, from another source", 1)
+
+
+def test_more_than_an_account_can_have(database: Database, old: Table, users: list[UUID]) -> None:
+    table = old((users[0], 2**53 - 10), (users[1], 2**53 - 9))
+    [found] = take(database, table)["problems"]
+    assert found["problem"] == "the balance is too large beside what the account has"
+    assert found["users"] == [str(users[1])]
+    database.run(f"delete from {table} where user_id = %s", users[1])
+    for _ in range(2):
+        assert take(database, table)["granted_total"] == 2**53 - 10
+
+
+def test_the_same_money_from_another_table_is_told(database: Database, old: Table, users: list[UUID]) -> None:
+    table = old((users[0], 5), (users[1], 6))
+    assert take(database, table)["elsewhere"] == {}
+    database.run(f"create view {table}_v as select user_id, credits from {table}")
+    told = take(database, f"{table}_v", dry_run=True)
+    assert told["elsewhere"] == {f"public.{table}:credits": 2}
+    assert database.call("import_balances", table, "user_id", "credits", "integration")["elsewhere"] == {}
+
+
+def test_a_second_run_asks_the_accounts_nothing(database: Database, old: Table, users: list[UUID]) -> None:
+    """Who has been imported is not waited for."""
+    table = old((users[0], 5))
+    take(database, table)
+    with database.connect(autocommit=False) as other, database.connect() as own:
+        call(other, "consume_credits", users[0], "message", 1)
+        own.execute("set lock_timeout = '200ms'")
+        assert database.call("import_balances", table, "user_id", "credits", "message", connection=own)["replayed"] == 1
+        other.rollback()
+
+
+def locks(connection: psycopg.Connection[Any]) -> set[str]:
+    rows = connection.execute(
+        "select relation::regclass::text from pg_locks where pid = pg_backend_pid() and mode = 'ShareLock'"
+    ).fetchall()
+    return {name for (name,) in rows}
+
+
+def test_of_a_view_the_projects_own_tables_are_locked(database: Database, old: Table, users: list[UUID]) -> None:
+    """And not those of Auth: nobody could sign in meanwhile."""
+    table = old((users[0], 5))
+    database.run(f"create view {table}_a as select user_id, credits from {table}")
+    database.run(f"create view {table}_b as select a.* from {table}_a a join auth.users u on u.id = a.user_id")
+    with database.connect(autocommit=False) as own:
+        told = call(own, "import_balances", f"{table}_b", "user_id", "credits", "message")
+        assert told["granted_total"] == 5
+        assert locks(own) == {table}
+        own.rollback()
+
+
+def test_an_import_that_is_killed_leaves_nothing(database: Database, old: Table, users: list[UUID]) -> None:
+    """It waits for the last account when its backend is ended; the first two have their grants by then."""
+    last = sorted(users, key=str)[-1]
+    table = old(*((user, 5) for user in users))
+    before = fingerprint(database, *users)
+    with database.connect(autocommit=False) as other, database.connect() as own:
+        call(other, "consume_credits", last, "message", 1)
+        outcome: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                call(own, "import_balances", table, "user_id", "credits", "message")
+            except psycopg.Error as error:
+                outcome.append(error)
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        wait_until_blocked(database, own)
+        database.run("select pg_terminate_backend(%s)", own.info.backend_pid)
+        thread.join(30)
+        other.rollback()
+    assert len(outcome) == 1
+    assert fingerprint(database, *users) == before
+    assert take(database, table)["granted"] == 3
+
+
+def test_how_far_it_is(own_database: Database) -> None:
+    own_database.run("create table old (user_id uuid, credits int)")
+    for _ in range(3):
+        own_database.run("insert into old values (%s, 5)", own_database.new_user())
+    # Told once a second; here, after each row.
+    weaken(
+        own_database, "credits.import_grants(regclass,name,name,text,text,text)", "interval '1 second'", "interval '0'"
+    )
+    heard: list[str] = []
+    own_database.connection.add_notice_handler(lambda said: heard.append(said.message_primary or ""))
+    take(own_database, "old")
+    assert heard == ["imported 1 of 3", "imported 2 of 3", "imported 3 of 3"]
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,16 @@ def test_import_proves_the_totals(answer: Answer, sonas: Sonas, database: Databa
     assert "no such user in auth.users" in shown.stdout
 
 
+def test_import_warns_of_the_same_money(answer: Answer, sonas: Sonas, database: Database, user: UUID) -> None:
+    database.run("create table purse (user_id uuid, credits int)")
+    database.run("insert into purse values (%s, 25)", user)
+    database.run("create view purse_of_all as select user_id, credits from purse")
+    answer("import", "purse")
+    shown = sonas("import", "purse_of_all", "--dry-run").stdout
+    assert "1 of these users have opening message credits from public.purse:credits already." in shown
+    assert answer("import", "purse_of_all", "--dry-run")["elsewhere"] == {"public.purse:credits": 1}
+
+
 def test_export_and_forget(answer: Answer, sonas: Sonas, user: UUID, tmp_path: Path) -> None:
     answer("consume", user, "message", 3, "-d", "Bob's page")
     assert "Bob's page" in json.dumps(answer("export", user))

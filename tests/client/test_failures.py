@@ -147,6 +147,12 @@ def test_a_report_is_known_by_its_code_and_without_one_by_its_words(
     assert type(reported(code, message, None, None)) is kind
 
 
+def test_what_the_statement_timeout_has_ended_says_what_to_do() -> None:
+    error = reported("57014", "canceling statement due to statement timeout", None, None)
+    assert type(error) is CreditsUnavailable
+    assert "DATABASE_URL" in error.hint
+
+
 def test_what_could_not_be_reached_says_why_or_that_it_could_not() -> None:
     assert str(unreachable("no route", may_have_taken_effect=False)) == "no route"
     assert str(unreachable("", may_have_taken_effect=False)) == "The database could not be reached."
