@@ -84,7 +84,7 @@ class Output:
             self._err.print(escape(hint), soft_wrap=True)
 
     def progress(self) -> Progress:
-        """A bar on stderr, which goes away when it is done; silent with --json."""
+        """A bar on stderr, which goes away when it is done; silent with --json, and where nobody looks."""
         return Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -92,7 +92,7 @@ class Output:
             MofNCompleteColumn(),
             console=self._err,
             transient=True,
-            disable=self.as_json,
+            disable=self.as_json or not self._err.is_terminal,
         )
 
 

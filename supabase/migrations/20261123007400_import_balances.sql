@@ -26,6 +26,19 @@ $$;
 comment on function credits.import_rows(regclass, name, name) is 'The balances as they stand in the project''s table or view.';
 revoke all on function credits.import_rows(regclass, name, name) from public, anon, authenticated, service_role;
 
+create function credits.import_ids(p_table regclass, p_user_column name, p_balance_column name)
+returns table (user_id text, id uuid, amount numeric)
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+  select r.user_id, case when r.user_id ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then r.user_id::uuid end, r.amount
+  from credits.import_rows(p_table, p_user_column, p_balance_column) r
+$$;
+comment on function credits.import_ids(regclass, name, name) is 'The balances, with the id of the user where it is one.';
+revoke all on function credits.import_ids(regclass, name, name) from public, anon, authenticated, service_role;
+
 create function credits.import_problems(
   p_table regclass, p_user_column name, p_balance_column name, p_credit_type text, p_source text, p_key text)
 returns jsonb
@@ -37,7 +50,7 @@ as $$
   with judged as (
     select r.user_id, r.amount, case
       when r.user_id is null then 'no user'
-      when r.user_id !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then 'the user is not a UUID'
+      when r.id is null then 'the user is not a UUID'
       when r.amount is null then 'no balance'
       when r.amount = 'NaN' then 'the balance is not a number'
       when r.amount < 0 then 'the balance is negative'
@@ -51,10 +64,14 @@ as $$
       when k.request is not null and k.request ->> 'source' <> p_source then 'imported before, from another source'
       when k.request is null and b.balance + r.amount > 9007199254740992 then 'the balance is too large beside what the account has'
     end as problem
-    from credits.import_rows(p_table, p_user_column, p_balance_column) r
-    left join auth.users u on u.id::text = r.user_id
-    left join credits.accounts a on a.account_id::text = r.user_id
-    left join credits.idempotency_keys k on k.account_id = a.account_id and k.idempotency_key = p_key
+    -- Compared as ids, so that their indexes serve: as texts it is every row with every user.
+    from credits.import_ids(p_table, p_user_column, p_balance_column) r
+    left join auth.users u on u.id = r.id
+    left join credits.accounts a on a.account_id = r.id
+    -- One look-up per row: that all have the same key, the planner does not expect, and would compare every row with every key.
+    left join lateral (
+      select k.request from credits.idempotency_keys k
+      where k.account_id = a.account_id and k.idempotency_key = p_key limit 1) k on true
     left join credits.balances b on b.account_id = a.account_id and b.credit_type = p_credit_type
   )
   select coalesce(jsonb_agg(to_jsonb(c) order by c.problem), '[]')
@@ -77,9 +94,11 @@ as $$
   select coalesce(jsonb_object_agg(f.key, f.users order by f.key), '{}')
   from (
     select regexp_replace(k.idempotency_key, '^import:(.*):[^:]*$', '\1') as key, count(*) as users
-    from credits.import_rows(p_table, p_user_column, p_balance_column) r
-    join credits.accounts a on a.account_id::text = r.user_id
-    join credits.idempotency_keys k on k.account_id = a.account_id and k.idempotency_key like 'import:%'
+    from credits.import_ids(p_table, p_user_column, p_balance_column) r
+    join credits.accounts a on a.account_id = r.id
+    join lateral (
+      select k.idempotency_key, k.request from credits.idempotency_keys k
+      where k.account_id = a.account_id and k.idempotency_key like 'import:%' offset 0) k on true
     where k.idempotency_key <> p_key and k.request ->> 'credit_type' = p_credit_type and r.amount > 0
       and k.request ->> 'description' = 'opening balance'
     group by 1) f
@@ -205,12 +224,16 @@ declare
 begin
   select count(*), count(k.operation_id) into granted, replayed
   from credits.import_rows(p_table, p_user_column, p_balance_column) r
-  left join credits.idempotency_keys k on k.account_id = r.user_id::uuid and k.idempotency_key = p_key
+  left join lateral (
+    select k.operation_id from credits.idempotency_keys k
+    where k.account_id = r.user_id::uuid and k.idempotency_key = p_key limit 1) k on true
   where r.amount > 0;
   for v_row in
     select r.user_id::uuid as user_id, r.amount::bigint as amount, row_number() over (order by r.user_id) as nth
     from credits.import_rows(p_table, p_user_column, p_balance_column) r
-    left join credits.idempotency_keys k on k.account_id = r.user_id::uuid and k.idempotency_key = p_key
+    left join lateral (
+      select k.operation_id from credits.idempotency_keys k
+      where k.account_id = r.user_id::uuid and k.idempotency_key = p_key limit 1) k on true
     where r.amount > 0 and k.operation_id is null order by r.user_id
   loop
     perform credits.grant_to(credits.paying_account(v_row.user_id, null, p_credit_type), v_row.user_id, p_credit_type,
@@ -224,8 +247,12 @@ begin
   -- What is proven is read back from the ledger, row by row.
   select sum(t.amount) filter (where t.amount = r.amount) into total
   from credits.import_rows(p_table, p_user_column, p_balance_column) r
-  join credits.idempotency_keys k on k.account_id = r.user_id::uuid and k.idempotency_key = p_key
-  join public.credit_transactions t on t.account_id = k.account_id and t.operation_id = k.operation_id and t.kind = 'grant'
+  join lateral (
+    select k.account_id, k.operation_id from credits.idempotency_keys k
+    where k.account_id = r.user_id::uuid and k.idempotency_key = p_key limit 1) k on true
+  join lateral (
+    select t.amount from public.credit_transactions t
+    where t.account_id = k.account_id and t.operation_id = k.operation_id and t.kind = 'grant' limit 1) t on true
   where r.amount > 0;
   total := coalesce(total, 0);
   return next;

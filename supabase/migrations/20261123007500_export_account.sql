@@ -48,10 +48,9 @@ declare
 begin
   select t.name, t.found_by, t.ordered_by into strict v_table from credits.account_tables() t where t.name = p_table;
   execute format(
-    'select coalesce(jsonb_agg(x.data order by x.nth), ''[]'') from (
-       select to_jsonb(r) as data, row_number() over (order by %s) as nth from %s r where %s
-       order by nth offset $3 limit $4) x',
-    v_table.ordered_by, v_table.name, v_table.found_by)
+    'select coalesce(jsonb_agg(to_jsonb(x)), ''[]'') from (
+       select r.* from %s r where %s order by %s offset $3 limit $4) x',
+    v_table.name, v_table.found_by, v_table.ordered_by)
     into v_rows
     using p_account_id, array(select a.account_id from credits.accounts a where a.kind = 'workspace'), p_offset, p_limit;
   return v_rows;
