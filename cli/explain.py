@@ -60,7 +60,9 @@ def explain(
         for entry in found.entries
     ]  # fmt: skip
     columns = ("type", "kind", "grant", "expires", "#amount", "#before", "#after")
-    Output(as_json).answer(found, *map(escape, tell(found)), *([table(columns, rows)] if rows else []))
+    Output(as_json).answer(
+        found, *(escape(cell(line)) for line in tell(found)), *([table(columns, rows)] if rows else [])
+    )
 
 
 def tell(found: Operation) -> Iterator[str]:

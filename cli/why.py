@@ -42,7 +42,9 @@ def why(
             ),
         )
     words = list(tell(story))
-    Output(as_json).answer({"success": True, "code": "ok", "story": story, "words": words}, *map(escape, words))
+    Output(as_json).answer(
+        {"success": True, "code": "ok", "story": story, "words": words}, *(escape(cell(line)) for line in words)
+    )
 
 
 def tell(story: BalanceStory) -> Iterator[str]:

@@ -166,6 +166,13 @@ def test_what_people_write_is_shown_as_they_wrote_it(answer: Answer, sonas: Sona
     assert words in sonas("export", user).stdout
 
 
+def test_what_people_write_does_not_reach_the_terminal_itself(answer: Answer, sonas: Sonas, user: UUID) -> None:
+    spent = answer("consume", user, "message", 1, "-d", "a \x1b[2J page")["operation_id"]
+    for shown in (sonas("explain", spent).stdout, sonas("why", user, "message").stdout):
+        assert "\x1b" not in shown
+        assert "a \N{REPLACEMENT CHARACTER}[2J page" in shown
+
+
 def test_an_export_is_written_in_parts(answer: Answer, database: Database, user: UUID) -> None:
     for number in range(9):
         answer("consume", user, "message", 1, "-d", f"page {number}")
