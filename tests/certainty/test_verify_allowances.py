@@ -144,3 +144,12 @@ def test_a_plan_change_is_dated_by_a_clock_that_was_held(own_database: Database)
     ahead = own_database.value("select max(c.changed_at) - now() from credits.plan_changes c")
     assert ahead > timedelta(hours=29)
     assert broken(own_database) == []
+
+
+def test_a_clock_that_came_later_accuses_nobody(database: Database) -> None:
+    """What was booked before the account had a clock of its own is a moment apart, as time that goes by is."""
+    user = database.new_user()
+    database.call("change_plan", user, "elite")
+    database.call("mark_test_account", user)
+    database.call("set_test_clock", user, "2055-01-01T00:00:00Z")
+    database.verify(user)
