@@ -58,7 +58,7 @@ begin
     -- One at a time, but for the moment that a change takes, which an account has in its history that got a clock later; the
     -- one that runs ends with its period.
     select g.account_id, g.credit_type, g.period_start from grants g
-    where g.voided_at is null and (g.before_ended > g.period_start + interval '1 minute' or g.is_running and g.expires_at <> g.period_end)
+    where g.voided_at is null and (g.before_ended > g.period_start + interval '1 hour' or g.is_running and g.expires_at <> g.period_end)
     union all
     select b.account_id, b.credit_type, b.period_start from credits.balances b
     left join public.subscriptions s on s.account_id = b.account_id

@@ -8,7 +8,7 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_parts text[] := '{}';
+  v_parts text[] := array[]::text[];
   v_part text := '';
   v_depth integer := 0;
   v_token text;
