@@ -2,8 +2,11 @@ create function credits.periods_of(p_account_id uuid, p_credit_type text, p_from
 returns table (version bigint, started_at timestamptz, plan_id text, ended_at timestamptz, crossed_80_at timestamptz, ran_dry_at timestamptz)
 language sql
 stable
+rows 2
 security invoker
 set search_path = ''
+-- Called for one balance after the other: to plan it anew each time would take longer than to run it.
+set plan_cache_mode = force_generic_plan
 as $$
   with entries as (
     select t.version, t.created_at, t.kind, t.amount, t.balance_after,

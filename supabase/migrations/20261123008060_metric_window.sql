@@ -11,12 +11,6 @@ declare
   v_whole_days boolean;
 begin
   p_bucket := coalesce(p_bucket, 'all');
-  to_at := coalesce(p_until, statement_timestamp());
-  from_at := coalesce(p_since, to_at - interval '90 days');
-  if not isfinite(from_at) or not isfinite(to_at) or from_at >= to_at then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_since', 'since', from_at, 'until', to_at),
-      'A window begins before it ends.');
-  end if;
   begin
     perform statement_timestamp() at time zone p_time_zone;
   exception when invalid_parameter_value then
@@ -25,6 +19,13 @@ begin
   if p_time_zone is null then
     perform credits.raise_error('invalid_argument', '{"argument": "p_time_zone"}',
       'Pass a name of the IANA time zone database, such as Europe/Paris.');
+  end if;
+  to_at := coalesce(p_until, statement_timestamp());
+  -- From a midnight on: half a day would look like a fall, and is not in the rollups.
+  from_at := coalesce(p_since, date_trunc('day', to_at - interval '90 days', p_time_zone));
+  if not isfinite(from_at) or not isfinite(to_at) or from_at >= to_at then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_since', 'since', from_at, 'until', to_at),
+      case when p_until is null then 'A window begins before it ends, which is now unless p_until is said.' else 'A window begins before it ends.' end);
   end if;
   if p_credit_type is not null and not exists (select from credits.credit_types t where t.id = p_credit_type) then
     perform credits.raise_error('unknown_credit_type', jsonb_build_object('credit_type', p_credit_type));
@@ -60,7 +61,7 @@ begin
 end
 $$;
 comment on function credits.metric_window(timestamptz, timestamptz, text, text, text) is
-  'The window and the buckets that a metric was asked for: the last 90 days unless said. Raises invalid_argument and unknown_credit_type.';
+  'The window and the buckets that a metric was asked for: from the midnight 90 days ago on unless said. Raises invalid_argument and unknown_credit_type.';
 revoke all on function credits.metric_window(timestamptz, timestamptz, text, text, text)
   from public, anon, authenticated, service_role;
 

@@ -20,6 +20,16 @@ where f.version <= (
 comment on view credits.read_facts is 'The ledger rows that the rollups have.';
 revoke all on table credits.read_facts from public, anon, authenticated, service_role;
 
+create view credits.spends with (security_invoker = true) as
+select f.account_id, f.credit_type, f.created_at, f.plan_id, f.spent, f.operations, f.metadata, f.is_test, false as is_rolled_up
+from credits.unread_facts f where f.spent > 0
+union all
+select f.account_id, f.credit_type, f.created_at, f.plan_id, f.spent, f.operations, f.metadata, false, true
+from credits.read_facts f where f.spent > 0;
+comment on view credits.spends is
+  'The ledger rows that spent credits. A view, not a function: what a reader does not ask for is not looked up.';
+revoke all on table credits.spends from public, anon, authenticated, service_role;
+
 create function credits.facts_outside(
   p_from timestamptz, p_to timestamptz, p_inner_from timestamptz, p_inner_to timestamptz, p_include_test boolean,
   p_accounts uuid[] default null)
@@ -171,12 +181,14 @@ begin
     and d.day >= (v_inner.from_at at time zone 'UTC')::date and d.day < (v_inner.to_at at time zone 'UTC')::date
     and v_inner.from_at < v_inner.to_at;
   return query
-  select f.at,
+  select f.created_at,
     case when p_segment = 'cohort' then to_char(a.created_at at time zone 'UTC', 'YYYY-MM') else f.metadata ->> v_key end,
-    f.credit_type, f.plan_id, -f.amount, f.operations::bigint
-  from credits.facts_outside(p_from, p_to, v_inner.from_at, v_inner.to_at, p_include_test) f
+    f.credit_type, f.plan_id, f.spent, f.operations::bigint
+  from credits.spends f
   join credits.accounts a on a.account_id = f.account_id
-  where f.flow = 'spent' and (p_segment = 'cohort' or f.metadata ->> v_key is not null);
+  where f.created_at >= p_from and f.created_at < p_to and (p_include_test or not f.is_test)
+    and (not f.is_rolled_up or f.created_at < v_inner.from_at or f.created_at >= v_inner.to_at)
+    and (p_segment = 'cohort' or f.metadata ->> v_key is not null);
 end
 $$;
 comment on function credits.segment_facts(text, timestamptz, timestamptz, boolean, boolean) is

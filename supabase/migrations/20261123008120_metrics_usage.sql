@@ -75,13 +75,10 @@ begin
       where d.day >= least(v_last, v_last_month) and d.day < greatest(v_last, v_last_month)
         and (p_plan is null or d.plan_id = p_plan) and (p_credit_type is null or d.credit_type = p_credit_type)
       union all
-      select f.account_id, f.spent from credits.unread_facts f
+      select f.account_id, f.spent from credits.spends f
       where f.created_at >= p_from and f.created_at < p_to and (p_include_test or not f.is_test)
-        and f.spent > 0 and (p_plan is null or f.plan_id = p_plan) and (p_credit_type is null or f.credit_type = p_credit_type)
-      union all
-      select f.account_id, f.spent from credits.read_facts f
-      where (f.created_at >= p_from and f.created_at < v_inner.from_at or f.created_at >= v_inner.to_at and f.created_at < p_to)
-        and f.spent > 0 and (p_plan is null or f.plan_id = p_plan) and (p_credit_type is null or f.credit_type = p_credit_type)
+        and (not f.is_rolled_up or f.created_at < v_inner.from_at or f.created_at >= v_inner.to_at)
+        and (p_plan is null or f.plan_id = p_plan) and (p_credit_type is null or f.credit_type = p_credit_type)
     ) x
     group by x.account_id having sum(x.spent) > 0
     order by sum(x.spent) desc, x.account_id limit p_limit) into v_top;
@@ -134,6 +131,7 @@ stable
 security definer
 set search_path = ''
 set jit = off
+set plan_cache_mode = force_custom_plan
 set work_mem = '64MB'
 as $$
 declare

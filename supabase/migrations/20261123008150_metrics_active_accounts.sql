@@ -7,6 +7,7 @@ stable
 security definer
 set search_path = ''
 set jit = off
+set plan_cache_mode = force_custom_plan
 set work_mem = '64MB'
 as $$
 declare
@@ -17,11 +18,13 @@ begin
   select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone, p_credit_type);
   select * into v_inner from credits.inner_window(w.from_at, w.to_at, 'day', p_raw or not w.daily);
   with outside as materialized (
-    select case when w.unit is not null then date_trunc(w.unit, f.at, p_time_zone)
-        when w.width is not null then date_bin(w.width, f.at, w.origin) else w.from_at end as bucket,
+    select case when w.unit is not null then date_trunc(w.unit, f.created_at, p_time_zone)
+        when w.width is not null then date_bin(w.width, f.created_at, w.origin) else w.from_at end as bucket,
       f.plan_id, f.account_id
-    from credits.facts_outside(w.from_at, w.to_at, v_inner.from_at, v_inner.to_at, p_include_test) f
-    where f.flow = 'spent' and (p_plan is null or f.plan_id = p_plan) and (p_credit_type is null or f.credit_type = p_credit_type)
+    from credits.spends f
+    where f.created_at >= w.from_at and f.created_at < w.to_at and (p_include_test or not f.is_test)
+      and (not f.is_rolled_up or f.created_at < v_inner.from_at or f.created_at >= v_inner.to_at)
+      and (p_plan is null or f.plan_id = p_plan) and (p_credit_type is null or f.credit_type = p_credit_type)
     group by 1, 2, 3
   ), sets as (
     select x.bucket, x.plan_id, x.chunk, bit_or(x.accounts) as accounts

@@ -7,6 +7,7 @@ stable
 security definer
 set search_path = ''
 set jit = off
+set plan_cache_mode = force_custom_plan
 set work_mem = '64MB'
 as $$
 declare
