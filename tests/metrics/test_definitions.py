@@ -155,9 +155,9 @@ def test_what_is_owed_now_is_what_the_open_grants_hold(world: World) -> None:
     assert (sum(owed["owed"] for owed in now), sum(owed["held"] for owed in now)) == row
 
 
-@pytest.mark.parametrize("first", [-20, 2.2, *range(9, 40)])
+@pytest.mark.parametrize("first", [-20, 2.2, *range(9, 40, 2)])
 def test_who_spent_most_whatever_days_of_a_month_the_window_cuts(world: World, first: float) -> None:
-    for last in (36, 47.5, *range(58, 92, 3), 91.5, 102, 400):
+    for last in (36, 47.5, *range(58, 92, 4), 91.5, 102, 400):
         if first < last:
             window = window_of(world, first, last, "all", "UTC")
             rows = world.database.call("metrics_usage", **vars(window), by="account", limit=5)["rows"]
