@@ -8,15 +8,12 @@ as $$
   with roles(name) as (
     select r.name from credits.api_roles() r union all values ('service_role'::name)),
   tables as (
-    select c.oid, c.oid::regclass::text as name, c.relname, c.relkind, c.relrowsecurity, c.relnamespace
-    from pg_catalog.pg_class c
-    where c.relkind in ('r', 'v', 'p') and (c.relnamespace = 'credits'::regnamespace
-      or c.relnamespace = 'public'::regnamespace and c.relname in (select credits.public_relations()))
+    select o.oid, o.name, c.relname, c.relkind, c.relrowsecurity, c.relnamespace
+    from credits.own_relations() o join pg_catalog.pg_class c on c.oid = o.oid
+    where o.kind in ('table', 'view') and not o.is_usage
   ), functions as (
-    select p.oid, p.oid::regprocedure::text as name, p.proname, p.proconfig, p.prokind, p.pronamespace = 'public'::regnamespace as is_edge
-    from pg_catalog.pg_proc p
-    where p.pronamespace = 'credits'::regnamespace
-      or p.pronamespace = 'public'::regnamespace and p.proname in (select credits.public_functions())
+    select o.oid, o.name, p.proname, p.proconfig, p.prokind, p.pronamespace = 'public'::regnamespace as is_edge
+    from credits.own_functions() o join pg_catalog.pg_proc p on p.oid = o.oid
   ), readers(name) as (
     values ('get_credit_summary'::name), ('explain_operation'), ('get_credit_history')
   )

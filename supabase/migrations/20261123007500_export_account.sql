@@ -5,29 +5,26 @@ stable
 security invoker
 set search_path = ''
 as $$
-  select format('%I.%I', n.nspname, c.relname),
+  select o.name,
     -- $1 is the person, $2 the accounts that they may have acted on. A usage table of the project's names no account.
     concat_ws(' or ',
       case when t.has_account then 'r.account_id = $1' end,
-      case when t.has_user then case when t.has_account and c.relname <> 'usage' then 'r.account_id = any ($2) and ' else '' end
+      case when t.has_user then case when t.has_account and not o.is_usage then 'r.account_id = any ($2) and ' else '' end
         || 'r.user_id = $1' end,
       case when t.has_request then 'r.account_id = any ($2) and r.request ->> ''user_id'' = $1::text' end),
     concat_ws(', ', case when t.has_time then 'r.created_at' end, coalesce((
       select string_agg(format('r.%I', a.attname), ', ' order by array_position(i.indkey::smallint[], a.attnum))
       from pg_catalog.pg_index i
       join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
-      where i.indrelid = c.oid and i.indisprimary), 'to_jsonb(r)'))
-  from pg_catalog.pg_class c
-  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where i.indrelid = o.oid and i.indisprimary), 'to_jsonb(r)'))
+  from credits.own_relations() o
   cross join lateral (
     select bool_or(a.attname = 'account_id' and a.atttypid = 'uuid'::regtype) as has_account,
       bool_or(a.attname = 'user_id' and a.atttypid = 'uuid'::regtype) as has_user,
       bool_or(a.attname = 'request' and a.atttypid = 'jsonb'::regtype) as has_request,
       bool_or(a.attname = 'created_at') as has_time
-    from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) t
-  where c.relkind in ('r', 'p') and (t.has_account or t.has_user)
-    and (n.nspname = 'credits'
-      or n.nspname = 'public' and (c.relname = 'usage' or c.relname in (select credits.public_relations())))
+    from pg_catalog.pg_attribute a where a.attrelid = o.oid and a.attnum > 0 and not a.attisdropped) t
+  where o.kind = 'table' and (t.has_account or t.has_user)
 $$;
 comment on function credits.account_tables() is
   'The system''s tables that have rows of somebody, how these are found and in which order they come: read from the catalog so that none is forgotten.';
