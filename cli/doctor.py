@@ -60,7 +60,7 @@ def _versions(db_url: str | None) -> list[Finding]:
         waiting = migrations.pending(connection)
         have = migrations.applied(connection)
     ours = {migration.version for migration in migrations.migrations()}
-    newer = sorted(version for version in have if version[:8] == min(ours)[:8] and version not in ours)
+    newer = sorted(version for version in have if have[version].startswith(migrations.SERIES) and version not in ours)
     found = []
     if waiting:
         found.append(

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from mutation.mutant import Mutant, told_apart
 
-MIGRATIONS = Path(__file__).resolve().parents[1] / "supabase" / "migrations"
+SCHEMAS = Path(__file__).resolve().parents[1] / "supabase" / "schemas"
 
 # From the ledger's own tables to the functions that read and write them. The preflight, the checks of a host's project
 # and the metrics have suites of their own.
-CORE = range(15, 66)
+CORE = ("accounts", "ledger", "spending", "holds", "calendar", "metering")
 
 FUNCTION = re.compile(r"^create function (?P<name>[\w.]+)\(.*?^\$\$;$", re.MULTILINE | re.DOTALL)
 REVOKE = re.compile(r"^revoke all on function (?P<name>[\w.]+)(?P<arguments>\([^;]*?\))\s+from [^;]*;$", re.MULTILINE)
@@ -41,9 +41,7 @@ def mutants() -> Iterator[Mutant]:
 
 
 def _found() -> Iterator[Mutant]:
-    for path in sorted(MIGRATIONS.glob("*.sql")):
-        if int(path.name[8:12]) not in CORE:
-            continue
+    for path in (path for chapter in CORE for path in sorted((SCHEMAS / chapter).glob("*.sql"))):
         text = path.read_text()
         for function in FUNCTION.finditer(text):
             yield from _in_body(path, text, function)

@@ -23,6 +23,10 @@ alter table supabase_migrations.schema_migrations add column if not exists name 
 """
 
 
+SERIES = "sonas_credits"
+"""The names of our migrations begin with this."""
+
+
 @dataclass(frozen=True, slots=True)
 class Migration:
     """One SQL file: its version (a timestamp), its name and its text."""
@@ -52,14 +56,16 @@ def migrations() -> list[Migration]:
     return found
 
 
-def applied(connection: Connection[Any]) -> set[str]:
-    """The versions that this database has, by whatever tool they were applied."""
+def applied(connection: Connection[Any]) -> dict[str, str]:
+    """The versions that this database has, with their names, by whatever tool they were applied."""
     with connection.cursor() as cursor:
         cursor.execute("select to_regclass('supabase_migrations.schema_migrations') is not null")
         if cursor.fetchone() != (True,):
-            return set()
-        cursor.execute("select version from supabase_migrations.schema_migrations")
-        return {str(version) for (version,) in cursor.fetchall()}
+            return {}
+        cursor.execute(
+            "select version, coalesce(to_jsonb(m) ->> 'name', '') from supabase_migrations.schema_migrations m"
+        )
+        return {str(version): str(name) for version, name in cursor.fetchall()}
 
 
 def pending(connection: Connection[Any]) -> list[Migration]:

@@ -13,14 +13,18 @@ from tests.support.database import Database
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.fixture(scope="module")
-def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate_docs", ROOT / "scripts" / "generate_docs.py")
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def generator() -> ModuleType:
+    return load("generate_docs")
 
 
 def test_the_sql_reference_says_what_the_catalog_says(generator: ModuleType, database: Database) -> None:
@@ -39,3 +43,9 @@ def test_every_function_table_and_command_says_what_it_is_for() -> None:
             heading, _, body = section.partition("\n\n")
             assert body.strip(), f"{name}: {heading} says nothing"
             assert not body.startswith("|"), f"{name}: {heading} says nothing"
+
+
+def test_the_migration_is_what_the_sources_say() -> None:
+    build = load("build_migration")
+    assert build.changed_releases() == []
+    assert build.target().read_text() == build.build()

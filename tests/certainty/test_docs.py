@@ -12,7 +12,7 @@ DOC = (ROOT / "docs/certainty.md").read_text()
 
 
 def test_every_finding_is_documented() -> None:
-    texts = [path.read_text() for path in (ROOT / "supabase/migrations").glob("*_diagnose_*.sql")]
+    texts = [path.read_text() for path in (ROOT / "supabase/schemas/doctor").glob("diagnose_*.sql")]
     made = {
         code
         for text in texts

@@ -66,14 +66,16 @@ def test_doctor_does_not_bury_what_matters(own_database: Database) -> None:
 
 
 def test_doctor_compares_the_migrations(own_database: Database) -> None:
-    own_database.run("delete from supabase_migrations.schema_migrations where name = 'diagnose'")
-    own_database.run("insert into supabase_migrations.schema_migrations (version) values ('20261123990000')")
+    own_database.run("delete from supabase_migrations.schema_migrations")
+    own_database.run(
+        "insert into supabase_migrations.schema_migrations values ('20991231000000', null, 'sonas_credits_9.9.9')"
+    )
     result = CliRunner().invoke(app, ["doctor", "--json", "--db-url", own_database.url])
     assert result.exit_code == 5
     told = json.loads(result.stdout)
     found = {finding["code"]: finding["object"] for finding in told["findings"]}
-    assert found["migrations_pending"].endswith("_diagnose")
-    assert found["library_is_older"] == "20261123990000"
+    assert found["migrations_pending"].endswith("_sonas_credits_0.1.0")
+    assert found["library_is_older"] == "20991231000000"
 
 
 def test_why_tells_it_in_words(answer: Answer, sonas: Sonas, user: UUID) -> None:

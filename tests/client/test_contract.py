@@ -14,6 +14,7 @@ import pytest
 import sonas_supabase
 from sonas_supabase import AsyncCreditsClient, CreditsClient, CreditsError, certainty, errors, metric_models, models
 from tests.support.database import Database
+from tests.support.sources import source
 
 ROOT = Path(__file__).resolve().parents[2]
 # What the client has beside one method per SQL function: making it, ending it, the hold.
@@ -77,7 +78,7 @@ def test_both_clients_have_the_same_signatures() -> None:
 
 
 def test_slugs_are_the_same_in_sql_in_python_and_in_the_docs() -> None:
-    raised = next((ROOT / "supabase/migrations").glob("*_errors.sql")).read_text()
+    raised = source("errors")
     in_sql = dict(re.findall(r"\('(\w+)', 'PT(\d{3})',", raised))
     in_python = {slug: str(kind.status) for slug, kind in errors.ERRORS.items()}
     assert in_python == in_sql
@@ -94,7 +95,7 @@ def test_slugs_are_the_same_in_sql_in_python_and_in_the_docs() -> None:
 def test_slugs_raised_anywhere_in_sql_are_on_the_list() -> None:
     used = {
         slug
-        for path in (ROOT / "supabase/migrations").glob("*.sql")
+        for path in (ROOT / "supabase/schemas").glob("*/*.sql")
         for slug in re.findall(r"raise_error\('(\w+)'", path.read_text())
     }
     assert used

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sonas_supabase.migrations import migrations
 from tests.support.database import Database
-
-
-def text_of(name: str) -> str:
-    [found] = [migration for migration in migrations() if migration.name == name]
-    return found.sql
-
+from tests.support.sources import source
 
 FUNCTIONS = "select proname::text from pg_proc where pronamespace = 'public'::regnamespace order by 1"
 RELATIONS = "select relname::text from pg_class where relnamespace = 'public'::regnamespace order by 1"
@@ -19,7 +13,7 @@ RELATIONS = "select relname::text from pg_class where relnamespace = 'public'::r
 
 @pytest.mark.parametrize("query", [FUNCTIONS, RELATIONS], ids=["functions", "relations"])
 def test_the_preflight_knows_every_name(database: Database, query: str) -> None:
-    preflight = text_of("preflight")
+    preflight = source("preflight")
     # A usage table of the project's own keeps its key.
     names = [name for (name,) in database.query(query) if name != "usage_pkey"]
     assert names

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.database import Database
 from tests.support.races import slug
+from tests.support.sources import source
 from tests.support.timed import Timed
 
 
@@ -143,10 +144,7 @@ def test_without_pg_cron_nothing_is_missing(database: Database) -> None:
 
 def test_with_pg_cron_the_migration_schedules_the_job(own_database: Database) -> None:
     """There is no pg_cron here, so its two names stand in for it."""
-    from pathlib import Path
-
-    [migration] = Path(__file__).resolve().parents[2].glob("supabase/migrations/*_schedule.sql")
-    text = migration.read_text().replace("pg_catalog.pg_extension e where e.extname = 'pg_cron'", "cron.installed")
+    text = source("schedule_jobs").replace("pg_catalog.pg_extension e where e.extname = 'pg_cron'", "cron.installed")
     own_database.run(
         "create schema cron; create table cron.installed (); insert into cron.installed default values;"
         "create table cron.jobs (name text, schedule text, command text);"
@@ -154,7 +152,7 @@ def test_with_pg_cron_the_migration_schedules_the_job(own_database: Database) ->
         "'insert into cron.jobs values ($1, $2, $3)'"
     )
     own_database.run(text.replace("%", "%%"))
-    [(schedule, command)] = own_database.query("select schedule, command from cron.jobs")
+    [(schedule, command), _] = own_database.query("select schedule, command from cron.jobs")
     assert schedule == "* * * * *"
     own_database.run(command)
 

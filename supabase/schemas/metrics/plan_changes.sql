@@ -49,9 +49,6 @@ create trigger subscriptions_record_first_plan after insert on public.subscripti
 create trigger subscriptions_record_plan_change after update on public.subscriptions
   for each row when (old.plan_id <> new.plan_id) execute function credits.record_plan_change();
 
-insert into credits.plan_changes (account_id, version, changed_at, from_plan, to_plan)
-select s.account_id, 1, s.created_at, null, s.plan_id from public.subscriptions s;
-
 create view credits.plan_spells with (security_invoker = true) as
 with due as (
   -- A plan whose time has come counts, booked or not.

@@ -90,14 +90,3 @@ comment on function credits.open_account_of_new_workspace() is 'Gives a new work
 revoke all on function credits.open_account_of_new_workspace() from public, anon, authenticated, service_role;
 create trigger workspaces_open_account after insert on public.workspaces
   for each row execute function credits.open_account_of_new_workspace();
-
--- Who signed up before the credits came has an account from now on.
-do $$
-declare
-  v_user_id uuid;
-begin
-  for v_user_id in select u.id from auth.users u order by u.id loop
-    perform credits.open_account(v_user_id, 'person');
-  end loop;
-end
-$$;

@@ -1,0 +1,111 @@
+"""Builds the migration of this release from `supabase/schemas`: `python scripts/build_migration.py`, or `--check`.
+
+The order of the sources is `schema_paths` in `supabase/config.toml`. Until a release is frozen in
+`supabase/migrations.sha256`, its migration is rebuilt in place; from then on the file never changes again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SUPABASE = ROOT / "supabase"
+MIGRATIONS = SUPABASE / "migrations"
+FROZEN = SUPABASE / "migrations.sha256"
+SERIES = "sonas_credits"
+
+OPENING = """\
+-- sonas-supabase {release}: credits for Supabase. Built from supabase/schemas by
+-- scripts/build_migration.py; change the sources, not this file. It is one transaction: applied as
+-- a whole or not at all, and it can be run again after a failure.
+
+-- A busy table stops the migration after a moment, so that no request queues up behind it.
+set local lock_timeout = '5s';
+-- Functions may name what comes later in this file.
+set local check_function_bodies = off;
+"""
+
+
+def sources() -> list[Path]:
+    """The source files, in the order of `schema_paths`, each once."""
+    patterns = tomllib.loads((SUPABASE / "config.toml").read_text("utf-8"))["db"]["migrations"]["schema_paths"]
+    ordered: dict[Path, None] = {}
+    for pattern in patterns:
+        found = sorted(SUPABASE.glob(pattern.removeprefix("./")))
+        if not found:
+            raise SystemExit(f"supabase/config.toml: nothing matches schema_paths {pattern!r}.")
+        ordered.update(dict.fromkeys(found))
+    left_out = sorted(set(SUPABASE.glob("schemas/**/*.sql")) - set(ordered))
+    if left_out:
+        names = ", ".join(str(path.relative_to(ROOT)) for path in left_out)
+        raise SystemExit(f"supabase/config.toml: schema_paths leaves out {names}.")
+    return list(ordered)
+
+
+def release() -> str:
+    """The version of pyproject.toml."""
+    version: str = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    return version
+
+
+def target() -> Path:
+    """The migration of this release: the file that is there, or a new one named with the time of today."""
+    for path in MIGRATIONS.glob(f"*_{SERIES}_{release()}.sql"):
+        return path
+    return MIGRATIONS / f"{datetime.now(UTC):%Y%m%d%H%M%S}_{SERIES}_{release()}.sql"
+
+
+def build() -> str:
+    """The text of the migration: every source under a line that says where it comes from."""
+    parts = [OPENING.format(release=release())]
+    for path in sources():
+        parts.append(f"-- {path.relative_to(SUPABASE).as_posix()}\n\n{path.read_text('utf-8').strip()}\n")
+    return "\n".join(parts)
+
+
+def frozen() -> dict[str, str]:
+    """The released files and their hashes."""
+    if not FROZEN.exists():
+        return {}
+    return {name: digest for digest, name in (line.split() for line in FROZEN.read_text("utf-8").splitlines())}
+
+
+def changed_releases() -> list[str]:
+    """Released files whose text is no longer what was released."""
+    return [
+        name
+        for name, digest in frozen().items()
+        if not (MIGRATIONS / name).exists() or hashlib.sha256((MIGRATIONS / name).read_bytes()).hexdigest() != digest
+    ]
+
+
+def main() -> int:
+    """Writes the migration, or compares it with the sources."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when the migration is out of date")
+    arguments = parser.parse_args()
+    changed = changed_releases()
+    if changed:
+        sys.stderr.write(f"Released and changed since: {', '.join(changed)}. Restore them from the release's tag.\n")
+        return 1
+    path, text = target(), build()
+    if path.name in frozen():
+        sys.stderr.write(f"{path.name} is released. Raise the version in pyproject.toml to begin the next release.\n")
+        return 0
+    if path.exists() and path.read_text("utf-8") == text:
+        return 0
+    if arguments.check:
+        sys.stderr.write(f"{path.name} is out of date: run `python scripts/build_migration.py`.\n")
+        return 1
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

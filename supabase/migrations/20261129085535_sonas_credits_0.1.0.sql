@@ -1,0 +1,9469 @@
+-- sonas-supabase 0.1.0: credits for Supabase. Built from supabase/schemas by
+-- scripts/build_migration.py; change the sources, not this file. It is one transaction: applied as
+-- a whole or not at all, and it can be run again after a failure.
+
+-- A busy table stops the migration after a moment, so that no request queues up behind it.
+set local lock_timeout = '5s';
+-- Functions may name what comes later in this file.
+set local check_function_bodies = off;
+
+-- schemas/installation/preflight.sql
+
+-- sonas-supabase: credits on Supabase.
+--
+-- The story, in the order in which these files tell it:
+--
+--   1. This file looks before anything is changed: is this a Supabase database, and is every name still free?
+--   2. What is on sale: credit_types, plans, plan_limits, grant_sources.
+--   3. Who owns credits: accounts (a person or a workspace) and their subscriptions.
+--   4. Where credits live: credit_grants, and nowhere else. What moved: credit_transactions, append-only.
+--      credits.balances is the row that every operation on (account, credit type) locks first.
+--   5. Time: a function tells the period at any instant; settle books what has fallen due by then;
+--      credit_balances shows the same figures to the second, booked or not.
+--   6. Operations: consume, reserve, capture, release, refund, grant, revoke, reset, change_plan. For each there is a core
+--      function in schema `credits` over one account's rows, and an edge function in `public` which validates, resolves
+--      who pays, and shapes the answer.
+--   7. Triggers on auth.users open and close accounts; credits.meter_table charges for rows of the host's own tables.
+--
+-- Lock order: balances rows of one account, by credit_type. Everything else of the account is guarded by them: who
+-- writes an account's subscription holds all its balances rows, who reads it holds at least one.
+
+do $preflight$
+declare
+  v_clash text;
+  v_column record;
+  v_problem text;
+  v_probe uuid := gen_random_uuid();
+begin
+  if to_regrole('anon') is null or to_regrole('authenticated') is null or to_regrole('service_role') is null
+     or to_regclass('auth.users') is null then
+    raise exception 'this is not a Supabase database: the roles anon, authenticated, service_role or the table auth.users are missing'
+      using hint = 'Apply the migrations with `supabase db push` to a Supabase project, or run `sonas up` for a local one.';
+  end if;
+
+  if to_regnamespace('credits') is not null then
+    raise exception 'the schema "credits" exists already'
+      using hint = 'Rename it (alter schema credits rename to …) and apply the migrations again. Nothing has been changed.';
+  end if;
+
+  select format('%s %I.%I', case c.relkind when 'v' then 'the view' when 'm' then 'the materialized view'
+                when 'i' then 'the index' when 'S' then 'the sequence' else 'the table' end, 'public', c.relname)
+    into v_clash
+  from pg_catalog.pg_class c
+  where c.relnamespace = 'public'::regnamespace
+    and (c.relname in (
+      'plans', 'plan_limits', 'subscriptions', 'credit_balances', 'credit_grants', 'credit_transactions',
+      'credit_reservations', 'workspaces', 'workspace_members', 'plans_pkey', 'plan_limits_pkey', 'plans_default_key',
+      'plans_rank_key', 'subscriptions_pkey', 'subscriptions_pending_at_idx', 'credit_grants_pkey',
+      'credit_grants_open_idx', 'credit_grants_period_key',
+      'credit_transactions_pkey', 'credit_transactions_operation_idx', 'credit_transactions_related_idx',
+      'credit_reservations_pkey', 'credit_reservations_open_idx', 'workspaces_pkey', 'workspace_members_pkey',
+      'workspace_members_user_id_idx', 'usage_user_id_created_at_idx',
+      'credit_transactions_created_at_idx', 'usage_denied_idx')
+      or (c.relname = 'usage' and c.relkind not in ('r', 'p')))
+  order by c.relname limit 1;
+  if v_clash is not null then
+    raise exception '% exists already', v_clash
+      using hint = 'Rename yours (alter … rename to …) and apply the migrations again. Nothing has been changed.';
+  end if;
+
+  select format('the function %I.%I(%s)', 'public', p.proname, pg_catalog.pg_get_function_identity_arguments(p.oid))
+    into v_clash
+  from pg_catalog.pg_proc p
+  where p.pronamespace = 'public'::regnamespace
+    and p.proname in (
+      'consume_credits', 'consume_credits_batch', 'check_credits', 'reserve_credits', 'capture_credits',
+      'release_credits', 'refund_credits', 'grant_credits', 'revoke_grant', 'reset_monthly_credits', 'change_plan',
+      'get_credit_summary', 'explain_operation', 'mark_test_account', 'set_test_clock', 'set_subscription_status',
+      'set_time_zone', 'freeze_account', 'unfreeze_account', 'list_plans', 'get_credit_history', 'system_status',
+      'verify_books', 'ledger_digest', 'verify_checklist', 'diagnose', 'explain_balance', 'find_operation', 'import_balances',
+      'export_account', 'forget_account', 'metrics_consumption', 'metrics_conversion', 'metrics_usage',
+      'metrics_exhaustion', 'metrics_breakage', 'metrics_active_accounts', 'metrics_liability', 'metrics_health',
+      'roll_up_metrics',
+      'track_metadata_key')
+  order by p.proname limit 1;
+  if v_clash is not null then
+    raise exception '% exists already', v_clash
+      using hint = 'Rename or drop yours and apply the migrations again. Nothing has been changed.';
+  end if;
+
+  select format('the type %I.%I', 'public', t.typname) into v_clash
+  from pg_catalog.pg_type t
+  where t.typnamespace = 'public'::regnamespace and t.typrelid = 0
+    and t.typname in ('plans', 'plan_limits', 'subscriptions', 'credit_balances', 'credit_grants',
+                      'credit_transactions', 'credit_reservations', 'workspaces', 'workspace_members', 'usage')
+  order by t.typname limit 1;
+  if v_clash is not null then
+    raise exception '% exists already', v_clash
+      using hint = 'Rename it (alter type … rename to …) and apply the migrations again. Nothing has been changed.';
+  end if;
+
+  select format('the trigger %I on auth.users', g.tgname) into v_clash
+  from pg_catalog.pg_trigger g
+  where g.tgrelid = 'auth.users'::regclass
+    and g.tgname in ('credits_open_account', 'credits_close_account')
+  limit 1;
+  if v_clash is not null then
+    raise exception '% exists already', v_clash
+      using hint = 'Rename or drop it and apply the migrations again. Nothing has been changed.';
+  end if;
+
+  -- A project may have a usage table of its own. It is kept as it is, if rows of ours can live in it.
+  if to_regclass('public.usage') is null then
+    return;
+  end if;
+
+  if not pg_catalog.pg_has_role(current_user, (
+    select c.relowner from pg_catalog.pg_class c where c.oid = 'public.usage'::regclass), 'usage') then
+    raise exception 'the table public.usage belongs to another role than the one that applies the migrations'
+      using hint = format('Run `alter table public.usage owner to %I` and apply the migrations again. Nothing has been changed.', current_user);
+  end if;
+
+  select a.attname, format_type(a.atttypid, a.atttypmod) as type_name into v_column
+  from pg_catalog.pg_attribute a
+  where a.attrelid = 'public.usage'::regclass and a.attnum > 0 and not a.attisdropped
+    and a.attnotnull and not a.atthasdef and a.attidentity = ''
+    and a.attname not in ('account_id', 'user_id', 'credit_type', 'credits_used', 'status', 'description', 'metadata',
+                          'operation_id', 'created_at')
+  order by a.attnum limit 1;
+  if found then
+    raise exception 'the column public.usage.% (%) is NOT NULL and has no default, so a metered attempt could never be written there',
+        quote_ident(v_column.attname), v_column.type_name
+      using hint = format('Give it a default (alter table public.usage alter column %1$I set default …) or drop its NOT NULL (alter table public.usage alter column %1$I drop not null), then apply the migrations again. Nothing has been changed.', v_column.attname);
+  end if;
+
+  select a.attname, format_type(a.atttypid, a.atttypmod) as type_name, w.wanted into v_column
+  from (values ('account_id', 'uuid'), ('user_id', 'uuid'), ('credit_type', 'text'), ('credits_used', 'bigint'),
+               ('status', 'text'), ('description', 'text'), ('metadata', 'jsonb'), ('operation_id', 'uuid'),
+               ('created_at', 'timestamp with time zone')) as w(name, wanted)
+  join pg_catalog.pg_attribute a on a.attrelid = 'public.usage'::regclass and a.attname = w.name and not a.attisdropped
+  where format_type(a.atttypid, a.atttypmod) <> w.wanted
+    and not (w.wanted = 'text' and format_type(a.atttypid, a.atttypmod) = 'character varying')
+    and not (w.wanted = 'bigint' and format_type(a.atttypid, a.atttypmod) = 'numeric')
+  order by a.attnum limit 1;
+  if found then
+    raise exception 'the column public.usage.% is %, and % is needed', quote_ident(v_column.attname), v_column.type_name, v_column.wanted
+      using hint = format('Change it (alter table public.usage alter column %1$I type %2$s using %1$I::%2$s) or rename it, then apply the migrations again. Nothing has been changed.', v_column.attname, v_column.wanted);
+  end if;
+
+  -- The last word is a trial: write one allowed and one denied attempt, and take everything back.
+  begin
+    alter table public.usage
+      add column if not exists account_id uuid, add column if not exists user_id uuid,
+      add column if not exists credit_type text, add column if not exists credits_used bigint,
+      add column if not exists status text, add column if not exists description text,
+      add column if not exists metadata jsonb, add column if not exists operation_id uuid,
+      add column if not exists created_at timestamptz default now();
+    insert into public.usage (account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
+    select v_probe, coalesce((select u.id from auth.users u limit 1), v_probe), 'message', s.used, s.status,
+           repeat('x', 2000), '{}', gen_random_uuid(), now()
+    from (values (9007199254740992, 'allowed'), (0, 'denied')) as s(used, status);
+    raise exception 'probe succeeded' using errcode = 'PTOK1';
+  exception
+    when sqlstate 'PTOK1' or foreign_key_violation then null;
+    when others then v_problem := sqlerrm;
+  end;
+  if v_problem is not null then
+    raise exception 'the table public.usage refuses a metered attempt: %', v_problem
+      using hint = 'A row needs status ''allowed'' or ''denied'', credits_used from 0 to 2^53 and a description of up to 2000 characters. Widen what refuses it (a check, an enum, a trigger) or rename your table, then apply the migrations again. Nothing has been changed.';
+  end if;
+end
+$preflight$;
+
+-- schemas/installation/credits.sql
+
+-- The core lives in a schema of its own that PostgREST never exposes, and API roles get no USAGE on it: they cannot name
+-- anything in it. Policies, views and SQL-standard function bodies name things when they are made, so what these call is
+-- granted function by function, and runs as its owner, since what it calls in turn is named when it runs.
+create schema credits;
+comment on schema credits is
+  'The core of the credit system: functions over one account''s rows, and the tables that nobody reads directly. Never expose it.';
+revoke all on schema credits from public, anon, authenticated, service_role;
+
+-- schemas/installation/errors.sql
+
+-- Every error that this system raises is listed here, with its SQLSTATE (PTnnn carries the HTTP status nnn through PostgREST)
+-- and a sentence for the person who meets it.
+create function credits.raise_error(p_slug text, p_details jsonb default '{}', p_hint text default null)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_state text;
+  v_hint text;
+begin
+  select e.state, e.hint into v_state, v_hint
+  from (values
+    ('insufficient_credits', 'PT402', 'There are not enough credits. Upgrade the plan, buy a top-up, or wait for the renewal.'),
+    ('limit_reached', 'PT402', 'The plan''s limit is reached. Upgrade the plan or delete something that counts towards it.'),
+    ('member_cap_reached', 'PT402', 'The member''s cap is reached. Ask an owner of the workspace to raise it.'),
+    ('account_frozen', 'PT403', 'The account is frozen. Nothing can be spent until it is unfrozen with unfreeze_account.'),
+    ('account_not_found', 'PT404', 'There is no such account. Pass the id of a row in auth.users, and of a workspace that this user belongs to.'),
+    ('unknown_credit_type', 'PT404', 'There is no such credit type. credits.credit_types lists them.'),
+    ('reservation_not_found', 'PT404', 'This account has no such reservation.'),
+    ('operation_not_found', 'PT404', 'This account has no such operation.'),
+    ('ledger_is_append_only', 'PT405', 'The ledger is never changed. Book a correction with refund_credits, grant_credits or revoke_grant.'),
+    ('idempotency_conflict', 'PT409', 'This idempotency key belongs to another request. Use a new key for a new request.'),
+    ('reservation_closed', 'PT409', 'The reservation has been captured, released or has expired. Make a new one.'),
+    ('not_a_test_account', 'PT409', 'Only a test account has a clock of its own. Mark it first with mark_test_account.'),
+    ('invalid_amount', 'PT422', 'An amount is a whole number of credits from 1 to 9007199254740992.'),
+    ('invalid_argument', 'PT422', 'One of the arguments cannot be used; the details name it.')
+  ) as e(slug, state, hint)
+  where e.slug = p_slug;
+  if not found then
+    raise exception 'unknown error slug: %', p_slug;
+  end if;
+  raise exception using errcode = v_state, message = p_slug, detail = p_details::text, hint = coalesce(p_hint, v_hint);
+end
+$$;
+comment on function credits.raise_error(text, jsonb, text) is
+  'Raises one of the closed list of errors: SQLSTATE PTnnn, MESSAGE the slug, DETAIL a JSON object, HINT a sentence for a person.';
+revoke all on function credits.raise_error(text, jsonb, text) from public, anon, authenticated, service_role;
+
+-- schemas/plans/credit_types.sql
+
+create table credits.credit_types (
+  id text primary key,
+  kind text not null,
+  description text not null,
+  constraint credit_types_kind_is_credit_or_limit check (kind in ('credit', 'limit')),
+  constraint credit_types_id_is_a_slug check (id ~ '^[a-z][a-z0-9_]{0,62}$')
+);
+comment on table credits.credit_types is 'What can be metered. Credits are spent and renewed each period; a limit counts what exists.';
+comment on column credits.credit_types.kind is
+  '`credit`: spent, and renewed each period. `limit`: counts what exists, is never reset, and is given back on deletion.';
+alter table credits.credit_types enable row level security;
+revoke all on table credits.credit_types from public, anon, authenticated, service_role;
+grant select on table credits.credit_types to anon, authenticated, service_role;
+create policy "Everybody may read the credit types" on credits.credit_types
+  for select to anon, authenticated using (true);
+
+insert into credits.credit_types (id, kind, description) values
+  ('message', 'credit', 'Project generations and chat messages'),
+  ('integration', 'credit', 'API integrations and blockchain calls'),
+  ('project', 'limit', 'Projects that exist');
+
+-- schemas/plans/plans.sql
+
+create table public.plans (
+  id text primary key,
+  name text not null,
+  description text not null default '',
+  rank integer not null,
+  price_cents bigint not null,
+  currency text not null default 'usd',
+  is_default boolean not null default false,
+  past_due_grace interval not null default interval '3 days',
+  created_at timestamptz not null default now(),
+  constraint plans_id_is_a_slug check (id ~ '^[a-z][a-z0-9_-]{0,62}$'),
+  constraint plans_price_is_not_negative check (price_cents >= 0),
+  constraint plans_currency_is_iso_4217 check (currency ~ '^[a-z]{3}$'),
+  constraint plans_default_is_free check (not is_default or price_cents = 0),
+  constraint plans_grace_is_not_negative check (past_due_grace >= interval '0')
+);
+create unique index plans_default_key on public.plans (is_default) where is_default;
+create unique index plans_rank_key on public.plans (rank);
+comment on table public.plans is 'What is on sale, one row per plan. World-readable: a pricing page reads it.';
+comment on column public.plans.rank is 'Order from the smallest plan to the largest.';
+comment on column public.plans.price_cents is 'Price per month in the smallest unit of the currency. A plan is paid when it is above zero.';
+comment on column public.plans.is_default is 'The plan of new users, and the one whose limits apply when a paid plan is not paid for.';
+comment on column public.plans.past_due_grace is 'How long plan credits stay spendable after the subscription became past due.';
+alter table public.plans enable row level security;
+revoke all on table public.plans from public, anon, authenticated, service_role;
+grant select on table public.plans to anon, authenticated, service_role;
+create policy "Everybody may read the plans" on public.plans
+  for select to anon, authenticated using (true);
+
+-- The figures of the limits are the guide's. It names no prices: these are a starting point, change the rows to yours.
+insert into public.plans (id, name, description, rank, price_cents, is_default) values
+  ('free', 'Free', 'Try it out', 10, 0, true),
+  ('starter', 'Starter', 'For a first product', 20, 1900, false),
+  ('builder', 'Builder', 'For regular work', 30, 4900, false),
+  ('pro', 'Pro', 'For professionals', 40, 9900, false),
+  ('elite', 'Elite', 'For teams that never stop', 50, 19900, false);
+
+-- schemas/plans/list_plans.sql
+
+create function public.list_plans()
+returns jsonb
+language sql
+stable
+security definer
+set search_path = ''
+as $$
+  select jsonb_build_object('success', true, 'code', 'ok', 'plans', (
+    select jsonb_agg(jsonb_build_object(
+      'id', p.id, 'name', p.name, 'description', p.description, 'rank', p.rank, 'price_cents', p.price_cents,
+      'currency', p.currency, 'is_default', p.is_default, 'limits', (
+        select coalesce(jsonb_agg(jsonb_build_object('credit_type', l.credit_type, 'kind', t.kind, 'allowance', l.allowance,
+          'unlimited', l.allowance is null, 'rollover_cap', l.rollover_cap) order by l.credit_type), '[]')
+        from public.plan_limits l
+        join credits.credit_types t on t.id = l.credit_type
+        where l.plan_id = p.id)) order by p.rank)
+    from public.plans p))
+$$;
+comment on function public.list_plans() is 'All plans with their prices and limits, the smallest first: what a pricing page shows.';
+revoke all on function public.list_plans() from public, anon, authenticated, service_role;
+grant execute on function public.list_plans() to service_role;
+
+-- schemas/plans/plan_limits.sql
+
+create table public.plan_limits (
+  plan_id text not null constraint plan_limits_plan_id_fkey references public.plans (id) on update cascade on delete cascade,
+  credit_type text not null constraint plan_limits_credit_type_fkey references credits.credit_types (id),
+  allowance bigint,
+  rollover_cap bigint not null default 0,
+  constraint plan_limits_pkey primary key (plan_id, credit_type),
+  constraint plan_limits_allowance_is_whole_credits check (allowance between 0 and 9007199254740992),
+  constraint plan_limits_rollover_cap_is_whole_credits check (rollover_cap between 0 and 9007199254740992)
+);
+comment on table public.plan_limits is 'What a plan includes of each credit type. A missing row means none.';
+comment on column public.plan_limits.allowance is
+  'Whole credits per period, or how many may exist for a limit. Null is unlimited. A new figure counts from an account''s next period; for a limit at once.';
+comment on column public.plan_limits.rollover_cap is
+  'How many unspent credits of the allowance move into the next period, at whose end they expire.';
+alter table public.plan_limits enable row level security;
+revoke all on table public.plan_limits from public, anon, authenticated, service_role;
+grant select on table public.plan_limits to anon, authenticated, service_role;
+create policy "Everybody may read the plan limits" on public.plan_limits
+  for select to anon, authenticated using (true);
+
+create table credits.plan_limit_changes (
+  plan_id text not null,
+  credit_type text not null,
+  version bigint not null,
+  changed_at timestamptz not null,
+  allowance bigint,
+  constraint plan_limit_changes_pkey primary key (plan_id, credit_type, version)
+);
+comment on table credits.plan_limit_changes is
+  'Every figure that a plan''s limit has had, in order. Rows are added, never changed: verify_books judges the allowances of periods gone by.';
+comment on column credits.plan_limit_changes.version is '1, 2, 3 … per plan and credit type.';
+comment on column credits.plan_limit_changes.allowance is 'As in plan_limits: null is unlimited. A limit that is taken away gives 0.';
+alter table credits.plan_limit_changes enable row level security;
+revoke all on table credits.plan_limit_changes from public, anon, authenticated, service_role;
+
+create function credits.record_limit_change()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  if tg_op = 'UPDATE' and (old.plan_id, old.credit_type) = (new.plan_id, new.credit_type)
+     and old.allowance is not distinct from new.allowance then
+    return null;
+  end if;
+  if tg_op = 'DELETE' or tg_op = 'UPDATE' and (old.plan_id, old.credit_type) <> (new.plan_id, new.credit_type) then
+    insert into credits.plan_limit_changes (plan_id, credit_type, version, changed_at, allowance)
+    select old.plan_id, old.credit_type, coalesce(max(c.version), 0) + 1, clock_timestamp(), 0
+    from credits.plan_limit_changes c where c.plan_id = old.plan_id and c.credit_type = old.credit_type;
+  end if;
+  if tg_op <> 'DELETE' then
+    insert into credits.plan_limit_changes (plan_id, credit_type, version, changed_at, allowance)
+    select new.plan_id, new.credit_type, coalesce(max(c.version), 0) + 1, clock_timestamp(), new.allowance
+    from credits.plan_limit_changes c where c.plan_id = new.plan_id and c.credit_type = new.credit_type;
+  end if;
+  return null;
+end
+$$;
+comment on function credits.record_limit_change() is 'Writes down what a plan gives from now on, from wherever the change comes.';
+revoke all on function credits.record_limit_change() from public, anon, authenticated, service_role;
+create trigger plan_limits_record_change after insert or update or delete on public.plan_limits
+  for each row execute function credits.record_limit_change();
+
+create view credits.plan_figures with (security_invoker = true) as
+select c.plan_id, c.credit_type, c.allowance, c.allowance is null as is_unlimited,
+  case c.version when 1 then '-infinity' else c.changed_at end as started_at,
+  -- Whoever was at it when the figure changed may have granted the old one a little later.
+  coalesce(lead(c.changed_at) over (partition by c.plan_id, c.credit_type order by c.version) + interval '1 hour', 'infinity')
+    as ended_at
+from credits.plan_limit_changes c;
+comment on view credits.plan_figures is
+  'From when until when a plan gave which allowance. The first figure counts from ever: an account''s clock may run ahead of the plans''.';
+revoke all on table credits.plan_figures from public, anon, authenticated, service_role;
+
+insert into public.plan_limits (plan_id, credit_type, allowance) values
+  ('free', 'message', 10), ('free', 'integration', 100), ('free', 'project', 3),
+  ('starter', 'message', 100), ('starter', 'integration', 2000), ('starter', 'project', null),
+  ('builder', 'message', 250), ('builder', 'integration', 10000), ('builder', 'project', null),
+  ('pro', 'message', 500), ('pro', 'integration', 20000), ('pro', 'project', null),
+  ('elite', 'message', 1200), ('elite', 'integration', 50000), ('elite', 'project', null);
+
+-- schemas/accounts/settings.sql
+
+create table credits.settings (
+  only_row boolean primary key default true,
+  upgrade_url text not null default '/pricing',
+  constraint settings_has_one_row check (only_row)
+);
+comment on table credits.settings is 'What the edge functions need to know about the app around them. One row.';
+comment on column credits.settings.upgrade_url is 'Where a denial sends people who want more credits.';
+alter table credits.settings enable row level security;
+revoke all on table credits.settings from public, anon, authenticated, service_role;
+grant select on table credits.settings to authenticated, service_role;
+create policy "Signed-in users may read the settings" on credits.settings
+  for select to authenticated using (true);
+insert into credits.settings default values;
+
+-- schemas/accounts/accounts.sql
+
+create table credits.accounts (
+  account_id uuid primary key,
+  kind text not null,
+  status text not null default 'active',
+  is_test boolean not null default false,
+  test_now timestamptz,
+  frozen_reason text,
+  created_at timestamptz not null default now(),
+  closed_at timestamptz,
+  constraint accounts_kind_is_person_or_workspace check (kind in ('person', 'workspace')),
+  constraint accounts_status_is_active_frozen_or_closed check (status in ('active', 'frozen', 'closed')),
+  constraint accounts_closed_has_a_time check ((status = 'closed') = (closed_at is not null)),
+  constraint accounts_only_test_accounts_have_a_clock check (is_test or test_now is null)
+);
+comment on table credits.accounts is
+  'Who owns credits: a person (account_id is the auth user''s id) or a workspace (account_id is the workspace''s id). Deleting the user closes the account and keeps its ledger.';
+comment on column credits.accounts.test_now is 'The time of a test account, moved by set_test_clock; null follows the real clock.';
+alter table credits.accounts enable row level security;
+revoke all on table credits.accounts from public, anon, authenticated, service_role;
+
+-- schemas/accounts/workspaces.sql
+
+create table public.workspaces (
+  account_id uuid primary key default gen_random_uuid(),
+  name text not null,
+  created_at timestamptz not null default now(),
+  constraint workspaces_name_is_not_empty check (name <> '')
+);
+comment on table public.workspaces is 'Teams that share one pool of credits. The workspace''s id is the id of its account.';
+alter table public.workspaces enable row level security;
+revoke all on table public.workspaces from public, anon, authenticated, service_role;
+grant select on table public.workspaces to authenticated, service_role;
+
+create table public.workspace_members (
+  account_id uuid not null constraint workspace_members_account_id_fkey references public.workspaces (account_id) on delete cascade,
+  user_id uuid not null,
+  role text not null default 'member',
+  created_at timestamptz not null default now(),
+  constraint workspace_members_pkey primary key (account_id, user_id),
+  constraint workspace_members_role_is_owner_admin_or_member check (role in ('owner', 'admin', 'member'))
+);
+create index workspace_members_user_id_idx on public.workspace_members (user_id);
+comment on table public.workspace_members is 'Who may spend the credits of a workspace.';
+comment on column public.workspace_members.account_id is 'The workspace.';
+alter table public.workspace_members enable row level security;
+revoke all on table public.workspace_members from public, anon, authenticated, service_role;
+grant select on table public.workspace_members to authenticated, service_role;
+
+create function credits.readable_accounts()
+returns setof uuid
+language sql
+stable
+security definer
+set search_path = ''
+as $$
+  select auth.uid()
+  union all
+  select m.account_id from public.workspace_members m where m.user_id = auth.uid()
+$$;
+comment on function credits.readable_accounts() is
+  'The accounts whose rows the signed-in user may read: their own and those of their workspaces. Used by the row level security policies.';
+revoke all on function credits.readable_accounts() from public, anon, authenticated, service_role;
+grant execute on function credits.readable_accounts() to authenticated;
+
+create policy "Members may read their workspaces" on public.workspaces
+  for select to authenticated using (account_id in (select credits.readable_accounts()));
+create policy "Members may read who else is a member" on public.workspace_members
+  for select to authenticated using (account_id in (select credits.readable_accounts()));
+
+-- schemas/accounts/subscriptions.sql
+
+create table public.subscriptions (
+  account_id uuid not null constraint subscriptions_account_id_fkey references credits.accounts (account_id),
+  user_id uuid,
+  plan_id text not null,
+  status text not null default 'active',
+  anchor_at timestamptz not null,
+  time_zone text not null default 'UTC',
+  pending_plan_id text,
+  pending_at timestamptz,
+  past_due_since timestamptz,
+  left_paid_at timestamptz,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint subscriptions_pkey primary key (account_id),
+  constraint subscriptions_status_is_known check (status in ('active', 'trialing', 'past_due', 'canceled')),
+  constraint subscriptions_pending_plan_has_a_time check ((pending_plan_id is null) = (pending_at is null)),
+  constraint subscriptions_past_due_has_a_start check ((status = 'past_due') = (past_due_since is not null))
+);
+comment on table public.subscriptions is
+  'Which plan an account is on. One row per account. A pending plan counts from pending_at on, booked or not.';
+comment on column public.subscriptions.user_id is 'The person; null for a workspace.';
+comment on column public.subscriptions.anchor_at is 'Periods end n whole months after this instant, in time_zone.';
+comment on column public.subscriptions.pending_plan_id is 'The plan that follows at pending_at: a downgrade or a cancellation at the period''s end.';
+comment on column public.subscriptions.past_due_since is 'No new allowance from here on; after the plan''s grace its plan credits are frozen and the default plan''s limits apply.';
+comment on column public.subscriptions.left_paid_at is 'When a paid plan was last left at once, so that coming back within the period grants nothing twice.';
+create index subscriptions_pending_at_idx on public.subscriptions (pending_at) where pending_at is not null;
+alter table public.subscriptions enable row level security;
+revoke all on table public.subscriptions from public, anon, authenticated, service_role;
+grant select on table public.subscriptions to authenticated, service_role;
+create policy "Users may read their subscription" on public.subscriptions
+  for select to authenticated using (account_id in (select credits.readable_accounts()));
+
+create function credits.plan_is_used()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  if exists (select from public.subscriptions s where old.id in (s.plan_id, s.pending_plan_id)) then
+    raise exception 'the plan % has subscribers', old.id
+      using errcode = 'foreign_key_violation', hint = 'Move them with change_plan first.';
+  end if;
+  return case tg_op when 'DELETE' then old else new end;
+end
+$$;
+comment on function credits.plan_is_used() is
+  'Keeps a plan that somebody is on. A trigger instead of a foreign key: keys of an account''s tables never leave the account.';
+revoke all on function credits.plan_is_used() from public, anon, authenticated, service_role;
+create trigger plans_keep_subscribed before delete on public.plans
+  for each row execute function credits.plan_is_used();
+create trigger plans_keep_subscribed_id before update of id on public.plans
+  for each row when (old.id <> new.id) execute function credits.plan_is_used();
+
+-- schemas/accounts/account_answer.sql
+
+create function credits.account_answer(p_account_id uuid, p_operation_id uuid default null)
+returns jsonb
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select jsonb_build_object(
+    'success', true, 'code', 'ok', 'operation_id', p_operation_id, 'credit_type', null, 'amount', null, 'remaining', null,
+    'limit', null, 'used', null, 'reserved', null, 'unlimited', null,
+    'period_end', (select max(n.period_end) from public.credit_balances n where n.account_id = p_account_id),
+    'replayed', false, 'balances', coalesce(credits.balances_of(p_account_id), '[]'))
+$$;
+comment on function credits.account_answer(uuid, uuid) is
+  'The answer of an operation on a whole account: what belongs to one credit type is null, balances has all of them.';
+revoke all on function credits.account_answer(uuid, uuid) from public, anon, authenticated, service_role;
+
+-- schemas/accounts/freeze_account.sql
+
+create function credits.mark_frozen(p_account_id uuid, p_frozen boolean, p_reason text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_status text := case when p_frozen then 'frozen' else 'active' end;
+begin
+  perform credits.lock_account(p_account_id);
+  update credits.accounts a set status = v_status, frozen_reason = case when p_frozen then coalesce(p_reason, '') end
+  where a.account_id = p_account_id and a.status <> 'closed';
+  update credits.balances b set account_status = v_status
+  where b.account_id = p_account_id and b.account_status <> 'closed';
+end
+$$;
+comment on function credits.mark_frozen(uuid, boolean, text) is 'Stops all spending of an account, or allows it again.';
+revoke all on function credits.mark_frozen(uuid, boolean, text) from public, anon, authenticated, service_role;
+
+create function public.freeze_account(p_user_id uuid, p_reason text default null, p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid;
+begin
+  perform credits.check_request(1, p_reason, null, null, 'p_reason');
+  v_account_id := credits.paying_account(p_user_id, p_workspace_id);
+  perform credits.mark_frozen(v_account_id, true, p_reason);
+  return credits.account_answer(v_account_id) || '{"status": "frozen"}';
+end
+$$;
+comment on function public.freeze_account(uuid, text, uuid) is
+  'Stops all spending: consume, reserve and capture raise account_frozen until unfreeze_account. Credits, renewals, releases and refunds go on.';
+revoke all on function public.freeze_account(uuid, text, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.freeze_account(uuid, text, uuid) to service_role;
+
+-- schemas/accounts/get_credit_summary.sql
+
+create function credits.balances_of(p_account_id uuid)
+returns jsonb
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'credit_type', n.credit_type, 'kind', t.kind, 'allowance', n.allowance, 'used', n.used, 'reserved', n.reserved,
+    'remaining', n.remaining, 'unlimited', n.allowance is null, 'percent_used', w.percent_used,
+    'warning', case when n.remaining <= 0 then 'exhausted' when w.percent_used >= 80 then 'low' end,
+    'period_start', n.period_start, 'period_end', n.period_end) order by n.credit_type), '[]')
+  from public.credit_balances n
+  join credits.credit_types t on t.id = n.credit_type
+  cross join lateral (
+    -- Of all that could be spent in this period: top-ups count as much as the allowance.
+    select case when n.remaining is null then 0
+      when n.used + n.reserved + n.remaining = 0 then 100
+      else floor(100.0 * (n.used + n.reserved) / (n.used + n.reserved + n.remaining)) end::integer as percent_used
+  ) w
+  where n.account_id = p_account_id
+$$;
+comment on function credits.balances_of(uuid) is
+  'The balances of an account as JSON objects, with the percentage used and the warning: low from 80 %, exhausted at nothing left.';
+revoke all on function credits.balances_of(uuid) from public, anon, authenticated, service_role;
+
+create function credits.reading_user(p_user_id uuid)
+returns uuid
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_role name := coalesce(nullif(current_setting('role', true), 'none'), session_user);
+  v_user_id uuid := p_user_id;
+begin
+  -- The service role reads for anybody, signed-in users for themselves.
+  if not pg_catalog.pg_has_role(v_role, 'service_role', 'usage') then
+    v_user_id := (select auth.uid());
+    if v_user_id is null or p_user_id <> v_user_id then
+      perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id));
+    end if;
+  end if;
+  return v_user_id;
+end
+$$;
+comment on function credits.reading_user(uuid) is
+  'Whose rows a call may read: any user''s for the service role, one''s own for a signed-in user. Raises account_not_found for everybody else''s.';
+revoke all on function credits.reading_user(uuid) from public, anon, authenticated, service_role;
+
+create function credits.read_summary(p_user_id uuid, p_workspace_id uuid)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_user_id uuid := credits.reading_user(p_user_id);
+  v_account_id uuid := credits.paying_account(v_user_id, p_workspace_id);
+  v_account credits.accounts;
+  v_at timestamptz;
+begin
+  select * into v_account from credits.accounts a where a.account_id = v_account_id;
+  v_at := greatest(coalesce(v_account.test_now, statement_timestamp()), (
+    select max(b.settled_at) from credits.balances b where b.account_id = v_account_id));
+  return (
+    select jsonb_build_object(
+      'success', true, 'code', 'ok', 'account_id', v_account_id, 'user_id', v_user_id,
+      'plan', p.id, 'plan_name', p.name, 'status', case when v_account.status = 'frozen' then 'frozen' else s.status end,
+      'upgrade_url', (select c.upgrade_url from credits.settings c),
+      'pending_plan', case when s.pending_at > v_at then s.pending_plan_id end,
+      'pending_at', case when s.pending_at > v_at then s.pending_at end,
+      'period_start', r.period_start, 'period_end', r.period_end, 'now', v_at,
+      'balances', credits.balances_of(v_account_id),
+      'grants', (
+        select coalesce(jsonb_agg(jsonb_build_object(
+          'grant_id', g.id, 'credit_type', g.credit_type, 'source', g.source, 'amount', g.amount, 'remaining', g.remaining,
+          'held', g.held, 'priority', g.priority, 'starts_at', g.starts_at, 'expires_at', g.expires_at,
+          'frozen', g.frozen_at is not null, 'description', g.description)
+          order by g.credit_type, g.priority, g.expires_at, g.starts_at, g.id), '[]')
+        from public.credit_grants g
+        where g.account_id = v_account_id and g.is_open and g.voided_at is null
+          and (g.expires_at is null or g.expires_at > v_at)))
+    from public.subscriptions s
+    join public.plans p on p.id = case when s.pending_at <= v_at then s.pending_plan_id else s.plan_id end
+    left join (
+      select n.account_id, max(n.period_start) as period_start, max(n.period_end) as period_end
+      from public.credit_balances n where n.account_id = v_account_id group by n.account_id
+    ) r on r.account_id = s.account_id
+    where s.account_id = v_account_id);
+end
+$$;
+comment on function credits.read_summary(uuid, uuid) is 'What get_credit_summary answers, after asking whether the caller may read it.';
+revoke all on function credits.read_summary(uuid, uuid) from public, anon, authenticated, service_role;
+grant execute on function credits.read_summary(uuid, uuid) to authenticated, service_role;
+
+create function public.get_credit_summary(p_user_id uuid default null, p_workspace_id uuid default null)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+return credits.read_summary(p_user_id, p_workspace_id);
+comment on function public.get_credit_summary(uuid, uuid) is
+  'Everything that a usage page shows of one account: plan, period, balances with percentage and warning, open grants. A signed-in user may leave p_user_id out; another user''s raises account_not_found.';
+revoke all on function public.get_credit_summary(uuid, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.get_credit_summary(uuid, uuid) to authenticated, service_role;
+
+-- schemas/accounts/mark_test_account.sql
+
+create function public.mark_test_account(p_user_id uuid, p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid := credits.paying_account(p_user_id, p_workspace_id);
+begin
+  update credits.accounts a set is_test = true where a.account_id = v_account_id;
+  return credits.account_answer(v_account_id) || jsonb_build_object('now', (
+    select coalesce(a.test_now, statement_timestamp()) from credits.accounts a where a.account_id = v_account_id));
+end
+$$;
+comment on function public.mark_test_account(uuid, uuid) is 'Makes an account a test account, which may have a clock of its own (set_test_clock). It stays one.';
+revoke all on function public.mark_test_account(uuid, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.mark_test_account(uuid, uuid) to service_role;
+
+-- schemas/accounts/open_account.sql
+
+create function credits.open_account(p_account_id uuid, p_kind text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_user_id uuid := case when p_kind = 'person' then p_account_id end;
+begin
+  insert into credits.accounts (account_id, kind, created_at) values (p_account_id, p_kind, v_now)
+  on conflict (account_id) do nothing;
+  insert into public.subscriptions (account_id, user_id, plan_id, anchor_at, created_at, updated_at)
+  select p_account_id, v_user_id, p.id, v_now, v_now, v_now from public.plans p where p.is_default
+  on conflict (account_id) do nothing;
+  insert into credits.balances (
+    account_id, credit_type, user_id, kind, used_since, period_start, period_end, settled_at, test_now, account_status)
+  select p_account_id, t.id, v_user_id, t.kind, v_now, p.period_start, p.period_end, v_now, a.test_now, a.status
+  from credits.credit_types t
+  join public.subscriptions s on s.account_id = p_account_id
+  join credits.accounts a on a.account_id = p_account_id
+  left join lateral credits.period_at(s.anchor_at, s.time_zone, coalesce(a.test_now, v_now)) p on t.kind = 'credit'
+  order by t.id
+  on conflict (account_id, credit_type) do nothing;
+  perform credits.lock_account(p_account_id);
+end
+$$;
+comment on function credits.open_account(uuid, text) is
+  'Opens an account on the default plan with its credits, or completes one that lacks something. Safe to repeat.';
+revoke all on function credits.open_account(uuid, text) from public, anon, authenticated, service_role;
+
+create function credits.open_account_of_new_user()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  perform credits.open_account(new.id, 'person');
+  return new;
+exception when others then
+  -- A sign-up is worth more than its credits: the first call opens the account then.
+  raise warning 'credits: the account of user % could not be opened: % (%)', new.id, sqlerrm, sqlstate;
+  return new;
+end
+$$;
+comment on function credits.open_account_of_new_user() is
+  'Gives a new user the default plan and its credits in the transaction of the sign-up. Never blocks a sign-up: it logs, and the first call mends it.';
+revoke all on function credits.open_account_of_new_user() from public, anon, authenticated, service_role;
+create trigger credits_open_account after insert on auth.users
+  for each row execute function credits.open_account_of_new_user();
+
+create function credits.close_account_of_deleted_user()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  perform 1 from credits.balances b where b.account_id = old.id order by b.credit_type for no key update;
+  update credits.accounts a set status = 'closed', closed_at = clock_timestamp()
+  where a.account_id = old.id and a.status <> 'closed';
+  update credits.balances b set account_status = 'closed' where b.account_id = old.id;
+  delete from public.workspace_members m where m.user_id = old.id;
+  return old;
+exception when others then
+  raise warning 'credits: the account of user % could not be closed: % (%)', old.id, sqlerrm, sqlstate;
+  return old;
+end
+$$;
+comment on function credits.close_account_of_deleted_user() is
+  'Closes the account of a deleted user and keeps its ledger. Never blocks the deletion.';
+revoke all on function credits.close_account_of_deleted_user() from public, anon, authenticated, service_role;
+create trigger credits_close_account after delete on auth.users
+  for each row execute function credits.close_account_of_deleted_user();
+
+create function credits.open_account_of_new_workspace()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  perform credits.open_account(new.account_id, 'workspace');
+  return new;
+end
+$$;
+comment on function credits.open_account_of_new_workspace() is 'Gives a new workspace the default plan and its credits.';
+revoke all on function credits.open_account_of_new_workspace() from public, anon, authenticated, service_role;
+create trigger workspaces_open_account after insert on public.workspaces
+  for each row execute function credits.open_account_of_new_workspace();
+
+-- schemas/accounts/set_test_clock.sql
+
+create function credits.move_clock(p_account_id uuid, p_now timestamptz)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz;
+begin
+  -- Nothing is booked here: what falls due by the new time does so whoever comes by first.
+  perform 1 from credits.balances b where b.account_id = p_account_id order by b.credit_type for no key update;
+  if not exists (select from credits.accounts a where a.account_id = p_account_id and a.is_test) then
+    perform credits.raise_error('not_a_test_account');
+  end if;
+  select max(greatest(b.test_now, b.settled_at)) into v_now
+  from credits.balances b where b.account_id = p_account_id;
+  if p_now is null or not isfinite(p_now) or p_now < v_now then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_now', 'now', v_now),
+      'A test clock moves forwards only.');
+  end if;
+  update credits.accounts a set test_now = p_now where a.account_id = p_account_id;
+  update credits.balances b set test_now = p_now where b.account_id = p_account_id;
+end
+$$;
+comment on function credits.move_clock(uuid, timestamptz) is 'Moves the clock of a test account forwards.';
+revoke all on function credits.move_clock(uuid, timestamptz) from public, anon, authenticated, service_role;
+
+create function public.set_test_clock(p_user_id uuid, p_now timestamptz, p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid := credits.paying_account(p_user_id, p_workspace_id);
+begin
+  perform credits.move_clock(v_account_id, p_now);
+  return credits.account_answer(v_account_id) || jsonb_build_object('now', p_now);
+end
+$$;
+comment on function public.set_test_clock(uuid, timestamptz, uuid) is
+  'Sets the time of a test account, forwards only. It stands still until it is set again, and every rule follows it. Raises not_a_test_account for others.';
+revoke all on function public.set_test_clock(uuid, timestamptz, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.set_test_clock(uuid, timestamptz, uuid) to service_role;
+
+-- schemas/accounts/set_time_zone.sql
+
+create function credits.move_time_zone(p_account_id uuid, p_time_zone text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform credits.lock_account(p_account_id);
+  update public.subscriptions s set time_zone = p_time_zone where s.account_id = p_account_id;
+  perform credits.lock_account(p_account_id);
+end
+$$;
+comment on function credits.move_time_zone(uuid, text) is 'Changes the wall clock that later periods follow. The running period ends as it was to end.';
+revoke all on function credits.move_time_zone(uuid, text) from public, anon, authenticated, service_role;
+
+create function public.set_time_zone(p_user_id uuid, p_time_zone text, p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid;
+begin
+  if not exists (select from pg_catalog.pg_timezone_names z where z.name = p_time_zone) then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_time_zone', 'value', p_time_zone),
+      'Pass a name of the IANA time zone database, such as Europe/Paris.');
+  end if;
+  v_account_id := credits.paying_account(p_user_id, p_workspace_id);
+  perform credits.move_time_zone(v_account_id, p_time_zone);
+  return credits.account_answer(v_account_id) || jsonb_build_object('time_zone', p_time_zone);
+end
+$$;
+comment on function public.set_time_zone(uuid, text, uuid) is
+  'Sets the time zone whose wall clock the account''s periods follow, from the end of the running one on. Default UTC.';
+revoke all on function public.set_time_zone(uuid, text, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.set_time_zone(uuid, text, uuid) to service_role;
+
+-- schemas/accounts/unfreeze_account.sql
+
+create function public.unfreeze_account(p_user_id uuid, p_reason text default null, p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid;
+begin
+  perform credits.check_request(1, p_reason, null, null, 'p_reason');
+  v_account_id := credits.paying_account(p_user_id, p_workspace_id);
+  perform credits.mark_frozen(v_account_id, false, p_reason);
+  return credits.account_answer(v_account_id) || '{"status": "active"}';
+end
+$$;
+comment on function public.unfreeze_account(uuid, text, uuid) is 'Allows a frozen account to spend again.';
+revoke all on function public.unfreeze_account(uuid, text, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.unfreeze_account(uuid, text, uuid) to service_role;
+
+-- schemas/ledger/grant_sources.sql
+
+create table credits.grant_sources (
+  id text primary key,
+  priority integer not null,
+  priority_when_expiring integer not null,
+  may_be_granted boolean not null,
+  description text not null
+);
+comment on table credits.grant_sources is 'Where credits come from, and in which order they are burnt: the lowest priority first.';
+comment on column credits.grant_sources.priority is 'Given to a grant that never expires, frozen on the grant when it is issued.';
+comment on column credits.grant_sources.priority_when_expiring is 'Given to a grant that expires, frozen on the grant when it is issued.';
+comment on column credits.grant_sources.may_be_granted is 'Whether grant_credits accepts it; the plan allowance is granted by the calendar alone.';
+alter table credits.grant_sources enable row level security;
+revoke all on table credits.grant_sources from public, anon, authenticated, service_role;
+
+insert into credits.grant_sources (id, priority, priority_when_expiring, may_be_granted, description) values
+  ('rollover', 10, 10, true, 'Unspent allowance of the period before'),
+  ('trial', 20, 20, true, 'Credits to try a plan'),
+  ('promotion', 20, 20, true, 'Credits of a campaign'),
+  ('compensation', 20, 20, true, 'Credits that make up for a failure'),
+  ('plan', 30, 30, false, 'The allowance of the plan'),
+  ('top_up', 50, 50, true, 'Purchased credits'),
+  ('goodwill', 60, 20, true, 'A gift of the support team');
+
+-- schemas/ledger/balances.sql
+
+create table credits.balances (
+  account_id uuid not null constraint balances_account_id_fkey references credits.accounts (account_id),
+  credit_type text not null,
+  user_id uuid,
+  kind text not null,
+  account_status text not null default 'active',
+  allowance bigint,
+  version bigint not null default 0,
+  balance bigint not null default 0,
+  withheld bigint not null default 0,
+  reserved bigint not null default 0,
+  used bigint not null default 0,
+  used_since timestamptz not null,
+  period_start timestamptz,
+  period_end timestamptz,
+  allowance_period timestamptz,
+  peak_allowance bigint not null default 0,
+  due_at timestamptz not null default '-infinity',
+  settled_at timestamptz not null,
+  test_now timestamptz,
+  constraint balances_pkey primary key (account_id, credit_type),
+  constraint balances_parts_fit_into_the_whole
+    check (least(withheld, reserved, used, balance - withheld - reserved) >= 0)
+) with (fillfactor = 50);
+create index balances_user_id_idx on credits.balances (user_id);
+create index balances_due_at_idx on credits.balances (due_at) where test_now is null;
+create index balances_test_now_idx on credits.balances (test_now) where test_now is not null;
+comment on table credits.balances is
+  'The booked state of one account and credit type, and the row that every operation on them locks first. Read public.credit_balances instead: it is right to the second.';
+comment on column credits.balances.version is 'The version of the last ledger row.';
+comment on column credits.balances.balance is 'What the grants hold: the balance_after of the last ledger row.';
+comment on column credits.balances.withheld is 'The part of it in grants that are frozen or have not started.';
+comment on column credits.balances.reserved is 'The part of it that live holds have pinned.';
+comment on column credits.balances.used is 'Spent less refunded since used_since; for a limit, how many exist.';
+comment on column credits.balances.allowance is 'The allowance in force, null for unlimited.';
+comment on column credits.balances.allowance_period is 'Start of the last period whose allowance was granted.';
+comment on column credits.balances.peak_allowance is 'The largest counted allowance held in the period: an upgrade grants only what exceeds it.';
+comment on column credits.balances.due_at is 'The next instant at which something expires, starts or renews; until then this row is the truth.';
+comment on column credits.balances.settled_at is 'The latest time this row has seen. A clock that steps back is held here.';
+comment on column credits.balances.account_status is 'Copy of accounts.status, so that a spend needs no second row.';
+comment on column credits.balances.test_now is 'Copy of accounts.test_now, so that a spend needs no second row.';
+alter table credits.balances enable row level security;
+revoke all on table credits.balances from public, anon, authenticated, service_role;
+grant select on table credits.balances to authenticated, service_role;
+create policy "Users may read their balances" on credits.balances
+  for select to authenticated using (account_id in (select credits.readable_accounts()));
+
+create function credits.make_balances_due()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  update credits.balances b set due_at = '-infinity' where b.account_id = new.account_id;
+  return new;
+end
+$$;
+comment on function credits.make_balances_due() is 'A change of the subscription, from wherever it comes, is booked by the next operation.';
+revoke all on function credits.make_balances_due() from public, anon, authenticated, service_role;
+create trigger subscriptions_make_balances_due after update on public.subscriptions
+  for each row execute function credits.make_balances_due();
+
+create function credits.stamp_subscription()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  new.updated_at := clock_timestamp();
+  if new.status = 'past_due' and new.past_due_since is null then
+    new.past_due_since := coalesce(
+      (select a.test_now from credits.accounts a where a.account_id = new.account_id), clock_timestamp());
+  elsif new.status <> 'past_due' then
+    new.past_due_since := null;
+  end if;
+  return new;
+end
+$$;
+comment on function credits.stamp_subscription() is 'Keeps updated_at, and past_due_since in step with the status.';
+revoke all on function credits.stamp_subscription() from public, anon, authenticated, service_role;
+create trigger subscriptions_stamp before update on public.subscriptions
+  for each row execute function credits.stamp_subscription();
+
+create function credits.make_subscribers_due()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  update credits.balances b set due_at = '-infinity'
+  from public.subscriptions s
+  where s.account_id = b.account_id and b.credit_type = coalesce(new.credit_type, old.credit_type)
+    and coalesce(new.plan_id, old.plan_id) in (s.plan_id, s.pending_plan_id);
+  return null;
+end
+$$;
+comment on function credits.make_subscribers_due() is 'A changed plan limit reaches the accounts on that plan with their next operation.';
+revoke all on function credits.make_subscribers_due() from public, anon, authenticated, service_role;
+create trigger plan_limits_make_subscribers_due after insert or update or delete on public.plan_limits
+  for each row execute function credits.make_subscribers_due();
+
+-- schemas/ledger/credit_grants.sql
+
+create table public.credit_grants (
+  account_id uuid not null constraint credit_grants_account_id_fkey references credits.accounts (account_id),
+  id uuid not null default gen_random_uuid(),
+  credit_type text not null,
+  source text not null,
+  priority integer not null,
+  amount bigint not null,
+  remaining bigint not null,
+  held bigint not null default 0,
+  spent bigint not null default 0,
+  lapsed bigint not null default 0,
+  starts_at timestamptz not null,
+  expires_at timestamptz,
+  period_start timestamptz,
+  plan_id text,
+  frozen_at timestamptz,
+  frozen_reason text,
+  voided_at timestamptz,
+  void_reason text,
+  description text,
+  metadata jsonb not null default '{}',
+  created_at timestamptz not null,
+  is_open boolean not null generated always as (remaining > 0) stored,
+  constraint credit_grants_pkey primary key (account_id, id),
+  constraint credit_grants_nothing_is_lost check (amount = remaining + spent + lapsed),
+  constraint credit_grants_no_part_is_negative
+    check (least(held, remaining - held, spent, lapsed) >= 0)
+) with (fillfactor = 70);
+create index credit_grants_open_idx on public.credit_grants
+  (account_id, credit_type, priority, expires_at, starts_at, id) where is_open;
+create unique index credit_grants_period_key on public.credit_grants (account_id, credit_type, period_start)
+  where period_start is not null and voided_at is null;
+-- A check costs every spend its share of time, most of all one that compares texts. Here and in the ledger stand those that
+-- keep credits from being lost or overspent; verify_books checks the rest.
+comment on table public.credit_grants is
+  'The only home of credits. What a grant held at first is spent, lapsed (expired or voided) or remaining; nothing else can happen to it.';
+comment on column public.credit_grants.source is 'plan, rollover, trial, promotion, compensation, top_up or goodwill.';
+comment on column public.credit_grants.priority is 'Burn order: lower first. Taken from the source when the grant was issued.';
+comment on column public.credit_grants.amount is 'Credits issued. Grows for a plan grant when an upgrade adds to it, and with each use of an unlimited allowance.';
+comment on column public.credit_grants.held is 'The part of remaining that live holds have pinned.';
+comment on column public.credit_grants.spent is 'Consumed or captured, less refunded.';
+comment on column public.credit_grants.lapsed is 'Expired or voided.';
+comment on column public.credit_grants.period_start is 'For the plan''s allowance: start of its period, -infinity for a limit. One per account, type and period.';
+comment on column public.credit_grants.frozen_at is 'Not spendable from here on, not lost either: a payment is past due or disputed.';
+alter table public.credit_grants enable row level security;
+revoke all on table public.credit_grants from public, anon, authenticated, service_role;
+grant select on table public.credit_grants to authenticated, service_role;
+create policy "Users may read their grants" on public.credit_grants
+  for select to authenticated using (account_id in (select credits.readable_accounts()));
+
+-- schemas/ledger/credit_transactions.sql
+
+create type credits.entry_kind as enum ('grant', 'consume', 'capture', 'refund', 'expire', 'void');
+comment on type credits.entry_kind is
+  'grant and refund add credits to a grant; consume and capture spend them; expire and void take them away unspent.';
+
+create table public.credit_transactions (
+  account_id uuid not null,
+  credit_type text not null,
+  version bigint not null,
+  operation_id uuid not null,
+  grant_id uuid not null,
+  user_id uuid,
+  kind credits.entry_kind not null,
+  amount bigint not null,
+  balance_after bigint not null,
+  related_operation_id uuid,
+  description text,
+  metadata jsonb not null default '{}',
+  created_at timestamptz not null,
+  constraint credit_transactions_pkey primary key (account_id, credit_type, version),
+  constraint credit_transactions_balance_is_not_negative check (balance_after >= 0)
+);
+create index credit_transactions_operation_idx on public.credit_transactions (account_id, operation_id);
+create index credit_transactions_related_idx on public.credit_transactions (account_id, related_operation_id)
+  where related_operation_id is not null;
+comment on table public.credit_transactions is
+  'The ledger: one row per operation and grant touched, chained by version and balance_after per account and credit type. Rows are added, never changed.';
+comment on column public.credit_transactions.version is '1, 2, 3 … per account and credit type, without a gap.';
+comment on column public.credit_transactions.operation_id is 'What belongs together: all rows of one operation have its id. A hold and its capture are one operation.';
+comment on column public.credit_transactions.user_id is 'Who acted; null for what time did by itself.';
+comment on column public.credit_transactions.amount is 'Credits, signed: positive into the grant, negative out of it.';
+comment on column public.credit_transactions.balance_after is 'What the grants of this account and type hold after this row: the balance_after before it plus amount.';
+comment on column public.credit_transactions.related_operation_id is
+  'For a refund the operation it gives back; for an expiry or a compensation the operation that caused it.';
+comment on column public.credit_transactions.created_at is 'When it was booked, in the account''s time.';
+alter table public.credit_transactions enable row level security;
+revoke all on table public.credit_transactions from public, anon, authenticated, service_role;
+grant select on table public.credit_transactions to authenticated, service_role;
+create policy "Users may read their ledger" on public.credit_transactions
+  for select to authenticated using (account_id in (select credits.readable_accounts()));
+
+create function credits.refuse_ledger_change()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  -- Figures never change. The words of somebody who is forgotten may be blanked, and nothing else.
+  if tg_op = 'UPDATE' then
+    if new.description is null and new.metadata = '{}'
+       and to_jsonb(new) - '{description, metadata}'::text[] = to_jsonb(old) - '{description, metadata}'::text[]
+       and exists (select from credits.forgotten_accounts f where f.account_id in (old.account_id, old.user_id)) then
+      return new;
+    end if;
+  end if;
+  perform credits.raise_error('ledger_is_append_only', jsonb_build_object('attempted', lower(tg_op)));
+  return null;
+end
+$$;
+comment on function credits.refuse_ledger_change() is 'Stops UPDATE, DELETE and TRUNCATE of the ledger for those whom no privilege stops. Lets pass only what forget_account does: blank description and metadata of a forgotten account.';
+revoke all on function credits.refuse_ledger_change() from public, anon, authenticated, service_role;
+create trigger credit_transactions_are_append_only before update or delete on public.credit_transactions
+  for each row execute function credits.refuse_ledger_change();
+create trigger credit_transactions_are_never_truncated before truncate on public.credit_transactions
+  for each statement execute function credits.refuse_ledger_change();
+
+-- schemas/ledger/book.sql
+
+-- The helpers that move credits. Each takes the locked balance and hands back its next state; save_balance writes it.
+
+create function credits.book(
+  p_account_id uuid, inout p_balance credits.balances, p_grant_id uuid, p_user_id uuid, p_operation_id uuid,
+  p_kind credits.entry_kind, p_amount bigint, p_related_operation_id uuid, p_description text, p_metadata jsonb)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  p_balance.version := p_balance.version + 1;
+  p_balance.balance := p_balance.balance + p_amount;
+  insert into public.credit_transactions (
+    account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount, balance_after,
+    related_operation_id, description, metadata, created_at)
+  values (
+    p_account_id, p_balance.credit_type, p_balance.version, p_operation_id, p_grant_id, p_user_id, p_kind, p_amount,
+    p_balance.balance, p_related_operation_id, p_description, p_metadata, p_balance.settled_at);
+end
+$$;
+comment on function credits.book(uuid, credits.balances, uuid, uuid, uuid, credits.entry_kind, bigint, uuid, text, jsonb) is
+  'Adds one row to the ledger: the next version of the locked balance.';
+revoke all on function credits.book(uuid, credits.balances, uuid, uuid, uuid, credits.entry_kind, bigint, uuid, text, jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.issue(
+  p_account_id uuid, inout p_balance credits.balances, p_user_id uuid, p_operation_id uuid, p_source text, p_amount bigint,
+  p_starts_at timestamptz, p_expires_at timestamptz, p_related_operation_id uuid, p_description text, p_metadata jsonb,
+  p_plan_id text default null, p_period_start timestamptz default null, out p_grant_id uuid)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+-- A row beside another OUT argument is meant here; plpgsql_check takes it for a slip.
+-- @plpgsql_check_options: extra_warnings = false
+begin
+  if p_balance.balance + p_amount > 9007199254740992 then
+    perform credits.raise_error('invalid_amount', jsonb_build_object('amount', p_amount, 'balance', p_balance.balance),
+      'A balance cannot exceed 9007199254740992 credits.');
+  end if;
+  insert into public.credit_grants (
+    account_id, credit_type, source, priority, amount, remaining, starts_at, expires_at, period_start, plan_id,
+    description, metadata, created_at)
+  select p_account_id, p_balance.credit_type, s.id,
+    case when p_expires_at is null then s.priority else s.priority_when_expiring end,
+    p_amount, p_amount, p_starts_at, p_expires_at, p_period_start, p_plan_id, p_description, p_metadata, p_balance.settled_at
+  from credits.grant_sources s where s.id = p_source
+  returning id into strict p_grant_id;
+  p_balance := credits.book(p_account_id, p_balance, p_grant_id, p_user_id, p_operation_id, 'grant', p_amount,
+    p_related_operation_id, p_description, p_metadata);
+end
+$$;
+comment on function credits.issue(uuid, credits.balances, uuid, uuid, text, bigint, timestamptz, timestamptz, uuid, text, jsonb, text, timestamptz) is
+  'Issues a grant: its row, and its first row in the ledger.';
+revoke all on function credits.issue(uuid, credits.balances, uuid, uuid, text, bigint, timestamptz, timestamptz, uuid, text, jsonb, text, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.issue_allowance(
+  p_account_id uuid, inout p_balance credits.balances, p_amount bigint, p_plan_id text, p_user_id uuid, p_operation_id uuid,
+  p_description text, out p_grant_id uuid)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+-- A row beside another OUT argument is meant here; plpgsql_check takes it for a slip.
+-- @plpgsql_check_options: extra_warnings = false
+declare
+  v_period_start timestamptz := coalesce(p_balance.period_start, '-infinity');
+  v_issued record;
+begin
+  update public.credit_grants g set amount = g.amount + p_amount, remaining = g.remaining + p_amount
+  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
+    and g.period_start = v_period_start and g.voided_at is null
+  returning g.id into p_grant_id;
+  if found then
+    p_balance := credits.book(p_account_id, p_balance, p_grant_id, p_user_id, p_operation_id, 'grant', p_amount, null,
+      p_description, '{}');
+    return;
+  end if;
+  select * into v_issued from credits.issue(p_account_id, p_balance, p_user_id, p_operation_id, 'plan', p_amount,
+    coalesce(p_balance.period_start, p_balance.used_since), p_balance.period_end, null, p_description, '{}',
+    p_plan_id, v_period_start);
+  p_balance := v_issued.p_balance;
+  p_grant_id := v_issued.p_grant_id;
+end
+$$;
+comment on function credits.issue_allowance(uuid, credits.balances, bigint, text, uuid, uuid, text) is
+  'Adds credits to the plan grant of the period, of which there is one: the allowance itself, the difference of an upgrade, or what an unlimited allowance is about to spend.';
+revoke all on function credits.issue_allowance(uuid, credits.balances, bigint, text, uuid, uuid, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.lapse(
+  p_account_id uuid, inout p_balance credits.balances, p_grant_id uuid, p_amount bigint, p_kind credits.entry_kind, p_user_id uuid,
+  p_operation_id uuid, p_related_operation_id uuid, p_description text)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  update public.credit_grants g set remaining = g.remaining - p_amount, lapsed = g.lapsed + p_amount
+  where g.account_id = p_account_id and g.id = p_grant_id;
+  p_balance := credits.book(p_account_id, p_balance, p_grant_id, p_user_id, p_operation_id, p_kind, -p_amount,
+    p_related_operation_id, p_description, '{}');
+end
+$$;
+comment on function credits.lapse(uuid, credits.balances, uuid, bigint, credits.entry_kind, uuid, uuid, uuid, text) is
+  'Takes credits out of a grant without anybody having spent them: they expire, or are voided.';
+revoke all on function credits.lapse(uuid, credits.balances, uuid, bigint, credits.entry_kind, uuid, uuid, uuid, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.lapse_ended(p_account_id uuid, inout p_balance credits.balances, p_related_operation_id uuid default null)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_grant record;
+begin
+  for v_grant in
+    select g.id, g.remaining - g.held as free, case when g.voided_at is null then 'expire' else 'void' end::credits.entry_kind as kind,
+      case when g.voided_at is null then g.source || ' expired' else g.void_reason end as reason
+    from public.credit_grants g
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open and g.remaining > g.held
+      and (g.expires_at <= p_balance.settled_at or g.voided_at is not null)
+    order by g.expires_at nulls last, g.id
+  loop
+    p_balance := credits.lapse(p_account_id, p_balance, v_grant.id, v_grant.free, v_grant.kind, null, gen_random_uuid(),
+      p_related_operation_id, v_grant.reason);
+  end loop;
+end
+$$;
+comment on function credits.lapse_ended(uuid, credits.balances, uuid) is
+  'Books out what grants that have expired or were voided still have free, also right after a hold or a refund gave it back.';
+revoke all on function credits.lapse_ended(uuid, credits.balances, uuid) from public, anon, authenticated, service_role;
+
+create function credits.unpin(p_account_id uuid, inout p_balance credits.balances, p_reservation_id uuid)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_amount bigint;
+begin
+  with slices as (
+    select s.grant_id, s.amount from credits.reservation_slices s
+    where s.account_id = p_account_id and s.reservation_id = p_reservation_id
+  ), unpinned as (
+    update public.credit_grants g set held = g.held - s.amount
+    from slices s where g.account_id = p_account_id and g.id = s.grant_id
+  )
+  select coalesce(sum(s.amount), 0) into v_amount from slices s;
+  p_balance.reserved := p_balance.reserved - v_amount;
+end
+$$;
+comment on function credits.unpin(uuid, credits.balances, uuid) is 'Gives the slices of a hold back to their grants.';
+revoke all on function credits.unpin(uuid, credits.balances, uuid) from public, anon, authenticated, service_role;
+
+create function credits.align_allowance(p_account_id uuid, inout p_balance credits.balances, p_returned bigint, p_related_operation_id uuid default null)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_grant record;
+  v_excess bigint;
+begin
+  if p_balance.kind = 'credit' and p_balance.allowance is not null then
+    return;
+  end if;
+  select g.id, g.plan_id, g.remaining - g.held as free, g.spent + g.held as taken into v_grant
+  from public.credit_grants g
+  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
+    and g.period_start = coalesce(p_balance.period_start, '-infinity') and g.voided_at is null;
+  -- A limit keeps free what its allowance exceeds what exists by. An unlimited allowance was granted as it was spent, so
+  -- what was given back to it is not kept in stock.
+  v_excess := case when p_balance.allowance is null then least(p_returned, coalesce(v_grant.free, 0))
+    else coalesce(v_grant.free, 0) - greatest(0, p_balance.allowance - coalesce(v_grant.taken, 0)) end;
+  if v_excess > 0 then
+    p_balance := credits.lapse(p_account_id, p_balance, v_grant.id, v_excess, 'expire', null, gen_random_uuid(),
+      p_related_operation_id, 'above the allowance');
+  elsif v_excess < 0 then
+    p_balance := (select i.p_balance from credits.issue_allowance(p_account_id, p_balance, -v_excess,
+      (select t.plan_id from credits.terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t),
+      null, gen_random_uuid(), 'plan allowance') i);
+  end if;
+end
+$$;
+comment on function credits.align_allowance(uuid, credits.balances, bigint, uuid) is
+  'Brings the plan grant of a limit to what its allowance leaves free, and takes out of an unlimited one the p_returned credits that a hold or a refund gave back. Does nothing for a counted allowance of credits.';
+revoke all on function credits.align_allowance(uuid, credits.balances, bigint, uuid) from public, anon, authenticated, service_role;
+
+create function credits.save_balance(p_account_id uuid, inout p_balance credits.balances)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  select
+    coalesce(sum(g.remaining - g.held) filter (where g.frozen_at is not null or g.starts_at > p_balance.settled_at), 0),
+    least(
+      min(g.expires_at) filter (where g.expires_at > p_balance.settled_at),
+      min(g.starts_at) filter (where g.starts_at > p_balance.settled_at),
+      (select min(r.expires_at) from public.credit_reservations r
+        where r.account_id = p_account_id and r.credit_type = p_balance.credit_type and r.status = 'open'),
+      p_balance.period_end,
+      (select t.changes_at from credits.terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t),
+      'infinity')
+    into p_balance.withheld, p_balance.due_at
+  from public.credit_grants g
+  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open;
+
+  update credits.balances b set
+    version = p_balance.version, balance = p_balance.balance, withheld = p_balance.withheld,
+    reserved = p_balance.reserved, used = p_balance.used, used_since = p_balance.used_since,
+    allowance = p_balance.allowance, period_start = p_balance.period_start, period_end = p_balance.period_end,
+    allowance_period = p_balance.allowance_period, peak_allowance = p_balance.peak_allowance,
+    due_at = p_balance.due_at, settled_at = p_balance.settled_at
+  where b.account_id = p_account_id and b.credit_type = p_balance.credit_type;
+end
+$$;
+comment on function credits.save_balance(uuid, credits.balances) is
+  'Writes the locked balance back, with what is withheld and when something falls due next worked out anew.';
+revoke all on function credits.save_balance(uuid, credits.balances) from public, anon, authenticated, service_role;
+
+-- schemas/ledger/get_credit_history.sql
+
+create function credits.read_history(
+  p_user_id uuid, p_credit_type text, p_limit integer, p_before timestamptz, p_workspace_id uuid)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid := credits.paying_account(credits.reading_user(p_user_id), p_workspace_id, p_credit_type);
+begin
+  if p_limit is null or p_limit not between 1 and 1000 then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_limit', 'value', p_limit),
+      'A page of the history has 1 to 1000 entries.');
+  end if;
+  return jsonb_build_object('success', true, 'code', 'ok', 'account_id', v_account_id, 'entries', (
+    select coalesce(jsonb_agg(to_jsonb(h) order by h.created_at desc, h.credit_type, h.version desc), '[]')
+    from (
+      select t.version, t.credit_type, t.operation_id, t.kind, t.grant_id, t.user_id, t.amount, t.balance_after,
+        t.related_operation_id, t.description, t.metadata, t.created_at
+      from credits.balances b
+      cross join lateral (
+        -- Times follow versions, so the newest rows of each type are at the end of its chain.
+        select * from public.credit_transactions x
+        where x.account_id = b.account_id and x.credit_type = b.credit_type and (p_before is null or x.created_at < p_before)
+        order by x.version desc limit p_limit) t
+      where b.account_id = v_account_id and (p_credit_type is null or b.credit_type = p_credit_type)
+      order by t.created_at desc, t.credit_type, t.version desc limit p_limit) h));
+end
+$$;
+comment on function credits.read_history(uuid, text, integer, timestamptz, uuid) is
+  'What get_credit_history answers, after asking whether the caller may read it.';
+revoke all on function credits.read_history(uuid, text, integer, timestamptz, uuid) from public, anon, authenticated, service_role;
+grant execute on function credits.read_history(uuid, text, integer, timestamptz, uuid) to authenticated, service_role;
+
+create function public.get_credit_history(
+  p_user_id uuid default null, p_credit_type text default null, p_limit integer default 50,
+  p_before timestamptz default null, p_workspace_id uuid default null)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+return credits.read_history(p_user_id, p_credit_type, p_limit, p_before, p_workspace_id);
+comment on function public.get_credit_history(uuid, text, integer, timestamptz, uuid) is
+  'The ledger of an account, newest first: p_limit rows (1 to 1000) before p_before. A signed-in user may leave p_user_id out.';
+revoke all on function public.get_credit_history(uuid, text, integer, timestamptz, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.get_credit_history(uuid, text, integer, timestamptz, uuid) to authenticated, service_role;
+
+-- schemas/ledger/grant_credits.sql
+
+create function credits.grant_to(
+  p_account_id uuid, p_user_id uuid, p_credit_type text, p_amount bigint, p_source text, p_description text,
+  p_expires_at timestamptz, p_idempotency_key text, p_metadata jsonb)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_balance credits.balances;
+  v_operation_id uuid := gen_random_uuid();
+  v_issued record;
+  v_request jsonb := jsonb_build_object('function', 'grant_credits', 'user_id', p_user_id, 'credit_type', p_credit_type,
+    'amount', p_amount, 'source', p_source, 'description', p_description, 'expires_at', p_expires_at, 'metadata', p_metadata);
+  v_answer jsonb;
+begin
+  v_balance := credits.lock_balance(p_account_id, p_credit_type);
+  if v_balance.account_status = 'closed' then
+    perform credits.refuse_status(p_account_id, v_balance.account_status);
+  end if;
+  v_answer := credits.replay(p_account_id, p_idempotency_key, v_request);
+  if v_answer is not null then
+    return v_answer;
+  end if;
+  if p_expires_at <= v_balance.settled_at then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_expires_at', 'now', v_balance.settled_at),
+      'A grant expires in the future, or never (null).');
+  end if;
+  if v_balance.kind = 'limit' and p_expires_at is not null then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_expires_at'),
+      'A limit counts what exists, so what is granted to it never expires.');
+  end if;
+  v_issued := credits.issue(p_account_id, v_balance, p_user_id, v_operation_id, p_source, p_amount, v_balance.settled_at,
+    p_expires_at, null, p_description, p_metadata);
+  -- Settled, for what is frozen now freezes what comes in, too.
+  v_balance := credits.settle(p_account_id, v_issued.p_balance);
+  v_answer := credits.answer(v_balance, v_operation_id, p_amount)
+    || jsonb_build_object('grant_id', v_issued.p_grant_id);
+  perform credits.remember(p_account_id, p_idempotency_key, v_operation_id, v_request, v_answer, v_balance.settled_at);
+  return v_answer;
+end
+$$;
+comment on function credits.grant_to(uuid, uuid, text, bigint, text, text, timestamptz, text, jsonb) is
+  'Issues a grant beside the plan''s allowance.';
+revoke all on function credits.grant_to(uuid, uuid, text, bigint, text, text, timestamptz, text, jsonb)
+  from public, anon, authenticated, service_role;
+
+create function public.grant_credits(
+  p_user_id uuid, p_credit_type text, p_amount bigint, p_source text default 'promotion', p_description text default null,
+  p_expires_at timestamptz default null, p_idempotency_key text default null, p_metadata jsonb default '{}',
+  p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+begin
+  perform credits.check_request(p_amount, p_description, p_idempotency_key, p_metadata);
+  if not exists (select from credits.grant_sources s where s.id = p_source and s.may_be_granted) then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_source', 'value', p_source, 'known', (
+      select jsonb_agg(s.id order by s.id) from credits.grant_sources s where s.may_be_granted)),
+      'The source says where the credits come from; the plan''s allowance is granted by the calendar alone.');
+  end if;
+  return credits.grant_to(credits.paying_account(p_user_id, p_workspace_id, coalesce(p_credit_type, '')), p_user_id,
+    p_credit_type, p_amount, p_source, p_description, p_expires_at, p_idempotency_key, coalesce(p_metadata, '{}'));
+end
+$$;
+comment on function public.grant_credits(uuid, text, bigint, text, text, timestamptz, text, jsonb, uuid) is
+  'Gives an account p_amount whole credits beside its allowance, until p_expires_at (null: for ever). Answers grant_id. p_source: rollover, trial, promotion, compensation, top_up or goodwill.';
+revoke all on function public.grant_credits(uuid, text, bigint, text, text, timestamptz, text, jsonb, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.grant_credits(uuid, text, bigint, text, text, timestamptz, text, jsonb, uuid) to service_role;
+
+-- schemas/ledger/idempotency_keys.sql
+
+create table credits.idempotency_keys (
+  account_id uuid not null,
+  idempotency_key text not null,
+  operation_id uuid not null,
+  request jsonb not null,
+  answer jsonb not null,
+  created_at timestamptz not null,
+  constraint idempotency_keys_pkey primary key (account_id, idempotency_key)
+);
+comment on table credits.idempotency_keys is
+  'Requests that took effect under a key of the caller, with their first answer. Kept as long as the ledger. A denial leaves no row.';
+alter table credits.idempotency_keys enable row level security;
+revoke all on table credits.idempotency_keys from public, anon, authenticated, service_role;
+
+create function credits.replay(p_account_id uuid, p_idempotency_key text, p_request jsonb)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_request jsonb;
+  v_answer jsonb;
+begin
+  if p_idempotency_key is null then
+    return null;
+  end if;
+  select k.request, k.answer into v_request, v_answer
+  from credits.idempotency_keys k
+  where k.account_id = p_account_id and k.idempotency_key = p_idempotency_key;
+  if not found then
+    return null;
+  end if;
+  if v_request <> p_request then
+    perform credits.raise_error('idempotency_conflict', jsonb_build_object('idempotency_key', p_idempotency_key, 'differs_in', (
+      select jsonb_agg(coalesce(a.key, b.key) order by coalesce(a.key, b.key))
+      from jsonb_each(v_request) a full join jsonb_each(p_request) b on a.key = b.key
+      where a.value is distinct from b.value)));
+  end if;
+  return v_answer || '{"replayed": true}';
+end
+$$;
+comment on function credits.replay(uuid, text, jsonb) is
+  'The first answer to this request under this key, marked as replayed; null when the key is new. Raises idempotency_conflict for another request. Call it with the balance locked.';
+revoke all on function credits.replay(uuid, text, jsonb) from public, anon, authenticated, service_role;
+
+create function credits.remember(
+  p_account_id uuid, p_idempotency_key text, p_operation_id uuid, p_request jsonb, p_answer jsonb, p_at timestamptz)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_idempotency_key is null then
+    return;
+  end if;
+  -- Requests for the same balance wait for its lock, so only a request for another one can be first here.
+  insert into credits.idempotency_keys (account_id, idempotency_key, operation_id, request, answer, created_at)
+  values (p_account_id, p_idempotency_key, p_operation_id, p_request, p_answer, p_at)
+  on conflict (account_id, idempotency_key) do nothing;
+  if not found then
+    perform credits.raise_error('idempotency_conflict', jsonb_build_object('idempotency_key', p_idempotency_key));
+  end if;
+end
+$$;
+comment on function credits.remember(uuid, text, uuid, jsonb, jsonb, timestamptz) is
+  'Keeps the answer to a request that took effect, so that the same request is answered alike and takes effect once.';
+revoke all on function credits.remember(uuid, text, uuid, jsonb, jsonb, timestamptz) from public, anon, authenticated, service_role;
+
+-- schemas/ledger/revoke_grant.sql
+
+create function credits.revoke(p_account_id uuid, p_user_id uuid, p_grant_id uuid, p_reason text)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_balance credits.balances;
+  v_grant public.credit_grants;
+  v_credit_type text;
+  v_operation_id uuid := gen_random_uuid();
+  v_free bigint;
+begin
+  select g.credit_type into v_credit_type from public.credit_grants g
+  where g.account_id = p_account_id and g.id = p_grant_id;
+  if not found then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_grant_id', 'value', p_grant_id),
+      'This account has no such grant.');
+  end if;
+  v_balance := credits.lock_balance(p_account_id, v_credit_type);
+  if v_balance.account_status = 'closed' then
+    perform credits.refuse_status(p_account_id, v_balance.account_status);
+  end if;
+  select * into v_grant from public.credit_grants g where g.account_id = p_account_id and g.id = p_grant_id;
+  if v_grant.voided_at is not null then
+    return credits.answer(v_balance, null, 0) || jsonb_build_object('grant_id', p_grant_id, 'replayed', true);
+  end if;
+  if v_balance.kind = 'limit' and v_grant.source = 'plan' then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_grant_id', 'value', p_grant_id),
+      'The allowance of a limit follows from the plan. Change the plan instead.');
+  end if;
+  v_free := v_grant.remaining - v_grant.held;
+  if v_free > 0 then
+    v_balance := credits.lapse(p_account_id, v_balance, p_grant_id, v_free, 'void', p_user_id, v_operation_id, null,
+      coalesce(p_reason, 'revoked'));
+  end if;
+  update public.credit_grants g set voided_at = v_balance.settled_at, void_reason = coalesce(p_reason, 'revoked')
+  where g.account_id = p_account_id and g.id = p_grant_id;
+  v_balance := credits.save_balance(p_account_id, v_balance);
+  return credits.answer(v_balance, v_operation_id, v_free) || jsonb_build_object('grant_id', p_grant_id);
+end
+$$;
+comment on function credits.revoke(uuid, uuid, uuid, text) is
+  'Voids what a grant has left. What a live hold has pinned stays with the hold, and lapses when it is released.';
+revoke all on function credits.revoke(uuid, uuid, uuid, text) from public, anon, authenticated, service_role;
+
+create function public.revoke_grant(
+  p_user_id uuid, p_grant_id uuid, p_reason text default null, p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+begin
+  perform credits.check_request(1, p_reason, null, null, 'p_reason');
+  return credits.revoke(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_grant_id, p_reason);
+end
+$$;
+comment on function public.revoke_grant(uuid, uuid, text, uuid) is
+  'Takes back what a grant has left; amount says how much that was. What was spent stays spent. A second time changes nothing and answers replayed.';
+revoke all on function public.revoke_grant(uuid, uuid, text, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.revoke_grant(uuid, uuid, text, uuid) to service_role;
+
+-- schemas/ledger/usage.sql
+
+-- A project may have a usage table of its own: then it keeps its columns, rows, key, privileges and policies, and gains
+-- what is missing, nullable. The preflight has made sure that rows of ours can live in it.
+do $usage$
+begin
+  if to_regclass('public.usage') is not null then
+    alter table public.usage
+      add column if not exists id uuid,
+      add column if not exists account_id uuid, add column if not exists user_id uuid,
+      add column if not exists credit_type text, add column if not exists credits_used bigint,
+      add column if not exists status text, add column if not exists description text,
+      add column if not exists metadata jsonb, add column if not exists operation_id uuid,
+      add column if not exists created_at timestamptz;
+    -- Rows that were there say nothing about when; new ones do.
+    if (select not a.atthasdef and a.attidentity = '' and format_type(a.atttypid, null) = 'uuid'
+        from pg_catalog.pg_attribute a where a.attrelid = 'public.usage'::regclass and a.attname = 'id') then
+      alter table public.usage alter column id set default gen_random_uuid();
+    end if;
+    if (select not a.atthasdef from pg_catalog.pg_attribute a
+        where a.attrelid = 'public.usage'::regclass and a.attname = 'created_at') then
+      alter table public.usage alter column created_at set default now();
+    end if;
+    create index if not exists usage_user_id_created_at_idx on public.usage (user_id, created_at);
+    return;
+  end if;
+
+  create table public.usage (
+    account_id uuid not null,
+    id uuid not null default gen_random_uuid(),
+    user_id uuid,
+    credit_type text not null,
+    credits_used bigint not null,
+    status text not null,
+    description text,
+    metadata jsonb not null default '{}',
+    operation_id uuid not null,
+    created_at timestamptz not null default now(),
+    constraint usage_pkey primary key (account_id, id)
+  );
+  create index usage_user_id_created_at_idx on public.usage (user_id, created_at);
+  comment on table public.usage is
+    'Every metered attempt, allowed or denied. A hold is one attempt: denied when it was refused, allowed when it was captured.';
+  comment on column public.usage.user_id is 'Who acted; account_id is who pays.';
+  comment on column public.usage.credits_used is 'Credits charged by this attempt; 0 when it was denied.';
+  alter table public.usage enable row level security;
+  revoke all on table public.usage from public, anon, authenticated, service_role;
+  grant select on table public.usage to authenticated, service_role;
+  create policy "Users may read their usage" on public.usage
+    for select to authenticated using (account_id in (select credits.readable_accounts()));
+end
+$usage$;
+
+-- schemas/spending/check_credits.sql
+
+create function public.check_credits(
+  p_user_id uuid, p_credit_type text, p_amount bigint default 1, p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid;
+  v_balance credits.balances;
+  v_now record;
+begin
+  perform credits.check_request(p_amount, null, null, null);
+  v_account_id := credits.paying_account(p_user_id, p_workspace_id, coalesce(p_credit_type, ''));
+  select * into v_balance from credits.balances b where b.account_id = v_account_id and b.credit_type = p_credit_type;
+  v_balance.settled_at := greatest(coalesce(v_balance.test_now, statement_timestamp()), v_balance.settled_at);
+  select * into v_now from credits.balance_at(v_account_id, v_balance, v_balance.settled_at);
+  v_balance.allowance := v_now.allowance;
+  v_balance.used := v_now.used;
+  v_balance.reserved := v_now.reserved;
+  v_balance.withheld := 0;
+  v_balance.balance := v_now.remaining + v_now.reserved;
+  v_balance.period_end := v_now.period_end;
+  if v_now.remaining < p_amount then
+    return credits.explain_denial(credits.denial(v_account_id, v_balance, null, p_amount));
+  end if;
+  return credits.answer(v_balance, null, p_amount);
+end
+$$;
+comment on function public.check_credits(uuid, text, bigint, uuid) is
+  'Whether p_amount could be spent now: advice for a UI, with the answer that consume_credits would give. Changes nothing and holds nothing; to be sure, reserve.';
+revoke all on function public.check_credits(uuid, text, bigint, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.check_credits(uuid, text, bigint, uuid) to service_role;
+
+-- schemas/spending/consume_credits.sql
+
+create function credits.spend(
+  p_account_id uuid, inout p_balance credits.balances, p_amount bigint, p_operation_id uuid, p_user_id uuid,
+  p_description text, p_metadata jsonb)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_left bigint := p_amount;
+  v_take bigint;
+  v_grant record;
+begin
+  -- The charge has counted one ledger row already.
+  p_balance.version := p_balance.version - 1;
+  for v_grant in
+    select g.id, g.remaining - g.held as free
+    from public.credit_grants g
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open and g.remaining > g.held
+      and g.starts_at <= p_balance.settled_at and (g.expires_at is null or g.expires_at > p_balance.settled_at)
+      and g.frozen_at is null and (p_balance.allowance is not null or g.source = 'plan')
+    order by g.priority, g.expires_at, g.starts_at, g.id
+  loop
+    v_take := least(v_left, v_grant.free);
+    v_left := v_left - v_take;
+    p_balance.version := p_balance.version + 1;
+    update public.credit_grants g set remaining = g.remaining - v_take, spent = g.spent + v_take
+    where g.account_id = p_account_id and g.id = v_grant.id;
+    insert into public.credit_transactions (
+      account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount, balance_after, description, metadata,
+      created_at)
+    values (
+      p_account_id, p_balance.credit_type, p_balance.version, p_operation_id, v_grant.id, p_user_id, 'consume', -v_take,
+      p_balance.balance + v_left, p_description, p_metadata, p_balance.settled_at);
+    exit when v_left = 0;
+  end loop;
+  if v_left > 0 then
+    raise exception 'the books of account % disagree: % % credits are missing', p_account_id, v_left, p_balance.credit_type
+      using hint = 'Run `sonas verify`. Nothing has been changed.';
+  end if;
+  update credits.balances b set version = p_balance.version
+  where b.account_id = p_account_id and b.credit_type = p_balance.credit_type;
+  insert into public.usage (
+    account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
+  values (
+    p_account_id, p_user_id, p_balance.credit_type, p_amount, 'allowed', p_description, p_metadata, p_operation_id,
+    p_balance.settled_at);
+end
+$$;
+comment on function credits.spend(uuid, credits.balances, bigint, uuid, uuid, text, jsonb) is
+  'Spends from the grants in burn order what has been charged to the balance: one ledger row per grant, and one row of usage.';
+revoke all on function credits.spend(uuid, credits.balances, bigint, uuid, uuid, text, jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.stock_unlimited(p_account_id uuid, inout p_balance credits.balances, p_amount bigint)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_free bigint;
+begin
+  if p_balance.allowance is not null then
+    return;
+  end if;
+  select coalesce(sum(g.remaining - g.held), 0) into v_free
+  from public.credit_grants g
+  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.source = 'plan' and g.is_open;
+  if v_free < p_amount then
+    p_balance := (select i.p_balance from credits.issue_allowance(p_account_id, p_balance, p_amount - v_free,
+      (select t.plan_id from credits.terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t),
+      null, gen_random_uuid(), 'unlimited allowance') i);
+  end if;
+end
+$$;
+comment on function credits.stock_unlimited(uuid, credits.balances, bigint) is
+  'An unlimited allowance is granted as it is spent: puts what is lacking into the plan grant. Does nothing for a counted allowance.';
+revoke all on function credits.stock_unlimited(uuid, credits.balances, bigint) from public, anon, authenticated, service_role;
+
+create function credits.charge(
+  p_account_id uuid, p_user_id uuid, p_credit_type text, p_amount bigint, p_idempotency_key text, p_request jsonb,
+  p_forced boolean, out p_balance credits.balances, out p_replayed jsonb, out p_is_enough boolean)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+-- A row beside another OUT argument is meant here; plpgsql_check takes it for a slip.
+-- @plpgsql_check_options: extra_warnings = false
+declare
+  v_lacking bigint;
+begin
+  p_balance := credits.lock_balance(p_account_id, p_credit_type);
+  if p_balance.account_id is null or p_balance.account_status = 'closed'
+     or (p_balance.user_id is null and p_user_id = p_account_id) then
+    p_balance := null;
+    return;
+  end if;
+  if p_idempotency_key is not null then
+    p_replayed := credits.replay(p_account_id, p_idempotency_key, p_request);
+    if p_replayed is not null then
+      return;
+    end if;
+  end if;
+  if p_balance.account_status <> 'active' then
+    perform credits.raise_error('account_frozen');
+  end if;
+
+  v_lacking := p_amount - (p_balance.balance - p_balance.withheld - p_balance.reserved);
+  if p_balance.allowance is null then
+    p_balance := credits.stock_unlimited(p_account_id, p_balance, p_amount);
+  elsif v_lacking > 0 and p_forced then
+    p_balance := (select i.p_balance from credits.issue_allowance(p_account_id, p_balance, v_lacking, null, null,
+      gen_random_uuid(), 'existed before it was metered') i);
+  elsif v_lacking > 0 then
+    p_is_enough := false;
+    return;
+  end if;
+
+  p_is_enough := true;
+  update credits.balances b set
+    version = p_balance.version + 1, balance = p_balance.balance - p_amount, used = p_balance.used + p_amount,
+    settled_at = p_balance.settled_at
+  where b.account_id = p_account_id and b.credit_type = p_credit_type
+  returning b.version, b.balance, b.used into p_balance.version, p_balance.balance, p_balance.used;
+end
+$$;
+comment on function credits.charge(uuid, uuid, text, bigint, text, jsonb, boolean) is
+  'Locks the balance, books what has fallen due, compares, then takes the amount off the balance, not yet off a grant. The balance is null when there is none, or when it is a workspace''s and nobody acts for it.';
+revoke all on function credits.charge(uuid, uuid, text, bigint, text, jsonb, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.consume(
+  p_account_id uuid, p_user_id uuid, p_credit_type text, p_amount bigint, p_description text, p_idempotency_key text,
+  p_metadata jsonb, p_forced boolean default false)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_balance credits.balances;
+  v_operation_id uuid := gen_random_uuid();
+  v_request jsonb;
+  v_charged record;
+  v_answer jsonb;
+begin
+  if p_idempotency_key is null then
+    -- What charge comes to when nothing is due and there is enough, in one statement. Whoever waits in it for the lock
+    -- compares anew with what the one before left.
+    update credits.balances b set
+      version = b.version + 1, balance = b.balance - p_amount, used = b.used + p_amount,
+      settled_at = greatest(b.settled_at, least(coalesce(b.test_now, clock_timestamp()), b.due_at - interval '1 microsecond'))
+    where b.account_id = p_account_id and b.credit_type = p_credit_type and b.account_status = 'active'
+      and (b.user_id is not null or p_user_id is distinct from p_account_id)
+      and b.due_at > greatest(b.settled_at, coalesce(b.test_now, clock_timestamp()))
+      and b.allowance is not null and b.balance - b.withheld - b.reserved >= p_amount
+    returning b.* into v_balance;
+  else
+    v_request := jsonb_build_object('function', 'consume_credits', 'user_id', p_user_id, 'credit_type', p_credit_type,
+      'amount', p_amount, 'description', p_description, 'metadata', p_metadata);
+  end if;
+  if v_balance.account_id is null then
+    v_charged := credits.charge(p_account_id, p_user_id, p_credit_type, p_amount, p_idempotency_key, v_request, p_forced);
+    v_balance := v_charged.p_balance;
+    if v_balance.account_id is null or v_charged.p_replayed is not null then
+      return v_charged.p_replayed;
+    elsif not v_charged.p_is_enough then
+      return credits.refuse(p_account_id, v_balance, v_operation_id, p_amount, p_user_id, p_description, p_metadata);
+    end if;
+  end if;
+
+  -- What spend comes to when the first grant in burn order has it all, in one statement. The balance was locked in the one
+  -- before, so this one sees what everybody else has left.
+  with spent as (
+    update public.credit_grants g set remaining = g.remaining - p_amount, spent = g.spent + p_amount
+    where g.account_id = p_account_id and g.remaining - g.held >= p_amount and g.id = (
+      select f.id from public.credit_grants f
+      where f.account_id = p_account_id and f.credit_type = p_credit_type and f.is_open and f.remaining > f.held
+        and f.starts_at <= v_balance.settled_at and (f.expires_at is null or f.expires_at > v_balance.settled_at)
+        and f.frozen_at is null and (v_balance.allowance is not null or f.source = 'plan')
+      order by f.priority, f.expires_at, f.starts_at, f.id
+      limit 1)
+    returning g.id
+  ), booked as (
+    insert into public.credit_transactions (
+      account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount, balance_after, description, metadata,
+      created_at)
+    select p_account_id, p_credit_type, v_balance.version, v_operation_id, s.id, p_user_id, 'consume', -p_amount,
+      v_balance.balance, p_description, p_metadata, v_balance.settled_at
+    from spent s
+  )
+  insert into public.usage (
+    account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
+  select p_account_id, p_user_id, p_credit_type, p_amount, 'allowed', p_description, p_metadata, v_operation_id,
+    v_balance.settled_at
+  from spent s;
+  if not found then
+    v_balance := credits.spend(p_account_id, v_balance, p_amount, v_operation_id, p_user_id, p_description, p_metadata);
+  end if;
+
+  v_answer := credits.answer(v_balance, v_operation_id, p_amount);
+  if p_idempotency_key is not null then
+    perform credits.remember(p_account_id, p_idempotency_key, v_operation_id, v_request, v_answer, v_balance.settled_at);
+  end if;
+  return v_answer;
+end
+$$;
+comment on function credits.consume(uuid, uuid, text, bigint, text, text, jsonb, boolean) is
+  'Locks the balance, compares, then spends: all of the amount or nothing. Null when there is no such balance, or when it is a workspace''s and nobody acts for it. p_forced counts what existed before a limit was metered, however many.';
+revoke all on function credits.consume(uuid, uuid, text, bigint, text, text, jsonb, boolean)
+  from public, anon, authenticated, service_role;
+
+create function public.consume_credits(
+  p_user_id uuid, p_credit_type text, p_amount bigint default 1, p_description text default null,
+  p_idempotency_key text default null, p_metadata jsonb default '{}', p_workspace_id uuid default null,
+  p_strict boolean default false)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_metadata jsonb;
+  v_answer jsonb;
+begin
+  v_metadata := credits.check_request(p_amount, p_description, p_idempotency_key, p_metadata);
+  -- A person who has the balance is the common case and costs no look-up; every other one is sorted out below.
+  if p_workspace_id is null then
+    v_answer := credits.consume(p_user_id, p_user_id, p_credit_type, p_amount, p_description, p_idempotency_key,
+      v_metadata);
+  end if;
+  if v_answer is null then
+    v_answer := credits.consume(credits.paying_account(p_user_id, p_workspace_id, coalesce(p_credit_type, '')), p_user_id,
+      p_credit_type, p_amount, p_description, p_idempotency_key, v_metadata);
+  end if;
+  if v_answer ->> 'code' <> 'ok' then
+    return credits.deny(v_answer, p_strict);
+  end if;
+  return v_answer;
+end
+$$;
+comment on function public.consume_credits(uuid, text, bigint, text, text, jsonb, uuid, boolean) is
+  'Spends p_amount whole credits, all or nothing. Answers a JSON object; running out is an answer (success false, HTTP 402) and is on record in usage, unless p_strict raises it. The same p_idempotency_key takes effect once.';
+revoke all on function public.consume_credits(uuid, text, bigint, text, text, jsonb, uuid, boolean)
+  from public, anon, authenticated, service_role;
+grant execute on function public.consume_credits(uuid, text, bigint, text, text, jsonb, uuid, boolean) to service_role;
+
+-- schemas/spending/consume_credits_batch.sql
+
+create function credits.batch_items(p_items jsonb)
+returns table (item integer, credit_type text, amount bigint, description text, idempotency_key text, metadata jsonb)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_item jsonb;
+  v_unknown text;
+begin
+  if jsonb_typeof(p_items) is distinct from 'array' or jsonb_array_length(p_items) not between 1 and 100 then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_items"}', 'p_items is a JSON array of 1 to 100 objects.');
+  end if;
+  for v_index in 0 .. jsonb_array_length(p_items) - 1 loop
+    item := v_index;
+    if jsonb_typeof(p_items -> item) <> 'object' then
+      perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_items', 'item', item),
+        'Each item is a JSON object.');
+    end if;
+    select jsonb_object_agg(regexp_replace(e.key, '^p_', ''), e.value) into v_item from jsonb_each(p_items -> item) e;
+    v_item := jsonb_strip_nulls(coalesce(v_item, '{}'));
+    select k.key into v_unknown from jsonb_object_keys(v_item) as k(key)
+    where k.key not in ('credit_type', 'amount', 'description', 'idempotency_key', 'metadata') limit 1;
+    if v_unknown is not null then
+      perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_items', 'item', item, 'key', v_unknown),
+        'An item has credit_type, amount, description, idempotency_key and metadata.');
+    end if;
+    if v_item ? 'amount' and (jsonb_typeof(v_item -> 'amount') <> 'number'
+         or (v_item ->> 'amount')::numeric <> trunc((v_item ->> 'amount')::numeric)
+         or (v_item ->> 'amount')::numeric not between 1 and 9007199254740992)
+       or (p_items -> item -> 'amount') = 'null' or (p_items -> item -> 'p_amount') = 'null' then
+      perform credits.raise_error('invalid_amount', jsonb_build_object('item', item, 'amount', v_item -> 'amount'));
+    end if;
+    if exists (select from jsonb_each(v_item) e
+      where e.key in ('credit_type', 'description', 'idempotency_key') and jsonb_typeof(e.value) <> 'string') then
+      perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_items', 'item', item),
+        'credit_type, description and idempotency_key are strings.');
+    end if;
+    credit_type := coalesce(v_item ->> 'credit_type', '');
+    amount := coalesce((v_item ->> 'amount')::numeric, 1)::bigint;
+    description := v_item ->> 'description';
+    idempotency_key := v_item ->> 'idempotency_key';
+    metadata := coalesce(v_item -> 'metadata', '{}');
+    perform credits.check_request(amount, description, idempotency_key, metadata);
+    return next;
+  end loop;
+end
+$$;
+comment on function credits.batch_items(jsonb) is
+  'Reads the items of a batch. Keys are those of consume_credits, with or without p_. Raises invalid_argument or invalid_amount and says which item.';
+revoke all on function credits.batch_items(jsonb) from public, anon, authenticated, service_role;
+
+create function credits.consume_batch(p_account_id uuid, p_user_id uuid, p_items jsonb)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_item record;
+  v_answer jsonb;
+  v_answers jsonb := jsonb '[]';
+  v_balance credits.balances;
+begin
+  -- One lock order for all batches, whatever the order of their items.
+  for v_item in select distinct i.credit_type from credits.batch_items(p_items) i order by i.credit_type loop
+    perform credits.lock_balance(p_account_id, v_item.credit_type);
+  end loop;
+
+  begin
+    for v_item in select * from credits.batch_items(p_items) i order by i.item loop
+      v_answer := credits.consume(p_account_id, p_user_id, v_item.credit_type, v_item.amount, v_item.description,
+        v_item.idempotency_key, v_item.metadata);
+      if v_answer is null then
+        perform credits.refuse_status(p_account_id, 'closed');
+      end if;
+      if v_answer ->> 'code' <> 'ok' then
+        raise exception using errcode = 'PTBAT';
+      end if;
+      v_answers := v_answers || jsonb_build_array(v_answer);
+    end loop;
+  exception when sqlstate 'PTBAT' then
+    -- Both or neither: what the items before took is undone here, and the denial alone goes on record. Its details say
+    -- what the item saw, after the items before it.
+    v_balance := credits.lock_balance(p_account_id, v_item.credit_type);
+    return credits.refuse(p_account_id, v_balance, (v_answer ->> 'operation_id')::uuid, v_item.amount, p_user_id,
+        v_item.description, v_item.metadata)
+      || jsonb_build_object('details', v_answer -> 'details', 'item', v_item.item, 'items', '[]'::jsonb);
+  end;
+  return jsonb_build_object(
+    'success', true, 'code', 'ok', 'operation_id', v_answer -> 'operation_id', 'credit_type', null, 'amount', (
+      select sum((a.value ->> 'amount')::bigint) from jsonb_array_elements(v_answers) a),
+    'remaining', null, 'limit', null, 'used', null, 'reserved', null, 'unlimited', null, 'period_end', null,
+    'replayed', (select bool_and((a.value ->> 'replayed')::boolean) from jsonb_array_elements(v_answers) a),
+    'items', v_answers);
+end
+$$;
+comment on function credits.consume_batch(uuid, uuid, jsonb) is 'Spends all items or none. Types are locked in sorted order.';
+revoke all on function credits.consume_batch(uuid, uuid, jsonb) from public, anon, authenticated, service_role;
+
+create function public.consume_credits_batch(p_user_id uuid, p_items jsonb, p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid;
+  v_answer jsonb;
+  v_credit_type text;
+begin
+  for v_credit_type in select distinct i.credit_type from credits.batch_items(p_items) i order by 1 loop
+    v_account_id := credits.paying_account(p_user_id, p_workspace_id, v_credit_type);
+  end loop;
+  v_answer := credits.consume_batch(v_account_id, p_user_id, p_items);
+  if v_answer ->> 'code' <> 'ok' then
+    return credits.deny(v_answer);
+  end if;
+  return v_answer;
+end
+$$;
+comment on function public.consume_credits_batch(uuid, jsonb, uuid) is
+  'Spends several items, all or none. p_items is an array of 1 to 100 objects with credit_type, amount, description, idempotency_key and metadata. Answers with items, one answer each; a denial names the first item that cannot be had.';
+revoke all on function public.consume_credits_batch(uuid, jsonb, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.consume_credits_batch(uuid, jsonb, uuid) to service_role;
+
+-- schemas/spending/refund_credits.sql
+
+create function credits.refund(
+  p_account_id uuid, p_user_id uuid, p_operation_id uuid, p_amount bigint, p_reason text, p_idempotency_key text)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_balance credits.balances;
+  v_credit_type text;
+  v_spent_at timestamptz;
+  v_refundable bigint;
+  v_refund_id uuid := gen_random_uuid();
+  v_request jsonb := jsonb_build_object('function', 'refund_credits', 'user_id', p_user_id, 'operation_id', p_operation_id,
+    'amount', p_amount, 'reason', p_reason);
+  v_amount bigint;
+  v_left bigint;
+  v_back bigint;
+  v_late bigint := 0;
+  v_row record;
+  v_answer jsonb;
+begin
+  select t.credit_type, t.created_at into v_credit_type, v_spent_at
+  from public.credit_transactions t
+  where t.account_id = p_account_id and t.operation_id = p_operation_id and t.kind in ('consume', 'capture')
+  limit 1;
+  if not found then
+    perform credits.raise_error('operation_not_found', jsonb_build_object('operation_id', p_operation_id),
+      'This account has no such spend. Pass the operation_id that consume_credits or capture_credits answered.');
+  end if;
+  v_balance := credits.lock_balance(p_account_id, v_credit_type);
+  -- A row of a metered table is given back by itself, also when its owner has left.
+  if v_balance.account_status = 'closed' and p_user_id is not null then
+    perform credits.refuse_status(p_account_id, v_balance.account_status);
+  end if;
+  v_answer := credits.replay(p_account_id, p_idempotency_key, v_request);
+  if v_answer is not null then
+    return v_answer;
+  end if;
+
+  select -sum(t.amount) into v_refundable
+  from public.credit_transactions t
+  where t.account_id = p_account_id
+    and (t.operation_id = p_operation_id and t.kind in ('consume', 'capture')
+      or t.related_operation_id = p_operation_id and t.kind = 'refund');
+  v_amount := coalesce(p_amount, v_refundable);
+  if v_amount > v_refundable or v_amount = 0 then
+    perform credits.raise_error('invalid_amount', jsonb_build_object('amount', p_amount, 'refundable', v_refundable),
+      'More than an operation spent cannot be given back.');
+  end if;
+
+  v_left := v_amount;
+  for v_row in
+    select t.grant_id, g.expires_at, g.voided_at, -t.amount - coalesce((
+      select sum(f.amount) from public.credit_transactions f
+      where f.account_id = p_account_id and f.related_operation_id = p_operation_id and f.kind = 'refund'
+        and f.grant_id = t.grant_id), 0) as refundable
+    from public.credit_transactions t
+    join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
+    where t.account_id = p_account_id and t.operation_id = p_operation_id and t.kind in ('consume', 'capture')
+    order by t.version desc
+  loop
+    v_back := least(v_left, v_row.refundable);
+    continue when v_back = 0;
+    -- A voided grant holds nothing but pinned credits, so what comes back to one leaves it in the same step.
+    if v_row.voided_at is not null then
+      update public.credit_grants g set spent = g.spent - v_back, lapsed = g.lapsed + v_back
+      where g.account_id = p_account_id and g.id = v_row.grant_id;
+      v_balance := credits.book(p_account_id, v_balance, v_row.grant_id, p_user_id, v_refund_id, 'refund', v_back,
+        p_operation_id, p_reason, '{}');
+      v_balance := credits.book(p_account_id, v_balance, v_row.grant_id, null, gen_random_uuid(), 'void', -v_back,
+        v_refund_id, 'refunded into a voided grant', '{}');
+    else
+      update public.credit_grants g set remaining = g.remaining + v_back, spent = g.spent - v_back
+      where g.account_id = p_account_id and g.id = v_row.grant_id;
+      v_balance := credits.book(p_account_id, v_balance, v_row.grant_id, p_user_id, v_refund_id, 'refund', v_back,
+        p_operation_id, p_reason, '{}');
+      if v_row.expires_at <= v_balance.settled_at and v_balance.settled_at < v_row.expires_at + interval '24 hours' then
+        v_late := v_late + v_back;
+      end if;
+    end if;
+    v_left := v_left - v_back;
+    exit when v_left = 0;
+  end loop;
+  v_balance := credits.lapse_ended(p_account_id, v_balance, v_refund_id);
+
+  -- Whoever was let down just before the renewal does not lose by it.
+  if v_late > 0 and v_balance.allowance is not null then
+    v_balance := (select i.p_balance from credits.issue(p_account_id, v_balance, null, gen_random_uuid(), 'compensation',
+      v_late, v_balance.settled_at, v_balance.settled_at + interval '24 hours', v_refund_id,
+      'refund of credits that have since expired', '{}') i);
+  end if;
+  if v_balance.kind = 'limit' or v_spent_at >= v_balance.used_since then
+    v_balance.used := greatest(0, v_balance.used - v_amount);
+  end if;
+  v_balance := credits.align_allowance(p_account_id, v_balance, v_amount, v_refund_id);
+  v_balance := credits.save_balance(p_account_id, v_balance);
+
+  v_answer := credits.answer(v_balance, v_refund_id, v_amount)
+    || jsonb_build_object('refunds_operation_id', p_operation_id);
+  perform credits.remember(p_account_id, p_idempotency_key, v_refund_id, v_request, v_answer, v_balance.settled_at);
+  return v_answer;
+end
+$$;
+comment on function credits.refund(uuid, uuid, uuid, bigint, text, text) is
+  'Gives a spend back into the very grants it came from, the last one first. Into a grant that has expired within 24 hours it comes back as a compensation grant; later it is booked as refund and expiry, net zero.';
+revoke all on function credits.refund(uuid, uuid, uuid, bigint, text, text) from public, anon, authenticated, service_role;
+
+create function public.refund_credits(
+  p_user_id uuid, p_operation_id uuid, p_amount bigint default null, p_reason text default null,
+  p_idempotency_key text default null, p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+begin
+  perform credits.check_request(coalesce(p_amount, 1), p_reason, p_idempotency_key, null, 'p_reason');
+  return credits.refund(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_operation_id, p_amount, p_reason,
+    p_idempotency_key);
+end
+$$;
+comment on function public.refund_credits(uuid, uuid, bigint, text, text, uuid) is
+  'Gives back p_amount whole credits of a spend, null for what is left of it. All refunds of an operation together never exceed it. Also how a limit gets back what was deleted.';
+revoke all on function public.refund_credits(uuid, uuid, bigint, text, text, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.refund_credits(uuid, uuid, bigint, text, text, uuid) to service_role;
+
+-- schemas/spending/requests.sql
+
+-- What the edge functions share: who pays, is the request well formed, what does an answer look like.
+
+create function credits.check_request(
+  p_amount bigint, p_description text, p_idempotency_key text, p_metadata jsonb, p_text_argument text default 'p_description')
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- Each expression that a call comes by costs it time, so one says that all is well, and the others what is not.
+  if p_amount between 1 and 9007199254740992 and coalesce(length(p_description) <= 2000, true)
+     and coalesce(length(p_idempotency_key) between 1 and 255, true) and coalesce(p_metadata = '{}', true) then
+    return jsonb '{}';
+  end if;
+  if p_amount is null or p_amount < 1 or p_amount > 9007199254740992 then
+    perform credits.raise_error('invalid_amount', jsonb_build_object('amount', p_amount));
+  end if;
+  if length(p_description) > 2000 then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', p_text_argument), 'A text has at most 2000 characters.');
+  end if;
+  if length(p_idempotency_key) not between 1 and 255 then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_idempotency_key"}', 'An idempotency key has 1 to 255 characters.');
+  end if;
+  if jsonb_typeof(p_metadata) <> 'object' then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_metadata"}', 'Metadata is a JSON object.');
+  end if;
+  if octet_length(p_metadata::text) > 65536 then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_metadata"}', 'Metadata has at most 65536 bytes.');
+  end if;
+  return coalesce(p_metadata, '{}');
+end
+$$;
+comment on function credits.check_request(bigint, text, text, jsonb, text) is
+  'Raises invalid_amount or invalid_argument for what no operation accepts, and answers the metadata. Null is a missing description, key or metadata.';
+revoke all on function credits.check_request(bigint, text, text, jsonb, text) from public, anon, authenticated, service_role;
+
+create function credits.paying_account(p_user_id uuid, p_workspace_id uuid default null, p_credit_type text default null)
+returns uuid
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_account_id uuid := coalesce(p_workspace_id, p_user_id);
+  v_status text;
+begin
+  if p_user_id is null then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_user_id"}', 'Pass the id of the acting user.');
+  end if;
+  if p_workspace_id is not null and not exists (
+    select from public.workspace_members m where m.account_id = p_workspace_id and m.user_id = p_user_id) then
+    perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id, 'workspace_id', p_workspace_id));
+  end if;
+
+  select b.account_status into v_status from credits.balances b
+  where b.account_id = v_account_id and (p_credit_type is null or b.credit_type = p_credit_type)
+  limit 1;
+  if not found then
+    -- The sign-up trigger may have failed, or the credit type is younger than the account: mend it now.
+    if p_credit_type is not null and not exists (select from credits.credit_types t where t.id = p_credit_type) then
+      perform credits.raise_error('unknown_credit_type', jsonb_build_object('credit_type', p_credit_type,
+        'known', (select jsonb_agg(t.id order by t.id) from credits.credit_types t)));
+    end if;
+    if not exists (select from credits.accounts a where a.account_id = v_account_id)
+       and not exists (select from auth.users u where u.id = v_account_id) then
+      perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id, 'workspace_id', p_workspace_id));
+    end if;
+    perform credits.open_account(v_account_id, case when p_workspace_id is null then 'person' else 'workspace' end);
+    select a.status into v_status from credits.accounts a where a.account_id = v_account_id;
+  end if;
+  if v_status = 'closed'
+     or (p_workspace_id is null and exists (
+       select from credits.accounts a where a.account_id = v_account_id and a.kind = 'workspace')) then
+    perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id, 'workspace_id', p_workspace_id));
+  end if;
+  return v_account_id;
+end
+$$;
+comment on function credits.paying_account(uuid, uuid, text) is
+  'The account that pays: the workspace when one is named and the user is its member, else the user. Opens an account that is missing. Raises account_not_found, unknown_credit_type, invalid_argument.';
+revoke all on function credits.paying_account(uuid, uuid, text) from public, anon, authenticated, service_role;
+
+create function credits.answer(p_balance credits.balances, p_operation_id uuid, p_amount bigint)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return jsonb_build_object(
+    'success', true, 'code', 'ok', 'operation_id', p_operation_id, 'credit_type', p_balance.credit_type,
+    'amount', p_amount,
+    'remaining', case when p_balance.allowance is not null then p_balance.balance - p_balance.withheld - p_balance.reserved end,
+    'limit', p_balance.allowance, 'used', p_balance.used, 'reserved', p_balance.reserved,
+    'unlimited', p_balance.allowance is null, 'period_end', p_balance.period_end, 'replayed', false);
+end
+$$;
+comment on function credits.answer(credits.balances, uuid, bigint) is 'The answer of an operation that took effect.';
+revoke all on function credits.answer(credits.balances, uuid, bigint) from public, anon, authenticated, service_role;
+
+create function credits.refuse(
+  p_account_id uuid, p_balance credits.balances, p_operation_id uuid, p_amount bigint, p_user_id uuid, p_description text,
+  p_metadata jsonb)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  insert into public.usage (
+    account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
+  values (
+    p_account_id, p_user_id, p_balance.credit_type, 0, 'denied', p_description, p_metadata, p_operation_id, p_balance.settled_at);
+  return credits.denial(p_account_id, p_balance, p_operation_id, p_amount);
+end
+$$;
+comment on function credits.refuse(uuid, credits.balances, uuid, bigint, uuid, text, jsonb) is
+  'Puts a denial on record in usage, and answers it.';
+revoke all on function credits.refuse(uuid, credits.balances, uuid, bigint, uuid, text, jsonb) from public, anon, authenticated, service_role;
+
+create function credits.denial(p_account_id uuid, p_balance credits.balances, p_operation_id uuid, p_amount bigint)
+returns jsonb
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select credits.answer(p_balance, p_operation_id, p_amount) || jsonb_build_object(
+    'success', false,
+    'code', case p_balance.kind when 'limit' then 'limit_reached' else 'insufficient_credits' end,
+    'details', jsonb_build_object(
+      'required', p_amount,
+      'available', p_balance.balance - p_balance.withheld - p_balance.reserved,
+      'resets_at', p_balance.period_end,
+      'plan', (select t.plan_id from credits.terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t)))
+$$;
+comment on function credits.denial(uuid, credits.balances, uuid, bigint) is
+  'The answer of an operation that cannot be had: what it required, what there is, when it renews, on which plan.';
+revoke all on function credits.denial(uuid, credits.balances, uuid, bigint) from public, anon, authenticated, service_role;
+
+create function credits.explain_denial(p_answer jsonb)
+returns jsonb
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select p_answer || jsonb_build_object(
+    'message', case p_answer ->> 'code'
+      when 'limit_reached' then format('The limit of the plan %s is reached: %s more %s wanted, %s left.',
+        p_answer #>> '{details,plan}', p_answer #>> '{details,required}', p_answer ->> 'credit_type', p_answer #>> '{details,available}')
+      else format('Not enough %s credits: %s required, %s available.',
+        p_answer ->> 'credit_type', p_answer #>> '{details,required}', p_answer #>> '{details,available}') end,
+    'hint', case when p_answer #>> '{details,resets_at}' is null
+      then format('Upgrade at %s, or delete something that counts towards the limit.', s.upgrade_url)
+      else format('Upgrade at %s, or wait until %s UTC, when the allowance renews.', s.upgrade_url,
+        to_char((p_answer #>> '{details,resets_at}')::timestamptz at time zone 'UTC', 'YYYY-MM-DD HH24:MI')) end,
+    'details', (p_answer -> 'details') || jsonb_build_object('upgrade_url', s.upgrade_url))
+  from credits.settings s
+$$;
+comment on function credits.explain_denial(jsonb) is 'Adds to a denial what people need: a message, a hint, and where to upgrade.';
+revoke all on function credits.explain_denial(jsonb) from public, anon, authenticated, service_role;
+
+create function credits.deny(p_answer jsonb, p_strict boolean default false)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_answer jsonb := credits.explain_denial(p_answer);
+begin
+  if p_strict then
+    perform credits.raise_error(v_answer ->> 'code', v_answer -> 'details', v_answer ->> 'hint');
+  end if;
+  -- Through PostgREST this is a 402 whose transaction commits, so that the denial stays on record.
+  perform set_config('response.status', '402', true);
+  return v_answer;
+end
+$$;
+comment on function credits.deny(jsonb, boolean) is
+  'Answers a denial with HTTP status 402 and commits; in strict mode raises it instead, so that the caller''s own writes do not survive.';
+revoke all on function credits.deny(jsonb, boolean) from public, anon, authenticated, service_role;
+
+-- schemas/holds/credit_reservations.sql
+
+create table public.credit_reservations (
+  account_id uuid not null constraint credit_reservations_account_id_fkey references credits.accounts (account_id),
+  id uuid not null default gen_random_uuid(),
+  credit_type text not null,
+  operation_id uuid not null,
+  user_id uuid not null,
+  status text not null default 'open',
+  amount bigint not null,
+  captured bigint not null default 0,
+  released bigint not null default 0,
+  extra bigint not null default 0,
+  shortfall bigint not null default 0,
+  description text,
+  metadata jsonb not null default '{}',
+  created_at timestamptz not null,
+  expires_at timestamptz not null,
+  closed_at timestamptz,
+  close_reason text,
+  answer jsonb,
+  constraint credit_reservations_pkey primary key (account_id, id),
+  constraint credit_reservations_status_is_known check (status in ('open', 'captured', 'released', 'expired')),
+  constraint credit_reservations_closed_has_a_time check ((status = 'open') = (closed_at is null)),
+  constraint credit_reservations_amount_is_positive check (amount > 0),
+  constraint credit_reservations_parts_are_not_negative check (captured >= 0 and released >= 0 and extra >= 0 and shortfall >= 0),
+  constraint credit_reservations_open_has_moved_nothing check (status <> 'open' or captured + released + extra + shortfall = 0),
+  constraint credit_reservations_captured_and_returned_is_held check (status = 'open' or captured + released = amount + extra),
+  constraint credit_reservations_only_captured_ones_capture check ((status = 'captured') = (captured > 0)),
+  constraint credit_reservations_expire_after_they_start check (expires_at > created_at)
+) with (fillfactor = 80);
+create index credit_reservations_open_idx on public.credit_reservations (account_id, credit_type, expires_at)
+  where status = 'open';
+comment on table public.credit_reservations is
+  'Holds: credits set aside for work in progress. Open, then captured, released or expired, once.';
+comment on column public.credit_reservations.amount is 'Credits held.';
+comment on column public.credit_reservations.captured is 'Credits charged in the end; at most amount plus extra.';
+comment on column public.credit_reservations.released is 'Held credits that went back to their grants.';
+comment on column public.credit_reservations.extra is 'Credits captured above the hold, as far as they could be had.';
+comment on column public.credit_reservations.shortfall is 'Credits asked for above the hold that could not be had.';
+comment on column public.credit_reservations.expires_at is 'From this instant on the hold counts as released, booked or not.';
+alter table public.credit_reservations enable row level security;
+revoke all on table public.credit_reservations from public, anon, authenticated, service_role;
+grant select on table public.credit_reservations to authenticated, service_role;
+create policy "Users may read their reservations" on public.credit_reservations
+  for select to authenticated using (account_id in (select credits.readable_accounts()));
+
+create table credits.reservation_slices (
+  account_id uuid not null,
+  reservation_id uuid not null,
+  grant_id uuid not null,
+  amount bigint not null,
+  constraint reservation_slices_pkey primary key (account_id, reservation_id, grant_id),
+  constraint reservation_slices_reservation_fkey foreign key (account_id, reservation_id)
+    references public.credit_reservations (account_id, id),
+  constraint reservation_slices_grant_fkey foreign key (account_id, grant_id)
+    references public.credit_grants (account_id, id),
+  constraint reservation_slices_amount_is_positive check (amount > 0)
+);
+create index reservation_slices_grant_idx on credits.reservation_slices (account_id, grant_id);
+comment on table credits.reservation_slices is 'Which credits of which grant a hold has pinned. Kept after the hold is closed.';
+alter table credits.reservation_slices enable row level security;
+revoke all on table credits.reservation_slices from public, anon, authenticated, service_role;
+grant select on table credits.reservation_slices to authenticated, service_role;
+create policy "Users may read what their holds have pinned" on credits.reservation_slices
+  for select to authenticated using (account_id in (select credits.readable_accounts()));
+
+-- schemas/holds/capture_credits.sql
+
+create function credits.lock_reservation(
+  p_account_id uuid, p_reservation_id uuid, out p_balance credits.balances, out p_reservation public.credit_reservations)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+-- A row beside another OUT argument is meant here; plpgsql_check takes it for a slip.
+-- @plpgsql_check_options: extra_warnings = false
+declare
+  v_credit_type text;
+begin
+  select r.credit_type into v_credit_type from public.credit_reservations r
+  where r.account_id = p_account_id and r.id = p_reservation_id;
+  if not found then
+    perform credits.raise_error('reservation_not_found', jsonb_build_object('reservation_id', p_reservation_id));
+  end if;
+  p_balance := credits.lock_balance(p_account_id, v_credit_type);
+  if p_balance.account_status = 'closed' then
+    perform credits.refuse_status(p_account_id, p_balance.account_status);
+  end if;
+  select * into p_reservation from public.credit_reservations r
+  where r.account_id = p_account_id and r.id = p_reservation_id;
+end
+$$;
+comment on function credits.lock_reservation(uuid, uuid) is
+  'Locks the balance that a hold belongs to, then reads the hold: an expired one is closed by then. Raises reservation_not_found.';
+revoke all on function credits.lock_reservation(uuid, uuid) from public, anon, authenticated, service_role;
+
+create function credits.spend_slices(
+  p_account_id uuid, inout p_balance credits.balances, p_reservation public.credit_reservations, p_amount bigint,
+  p_user_id uuid, p_description text, p_metadata jsonb)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_left bigint := p_amount;
+  v_take bigint;
+  v_slice record;
+begin
+  for v_slice in
+    select s.grant_id, s.amount
+    from credits.reservation_slices s
+    join public.credit_grants g on g.account_id = s.account_id and g.id = s.grant_id
+    where s.account_id = p_account_id and s.reservation_id = p_reservation.id
+    order by g.priority, g.expires_at, g.starts_at, g.id
+  loop
+    v_take := least(v_left, v_slice.amount);
+    update public.credit_grants g set
+      held = g.held - v_slice.amount, remaining = g.remaining - v_take, spent = g.spent + v_take
+    where g.account_id = p_account_id and g.id = v_slice.grant_id;
+    p_balance.reserved := p_balance.reserved - v_slice.amount;
+    if v_take > 0 then
+      p_balance := credits.book(p_account_id, p_balance, v_slice.grant_id, p_user_id, p_reservation.operation_id, 'capture',
+        -v_take, null, p_description, p_metadata);
+    end if;
+    v_left := v_left - v_take;
+  end loop;
+  p_balance.used := p_balance.used + p_amount;
+end
+$$;
+comment on function credits.spend_slices(uuid, credits.balances, public.credit_reservations, bigint, uuid, text, jsonb) is
+  'Spends p_amount from the pinned slices in burn order, one ledger row per grant, and unpins the rest.';
+revoke all on function credits.spend_slices(uuid, credits.balances, public.credit_reservations, bigint, uuid, text, jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.capture(
+  p_account_id uuid, p_user_id uuid, p_reservation_id uuid, p_amount bigint, p_description text, p_metadata jsonb)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_locked record;
+  v_balance credits.balances;
+  v_hold public.credit_reservations;
+  v_wanted bigint;
+  v_extra bigint := 0;
+  v_captured bigint;
+  v_shortfall bigint;
+  v_metadata jsonb;
+  v_answer jsonb;
+begin
+  v_locked := credits.lock_reservation(p_account_id, p_reservation_id);
+  v_balance := v_locked.p_balance;
+  v_hold := v_locked.p_reservation;
+  v_wanted := coalesce(p_amount, v_hold.amount);
+  if v_hold.status = 'captured' and v_wanted = v_hold.captured + v_hold.shortfall then
+    return v_hold.answer || '{"replayed": true}';
+  end if;
+  if v_hold.status <> 'open' then
+    perform credits.raise_error('reservation_closed',
+      jsonb_build_object('reservation_id', v_hold.id, 'status', v_hold.status, 'captured', v_hold.captured));
+  end if;
+  if v_balance.account_status <> 'active' then
+    perform credits.refuse_status(p_account_id, v_balance.account_status);
+  end if;
+
+  if v_wanted > v_hold.amount then
+    v_extra := v_wanted - v_hold.amount;
+    if v_balance.allowance is null then
+      v_balance := credits.stock_unlimited(p_account_id, v_balance, v_extra);
+    else
+      v_extra := least(v_extra, v_balance.balance - v_balance.withheld - v_balance.reserved);
+    end if;
+    if v_extra > 0 then
+      v_balance := credits.pin(p_account_id, v_balance, v_hold.id, v_extra);
+    end if;
+  end if;
+  v_captured := least(v_wanted, v_hold.amount + v_extra);
+  v_shortfall := v_wanted - v_captured;
+  v_metadata := v_hold.metadata || p_metadata
+    || case when v_shortfall > 0 then jsonb_build_object('shortfall', v_shortfall) else '{}' end;
+
+  v_balance := credits.spend_slices(p_account_id, v_balance, v_hold, v_captured, p_user_id,
+    coalesce(p_description, v_hold.description), v_metadata);
+  insert into public.usage (
+    account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
+  values (
+    p_account_id, p_user_id, v_hold.credit_type, v_captured, 'allowed', coalesce(p_description, v_hold.description),
+    v_metadata, v_hold.operation_id, v_balance.settled_at);
+  v_balance := credits.lapse_ended(p_account_id, v_balance, v_hold.operation_id);
+  v_balance := credits.align_allowance(p_account_id, v_balance, v_hold.amount + v_extra - v_captured,
+    v_hold.operation_id);
+  v_balance := credits.save_balance(p_account_id, v_balance);
+
+  v_answer := credits.answer(v_balance, v_hold.operation_id, v_captured) || jsonb_build_object(
+    'reservation_id', v_hold.id, 'captured', v_captured, 'released', v_hold.amount + v_extra - v_captured,
+    'shortfall', v_shortfall);
+  update public.credit_reservations r set
+    status = 'captured', captured = v_captured, released = v_hold.amount + v_extra - v_captured, extra = v_extra,
+    shortfall = v_shortfall, closed_at = v_balance.settled_at, answer = v_answer
+  where r.account_id = p_account_id and r.id = v_hold.id;
+  return v_answer;
+end
+$$;
+comment on function credits.capture(uuid, uuid, uuid, bigint, text, jsonb) is
+  'Charges a hold, once: up to the held amount from its slices, above it what is available; the rest goes back to its grants.';
+revoke all on function credits.capture(uuid, uuid, uuid, bigint, text, jsonb) from public, anon, authenticated, service_role;
+
+create function public.capture_credits(
+  p_user_id uuid, p_reservation_id uuid, p_amount bigint default null, p_description text default null,
+  p_metadata jsonb default '{}', p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+begin
+  perform credits.check_request(coalesce(p_amount, 1), p_description, null, p_metadata);
+  return credits.capture(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_reservation_id, p_amount,
+    p_description, coalesce(p_metadata, '{}'));
+end
+$$;
+comment on function public.capture_credits(uuid, uuid, bigint, text, jsonb, uuid) is
+  'Charges a hold: p_amount whole credits, null for all of it. Above the hold it takes what is available and answers the shortfall. The same capture again is replayed; anything else on a closed hold raises reservation_closed.';
+revoke all on function public.capture_credits(uuid, uuid, bigint, text, jsonb, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.capture_credits(uuid, uuid, bigint, text, jsonb, uuid) to service_role;
+
+-- schemas/holds/release_credits.sql
+
+create function credits.release(p_account_id uuid, p_reservation_id uuid, p_reason text)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_locked record;
+  v_balance credits.balances;
+  v_hold public.credit_reservations;
+begin
+  v_locked := credits.lock_reservation(p_account_id, p_reservation_id);
+  v_balance := v_locked.p_balance;
+  v_hold := v_locked.p_reservation;
+  if v_hold.status <> 'open' then
+    perform credits.raise_error('reservation_closed',
+      jsonb_build_object('reservation_id', v_hold.id, 'status', v_hold.status, 'captured', v_hold.captured));
+  end if;
+  v_balance := credits.unpin(p_account_id, v_balance, v_hold.id);
+  update public.credit_reservations r set
+    status = 'released', released = v_hold.amount, closed_at = v_balance.settled_at, close_reason = p_reason
+  where r.account_id = p_account_id and r.id = v_hold.id;
+  v_balance := credits.lapse_ended(p_account_id, v_balance, v_hold.operation_id);
+  v_balance := credits.align_allowance(p_account_id, v_balance, v_hold.amount, v_hold.operation_id);
+  v_balance := credits.save_balance(p_account_id, v_balance);
+  return credits.answer(v_balance, v_hold.operation_id, v_hold.amount)
+    || jsonb_build_object('reservation_id', v_hold.id, 'released', v_hold.amount);
+end
+$$;
+comment on function credits.release(uuid, uuid, text) is 'Gives a hold back to its grants, once. What returns to an expired grant expires at once.';
+revoke all on function credits.release(uuid, uuid, text) from public, anon, authenticated, service_role;
+
+create function public.release_credits(
+  p_user_id uuid, p_reservation_id uuid, p_reason text default null, p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+begin
+  perform credits.check_request(1, p_reason, null, null, 'p_reason');
+  return credits.release(credits.paying_account(p_user_id, p_workspace_id), p_reservation_id, p_reason);
+end
+$$;
+comment on function public.release_credits(uuid, uuid, text, uuid) is
+  'Gives a hold back without charging anything. Raises reservation_closed when it is no longer open.';
+revoke all on function public.release_credits(uuid, uuid, text, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.release_credits(uuid, uuid, text, uuid) to service_role;
+
+-- schemas/holds/reserve_credits.sql
+
+create function credits.pin(p_account_id uuid, inout p_balance credits.balances, p_reservation_id uuid, p_amount bigint)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_left bigint := p_amount;
+  v_take bigint;
+  v_grant record;
+begin
+  for v_grant in
+    select g.id, g.remaining - g.held as free
+    from public.credit_grants g
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open and g.remaining > g.held
+      and g.starts_at <= p_balance.settled_at and (g.expires_at is null or g.expires_at > p_balance.settled_at)
+      and g.frozen_at is null and (p_balance.allowance is not null or g.source = 'plan')
+    order by g.priority, g.expires_at, g.starts_at, g.id
+  loop
+    v_take := least(v_left, v_grant.free);
+    update public.credit_grants g set held = g.held + v_take where g.account_id = p_account_id and g.id = v_grant.id;
+    insert into credits.reservation_slices as s (account_id, reservation_id, grant_id, amount)
+    values (p_account_id, p_reservation_id, v_grant.id, v_take)
+    on conflict (account_id, reservation_id, grant_id) do update set amount = s.amount + excluded.amount;
+    v_left := v_left - v_take;
+    exit when v_left = 0;
+  end loop;
+  if v_left > 0 then
+    raise exception 'the books of account % disagree: % % credits are missing', p_account_id, v_left, p_balance.credit_type
+      using hint = 'Run `sonas verify`. Nothing has been changed.';
+  end if;
+  p_balance.reserved := p_balance.reserved + p_amount;
+end
+$$;
+comment on function credits.pin(uuid, credits.balances, uuid, bigint) is
+  'Pins slices of the grants in burn order for a hold. The caller has made sure that there is enough.';
+revoke all on function credits.pin(uuid, credits.balances, uuid, bigint) from public, anon, authenticated, service_role;
+
+create function credits.reserve(
+  p_account_id uuid, p_user_id uuid, p_credit_type text, p_amount bigint, p_description text, p_idempotency_key text,
+  p_metadata jsonb, p_ttl_seconds integer)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_balance credits.balances;
+  v_operation_id uuid := gen_random_uuid();
+  v_reservation_id uuid := gen_random_uuid();
+  v_expires_at timestamptz;
+  v_request jsonb;
+  v_answer jsonb;
+begin
+  v_balance := credits.lock_balance(p_account_id, p_credit_type);
+  v_request := jsonb_build_object('function', 'reserve_credits', 'user_id', p_user_id, 'credit_type', p_credit_type,
+    'amount', p_amount, 'description', p_description, 'metadata', p_metadata, 'ttl_seconds', p_ttl_seconds);
+  v_answer := credits.replay(p_account_id, p_idempotency_key, v_request);
+  if v_answer is not null then
+    return v_answer;
+  end if;
+  if v_balance.account_status <> 'active' then
+    perform credits.refuse_status(p_account_id, v_balance.account_status);
+  end if;
+
+  if v_balance.allowance is null then
+    v_balance := credits.stock_unlimited(p_account_id, v_balance, p_amount);
+  elsif v_balance.balance - v_balance.withheld - v_balance.reserved < p_amount then
+    return credits.refuse(p_account_id, v_balance, v_operation_id, p_amount, p_user_id, p_description, p_metadata);
+  end if;
+
+  v_expires_at := v_balance.settled_at + make_interval(secs => p_ttl_seconds);
+  insert into public.credit_reservations (
+    account_id, id, credit_type, operation_id, user_id, amount, description, metadata, created_at, expires_at)
+  values (
+    p_account_id, v_reservation_id, p_credit_type, v_operation_id, p_user_id, p_amount, p_description, p_metadata,
+    v_balance.settled_at, v_expires_at);
+  v_balance := credits.pin(p_account_id, v_balance, v_reservation_id, p_amount);
+  update credits.balances b set
+    version = v_balance.version, balance = v_balance.balance, reserved = v_balance.reserved,
+    due_at = least(b.due_at, v_expires_at), settled_at = v_balance.settled_at
+  where b.account_id = p_account_id and b.credit_type = p_credit_type;
+
+  v_answer := credits.answer(v_balance, v_operation_id, p_amount)
+    || jsonb_build_object('reservation_id', v_reservation_id, 'expires_at', v_expires_at);
+  perform credits.remember(p_account_id, p_idempotency_key, v_operation_id, v_request, v_answer, v_balance.settled_at);
+  return v_answer;
+end
+$$;
+comment on function credits.reserve(uuid, uuid, text, bigint, text, text, jsonb, integer) is
+  'Locks the balance, compares, then pins slices of grants: all of the amount or nothing.';
+revoke all on function credits.reserve(uuid, uuid, text, bigint, text, text, jsonb, integer)
+  from public, anon, authenticated, service_role;
+
+create function public.reserve_credits(
+  p_user_id uuid, p_credit_type text, p_amount bigint default 1, p_description text default null,
+  p_idempotency_key text default null, p_metadata jsonb default '{}', p_ttl_seconds integer default 900,
+  p_workspace_id uuid default null, p_strict boolean default false)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid;
+  v_answer jsonb;
+begin
+  perform credits.check_request(p_amount, p_description, p_idempotency_key, p_metadata);
+  if p_ttl_seconds is null or p_ttl_seconds not between 1 and 86400 then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_ttl_seconds', 'value', p_ttl_seconds),
+      'A hold lives for 1 to 86400 seconds.');
+  end if;
+  v_account_id := credits.paying_account(p_user_id, p_workspace_id, coalesce(p_credit_type, ''));
+  v_answer := credits.reserve(v_account_id, p_user_id, p_credit_type, p_amount, p_description, p_idempotency_key,
+    coalesce(p_metadata, '{}'), p_ttl_seconds);
+  if v_answer ->> 'code' <> 'ok' then
+    return credits.deny(v_answer, p_strict);
+  end if;
+  return v_answer;
+end
+$$;
+comment on function public.reserve_credits(uuid, text, bigint, text, text, jsonb, integer, uuid, boolean) is
+  'Holds p_amount whole credits for p_ttl_seconds (1 second to 24 hours), all or nothing. Answers reservation_id and expires_at. Capture it, release it, or let it expire: then it cost nothing.';
+revoke all on function public.reserve_credits(uuid, text, bigint, text, text, jsonb, integer, uuid, boolean)
+  from public, anon, authenticated, service_role;
+grant execute on function public.reserve_credits(uuid, text, bigint, text, text, jsonb, integer, uuid, boolean) to service_role;
+
+-- schemas/calendar/balance_at.sql
+
+create function credits.live_holds_at(p_account_id uuid, p_credit_type text, p_at timestamptz)
+returns table (grant_id uuid, amount bigint)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select s.grant_id, sum(s.amount)::bigint
+  from public.credit_reservations r
+  join credits.reservation_slices s on s.account_id = r.account_id and s.reservation_id = r.id
+  where r.account_id = p_account_id and r.credit_type = p_credit_type and r.status = 'open' and r.expires_at > p_at
+  group by s.grant_id
+$$;
+comment on function credits.live_holds_at(uuid, text, timestamptz) is 'What the holds that live at an instant have pinned, per grant.';
+revoke all on function credits.live_holds_at(uuid, text, timestamptz) from public, anon, authenticated, service_role;
+
+create function credits.rollover_at(
+  p_account_id uuid, p_balance credits.balances, p_terms_anchor_at timestamptz, p_time_zone text, p_period_start timestamptz)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_before timestamptz := p_period_start - interval '1 microsecond';
+  v_cap bigint;
+  v_unspent bigint;
+  v_terms record;
+  v_period record;
+begin
+  select case when not t.is_past_grace then t.rollover_cap end into v_cap
+  from credits.terms_at(p_account_id, p_balance.credit_type, v_before) t;
+  if coalesce(v_cap, 0) = 0 then
+    return 0;
+  end if;
+  if p_balance.period_end = p_period_start then
+    -- The period that was booked last ends here: what its grant still has, less what holds pin beyond this instant.
+    select g.remaining - coalesce(h.amount, 0) into v_unspent
+    from public.credit_grants g
+    left join credits.live_holds_at(p_account_id, p_balance.credit_type, p_period_start) h on h.grant_id = g.id
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
+      and g.period_start = p_balance.period_start and g.voided_at is null and g.frozen_at is null;
+  else
+    -- Nobody came by during the period before: its whole allowance was left.
+    select p.period_start into v_period
+    from credits.next_period(p_terms_anchor_at, p_time_zone, p_balance.period_end, v_before) p;
+    select t.allowance, t.renews into v_terms
+    from credits.terms_at(p_account_id, p_balance.credit_type, v_period.period_start) t;
+    v_unspent := case when v_terms.renews then v_terms.allowance end;
+  end if;
+  return least(v_cap, coalesce(v_unspent, 0));
+end
+$$;
+comment on function credits.rollover_at(uuid, credits.balances, timestamptz, text, timestamptz) is
+  'How many credits of the period before move into the period that starts at p_period_start: what was left of its allowance, up to the plan''s cap.';
+revoke all on function credits.rollover_at(uuid, credits.balances, timestamptz, text, timestamptz) from public, anon, authenticated, service_role;
+
+create function credits.balance_at(
+  p_account_id uuid, p_balance credits.balances, p_at timestamptz,
+  out allowance bigint, out used bigint, out reserved bigint, out remaining bigint,
+  out period_start timestamptz, out period_end timestamptz)
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+declare
+  v_terms record;
+  v_free bigint;
+  v_plan_taken bigint;
+begin
+  allowance := p_balance.allowance;
+  used := p_balance.used;
+  reserved := p_balance.reserved;
+  period_start := p_balance.period_start;
+  period_end := p_balance.period_end;
+  if p_at < p_balance.due_at then
+    remaining := case when allowance is not null then p_balance.balance - p_balance.withheld - reserved end;
+    return;
+  end if;
+
+  select * into v_terms from credits.terms_at(p_account_id, p_balance.credit_type, p_at);
+  allowance := v_terms.allowance;
+  select coalesce(sum(h.amount), 0) into reserved
+  from credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h;
+
+  -- What the open grants have free, the allowance of a limit left out.
+  select coalesce(sum(g.remaining - coalesce(h.amount, 0)), 0) into v_free
+  from public.credit_grants g
+  left join credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h on h.grant_id = g.id
+  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open
+    and g.starts_at <= p_at and (g.expires_at is null or g.expires_at > p_at) and g.voided_at is null
+    and (g.frozen_at is null or (g.frozen_reason = 'past_due' and not v_terms.is_past_grace))
+    and not (v_terms.is_past_grace and g.source in ('plan', 'rollover'))
+    and not (p_balance.kind = 'limit' and g.source = 'plan');
+
+  if p_balance.kind = 'limit' then
+    select coalesce(sum(g.spent + coalesce(h.amount, 0)), 0) into v_plan_taken
+    from public.credit_grants g
+    left join credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h on h.grant_id = g.id
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.source = 'plan';
+    v_free := v_free + greatest(0, allowance - v_plan_taken);
+  else
+    if p_at >= period_end then
+      select p.period_start, p.period_end into period_start, period_end
+      from credits.next_period(v_terms.anchor_at, v_terms.time_zone, period_end, p_at) p;
+      v_free := v_free + case when v_terms.is_past_grace then 0 else
+        credits.rollover_at(p_account_id, p_balance, v_terms.anchor_at, v_terms.time_zone, period_start) end;
+      used := 0;
+    end if;
+    if p_balance.allowance_period is distinct from period_start
+       and (select t.renews from credits.terms_at(p_account_id, p_balance.credit_type, period_start) t)
+       and not v_terms.is_past_grace then
+      v_free := v_free + coalesce((
+        select t.allowance from credits.terms_at(p_account_id, p_balance.credit_type, period_start) t), 0);
+    end if;
+  end if;
+  remaining := case when allowance is not null then v_free end;
+end
+$$;
+comment on function credits.balance_at(uuid, credits.balances, timestamptz) is
+  'The balance at an instant: the booked one while nothing has fallen due, else what settle would book, without booking it. Reached through credit_balances alone, which passes it rows that the caller may read.';
+revoke all on function credits.balance_at(uuid, credits.balances, timestamptz) from public, anon, authenticated, service_role;
+grant execute on function credits.balance_at(uuid, credits.balances, timestamptz) to authenticated, service_role;
+
+-- schemas/calendar/change_plan.sql
+
+create function credits.start_period(p_account_id uuid, inout p_balance credits.balances, p_anchor_at timestamptz, p_time_zone text, p_rollover bigint)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_old_start timestamptz := p_balance.period_start;
+begin
+  update public.credit_grants g set expires_at = p_balance.settled_at
+  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
+    and g.period_start = v_old_start and g.voided_at is null;
+  p_balance := credits.lapse_ended(p_account_id, p_balance);
+  select p.period_start, p.period_end into p_balance.period_start, p_balance.period_end
+  from credits.period_at(p_anchor_at, p_time_zone, p_balance.settled_at) p;
+  -- At the very start of a period the new one begins at the same instant, and has one allowance too.
+  update public.credit_grants g set voided_at = p_balance.settled_at, void_reason = 'plan changed'
+  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
+    and g.period_start = v_old_start and v_old_start = p_balance.period_start and g.voided_at is null;
+  p_balance.allowance_period := null;
+  p_balance.used := 0;
+  p_balance.used_since := p_balance.settled_at;
+  if p_rollover > 0 then
+    p_balance := (select i.p_balance from credits.issue(p_account_id, p_balance, null, gen_random_uuid(), 'rollover',
+      p_rollover, p_balance.settled_at, p_balance.period_end, null, 'unspent allowance of the period before', '{}') i);
+  end if;
+  p_balance := credits.grant_allowance(p_account_id, p_balance);
+end
+$$;
+comment on function credits.start_period(uuid, credits.balances, timestamptz, text, bigint) is
+  'Ends the running period at this moment and starts the one of a new anchor, with its allowance.';
+revoke all on function credits.start_period(uuid, credits.balances, timestamptz, text, bigint)
+  from public, anon, authenticated, service_role;
+
+create function credits.raise_allowance(p_account_id uuid, inout p_balance credits.balances, p_user_id uuid, p_operation_id uuid)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_terms record;
+  v_left numeric := extract(epoch from p_balance.period_end - p_balance.settled_at) * 1000000;
+  v_whole numeric := extract(epoch from p_balance.period_end - p_balance.period_start) * 1000000;
+  v_amount bigint;
+begin
+  select * into v_terms from credits.terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at);
+  if p_balance.kind = 'limit' or not v_terms.renews then
+    return;
+  end if;
+  if v_terms.allowance > p_balance.peak_allowance then
+    -- ceil, in whole microseconds: a quotient that is rounded would make 2/3 of 150 more than 100.
+    v_amount := div((v_terms.allowance - p_balance.peak_allowance) * v_left + v_whole - 1, v_whole);
+    p_balance.peak_allowance := v_terms.allowance;
+    p_balance := (select i.p_balance from credits.issue_allowance(p_account_id, p_balance, v_amount, v_terms.plan_id,
+      p_user_id, p_operation_id, 'upgrade') i);
+  end if;
+end
+$$;
+comment on function credits.raise_allowance(uuid, credits.balances, uuid, uuid) is
+  'Within a period an upgrade grants its difference to the largest allowance held in it, for the share of the period that is left. Switching down and up again grants nothing.';
+revoke all on function credits.raise_allowance(uuid, credits.balances, uuid, uuid) from public, anon, authenticated, service_role;
+
+create function credits.switch_plan(
+  p_account_id uuid, p_user_id uuid, p_plan_id text, p_effective text, p_operation_id uuid, p_at timestamptz)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_old public.subscriptions;
+  v_was_paid boolean;
+  v_is_paid boolean;
+  v_period_start timestamptz;
+  v_period_end timestamptz;
+  v_rollover bigint;
+  v_rollovers jsonb;
+  v_balance credits.balances;
+begin
+  select * into v_old from public.subscriptions s where s.account_id = p_account_id;
+  select max(b.period_start), max(b.period_end) into v_period_start, v_period_end
+  from credits.balances b where b.account_id = p_account_id;
+  if p_plan_id = v_old.plan_id then
+    update public.subscriptions s set pending_plan_id = null, pending_at = null where s.account_id = p_account_id;
+    return;
+  end if;
+  if p_effective = 'period_end' then
+    update public.subscriptions s set pending_plan_id = p_plan_id, pending_at = v_period_end where s.account_id = p_account_id;
+    return;
+  end if;
+
+  select p.price_cents > 0 into v_was_paid from public.plans p where p.id = v_old.plan_id;
+  select p.price_cents > 0 into v_is_paid from public.plans p where p.id = p_plan_id;
+  -- What the old plan lets roll over is read before the new one counts.
+  select jsonb_object_agg(b.credit_type, (
+      select least(t.rollover_cap, coalesce(sum(g.remaining - g.held), 0)) from public.credit_grants g
+      where g.account_id = p_account_id and g.credit_type = b.credit_type and g.source = 'plan' and g.is_open))
+    into v_rollovers
+  from credits.balances b
+  cross join lateral credits.terms_at(p_account_id, b.credit_type, p_at) t
+  where b.account_id = p_account_id;
+
+  update public.subscriptions s set
+    plan_id = p_plan_id, pending_plan_id = null, pending_at = null,
+    status = case when v_is_paid and v_was_paid and s.status = 'past_due' then s.status else 'active' end,
+    left_paid_at = case when v_was_paid and not v_is_paid then p_at else s.left_paid_at end,
+    anchor_at = case when v_is_paid and not v_was_paid and coalesce(s.left_paid_at < v_period_start, true)
+      then p_at else s.anchor_at end
+  where s.account_id = p_account_id;
+
+  for v_balance in select * from credits.lock_account(p_account_id) loop
+    if v_balance.kind = 'credit' then
+      if v_is_paid and not v_was_paid and coalesce(v_old.left_paid_at < v_period_start, true) then
+        v_rollover := (v_rollovers ->> v_balance.credit_type)::bigint;
+        v_balance := credits.start_period(p_account_id, v_balance, p_at, v_old.time_zone, v_rollover);
+      else
+        v_balance := credits.raise_allowance(p_account_id, v_balance, p_user_id, p_operation_id);
+      end if;
+      perform credits.save_balance(p_account_id, v_balance);
+    end if;
+  end loop;
+end
+$$;
+comment on function credits.switch_plan(uuid, uuid, text, text, uuid, timestamptz) is
+  'Moves a locked account to another plan, now or at the period''s end. From free to paid a new period starts with the full allowance, unless this period was a paid one already; the plan it is on takes back what was pending.';
+revoke all on function credits.switch_plan(uuid, uuid, text, text, uuid, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.change_plan(p_account_id uuid, p_user_id uuid, p_plan_id text, p_effective text, p_idempotency_key text)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_operation_id uuid := gen_random_uuid();
+  v_request jsonb := jsonb_build_object('function', 'change_plan', 'user_id', p_user_id, 'plan_id', p_plan_id, 'effective', p_effective);
+  v_answer jsonb;
+  v_at timestamptz;
+  v_is_closed boolean;
+begin
+  select max(b.settled_at), bool_or(b.account_status = 'closed') into v_at, v_is_closed
+  from credits.lock_account(p_account_id) b;
+  if v_is_closed then
+    perform credits.refuse_status(p_account_id, 'closed');
+  end if;
+  v_answer := credits.replay(p_account_id, p_idempotency_key, v_request);
+  if v_answer is not null then
+    return v_answer;
+  end if;
+  perform credits.book_pending_plan(p_account_id, v_at);
+  perform credits.switch_plan(p_account_id, p_user_id, p_plan_id, p_effective, v_operation_id, v_at);
+  -- One operation changes what all credit types may do, so all are settled once more under the new terms.
+  update credits.balances b set due_at = '-infinity' where b.account_id = p_account_id;
+  perform credits.lock_account(p_account_id);
+
+  select credits.account_answer(p_account_id, v_operation_id) || jsonb_build_object(
+    'plan', s.plan_id, 'status', s.status, 'pending_plan', s.pending_plan_id, 'pending_at', s.pending_at)
+    into v_answer
+  from public.subscriptions s where s.account_id = p_account_id;
+  perform credits.remember(p_account_id, p_idempotency_key, v_operation_id, v_request, v_answer, v_at);
+  return v_answer;
+end
+$$;
+comment on function credits.change_plan(uuid, uuid, text, text, text) is
+  'Locks all balances of the account in order, then moves it to another plan.';
+revoke all on function credits.change_plan(uuid, uuid, text, text, text) from public, anon, authenticated, service_role;
+
+create function public.change_plan(
+  p_user_id uuid, p_plan_id text, p_effective text default 'now', p_idempotency_key text default null,
+  p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+begin
+  perform credits.check_request(1, null, p_idempotency_key, null);
+  if p_effective is null or p_effective not in ('now', 'period_end') then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_effective', 'value', p_effective),
+      'A plan changes ''now'' or at the ''period_end''.');
+  end if;
+  if not exists (select from public.plans p where p.id = p_plan_id) then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_plan_id', 'value', p_plan_id, 'known', (
+      select jsonb_agg(p.id order by p.rank) from public.plans p)), 'There is no such plan; list_plans lists them.');
+  end if;
+  return credits.change_plan(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_plan_id, p_effective,
+    p_idempotency_key);
+end
+$$;
+comment on function public.change_plan(uuid, text, text, text, uuid) is
+  'Moves an account to another plan: ''now'', which never claws anything back, or at the ''period_end''. The plan it is on takes back a pending change.';
+revoke all on function public.change_plan(uuid, text, text, text, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.change_plan(uuid, text, text, text, uuid) to service_role;
+
+-- schemas/calendar/credit_balances.sql
+
+create view public.credit_balances
+with (security_invoker = true)
+as
+select b.account_id, b.user_id, b.credit_type, n.allowance, n.used, n.reserved, n.remaining, n.period_start, n.period_end
+from credits.balances b
+cross join lateral credits.balance_at(
+  b.account_id, b, greatest(coalesce(b.test_now, statement_timestamp()), b.settled_at)) n
+where b.account_status <> 'closed';
+comment on view public.credit_balances is
+  'Credits per account and credit type, right to the second at every read, whatever job ran. Users see their own and their workspaces''.';
+comment on column public.credit_balances.allowance is 'Credits per period, or how many may exist for a limit; null is unlimited.';
+comment on column public.credit_balances.used is 'Spent in this period, less refunds; for a limit, how many exist.';
+comment on column public.credit_balances.reserved is 'Pinned by live holds.';
+comment on column public.credit_balances.remaining is 'What can be spent now; null is unlimited.';
+comment on column public.credit_balances.period_end is 'When the allowance renews; null for a limit, which never does.';
+revoke all on table public.credit_balances from public, anon, authenticated, service_role;
+grant select on table public.credit_balances to authenticated, service_role;
+
+create function credits.refuse_balance_change()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  raise exception 'credit_balances is computed and takes no rows'
+    using errcode = 'object_not_in_prerequisite_state',
+    hint = 'Move credits with grant_credits, consume_credits, refund_credits or revoke_grant.';
+end
+$$;
+comment on function credits.refuse_balance_change() is
+  'Stops writes to credit_balances by those whom no privilege stops. That it is there makes Postgres ask for the privilege first, so everybody else gets a 403; a view that cannot be written at all is a 500 through PostgREST.';
+revoke all on function credits.refuse_balance_change() from public, anon, authenticated, service_role;
+create trigger credit_balances_are_never_written instead of insert or update or delete on public.credit_balances
+  for each row execute function credits.refuse_balance_change();
+
+-- schemas/calendar/period_at.sql
+
+create function credits.period_boundary(p_anchor_at timestamptz, p_time_zone text, p_n integer)
+returns timestamptz
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  -- The anchor is its own boundary, also in the hour that a clock set back shows twice.
+  select case when p_n = 0 then p_anchor_at
+    else ((p_anchor_at at time zone p_time_zone) + make_interval(months => p_n)) at time zone p_time_zone end
+$$;
+comment on function credits.period_boundary(timestamptz, text, integer) is
+  'The n-th month from the anchor, on the wall clock of the time zone: 31 January is followed by 28 February and 31 March.';
+revoke all on function credits.period_boundary(timestamptz, text, integer) from public, anon, authenticated, service_role;
+
+create function credits.period_at(
+  p_anchor_at timestamptz, p_time_zone text, p_at timestamptz, out period_start timestamptz, out period_end timestamptz)
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_from timestamp := p_anchor_at at time zone p_time_zone;
+  v_to timestamp := p_at at time zone p_time_zone;
+  v_n integer := (extract(year from v_to) - extract(year from v_from)) * 12 + extract(month from v_to) - extract(month from v_from);
+begin
+  -- The boundary of this calendar month may still be to come; that of the next one always is.
+  if credits.period_boundary(p_anchor_at, p_time_zone, v_n) > p_at then
+    v_n := v_n - 1;
+  end if;
+  period_start := credits.period_boundary(p_anchor_at, p_time_zone, v_n);
+  period_end := credits.period_boundary(p_anchor_at, p_time_zone, v_n + 1);
+end
+$$;
+comment on function credits.period_at(timestamptz, text, timestamptz) is
+  'The period [period_start, period_end) that contains an instant. Counted from the original anchor each time, so that short months leave no trace.';
+revoke all on function credits.period_at(timestamptz, text, timestamptz) from public, anon, authenticated, service_role;
+
+create function credits.next_period(
+  p_anchor_at timestamptz, p_time_zone text, p_last_end timestamptz, p_at timestamptz,
+  out period_start timestamptz, out period_end timestamptz)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  select p.period_start, p.period_end into period_start, period_end
+  from credits.period_at(p_anchor_at, p_time_zone, p_at) p;
+  -- After a change of the time zone the last period may end inside of this one. The rest is joined to the following
+  -- period when it is short, so that nobody gets two allowances by moving.
+  period_start := greatest(period_start, p_last_end);
+  if period_end < p_last_end + interval '15 days' then
+    select p.period_end into period_end from credits.period_at(p_anchor_at, p_time_zone, period_end) p;
+  end if;
+end
+$$;
+comment on function credits.next_period(timestamptz, text, timestamptz, timestamptz) is
+  'The period that contains p_at, given that the last booked one ended at p_last_end, which is not after p_at.';
+revoke all on function credits.next_period(timestamptz, text, timestamptz, timestamptz) from public, anon, authenticated, service_role;
+
+-- schemas/calendar/reset_monthly_credits.sql
+
+create function credits.restart_allowance(p_account_id uuid, inout p_balance credits.balances, p_user_id uuid, p_operation_id uuid)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_terms record;
+  v_grant record;
+begin
+  select * into v_terms from credits.terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at);
+  -- A limit is never reset, and a subscription that is not paid for gets no new allowance.
+  if p_balance.kind = 'limit' or not v_terms.renews then
+    return;
+  end if;
+  select g.id, g.remaining - g.held as free into v_grant from public.credit_grants g
+  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
+    and g.period_start = p_balance.period_start and g.voided_at is null;
+  if found then
+    if v_grant.free > 0 then
+      p_balance := credits.lapse(p_account_id, p_balance, v_grant.id, v_grant.free, 'void', p_user_id, gen_random_uuid(),
+        p_operation_id, 'allowance restarted');
+    end if;
+    update public.credit_grants g set voided_at = p_balance.settled_at, void_reason = 'allowance restarted'
+    where g.account_id = p_account_id and g.id = v_grant.id;
+  end if;
+  p_balance.used := 0;
+  p_balance.used_since := p_balance.settled_at;
+  p_balance.allowance_period := p_balance.period_start;
+  p_balance.peak_allowance := greatest(p_balance.peak_allowance, v_terms.allowance);
+  if v_terms.allowance > 0 then
+    p_balance := (select i.p_balance from credits.issue_allowance(p_account_id, p_balance, v_terms.allowance, v_terms.plan_id,
+      p_user_id, p_operation_id, 'allowance restarted') i);
+  end if;
+  p_balance := credits.save_balance(p_account_id, p_balance);
+end
+$$;
+comment on function credits.restart_allowance(uuid, credits.balances, uuid, uuid) is
+  'Books out what the period''s allowance has left and grants it anew in full. The period stays, other grants are not touched.';
+revoke all on function credits.restart_allowance(uuid, credits.balances, uuid, uuid)
+  from public, anon, authenticated, service_role;
+
+create function credits.book_pending_plan(p_account_id uuid, p_at timestamptz)
+returns void
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+  update public.subscriptions s set
+    plan_id = s.pending_plan_id, pending_plan_id = null, pending_at = null,
+    status = case when s.status = 'past_due' and (
+      select p.price_cents > 0 from public.plans p where p.id = s.pending_plan_id) then s.status else 'active' end
+  where s.account_id = p_account_id and s.pending_at <= p_at
+$$;
+comment on function credits.book_pending_plan(uuid, timestamptz) is
+  'Writes down a plan change whose time has come. Call it with all balances of the account locked.';
+revoke all on function credits.book_pending_plan(uuid, timestamptz) from public, anon, authenticated, service_role;
+
+create function credits.renew(p_account_id uuid)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_before jsonb;
+  v_locked integer;
+begin
+  -- Nobody waits for the job and the job waits for nobody: a busy account is settled by whoever keeps it busy.
+  perform 1 from (
+    select b.credit_type from credits.balances b where b.account_id = p_account_id
+    order by b.credit_type for no key update skip locked) l;
+  get diagnostics v_locked = row_count;
+  if v_locked < (select count(*) from credits.balances b where b.account_id = p_account_id) then
+    return false;
+  end if;
+  select jsonb_object_agg(b.credit_type, b.allowance_period) into v_before
+  from credits.balances b where b.account_id = p_account_id;
+  perform credits.lock_account(p_account_id);
+  perform credits.book_pending_plan(p_account_id, (
+    select max(b.settled_at) from credits.balances b where b.account_id = p_account_id));
+  perform credits.lock_account(p_account_id);
+  return v_before is distinct from (
+    select jsonb_object_agg(b.credit_type, b.allowance_period) from credits.balances b where b.account_id = p_account_id);
+end
+$$;
+comment on function credits.renew(uuid) is
+  'Books all that has fallen due on one account, unless somebody else is at it. True when an allowance was renewed.';
+revoke all on function credits.renew(uuid) from public, anon, authenticated, service_role;
+
+create function credits.renew_due()
+returns bigint
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_until timestamptz := clock_timestamp() + interval '5 seconds';
+  v_after uuid := uuid '00000000-0000-0000-0000-000000000000';
+  v_accounts uuid[];
+  v_account_id uuid;
+  v_renewed bigint := 0;
+begin
+  loop
+    select array_agg(d.account_id order by d.account_id) into v_accounts from (
+      select b.account_id from credits.balances b
+      where b.account_id > v_after and b.account_status <> 'closed'
+        and ((b.test_now is null and b.due_at <= clock_timestamp()) or (b.test_now is not null and b.due_at <= b.test_now))
+      union
+      -- Spends settle balances one by one; the plan is written down when the last one is, which may be now.
+      select s.account_id from public.subscriptions s
+      join credits.accounts a on a.account_id = s.account_id and a.status <> 'closed'
+      where s.account_id > v_after and s.pending_at <= coalesce(a.test_now, clock_timestamp())
+      order by account_id limit 500) d;
+    exit when v_accounts is null;
+    foreach v_account_id in array v_accounts loop
+      -- One account whose books are broken does not keep the others from their renewal.
+      begin
+        if credits.renew(v_account_id) then
+          v_renewed := v_renewed + 1;
+        end if;
+      exception when others then
+        raise warning 'account % could not be renewed: % (%)', v_account_id, sqlerrm, sqlstate;
+      end;
+    end loop;
+    v_after := v_accounts[array_upper(v_accounts, 1)];
+    -- Locks are kept until the caller commits, so a call ends in time and the next one goes on.
+    exit when clock_timestamp() > v_until;
+  end loop;
+  return v_renewed;
+end
+$$;
+comment on function credits.renew_due() is
+  'Books what has fallen due on all accounts, in batches, for about five seconds at most. Several processes may run it at once. Nothing depends on it: every operation settles its own account first.';
+revoke all on function credits.renew_due() from public, anon, authenticated, service_role;
+
+create function public.reset_monthly_credits(p_user_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid;
+  v_operation_id uuid := gen_random_uuid();
+  v_balance credits.balances;
+begin
+  if p_user_id is null then
+    return credits.account_answer(null) || jsonb_build_object('accounts', credits.renew_due());
+  end if;
+  v_account_id := credits.paying_account(p_user_id);
+  for v_balance in select * from credits.lock_account(v_account_id) loop
+    v_balance := credits.restart_allowance(v_account_id, v_balance, p_user_id, v_operation_id);
+  end loop;
+  return credits.account_answer(v_account_id, v_operation_id);
+end
+$$;
+comment on function public.reset_monthly_credits(uuid) is
+  'With a user: restarts that person''s allowance now, period unchanged. With none: renews every account that has fallen due and answers how many (accounts); a call ends after about five seconds, repeat it while it answers more than 0.';
+revoke all on function public.reset_monthly_credits(uuid) from public, anon, authenticated, service_role;
+grant execute on function public.reset_monthly_credits(uuid) to service_role;
+
+-- schemas/calendar/set_subscription_status.sql
+
+create function credits.set_status(p_account_id uuid, p_status text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_at timestamptz;
+begin
+  select max(b.settled_at) into v_at from credits.lock_account(p_account_id) b;
+  perform credits.book_pending_plan(p_account_id, v_at);
+  update public.subscriptions s set
+    status = p_status,
+    past_due_since = case when p_status = 'past_due' then coalesce(s.past_due_since, v_at) end
+  where s.account_id = p_account_id and s.status <> p_status;
+  -- Recovery thaws the same grants and catches up on the allowance of the running period.
+  perform credits.lock_account(p_account_id);
+end
+$$;
+comment on function credits.set_status(uuid, text) is 'Books what has fallen due under the old status, then changes it.';
+revoke all on function credits.set_status(uuid, text) from public, anon, authenticated, service_role;
+
+create function public.set_subscription_status(p_user_id uuid, p_status text, p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid;
+begin
+  if p_status is null or p_status not in ('active', 'trialing', 'past_due', 'canceled') then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_status', 'value', p_status),
+      'The status is active, trialing, past_due or canceled.');
+  end if;
+  v_account_id := credits.paying_account(p_user_id, p_workspace_id);
+  perform credits.set_status(v_account_id, p_status);
+  return credits.account_answer(v_account_id) || jsonb_build_object('status', p_status);
+end
+$$;
+comment on function public.set_subscription_status(uuid, text, uuid) is
+  'Records whether the subscription is paid for. past_due: no new allowance, and after the plan''s grace plan credits are frozen and the default plan''s limits apply; active again: they thaw.';
+revoke all on function public.set_subscription_status(uuid, text, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.set_subscription_status(uuid, text, uuid) to service_role;
+
+-- schemas/calendar/settle.sql
+
+create function credits.settle(p_account_id uuid, inout p_balance credits.balances)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_at timestamptz := p_balance.settled_at;
+  v_terms record;
+  v_rollover bigint := 0;
+  v_period record;
+  v_hold record;
+  v_returned bigint := 0;
+begin
+  select * into v_terms from credits.terms_at(p_account_id, p_balance.credit_type, v_at);
+
+  -- What moves into the new period is read before anything is booked.
+  if p_balance.kind = 'credit' and v_at >= p_balance.period_end then
+    select * into v_period
+    from credits.next_period(v_terms.anchor_at, v_terms.time_zone, p_balance.period_end, v_at);
+    v_rollover := credits.rollover_at(p_account_id, p_balance, v_terms.anchor_at, v_terms.time_zone, v_period.period_start);
+  end if;
+
+  for v_hold in
+    select r.id, r.amount, r.expires_at from public.credit_reservations r
+    where r.account_id = p_account_id and r.credit_type = p_balance.credit_type and r.status = 'open' and r.expires_at <= v_at
+    order by r.expires_at, r.id
+  loop
+    p_balance := credits.unpin(p_account_id, p_balance, v_hold.id);
+    update public.credit_reservations r
+    set status = 'expired', released = v_hold.amount, closed_at = v_hold.expires_at, close_reason = 'expired'
+    where r.account_id = p_account_id and r.id = v_hold.id;
+    v_returned := v_returned + v_hold.amount;
+  end loop;
+  p_balance := credits.lapse_ended(p_account_id, p_balance);
+  if p_balance.allowance is null then
+    p_balance := credits.align_allowance(p_account_id, p_balance, v_returned);
+  end if;
+
+  if v_period is not null then
+    p_balance.period_start := v_period.period_start;
+    p_balance.period_end := v_period.period_end;
+    p_balance.used := 0;
+    p_balance.used_since := v_period.period_start;
+    if v_rollover > 0 then
+      p_balance := (select i.p_balance from credits.issue(p_account_id, p_balance, null, gen_random_uuid(), 'rollover',
+        v_rollover, v_period.period_start, v_period.period_end, null, 'unspent allowance of the period before', '{}') i);
+    end if;
+  end if;
+  p_balance := credits.grant_allowance(p_account_id, p_balance);
+
+  -- What may be spent without end needs no plan credits to be kept from it, and is granted into the plan's own grant.
+  if v_terms.is_past_grace and v_terms.allowance is not null then
+    -- Also what is used up: a refund may put something back.
+    update public.credit_grants g set frozen_at = v_at, frozen_reason = 'past_due'
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and (g.is_open or g.expires_at > v_at)
+      and g.source in ('plan', 'rollover') and g.frozen_at is null and p_balance.kind = 'credit';
+  else
+    update public.credit_grants g set frozen_at = null, frozen_reason = null
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.frozen_reason = 'past_due';
+  end if;
+  p_balance.allowance := v_terms.allowance;
+  if p_balance.kind = 'limit' then
+    p_balance := credits.align_allowance(p_account_id, p_balance, 0);
+  end if;
+  p_balance := credits.save_balance(p_account_id, p_balance);
+end
+$$;
+comment on function credits.settle(uuid, credits.balances) is
+  'Books what has fallen due on the locked balance by its settled_at: holds and grants that expired, the renewal of the period, a pending plan, the end of a grace. Changes nothing that credit_balances shows.';
+revoke all on function credits.settle(uuid, credits.balances) from public, anon, authenticated, service_role;
+
+create function credits.grant_allowance(p_account_id uuid, inout p_balance credits.balances)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_terms record;
+begin
+  if p_balance.kind <> 'credit' or p_balance.allowance_period is not distinct from p_balance.period_start then
+    return;
+  end if;
+  -- The terms at the start of the period decide, however late somebody comes by.
+  select * into v_terms from credits.terms_at(p_account_id, p_balance.credit_type, p_balance.period_start);
+  if not v_terms.renews then
+    return;
+  end if;
+  p_balance.allowance_period := p_balance.period_start;
+  p_balance.peak_allowance := coalesce(v_terms.allowance, 0);
+  if v_terms.allowance > 0 then
+    p_balance := (select i.p_balance from credits.issue_allowance(p_account_id, p_balance, v_terms.allowance,
+      v_terms.plan_id, null, gen_random_uuid(), 'plan allowance') i);
+  end if;
+end
+$$;
+comment on function credits.grant_allowance(uuid, credits.balances) is
+  'Grants the allowance of the balance''s period, once, unless the subscription was past due when it began.';
+revoke all on function credits.grant_allowance(uuid, credits.balances) from public, anon, authenticated, service_role;
+
+create function credits.lock_balance(p_account_id uuid, p_credit_type text, out p_balance credits.balances)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  select * into p_balance from credits.balances b
+  where b.account_id = p_account_id and b.credit_type = p_credit_type
+  for no key update;
+  if not found then
+    return;
+  end if;
+  -- From here on settled_at is the time of this operation. It is read after the lock, so versions and times agree.
+  p_balance.settled_at := greatest(coalesce(p_balance.test_now, clock_timestamp()), p_balance.settled_at);
+  if p_balance.settled_at >= p_balance.due_at then
+    p_balance := credits.settle(p_account_id, p_balance);
+  end if;
+end
+$$;
+comment on function credits.lock_balance(uuid, text) is
+  'Locks the balance that an operation works on, and books what has fallen due. All null when the account has no such balance. Its settled_at is the time of the operation.';
+revoke all on function credits.lock_balance(uuid, text) from public, anon, authenticated, service_role;
+
+create function credits.refuse_status(p_account_id uuid, p_status text)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_status = 'closed' then
+    perform credits.raise_error('account_not_found', jsonb_build_object('account_id', p_account_id), 'The account is closed.');
+  end if;
+  perform credits.raise_error('account_frozen');
+end
+$$;
+comment on function credits.refuse_status(uuid, text) is
+  'Raises why an account that is not active cannot do something. Called once its balance is locked: it may have been closed while the call waited.';
+revoke all on function credits.refuse_status(uuid, text) from public, anon, authenticated, service_role;
+
+create function credits.lock_account(p_account_id uuid)
+returns setof credits.balances
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_credit_type text;
+begin
+  for v_credit_type in
+    select b.credit_type from credits.balances b where b.account_id = p_account_id order by b.credit_type
+  loop
+    return next credits.lock_balance(p_account_id, v_credit_type);
+  end loop;
+end
+$$;
+comment on function credits.lock_account(uuid) is
+  'Locks and settles all balances of an account in the one lock order. Who writes the account''s subscription holds all of them.';
+revoke all on function credits.lock_account(uuid) from public, anon, authenticated, service_role;
+
+-- schemas/calendar/terms_at.sql
+
+create function credits.terms_at(
+  p_account_id uuid, p_credit_type text, p_at timestamptz,
+  out plan_id text, out allowance bigint, out rollover_cap bigint, out renews boolean, out is_past_grace boolean,
+  out anchor_at timestamptz, out time_zone text, out changes_at timestamptz)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select t.plan_id,
+    case when l.plan_id is null then 0 else l.allowance end,
+    coalesce(l.rollover_cap, 0),
+    t.past_due_since is null or t.past_due_since > p_at,
+    t.is_past_grace,
+    t.anchor_at, t.time_zone,
+    -- When the terms change next: a pending plan begins, or the grace ends.
+    least(case when t.pending_at > p_at then t.pending_at end,
+          case when not t.is_past_grace then t.past_due_since + t.past_due_grace end)
+  from (
+    select s.anchor_at, s.time_zone, s.pending_at, p.id as plan_id, p.past_due_grace,
+      case when p.price_cents > 0 then s.past_due_since end as past_due_since,
+      coalesce(p.price_cents > 0 and s.past_due_since + p.past_due_grace <= p_at, false) as is_past_grace
+    from public.subscriptions s
+    join public.plans p on p.id = case when s.pending_at <= p_at then s.pending_plan_id else s.plan_id end
+    where s.account_id = p_account_id
+  ) t
+  left join public.plan_limits l
+    on l.credit_type = p_credit_type
+    and l.plan_id = case when t.is_past_grace then (select d.id from public.plans d where d.is_default) else t.plan_id end
+$$;
+comment on function credits.terms_at(uuid, text, timestamptz) is
+  'What the subscription gives an account of one credit type at an instant: the plan, its allowance (null = unlimited), whether a period starting then is renewed, and whether the grace of a past due subscription is over, so that plan credits are frozen and the default plan''s limits apply.';
+revoke all on function credits.terms_at(uuid, text, timestamptz) from public, anon, authenticated, service_role;
+
+-- schemas/metering/meter_table.sql
+
+create table credits.metered_rows (
+  account_id uuid not null,
+  table_name text not null,
+  row_key text not null,
+  operation_id uuid not null,
+  constraint metered_rows_pkey primary key (account_id, table_name, row_key)
+);
+comment on table credits.metered_rows is 'Which operation paid for which row of a metered table, so that its deletion gives exactly that back.';
+comment on column credits.metered_rows.row_key is 'The primary key of the row as a JSON object.';
+alter table credits.metered_rows enable row level security;
+revoke all on table credits.metered_rows from public, anon, authenticated, service_role;
+
+create function credits.charge_row(
+  p_account_id uuid, p_table_name text, p_row_key text, p_credit_type text, p_forced boolean default false)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_answer jsonb;
+begin
+  -- The owner acts, unless it is a workspace.
+  v_answer := credits.consume(p_account_id, (
+      select p_account_id from credits.accounts a where a.account_id = p_account_id and a.kind = 'person'),
+    p_credit_type, 1, p_table_name, null,
+    jsonb_build_object('table', p_table_name, 'row', p_row_key::jsonb), p_forced);
+  if v_answer ->> 'code' <> 'ok' then
+    perform credits.deny(v_answer, p_strict => true);
+  end if;
+  insert into credits.metered_rows (account_id, table_name, row_key, operation_id)
+  values (p_account_id, p_table_name, p_row_key, (v_answer ->> 'operation_id')::uuid);
+end
+$$;
+comment on function credits.charge_row(uuid, text, text, text, boolean) is 'Charges one credit for a row of a metered table, or raises the denial.';
+revoke all on function credits.charge_row(uuid, text, text, text, boolean) from public, anon, authenticated, service_role;
+
+create function credits.give_row_back(p_account_id uuid, p_table_name text, p_row_key text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_operation_id uuid;
+begin
+  delete from credits.metered_rows m
+  where m.account_id = p_account_id and m.table_name = p_table_name and m.row_key = p_row_key
+  returning m.operation_id into v_operation_id;
+  if found then
+    perform credits.refund(p_account_id, null, v_operation_id, null, p_table_name || ' deleted', null);
+  end if;
+end
+$$;
+comment on function credits.give_row_back(uuid, text, text) is 'Gives back what a deleted row was charged. Does nothing for a row that was never charged.';
+revoke all on function credits.give_row_back(uuid, text, text) from public, anon, authenticated, service_role;
+
+create function credits.meter_row()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  v_credit_type text := tg_argv[0];
+  v_owner_column text := tg_argv[1];
+  v_table_name text := tg_table_schema || '.' || tg_table_name;
+  v_old jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
+  v_new jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
+  v_old_owner uuid := (v_old ->> v_owner_column)::uuid;
+  v_new_owner uuid := (v_new ->> v_owner_column)::uuid;
+  v_old_key text;
+  v_new_key text;
+begin
+  select jsonb_object_agg(k.name, v_old -> k.name)::text, jsonb_object_agg(k.name, v_new -> k.name)::text
+    into v_old_key, v_new_key
+  from unnest(tg_argv[2:]) as k(name);
+  if tg_op = 'UPDATE' and v_old_owner is not distinct from v_new_owner then
+    update credits.metered_rows m set row_key = v_new_key
+    where m.account_id = v_new_owner and m.table_name = v_table_name and m.row_key = v_old_key and v_old_key <> v_new_key;
+    return null;
+  end if;
+  if v_old_owner is not null then
+    perform credits.give_row_back(v_old_owner, v_table_name, v_old_key);
+  end if;
+  if tg_op <> 'DELETE' then
+    if v_new_owner is null then
+      perform credits.raise_error('invalid_argument', jsonb_build_object('argument', v_owner_column, 'table', v_table_name),
+        'A row of a metered table names who pays for it.');
+    end if;
+    perform credits.charge_row(credits.owning_account(v_new_owner, v_credit_type), v_table_name, v_new_key, v_credit_type);
+  end if;
+  return null;
+end
+$$;
+comment on function credits.meter_row() is
+  'Charges the owner of a new row, gives a deleted row back, and moves the charge when the owner changes, in the transaction of the write itself.';
+revoke all on function credits.meter_row() from public, anon, authenticated, service_role;
+
+create function credits.owning_account(p_owner_id uuid, p_credit_type text)
+returns uuid
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  -- The owner of a row is a person or a workspace; a person's account may still have to be opened.
+  if exists (select from credits.accounts a where a.account_id = p_owner_id and a.kind = 'workspace') then
+    return p_owner_id;
+  end if;
+  return credits.paying_account(p_owner_id, null, p_credit_type);
+end
+$$;
+comment on function credits.owning_account(uuid, text) is 'The account that pays for a row of a metered table. Raises account_not_found.';
+revoke all on function credits.owning_account(uuid, text) from public, anon, authenticated, service_role;
+
+create function credits.give_table_back()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  v_row record;
+begin
+  for v_row in
+    select m.account_id, m.table_name, m.row_key from credits.metered_rows m
+    where m.table_name = tg_table_schema || '.' || tg_table_name
+    order by m.account_id, m.row_key
+  loop
+    perform credits.give_row_back(v_row.account_id, v_row.table_name, v_row.row_key);
+  end loop;
+  return null;
+end
+$$;
+comment on function credits.give_table_back() is 'Gives back what all rows were charged when a metered table is truncated.';
+revoke all on function credits.give_table_back() from public, anon, authenticated, service_role;
+
+create function credits.meter_table(p_table regclass, p_credit_type text, p_owner_column text)
+returns bigint
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_table_name text;
+  v_key text[];
+  v_arguments text;
+  v_owner_id uuid;
+  v_row_key text;
+  v_counted bigint := 0;
+begin
+  select n.nspname || '.' || c.relname into v_table_name
+  from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = p_table;
+  if not exists (select from credits.credit_types t where t.id = p_credit_type) then
+    perform credits.raise_error('unknown_credit_type', jsonb_build_object('credit_type', p_credit_type));
+  end if;
+  if not exists (
+    select from pg_catalog.pg_attribute a
+    where a.attrelid = p_table and a.attname = p_owner_column and a.atttypid = 'uuid'::regtype) then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_owner_column', 'value', p_owner_column),
+      format('%s needs a column %s of type uuid that names who pays.', v_table_name, p_owner_column));
+  end if;
+  select array_agg(a.attname::text order by a.attnum) into v_key
+  from pg_catalog.pg_index i
+  join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
+  where i.indrelid = p_table and i.indisprimary;
+  if v_key is null then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_table', 'value', v_table_name),
+      format('%s needs a primary key, so that a deleted row gives back its own charge.', v_table_name));
+  end if;
+
+  select string_agg(quote_literal(v.value), ', ') into v_arguments
+  from unnest(array[p_credit_type, p_owner_column] || v_key) as v(value);
+  execute format('create or replace trigger credits_meter_row after insert or delete or update of %s on %s for each row execute function credits.meter_row(%s)',
+    (select string_agg(quote_ident(v.value), ', ') from unnest(p_owner_column || v_key) as v(value)), p_table, v_arguments);
+  execute format('create or replace trigger credits_give_table_back after truncate on %s for each statement execute function credits.give_table_back()', p_table);
+
+  -- A limit counts what exists, also what was there before it was metered.
+  if (select t.kind from credits.credit_types t where t.id = p_credit_type) = 'limit' then
+    for v_owner_id, v_row_key in execute format(
+      'select t.%1$I as owner_id, jsonb_build_object(%2$s)::text as row_key from %3$s t
+       where t.%1$I is not null and not exists (
+         select from credits.metered_rows m where m.account_id = t.%1$I and m.table_name = %4$L
+           and m.row_key = jsonb_build_object(%2$s)::text)
+         and coalesce(
+           (select a.status <> ''closed'' from credits.accounts a where a.account_id = t.%1$I),
+           exists (select from auth.users u where u.id = t.%1$I))
+       order by t.%1$I', p_owner_column,
+      (select string_agg(format('%L, t.%I', v.value, v.value), ', ') from unnest(v_key) as v(value)), p_table, v_table_name)
+    loop
+      perform credits.charge_row(credits.owning_account(v_owner_id, p_credit_type), v_table_name, v_row_key,
+        p_credit_type, p_forced => true);
+      v_counted := v_counted + 1;
+    end loop;
+  end if;
+  return v_counted;
+end
+$$;
+comment on function credits.meter_table(regclass, text, text) is
+  'Meters a table of the host project: select credits.meter_table(''public.projects'', ''project'', ''owner_id''). From then on each new row costs its owner one credit and its deletion gives that back, in the same transaction; a denial is a 402. For a limit, rows that exist already are counted; answers how many. Safe to repeat.';
+revoke all on function credits.meter_table(regclass, text, text) from public, anon, authenticated, service_role;
+
+-- schemas/certainty/explain_balance.sql
+
+create function credits.read_balance_story(
+  p_account_id uuid, p_credit_type text, p_since timestamptz, p_until timestamptz, p_now timestamptz)
+returns jsonb
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  with entries as (
+    select t.version, t.kind, t.amount, t.balance_after, t.description, t.operation_id, t.user_id, t.created_at, g.source
+    from public.credit_transactions t
+    join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
+    where t.account_id = p_account_id and t.credit_type = p_credit_type and t.created_at >= p_since and t.created_at < p_until
+  ), attempts as (
+    select u.status, count(*) as times from public.usage u
+    where u.account_id = p_account_id and u.credit_type = p_credit_type and u.created_at >= p_since and u.created_at < p_until
+    group by u.status
+  )
+  select jsonb_build_object(
+    'opening', coalesce((
+      select t.balance_after from public.credit_transactions t
+      where t.account_id = p_account_id and t.credit_type = p_credit_type and t.created_at < p_since
+      order by t.version desc limit 1), 0),
+    'granted', coalesce(sum(e.amount) filter (where e.kind = 'grant'), 0),
+    'refunded', coalesce(sum(e.amount) filter (where e.kind = 'refund'), 0),
+    'spent', -coalesce(sum(e.amount) filter (where e.kind in ('consume', 'capture')), 0),
+    'expired', -coalesce(sum(e.amount) filter (where e.kind = 'expire'), 0),
+    'voided', -coalesce(sum(e.amount) filter (where e.kind = 'void'), 0),
+    'closing', coalesce((
+      select t.balance_after from public.credit_transactions t
+      where t.account_id = p_account_id and t.credit_type = p_credit_type and t.created_at < p_until
+      order by t.version desc limit 1), 0),
+    'denied', coalesce((select a.times from attempts a where a.status = 'denied'), 0),
+    'grants', (
+      select coalesce(jsonb_agg(to_jsonb(x) order by x.amount desc, x.source, x.description), '[]') from (
+        select n.source, n.description, sum(n.amount) as amount, count(*) as times, min(n.created_at) as first_at, max(n.created_at) as last_at
+        from entries n where n.kind = 'grant' group by n.source, n.description
+        order by sum(n.amount) desc, n.source, n.description limit 20) x),
+    'spends', (
+      select coalesce(jsonb_agg(to_jsonb(x) order by x.amount desc, x.description), '[]') from (
+        select n.description, -sum(n.amount) as amount, count(distinct n.operation_id) as times, min(n.created_at) as first_at, max(n.created_at) as last_at
+        from entries n where n.kind in ('consume', 'capture') group by n.description order by sum(n.amount), n.description limit 20) x),
+    'losses', (
+      select coalesce(jsonb_agg(to_jsonb(x) order by x.amount desc, x.last_at, x.kind, x.source), '[]') from (
+        select n.kind, n.source, n.description, -sum(n.amount) as amount, count(*) as times, min(n.created_at) as first_at, max(n.created_at) as last_at
+        from entries n where n.kind in ('expire', 'void') group by n.kind, n.source, n.description
+        order by sum(n.amount), n.description limit 20) x),
+    'largest', (
+      select coalesce(jsonb_agg(to_jsonb(x) order by x.amount desc, x.created_at), '[]') from (
+        select n.operation_id, min(n.description) as description, -sum(n.amount) as amount, min(n.created_at) as created_at,
+          (array_agg(n.user_id))[1] as user_id
+        from entries n where n.kind in ('consume', 'capture')
+        group by n.operation_id order by sum(n.amount), min(n.created_at) limit 5) x),
+    'holds', (
+      select coalesce(jsonb_agg(jsonb_build_object('reservation_id', r.id, 'amount', r.amount, 'description', r.description,
+        'created_at', r.created_at, 'expires_at', r.expires_at) order by r.expires_at), '[]')
+      from public.credit_reservations r
+      where r.account_id = p_account_id and r.credit_type = p_credit_type and r.status = 'open' and r.expires_at > p_now),
+    'frozen', (
+      select coalesce(sum(g.remaining), 0) from public.credit_grants g
+      where g.account_id = p_account_id and g.credit_type = p_credit_type and g.is_open and g.frozen_at is not null))
+  from entries e
+$$;
+comment on function credits.read_balance_story(uuid, text, timestamptz, timestamptz, timestamptz) is
+  'What came into a balance and went out of it between two instants, with the 20 largest reasons of each kind; opening + granted + refunded - spent - expired - voided = closing.';
+revoke all on function credits.read_balance_story(uuid, text, timestamptz, timestamptz, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function public.explain_balance(
+  p_user_id uuid, p_credit_type text, p_since timestamptz default null, p_until timestamptz default null,
+  p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid := credits.paying_account(p_user_id, p_workspace_id, coalesce(p_credit_type, ''));
+  -- What has fallen due is booked first, so that the ledger tells of it.
+  v_balance credits.balances := credits.lock_balance(v_account_id, p_credit_type);
+  v_since timestamptz := coalesce(p_since, v_balance.period_start, '-infinity');
+  v_until timestamptz := coalesce(p_until, 'infinity');
+begin
+  if v_since >= v_until then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_until', 'since', v_since, 'until', v_until),
+      'The end of the time looked at comes after its start.');
+  end if;
+  return jsonb_build_object(
+    'success', true, 'code', 'ok', 'account_id', v_account_id, 'credit_type', p_credit_type,
+    'since', nullif(v_since, '-infinity'), 'until', nullif(v_until, 'infinity'), 'now', v_balance.settled_at,
+    'period_end', v_balance.period_end, 'unlimited', v_balance.allowance is null, 'allowance', v_balance.allowance,
+    'balance', v_balance.balance, 'reserved', v_balance.reserved,
+    'available', v_balance.balance - v_balance.withheld - v_balance.reserved)
+    || credits.read_balance_story(v_account_id, p_credit_type, v_since, v_until, v_balance.settled_at);
+end
+$$;
+comment on function public.explain_balance(uuid, text, timestamptz, timestamptz, uuid) is
+  'Where the credits of one type went from p_since (null: the start of the period) to p_until (null: now): opening + granted + refunded - spent - expired - voided = closing, with what they were granted and spent for, holds, and how often it was denied.';
+revoke all on function public.explain_balance(uuid, text, timestamptz, timestamptz, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.explain_balance(uuid, text, timestamptz, timestamptz, uuid) to service_role;
+
+-- schemas/certainty/explain_operation.sql
+
+create function credits.read_operation(p_user_id uuid, p_operation_id uuid, p_workspace_id uuid)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid := credits.paying_account(credits.reading_user(p_user_id), p_workspace_id);
+  v_answer jsonb;
+begin
+  select jsonb_build_object(
+    'success', true, 'code', 'ok', 'operation_id', p_operation_id, 'account_id', v_account_id,
+    'user_id', o.user_id, 'kind', o.kind, 'credit_type', o.credit_type, 'amount', o.amount,
+    'price', jsonb_build_object('credit_type', o.credit_type, 'credits', o.amount), 'status', o.status,
+    'description', o.description, 'metadata', o.metadata, 'created_at', o.created_at,
+    'entries', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'version', t.version, 'credit_type', t.credit_type, 'kind', t.kind, 'grant_id', t.grant_id, 'source', g.source, 'priority', g.priority,
+        'expires_at', g.expires_at, 'amount', t.amount, 'balance_before', t.balance_after - t.amount,
+        'balance_after', t.balance_after, 'created_at', t.created_at) order by t.credit_type, t.version), '[]')
+      from public.credit_transactions t
+      join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
+      where t.account_id = v_account_id and t.operation_id = p_operation_id),
+    -- What it belongs to: a refund to the spend that it gives back.
+    'related_operation_id', (
+      select t.related_operation_id from public.credit_transactions t
+      where t.account_id = v_account_id and t.operation_id = p_operation_id and t.related_operation_id is not null
+      order by t.credit_type, t.version limit 1),
+    'refunded', (
+      select coalesce(sum(t.amount), 0) from public.credit_transactions t
+      where t.account_id = v_account_id and t.related_operation_id = p_operation_id and t.kind = 'refund'),
+    'refunds', (
+      select coalesce(jsonb_agg(jsonb_build_object('operation_id', f.operation_id, 'amount', f.amount, 'created_at', f.created_at)
+        order by f.created_at), '[]')
+      from (select t.operation_id, sum(t.amount) as amount, min(t.created_at) as created_at
+        from public.credit_transactions t
+        where t.account_id = v_account_id and t.related_operation_id = p_operation_id and t.kind = 'refund'
+        group by t.operation_id) f),
+    'related', (
+      select coalesce(jsonb_agg(jsonb_build_object('operation_id', t.operation_id, 'kind', t.kind, 'amount', t.amount,
+        'grant_id', t.grant_id, 'description', t.description) order by t.credit_type, t.version), '[]')
+      from public.credit_transactions t
+      where t.account_id = v_account_id and t.related_operation_id = p_operation_id and t.kind <> 'refund'),
+    'reservation', (
+      select jsonb_build_object('reservation_id', r.id,
+        'status', case when r.status = 'open' and r.expires_at <= n.at then 'expired' else r.status end,
+        'amount', r.amount, 'captured', r.captured, 'released', r.released, 'shortfall', r.shortfall,
+        'expires_at', r.expires_at, 'reason', r.close_reason)
+      from public.credit_reservations r
+      where r.account_id = v_account_id and r.operation_id = p_operation_id))
+    into v_answer
+  from (
+    -- The operation is known by its ledger rows, else by its hold, else by the attempt that was denied, else by its key.
+    select min(t.user_id::text)::uuid as user_id, min(t.kind)::text as kind, min(t.credit_type) as credit_type,
+      abs(sum(t.amount)) as amount, 'booked' as status, min(t.description) as description,
+      (array_agg(t.metadata order by t.credit_type, t.version))[1] as metadata, min(t.created_at) as created_at, 1 as rank
+    from public.credit_transactions t
+    where t.account_id = v_account_id and t.operation_id = p_operation_id
+      -- Credits of two types are no sum. What moved of the others is in the entries.
+      and t.credit_type = (
+        select min(f.credit_type) from public.credit_transactions f
+        where f.account_id = v_account_id and f.operation_id = p_operation_id)
+    having count(*) > 0
+    union all
+    select r.user_id, 'reserve', r.credit_type, r.amount, r.status, r.description, r.metadata, r.created_at, 2
+    from public.credit_reservations r
+    where r.account_id = v_account_id and r.operation_id = p_operation_id
+    union all
+    select u.user_id, 'denial', u.credit_type, 0, u.status, u.description, u.metadata, u.created_at, 3
+    from public.usage u
+    where u.account_id = v_account_id and u.operation_id = p_operation_id
+    union all
+    -- A change of the plan moves no credits of its own.
+    select (k.request ->> 'user_id')::uuid, k.request ->> 'function', null, 0, 'booked',
+      concat_ws(', ', k.request ->> 'plan_id', k.request ->> 'effective'), '{}', k.created_at, 4
+    from credits.idempotency_keys k
+    where k.account_id = v_account_id and k.operation_id = p_operation_id
+    order by rank limit 1
+  ) o
+  left join lateral (
+    select greatest(coalesce(b.test_now, statement_timestamp()), b.settled_at) as at
+    from credits.balances b where b.account_id = v_account_id and b.credit_type = o.credit_type) n on true;
+  if v_answer is null then
+    perform credits.raise_error('operation_not_found', jsonb_build_object('operation_id', p_operation_id));
+  end if;
+  return v_answer;
+end
+$$;
+comment on function credits.read_operation(uuid, uuid, uuid) is 'What explain_operation answers, after asking whether the caller may read it.';
+revoke all on function credits.read_operation(uuid, uuid, uuid) from public, anon, authenticated, service_role;
+grant execute on function credits.read_operation(uuid, uuid, uuid) to authenticated, service_role;
+
+create function public.explain_operation(
+  p_user_id uuid default null, p_operation_id uuid default null, p_workspace_id uuid default null)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+return credits.read_operation(p_user_id, p_operation_id, p_workspace_id);
+comment on function public.explain_operation(uuid, uuid, uuid) is
+  'What an operation did: each grant it touched, with its source and priority, the balance before and after, its refunds and its hold. A signed-in user may leave p_user_id out. Raises operation_not_found.';
+revoke all on function public.explain_operation(uuid, uuid, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.explain_operation(uuid, uuid, uuid) to authenticated, service_role;
+
+-- schemas/certainty/find_operation.sql
+
+create function public.find_operation(p_operation_id uuid)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+declare
+  v_found record;
+begin
+  select o.account_id, o.user_id into v_found
+  from (
+    (select t.account_id, t.user_id from public.credit_transactions t where t.operation_id = p_operation_id limit 1)
+    union all
+    (select r.account_id, r.user_id from public.credit_reservations r where r.operation_id = p_operation_id limit 1)
+    union all
+    (select u.account_id, u.user_id from public.usage u where u.operation_id = p_operation_id and u.account_id is not null limit 1)
+    union all
+    (select k.account_id, (k.request ->> 'user_id')::uuid from credits.idempotency_keys k where k.operation_id = p_operation_id limit 1)
+  ) o
+  limit 1;
+  if v_found is null then
+    perform credits.raise_error('operation_not_found', jsonb_build_object('operation_id', p_operation_id),
+      'There is no such operation on any account.');
+  end if;
+  return (
+    select jsonb_build_object('success', true, 'code', 'ok', 'operation_id', p_operation_id,
+      'account_id', v_found.account_id, 'user_id', case a.kind when 'person' then a.account_id else v_found.user_id end,
+      'workspace_id', case a.kind when 'workspace' then a.account_id end)
+    from credits.accounts a where a.account_id = v_found.account_id);
+end
+$$;
+comment on function public.find_operation(uuid) is
+  'Whose operation this is: user_id and workspace_id for explain_operation. It looks through all accounts, for support only. Raises operation_not_found.';
+revoke all on function public.find_operation(uuid) from public, anon, authenticated, service_role;
+grant execute on function public.find_operation(uuid) to service_role;
+
+-- schemas/certainty/ledger_digest.sql
+
+create function credits.digest_ledger(p_account_id uuid, p_after jsonb, p_ends jsonb)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  -- A stretch never changes once it is full, so a history of millions of rows is read in parts, and so is what it is compared with.
+  v_stretch constant integer := 10000;
+  v_rows constant integer := 50000;
+  v_entries constant integer := 5000;
+  v_after_account_id uuid := coalesce((p_after ->> 'account_id')::uuid, '00000000-0000-0000-0000-000000000000');
+  v_after_credit_type text := coalesce(p_after ->> 'credit_type', '');
+  v_after_version bigint := coalesce((p_after ->> 'version')::bigint, 0);
+  v_answer jsonb;
+begin
+  with stretches as (
+    (select row_number() over (order by b.account_id, b.credit_type, s.first) as nth, b.account_id, b.credit_type, s.first,
+      least(s.first + v_stretch - 1, b.version) as last
+    from credits.balances b cross join lateral generate_series(1, b.version, v_stretch) as s(first)
+    where p_ends is null and (p_account_id is null or b.account_id = p_account_id)
+      and (b.account_id, b.credit_type) >= (v_after_account_id, v_after_credit_type)
+      and ((b.account_id, b.credit_type) > (v_after_account_id, v_after_credit_type) or s.first > v_after_version)
+    order by b.account_id, b.credit_type, s.first
+    limit v_entries)
+    union all
+    select e.nth, (e.value ->> 'account_id')::uuid, e.value ->> 'credit_type',
+      ((e.value ->> 'version')::bigint - 1) / v_stretch * v_stretch + 1, (e.value ->> 'version')::bigint
+    from jsonb_array_elements(p_ends) with ordinality e(value, nth)
+  ), page as (
+    select s.*, sum(s.last - s.first + 1) over (order by s.nth) - (s.last - s.first + 1) as rows_before from stretches s
+  ), digests as (
+    select p.nth, p.account_id, p.credit_type, p.last as version, d.rows, d.sha256
+    from page p
+    cross join lateral (
+      -- The binary form of a record says for each value its type, its length, and whether it is null: nothing runs together.
+      select count(*) as rows, encode(sha256(coalesce(string_agg(pg_catalog.record_send(row(
+        t.version, t.operation_id, t.grant_id, t.user_id, t.kind::text, t.amount, t.balance_after, t.related_operation_id,
+        t.created_at)), '' order by t.version), '')), 'hex') as sha256
+      from public.credit_transactions t
+      where t.account_id = p.account_id and t.credit_type = p.credit_type and t.version between p.first and p.last) d
+    where p.rows_before < v_rows
+  )
+  select jsonb_build_object(
+    'entries', coalesce(jsonb_agg(jsonb_build_object('account_id', d.account_id, 'credit_type', d.credit_type,
+      'version', d.version, 'rows', d.rows, 'sha256', d.sha256) order by d.nth), '[]'),
+    'is_last', count(*) < v_entries and count(*) = (select count(*) from stretches)) into v_answer
+  from digests d;
+  return v_answer;
+end
+$$;
+comment on function credits.digest_ledger(uuid, jsonb, jsonb) is
+  'One page of digests: of at most 5000 stretches of the ledger, and about 50000 rows.';
+revoke all on function credits.digest_ledger(uuid, jsonb, jsonb) from public, anon, authenticated, service_role;
+
+create function public.ledger_digest(
+  p_user_id uuid default null, p_after jsonb default null, p_ends jsonb default null, p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+declare
+  v_wrong jsonb;
+begin
+  -- They come as JSON, so that PostgREST hands them on, and are looked at here, so that a slip is told in words.
+  if jsonb_typeof(p_ends) <> 'array' or jsonb_array_length(p_ends) > 5000 then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_ends"}', 'Pass an array of at most 5000 ends.');
+  end if;
+  select e.value into v_wrong
+  from (select p_after where p_after is not null union all select n.value from jsonb_array_elements(p_ends) n) as e(value)
+  where not coalesce(e.value ->> 'account_id' ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' and e.value ->> 'credit_type' <> ''
+    and jsonb_typeof(e.value -> 'version') = 'number' and e.value ->> 'version' ~ '^[1-9][0-9]{0,15}$', false)
+  limit 1;
+  if found then
+    perform credits.raise_error('invalid_argument', jsonb_build_object(
+      'argument', case when v_wrong = p_after then 'p_after' else 'p_ends' end, 'value', v_wrong),
+      'An end has an account_id (uuid), a credit_type and a version (a whole number from 1 on).');
+  end if;
+  return credits.digest_ledger(coalesce(p_workspace_id, p_user_id), p_after, p_ends);
+end
+$$;
+comment on function public.ledger_digest(uuid, jsonb, jsonb, uuid) is
+  'A SHA-256 over each stretch of 10000 versions of the ledger, per account and credit type, without what may be forgotten (description, metadata): what is the same later was not changed. Answers entries with account_id, credit_type, version (the last one covered), rows and sha256, page by page: repeat with p_after, the last entry, until is_last. With p_ends, entries of account_id, credit_type and version, it answers the digests up to these versions instead, as many as fit into a page.';
+revoke all on function public.ledger_digest(uuid, jsonb, jsonb, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.ledger_digest(uuid, jsonb, jsonb, uuid) to service_role;
+
+-- schemas/certainty/verify_allowances.sql
+
+create function credits.verify_allowances(p_account_id uuid)
+returns table (checked bigint, violations jsonb)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  with grants as (
+    select g.account_id, g.credit_type, g.id, g.period_start, g.expires_at, g.amount, g.voided_at,
+      b.allowance, b.peak_allowance, b.period_start = g.period_start as is_running,
+      b.allowance_period is not distinct from g.period_start as is_granted, b.period_end,
+      -- The changes of a test account are dated by its own clock to the instant, but the plans' figures by the real one. Else
+      -- a change is written down a moment after the time at which its grant is booked.
+      b.test_now is not null as is_test,
+      g.expires_at + case when b.test_now is null then interval '1 minute' else interval '0' end as until,
+      lag(g.expires_at) over (
+        partition by g.account_id, g.credit_type, g.voided_at is null order by g.period_start, g.id) as before_ended
+    from public.credit_grants g
+    join credits.balances b on b.account_id = g.account_id and b.credit_type = g.credit_type
+    where g.source = 'plan' and b.kind = 'credit' and (p_account_id is null or g.account_id = p_account_id)
+  ), bounds as (
+    -- The largest allowance held in the period, by what the plans gave then.
+    select g.account_id, g.id, coalesce(max(f.allowance), 0) as largest, coalesce(bool_or(f.is_unlimited), false) as is_unlimited
+    from grants g
+    join credits.plan_spells s on s.account_id = g.account_id and (s.started_at < g.until or s.started_at = g.period_start)
+      and (s.ended_at > g.period_start or s.started_at >= g.period_start
+        -- A clock that stands still: renewed by the old plan, then moved to another one, all at the start of the period.
+        or g.is_test and s.ended_at = g.period_start)
+    join credits.plan_figures f on f.plan_id = s.plan_id and f.credit_type = g.credit_type
+      and (g.is_test or f.started_at < g.until and f.ended_at > g.period_start)
+    group by g.account_id, g.id
+  ), suspects as (
+    -- What an unlimited allowance has spent comes on top. Also who is past due may have one, by the default plan.
+    select g.account_id, g.credit_type, g.id, g.amount, coalesce(o.largest, 0) as largest, g.is_running and not g.is_granted as is_early,
+      coalesce(o.is_unlimited, false) or exists (
+        select from credits.plan_figures f join public.plans p on p.id = f.plan_id and p.is_default
+        where f.credit_type = g.credit_type and f.is_unlimited) as is_unlimited
+    from grants g
+    left join bounds o on o.account_id = g.account_id and o.id = g.id
+    where g.amount > coalesce(o.largest, 0) or g.is_running and not g.is_granted
+      or g.is_running and g.voided_at is null and (g.amount > g.peak_allowance or g.peak_allowance > coalesce(o.largest, 0))
+  ), unlimited as (
+    select t.account_id, t.grant_id, sum(t.amount) as amount
+    from public.credit_transactions t
+    where t.kind = 'grant' and t.description = 'unlimited allowance'
+      and (t.account_id, t.grant_id) in (select s.account_id, s.id from suspects s where s.is_unlimited)
+    group by t.account_id, t.grant_id
+  ), broken as materialized (
+    select s.account_id, s.credit_type, g.period_start from suspects s
+    join grants g on g.account_id = s.account_id and g.id = s.id
+    left join unlimited u on u.account_id = s.account_id and u.grant_id = s.id
+    where s.amount - coalesce(u.amount, 0) > s.largest or s.is_early and s.amount > coalesce(u.amount, 0)
+      or g.is_running and g.voided_at is null and (
+        s.amount - coalesce(u.amount, 0) > g.peak_allowance or g.is_granted and g.peak_allowance > s.largest)
+    union all
+    -- One at a time, but for the moment that a change takes, which an account has in its history that got a clock later; the
+    -- one that runs ends with its period.
+    select g.account_id, g.credit_type, g.period_start from grants g
+    where g.voided_at is null and (g.before_ended > g.period_start + interval '1 hour' or g.is_running and g.expires_at <> g.period_end)
+    union all
+    select b.account_id, b.credit_type, b.period_start from credits.balances b
+    left join public.subscriptions s on s.account_id = b.account_id
+    left join public.plan_limits l on l.credit_type = b.credit_type
+      and l.plan_id = case when s.pending_at <= b.settled_at then s.pending_plan_id else s.plan_id end
+    where (p_account_id is null or b.account_id = p_account_id) and b.due_at > b.settled_at and s.past_due_since is null
+      and (b.allowance is distinct from case when l.plan_id is null then 0 else l.allowance end
+        or b.kind = 'credit' and b.allowance_period is distinct from b.period_start)
+  )
+  select (select count(*) from public.credit_grants x
+      where x.source = 'plan' and x.voided_at is null and (p_account_id is null or x.account_id = p_account_id)),
+    coalesce((select jsonb_agg(to_jsonb(b)) from (
+      select c.account_id, c.credit_type, c.period_start from broken c order by c.account_id limit 10) b), '[]');
+end
+$$;
+comment on function credits.verify_allowances(uuid) is
+  'Rule 5: one allowance per account, type and period, and no more of it than the largest plan held in the period gave then, also in periods gone by; the allowance in force is the plan''s.';
+revoke all on function credits.verify_allowances(uuid) from public, anon, authenticated, service_role;
+
+-- schemas/certainty/verify_balances.sql
+
+create function credits.verify_balances(p_account_id uuid)
+returns table (checked bigint, violations jsonb)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  with last as (
+    select n.account_id, n.credit_type, n.version, t.balance_after
+    from (
+      select x.account_id, x.credit_type, max(x.version) as version
+      from public.credit_transactions x
+      where p_account_id is null or x.account_id = p_account_id
+      group by x.account_id, x.credit_type) n
+    join public.credit_transactions t
+      on t.account_id = n.account_id and t.credit_type = n.credit_type and t.version = n.version
+  ), grants as (
+    select g.account_id, g.credit_type, sum(g.remaining) as remaining, sum(g.held) as held,
+      sum(g.remaining - g.held) filter (where g.frozen_at is not null or g.starts_at > b.settled_at) as withheld,
+      sum(g.remaining - g.held) filter (where g.source = 'plan') as plan_free,
+      sum(g.spent + g.held) filter (where g.source = 'plan') as plan_taken, sum(g.spent) as spent,
+      least(min(g.expires_at) filter (where g.is_open and g.expires_at > b.settled_at),
+        min(g.starts_at) filter (where g.is_open and g.starts_at > b.settled_at)) as due_at,
+      bool_and(g.is_open = (g.remaining > 0) and (g.source = 'plan') = (g.period_start is not null)
+        and (g.frozen_at is null) = (g.frozen_reason is null) and (g.voided_at is null) = (g.void_reason is null)
+        and coalesce(g.expires_at >= g.starts_at, true)
+        and greatest(g.created_at, g.frozen_at, g.voided_at) <= b.settled_at
+        -- What has ended holds nothing but what live holds have pinned.
+        and (g.remaining = g.held or g.voided_at is null and coalesce(g.expires_at > b.settled_at, true))
+        and case when b.kind = 'limit' then g.expires_at is null and coalesce(g.period_start = '-infinity', true)
+          when g.source = 'plan' then g.period_start = g.starts_at and g.expires_at is not null else true end
+        and exists (select from credits.grant_sources o where o.id = g.source)) as are_sane
+    from public.credit_grants g
+    join credits.balances b on b.account_id = g.account_id and b.credit_type = g.credit_type
+    where p_account_id is null or g.account_id = p_account_id
+    group by g.account_id, g.credit_type
+  ), holds as (
+    select r.account_id, r.credit_type, sum(r.amount) as reserved, min(r.expires_at) as due_at
+    from public.credit_reservations r
+    where r.status = 'open' and (p_account_id is null or r.account_id = p_account_id)
+    group by r.account_id, r.credit_type
+  ), owners as (
+    -- What a balance copies from its account, so that a spend needs no second row.
+    select a.account_id, a.status, a.test_now, case a.kind when 'person' then a.account_id end as user_id, s.pending_at,
+      s.user_id is not distinct from case a.kind when 'person' then a.account_id end
+        and (f.account_id is null or a.status = 'closed') as are_sane
+    from credits.accounts a
+    join public.subscriptions s on s.account_id = a.account_id
+    left join credits.forgotten_accounts f on f.account_id = a.account_id
+    where p_account_id is null or a.account_id = p_account_id
+  ), compared as (
+    select coalesce(b.account_id, l.account_id) as account_id, coalesce(b.credit_type, l.credit_type) as credit_type,
+      b.account_id is not null and b.version = coalesce(l.version, 0) and b.balance = coalesce(l.balance_after, 0)
+        and b.balance = coalesce(g.remaining, 0) and b.withheld = coalesce(g.withheld, 0)
+        and b.reserved = coalesce(g.held, 0) and b.reserved = coalesce(h.reserved, 0) and coalesce(g.are_sane, true)
+        and o.are_sane and b.user_id is not distinct from o.user_id and b.account_status = o.status
+        and b.test_now is not distinct from o.test_now
+        and b.kind = (select t.kind from credits.credit_types t where t.id = b.credit_type)
+        -- Until due_at this row is taken for the truth, so nothing may fall due before.
+        and b.due_at <= least(g.due_at, h.due_at, b.period_end, case when o.pending_at > b.settled_at then o.pending_at end,
+          'infinity')
+        and case b.kind
+          when 'credit' then b.settled_at >= b.period_start and b.settled_at < b.period_end and b.used_since <= b.settled_at
+            and coalesce(b.allowance_period <= b.period_start, true)
+          else b.period_start is null and b.period_end is null and b.used = coalesce(g.spent, 0) and (
+            b.allowance is null or b.due_at <= b.settled_at
+            or coalesce(g.plan_free, 0) = greatest(0, b.allowance - coalesce(g.plan_taken, 0))) end as ok
+    from (select * from credits.balances x where p_account_id is null or x.account_id = p_account_id) b
+    full join last l on l.account_id = b.account_id and l.credit_type = b.credit_type
+    left join grants g on g.account_id = b.account_id and g.credit_type = b.credit_type
+    left join holds h on h.account_id = b.account_id and h.credit_type = b.credit_type
+    left join owners o on o.account_id = b.account_id
+  ), broken as materialized (
+    select c.account_id, c.credit_type from compared c where c.ok is not true
+  )
+  select (select count(*) from credits.balances x where p_account_id is null or x.account_id = p_account_id),
+    coalesce((select jsonb_agg(to_jsonb(b)) from (
+      select c.account_id, c.credit_type from broken c order by c.account_id limit 10) b), '[]');
+end
+$$;
+comment on function credits.verify_balances(uuid) is
+  'Rule 2: a balance is what its grants hold and what its last ledger row says, less what is withheld and what live holds pin; it is on its guard for all that falls due, and copies its account truly.';
+revoke all on function credits.verify_balances(uuid) from public, anon, authenticated, service_role;
+
+-- schemas/certainty/verify_books.sql
+
+create function credits.verify_all(p_account_id uuid default null, p_rule integer default null)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set work_mem = '256MB'
+as $$
+declare
+  v_checks jsonb;
+begin
+  with checks as (
+    select 1 as rule, 'every grant is what its ledger rows say' as name, v.* from credits.verify_grants(p_account_id) v
+    where coalesce(p_rule, 1) = 1
+    union all
+    select 2, 'the ledger is a chain without a gap', v.* from credits.verify_chain(p_account_id) v
+    where coalesce(p_rule, 2) = 2
+    union all
+    select 2, 'every balance is what its grants hold', v.* from credits.verify_balances(p_account_id) v
+    where coalesce(p_rule, 2) = 2
+    union all
+    select 3, 'refunds never exceed their operation, usage agrees', v.* from credits.verify_operations(p_account_id) v
+    where coalesce(p_rule, 3) = 3
+    union all
+    select 3, 'every idempotency key took effect once', v.* from credits.verify_keys(p_account_id) v
+    where coalesce(p_rule, 3) = 3
+    union all
+    select 4, 'captured and returned is what was held', v.* from credits.verify_holds(p_account_id) v
+    where coalesce(p_rule, 4) = 4
+    union all
+    select 5, 'one allowance per account, type and period', v.* from credits.verify_allowances(p_account_id) v
+    where coalesce(p_rule, 5) = 5
+    union all
+    select 5, 'every account is on the plan that its history says', v.* from credits.verify_plans(p_account_id) v
+    where coalesce(p_rule, 5) = 5
+    union all
+    select 7, 'everything granted is spent, lapsed or left', v.* from credits.verify_conservation(p_account_id) v
+    where coalesce(p_rule, 7) = 7
+    union all
+    select 8, 'only the service role moves credits, nobody changes the ledger', v.* from credits.verify_privileges() v
+    where coalesce(p_rule, 8) = 8
+  )
+  select coalesce(jsonb_agg(jsonb_build_object('rule', c.rule, 'name', c.name, 'ok', c.violations = '[]', 'checked', c.checked,
+    'violations', c.violations)), '[]') into v_checks
+  from checks c;
+  return jsonb_build_object(
+    'success', not v_checks @> '[{"ok": false}]',
+    'code', case when v_checks @> '[{"ok": false}]' then 'violated' else 'ok' end, 'checks', v_checks);
+end
+$$;
+comment on function credits.verify_all(uuid, integer) is 'All always-true rules, or one of them, in one snapshot.';
+revoke all on function credits.verify_all(uuid, integer) from public, anon, authenticated, service_role;
+
+create function public.verify_books(
+  p_user_id uuid default null, p_workspace_id uuid default null, p_rule integer default null)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid := coalesce(p_workspace_id, p_user_id);
+begin
+  if p_rule not between 1 and 8 then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_rule', 'value', p_rule),
+      'The rules are numbered 1 to 8.');
+  end if;
+  -- Nothing is wrong with an account that does not exist, which is what a mistyped id would be told. One that was lost from
+  -- the books, but not without a trace, is looked at.
+  if v_account_id is not null
+     and not exists (select from credits.accounts a where a.account_id = v_account_id)
+     and not exists (select from credits.balances b where b.account_id = v_account_id)
+     and not exists (select from public.credit_transactions t where t.account_id = v_account_id)
+     and not exists (select from auth.users u where u.id = v_account_id) then
+    perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id, 'workspace_id', p_workspace_id));
+  end if;
+  return credits.verify_all(v_account_id, p_rule);
+end
+$$;
+comment on function public.verify_books(uuid, uuid, integer) is
+  'Checks the always-true rules of the books, or the one with number p_rule, for one account or for all, in one snapshot. Answers checks with rule, name, ok, checked and the first violations. Raises account_not_found.';
+revoke all on function public.verify_books(uuid, uuid, integer) from public, anon, authenticated, service_role;
+grant execute on function public.verify_books(uuid, uuid, integer) to service_role;
+
+-- schemas/certainty/verify_chain.sql
+
+create function credits.verify_chain(p_account_id uuid)
+returns table (checked bigint, violations jsonb)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  with rows as (
+    select t.account_id, t.credit_type, t.version,
+      t.version = row_number() over chain
+        and t.balance_after = coalesce(lag(t.balance_after) over chain, 0) + t.amount
+        and t.created_at >= coalesce(lag(t.created_at) over chain, t.created_at)
+        and t.balance_after >= 0
+        and (t.kind in ('grant', 'refund')) = (t.amount > 0) and t.amount <> 0 as ok
+    from public.credit_transactions t
+    where p_account_id is null or t.account_id = p_account_id
+    window chain as (partition by t.account_id, t.credit_type order by t.version)
+  ), broken as materialized (
+    select c.account_id, c.credit_type, c.version from rows c where c.ok is not true
+  )
+  select (select count(*) from public.credit_transactions x where p_account_id is null or x.account_id = p_account_id),
+    coalesce((select jsonb_agg(to_jsonb(b)) from (
+      select c.account_id, c.credit_type, c.version from broken c order by c.account_id limit 10) b), '[]');
+end
+$$;
+comment on function credits.verify_chain(uuid) is
+  'Rule 2: versions run 1 to n without a gap, each balance_after follows from the one before, times never step back, signs follow from kinds.';
+revoke all on function credits.verify_chain(uuid) from public, anon, authenticated, service_role;
+
+-- schemas/certainty/verify_checklist.sql
+
+create function credits.rehearse_checklist()
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_user uuid := gen_random_uuid();
+  v_seen jsonb := jsonb '[]';
+  v_message jsonb;
+  v_project jsonb;
+  v_denied jsonb;
+  v_warned jsonb;
+  v_reset jsonb;
+  v_limit bigint;
+  v_count integer := 0;
+begin
+  -- A standby, or a backup that is only to be looked at.
+  if current_setting('transaction_read_only')::boolean then
+    return (select jsonb_agg(jsonb_build_object('line', l, 'ok', null, 'seen', 'not tried, this session may only read'))
+      from generate_series(1, 10) l);
+  end if;
+  begin
+    insert into auth.users (id) values (v_user);
+    select to_jsonb(n) into v_message from public.credit_balances n where n.user_id = v_user and n.credit_type = 'message';
+    select to_jsonb(n) into v_project from public.credit_balances n where n.user_id = v_user and n.credit_type = 'project';
+    v_seen := v_seen || jsonb_build_object('line', 1, 'ok', v_message is not null,
+      'seen', format('%s tables, %s functions', (
+        select count(*) from pg_catalog.pg_class c where c.relnamespace in ('public'::regnamespace, 'credits'::regnamespace)
+          and c.relkind = 'r' and c.relname ~ '^(plans|plan_|subscriptions|credit_|usage|workspace|accounts|balances)'), (
+        select count(*) from pg_catalog.pg_proc p where p.pronamespace = 'credits'::regnamespace)));
+    v_seen := v_seen || jsonb_build_object('line', 2,
+      'ok', v_message ->> 'remaining' = (
+          select l.allowance::text from public.plan_limits l join public.plans p on p.id = l.plan_id
+          where p.is_default and l.credit_type = 'message')
+        and v_project ->> 'remaining' = (
+          select l.allowance::text from public.plan_limits l join public.plans p on p.id = l.plan_id
+          where p.is_default and l.credit_type = 'project'),
+      'seen', format('a new user has %s message credits and %s projects', v_message ->> 'remaining', v_project ->> 'remaining'));
+
+    -- A generation takes a message credit and a project, a chat message takes a message credit.
+    v_limit := (v_project ->> 'remaining')::bigint;
+    loop
+      v_count := v_count + 1;
+      v_denied := public.consume_credits_batch(v_user, '[{"credit_type": "message"}, {"credit_type": "project"}]');
+      exit when v_denied ->> 'code' <> 'ok' or v_count > v_limit;
+    end loop;
+    v_seen := v_seen || jsonb_build_object('line', 4, 'ok', v_denied ->> 'code' = 'limit_reached' and v_count = v_limit + 1,
+      'seen', format('generation %s: %s', v_count, v_denied ->> 'message'));
+    select b.value into v_warned from jsonb_array_elements(public.get_credit_summary(v_user) -> 'balances') b
+    where b.value ->> 'credit_type' = 'project';
+    v_seen := v_seen || jsonb_build_object('line', 7, 'ok', (v_warned ->> 'allowance')::bigint = v_limit
+        and (v_warned ->> 'used')::bigint = v_limit,
+      'seen', format('the summary says %s of %s projects', v_warned ->> 'used', v_warned ->> 'allowance'));
+
+    v_warned := null;
+    loop
+      v_denied := public.consume_credits(v_user, 'message', 1, 'checklist');
+      exit when v_denied ->> 'code' <> 'ok' or (v_denied ->> 'used')::bigint > 1000000;
+      if v_warned is null then
+        select b.value into v_warned from jsonb_array_elements(public.get_credit_summary(v_user) -> 'balances') b
+        where b.value ->> 'credit_type' = 'message' and b.value ->> 'warning' = 'low';
+      end if;
+    end loop;
+    v_seen := v_seen || jsonb_build_object('line', 5, 'ok', v_denied ->> 'code' = 'insufficient_credits'
+        and v_denied ->> 'used' = v_message ->> 'remaining',
+      'seen', format('after %s messages: %s', v_denied ->> 'used', v_denied ->> 'message'));
+    v_seen := v_seen || jsonb_build_object('line', 8, 'ok', coalesce(v_denied #>> '{details,upgrade_url}', '') <> '',
+      'seen', format('the denial links to %s', v_denied #>> '{details,upgrade_url}'));
+    v_seen := v_seen || jsonb_build_object('line', 9, 'ok', coalesce((v_warned ->> 'percent_used')::integer between 80 and 99, false),
+      'seen', format('the warning came at %s %%', v_warned ->> 'percent_used'));
+    v_denied := public.consume_credits_batch(v_user, '[{"credit_type": "message"}, {"credit_type": "project"}]');
+    v_seen := v_seen || jsonb_build_object('line', 3, 'ok', v_denied ->> 'code' in ('insufficient_credits', 'limit_reached'),
+      'seen', format('the next generation: %s', v_denied ->> 'message'));
+    v_seen := v_seen || jsonb_build_object('line', 6, 'ok', null, 'seen', null);
+
+    perform public.reset_monthly_credits(v_user);
+    select to_jsonb(n) into v_reset from public.credit_balances n where n.user_id = v_user and n.credit_type = 'message';
+    v_seen := v_seen || jsonb_build_object('line', 10,
+      'ok', v_reset ->> 'remaining' = v_message ->> 'remaining' and v_reset ->> 'period_end' = v_message ->> 'period_end',
+      'seen', format('%s message credits again, in the same period', v_reset ->> 'remaining'));
+    raise exception using errcode = 'PTRBK', message = 'rehearsal over';
+  exception when sqlstate 'PTRBK' then
+    -- The probe user and all it did are gone; what was seen is in the variable.
+    perform set_config('response.status', '200', true);
+  end;
+  return v_seen;
+end
+$$;
+comment on function credits.rehearse_checklist() is
+  'Plays the guide''s checklist with a probe user inside a subtransaction that is rolled back, and answers what was seen.';
+revoke all on function credits.rehearse_checklist() from public, anon, authenticated, service_role;
+
+create function public.verify_checklist()
+returns jsonb
+language sql
+volatile
+security definer
+set search_path = ''
+as $$
+  select jsonb_build_object(
+    'success', bool_and((s.value ->> 'ok')::boolean) is not false, 'code', 'ok',
+    'checks', jsonb_agg(jsonb_build_object('line', l.line, 'name', l.name, 'ok', (s.value ->> 'ok')::boolean,
+      'seen', s.value ->> 'seen') order by l.line))
+  from (values
+    (1, 'Database schema applied successfully'),
+    (2, 'New users get the default free plan'),
+    (3, 'Generation blocked after credit exhaustion'),
+    (4, 'Generation blocked after the project limit'),
+    (5, 'Chat blocked after credit exhaustion'),
+    (6, 'Usage dashboard shows correct information'),
+    (7, 'Project limits displayed for free users'),
+    (8, 'Error messages include upgrade links'),
+    (9, 'Credit warnings appear at 80% usage'),
+    (10, 'Monthly reset function works correctly')
+  ) as l(line, name)
+  left join jsonb_array_elements(credits.rehearse_checklist()) as s(value) on (s.value ->> 'line')::integer = l.line
+$$;
+comment on function public.verify_checklist() is
+  'Tries the ten lines of the guide''s checklist on this database with a probe user of whom nothing stays. ok is null where a line needs the web app, which the caller checks, and where the session may only read.';
+revoke all on function public.verify_checklist() from public, anon, authenticated, service_role;
+grant execute on function public.verify_checklist() to service_role;
+
+-- schemas/certainty/verify_conservation.sql
+
+create function credits.verify_conservation(p_account_id uuid)
+returns table (checked bigint, violations jsonb)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  with sums as (
+    select t.account_id, t.credit_type,
+      coalesce(sum(t.amount) filter (where t.kind = 'grant'), 0) as granted,
+      -coalesce(sum(t.amount) filter (where t.kind <> 'grant'), 0) as gone,
+      -coalesce(sum(t.amount) filter (where t.kind in ('consume', 'capture') and t.created_at >= b.used_since), 0) as spent,
+      -- Whether a spend at the very instant of a restart counts, only its place in the ledger could tell.
+      coalesce(bool_or(t.created_at = b.used_since and t.kind in ('consume', 'capture')), false) as is_unclear
+    from public.credit_transactions t
+    left join credits.balances b on b.account_id = t.account_id and b.credit_type = t.credit_type
+    where p_account_id is null or t.account_id = p_account_id
+    group by t.account_id, t.credit_type
+  ), refunds as (
+    -- A refund counts against the period that its spend counted in.
+    select f.account_id, f.credit_type, sum(f.amount) as amount
+    from public.credit_transactions f
+    join credits.balances b on b.account_id = f.account_id and b.credit_type = f.credit_type
+    where f.kind = 'refund' and f.created_at >= b.used_since and (p_account_id is null or f.account_id = p_account_id)
+      and exists (select from public.credit_transactions t
+        where t.account_id = f.account_id and t.operation_id = f.related_operation_id and t.created_at >= b.used_since)
+    group by f.account_id, f.credit_type
+  ), compared as (
+    select s.account_id, s.credit_type, s.granted = s.gone + b.balance
+        and (b.kind = 'limit' or s.is_unclear or b.used = s.spent - coalesce(f.amount, 0)) as ok
+    from sums s
+    left join credits.balances b on b.account_id = s.account_id and b.credit_type = s.credit_type
+    left join refunds f on f.account_id = s.account_id and f.credit_type = s.credit_type
+  ), broken as materialized (
+    select c.account_id, c.credit_type from compared c where c.ok is not true
+  )
+  select (select count(*) from credits.balances x where p_account_id is null or x.account_id = p_account_id),
+    coalesce((select jsonb_agg(to_jsonb(b)) from (
+      select c.account_id, c.credit_type from broken c order by c.account_id limit 10) b), '[]');
+end
+$$;
+comment on function credits.verify_conservation(uuid) is 'Rule 7: everything granted is spent, expired, voided or left; what counts as used is what was spent since, less refunds.';
+revoke all on function credits.verify_conservation(uuid) from public, anon, authenticated, service_role;
+
+-- schemas/certainty/verify_grants.sql
+
+-- The always-true rules. Each function looks at one account, or at all of them when p_account_id is null, and answers how
+-- much it has looked at and the first ten violations. All are stable, so one call sees one snapshot.
+-- What is broken is materialized before ten of it are taken: else the planner takes a plan that finds ten rows soon, and there are
+-- none to be found.
+
+create function credits.verify_grants(p_account_id uuid)
+returns table (checked bigint, violations jsonb)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  with entries as (
+    select t.account_id, t.grant_id, t.credit_type, sum(t.amount) as remaining, bool_or(t.kind = 'void') as is_voided,
+      min(t.created_at) as since, max(t.created_at) filter (where t.kind = 'expire') as expired_at,
+      coalesce(sum(t.amount) filter (where t.kind = 'grant'), 0) as amount,
+      -coalesce(sum(t.amount) filter (where t.kind in ('consume', 'capture', 'refund')), 0) as spent,
+      -coalesce(sum(t.amount) filter (where t.kind in ('expire', 'void')), 0) as lapsed
+    from public.credit_transactions t
+    where p_account_id is null or t.account_id = p_account_id
+    group by t.account_id, t.grant_id, t.credit_type
+  ), pinned as (
+    select s.account_id, s.grant_id, sum(s.amount) as held
+    from credits.reservation_slices s
+    join public.credit_reservations r on r.account_id = s.account_id and r.id = s.reservation_id and r.status = 'open'
+    where p_account_id is null or s.account_id = p_account_id
+    group by s.account_id, s.grant_id
+  ), compared as (
+    select coalesce(g.account_id, e.account_id) as account_id, coalesce(g.id, e.grant_id) as grant_id,
+      g.id is not null and e.grant_id is not null and g.remaining = e.remaining and g.amount = e.amount
+        and g.spent = e.spent and g.lapsed = e.lapsed and g.held = coalesce(p.held, 0)
+        and e.since = g.created_at and case when g.voided_at is null then not e.is_voided else coalesce(e.expired_at <= g.voided_at, true) end
+        and g.remaining between 0 and g.amount and g.held between 0 and g.remaining as ok
+    from (select * from public.credit_grants x where p_account_id is null or x.account_id = p_account_id) g
+    full join entries e on e.account_id = g.account_id and e.grant_id = g.id and e.credit_type = g.credit_type
+    left join pinned p on p.account_id = g.account_id and p.grant_id = g.id
+  ), broken as materialized (
+    select c.account_id, c.grant_id from compared c where c.ok is not true
+  )
+  select (select count(*) from public.credit_grants x where p_account_id is null or x.account_id = p_account_id),
+    coalesce((select jsonb_agg(to_jsonb(b)) from (
+      select c.account_id, c.grant_id from broken c order by c.account_id limit 10) b), '[]');
+end
+$$;
+comment on function credits.verify_grants(uuid) is
+  'Rule 1: what a grant has issued, spent, lapsed and left is what its ledger rows say, and what it holds is what live holds have pinned.';
+revoke all on function credits.verify_grants(uuid) from public, anon, authenticated, service_role;
+
+-- schemas/certainty/verify_holds.sql
+
+create function credits.verify_holds(p_account_id uuid)
+returns table (checked bigint, violations jsonb)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  with captures as (
+    select t.account_id, t.operation_id, t.grant_id, t.credit_type, -sum(t.amount) as amount,
+      min(t.created_at) as since, max(t.created_at) as until
+    from public.credit_transactions t
+    where t.kind = 'capture' and (p_account_id is null or t.account_id = p_account_id)
+    group by t.account_id, t.operation_id, t.grant_id, t.credit_type
+  ), holds as (
+    select r.account_id, r.id, r.credit_type, r.operation_id, r.amount + r.extra as amount, r.captured, r.closed_at,
+      b.account_id is not null
+        and r.captured + r.released = case r.status when 'open' then 0 else r.amount + r.extra end
+        and (r.status = 'captured' or r.extra + r.shortfall = 0)
+        and (r.shortfall = 0 or r.captured = r.amount + r.extra)
+        and coalesce((r.answer ->> 'captured')::bigint = r.captured and (r.answer ->> 'shortfall')::bigint = r.shortfall, true)
+        and r.expires_at > r.created_at and r.expires_at <= r.created_at + interval '24 hours'
+        and case r.status when 'open' then r.expires_at > b.settled_at and b.due_at <= r.expires_at
+          when 'expired' then r.closed_at = r.expires_at
+          else r.status in ('captured', 'released') and r.closed_at >= r.created_at and r.closed_at < r.expires_at end
+        and (r.status = 'captured') = (r.captured > 0) as is_sane
+    from public.credit_reservations r
+    left join credits.balances b on b.account_id = r.account_id and b.credit_type = r.credit_type
+    where p_account_id is null or r.account_id = p_account_id
+  ), slices as (
+    -- A capture spends what its hold has pinned: no more from a grant than the slice of it, at the time the hold was closed.
+    select s.account_id, s.reservation_id, sum(s.amount) as amount, coalesce(sum(c.amount), 0) as captured,
+      bool_and(coalesce(g.credit_type = h.credit_type and (c.amount is null
+        or c.amount <= s.amount and c.credit_type = h.credit_type and c.since = h.closed_at and c.until = h.closed_at), false))
+        as are_sane
+    from credits.reservation_slices s
+    left join holds h on h.account_id = s.account_id and h.id = s.reservation_id
+    left join public.credit_grants g on g.account_id = s.account_id and g.id = s.grant_id
+    left join captures c on c.account_id = s.account_id and c.operation_id = h.operation_id and c.grant_id = s.grant_id
+    where p_account_id is null or s.account_id = p_account_id
+    group by s.account_id, s.reservation_id
+  ), broken as materialized (
+    select coalesce(h.account_id, s.account_id) as account_id, coalesce(h.id, s.reservation_id) as reservation_id
+    from holds h
+    full join slices s on s.account_id = h.account_id and s.reservation_id = h.id
+    where (h.is_sane and s.are_sane and h.amount = s.amount and h.captured = s.captured) is not true
+    union all
+    select c.account_id, h.id from captures c
+    left join holds h on h.account_id = c.account_id and h.operation_id = c.operation_id
+    left join credits.reservation_slices s
+      on s.account_id = c.account_id and s.reservation_id = h.id and s.grant_id = c.grant_id
+    where s.amount is null
+  )
+  select (select count(*) from public.credit_reservations x where p_account_id is null or x.account_id = p_account_id),
+    coalesce((select jsonb_agg(to_jsonb(b)) from (
+      select c.account_id, c.reservation_id from broken c order by c.account_id limit 10) b), '[]');
+end
+$$;
+comment on function credits.verify_holds(uuid) is
+  'Rule 4: captured and returned is what was held, grant by grant, by the time the hold was closed; no hold outlives its expiry.';
+revoke all on function credits.verify_holds(uuid) from public, anon, authenticated, service_role;
+
+-- schemas/certainty/verify_keys.sql
+
+create function credits.verify_keys(p_account_id uuid)
+returns table (checked bigint, violations jsonb)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  with keys as (
+    select k.account_id, k.idempotency_key, k.operation_id, k.request ->> 'function' as function,
+      (k.answer ->> 'success')::boolean and k.answer ->> 'operation_id' = k.operation_id::text as answered
+    from credits.idempotency_keys k
+    where p_account_id is null or k.account_id = p_account_id
+  ), broken as materialized (
+    select k.account_id, k.idempotency_key from keys k where k.answered is not true or k.function is null
+    union all
+    select k.account_id, k.idempotency_key from keys k
+    where k.function is distinct from 'change_plan'
+      and not exists (select from public.credit_transactions t where t.account_id = k.account_id and t.operation_id = k.operation_id)
+      and not exists (select from public.credit_reservations r where r.account_id = k.account_id and r.operation_id = k.operation_id)
+    union all
+    select k.account_id, max(k.idempotency_key) from keys k group by k.account_id, k.operation_id having count(*) > 1
+  )
+  select (select count(*) from credits.idempotency_keys x where p_account_id is null or x.account_id = p_account_id),
+    coalesce((select jsonb_agg(to_jsonb(b)) from (
+      select c.account_id, c.idempotency_key from broken c order by c.account_id limit 10) b), '[]');
+end
+$$;
+comment on function credits.verify_keys(uuid) is 'Rule 3: each idempotency key stands for one operation that took effect.';
+revoke all on function credits.verify_keys(uuid) from public, anon, authenticated, service_role;
+
+-- schemas/certainty/verify_operations.sql
+
+create function credits.verify_operations(p_account_id uuid)
+returns table (checked bigint, violations jsonb)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  -- By chance enough: nobody knows it before the call. random() would make this volatile.
+  v_seed bigint := pg_catalog.hashtextextended(statement_timestamp()::text, pg_backend_pid()::bigint);
+  -- A project with a usage table of its own may have rows of its own there, whatever their ids.
+  v_is_ours boolean := exists (
+    select from pg_catalog.pg_attribute a
+    where a.attrelid = 'public.usage'::regclass and a.attname = 'operation_id' and a.attnotnull);
+begin
+  return query
+  -- To sort or hash every operation is what takes longest of all. So each amount is multiplied by two numbers that its
+  -- operation and type are drawn by chance, and added up per account: sums that agree, twice, belong to operations that agree
+  -- (the odds are 2^-62). Only accounts where they do not are looked at operation by operation. Halves of 31 bits keep the
+  -- products within bigint.
+  with weighed as (
+    select t.account_id, -t.amount as amount,
+      pg_catalog.uuid_hash_extended(t.operation_id, v_seed) # pg_catalog.hashtextextended(t.credit_type, v_seed) as draw
+    from public.credit_transactions t
+    where t.kind in ('consume', 'capture') and (p_account_id is null or t.account_id = p_account_id)
+    union all
+    select u.account_id, -u.credits_used::bigint,
+      pg_catalog.uuid_hash_extended(u.operation_id, v_seed) # pg_catalog.hashtextextended(u.credit_type, v_seed)
+    from public.usage u
+    where u.status = 'allowed' and u.operation_id is not null and (p_account_id is null or u.account_id = p_account_id)
+  ), suspects as (
+    select w.account_id from weighed w group by w.account_id
+    having sum(w.amount % 2147483648 * (w.draw & 2147483647)) + sum(w.amount / 2147483648 * (w.draw & 2147483647)) * 2147483648 <> 0
+      or sum(w.amount % 2147483648 * (w.draw >> 32 & 2147483647)) + sum(w.amount / 2147483648 * (w.draw >> 32 & 2147483647)) * 2147483648 <> 0
+  ), spends as (
+    select t.account_id, t.operation_id, t.credit_type, -sum(t.amount) as amount
+    from public.credit_transactions t
+    where t.kind in ('consume', 'capture') and t.account_id in (select s.account_id from suspects s)
+    group by t.account_id, t.operation_id, t.credit_type
+  ), attempts as (
+    select u.account_id, u.operation_id, u.credit_type, sum(u.credits_used) as amount
+    from public.usage u
+    where u.status = 'allowed' and u.operation_id is not null and u.account_id in (select s.account_id from suspects s)
+    group by u.account_id, u.operation_id, u.credit_type
+  ), refunds as (
+    -- Into the very grants that a spend came from.
+    select t.account_id, t.related_operation_id as operation_id, t.grant_id, sum(t.amount) as amount
+    from public.credit_transactions t
+    where t.kind = 'refund' and (p_account_id is null or t.account_id = p_account_id)
+    group by t.account_id, t.related_operation_id, t.grant_id
+  ), broken as materialized (
+    -- The log of attempts may be cleared, so a spend without one is none of these; what is there has to agree.
+    select a.account_id, a.operation_id from attempts a
+    left join spends s on s.account_id = a.account_id and s.operation_id = a.operation_id and s.credit_type = a.credit_type
+    where s.amount <> a.amount or s.amount is null and (v_is_ours
+      or exists (select from spends o where o.account_id = a.account_id and o.operation_id = a.operation_id))
+    union all
+    select u.account_id, u.operation_id from public.usage u
+    where v_is_ours and (p_account_id is null or u.account_id = p_account_id)
+      and case u.status when 'allowed' then u.credits_used > 0 when 'denied' then u.credits_used = 0 else false end is not true
+    union all
+    select f.account_id, f.operation_id from refunds f
+    left join public.credit_transactions t
+      on t.account_id = f.account_id and t.operation_id = f.operation_id and t.grant_id = f.grant_id
+      and t.kind in ('consume', 'capture')
+    group by f.account_id, f.operation_id, f.grant_id, f.amount
+    having f.amount > coalesce(-sum(t.amount), 0)
+    union all
+    select m.account_id, m.operation_id from credits.metered_rows m
+    where (p_account_id is null or m.account_id = p_account_id) and not exists (
+      select from public.credit_transactions t
+      where t.account_id = m.account_id and t.operation_id = m.operation_id and t.kind = 'consume')
+  )
+  select (select count(*) from public.credit_transactions x
+      where x.kind in ('consume', 'capture') and (p_account_id is null or x.account_id = p_account_id)),
+    coalesce((select jsonb_agg(to_jsonb(b)) from (
+      select c.account_id, c.operation_id from broken c order by c.account_id limit 10) b), '[]');
+end
+$$;
+comment on function credits.verify_operations(uuid) is
+  'Rule 3: the rows of a spend add up to what usage says it was, its refunds never exceed it in any grant, and a metered row was charged for.';
+revoke all on function credits.verify_operations(uuid) from public, anon, authenticated, service_role;
+
+-- schemas/certainty/verify_plans.sql
+
+create function credits.verify_plans(p_account_id uuid)
+returns table (checked bigint, violations jsonb)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  with changes as (
+    select c.account_id, c.version, c.to_plan,
+      c.version = row_number() over chain and c.from_plan is not distinct from lag(c.to_plan) over chain
+        and c.changed_at >= coalesce(lag(c.changed_at) over chain, c.changed_at) as ok,
+      lead(c.version) over chain is null as is_last
+    from credits.plan_changes c
+    where p_account_id is null or c.account_id = p_account_id
+    window chain as (partition by c.account_id order by c.version)
+  ), broken as materialized (
+    select c.account_id, c.version from changes c where c.ok is not true
+    union all
+    select coalesce(s.account_id, c.account_id), c.version
+    from (select * from public.subscriptions x where p_account_id is null or x.account_id = p_account_id) s
+    full join (select * from changes n where n.is_last) c on c.account_id = s.account_id
+    where (s.plan_id = c.to_plan) is not true
+  )
+  select (select count(*) from credits.plan_changes x where p_account_id is null or x.account_id = p_account_id),
+    coalesce((select jsonb_agg(to_jsonb(b)) from (
+      select c.account_id, c.version from broken c order by c.account_id limit 10) b), '[]');
+end
+$$;
+comment on function credits.verify_plans(uuid) is
+  'Rule 5: which plan an account was on when, by which its allowances are judged, is a chain without a gap that ends in the plan it is on.';
+revoke all on function credits.verify_plans(uuid) from public, anon, authenticated, service_role;
+
+-- schemas/certainty/verify_privileges.sql
+
+-- Who may do what, as equivalences: what is missing is a violation as well as what is too much.
+
+create function credits.expected_policies()
+returns table (relation text, policy name, roles text)
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  values
+    ('public.plans', 'Everybody may read the plans'::name, 'anon, authenticated'),
+    ('public.plan_limits', 'Everybody may read the plan limits', 'anon, authenticated'),
+    ('credits.credit_types', 'Everybody may read the credit types', 'anon, authenticated'),
+    ('credits.settings', 'Signed-in users may read the settings', 'authenticated'),
+    ('public.subscriptions', 'Users may read their subscription', 'authenticated'),
+    ('credits.balances', 'Users may read their balances', 'authenticated'),
+    ('public.credit_grants', 'Users may read their grants', 'authenticated'),
+    ('public.credit_transactions', 'Users may read their ledger', 'authenticated'),
+    ('public.credit_reservations', 'Users may read their reservations', 'authenticated'),
+    ('credits.reservation_slices', 'Users may read what their holds have pinned', 'authenticated'),
+    ('public.workspaces', 'Members may read their workspaces', 'authenticated'),
+    ('public.workspace_members', 'Members may read who else is a member', 'authenticated')
+$$;
+comment on function credits.expected_policies() is
+  'Every row level security policy of this system: each lets a role read, by account unless everybody may.';
+revoke all on function credits.expected_policies() from public, anon, authenticated, service_role;
+
+create function credits.expected_triggers()
+returns table (relation text, trigger name)
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  values
+    ('public.credit_transactions', 'credit_transactions_are_append_only'::name),
+    ('public.credit_transactions', 'credit_transactions_are_never_truncated'),
+    ('public.credit_balances', 'credit_balances_are_never_written'),
+    ('public.plans', 'plans_keep_subscribed'),
+    ('public.plans', 'plans_keep_subscribed_id'),
+    ('public.plan_limits', 'plan_limits_make_subscribers_due'),
+    ('public.plan_limits', 'plan_limits_record_change'),
+    ('public.subscriptions', 'subscriptions_make_balances_due'),
+    ('public.subscriptions', 'subscriptions_stamp'),
+    ('public.subscriptions', 'subscriptions_record_first_plan'),
+    ('public.subscriptions', 'subscriptions_record_plan_change'),
+    ('public.workspaces', 'workspaces_open_account'),
+    ('auth.users', 'credits_open_account'),
+    ('auth.users', 'credits_close_account')
+$$;
+comment on function credits.expected_triggers() is 'The triggers that keep the books, and keep them from being changed.';
+revoke all on function credits.expected_triggers() from public, anon, authenticated, service_role;
+
+create function credits.verify_privileges()
+returns table (checked bigint, violations jsonb)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  with roles(name) as (values ('anon'::name), ('authenticated'), ('service_role')),
+  ours as (
+    select c.oid, c.oid::regclass::text as name, c.relname, c.relkind, c.relrowsecurity, c.relowner, c.relacl,
+      n.nspname = 'public' as is_public
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where c.relkind in ('r', 'v', 'm', 'p', 'f') and (
+      n.nspname = 'credits' or n.nspname = 'public' and c.relname in (select credits.public_relations()))
+  ), functions as (
+    select p.oid, p.oid::regprocedure::text as name, n.nspname = 'public' as is_public, p.proname, p.proconfig, p.prosecdef,
+      p.prokind, p.proowner, p.proacl,
+      p.proname in ('get_credit_summary', 'explain_operation', 'get_credit_history') as reads_for_users,
+      p.proname in ('balance_at', 'read_summary', 'read_operation', 'read_history') as serves_readers
+    from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+    where n.nspname = 'credits' or n.nspname = 'public' and p.proname in (select credits.public_functions())
+  ), compared as (
+    select o.name || ' may be written by ' || r.name as what, not (
+      has_table_privilege(r.name, o.oid, 'insert, update, delete, truncate, references, trigger')
+      or has_any_column_privilege(r.name, o.oid, 'insert, update, references')) as ok
+    from ours o cross join roles r
+    union all
+    select format('%s %s read by %s', o.name, case when x.should then 'cannot be' else 'may be' end, r.name),
+      (has_table_privilege(r.name, o.oid, 'select')) = x.should and (x.should or not has_any_column_privilege(r.name, o.oid, 'select'))
+    from ours o cross join roles r cross join lateral (
+      -- The schema credits is closed to all of them; what the view and the policies read in it is granted all the same.
+      select case r.name when 'anon' then o.relname in ('plans', 'plan_limits', 'credit_types')
+        else o.is_public or o.relname in ('balances', 'reservation_slices', 'settings', 'credit_types') end as should) x
+    union all
+    select format('%s may be used by %s', o.name, coalesce(x.grantee::regrole::text, 'anybody')), x.privilege_type = 'SELECT'
+    from ours o cross join lateral aclexplode(o.relacl) x
+    where x.grantee <> o.relowner and (x.grantee = 0 or x.grantee::regrole::name not in (select r.name from roles r))
+    union all
+    select o.name || ' has no row level security', o.relrowsecurity or o.relkind = 'v'
+    from ours o
+    union all
+    select 'the policy "' || coalesce(e.policy, y.polname) || '" on ' || coalesce(e.relation, y.relation)
+        || case when e.policy is null then ' is not of this system' when y.polname is null then ' is missing' else ' was changed' end,
+      y.is_sane and y.roles = e.roles
+    from credits.expected_policies() e
+    full join (
+      select p.polname, n.nspname || '.' || c.relname as relation, (
+          select string_agg(a.rolname, ', ' order by a.rolname) from pg_catalog.pg_roles a where a.oid = any (p.polroles)) as roles,
+        p.polcmd = 'r' and p.polpermissive and p.polwithcheck is null
+          and regexp_replace(pg_catalog.pg_get_expr(p.polqual, p.polrelid), '\s+|AS readable_accounts', '', 'g') = case
+            when c.relname in ('plans', 'plan_limits', 'credit_types', 'settings') then 'true'
+            else '(account_idIN(SELECTcredits.readable_accounts()))' end as is_sane
+      from pg_catalog.pg_policy p
+      join ours o on o.oid = p.polrelid
+      join pg_catalog.pg_class c on c.oid = p.polrelid
+      join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    ) y on y.relation = e.relation and y.polname = e.policy
+    union all
+    select format('%s %s called by %s', f.name, case when x.should then 'cannot be' else 'may be' end, r.name),
+      has_function_privilege(r.name, f.oid, 'execute') = x.should
+    from functions f cross join roles r cross join lateral (
+      select case when f.is_public then r.name = 'service_role' or r.name = 'authenticated' and f.reads_for_users
+        else f.serves_readers and r.name <> 'anon' or f.proname = 'readable_accounts' and r.name = 'authenticated' end as should) x
+    union all
+    select f.name || ' may be called by anybody', false
+    from functions f cross join lateral aclexplode(coalesce(f.proacl, acldefault('f', f.proowner))) x where x.grantee = 0
+    union all
+    select format('%s runs with the rights of its %s', f.name, case when f.prosecdef then 'owner' else 'caller' end),
+      f.prosecdef <> f.reads_for_users
+    from functions f where f.is_public
+    union all
+    select 'the function public.' || e.name || case when count(f.oid) = 0 then ' is missing' else ' is there twice' end, count(f.oid) = 1
+    from credits.public_functions() as e(name) left join functions f on f.is_public and f.proname = e.name
+    group by e.name
+    union all
+    select f.name || ' has no fixed search_path', coalesce('search_path=""' = any (f.proconfig), false)
+    from functions f where f.prokind <> 'a'
+    union all
+    select 'the schema credits is open to ' || r.name,
+      not has_schema_privilege(r.name, 'credits', 'usage') and not has_schema_privilege(r.name, 'credits', 'create')
+    from roles r
+    union all
+    select a.rolname || ' sees past row level security', not a.rolsuper and (a.rolname = 'service_role' or not a.rolbypassrls)
+    from pg_catalog.pg_roles a join roles r on r.name = a.rolname
+    union all
+    select x.name || ' belongs to ' || x.owner::regrole::text, x.owner = n.nspowner
+    from (select o.name, o.relowner as owner from ours o union all select f.name, f.proowner from functions f) x
+    join pg_catalog.pg_namespace n on n.nspname = 'credits'
+    union all
+    select format('%s may act as %s, who owns the books', r.name, n.nspowner::regrole::text), not pg_has_role(r.name, n.nspowner, 'member')
+    from roles r join pg_catalog.pg_namespace n on n.nspname = 'credits'
+    union all
+    select format('the trigger %s on %s is missing or disabled', w.trigger, w.relation), exists (
+      select from pg_catalog.pg_trigger g
+      where g.tgrelid = to_regclass(w.relation) and g.tgname = w.trigger and g.tgenabled in ('O', 'A'))
+    from credits.expected_triggers() w
+  )
+  select count(*), coalesce(jsonb_agg(c.what) filter (where c.ok is not true and c.nth <= 10), '[]')
+  from (select c.*, row_number() over (partition by c.ok is not true order by c.what) as nth from compared c) c
+$$;
+comment on function credits.verify_privileges() is
+  'Rule 8: who may do what is exactly as it was made. Nobody may write a table, only the service role may move credits, users read their own rows, and the ledger''s guards stand.';
+revoke all on function credits.verify_privileges() from public, anon, authenticated, service_role;
+
+-- schemas/doctor/host_objects.sql
+
+-- What diagnose looks at: the functions and tables of the project around the credit system. All of it is read from the
+-- catalog, which every role may read, so it works for the role postgres of a hosted project.
+
+create function credits.api_roles()
+returns table (name name)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select r.rolname from pg_catalog.pg_roles r
+  where r.rolname in ('anon', 'authenticated')
+    or not r.rolsuper and r.rolname !~ '^(pg_|supabase_)' and r.rolname not in ('authenticator', 'service_role', 'postgres')
+      and to_regrole('authenticator') is not null
+      and pg_has_role('authenticator', r.oid, 'member')
+$$;
+comment on function credits.api_roles() is
+  'Whose requests PostgREST runs, but for the service role: anon, authenticated, and roles of the project''s own.';
+revoke all on function credits.api_roles() from public, anon, authenticated, service_role;
+
+create function credits.host_schemas()
+returns table (oid oid, name name, is_served boolean)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select n.oid, n.nspname, coalesce(n.nspname::text = any (s.served), true)
+  from pg_catalog.pg_namespace n
+  left join lateral (
+    select regexp_split_to_array(substring(c.setting from '=[ "'']*(.*?)[ "'']*$'), '[, "'']+') as served
+    from pg_catalog.pg_db_role_setting d
+    join pg_catalog.pg_database b on b.datname = current_database() and d.setdatabase in (0, b.oid)
+    cross join unnest(d.setconfig) as c(setting)
+    where d.setrole = to_regrole('authenticator') and c.setting ~ '^pgrst\.db[_-]schemas=.'
+    order by d.setdatabase desc limit 1) s on true
+  where n.nspname !~ '^(pg_|_)' and n.nspname <> all ('{
+    information_schema, auth, storage, realtime, extensions, graphql, graphql_public, vault, pgsodium, pgsodium_masks, cron,
+    net, supabase_functions, supabase_migrations, pgbouncer, pgmq, pgtle, credits}')
+$$;
+comment on function credits.host_schemas() is
+  'The schemas that a project writes itself: neither Supabase''s nor this system''s. Where it is not known what the API serves, all count as served.';
+revoke all on function credits.host_schemas() from public, anon, authenticated, service_role;
+
+create function credits.as_code(p_text text)
+returns text
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  -- Strings are matched first, so that a -- inside one is none of a comment.
+  select lower(btrim(regexp_replace(replace(regexp_replace(p_text,
+      $re$('([^']|'')*')|--[^\n]*|/\*([^*]|\*+[^*/])*\*+/$re$, '\1 ', 'g'),
+    '"', ''), '\s+', ' ', 'g')))
+$$;
+comment on function credits.as_code(text) is
+  'A piece of SQL in lower case, without comments, quotes of names and line breaks: a text to look for patterns in.';
+revoke all on function credits.as_code(text) from public, anon, authenticated, service_role;
+
+create function credits.code_of(p_function oid)
+returns text
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select credits.as_code(coalesce(pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc))
+  from pg_catalog.pg_proc p where p.oid = p_function
+$$;
+comment on function credits.code_of(oid) is 'The body of a function as as_code puts it.';
+revoke all on function credits.code_of(oid) from public, anon, authenticated, service_role;
+
+create function credits.as_pattern(p_name text)
+returns text
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select '\m' || regexp_replace(lower(p_name), '([^a-z0-9_])', '\\\1', 'g') || '(?![a-z0-9_$])'
+$$;
+comment on function credits.as_pattern(text) is 'A regular expression for this name as a whole word, for texts of as_code.';
+revoke all on function credits.as_pattern(text) from public, anon, authenticated, service_role;
+
+create type credits.host_function as (
+  oid oid, name text, kind text, definer boolean, open_to text[], has_search_path boolean, is_trigger boolean, code text);
+comment on type credits.host_function is
+  'A function of the project itself, with its code and which of the API''s users may call it.';
+revoke all on type credits.host_function from public;
+
+create function credits.host_functions()
+returns setof credits.host_function
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select p.oid, format('%I.%I(%s)', s.name, p.proname, pg_catalog.pg_get_function_identity_arguments(p.oid)),
+    case p.prokind when 'p' then 'procedure' else 'function' end, p.prosecdef,
+    -- PostgREST serves functions alone: no procedure, nothing that only a trigger can call.
+    case when p.prokind = 'f' and s.is_served and p.prorettype not in ('trigger'::regtype, 'event_trigger'::regtype) then array(
+      select r.name::text from credits.api_roles() r
+      where has_schema_privilege(r.name, s.oid, 'usage') and has_function_privilege(r.name, p.oid, 'execute') order by 1)
+    else '{}' end,
+    exists (select from unnest(p.proconfig) as c(setting) where c.setting like 'search_path=%'),
+    p.prorettype = 'trigger'::regtype, credits.code_of(p.oid)
+  from pg_catalog.pg_proc p join credits.host_schemas() s on s.oid = p.pronamespace
+  where p.prokind in ('f', 'p')
+    and not (s.name = 'public' and p.proname in (select credits.public_functions()))
+    and not exists (select from pg_catalog.pg_depend d
+      where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
+$$;
+comment on function credits.host_functions() is
+  'The functions of the project itself, with their code and which of the API''s users may call them.';
+revoke all on function credits.host_functions() from public, anon, authenticated, service_role;
+
+create function credits.host_arguments(p_function oid)
+returns table (name text, type oid, nth integer, pattern text)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  -- Names and types are listed for all arguments where there are some that only come back, and for the others elsewhere.
+  select coalesce(nullif(a.name, ''), '$' || a.nth), a.type, a.nth::integer,
+    '(?:\$' || a.nth || '(?![0-9])' || coalesce('|' || credits.as_pattern(nullif(a.name, '')), '') || ')'
+  from (
+    select p.proargnames[x.place] as name, x.type, row_number() over (order by x.place) as nth
+    from pg_catalog.pg_proc p
+    cross join lateral unnest(coalesce(p.proallargtypes, p.proargtypes::oid[])) with ordinality as x(type, place)
+    where p.oid = p_function and coalesce(p.proargmodes[x.place], 'i') in ('i', 'b', 'v')) a
+$$;
+comment on function credits.host_arguments(oid) is
+  'What a caller passes to this function, and what finds it in its code.';
+revoke all on function credits.host_arguments(oid) from public, anon, authenticated, service_role;
+
+-- schemas/doctor/host_columns.sql
+
+-- What of the project's own tables is worth money, told by names and types.
+
+create function credits.host_tables()
+returns table (oid oid, name text, relname name, rls boolean, is_served boolean)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select c.oid, format('%I.%I', s.name, c.relname), c.relname, c.relrowsecurity, s.is_served
+  from pg_catalog.pg_class c join credits.host_schemas() s on s.oid = c.relnamespace
+  where c.relkind in ('r', 'p')
+    and not (s.name = 'public' and (c.relname = 'usage' or c.relname in (select credits.public_relations())))
+    and not exists (select from pg_catalog.pg_depend d
+      where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+$$;
+comment on function credits.host_tables() is 'The tables of the project itself.';
+revoke all on function credits.host_tables() from public, anon, authenticated, service_role;
+
+create function credits.worth_of(p_table text, p_column text, p_type oid, p_default text default null)
+returns text
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select case
+    when t.base in (20, 21, 23, 700, 701, 790, 1700) then case
+      -- What a model read and wrote is a note about one message, and no balance.
+      when n.name ~ '(^|_)tokens?(_|$)' and (n.name ~ '^(max|min|total|prompt|completion|input|output|context|cached|reasoning)_'
+        or p_table ~* '(message|log|event|completion|generation|request|conversation|chat|run|job|document|chunk|embedding|session)s?$') then null
+      when n.name ~ '_(id|ids|at|on|version|type|score|card|hours|rate|price|cost|order|index)$|^credit_(card|score|type|limit)' then null
+      when n.name ~ '(^|_)(credits?|balance|quota|coins?|points|allowance|tokens?|gems)(_|$)'
+        or n.name ~ '(^|_)(messages?|generations?|requests?|calls|images?|exports?|minutes|queries|searches|prompts?|uploads?|words|videos?|projects?|scans?|uses|runs)_(left|remaining|limit|quota|used|allowed)$'
+        or n.name ~ '^(remaining|free|available)_(messages?|generations?|requests?|calls|images?|exports?|minutes|queries|searches|prompts?|words|videos?|uses|runs)$'
+        or n.name ~ '^(usage|request|generation|api_call)_(count|limit)$|^(monthly|daily)_(limit|usage|quota)$'
+        then case when n.name ~ '(^|_)(used|spent|consumed|usage)(_|$)|_count$' then 'used' else 'counter' end
+      when n.name ~ '^(amount|delta|change|quantity|credit_amount)$' and p_table ~* '(credit|token|coin|wallet|balance|points)' then 'counter'
+      when n.name ~ '^((subscription_?)?(plan|tier)(_id)?)$' then 'plan'
+    end
+    when t.base in (114, 3802) then case
+      when p_default ~ '"(credits?|balance|quota|coins|points|tokens|plan|tier)"' then 'json' end
+    when n.name ~ '^((current_|user_)?(subscription_?)?(plan|tier)(_id|_name|_type)?|subscription_status|subscription|(stripe_)?(price|product|variant)_id|(stripe_)?(customer|subscription)_id|(is_|has_)?(pro|premium|paid|subscribed|subscriber)|(premium|paid|pro|trial|subscription)_(until|ends?_at|end|end_date|expires_at|expiry)|current_period_end)$'
+      -- A product of a shop and the subscription of a newsletter are none.
+      and (n.name !~ '^(price|product|variant|customer)_id$|^subscription$' or p_table ~* '(profile|user|account|subscription|organi[sz]ation|team|workspace)s?$')
+      then 'plan'
+    when n.name ~ '^((is_)?(super_?)?(admin|staff|superuser))$' and t.base = 16
+      or n.name ~ '^((user|app|account|system)_)?roles?$' and p_table ~* '(^|_)(profile|user|account|user_role)s?$' then 'role'
+  end
+  from (select lower(regexp_replace(p_column, '([a-z0-9])([A-Z])', '\1_\2', 'g')) as name) n
+  cross join (select coalesce(nullif(y.typbasetype, 0), y.oid) as base from pg_catalog.pg_type y where y.oid = p_type) t
+$$;
+comment on function credits.worth_of(text, text, oid, text) is
+  'What a column of this name and type is: a counter of what is left, a counter of what was used, json with one in it, what names a plan, a role, or null.';
+revoke all on function credits.worth_of(text, text, oid, text) from public, anon, authenticated, service_role;
+
+create function credits.host_columns()
+returns table (table_oid oid, table_name text, relname name, is_served boolean, column_name name, worth text, type oid)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select t.oid, t.name, t.relname, t.is_served, a.attname, w.worth, a.atttypid
+  from credits.host_tables() t
+  join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+  left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+  cross join lateral (
+    select credits.worth_of(t.relname, a.attname, a.atttypid, pg_catalog.pg_get_expr(d.adbin, d.adrelid)) as worth) w
+  where w.worth is not null
+$$;
+comment on function credits.host_columns() is 'Columns of the project''s own tables that are worth money, and what they are.';
+revoke all on function credits.host_columns() from public, anon, authenticated, service_role;
+
+-- schemas/doctor/host_writes.sql
+
+-- Taking SQL apart as far as the checks need it: which column gets which expression.
+
+create function credits.top_level_parts(p_text text)
+returns text[]
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_parts text[] := array[]::text[];
+  v_part text := '';
+  v_depth integer := 0;
+  v_token text;
+begin
+  for v_token in
+    select t[1] from regexp_matches(p_text,
+      $re$('(?:[^']|'')*'|[(),;]|\m(?:where|from|returning|on conflict|union|when|on duplicate)\M|[a-z0-9_$.]+|[^'(),;a-z0-9_$.]+)$re$, 'g') as t
+  loop
+    if v_token = '(' then
+      v_depth := v_depth + 1;
+    elsif v_token = ')' then
+      v_depth := v_depth - 1;
+      exit when v_depth < 0;
+    elsif v_depth = 0 and v_token = ',' then
+      v_parts := v_parts || btrim(v_part);
+      v_part := '';
+      continue;
+    elsif v_token = ';' or v_depth = 0 and v_token in ('where', 'returning', 'on conflict', 'union')
+      or v_depth = 0 and v_token = 'from' and v_part !~ 'distinct $' or v_depth = 0 and v_token = 'when' and v_part !~ '\mcase\M' then
+      exit;
+    end if;
+    v_part := v_part || v_token;
+  end loop;
+  return v_parts || btrim(v_part);
+end
+$$;
+comment on function credits.top_level_parts(text) is
+  'Splits a list at its commas outside of parentheses and strings, up to where the clause ends.';
+revoke all on function credits.top_level_parts(text) from public, anon, authenticated, service_role;
+
+create function credits.assignments(p_set text)
+returns table (column_name text, expression text)
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select m.name, m.expression
+  from unnest(credits.top_level_parts(p_set)) as p(part)
+  cross join lateral (
+    select (regexp_match(p.part, '^([a-z0-9_$]+)(?:\[[^]]*\])* ?= ?(.*)$'))[1],
+      -- What stands in brackets is a key of json, and belongs to the value.
+      coalesce(substring(p.part from '^[a-z0-9_$]+(\[[^]]*\])') || ' ', '') || (regexp_match(p.part, '^([a-z0-9_$]+)(?:\[[^]]*\])* ?= ?(.*)$'))[2]
+    union all
+    select btrim(c.name), btrim(c.expression)
+    from unnest(credits.top_level_parts(substring(p.part from '^\(([^()]*)\)')),
+      credits.top_level_parts(substring(p.part from '^\([^()]*\) ?= ?(?:row ?)?\((.*)\)$'))) as c(name, expression)
+    where p.part ~ '^\([^()]*\) ?='
+  ) m(name, expression)
+  where m.name is not null
+$$;
+comment on function credits.assignments(text) is 'What a SET clause assigns to what.';
+revoke all on function credits.assignments(text) from public, anon, authenticated, service_role;
+
+create function credits.writes_of(p_code text)
+returns table (place bigint, verb text, table_schema text, table_name text, statement text)
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  -- Two writes may stand in one statement (with … update … insert), so each runs up to the next.
+  select s.place, h[1], h[2], h[3], s.piece
+  from regexp_split_to_table(
+    regexp_replace(p_code, '(?<!\m(?:for|key|or|before|after) )\m(update(?! set )|insert into|merge into|delete from) ', E'\x01\\1 ', 'g'), E'\x01')
+    with ordinality as s(piece, place)
+  cross join lateral regexp_match(s.piece, '^(update|insert into|merge into|delete from) (?:only )?(?:([a-z0-9_$]+)\.)?([a-z0-9_$]+)') as h
+  where h is not null and (h[1] <> 'update' or s.piece ~ '^[^;]* set ')
+$$;
+comment on function credits.writes_of(text) is 'The statements of this code that write a table, in their order.';
+revoke all on function credits.writes_of(text) from public, anon, authenticated, service_role;
+
+create function credits.written_by(p_verb text, p_statement text)
+returns table (column_name text, expression text, is_new boolean)
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  with inserted as (
+    select btrim(c.name) as name, c.expression
+    from regexp_match(p_statement, '^insert into [a-z0-9_$. ]*?\(([^()]*)\) ?(?:overriding [a-z]+ value ?)?(?:values ?\((.*)|select (.*))$') as i
+    cross join lateral unnest(credits.top_level_parts(i[1]), credits.top_level_parts(coalesce(i[2], i[3]))) as c(name, expression)
+    where p_verb = 'insert into'
+  ), assigned as (
+    select a.column_name, a.expression
+    from credits.assignments(substring(p_statement from case p_verb
+      when 'update' then '^[^;]*? set (.*)$' when 'insert into' then ' do update set (.*)$' else ' then update set (.*)$' end)) a
+    where p_verb in ('update', 'insert into', 'merge into')
+  )
+  select i.name, i.expression, true from inserted i
+  union all
+  -- excluded.x is what would have been inserted as x.
+  select a.column_name, coalesce((
+      select replace(a.expression, 'excluded.' || x.column_name, x.expression)
+      from (select i.name as column_name, i.expression from inserted i) x
+      where a.expression ~ ('\mexcluded\.' || credits.as_pattern(x.column_name)) limit 1), a.expression), false
+  from assigned a
+$$;
+comment on function credits.written_by(text, text) is 'What a statement of writes_of gives to which column, in new rows and in old ones.';
+revoke all on function credits.written_by(text, text) from public, anon, authenticated, service_role;
+
+-- schemas/doctor/host_moves.sql
+
+-- Which code of the project moves which counter of its own: up or down, and by whose figure.
+
+create function credits.with_locals(p_expression text, p_code text)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_expression text := p_expression;
+  v_word text;
+  v_value text;
+  v_selected text[];
+begin
+  -- A figure is often worked out in one line and written in another: v_new := v_old - p_amount.
+  for round in 1..2 loop
+    for v_word in
+      select distinct w[1] from regexp_matches(v_expression, '(?<![.''a-z0-9_$])([a-z_][a-z0-9_$]*)(?![a-z0-9_$]|\.| ?\()', 'g') as w
+    loop
+      -- Where it is worked out in steps, the last step of what it was at first.
+      select coalesce(
+          regexp_replace((array_agg(x.value order by x.nth desc) filter (where x.is_step))[1], credits.as_pattern(v_word),
+            replace((array_agg(x.value order by x.nth) filter (where not x.is_step))[1], '\', '\\'), 'g'),
+          (array_agg(x.value order by x.nth) filter (where not x.is_step))[1])
+        into v_value
+      from (
+        select m.value[1] as value, m.nth, m.value[1] ~ credits.as_pattern(v_word) as is_step
+        from regexp_matches(p_code, '(?:^|;|\m(?:begin|then|else|loop|declare)) ?' || credits.as_pattern(v_word)
+          || '(?: (?!is |in )[a-z0-9_.%() ]+?)? ?(?::=|=|\mdefault\M) ?([^;]*)(?=;)', 'g') with ordinality as m(value, nth)) x;
+      if v_value is null then
+        select s into v_selected from regexp_match(p_code, 'select ([^;]*?) into (?:strict )?([a-z0-9_$, ]*' || credits.as_pattern(v_word) || '[a-z0-9_$, ]*?) ?(?:from|;)') s;
+        select x.value into v_value
+        from unnest(credits.top_level_parts(v_selected[1]), credits.top_level_parts(v_selected[2])) as x(value, name)
+        where x.name = v_word;
+      end if;
+      if length(v_value) < 300 and v_value !~ credits.as_pattern(v_word) then
+        v_expression := regexp_replace(v_expression, '(?<![.''])' || credits.as_pattern(v_word), '(' || replace(v_value, '\', '\\') || ')', 'g');
+      end if;
+    end loop;
+  end loop;
+  return v_expression;
+end
+$$;
+comment on function credits.with_locals(text, text) is 'An expression with what the code assigns to its variables put in their place.';
+revoke all on function credits.with_locals(text, text) from public, anon, authenticated, service_role;
+
+create function credits.without_null_checks(p_code text)
+returns text
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select regexp_replace(p_code,
+    '\mif \(*(?:(?:select )?auth\.uid ?\( ?\)|[a-z_][a-z0-9_$.]*)\)* is null\)* then (?:raise|return)[^;]*;(?: end if)?', ' ', 'g')
+$$;
+comment on function credits.without_null_checks(text) is
+  'The code without its questions whether anybody is signed in or anything was passed: they keep nobody out who wants in.';
+revoke all on function credits.without_null_checks(text) from public, anon, authenticated, service_role;
+
+create type credits.host_move as (
+  function_oid oid, name text, kind text, definer boolean, open_to text[], is_trigger boolean, code text, table_oid oid,
+  table_name text, column_name name, worth text, is_new boolean, assigned text, resolved text, statement text, raises boolean,
+  lowers boolean, is_relative boolean, by_argument boolean, is_conditioned boolean);
+comment on type credits.host_move is
+  'A write of a function of the project to a counter of its own: what it assigns, and whether that gives or takes.';
+revoke all on type credits.host_move from public;
+
+create function credits.host_moves(p_functions credits.host_function[])
+returns setof credits.host_move
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  with functions as materialized (
+    select f.* from unnest(p_functions) f where f.code ~ '\m(update|insert into|merge into) '
+  ), columns as materialized (
+    select c.table_oid, c.table_name, c.relname, c.column_name, c.worth from credits.host_columns() c
+    where c.worth in ('counter', 'used', 'json', 'plan', 'role')
+    union
+    select t.oid, t.name, t.relname, a.attname, 'json'
+    from credits.host_tables() t join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and a.atttypid in (114, 3802)
+    union
+    select v.oid, format('%I.%I', s.name, v.relname), v.relname, a.attname, credits.worth_of(v.relname, a.attname, a.atttypid)
+    from pg_catalog.pg_class v
+    join credits.host_schemas() s on s.oid = v.relnamespace
+    join pg_catalog.pg_attribute a on a.attrelid = v.oid and a.attnum > 0
+    where v.relkind = 'v' and not (s.name = 'public' and v.relname in (select credits.public_relations()))
+      and credits.worth_of(v.relname, a.attname, a.atttypid) in ('counter', 'used')
+  ), tables as materialized (
+    select distinct c.table_oid, lower(c.relname) as name, lower(replace(split_part(c.table_name, '.', 1), '"', '')) as schema
+    from columns c
+  ), writes as materialized (
+    select f.oid, t.table_oid, w.*, count(*) over (partition by f.oid) as count
+    from functions f
+    cross join lateral credits.writes_of(f.code) w
+    left join tables t on t.name = w.table_name and t.schema = coalesce(w.table_schema, t.schema)
+  ), moves as materialized (
+    select w.oid, w.count, w.statement, w.verb, c.*, b.expression, b.is_new,
+      coalesce(substring(w.statement from '^(?:update|insert into|merge into) (?:only )?[a-z0-9_$.]+ (?:as )?([a-z0-9_$]+) (?:set|using|\()'), '') as alias,
+      (select count(*) from credits.written_by(w.verb, w.statement) o where o.column_name !~ '^(updated|modified)_?at$') as columns
+    from writes w
+    cross join lateral credits.written_by(w.verb, w.statement) b
+    join columns c on c.table_oid = w.table_oid and lower(c.column_name) = b.column_name
+    where w.verb <> 'delete from'
+      and (c.worth <> 'json' or b.expression ~ '[''"{](credits?|[a-z_]*_credits|credits_[a-z_]*|balance|coins|points|tokens|quota)[''"}]')
+  ), resolved as materialized (
+    select m.*, f.code, credits.with_locals(m.expression, f.code) as resolved, g.pattern
+    from moves m join functions f on f.oid = m.oid
+    cross join lateral (select string_agg(a.pattern, '|') as pattern from credits.host_arguments(m.oid) a
+      where lower(a.name) <> lower(m.column_name)) g
+  ), told as (
+    select r.*, substring(o.operators from '[+-]') as operator,
+      o.operators ~ '^[( ]*0[) ]*(::[a-z]+[) ]*)?$' as is_zero,
+      regexp_replace(r.resolved, '\(select [^()]*(\([^()]*\)[^()]*)*\)', ' ', 'g') ~ coalesce(r.pattern, '^$') as names_argument
+    from resolved r
+    -- What is a minus: not the arrow to a key of json, and not what stands in a string.
+    cross join lateral (select regexp_replace(r.resolved, '->>?|''[^'']*''', ' ', 'g') as operators) o
+  )
+  select f.oid, f.name, f.kind, f.definer, f.open_to, f.is_trigger, f.code, t.table_oid, t.table_name, t.column_name, t.worth,
+    t.is_new, t.expression, t.resolved, t.statement,
+    case when t.worth in ('plan', 'role') then false
+      when t.worth = 'used' then not t.is_new and (t.operator = '-' or t.operator is null)
+      -- Up in one case and down in another.
+      else (t.operator is distinct from '-' or t.resolved ~ '\mcase\M.*\+') and not t.is_zero end,
+    case when t.worth in ('plan', 'role') then false when t.worth = 'used' then t.operator = '+'
+      else t.operator = '-' or t.resolved ~ '\mcase\M.* - ' end is true,
+    t.expression ~ ('(^|[^.a-z0-9_$])' || credits.as_pattern(t.column_name))
+      or t.expression ~ ('\m(' || lower(t.relname) || coalesce('|' || nullif(t.alias, ''), '') || ')\.' || credits.as_pattern(t.column_name)),
+    t.names_argument or f.is_trigger and t.resolved ~ '\m(new|old)\.',
+    -- Given once for something: asked before, and written down somewhere.
+    (t.count > 1 or t.columns > 1)
+      and (credits.without_null_checks(f.code) ~ '\m(if|elsif|case|exists)\M|on conflict' or t.statement ~ ' where [^;]* and ')
+  from told t join functions f on f.oid = t.oid
+$$;
+comment on function credits.host_moves(credits.host_function[]) is
+  'Which of these functions write which counter of the project''s own, and how.';
+revoke all on function credits.host_moves(credits.host_function[]) from public, anon, authenticated, service_role;
+
+-- schemas/doctor/diagnose.sql
+
+create function public.diagnose()
+returns jsonb
+language sql
+stable
+security definer
+set search_path = ''
+-- Many small queries over estimates of many rows: compiling them takes ten times longer than running them.
+set jit = off
+as $$
+  -- Read once: every check of the project's own code works on it.
+  with host as materialized (
+    select array(select f from credits.host_functions() f) as functions
+  ), findings as (
+    select f.*, array_position('{critical, high, medium, low, info}', f.severity) as rank
+    from (
+      select i.* from credits.diagnose_installation() i
+      union all
+      select c.* from host h cross join lateral credits.diagnose_host_functions(h.functions) c
+      union all
+      select w.* from host h cross join lateral credits.diagnose_host_writes(h.functions) w
+      union all
+      select r.* from credits.diagnose_host_reads() r
+      union all
+      select o.* from credits.diagnose_operation() o
+    ) f
+  )
+  select jsonb_build_object(
+    'success', coalesce(min(f.rank), 5) > 2,
+    'code', case when coalesce(min(f.rank), 5) > 2 then 'ok' else 'findings' end,
+    'functions', (select cardinality(h.functions) from host h),
+    'tables', (select count(*) from credits.host_tables()),
+    'server_version', current_setting('server_version'),
+    'findings', coalesce(jsonb_agg(jsonb_build_object(
+      'code', f.code, 'severity', f.severity, 'object', f.object, 'meaning', f.meaning, 'how_to_try', f.how_to_try,
+      'how_to_mend', f.how_to_mend) order by f.rank, f.code, f.object), '[]'))
+  from findings f
+$$;
+comment on function public.diagnose() is
+  'Inspects this database: what of the credit system is not as it was made, where the project itself hands out credits, how the system runs. Answers findings with code, severity, object, meaning, how_to_try and how_to_mend; success is false when one is critical or high. Changes nothing.';
+revoke all on function public.diagnose() from public, anon, authenticated, service_role;
+grant execute on function public.diagnose() to service_role;
+
+-- schemas/doctor/diagnose_drift.sql
+
+create function credits.make_again(p_object text)
+returns text
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  -- The definition of a function is too long to be shown. Made anew it has to be closed again, and a view has triggers.
+  select format('do $mend$ declare d text; begin for d in select i.definition from credits.installed_objects i where i.object in (%1$L, %2$L) or i.object like %3$L order by i.object <> %1$L loop execute d; end loop; end $mend$;',
+    p_object, 'privileges on ' || regexp_replace(p_object, '^view ', 'table '), 'trigger % on ' || regexp_replace(p_object, '^[a-z]+ ', ''))
+$$;
+comment on function credits.make_again(text) is 'The statement that makes a function or view again as it was installed.';
+revoke all on function credits.make_again(text) from public, anon, authenticated, service_role;
+
+create function credits.drop_of(p_object text, p_kind text)
+returns text
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select case p_kind
+    when 'constraint' then regexp_replace(p_object, '^constraint (.*) on ([^ ]*)$', 'alter table \2 drop constraint \1;')
+    when 'column' then regexp_replace(p_object, '^column (.*)\.("[^"]*"|[^.]*)$', 'alter table \1 drop column \2;')
+    else 'drop ' || p_object || ';' end
+$$;
+comment on function credits.drop_of(text, text) is 'The statement that takes an object of own_objects away.';
+revoke all on function credits.drop_of(text, text) from public, anon, authenticated, service_role;
+
+create function credits.diagnose_drift()
+returns table (code text, severity text, object text, meaning text, how_to_try text, how_to_mend text)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  with guards(object, severity, meaning) as (values
+    ('trigger credit_transactions_are_append_only on public.credit_transactions', 'critical', 'The ledger can be changed by whoever owns it.'),
+    ('trigger credit_transactions_are_never_truncated on public.credit_transactions', 'critical', 'The ledger can be emptied by whoever owns it.'),
+    ('trigger credits_open_account on auth.users', 'medium', 'A new user has no account until the first call, and no balance to show until then.'),
+    ('trigger credits_close_account on auth.users', 'medium', 'The account of a deleted user stays open.'),
+    ('trigger subscriptions_make_balances_due on public.subscriptions', 'high', 'A change of a subscription is not booked by the next operation.')
+  ), compared as materialized (
+    select coalesce(i.object, o.object) as object, coalesce(i.kind, o.kind) as kind, i.definition as installed, o.definition as found,
+      -- Another major version may write the same definition in other words.
+      i.server_major = current_setting('server_version_num')::integer / 10000 as is_comparable,
+      format('select i.definition as installed, o.definition as found from credits.installed_objects i full join credits.own_objects() o using (object) where object = %L;',
+        coalesce(i.object, o.object)) as how_to_try,
+      coalesce(substring(coalesce(i.object, o.object) from '^(?:column|default of column) (.*)\.[^.]*$'),
+        substring(coalesce(i.object, o.object) from '^(?:constraint|trigger|policy) .* on ([^ ]*)$')) as of_table
+    from credits.installed_objects i full join credits.own_objects() o on o.object = i.object
+  )
+  select 'guard_is_missing', coalesce(g.severity, 'high'), c.object, coalesce(g.meaning, 'What it sees to is no longer seen to.'), c.how_to_try,
+    case when c.found is null then c.installed
+      else regexp_replace(c.object, '^trigger (.*) on ([^ ]*)$', 'alter table \2 enable trigger \1;') end
+  from compared c left join guards g on g.object = c.object
+  where c.kind = 'trigger' and c.installed is not null and to_regclass(c.of_table) is not null
+    and (c.found is null or c.found ~ ' (disable|enable replica) trigger ' and c.installed !~ ' (disable|enable replica) trigger ')
+
+  union all
+  select 'index_is_missing', 'medium', substring(c.object from '^index (.*)$'), 'The index is gone: what it is for reads the whole table.', c.how_to_try, c.installed
+  from compared c where c.kind = 'index' and c.found is null
+
+  union all
+  select 'index_is_missing', 'medium', i.indexrelid::regclass::text, 'The index is not valid: what it is for reads the whole table.',
+    format('select indisvalid from pg_index where indexrelid = %L::regclass;', i.indexrelid::regclass),
+    format('reindex index concurrently %s;', i.indexrelid::regclass)
+  from pg_catalog.pg_index i join credits.own_relations() r on r.oid = i.indrelid
+  where not i.indisvalid and not r.is_usage
+
+  union all
+  select 'object_is_missing', case when c.kind in ('table', 'column') then 'critical' else 'high' end, c.object,
+    'It is gone. Calls that need it fail, or what it kept out gets in.', c.how_to_try,
+    case c.kind when 'table' then 'Restore it from a backup: docs/runbook.md says how.' when 'column' then 'Restore it from a backup: docs/runbook.md says how.'
+      when 'constraint' then c.installed when 'policy' then c.installed when 'type' then c.installed else credits.make_again(c.object) end
+  from compared c
+  where c.found is null and c.kind not in ('trigger', 'index', 'privileges', 'default', 'sequence')
+    and (c.of_table is null or to_regclass(c.of_table) is not null)
+
+  union all
+  select case c.kind when 'privileges' then 'privileges_were_changed' else 'object_was_changed' end,
+    case when c.kind in ('index', 'default', 'type') then 'medium' else 'high' end,
+    regexp_replace(c.object, '^privileges on (table |function |sequence )?', ''),
+    case when c.kind in ('function', 'view') then 'It is no longer what the migrations made: it may do something else than the documentation says.'
+      when c.kind = 'privileges' then format('Who may do what is no longer as it was installed. Now: %s', c.found)
+      else format('It is no longer what the migrations made. Now: %s', c.found) end,
+    c.how_to_try,
+    case when c.kind in ('function', 'view') then credits.make_again(c.object)
+      when c.kind in ('trigger', 'constraint', 'policy', 'index') then credits.drop_of(c.object, c.kind) || ' ' || c.installed
+      when c.installed is null then c.found
+      when c.kind = 'type' then 'Labels that were added stay; no function uses them.'
+      else c.installed end
+  from compared c
+  where c.found is distinct from c.installed and (c.is_comparable and c.found is not null and c.installed is not null
+      -- A privilege on a column alone, where none was.
+      or c.kind = 'privileges' and c.installed is null and c.object like 'privileges on column %')
+    and not (c.kind = 'trigger' and c.found ~ ' (disable|enable replica) trigger ')
+    -- Told of already: search_path_is_open.
+    and not (c.kind = 'function' and c.found !~ 'SET search_path TO ''''')
+
+  union all
+  select 'object_was_added', 'low', c.object,
+    case when c.kind in ('trigger', 'constraint') then 'It is not the credit system''s. It runs inside its operations, and where it fails they fail.'
+      when c.kind = 'policy' then 'It is not the credit system''s. It decides which rows users see.'
+      else 'It is not the credit system''s, and no migration knows it.' end,
+    c.how_to_try, credits.drop_of(c.object, c.kind) || '  -- unless it is yours and meant to be there'
+  from compared c
+  where c.installed is null and c.kind not in ('privileges', 'default', 'index', 'sequence')
+    -- What stands in public is looked at by name: function_is_overloaded, policy_widens_reading.
+    and not (c.kind = 'function' and c.object like 'function public.%')
+    and not (c.kind = 'policy' and c.found ~ ' as permissive ')
+    and (c.of_table is null or c.of_table = 'auth.users' or exists (
+      select from credits.installed_objects i where i.object in ('table ' || c.of_table, 'view ' || c.of_table)))
+$$;
+comment on function credits.diagnose_drift() is
+  'What is gone, changed or added since the migrations ran.';
+revoke all on function credits.diagnose_drift() from public, anon, authenticated, service_role;
+
+create function credits.diagnose_installation()
+returns table (code text, severity text, object text, meaning text, how_to_try text, how_to_mend text)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  with privileges as materialized (select p.* from credits.diagnose_privileges() p)
+  select p.* from privileges p
+  union all
+  select s.* from credits.diagnose_surroundings() s
+  union all
+  -- That privileges differ is said of what nothing plainer is said of.
+  select d.* from credits.diagnose_drift() d
+  where d.code <> 'privileges_were_changed' or regexp_replace(d.object, '^column (.*)\.[^.]*$', '\1') not in (select p.object from privileges p)
+$$;
+comment on function credits.diagnose_installation() is
+  'What of the credit system is no longer as its migrations made it.';
+revoke all on function credits.diagnose_installation() from public, anon, authenticated, service_role;
+
+-- schemas/doctor/diagnose_host_code.sql
+
+create function credits.never_below_zero(p_table oid, p_column name)
+returns boolean
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select exists (
+    select from pg_catalog.pg_constraint k join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = any (k.conkey)
+    where k.conrelid = p_table and k.contype = 'c' and a.attname = p_column
+      and lower(pg_catalog.pg_get_constraintdef(k.oid)) ~ (credits.as_pattern(p_column) || '"?\)?(::[a-z ]+)? >=? \(?[0-9]'))
+$$;
+comment on function credits.never_below_zero(oid, name) is 'Whether a check keeps this column from falling below zero.';
+revoke all on function credits.never_below_zero(oid, name) from public, anon, authenticated, service_role;
+
+create function credits.diagnose_races(p_moves credits.host_move[])
+returns table (code text, severity text, object text, meaning text, how_to_try text, how_to_mend text)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select distinct 'read_then_write', 'high', m.name,
+    format('It reads %1$s of %2$s, decides, and writes it, without a lock in between. Of two calls at the same time both see the same figure, and both spend it.',
+      m.column_name, m.table_name),
+    format('Call it from two sessions at once: begin; %s; in both, then commit; in both. Together they take one spend, or more than there is.', credits.call_of(m.function_oid)),
+    format('Do it in one statement: update %1$s set %2$I = %2$I - … where … and %2$I >= …; or read with: select … for update.', m.table_name, m.column_name)
+  from unnest(p_moves) m
+  cross join lateral (select credits.as_pattern(m.column_name) as name,
+    '(only )?([a-z0-9_$]+\.)?' || credits.as_pattern((select c.relname from pg_catalog.pg_class c where c.oid = m.table_oid)) as relation) p
+  where m.worth in ('counter', 'used', 'json') and not m.is_trigger
+    and m.code !~ 'for (no key )?update|pg_advisory|lock table|serializable'
+    -- The condition stands in the statement itself.
+    and m.statement !~ (' where [^;]*' || p.name || '\)? ?(>|<|=)')
+    and case when m.is_new then
+      -- A sum over a ledger, and then one row more.
+      m.lowers and m.code ~ ('select [^;]*(sum|coalesce|max) ?\([^;]*' || p.name || '[^;]* from ' || p.relation || '.*insert into ([a-z0-9_$]+\.)?' || p.relation)
+    when m.is_relative then
+      m.lowers and not credits.never_below_zero(m.table_oid, m.column_name)
+      and m.code ~ ('select ([^;]*' || p.name || '|\*|[a-z0-9_$]+\.\*)[^;]* from ' || p.relation || '.*update ' || p.relation)
+    else
+      -- What is written was worked out from what was read before.
+      m.assigned ~ '^[( ]*[a-z_]' and (m.lowers or m.raises and m.resolved ~ '\+')
+    end
+$$;
+comment on function credits.diagnose_races(credits.host_move[]) is
+  'Functions of the project of which two at the same time spend the same credit.';
+revoke all on function credits.diagnose_races(credits.host_move[]) from public, anon, authenticated, service_role;
+
+create function credits.metadata_pattern()
+returns text
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select '\m(?:raw_)?user_meta_?data\M[^;,]{0,30}->>? ?\(?''(plan|tier|subscription[a-z_]*|credits|balance|role|roles|is_admin|admin|is_pro|pro|is_premium|premium|paid)'''
+$$;
+comment on function credits.metadata_pattern() is 'Finds a plan, a role or credits that are read from what users write about themselves.';
+revoke all on function credits.metadata_pattern() from public, anon, authenticated, service_role;
+
+create function credits.diagnose_code(p_functions credits.host_function[])
+returns table (code text, severity text, object text, meaning text, how_to_try text, how_to_mend text)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select 'anyone_runs_sql', 'critical', f.name,
+    format('%s may call it over the API. It runs with its owner''s rights and executes %s as SQL: every balance, and every table, is the caller''s.', credits.who(f.open_to), min(a.name)),
+    credits.call_as_user(f.open_to[1], credits.call_of(f.oid)),
+    format('revoke execute on function %s from %s;  -- or quote what goes in: execute format(''… %%I … $1'', name) using value', f.oid::regprocedure, credits.everybody())
+  from unnest(p_functions) f
+  cross join lateral credits.host_arguments(f.oid) a
+  where f.definer and f.open_to <> '{}' and f.code ~ '\mexecute\M' and not credits.checks_role(f.code)
+    and a.type in ('text'::regtype, 'varchar'::regtype, 'json'::regtype, 'jsonb'::regtype)
+    and f.code ~ ('\mexecute (format ?\( ?)?(trim ?\( ?|btrim ?\( ?)?' || a.pattern || '|\mexecute [^;]*\|\| ?(coalesce ?\( ?)?' || a.pattern || '|\mexecute \(?format ?\( ?''[^'']*%s[^;]*' || a.pattern)
+  group by f.oid, f.name, f.open_to
+
+  union all
+  select 'trusts_user_metadata', 'high', t.object,
+    format('It reads %s from what users write about themselves: any of them may change it with one call to Auth.', min(t.key)),
+    format('curl -X PUT "$SUPABASE_URL/auth/v1/user" -H "apikey: $SUPABASE_PUBLISHABLE_KEY" -H "Authorization: Bearer <token of some user>" -H "Content-Type: application/json" -d ''{"data": {"%s": "…"}}''', min(t.key)),
+    'Read it from app_metadata (raw_app_meta_data), which only the secret key can write, or from a table of yours that users cannot write.'
+  from (
+    select f.name as object, substring(f.code from credits.metadata_pattern()) as key from unnest(p_functions) f
+    union all
+    select format('policy %I on %s', y.polname, y.polrelid::regclass), substring(credits.as_code(
+      concat_ws(' ', pg_catalog.pg_get_expr(y.polqual, y.polrelid), pg_catalog.pg_get_expr(y.polwithcheck, y.polrelid))) from credits.metadata_pattern())
+    from pg_catalog.pg_policy y join credits.host_tables() t on t.oid = y.polrelid
+    union all
+    select 'view ' || v.oid::regclass, substring(credits.as_code(pg_catalog.pg_get_viewdef(v.oid)) from credits.metadata_pattern())
+    from pg_catalog.pg_class v join credits.host_schemas() s on s.oid = v.relnamespace
+    where v.relkind in ('v', 'm') and not (s.name = 'public' and v.relname in (select credits.public_relations()))
+  ) t
+  where t.key is not null
+  group by t.object
+
+  union all
+  select 'definer_without_search_path', 'medium', f.name,
+    'It runs with its owner''s rights and looks names up in the caller''s search_path: who can create a table or function in a schema there decides what it does.',
+    format('select proconfig from pg_proc where oid = %L::regprocedure;  -- no search_path in it', f.oid::regprocedure::text),
+    -- An empty path would be stricter, and would break what is written in it without a schema.
+    format('alter %s %s set search_path = %s, pg_temp;  -- or '''', once every name in it is written with its schema', f.kind, f.oid::regprocedure,
+      (select string_agg(quote_ident(x.name), ', ' order by x.nth) from (
+        select distinct on (u.name) u.name, u.nth from unnest(array[n.nspname::text, 'public', 'extensions']) with ordinality as u(name, nth)
+        where to_regnamespace(quote_ident(u.name)) is not null order by u.name, u.nth) x))
+  from unnest(p_functions) f
+  join pg_catalog.pg_proc p on p.oid = f.oid join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+  where f.definer and not f.has_search_path and (f.open_to <> '{}' or f.is_trigger)
+$$;
+comment on function credits.diagnose_code(credits.host_function[]) is
+  'Functions, policies and views of the project that let callers decide what is run or who they are.';
+revoke all on function credits.diagnose_code(credits.host_function[]) from public, anon, authenticated, service_role;
+
+create function credits.diagnose_host_functions(p_functions credits.host_function[])
+returns table (code text, severity text, object text, meaning text, how_to_try text, how_to_mend text)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_moves credits.host_move[] := array(select m from credits.host_moves(p_functions) m);
+begin
+  return query
+  select d.* from credits.diagnose_gifts(p_functions, v_moves) d
+  union all select d.* from credits.diagnose_callers(p_functions, v_moves) d
+  union all select d.* from credits.diagnose_amounts(p_functions, v_moves) d
+  union all select d.* from credits.diagnose_races(v_moves) d
+  union all select d.* from credits.diagnose_code(p_functions) d;
+end
+$$;
+comment on function credits.diagnose_host_functions(credits.host_function[]) is
+  'What of the project''s own code hands out credits, acts on anybody''s, takes a negative amount, or races with itself.';
+revoke all on function credits.diagnose_host_functions(credits.host_function[]) from public, anon, authenticated, service_role;
+
+-- schemas/doctor/diagnose_host_functions.sql
+
+-- Heuristics over the project's own functions. Each looks for one pattern by which credits are handed out to anybody, and
+-- for what would make it harmless.
+
+create function credits.diagnose_gifts(p_functions credits.host_function[], p_moves credits.host_move[])
+returns table (code text, severity text, object text, meaning text, how_to_try text, how_to_mend text)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  with gifts as materialized (select g.* from credits.host_gifts(p_functions, p_moves) g)
+  select case when g.is_free then 'anyone_gets_credits' else 'credits_on_conditions' end,
+    case when g.is_free then 'critical' else 'low' end, f.name,
+    format('%s may call it over the API. It runs with its owner''s rights, %s, and does not ask for more than a signed-in user: ',
+      credits.who(f.open_to), g.does) || case when g.is_free then 'whoever calls it has credits for nothing.'
+      else 'what keeps it from being called again and again are the conditions in it. Read them.' end,
+    credits.call_as_user(f.open_to[1], credits.call_of(f.oid)) || case when g.is_free then '' else '  -- twice' end,
+    format('revoke execute on function %s from %s;  -- then call it with the secret key', f.oid::regprocedure, credits.everybody())
+      || case when g.is_free then '' else '. Or leave it, if it gives each thing once, also to two calls at the same time.' end
+  from gifts g join unnest(p_functions) f on f.oid = g.function_oid
+  where f.definer and f.open_to <> '{}'
+
+  union all
+  select case when g.is_free then 'anyone_gets_credits' else 'credits_on_conditions' end,
+    case when g.is_free then 'critical' else 'low' end, f.name,
+    format('%s may %s rows of %s over the API, and each runs this trigger. It has its owner''s rights and %s: ',
+      credits.who(d.roles), d.event, d.table_name, g.does)
+      || case when g.is_free then 'whoever writes a row has credits for nothing.' else 'what keeps it from running again and again are the conditions in it. Read them.' end,
+    credits.call_as_user(d.roles[1], case d.event when 'insert' then credits.insert_into(d.table_oid, null, null)
+      else format('update %s set <a column> = <a value>', d.table_name) end),
+    format('revoke %s on table %s from %s;  -- and write such rows with the secret key, once they are paid', d.event, d.table_name, credits.everybody())
+  from gifts g join unnest(p_functions) f on f.oid = g.function_oid
+  cross join lateral credits.doors_of(f.oid) d
+  where f.definer and f.is_trigger
+
+  union all
+  select distinct 'anyone_gets_plan', 'critical', m.name,
+    format('%s may call it over the API. It runs with its owner''s rights and sets %s of %s to what it is passed: whoever calls it has %s of their choice.',
+      credits.who(m.open_to), m.column_name, m.table_name, case m.worth when 'role' then 'a role' else 'a plan' end),
+    credits.call_as_user(m.open_to[1], credits.call_of(m.function_oid)),
+    format('revoke execute on function %s from %s;  -- then call it with the secret key', m.function_oid::regprocedure, credits.everybody())
+  from unnest(p_moves) m
+  where m.worth in ('plan', 'role') and m.by_argument and m.definer and m.open_to <> '{}' and not credits.checks_role(m.code)
+$$;
+comment on function credits.diagnose_gifts(credits.host_function[], credits.host_move[]) is
+  'Functions of the project that hand out credits or plans to whoever calls them, or makes their trigger run.';
+revoke all on function credits.diagnose_gifts(credits.host_function[], credits.host_move[]) from public, anon, authenticated, service_role;
+
+create function credits.diagnose_callers(p_functions credits.host_function[], p_moves credits.host_move[])
+returns table (code text, severity text, object text, meaning text, how_to_try text, how_to_mend text)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  with recursive calls as materialized (
+    select c.* from credits.host_calls(p_functions) c
+  ), moving(oid) as (
+    select m.function_oid from unnest(p_moves) m
+    union
+    select c.caller from calls c
+    where c.callee is null and c.called = any ('{consume_credits, consume_credits_batch, reserve_credits, capture_credits,
+      release_credits, refund_credits, grant_credits, revoke_grant, change_plan, reset_monthly_credits, freeze_account,
+      unfreeze_account, set_subscription_status}')
+    union
+    -- What asks who calls asks for its callers too.
+    select c.caller from moving m join calls c on c.callee = m.oid
+    join unnest(p_functions) f on f.oid = m.oid and not credits.checks_caller(credits.without_null_checks(f.code))
+  )
+  select 'user_id_not_checked', 'critical', f.name,
+    format('%s may call it over the API with anybody''s %s. It runs with its owner''s rights, moves credits or sets a plan, and never compares that with auth.uid(): callers can act on other people''s.',
+      credits.who(f.open_to), min(a.name)),
+    credits.call_as_user(f.open_to[1], credits.call_of(f.oid)) || '  -- with another user''s id',
+    format('revoke execute on function %s from %s;  -- or begin it with: if %s is distinct from auth.uid() then raise exception ''not yours''; end if;',
+      f.oid::regprocedure, credits.everybody(), case when min(a.name) like '$%' then min(a.name) else quote_ident(min(a.name)) end)
+  from unnest(p_functions) f
+  join moving m on m.oid = f.oid
+  join credits.host_arguments(f.oid) a on a.name ~* '(^|_)(user|users|owner|account|customer|profile|member|org|team|workspace|uid|uuid|id|email|username)(_|$)|userid|^\$'
+      and a.type in ('uuid'::regtype, 'text'::regtype, 'varchar'::regtype)
+    or a.name ~* '(user|owner|account|customer|profile|member|uid).*' and a.type in (20, 21, 23)
+    or a.type in (114, 3802) and f.code ~ (a.pattern || ' ?->>? ?''(user|owner|account|profile|customer)_?id''')
+  where f.definer and f.open_to <> '{}' and not credits.checks_caller(credits.without_null_checks(f.code))
+    and not exists (
+      select from calls c join unnest(p_functions) h on h.oid = c.callee
+      where c.caller = f.oid and h.code ~ 'auth\.' and credits.checks_caller(credits.without_null_checks(h.code))
+        and credits.call_in(f.code, c.called) ~ a.pattern)
+  group by f.oid, f.name, f.open_to
+$$;
+comment on function credits.diagnose_callers(credits.host_function[], credits.host_move[]) is
+  'Functions of the project that act on anybody''s credits, for whoever asks.';
+revoke all on function credits.diagnose_callers(credits.host_function[], credits.host_move[]) from public, anon, authenticated, service_role;
+
+create function credits.asks_for_sign(p_code text, p_argument text)
+returns boolean
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select p_code ~ (p_argument || '\)?(::[a-z]+)?(, 0\))? ?(<=|<|>=|>) ?[01]\M')
+    or p_code ~ ('\m[01] ?(<=|<|>=|>) ?\(?([a-z0-9_]+\.)?' || p_argument)
+    or p_code ~ ('\mabs ?\([^()]*' || p_argument || '|\mgreatest ?\( ?([a-z0-9_]+\.)?' || p_argument || ' ?, ?[01]\M|\mgreatest ?\( ?[01] ?, ?([a-z0-9_]+\.)?' || p_argument)
+    or p_code ~ ('\msign ?\( ?([a-z0-9_]+\.)?' || p_argument || '|' || p_argument || ' (not )?(between|in \()|' || p_argument || ' ?(=|<>) ?(any|all) ?\(')
+$$;
+comment on function credits.asks_for_sign(text, text) is 'Whether this code asks if an argument is positive, or makes it so.';
+revoke all on function credits.asks_for_sign(text, text) from public, anon, authenticated, service_role;
+
+create function credits.diagnose_amounts(p_functions credits.host_function[], p_moves credits.host_move[])
+returns table (code text, severity text, object text, meaning text, how_to_try text, how_to_mend text)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  with reached as materialized (
+    select c.callee as oid from credits.host_calls(p_functions) c join unnest(p_functions) f on f.oid = c.caller
+    where f.definer and f.open_to <> '{}' and f.code !~ '(<=|<|>=|>) ?[01]\M'
+  )
+  select 'amount_not_checked', case when m.definer and m.open_to <> '{}' or m.function_oid in (select r.oid from reached r) then 'critical' else 'medium' end,
+    m.name, format('It %s %s %s %s of %s without asking whether it is positive: a negative one gives credits.',
+      case m.worth when 'used' then 'adds' else 'takes' end, min(a.name), case m.worth when 'used' then 'to' else 'off' end, m.column_name, m.table_name),
+    format('begin; %s; rollback;  -- with -1000 for %s', credits.call_of(m.function_oid), min(a.name)),
+    format('Begin it with: if %1$s is null or %1$s <= 0 then raise exception ''invalid amount''; end if;', min(a.name))
+  from unnest(p_moves) m
+  join credits.host_arguments(m.function_oid) a on true
+  join pg_catalog.pg_type y on y.oid = a.type
+  where m.lowers and coalesce(nullif(y.typbasetype, 0), y.oid) in (20, 21, 23, 700, 701, 790, 1700)
+    and regexp_replace(m.resolved, '->>?', ' ', 'g') ~ (case m.worth when 'used' then '\+' else '-' end || '[( ]*(coalesce ?\( ?)?([a-z0-9_]+\.)?' || a.pattern)
+    and not credits.asks_for_sign(m.code, a.pattern)
+    -- A domain may ask for it.
+    and not exists (select from pg_catalog.pg_constraint k where k.contypid = y.oid and pg_catalog.pg_get_constraintdef(k.oid) ~ 'VALUE\)?(::[a-z]+)? >=? \(?[01]')
+  group by m.function_oid, m.name, m.definer, m.open_to, m.worth, m.column_name, m.table_name
+$$;
+comment on function credits.diagnose_amounts(credits.host_function[], credits.host_move[]) is
+  'Functions of the project that spend what they are told to, negative amounts too.';
+revoke all on function credits.diagnose_amounts(credits.host_function[], credits.host_move[]) from public, anon, authenticated, service_role;
+
+-- schemas/doctor/diagnose_host_tables.sql
+
+create function credits.host_json_counters(p_functions credits.host_function[])
+returns table (table_oid oid, table_name text, relname name, is_served boolean, column_name name, worth text, type oid)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  -- A json column is a balance when code takes one out of it: settings ->> 'credits'.
+  with read as (
+    select distinct m[1] as column_name
+    from unnest(p_functions) f
+    cross join lateral regexp_matches(f.code,
+      '([a-z0-9_$]+)\)? ?->>? ?''(?:credits?|[a-z_]*_credits|credits_[a-z_]*|balance|coins|points|tokens|quota|plan|tier)''', 'g') m
+    where f.code ~ '->>? ?'''
+  )
+  select t.oid, t.name, t.relname, t.is_served, a.attname, 'json', a.atttypid
+  from credits.host_tables() t
+  join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped and a.atttypid in (114, 3802)
+  join read r on r.column_name = lower(a.attname)
+  where exists (select from unnest(p_functions) f
+    where strpos(f.code, lower(t.relname)) > 0 and f.code ~ (credits.as_pattern(t.relname)) and f.code ~ (credits.as_pattern(a.attname) || '\)? ?->'))
+$$;
+comment on function credits.host_json_counters(credits.host_function[]) is
+  'Json columns that the project''s own functions read credits or a plan from.';
+revoke all on function credits.host_json_counters(credits.host_function[]) from public, anon, authenticated, service_role;
+
+create function credits.diagnose_host_writes(p_functions credits.host_function[])
+returns table (code text, severity text, object text, meaning text, how_to_try text, how_to_mend text)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  with columns as materialized (
+    select c.* from credits.host_columns() c
+    union
+    select j.* from credits.host_json_counters(p_functions) j
+  ), writable as (
+    select c.*, e.event, array_agg(r.name::text order by r.name) as writers
+    from columns c
+    cross join credits.api_roles() r
+    cross join (values ('update', 'w'::"char", 16), ('insert', 'a', 4)) as e(event, command, bit)
+    where c.is_served and has_column_privilege(r.name, c.table_oid, c.column_name, e.event)
+      and has_schema_privilege(r.name, (select t.relnamespace from pg_catalog.pg_class t where t.oid = c.table_oid), 'usage')
+      and credits.may_write_rows(r.name, c.table_oid, e.command, c.column_name)
+      and not credits.guarded_by_trigger(c.table_oid, c.column_name, e.bit)
+    group by c.table_oid, c.table_name, c.relname, c.is_served, c.column_name, c.worth, c.type, e.event
+  ), told as (
+    select w.*, case
+        when w.worth = 'plan' and y.typcategory = 'B' then 'true'
+        when w.worth = 'plan' and y.typcategory = 'D' then '''2099-01-01'''
+        when w.worth = 'plan' and y.typcategory in ('S', 'E') then '''<another plan>'''
+        when w.worth = 'plan' then '<another plan>'
+        when w.worth = 'json' then '''{"credits": 1000000}'''
+        when w.worth = 'used' then '0'
+        when w.worth = 'role' and w.type = 16 then 'true' when w.worth = 'role' then '''admin''' else '1000000' end as value,
+      -- Revoking one column from a role that holds the whole table changes nothing: the others are granted anew.
+      (select string_agg(quote_ident(a.attname), ', ' order by a.attnum) from pg_catalog.pg_attribute a
+        where a.attrelid = w.table_oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+          and not exists (select from columns c where c.table_oid = a.attrelid and c.column_name = a.attname)
+          and has_column_privilege(w.writers[cardinality(w.writers)], a.attrelid, a.attnum, w.event)) as others
+    from writable w join pg_catalog.pg_type y on y.oid = w.type
+  )
+  select case t.worth when 'plan' then 'users_choose_plan' when 'role' then 'users_choose_role' else 'users_write_balance' end,
+    case when t.event = 'update' or t.worth = 'role' then 'critical' else 'high' end,
+    t.table_name || '.' || quote_ident(t.column_name),
+    format('%s may %s it over the API%s. Whoever does has %s for nothing.', array_to_string(t.writers, ' and '), t.event,
+      case when t.event = 'insert' then ', with a value of their choice, by adding a row' else '' end,
+      case t.worth when 'plan' then 'a plan' when 'role' then 'the rights that go with it' else 'credits' end),
+    credits.call_as_user(t.writers[1], case t.event
+      when 'update' then format('update %s set %I = %s', t.table_name, t.column_name, t.value)
+      else credits.insert_into(t.table_oid, t.column_name, t.value) end),
+    format('revoke %s on table %s from %s;', t.event, t.table_name, credits.everybody())
+      || case when t.others is null then '' else format(' grant %s (%s) on table %s to %s;', t.event, t.others, t.table_name,
+        (select string_agg(quote_ident(x), ', ') from unnest(t.writers) as x)) end
+  from told t
+
+  union all
+  select 'users_write_balance', 'critical', v.oid::regclass || '.' || quote_ident(a.attname),
+    format('%s may %s through this view, which does it with its owner''s rights: row level security of the table does not apply, and everybody''s rows can be written that it shows.',
+      string_agg(distinct r.name, ' and '), string_agg(distinct e.event, ' and ')),
+    credits.call_as_user(min(r.name), format('update %s set %I = %s', v.oid::regclass, a.attname,
+      case w.worth when 'used' then '0' when 'counter' then '1000000' else format('%I', a.attname) end)),
+    format('revoke insert, update, delete on table %s from %s;  -- and alter view %s set (security_invoker = true);', v.oid::regclass, credits.everybody(), v.oid::regclass)
+  from pg_catalog.pg_class v
+  join credits.host_schemas() s on s.oid = v.relnamespace and s.is_served
+  join pg_catalog.pg_attribute a on a.attrelid = v.oid and a.attnum > 0 and not a.attisdropped
+  cross join lateral (select credits.worth_of(v.relname, a.attname, a.atttypid) as worth) w
+  cross join credits.api_roles() r
+  cross join (values ('update'), ('insert')) as e(event)
+  where v.relkind = 'v' and w.worth is not null and not credits.is_invoker_view(v.reloptions)
+    and not (s.name = 'public' and v.relname in (select credits.public_relations()))
+    and pg_catalog.pg_column_is_updatable(v.oid, a.attnum, true)
+    and has_schema_privilege(r.name, s.oid, 'usage') and has_column_privilege(r.name, v.oid, a.attnum, e.event)
+  group by v.oid, a.attname, w.worth
+$$;
+comment on function credits.diagnose_host_writes(credits.host_function[]) is
+  'Columns of the project that are worth money and that users may write.';
+revoke all on function credits.diagnose_host_writes(credits.host_function[]) from public, anon, authenticated, service_role;
+
+create function credits.diagnose_host_reads()
+returns table (code text, severity text, object text, meaning text, how_to_try text, how_to_mend text)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  with recursive money(oid) as materialized (
+    select distinct c.table_oid from credits.host_columns() c
+    union
+    select t.oid from pg_catalog.pg_class t
+    where t.relrowsecurity and (t.relnamespace = 'credits'::regnamespace
+      or t.relnamespace = 'public'::regnamespace and (t.relname = 'usage' or t.relname in (select credits.public_relations())))
+  ), uses as materialized (
+    select distinct w.ev_class as view, d.refobjid as used
+    from pg_catalog.pg_rewrite w
+    join pg_catalog.pg_class v on v.oid = w.ev_class and v.relkind in ('v', 'm')
+    join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = w.oid
+      and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid <> w.ev_class
+  ), shown(view, base) as (
+    select u.view, u.used from uses u join pg_catalog.pg_class t on t.oid = u.used and t.relrowsecurity where u.used in (select m.oid from money m)
+    union
+    -- A view over a view. An inner one with its caller's rights asks whoever asks the outer one.
+    select u.view, s.base from shown s join uses u on u.used = s.view
+    join pg_catalog.pg_class v on v.oid = s.view and not credits.is_invoker_view(v.reloptions)
+  )
+  select 'table_without_rls', 'high', t.name,
+    format('Row level security is off, and %s may read it: everybody sees what everybody has.', string_agg(r.name, ' and ')),
+    credits.call_as_user(min(r.name), format('select * from %s limit 5', t.name)),
+    format('alter table %s enable row level security;  -- and a policy: using (auth.uid() = <the user''s column>)', t.name)
+  from credits.host_tables() t cross join credits.api_roles() r
+  where not t.rls and t.is_served and has_any_column_privilege(r.name, t.oid, 'select')
+    and has_schema_privilege(r.name, (select c.relnamespace from pg_catalog.pg_class c where c.oid = t.oid), 'usage')
+    and t.oid in (select m.oid from money m)
+    -- A list of prices belongs to nobody.
+    and exists (select from pg_catalog.pg_attribute a where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
+      and (a.attname ~* '(user|owner|account|customer|profile|member|org|team|workspace|email)'
+        or a.attname = 'id' and a.atttypid = 'uuid'::regtype and t.relname !~* '(plan|pack|package|price|product|tier|feature)s?$'))
+  group by t.oid, t.name
+
+  union all
+  select 'view_bypasses_rls', 'high', v.oid::regclass::text,
+    format('It shows rows of %s with its owner''s rights, so row level security does not apply, and %s may read it.',
+      string_agg(distinct b.base::regclass::text, ', '), string_agg(distinct r.name, ' and ')),
+    credits.call_as_user(min(r.name), format('select * from %s limit 5', v.oid::regclass)),
+    case v.relkind when 'v' then format('alter view %s set (security_invoker = true);', v.oid::regclass)
+      else format('revoke select on %s from %s;', v.oid::regclass, credits.everybody()) end
+  from shown b
+  join pg_catalog.pg_class v on v.oid = b.view
+  join credits.host_schemas() s on s.oid = v.relnamespace and s.is_served
+  cross join credits.api_roles() r
+  where has_any_column_privilege(r.name, v.oid, 'select') and has_schema_privilege(r.name, s.oid, 'usage')
+    and not (s.name = 'public' and v.relname in (select credits.public_relations()))
+    and not (v.relkind = 'v' and credits.is_invoker_view(v.reloptions))
+    -- It asks itself whose rows they are.
+    and not (v.relkind = 'v' and pg_catalog.pg_get_viewdef(v.oid) ~ 'auth\.(uid|jwt|email)\(')
+  group by v.oid, v.relkind
+
+  union all
+  select 'usage_may_be_written', 'medium', 'public.usage',
+    format('%s may %s it over the API: the log of attempts, and every report made from it, is theirs to write. The ledger is not touched by it.',
+      string_agg(distinct r.name, ' and '), string_agg(distinct e.event, ', ')),
+    credits.call_as_user(min(r.name), 'delete from public.usage'),
+    format('revoke insert, update, delete, truncate on table public.usage from %s;', credits.everybody())
+  from credits.api_roles() r cross join (values ('insert', 'a'::"char"), ('update', 'w'), ('delete', 'd')) as e(event, command)
+  where (has_table_privilege(r.name, 'public.usage', e.event)
+      or e.event <> 'delete' and has_any_column_privilege(r.name, 'public.usage', e.event))
+    and credits.may_write_rows(r.name, 'public.usage'::regclass, e.command)
+  having count(*) > 0
+$$;
+comment on function credits.diagnose_host_reads() is
+  'Rows of the project that users may read of others, and what they may write into the log of attempts.';
+revoke all on function credits.diagnose_host_reads() from public, anon, authenticated, service_role;
+
+-- schemas/doctor/diagnose_installation.sql
+
+create function credits.diagnose_privileges()
+returns table (code text, severity text, object text, meaning text, how_to_try text, how_to_mend text)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  with roles(name) as (
+    select r.name from credits.api_roles() r union all values ('service_role'::name)),
+  tables as (
+    select o.oid, o.name, c.relname, c.relkind, c.relrowsecurity, c.relnamespace
+    from credits.own_relations() o join pg_catalog.pg_class c on c.oid = o.oid
+    where o.kind in ('table', 'view') and not o.is_usage
+  ), functions as (
+    select o.oid, o.name, p.proname, p.proconfig, p.prokind, p.pronamespace = 'public'::regnamespace as is_edge
+    from credits.own_functions() o join pg_catalog.pg_proc p on p.oid = o.oid
+  ), readers(name) as (
+    values ('get_credit_summary'::name), ('explain_operation'), ('get_credit_history')
+  )
+  select 'table_may_be_written', 'critical', t.name,
+    format('%s may %s it, past every rule of the credit system.', r.name, string_agg(e.event, ', ' order by e.event)),
+    format('select has_table_privilege(%L, %L, %L);', r.name, t.name, min(e.event)),
+    format('revoke insert, update, delete, truncate on table %s from public, %I;', t.name, r.name)
+  from tables t cross join roles r cross join (values ('insert'), ('update'), ('delete'), ('truncate')) as e(event)
+  where has_table_privilege(r.name, t.oid, e.event)
+    or e.event in ('insert', 'update') and has_any_column_privilege(r.name, t.oid, e.event)
+  group by t.name, r.name
+
+  union all
+  select 'table_cannot_be_read', 'medium', t.name,
+    format('%s may not read it, so the app shows nothing where it should show %s.', r.name, t.relname),
+    format('select has_table_privilege(%L, %L, ''select'');', r.name, t.name),
+    format('grant select on table %s to %I;', t.name, r.name)
+  from tables t cross join roles r
+  where t.relnamespace = 'public'::regnamespace
+    and r.name in ('anon', 'authenticated', 'service_role') and (r.name <> 'anon' or t.relname in ('plans', 'plan_limits')) and not has_table_privilege(r.name, t.oid, 'select')
+
+  union all
+  select 'row_security_is_off', 'critical', t.name,
+    'Row level security is off: a user who may read it reads everybody''s rows.',
+    format('select relrowsecurity from pg_class where oid = %L::regclass;', t.name),
+    format('alter table %s enable row level security;', t.name)
+  from tables t where t.relkind <> 'v' and not t.relrowsecurity
+
+  union all
+  select 'policy_widens_reading', 'high', y.polrelid::regclass::text,
+    format('The policy %I is not the system''s, and shows users more than their own rows: %s.', y.polname,
+      coalesce(pg_catalog.pg_get_expr(y.polqual, y.polrelid), 'true')),
+    credits.call_as_user('authenticated', format('select * from %s limit 5', y.polrelid::regclass)),
+    format('drop policy %I on %s;', y.polname, y.polrelid::regclass)
+  from pg_catalog.pg_policy y join tables t on t.oid = y.polrelid
+  where y.polpermissive and t.relname not in ('plans', 'plan_limits', 'credit_types', 'settings')
+    and not exists (select from credits.installed_objects i where i.object = format('policy %I on %s', y.polname, t.name))
+    and (coalesce(pg_catalog.pg_get_expr(y.polqual, y.polrelid), 'true') !~ 'readable_accounts|auth\.uid'
+      or pg_catalog.pg_get_expr(y.polqual, y.polrelid) ~* '\mor\M|\mtrue\M')
+
+  union all
+  select 'function_may_be_called', 'critical', f.name,
+    format('%s may call it over the API, and it is for the service role alone: credits can be moved by anybody who has the public key.', r.name),
+    format('select has_function_privilege(%L, %L, ''execute'');', r.name, f.name),
+    format('revoke execute on function %s from public, %I;', f.name, r.name)
+  from functions f cross join roles r
+  where f.is_edge and has_function_privilege(r.name, f.oid, 'execute')
+    and r.name <> 'service_role' and (r.name <> 'authenticated' or f.proname not in (select e.name from readers e))
+
+  union all
+  select 'function_cannot_be_called', 'high', f.name,
+    format('%s may not call it, so calls from the app fail with "permission denied".', r.name),
+    format('select has_function_privilege(%L, %L, ''execute'');', r.name, f.name),
+    format('grant execute on function %s to %I;', f.name, r.name)
+  from functions f cross join roles r
+  where f.is_edge and not has_function_privilege(r.name, f.oid, 'execute')
+    and (r.name = 'service_role' or r.name = 'authenticated' and f.proname in (select e.name from readers e))
+
+  union all
+  select 'function_is_overloaded', 'high', 'public.' || quote_ident(f.proname),
+    'There are several functions of this name: PostgREST cannot tell which of them a call means.',
+    format('select oid::regprocedure from pg_proc where proname = %L;', f.proname),
+    'Drop or rename the one that is not of the credit system.'
+  from functions f where f.is_edge group by f.proname having count(*) > 1
+
+  union all
+  select 'search_path_is_open', 'high', f.name,
+    'Its search_path is no longer fixed: names in it may be looked up where a caller wants them to be.',
+    format('select proconfig from pg_proc where oid = %L::regprocedure;', f.name),
+    format('alter function %s set search_path = '''';', f.name)
+  from functions f where f.prokind <> 'a' and not coalesce('search_path=""' = any (f.proconfig), false)
+
+  union all
+  select 'core_is_open', 'critical', 'schema credits',
+    format('%s may use the schema, and with it what policies and views are granted in it.', r.name),
+    format('select has_schema_privilege(%L, ''credits'', ''usage'');', r.name),
+    format('revoke all on schema credits from public, %I;', r.name)
+  from roles r where has_schema_privilege(r.name, 'credits', 'usage')
+
+  union all
+  select 'core_is_exposed', 'critical', 'schema credits',
+    'The API serves the schema: its tables and functions are one wrong grant away from everybody.',
+    'curl "$SUPABASE_URL/rest/v1/accounts" -H "Accept-Profile: credits" -H "apikey: $SUPABASE_PUBLISHABLE_KEY"',
+    'Take credits out of the exposed schemas (Dashboard, Settings, API; or [api] schemas in config.toml).'
+  from pg_catalog.pg_db_role_setting s cross join unnest(s.setconfig) as c(setting)
+  where c.setting ~ '^pgrst\.db[_-]schemas=' and c.setting ~ '[=, "'']credits[, "'']*($|,)'
+$$;
+comment on function credits.diagnose_privileges() is
+  'What the API''s roles may do with the credit system that they should not, and what they should and may not.';
+revoke all on function credits.diagnose_privileges() from public, anon, authenticated, service_role;
+
+-- schemas/doctor/diagnose_operation.sql
+
+create function credits.diagnose_jobs()
+returns table (code text, severity text, object text, meaning text, how_to_try text, how_to_mend text)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_jobs regclass;
+  v_name text;
+  v_is_active boolean;
+  v_status text;
+  v_message text;
+  v_started_at timestamptz;
+begin
+  v_jobs := to_regclass('cron.job');
+  if v_jobs is null then
+    return query select 'scheduler_missing', 'info', 'pg_cron',
+      'It is not enabled here. Nothing depends on it: balances are right without it, and what is due is booked with the next operation.',
+      'select * from pg_extension where extname = ''pg_cron'';',
+      'Where reports read renewals of users who do not come by: enable pg_cron and schedule it as in the migration schedule, or run `sonas reset --all` from time to time.';
+    return;
+  end if;
+  -- The tables belong to an extension that may not be here, so the statement is made when it runs.
+  execute format($query$
+    select j.jobname, j.active, d.status, d.return_message, d.start_time
+    from %1$s j
+    left join lateral (
+      select r.status, r.return_message, r.start_time from %2$s r
+      where r.jobid = j.jobid and r.status in ('succeeded', 'failed') order by r.start_time desc limit 1) d on true
+    where j.command ilike '%%reset_monthly_credits%%'
+    order by j.active desc limit 1 $query$, v_jobs, to_regclass('cron.job_run_details'))
+    into v_name, v_is_active, v_status, v_message, v_started_at;
+  if v_is_active is null then
+    return query select 'job_missing', 'low', 'cron.job', 'pg_cron is enabled, but nothing books renewals with it.',
+      'select jobname, schedule, command from cron.job;',
+      'select cron.schedule(''sonas-renew-credits'', ''* * * * *'', ''select public.reset_monthly_credits()'');';
+  elsif not v_is_active then
+    return query select 'job_inactive', 'low', 'cron.job ' || coalesce(v_name, ''), 'The job that books renewals is switched off.',
+      'select jobname, active from cron.job;',
+      format('select cron.alter_job(jobid, active => true) from cron.job where jobname = %L;', v_name);
+  elsif v_status = 'failed' then
+    return query select 'job_fails', 'medium', 'cron.job ' || coalesce(v_name, ''),
+      'The job that books renewals failed at its last run: ' || coalesce(v_message, 'no message'),
+      'select status, return_message, start_time from cron.job_run_details order by start_time desc limit 5;',
+      'Run select public.reset_monthly_credits(); as the role postgres, and mend what it says.';
+  elsif coalesce(v_started_at < statement_timestamp() - interval '1 day', false) then
+    return query select 'job_stands_still', 'medium', 'cron.job ' || coalesce(v_name, ''),
+      format('The job that books renewals has last run %s ago.', date_trunc('hour', statement_timestamp() - v_started_at)),
+      'select max(start_time) from cron.job_run_details;', 'Restart the database; pg_cron''s worker has stopped.';
+  end if;
+exception when insufficient_privilege then
+  return query select 'job_unknown', 'info', 'cron.job', 'The role that owns the credit system may not look at pg_cron''s tables.',
+    'select * from cron.job;', 'grant usage on schema cron to postgres; grant select on all tables in schema cron to postgres;';
+end
+$$;
+comment on function credits.diagnose_jobs() is 'Whether pg_cron is there, and whether its job books renewals.';
+revoke all on function credits.diagnose_jobs() from public, anon, authenticated, service_role;
+
+create function credits.diagnose_operation()
+returns table (code text, severity text, object text, meaning text, how_to_try text, how_to_mend text)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select j.* from credits.diagnose_jobs() j
+
+  union all
+  select 'renewals_pending', 'low', 'credits.balances',
+    format('%s accounts have had something to be booked for more than two days. Their balances are shown right all the same; only the ledger lags behind.', count(distinct b.account_id)),
+    'select (system_status() ->> ''due'')::bigint;', 'select reset_monthly_credits();  -- or: sonas reset --all'
+  from credits.balances b
+  where b.test_now is null and b.account_status <> 'closed' and b.due_at < statement_timestamp() - interval '2 days' and isfinite(b.due_at)
+  having count(*) > 0
+
+  union all
+  select 'accounts_missing', 'medium', 'auth.users',
+    format('%s users have no account: something stopped the trigger when they signed up. Their first call opens it; until then they see no balance.', count(*)),
+    'select u.id from auth.users u where not exists (select from credits.accounts a where a.account_id = u.id) limit 10;',
+    'select get_credit_summary(u.id) from auth.users u where not exists (select from credits.accounts a where a.account_id = u.id);'
+  from auth.users u
+  where not exists (select from credits.accounts a where a.account_id = u.id)
+  having count(*) > 0
+
+  union all
+  select 'server_is_old', 'high', 'PostgreSQL ' || current_setting('server_version'),
+    'The system is tested with PostgreSQL 15, 17 and 18.', 'select version();',
+    'Upgrade the project (Dashboard, Settings, Infrastructure).'
+  where current_setting('server_version_num')::integer < 150000
+
+  union all
+  select 'default_plan_missing', 'critical', 'public.plans',
+    'No plan is the default, so new users get no account.', 'select id from plans where is_default;',
+    'update plans set is_default = true where id = ''free'';'
+  where not exists (select from public.plans p where p.is_default)
+$$;
+comment on function credits.diagnose_operation() is
+  'How the system runs: jobs, renewals that wait, users without an account, the server''s version.';
+revoke all on function credits.diagnose_operation() from public, anon, authenticated, service_role;
+
+-- schemas/doctor/diagnose_surroundings.sql
+
+create function credits.diagnose_surroundings()
+returns table (code text, severity text, object text, meaning text, how_to_try text, how_to_mend text)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  with owner as (
+    select n.nspowner as oid, quote_ident(pg_get_userbyid(n.nspowner)) as name from pg_catalog.pg_namespace n where n.nspname = 'credits'
+  ), owned as (
+    select case when r.kind = 'sequence' then 'sequence ' when r.kind = 'table' then 'table ' else r.kind || ' ' end || r.name as what, c.relowner as owner
+    from credits.own_relations() r join pg_catalog.pg_class c on c.oid = r.oid
+    where not r.is_usage
+      and not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype in ('a', 'i'))
+    union all
+    select f.kind || ' ' || f.name, p.proowner from credits.own_functions() f join pg_catalog.pg_proc p on p.oid = f.oid
+    union all
+    select 'type ' || y.oid::regtype, y.typowner from pg_catalog.pg_type y where y.typnamespace = 'credits'::regnamespace and y.typtype in ('e', 'd')
+  )
+  select 'owner_was_changed', 'high', w.what,
+    format('It belongs to %s, and the rest of the credit system to %s: its owner may change it, and what runs with its owner''s rights has other ones.', pg_get_userbyid(w.owner), o.name),
+    'select nspowner::regrole from pg_namespace where nspname = ''credits'';',
+    -- What a role held beside its ownership is gone with it.
+    format('alter %s owner to %s; ', w.what, o.name) || coalesce((
+      select i.definition from credits.installed_objects i
+      where i.object = 'privileges on ' || regexp_replace(regexp_replace(w.what, '^view ', 'table '), '^(aggregate|procedure) ', 'function ')), '')
+  from owned w cross join owner o where w.owner <> o.oid
+
+  union all
+  select 'role_is_too_strong', 'critical', 'role ' || quote_ident(r.name),
+    format('%s is a member of %s, and may act as it.', r.name, s.rolname),
+    format('select pg_has_role(%L, %L, ''member'');', r.name, s.rolname),
+    format('revoke %I from %I;', s.rolname, r.name)
+  from credits.api_roles() r
+  join pg_catalog.pg_auth_members m on m.member = r.name::regrole
+  join pg_catalog.pg_roles s on s.oid = m.roleid
+  where pg_has_role(s.oid, 'service_role', 'member') or pg_has_role(s.oid, (select o.oid from owner o), 'member') or s.rolsuper
+    or s.rolbypassrls or s.rolname ~ '^pg_(read|write)_all_data$'
+
+  union all
+  select 'role_is_too_strong', 'critical', 'role ' || quote_ident(r.rolname),
+    format('%s passes row level security: it reads every row of what it may read.', r.rolname),
+    format('select rolbypassrls, rolsuper from pg_roles where rolname = %L;', r.rolname),
+    format('alter role %I nosuperuser nobypassrls;', r.rolname)
+  from credits.api_roles() a join pg_catalog.pg_roles r on r.rolname = a.name
+  where r.rolbypassrls or r.rolsuper
+
+  union all
+  select 'schema_is_open', 'high', 'schema public',
+    format('%s may create objects in it: functions and types whose names come before those that code without a fixed search_path means.', r.name),
+    format('select has_schema_privilege(%L, ''public'', ''create'');', r.name),
+    format('revoke create on schema public from public, %I;', r.name)
+  from (select a.name from credits.api_roles() a union all values ('service_role'::name)) r where has_schema_privilege(r.name, 'public', 'create')
+
+  union all
+  select 'schema_cannot_be_used', 'high', 'schema public',
+    format('%s may not use the schema, so every call of it fails with "permission denied".', r.name),
+    format('select has_schema_privilege(%L, ''public'', ''usage'');', r.name),
+    format('grant usage on schema public to %I;', r.name)
+  from (values ('anon'), ('authenticated'), ('service_role')) as r(name) where not has_schema_privilege(r.name, 'public', 'usage')
+
+  union all
+  select distinct 'defaults_are_open', 'medium', 'schema credits',
+    format('What %s creates in it from now on is open to %s by default.', d.defaclrole::regrole, g.name),
+    'select * from pg_default_acl where defaclnamespace = ''credits''::regnamespace;',
+    format('alter default privileges for role %s in schema credits revoke all on %s from %s;', d.defaclrole::regrole,
+      case d.defaclobjtype when 'f' then 'functions' when 'S' then 'sequences' when 'T' then 'types' else 'tables' end, g.name)
+  from pg_catalog.pg_default_acl d
+  cross join aclexplode(d.defaclacl) x
+  cross join lateral (select case x.grantee when 0 then 'public' else x.grantee::regrole::text end as name) g
+  where d.defaclnamespace = 'credits'::regnamespace and x.grantee <> d.defaclrole
+
+  union all
+  select 'core_is_published', 'high', format('publication %I', p.pubname),
+    'It sends the rows of ' || t.name || ' to whoever follows it. Realtime looks at policies; other followers do not.',
+    format('select * from pg_publication_tables where pubname = %L and schemaname = ''credits'';', p.pubname),
+    case when t.in_schema then format('alter publication %I drop tables in schema credits;', p.pubname)
+      else format('alter publication %I drop table %s;', p.pubname, t.name) end
+  from pg_catalog.pg_publication p
+  join (
+    select r.prpubid as oid, o.name, false as in_schema from pg_catalog.pg_publication_rel r join credits.own_relations() o on o.oid = r.prrelid
+    where o.name like 'credits.%'
+    union all
+    select n.pnpubid, 'the schema credits', true from pg_catalog.pg_publication_namespace n where n.pnnspid = 'credits'::regnamespace
+  ) t on t.oid = p.oid
+$$;
+comment on function credits.diagnose_surroundings() is
+  'What around the objects of the credit system decides who reaches them: owners, roles, schemas, default privileges, publications.';
+revoke all on function credits.diagnose_surroundings() from public, anon, authenticated, service_role;
+
+-- schemas/doctor/host_callers.sql
+
+-- What asks who calls, and what is reached through other functions of the project.
+
+create function credits.checks_role(p_code text)
+returns boolean
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  -- Not current_user: in a function with its owner's rights that is the owner, whoever calls.
+  select p_code ~ '''service_role''|auth\.role ?\(|app_meta_?data|\msession_user\M|current_setting ?\( ?''role''|decrypted_secrets'
+    or p_code ~ '\mis_?[a-z_]*(admin|staff|superuser)|\mhas_(role|permission)\M|\mauthorize ?\(|\mrequire_[a-z_]*(admin|role)|\m(from|join) ([a-z0-9_]+\.)?([a-z_]+_)?(admins?|staff|user_roles)\M'
+    or p_code ~ '(=|<>|!=|distinct from|\min|\many) ?\(*(array\[)?''[a-z_]*(admin|owner|staff)''|(secret|api_key|signature)\)? ?(<>|!=|=|is distinct)'
+    -- One person, named in the code.
+    or p_code ~ '(=|<>|!=|\min|\many) ?\(*(array\[)?''[^'' ]+@[^'' ]+''|auth\.(uid|email) ?\( ?\)\)* ?(=|<>|!=|is distinct from|(not )?in) ?\(*''[^'']'
+$$;
+comment on function credits.checks_role(text) is 'Whether this code asks what kind of caller it has.';
+revoke all on function credits.checks_role(text) from public, anon, authenticated, service_role;
+
+create function credits.checks_caller(p_code text)
+returns boolean
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  -- That somebody is signed in says nothing about who: the caller has to be compared with something.
+  with caller as (
+    select '(\(*(select )?auth\.(uid|email) ?\( ?\)|\(*(select )?auth\.jwt ?\( ?\)|current_setting ?\( ?''request\.jwt'
+      || coalesce((select string_agg('|' || coalesce(m[1], m[2]) || '\M', '') from regexp_matches(p_code,
+        '([a-z_][a-z0-9_$]*) ?(?:constant )?(?:uuid|text)? ?(?:not null )?(?::=|\mdefault\M|=) ?\(*(?:select )?auth\.uid|select auth\.uid ?\( ?\) into (?:strict )?([a-z0-9_$]+)', 'g') m
+        where coalesce(m[1], m[2]) !~ '^(and|where|if|or|not|on)$'), '') || ')' as pattern
+  )
+  select p_code ~ ('([^:]=|<>|is (not )?distinct from|\min|\many) ?\(*' || c.pattern)
+    or p_code ~ (c.pattern || '[^;,]{0,60}?(<>|[^:]=|is (not )?distinct from|\min \()')
+    or credits.checks_role(p_code)
+  from caller c
+$$;
+comment on function credits.checks_caller(text) is 'Whether this code compares who its caller is with anything.';
+revoke all on function credits.checks_caller(text) from public, anon, authenticated, service_role;
+
+create function credits.call_in(p_code text, p_name text)
+returns text
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select array_to_string(credits.top_level_parts(substring(p_code from credits.as_pattern(p_name) || ' ?\((.*)$')), ', ')
+$$;
+comment on function credits.call_in(text, text) is 'What the first call of this function in the code passes to it.';
+revoke all on function credits.call_in(text, text) from public, anon, authenticated, service_role;
+
+create function credits.host_calls(p_functions credits.host_function[])
+returns table (caller oid, called text, callee oid)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  with names as (
+    select lower(p.proname) as name, f.oid from unnest(p_functions) f join pg_catalog.pg_proc p on p.oid = f.oid
+    where not f.is_trigger
+    union all
+    select n.name, null from credits.public_functions() as n(name)
+  )
+  select distinct f.oid, n.name, n.oid
+  from unnest(p_functions) f
+  cross join lateral regexp_matches(f.code, '([a-z0-9_$]+) ?\(', 'g') m
+  join names n on n.name = m[1] and n.oid is distinct from f.oid
+$$;
+comment on function credits.host_calls(credits.host_function[]) is
+  'Which of these functions call which others of them, and which of this system''s.';
+revoke all on function credits.host_calls(credits.host_function[]) from public, anon, authenticated, service_role;
+
+-- schemas/doctor/host_giveaways.sql
+
+create function credits.gift_of(p_code text, p_function oid, p_called text)
+returns text
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select case
+    -- Whose amount, plan or key it is.
+    when g.pattern is not null and regexp_replace(c.call, '^[^,]*', '') ~ g.pattern then 'free'
+    -- A fixed grant under a fixed key takes effect once per person.
+    when c.key !~ 'random|clock_timestamp|\mnow ?\(|uuid_generate' and p_code ~ 'auth\.(uid|jwt)' then 'once'
+    when credits.without_null_checks(p_code) ~ '\m(if|elsif|case|exists)\M' and exists (select from credits.writes_of(p_code)) then 'conditions'
+    else 'free'
+  end
+  from (
+    select x.call, substring(x.call from 'p_idempotency_key ?=> ?(.*?)(?:, p_[a-z_]* ?=>|$)') as key
+    from (select credits.call_in(p_code, p_called) as call) x) c
+  cross join (select string_agg(a.pattern, '|') as pattern from credits.host_arguments(p_function) a) g
+$$;
+comment on function credits.gift_of(text, oid, text) is
+  'Whether a call of this function of ours gives freely what the caller asks for, once, or on conditions that only a reader can judge.';
+revoke all on function credits.gift_of(text, oid, text) from public, anon, authenticated, service_role;
+
+create type credits.host_gift as (function_oid oid, does text, is_free boolean);
+comment on type credits.host_gift is
+  'A function of the project that gives credits: freely, or on conditions that only a reader can judge.';
+revoke all on type credits.host_gift from public;
+
+create function credits.host_gifts(p_functions credits.host_function[], p_moves credits.host_move[])
+returns setof credits.host_gift
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  with recursive calls as materialized (
+    select c.* from credits.host_calls(p_functions) c
+  ), moved as (
+    select m.* from unnest(p_moves) m
+    where m.raises
+      -- A row for a new user may be opened with something; what is logged beside a balance is no second gift.
+      and not (m.is_new and not m.by_argument and m.column_name !~* '^(amount|delta|change|quantity|credit_amount)$')
+      and not (m.is_new and exists (select from unnest(p_moves) o where o.function_oid = m.function_oid and not o.is_new and o.lowers))
+      -- Taken from one row and given to another.
+      and not exists (select from unnest(p_moves) o
+        where o.function_oid = m.function_oid and o.table_oid = m.table_oid and o.lowers and o.by_argument and not m.is_new and not o.is_new
+          and substring(o.statement from ' where ([^;]*?)(?: and |;|$)') <> substring(m.statement from ' where ([^;]*?)(?: and |;|$)'))
+  ), gifts(function_oid, does, is_free, depth) as (
+    select m.function_oid, format('raises %s of %s', m.column_name, m.table_name), m.by_argument or not m.is_conditioned, 0
+    from moved m
+    union
+    select c.caller, 'calls ' || c.called, k.kind = 'free', 0
+    from calls c join unnest(p_functions) f on f.oid = c.caller
+    cross join lateral (select credits.gift_of(f.code, f.oid, c.called) as kind) k
+    where k.kind <> 'once' and c.callee is null and c.called = any ('{change_plan, reset_monthly_credits, refund_credits, revoke_grant,
+      set_subscription_status, unfreeze_account, set_test_clock, grant_credits, import_balances}')
+    union
+    -- Through another function of the project. Whoever is asked there for their role is asked here.
+    select c.caller, format('calls %s, which %s', g.name, g.does),
+      g.is_free and (credits.call_in(f.code, c.called) ~ a.pattern or credits.without_null_checks(f.code) !~ '\m(if|elsif|case|exists)\M'),
+      g.depth + 1
+    from (
+      select x.*, f.name from gifts x join unnest(p_functions) f on f.oid = x.function_oid
+      where x.depth < 3 and not credits.checks_role(f.code)) g
+    join calls c on c.callee = g.function_oid
+    join unnest(p_functions) f on f.oid = c.caller
+    cross join lateral (
+      select coalesce(string_agg(x.pattern, '|') filter (where x.type in (20, 21, 23, 700, 701, 1700, 114, 3802)), '^$') as pattern
+      from credits.host_arguments(c.caller) x) a
+  )
+  select g.function_oid, string_agg(distinct g.does, ' and '), bool_or(g.is_free)
+  from gifts g join unnest(p_functions) f on f.oid = g.function_oid
+  where not credits.checks_role(f.code)
+  group by g.function_oid
+$$;
+comment on function credits.host_gifts(credits.host_function[], credits.host_move[]) is
+  'Which of these functions give credits without asking what kind of caller they have, by themselves or through others.';
+revoke all on function credits.host_gifts(credits.host_function[], credits.host_move[]) from public, anon, authenticated, service_role;
+
+-- schemas/doctor/host_openings.sql
+
+-- What the API lets its users do with the project's own tables and functions, and how to try and to close it.
+
+create function credits.may_write_rows(p_role name, p_table oid, p_command "char", p_column name default null)
+returns boolean
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  with policies as (
+    select y.polpermissive, lower(coalesce(pg_catalog.pg_get_expr(y.polwithcheck, y.polrelid), pg_catalog.pg_get_expr(y.polqual, y.polrelid), 'true')) as expression,
+      lower(pg_catalog.pg_get_expr(y.polwithcheck, y.polrelid)) as checked
+    from pg_catalog.pg_policy y
+    where y.polrelid = p_table and y.polcmd in ('*', p_command)
+      and (y.polroles = '{0}' or exists (
+        select from unnest(y.polroles) as r(oid) where pg_catalog.pg_has_role(p_role, r.oid, 'usage')))
+  ), told as (
+    select p.polpermissive, p.expression = 'false'
+      -- Nobody is nobody's owner.
+      or p_role = 'anon' and p.expression ~ 'auth\.uid' and p.expression !~ 'is null|\mor\M'
+      -- with check (credits = (select credits …)) keeps what was there.
+      or coalesce(replace(p.checked, '"', '') ~ (credits.as_pattern(p_column) || '\)? (=|<=|<|is not distinct)|(=|is not distinct from) [a-z0-9_.(]*' || credits.as_pattern(p_column)), false) as closes
+    from policies p
+  )
+  select not c.relrowsecurity
+    or exists (select from told t where t.polpermissive and not t.closes)
+      and not exists (select from told t where not t.polpermissive and t.closes)
+  from pg_catalog.pg_class c where c.oid = p_table
+$$;
+comment on function credits.may_write_rows(name, oid, "char", name) is
+  'Whether row level security lets this role insert (a), update (w) or delete (d) any rows of the table, with a value of its choice in this column.';
+revoke all on function credits.may_write_rows(name, oid, "char", name) from public, anon, authenticated, service_role;
+
+create function credits.guarded_by_trigger(p_table oid, p_column name, p_event integer)
+returns boolean
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select exists (
+    select from pg_catalog.pg_trigger g
+    join pg_catalog.pg_attribute a on a.attrelid = g.tgrelid and a.attname = p_column
+    cross join lateral (select credits.code_of(g.tgfoid) as code, credits.as_pattern(p_column) as name,
+      credits.as_code(substring(pg_catalog.pg_get_triggerdef(g.oid) from ' WHEN \((.*)\) EXECUTE ')) as condition) t
+    where g.tgrelid = p_table and not g.tgisinternal and g.tgenabled in ('O', 'A')
+      and g.tgtype & 2 = 2 and g.tgtype & p_event = p_event
+      -- It asks whether the column changes, sets it back, or is there for this column alone and refuses.
+      and (t.code ~ ('new\.' || t.name || '[^;]*old\.' || t.name || '|old\.' || t.name || '[^;]*new\.' || t.name)
+        or t.code ~ 'raise exception|raise sqlstate|return (null|old)' and (
+          p_event = 16 and t.condition ~ ('(old|new)\.' || t.name) or a.attnum = any (g.tgattr::smallint[])
+          or t.code ~ ('new\.' || t.name || ' ?(<>|!=|>|is distinct|is not null)'))
+        or t.code ~ ('new\.' || t.name || ' ?:?=(?! ?(coalesce ?\( ?new\.|new\.|greatest ?\())')))
+$$;
+comment on function credits.guarded_by_trigger(oid, name, integer) is
+  'Whether a trigger before the event (4 insert, 16 update) keeps this column from being chosen.';
+revoke all on function credits.guarded_by_trigger(oid, name, integer) from public, anon, authenticated, service_role;
+
+create function credits.who(p_roles text[])
+returns text
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select case when 'anon' = any (p_roles) then 'Anybody on the internet'
+    when 'authenticated' = any (p_roles) then 'Every signed-in user'
+    else 'Every user with the role ' || array_to_string(p_roles, ' or ') end
+$$;
+comment on function credits.who(text[]) is 'These roles, in words.';
+revoke all on function credits.who(text[]) from public, anon, authenticated, service_role;
+
+create function credits.everybody()
+returns text
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select 'public, ' || string_agg(quote_ident(r.name), ', ' order by r.name) from credits.api_roles() r
+$$;
+comment on function credits.everybody() is 'Whom to revoke something from, so that the service role alone is left.';
+revoke all on function credits.everybody() from public, anon, authenticated, service_role;
+
+create function credits.call_of(p_function oid)
+returns text
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select format('%s %I.%I(%s)', case p.prokind when 'p' then 'call' else 'select' end, n.nspname, p.proname, (
+    select string_agg(case when p.provariadic <> 0 and a.nth = p.pronargs then 'variadic ' else '' end
+      || case when a.name like '$%' then '' else quote_ident(a.name) || ' => ' end || '<' || format_type(a.type, null) || '>', ', ' order by a.nth)
+    from credits.host_arguments(p.oid) a))
+  from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+  where p.oid = p_function
+$$;
+comment on function credits.call_of(oid) is 'A call of this function, with the types of its arguments where values belong.';
+revoke all on function credits.call_of(oid) from public, anon, authenticated, service_role;
+
+create function credits.call_as_user(p_role text, p_statement text)
+returns text
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select format('begin; %sset local role %I; select set_config(''request.jwt.claims'', ''{"sub": "<id of some user>"}'', true); %s; rollback;',
+    -- A role of one's own is one that its maker may hand out, and not yet act as.
+    case when p_role in ('anon', 'authenticated') then '' else format('grant %I to current_user; ', p_role) end, p_role, p_statement)
+$$;
+comment on function credits.call_as_user(text, text) is
+  'A script for the SQL editor that does something the way the API would, and takes it back.';
+revoke all on function credits.call_as_user(text, text) from public, anon, authenticated, service_role;
+
+create function credits.insert_into(p_table oid, p_column name, p_value text)
+returns text
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select format('insert into %s (%s) values (%s)', p_table::regclass,
+    string_agg(quote_ident(a.attname), ', ' order by a.attname is distinct from p_column, a.attnum),
+    string_agg(case when a.attname = p_column then p_value
+        when a.attname ~* '(user|owner|profile|account|member)' and a.atttypid = 'uuid'::regtype or exists (
+          select from pg_catalog.pg_constraint k where k.contype = 'f' and k.conrelid = p_table and a.attnum = any (k.conkey) and k.confrelid = 'auth.users'::regclass)
+        then '''<id of some user>''' else '<' || format_type(a.atttypid, null) || '>' end, ', '
+      order by a.attname is distinct from p_column, a.attnum))
+  from pg_catalog.pg_attribute a
+  where a.attrelid = p_table and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+    and (a.attname = p_column or a.attnotnull and not a.atthasdef and a.attidentity = '')
+$$;
+comment on function credits.insert_into(oid, name, text) is
+  'A statement that adds a row with this value, and with the types of what else it needs where values belong.';
+revoke all on function credits.insert_into(oid, name, text) from public, anon, authenticated, service_role;
+
+create function credits.doors_of(p_function oid)
+returns table (table_oid oid, table_name text, event text, roles text[])
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select c.oid, format('%I.%I', s.name, c.relname), e.event, array_agg(distinct r.name::text order by r.name::text)
+  from pg_catalog.pg_trigger g
+  join pg_catalog.pg_class c on c.oid = g.tgrelid
+  join credits.host_schemas() s on s.oid = c.relnamespace and s.is_served
+  cross join (values ('insert', 'a'::"char", 4), ('update', 'w', 16)) as e(event, command, bit)
+  cross join credits.api_roles() r
+  where g.tgfoid = p_function and g.tgenabled in ('O', 'A') and g.tgtype & e.bit = e.bit
+    and has_schema_privilege(r.name, s.oid, 'usage') and has_any_column_privilege(r.name, c.oid, e.event)
+    and credits.may_write_rows(r.name, c.oid, e.command)
+  group by c.oid, s.name, c.relname, e.event
+$$;
+comment on function credits.doors_of(oid) is 'Where API roles may write rows that make this trigger function run.';
+revoke all on function credits.doors_of(oid) from public, anon, authenticated, service_role;
+
+create function credits.is_invoker_view(p_options text[])
+returns boolean
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select exists (select from unnest(p_options) as o(option) where lower(o.option) ~ '^security_invoker=(t|tr|tru|true|y|ye|yes|on|1)$')
+$$;
+comment on function credits.is_invoker_view(text[]) is 'Whether a view with these options reads with the rights of whoever asks.';
+revoke all on function credits.is_invoker_view(text[]) from public, anon, authenticated, service_role;
+
+-- schemas/moving/export_account.sql
+
+create function credits.account_tables()
+returns table (name text, found_by text, ordered_by text)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select o.name,
+    -- $1 is the person, $2 the accounts that they may have acted on. A usage table of the project's names no account.
+    concat_ws(' or ',
+      case when t.has_account then 'r.account_id = $1' end,
+      case when t.has_user then case when t.has_account and not o.is_usage then 'r.account_id = any ($2) and ' else '' end
+        || 'r.user_id = $1' end,
+      case when t.has_request then 'r.account_id = any ($2) and r.request ->> ''user_id'' = $1::text' end),
+    concat_ws(', ', case when t.has_time then 'r.created_at' end, coalesce((
+      select string_agg(format('r.%I', a.attname), ', ' order by array_position(i.indkey::smallint[], a.attnum))
+      from pg_catalog.pg_index i
+      join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
+      where i.indrelid = o.oid and i.indisprimary), 'to_jsonb(r)'))
+  from credits.own_relations() o
+  cross join lateral (
+    select bool_or(a.attname = 'account_id' and a.atttypid = 'uuid'::regtype) as has_account,
+      bool_or(a.attname = 'user_id' and a.atttypid = 'uuid'::regtype) as has_user,
+      bool_or(a.attname = 'request' and a.atttypid = 'jsonb'::regtype) as has_request,
+      bool_or(a.attname = 'created_at') as has_time
+    from pg_catalog.pg_attribute a where a.attrelid = o.oid and a.attnum > 0 and not a.attisdropped) t
+  where o.kind = 'table' and (t.has_account or t.has_user)
+$$;
+comment on function credits.account_tables() is
+  'The system''s tables that have rows of somebody, how these are found and in which order they come: read from the catalog so that none is forgotten.';
+revoke all on function credits.account_tables() from public, anon, authenticated, service_role;
+
+create function credits.export_rows(p_account_id uuid, p_table text, p_offset bigint, p_limit integer)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+-- What a statement answers that is made when it runs, plpgsql_check cannot know.
+-- @plpgsql_check_options: extra_warnings = false
+declare
+  v_table record;
+  v_rows jsonb;
+begin
+  select t.name, t.found_by, t.ordered_by into strict v_table from credits.account_tables() t where t.name = p_table;
+  execute format(
+    'select coalesce(jsonb_agg(to_jsonb(x)), ''[]'') from (
+       select r.* from %s r where %s order by %s offset $3 limit $4) x',
+    v_table.name, v_table.found_by, v_table.ordered_by)
+    into v_rows
+    using p_account_id, array(select a.account_id from credits.accounts a where a.kind = 'workspace'), p_offset, p_limit;
+  return v_rows;
+end
+$$;
+comment on function credits.export_rows(uuid, text, bigint, integer) is
+  'The rows of somebody in one of the system''s tables, oldest first; p_limit null for all from p_offset on.';
+revoke all on function credits.export_rows(uuid, text, bigint, integer) from public, anon, authenticated, service_role;
+
+create function public.export_account(
+  p_user_id uuid, p_table text default null, p_offset bigint default null, p_limit integer default null)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+declare
+  v_names text[] := array(select t.name from credits.account_tables() t order by t.name);
+  v_name text;
+  v_rows jsonb;
+  v_tables jsonb := jsonb '{}';
+  v_more boolean := false;
+begin
+  if not exists (select from credits.accounts a where a.account_id = p_user_id and a.kind = 'person') then
+    perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id));
+  end if;
+  if p_table is not null and p_table <> all (v_names) then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_table', 'value', p_table, 'known', v_names),
+      'Pass one of the known tables, or none for all of them.');
+  end if;
+  if p_offset < 0 or p_offset is not null and p_table is null then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_offset"}', 'Pass how many rows of p_table have been read.');
+  end if;
+  if p_limit < 1 or p_limit is not null and p_table is null then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_limit"}', 'Pass how many rows of p_table to read, 1 or more.');
+  end if;
+  begin
+    foreach v_name in array coalesce(case when p_table is not null then array[p_table] end, v_names) loop
+      v_rows := credits.export_rows(p_user_id, v_name, coalesce(p_offset, 0), p_limit + 1);
+      v_more := jsonb_array_length(v_rows) > p_limit;
+      if v_more then
+        v_rows := v_rows - -1;
+      end if;
+      v_tables := v_tables || jsonb_build_object(v_name, v_rows);
+    end loop;
+  exception when program_limit_exceeded then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', case when p_table is null then 'p_table' else 'p_limit' end),
+      'It is too much for one answer. Read table by table (p_table), a number of rows at a time (p_offset, p_limit), as `sonas export` does.');
+  end;
+  return jsonb_build_object('success', true, 'code', 'ok', 'account_id', p_user_id, 'exported_at', statement_timestamp(),
+    'names', v_names, 'tables', v_tables, 'more', coalesce(v_more, false));
+end
+$$;
+comment on function public.export_account(uuid, text, bigint, integer) is
+  'Everything that the credit system has stored about one user, table by table: the rows of their account, and what they did in workspaces. Also of a closed account. With p_table, the rows of that table alone from p_offset on, p_limit at most; more says whether there are others. Raises account_not_found.';
+revoke all on function public.export_account(uuid, text, bigint, integer) from public, anon, authenticated, service_role;
+grant execute on function public.export_account(uuid, text, bigint, integer) to service_role;
+
+-- schemas/moving/forget_account.sql
+
+create table credits.forgotten_accounts (
+  account_id uuid not null constraint forgotten_accounts_pkey primary key
+    constraint forgotten_accounts_account_id_fkey references credits.accounts (account_id),
+  forgotten_at timestamptz not null default clock_timestamp()
+);
+comment on table credits.forgotten_accounts is
+  'People whose words were removed. Only for them does the ledger let description and metadata be blanked; its figures stay for ever.';
+alter table credits.forgotten_accounts enable row level security;
+revoke all on table credits.forgotten_accounts from public, anon, authenticated, service_role;
+
+create function credits.forget_words(p_account_id uuid)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_counts jsonb := jsonb '{}';
+  v_count bigint;
+  -- Their own account, and the workspaces that they may have acted in: by its account a row is found without reading all.
+  v_accounts uuid[] := p_account_id || array(select a.account_id from credits.accounts a where a.kind = 'workspace');
+  -- A project with a usage table of its own may want a text there.
+  v_nothing text := (select case when a.attnotnull then '' end from pg_catalog.pg_attribute a
+    where a.attrelid = 'public.usage'::regclass and a.attname = 'description');
+begin
+  -- What the calendar wrote about a plan's allowance are nobody's words, and the books are checked by them.
+  update public.credit_transactions t set description = null, metadata = '{}'
+  where t.account_id = any (v_accounts) and (t.account_id = p_account_id or t.user_id = p_account_id)
+    and (t.description is not null or t.metadata <> '{}')
+    and (t.kind in ('consume', 'capture', 'refund', 'void') or t.kind = 'grant' and not exists (
+      select from public.credit_grants g
+      where g.account_id = t.account_id and g.id = t.grant_id and g.source in ('plan', 'rollover')));
+  get diagnostics v_count = row_count;
+  v_counts := v_counts || jsonb_build_object('credit_transactions', v_count);
+
+  update public.credit_grants g
+  set description = null, metadata = '{}', void_reason = case when g.voided_at is not null then 'forgotten' end
+  where g.account_id = p_account_id
+    or g.account_id = any (v_accounts) and g.source not in ('plan', 'rollover') and exists (
+      select from public.credit_transactions t
+      where t.account_id = g.account_id and t.credit_type = g.credit_type and t.grant_id = g.id
+        and t.user_id = p_account_id and t.kind in ('grant', 'void'));
+  get diagnostics v_count = row_count;
+  v_counts := v_counts || jsonb_build_object('credit_grants', v_count);
+
+  update public.credit_reservations r set description = null, metadata = '{}', close_reason = null,
+    -- What a workspace holds may be captured once more by somebody else, and is answered alike.
+    answer = case when r.account_id <> p_account_id then r.answer end
+  where r.account_id = any (v_accounts) and (r.account_id = p_account_id or r.user_id = p_account_id);
+  get diagnostics v_count = row_count;
+  v_counts := v_counts || jsonb_build_object('credit_reservations', v_count);
+
+  update public.usage u set description = v_nothing, metadata = '{}'
+  where u.account_id = p_account_id or u.user_id = p_account_id;
+  get diagnostics v_count = row_count;
+  v_counts := v_counts || jsonb_build_object('usage', v_count);
+
+  -- A closed account answers no request again. A workspace does, so its keys stay.
+  update credits.idempotency_keys k
+  set idempotency_key = 'forgotten:' || k.operation_id,
+    request = jsonb_build_object('function', k.request -> 'function'),
+    answer = jsonb_build_object('success', true, 'operation_id', k.operation_id)
+  where k.account_id = p_account_id;
+  get diagnostics v_count = row_count;
+  v_counts := v_counts || jsonb_build_object('idempotency_keys', v_count);
+  update credits.idempotency_keys k set request = k.request - '{description, metadata, reason}'::text[]
+  where k.account_id = any (v_accounts) and k.account_id <> p_account_id
+    and k.request @> jsonb_build_object('user_id', p_account_id);
+
+  -- The key of a row of the project's may be a name or an address.
+  delete from credits.metered_rows m where m.account_id = p_account_id;
+  update credits.accounts a set frozen_reason = null where a.account_id = p_account_id;
+  delete from public.workspace_members m where m.user_id = p_account_id;
+  return v_counts;
+end
+$$;
+comment on function credits.forget_words(uuid) is
+  'Blanks every description, metadata, reason, key and request of a forgotten person, and takes them out of their workspaces.';
+revoke all on function credits.forget_words(uuid) from public, anon, authenticated, service_role;
+
+create function public.forget_account(p_user_id uuid)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_new boolean;
+  v_at timestamptz;
+begin
+  if not exists (select from credits.accounts a where a.account_id = p_user_id and a.kind = 'person') then
+    perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id));
+  end if;
+  perform 1 from credits.balances b where b.account_id = p_user_id order by b.credit_type for no key update;
+  update credits.accounts a set status = 'closed', closed_at = clock_timestamp()
+  where a.account_id = p_user_id and a.status <> 'closed';
+  update credits.balances b set account_status = 'closed' where b.account_id = p_user_id;
+  insert into credits.forgotten_accounts (account_id) values (p_user_id) on conflict (account_id) do nothing;
+  v_new := found;
+  select f.forgotten_at into v_at from credits.forgotten_accounts f where f.account_id = p_user_id;
+  return jsonb_build_object('success', true, 'code', 'ok', 'account_id', p_user_id, 'forgotten_at', v_at,
+    'rows', credits.forget_words(p_user_id), 'replayed', not v_new);
+end
+$$;
+comment on function public.forget_account(uuid) is
+  'Closes a user''s account for good and removes their words from the books: descriptions, metadata, reasons, idempotency keys. Ids, times and figures stay, so the books still balance. What Auth knows of the user is yours to delete. Raises account_not_found.';
+revoke all on function public.forget_account(uuid) from public, anon, authenticated, service_role;
+grant execute on function public.forget_account(uuid) to service_role;
+
+-- schemas/moving/import_balances.sql
+
+-- Balances move in from a table or view of the project, all of them or none. One grant per row, under a key of its own: a
+-- second run finds the first one's grants and adds nothing.
+
+create function credits.import_rows(p_table regclass, p_user_column name, p_balance_column name)
+returns table (user_id text, amount numeric)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+-- What a statement answers that is made when it runs, plpgsql_check cannot know.
+-- @plpgsql_check_options: extra_warnings = false
+declare
+  v_is_number boolean := (
+    select t.typcategory = 'N' from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
+    where a.attrelid = p_table and a.attname = p_balance_column and not a.attisdropped);
+begin
+  -- A text that is no number is a problem of its row, and no error of the whole.
+  return query execute format(case when v_is_number then 'select lower(%I::text), %I::numeric from %s'
+    else 'select lower(%1$I::text), case
+        when btrim(%2$I::text) ~ ''^[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]{1,3})?$'' then btrim(%2$I::text)::numeric
+        when %2$I is not null then ''NaN'' end
+      from %3$s' end, p_user_column, p_balance_column, p_table);
+end
+$$;
+comment on function credits.import_rows(regclass, name, name) is 'The balances as they stand in the project''s table or view.';
+revoke all on function credits.import_rows(regclass, name, name) from public, anon, authenticated, service_role;
+
+create function credits.import_ids(p_table regclass, p_user_column name, p_balance_column name)
+returns table (user_id text, id uuid, amount numeric)
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+  select r.user_id, case when r.user_id ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then r.user_id::uuid end, r.amount
+  from credits.import_rows(p_table, p_user_column, p_balance_column) r
+$$;
+comment on function credits.import_ids(regclass, name, name) is 'The balances, with the id of the user where it is one.';
+revoke all on function credits.import_ids(regclass, name, name) from public, anon, authenticated, service_role;
+
+create function credits.import_problems(
+  p_table regclass, p_user_column name, p_balance_column name, p_credit_type text, p_source text, p_key text)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+  with judged as (
+    select r.user_id, r.amount, case
+      when r.user_id is null then 'no user'
+      when r.id is null then 'the user is not a UUID'
+      when r.amount is null then 'no balance'
+      when r.amount = 'NaN' then 'the balance is not a number'
+      when r.amount < 0 then 'the balance is negative'
+      when r.amount <> trunc(r.amount) then 'the balance is not a whole number'
+      when r.amount > 9007199254740992 then 'the balance is too large'
+      when count(*) over (partition by r.user_id) > 1 then 'several rows for one user'
+      when a.kind = 'workspace' then 'a workspace, and no user'
+      when a.status = 'closed' then 'the account is closed'
+      when a.account_id is null and u.id is null then 'no such user in auth.users'
+      when k.request is not null and (k.request ->> 'amount')::numeric <> r.amount then 'imported before, with another balance'
+      when k.request is not null and k.request ->> 'source' <> p_source then 'imported before, from another source'
+      when k.request is null and b.balance + r.amount > 9007199254740992 then 'the balance is too large beside what the account has'
+    end as problem
+    -- Compared as ids, so that their indexes serve: as texts it is every row with every user.
+    from credits.import_ids(p_table, p_user_column, p_balance_column) r
+    left join auth.users u on u.id = r.id
+    left join credits.accounts a on a.account_id = r.id
+    -- One look-up per row: that all have the same key, the planner does not expect, and would compare every row with every key.
+    left join lateral (
+      select k.request from credits.idempotency_keys k
+      where k.account_id = a.account_id and k.idempotency_key = p_key limit 1) k on true
+    left join credits.balances b on b.account_id = a.account_id and b.credit_type = p_credit_type
+  )
+  select coalesce(jsonb_agg(to_jsonb(c) order by c.problem), '[]')
+  from (
+    select j.problem, count(*) as rows, (array_agg(distinct j.user_id))[1:10] as users
+    from judged j where j.problem is not null group by j.problem) c
+$$;
+comment on function credits.import_problems(regclass, name, name, text, text, text) is
+  'What keeps rows from being imported, with how many there are of it and the first ten users.';
+revoke all on function credits.import_problems(regclass, name, name, text, text, text) from public, anon, authenticated, service_role;
+
+create function credits.imported_elsewhere(
+  p_table regclass, p_user_column name, p_balance_column name, p_credit_type text, p_key text)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+  select coalesce(jsonb_object_agg(f.key, f.users order by f.key), '{}')
+  from (
+    select regexp_replace(k.idempotency_key, '^import:(.*):[^:]*$', '\1') as key, count(*) as users
+    from credits.import_ids(p_table, p_user_column, p_balance_column) r
+    join credits.accounts a on a.account_id = r.id
+    join lateral (
+      select k.idempotency_key, k.request from credits.idempotency_keys k
+      where k.account_id = a.account_id and k.idempotency_key like 'import:%' offset 0) k on true
+    where k.idempotency_key <> p_key and k.request ->> 'credit_type' = p_credit_type and r.amount > 0
+      and k.request ->> 'description' = 'opening balance'
+    group by 1) f
+$$;
+comment on function credits.imported_elsewhere(regclass, name, name, text, text) is
+  'From which other tables or columns these users have opening balances of this type, and how many of them: the same money, maybe.';
+revoke all on function credits.imported_elsewhere(regclass, name, name, text, text) from public, anon, authenticated, service_role;
+
+create function credits.find_table(p_table text)
+returns regclass
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_table regclass;
+begin
+  -- As SQL reads a name, or as it is written: a name with capitals or blanks needs no quotes here.
+  begin
+    v_table := coalesce(to_regclass(p_table), to_regclass('public.' || p_table));
+  exception when others then null;
+  end;
+  return coalesce(v_table, (
+    select c.oid from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where p_table in (n.nspname || '.' || c.relname, case when n.nspname = 'public' then c.relname end)
+    order by n.nspname <> 'public' limit 1)::regclass);
+end
+$$;
+comment on function credits.find_table(text) is 'The table or view of this name, in schema public if it names none; null when there is none.';
+revoke all on function credits.find_table(text) from public, anon, authenticated, service_role;
+
+create function credits.import_table(p_table text, p_user_column text, p_balance_column text)
+returns regclass
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_table regclass := credits.find_table(p_table);
+  v_columns text[] := array(select a.attname::text from pg_catalog.pg_attribute a
+    where a.attrelid = v_table and a.attnum > 0 and not a.attisdropped order by a.attnum);
+  v_column text;
+  v_type text;
+begin
+  if not exists (
+    select from pg_catalog.pg_class c join credits.host_schemas() s on s.oid = c.relnamespace
+    where c.oid = v_table and c.relkind in ('r', 'p', 'v', 'm', 'f')
+      and not (s.name = 'public' and c.relname in (select credits.public_relations()))) then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_table', 'value', p_table),
+      'Pass a table or view of your project, with its schema if that is not public.' || coalesce(' These columns are in: ' || (
+        select string_agg(distinct t.name, ', ') from credits.host_tables() t
+        where (select count(*) from pg_catalog.pg_attribute a
+          where a.attrelid = t.oid and a.attname in (p_user_column, p_balance_column) and not a.attisdropped) = 2) || '.', ''));
+  end if;
+  foreach v_column in array array[p_user_column, p_balance_column] loop
+    if v_column <> all (v_columns) then
+      perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'column', 'value', v_column, 'known', v_columns),
+        format('%s has no column %s. It has %s.', v_table, v_column, array_to_string(v_columns, ', ')));
+    end if;
+  end loop;
+  select format_type(a.atttypid, null) into v_type
+  from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
+  where a.attrelid = v_table and a.attname = p_balance_column
+    and t.typcategory not in ('N', 'S') and a.atttypid <> all (array['json', 'jsonb']::regtype[]);
+  if found then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'column', 'value', p_balance_column, 'type', v_type),
+      format('%s.%s is %s, which is no balance. Import from a view that makes a number of it.', v_table, p_balance_column, v_type));
+  end if;
+  return v_table;
+end
+$$;
+comment on function credits.import_table(text, text, text) is
+  'The table or view of the project that a call names, with these columns, the second of which can be a balance. Raises invalid_argument.';
+revoke all on function credits.import_table(text, text, text) from public, anon, authenticated, service_role;
+
+create function credits.keep_still(p_table regclass)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_table regclass;
+begin
+  -- Of a view, the tables behind it. Supabase's own stay open, or nobody could sign in meanwhile; if one of them changes
+  -- between two readings, the totals differ.
+  for v_table in
+    with recursive behind as (
+      select p_table::oid as oid
+      union
+      select d.refobjid from behind b
+      join pg_catalog.pg_rewrite r on r.ev_class = b.oid
+      join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = r.oid
+        and d.refclassid = 'pg_catalog.pg_class'::regclass
+    )
+    select c.oid from behind b
+    join pg_catalog.pg_class c on c.oid = b.oid and c.relkind in ('r', 'p')
+    join credits.host_schemas() s on s.oid = c.relnamespace
+    order by c.oid
+  loop
+    execute format('lock table %s in share mode', v_table);
+  end loop;
+end
+$$;
+comment on function credits.keep_still(regclass) is
+  'Locks a table of the project, or those that a view reads, against writes until the transaction ends.';
+revoke all on function credits.keep_still(regclass) from public, anon, authenticated, service_role;
+
+create function credits.import_grants(
+  p_table regclass, p_user_column name, p_balance_column name, p_credit_type text, p_source text, p_key text)
+returns table (granted bigint, replayed bigint, total numeric)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_row record;
+  v_told_at timestamptz := clock_timestamp();
+begin
+  select count(*), count(k.operation_id) into granted, replayed
+  from credits.import_rows(p_table, p_user_column, p_balance_column) r
+  left join lateral (
+    select k.operation_id from credits.idempotency_keys k
+    where k.account_id = r.user_id::uuid and k.idempotency_key = p_key limit 1) k on true
+  where r.amount > 0;
+  for v_row in
+    select r.user_id::uuid as user_id, r.amount::bigint as amount, row_number() over (order by r.user_id) as nth
+    from credits.import_rows(p_table, p_user_column, p_balance_column) r
+    left join lateral (
+      select k.operation_id from credits.idempotency_keys k
+      where k.account_id = r.user_id::uuid and k.idempotency_key = p_key limit 1) k on true
+    where r.amount > 0 and k.operation_id is null order by r.user_id
+  loop
+    perform credits.grant_to(credits.paying_account(v_row.user_id, null, p_credit_type), v_row.user_id, p_credit_type,
+      v_row.amount, p_source, 'opening balance', null, p_key, '{}');
+    if clock_timestamp() > v_told_at + interval '1 second' then
+      v_told_at := clock_timestamp();
+      raise notice using message = concat('imported ', v_row.nth, ' of ', granted - replayed);
+    end if;
+  end loop;
+
+  -- What is proven is read back from the ledger, row by row.
+  select sum(t.amount) filter (where t.amount = r.amount) into total
+  from credits.import_rows(p_table, p_user_column, p_balance_column) r
+  join lateral (
+    select k.account_id, k.operation_id from credits.idempotency_keys k
+    where k.account_id = r.user_id::uuid and k.idempotency_key = p_key limit 1) k on true
+  join lateral (
+    select t.amount from public.credit_transactions t
+    where t.account_id = k.account_id and t.operation_id = k.operation_id and t.kind = 'grant' limit 1) t on true
+  where r.amount > 0;
+  total := coalesce(total, 0);
+  return next;
+end
+$$;
+comment on function credits.import_grants(regclass, name, name, text, text, text) is
+  'Issues the opening grants, and adds up those of them that the ledger has with the very amount of their row.';
+revoke all on function credits.import_grants(regclass, name, name, text, text, text) from public, anon, authenticated, service_role;
+
+create function public.import_balances(
+  p_table text, p_user_column text, p_balance_column text, p_credit_type text, p_source text default 'top_up',
+  p_expected_total bigint default null, p_dry_run boolean default false)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_table regclass := credits.import_table(p_table, p_user_column, p_balance_column);
+  v_key text := format('import:%s:%s:%s', v_table, p_balance_column, p_credit_type);
+  v_rows record;
+  v_done record;
+  v_answer jsonb;
+begin
+  if not exists (select from credits.credit_types t where t.id = p_credit_type) then
+    perform credits.raise_error('unknown_credit_type', jsonb_build_object('credit_type', p_credit_type,
+      'known', (select jsonb_agg(t.id order by t.id) from credits.credit_types t)));
+  end if;
+  if not exists (select from credits.grant_sources s where s.id = p_source and s.may_be_granted) then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_source', 'value', p_source, 'known', (
+      select jsonb_agg(s.id order by s.id) from credits.grant_sources s where s.may_be_granted)));
+  end if;
+  -- The table is read several times, and has to say the same each time.
+  perform credits.keep_still(v_table);
+
+  select count(*) as rows, coalesce(trunc(sum(r.amount) filter (where r.amount between 0 and 9007199254740992)), 0) as total,
+    count(*) filter (where r.amount = 0) as empty into v_rows
+  from credits.import_rows(v_table, p_user_column, p_balance_column) r;
+  v_answer := jsonb_build_object('success', false, 'code', 'unusable_rows', 'credit_type', p_credit_type, 'rows', v_rows.rows,
+    'empty', v_rows.empty, 'total', v_rows.total, 'expected_total', p_expected_total, 'granted', 0, 'replayed', 0,
+    'granted_total', 0, 'dry_run', p_dry_run,
+    'elsewhere', credits.imported_elsewhere(v_table, p_user_column, p_balance_column, p_credit_type, v_key),
+    'problems', credits.import_problems(v_table, p_user_column, p_balance_column, p_credit_type, p_source, v_key));
+  if v_answer -> 'problems' <> '[]' then
+    return v_answer;
+  end if;
+  if v_rows.total <> p_expected_total then
+    return v_answer || '{"code": "totals_differ"}';
+  end if;
+
+  begin
+    select * into v_done from credits.import_grants(v_table, p_user_column, p_balance_column, p_credit_type, p_source, v_key);
+    v_answer := v_answer || jsonb_build_object('success', v_done.total = v_rows.total,
+      'code', case when v_done.total = v_rows.total then 'ok' else 'totals_differ' end,
+      'granted', v_done.granted, 'replayed', v_done.replayed, 'granted_total', v_done.total);
+    if p_dry_run or v_done.total <> v_rows.total then
+      raise exception using errcode = 'PTRBK', message = 'nothing of it stays';
+    end if;
+  exception when sqlstate 'PTRBK' then null;
+  end;
+  return v_answer;
+end
+$$;
+comment on function public.import_balances(text, text, text, text, text, bigint, boolean) is
+  'Takes the balances of a table or view of the project over, as grants of p_source that never expire: all rows, or none. Answers rows, total, granted, granted_total, problems, and elsewhere: how many of the users have an opening balance of this type already from which other table; success is false, and nothing has changed, when a row cannot be used, or when the totals differ from each other or from p_expected_total. A second run adds nothing. p_dry_run takes everything back.';
+revoke all on function public.import_balances(text, text, text, text, text, bigint, boolean)
+  from public, anon, authenticated, service_role;
+grant execute on function public.import_balances(text, text, text, text, text, bigint, boolean) to service_role;
+
+-- schemas/metrics/plan_changes.sql
+
+-- Which plan an account was on when. The metrics ask it of every spend; nothing else reads it.
+
+create table credits.plan_changes (
+  account_id uuid not null constraint plan_changes_account_id_fkey references credits.accounts (account_id),
+  version bigint not null,
+  changed_at timestamptz not null,
+  from_plan text,
+  to_plan text not null,
+  constraint plan_changes_pkey primary key (account_id, version)
+);
+comment on table credits.plan_changes is 'Every plan that an account has been on, in order. Rows are added, never changed.';
+comment on column credits.plan_changes.version is '1, 2, 3 … per account; of two changes at one instant the later counts.';
+comment on column credits.plan_changes.changed_at is 'When the plan became effective, in the account''s time: for a change at the period''s end that end, whenever it was booked.';
+comment on column credits.plan_changes.from_plan is 'Null for the plan that the account was opened on.';
+alter table credits.plan_changes enable row level security;
+revoke all on table credits.plan_changes from public, anon, authenticated, service_role;
+
+create function credits.record_plan_change()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  v_at timestamptz;
+  -- The account's time: its balances hold a clock that steps back.
+  v_now timestamptz := greatest(
+    coalesce((select a.test_now from credits.accounts a where a.account_id = new.account_id), clock_timestamp()),
+    (select max(b.settled_at) from credits.balances b where b.account_id = new.account_id));
+begin
+  if tg_op = 'INSERT' then
+    v_at := new.created_at;
+  elsif old.pending_at is not null and new.pending_at is null and new.plan_id = old.pending_plan_id then
+    v_at := old.pending_at;
+  end if;
+  -- A pending plan that is taken early counts from now on.
+  v_at := least(coalesce(v_at, 'infinity'), v_now);
+  insert into credits.plan_changes (account_id, version, changed_at, from_plan, to_plan)
+  select new.account_id, coalesce(max(c.version), 0) + 1, greatest(v_at, max(c.changed_at)),
+    case when tg_op = 'UPDATE' then old.plan_id end, new.plan_id
+  from credits.plan_changes c where c.account_id = new.account_id;
+  return null;
+end
+$$;
+comment on function credits.record_plan_change() is 'Writes down a plan that becomes effective, from wherever it comes.';
+revoke all on function credits.record_plan_change() from public, anon, authenticated, service_role;
+create trigger subscriptions_record_first_plan after insert on public.subscriptions
+  for each row execute function credits.record_plan_change();
+create trigger subscriptions_record_plan_change after update on public.subscriptions
+  for each row when (old.plan_id <> new.plan_id) execute function credits.record_plan_change();
+
+create view credits.plan_spells with (security_invoker = true) as
+with due as (
+  -- A plan whose time has come counts, booked or not.
+  select s.account_id, s.pending_plan_id, s.pending_at
+  from public.subscriptions s
+  join credits.accounts a on a.account_id = s.account_id
+  where s.pending_at is not null and s.pending_at <= coalesce(a.test_now, statement_timestamp())
+)
+select c.account_id, c.to_plan as plan_id, c.changed_at as started_at,
+  coalesce(n.changed_at, d.pending_at, 'infinity') as ended_at, coalesce(n.to_plan, d.pending_plan_id) as next_plan
+from credits.plan_changes c
+-- "> 1" says nothing new but to the planner: that most accounts, with one plan, have no next row.
+left join credits.plan_changes n on n.account_id = c.account_id and n.version = c.version + 1 and n.version > 1
+left join due d on d.account_id = c.account_id and n.account_id is null
+union all
+select d.account_id, d.pending_plan_id, d.pending_at, 'infinity', null from due d;
+comment on view credits.plan_spells is 'From when until when, half-open, an account was on a plan, and which one followed.';
+revoke all on table credits.plan_spells from public, anon, authenticated, service_role;
+
+-- schemas/metrics/ledger_facts.sql
+
+-- Times follow the order of insertion closely, so a summary per block range finds an hour of the ledger for next to nothing.
+create index credit_transactions_created_at_idx on public.credit_transactions using brin (created_at)
+  with (pages_per_range = 32, autosummarize = on);
+create index if not exists usage_denied_idx on public.usage (created_at) include (account_id, credit_type)
+  where status = 'denied';
+
+create view credits.ledger_facts with (security_invoker = true) as
+select t.account_id, t.credit_type, t.version, t.created_at, t.amount, t.user_id, t.metadata, g.source,
+  coalesce(
+    case when s.pending_at <= t.created_at then s.pending_plan_id end,
+    (select c.to_plan from credits.plan_changes c
+      where c.account_id = t.account_id and c.changed_at <= t.created_at order by c.version desc limit 1),
+    s.plan_id) as plan_id,
+  case t.kind
+    when 'grant' then case when g.source = 'plan' and t.description = 'unlimited allowance' then 'unlimited' else 'granted' end
+    when 'refund' then 'refunded'
+    when 'expire' then case when t.description = 'above the allowance' then 'returned' else 'expired' end
+    when 'void' then 'voided'
+    else 'spent' end as flow,
+  case when t.kind in ('consume', 'capture') then -t.amount else 0 end as spent,
+  -- The rows of one operation follow each other; its first one counts it.
+  case when exists (
+    select from public.credit_transactions p
+    where p.account_id = t.account_id and p.credit_type = t.credit_type and p.version = t.version - 1
+      and p.operation_id = t.operation_id) then 0 else 1 end as operations
+from public.credit_transactions t
+-- Each row has both. Left joins leave them alone where a reader asks for nothing of theirs.
+left join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
+left join public.subscriptions s on s.account_id = t.account_id;
+comment on view credits.ledger_facts is
+  'The ledger as the metrics see it: each row with the plan of its time, the source of its grant, and where its credits went.';
+comment on column credits.ledger_facts.flow is
+  'granted, unlimited (granted as it was spent), spent, refunded, expired, voided, or returned (taken back from an unlimited allowance or a limit, nobody''s loss).';
+comment on column credits.ledger_facts.spent is 'The credits of a row whose flow is spent, 0 of any other: told without looking at its grant.';
+revoke all on table credits.ledger_facts from public, anon, authenticated, service_role;
+
+-- schemas/metrics/rollups.sql
+
+-- Sums of the ledger that metrics read instead of its rows. How far they have read is kept per balance as a version, and
+-- versions have no gaps: rollup plus the rows above that version are the ledger, exactly, in whatever order it was
+-- committed. Test accounts are never rolled up.
+
+create table credits.rolled_up (
+  account_id uuid not null constraint rolled_up_account_id_fkey references credits.accounts (account_id),
+  credit_type text not null,
+  version bigint not null,
+  period_version bigint not null,
+  constraint rolled_up_pkey primary key (account_id, credit_type)
+);
+comment on table credits.rolled_up is 'How far the rollups have read the ledger of each balance.';
+comment on column credits.rolled_up.version is 'The last version that is in the rollups.';
+comment on column credits.rolled_up.period_version is 'The version that began the account-period it is in.';
+
+create table credits.rollup_state (
+  only_row boolean primary key default true,
+  rolled_up_at timestamptz,
+  constraint rollup_state_has_one_row check (only_row)
+);
+comment on table credits.rollup_state is 'The row that whoever changes the rollups locks first. When they last were up to date.';
+insert into credits.rollup_state default values;
+
+create table credits.hourly_flows (
+  hour timestamptz not null,
+  credit_type text not null,
+  plan_id text not null,
+  source text not null,
+  flow text not null,
+  amount bigint not null,
+  operations bigint not null,
+  constraint hourly_flows_pkey primary key (hour, credit_type, plan_id, source, flow)
+);
+comment on table credits.hourly_flows is 'Rollup: credits that moved per hour (UTC), type, plan, source and flow. Amounts are signed, as in the ledger.';
+
+create table credits.daily_owed (
+  day date not null,
+  credit_type text not null,
+  source text not null,
+  amount bigint not null,
+  constraint daily_owed_pkey primary key (day, credit_type, source)
+);
+comment on table credits.daily_owed is 'Rollup: by how much the credits owed changed per day (UTC), type and source of the grant.';
+
+create table credits.daily_accounts (
+  account_id uuid not null,
+  day date not null,
+  credit_type text not null,
+  plan_id text not null,
+  spent bigint not null,
+  operations bigint not null,
+  constraint daily_accounts_pkey primary key (account_id, day, credit_type, plan_id)
+);
+create index daily_accounts_day_idx on credits.daily_accounts
+  (day, account_id) include (credit_type, plan_id, spent);
+comment on table credits.daily_accounts is 'Rollup: credits that an account spent per day (UTC), type and plan, before refunds.';
+
+create table credits.monthly_accounts (
+  account_id uuid not null,
+  month date not null,
+  credit_type text not null,
+  plan_id text not null,
+  spent bigint not null,
+  constraint monthly_accounts_pkey primary key (account_id, month, credit_type, plan_id)
+);
+create index monthly_accounts_month_idx on credits.monthly_accounts
+  (month, account_id) include (credit_type, plan_id, spent);
+comment on table credits.monthly_accounts is 'Rollup: credits that an account spent per month (UTC), type and plan, before refunds.';
+
+create table credits.account_numbers (
+  account_id uuid not null constraint account_numbers_pkey primary key,
+  number bigint not null generated always as identity
+);
+comment on table credits.account_numbers is 'The bit that stands for an account in credits.daily_active.';
+
+create table credits.daily_active (
+  day date not null,
+  credit_type text not null,
+  plan_id text not null,
+  chunk bigint not null,
+  accounts bit(4096) not null,
+  constraint daily_active_pkey primary key (day, credit_type, plan_id, chunk)
+);
+comment on table credits.daily_active is
+  'Rollup: a bit per account that spent on a day (UTC), per type and plan. Sets can be joined for any window without counting an account twice.';
+comment on column credits.daily_active.chunk is 'The accounts whose number divided by 4096 is this.';
+
+create table credits.daily_segments (
+  day date not null,
+  segment text not null,
+  value text not null,
+  credit_type text not null,
+  plan_id text not null,
+  spent bigint not null,
+  operations bigint not null
+);
+-- Values come from callers and may be longer than an index row.
+create unique index daily_segments_key on credits.daily_segments
+  (segment, day, md5(value), credit_type, plan_id);
+comment on table credits.daily_segments is 'Rollup: credits spent per day (UTC) and segment: the account''s sign-up month (cohort), or a tracked key of metadata.';
+comment on column credits.daily_segments.segment is '`cohort`, or `metadata:` and the key.';
+
+create table credits.tracked_keys (
+  metadata_key text primary key
+);
+comment on table credits.tracked_keys is 'Keys of metadata that are rolled up. Any other key is read from the ledger: as exact, slower.';
+
+create table credits.account_periods (
+  account_id uuid not null,
+  credit_type text not null,
+  version bigint not null,
+  started_at timestamptz not null,
+  plan_id text not null,
+  ended_at timestamptz not null,
+  crossed_80_at timestamptz,
+  ran_dry_at timestamptz,
+  constraint account_periods_pkey primary key (account_id, credit_type, version)
+);
+create index account_periods_started_at_idx on credits.account_periods (started_at)
+  include (account_id, credit_type, version, plan_id, ended_at, crossed_80_at, ran_dry_at);
+create index account_periods_crossed_80_at_idx on credits.account_periods (crossed_80_at)
+  include (account_id, credit_type, version) where crossed_80_at is not null;
+comment on table credits.account_periods is
+  'Rollup: from one allowance of an account and type to the next, and when it ran low or dry in between.';
+comment on column credits.account_periods.ended_at is 'When the next one began; infinity for the last one.';
+comment on column credits.account_periods.version is 'The ledger row that granted the allowance.';
+
+alter table credits.rolled_up enable row level security;
+alter table credits.rollup_state enable row level security;
+alter table credits.hourly_flows enable row level security;
+alter table credits.daily_owed enable row level security;
+alter table credits.daily_accounts enable row level security;
+alter table credits.monthly_accounts enable row level security;
+alter table credits.account_numbers enable row level security;
+alter table credits.daily_active enable row level security;
+alter table credits.daily_segments enable row level security;
+alter table credits.tracked_keys enable row level security;
+alter table credits.account_periods enable row level security;
+revoke all on table credits.rolled_up, credits.rollup_state, credits.hourly_flows, credits.daily_owed, credits.daily_accounts,
+  credits.monthly_accounts, credits.account_numbers, credits.daily_active, credits.daily_segments, credits.tracked_keys,
+  credits.account_periods from public, anon, authenticated, service_role;
+
+create view credits.lagging with (security_invoker = true) as
+select b.account_id, b.credit_type, b.kind, a.is_test, a.created_at as opened_at,
+  coalesce(r.version, 0) as version, coalesce(r.period_version, 1) as period_version, b.version as until_version
+from credits.balances b
+join credits.accounts a on a.account_id = b.account_id
+left join credits.rolled_up r on r.account_id = b.account_id and r.credit_type = b.credit_type
+where b.version > coalesce(r.version, 0);
+comment on view credits.lagging is 'The balances whose last ledger rows are not in the rollups yet. Those of test accounts always are here.';
+revoke all on table credits.lagging from public, anon, authenticated, service_role;
+
+-- schemas/metrics/periods_of.sql
+
+create function credits.periods_of(p_account_id uuid, p_credit_type text, p_from_version bigint)
+returns table (version bigint, started_at timestamptz, plan_id text, ended_at timestamptz, crossed_80_at timestamptz, ran_dry_at timestamptz)
+language sql
+stable
+rows 2
+security invoker
+set search_path = ''
+-- Called for one balance after the other: to plan it anew each time would take longer than to run it.
+set plan_cache_mode = force_generic_plan
+as $$
+  with entries as (
+    select t.version, t.created_at, t.kind, t.amount, t.balance_after,
+      case when t.kind = 'grant' and g.source = 'plan' then t.grant_id end as allowance_id,
+      t.kind = 'grant' and g.source = 'plan' and t.description = 'unlimited allowance' as is_unlimited
+    from public.credit_transactions t
+    join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
+    where t.account_id = p_account_id and t.credit_type = p_credit_type and t.version >= p_from_version
+  ), starts as (
+    -- An upgrade adds to the grant of its period, a new period has a grant of its own.
+    select e.version, e.allowance_id is distinct from lag(e.allowance_id) over (order by e.version) as is_start
+    from entries e where e.allowance_id is not null
+  ), placed as (
+    select e.*, max(s.version) filter (where s.is_start) over (order by e.version) as period_version
+    from entries e left join starts s on s.version = e.version
+  ), running as (
+    select p.*,
+      -coalesce(sum(p.amount) filter (where p.kind in ('consume', 'capture', 'refund')) over w, 0) as used,
+      bool_or(p.is_unlimited) over w as unlimited
+    from placed p where p.period_version is not null
+    window w as (partition by p.period_version order by p.version)
+  )
+  select r.period_version, min(r.created_at),
+    (select f.plan_id from credits.ledger_facts f
+      where f.account_id = p_account_id and f.credit_type = p_credit_type and f.version = r.period_version),
+    lead(min(r.created_at), 1, 'infinity') over (order by r.period_version),
+    min(r.created_at) filter (where r.kind in ('consume', 'capture') and not r.unlimited
+      and r.used >= 4 * r.balance_after),
+    min(r.created_at) filter (where r.kind in ('consume', 'capture') and not r.unlimited and r.balance_after = 0)
+  from running r
+  group by r.period_version
+$$;
+comment on function credits.periods_of(uuid, text, bigint) is
+  'The account-periods of one balance, read from the ledger from a version on that began one: when 80 % of all that could be spent was spent, and when nothing was left.';
+revoke all on function credits.periods_of(uuid, text, bigint) from public, anon, authenticated, service_role;
+
+create view credits.known_periods with (security_invoker = true) as
+with behind as materialized (
+  select l.account_id, l.credit_type, l.kind, l.period_version, l.is_test from credits.lagging l
+)
+select p.account_id, p.credit_type, p.version, p.started_at, p.plan_id, p.ended_at, p.crossed_80_at, p.ran_dry_at, false as is_test
+from credits.account_periods p
+where not exists (
+  select from behind b
+  where b.account_id = p.account_id and b.credit_type = p.credit_type and p.version >= b.period_version)
+union all
+select b.account_id, b.credit_type, p.version, p.started_at, p.plan_id, p.ended_at, p.crossed_80_at, p.ran_dry_at, b.is_test
+from behind b
+cross join lateral credits.periods_of(b.account_id, b.credit_type, b.period_version) p
+where b.kind = 'credit';
+comment on view credits.known_periods is
+  'All account-periods: those that are rolled up, and those that have gained ledger rows since, read from the ledger.';
+revoke all on table credits.known_periods from public, anon, authenticated, service_role;
+
+create view credits.period_corrections with (security_invoker = true) as
+with behind as materialized (
+  select l.account_id, l.credit_type, l.kind, l.period_version, l.is_test from credits.lagging l
+)
+select -1 as weight, b.account_id, b.credit_type, p.started_at, p.plan_id, p.ended_at, p.crossed_80_at, p.ran_dry_at, b.is_test
+from behind b
+cross join lateral (
+  select k.started_at, k.plan_id, k.ended_at, k.crossed_80_at, k.ran_dry_at from credits.account_periods k
+  where k.account_id = b.account_id and k.credit_type = b.credit_type and k.version >= b.period_version offset 0) p
+union all
+select 1, b.account_id, b.credit_type, p.started_at, p.plan_id, p.ended_at, p.crossed_80_at, p.ran_dry_at, b.is_test
+from behind b
+cross join lateral credits.periods_of(b.account_id, b.credit_type, b.period_version) p
+where b.kind = 'credit';
+comment on view credits.period_corrections is
+  'What whoever counts credits.account_periods adds: the periods that have gained ledger rows since, as they were (-1) and as they are (1).';
+revoke all on table credits.period_corrections from public, anon, authenticated, service_role;
+
+-- schemas/metrics/metric_window.sql
+
+create function credits.metric_window(
+  p_since timestamptz, p_until timestamptz, p_bucket text, p_time_zone text, p_credit_type text,
+  out from_at timestamptz, out to_at timestamptz, out unit text, out width interval, out origin timestamptz,
+  out whole_hours boolean, out hourly boolean, out daily boolean)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_whole_days boolean;
+begin
+  p_bucket := coalesce(p_bucket, 'all');
+  begin
+    perform statement_timestamp() at time zone p_time_zone;
+  exception when invalid_parameter_value then
+    p_time_zone := null;
+  end;
+  if p_time_zone is null then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_time_zone"}',
+      'Pass a name of the IANA time zone database, such as Europe/Paris.');
+  end if;
+  to_at := coalesce(p_until, statement_timestamp());
+  -- From a midnight on: half a day would look like a fall, and is not in the rollups.
+  from_at := coalesce(p_since, date_trunc('day', to_at - interval '90 days', p_time_zone));
+  if not isfinite(from_at) or not isfinite(to_at) or from_at >= to_at then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_since', 'since', from_at, 'until', to_at),
+      case when p_until is null then 'A window begins before it ends, which is now unless p_until is said.' else 'A window begins before it ends.' end);
+  end if;
+  if p_credit_type is not null and not exists (select from credits.credit_types t where t.id = p_credit_type) then
+    perform credits.raise_error('unknown_credit_type', jsonb_build_object('credit_type', p_credit_type));
+  end if;
+  if p_bucket in ('hour', 'day', 'week', 'month', 'quarter', 'year') then
+    unit := p_bucket;
+    origin := date_trunc(unit, from_at, p_time_zone);
+  elsif p_bucket <> 'all' then
+    begin
+      width := p_bucket::interval;
+    exception when others then
+      null;
+    end;
+    if width is null or width < interval '1 minute' or extract(month from width) <> 0 or extract(year from width) <> 0 then
+      perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_bucket', 'value', p_bucket),
+        'A bucket is all, hour, day, week, month, quarter, year, or a duration in days, hours or minutes such as ''6 hours''.');
+    end if;
+    origin := date_trunc('day', from_at, p_time_zone);
+  end if;
+  if p_bucket <> 'all' and (to_at - from_at) / 10000 > coalesce(width, ('1 ' || unit)::interval) then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_bucket', 'value', p_bucket),
+      'A window has at most 10000 buckets.');
+  end if;
+
+  -- Rollups are by hours and days of UTC; buckets that cut these are read from the ledger.
+  select bool_and(o.seconds % 3600 = 0), bool_and(o.seconds = 0) into whole_hours, v_whole_days
+  from generate_series(from_at - interval '1 day', to_at + interval '1 day', interval '12 hours') d(at)
+  cross join lateral (
+    select extract(epoch from (d.at at time zone p_time_zone) - (d.at at time zone 'UTC'))::bigint as seconds) o;
+  hourly := p_bucket = 'all' or whole_hours and coalesce(extract(epoch from width)::numeric % 3600 = 0, true);
+  daily := p_bucket = 'all'
+    or v_whole_days and unit is distinct from 'hour' and coalesce(extract(epoch from width)::numeric % 86400 = 0, true);
+end
+$$;
+comment on function credits.metric_window(timestamptz, timestamptz, text, text, text) is
+  'The window and the buckets that a metric was asked for: from the midnight 90 days ago on unless said. Raises invalid_argument and unknown_credit_type.';
+revoke all on function credits.metric_window(timestamptz, timestamptz, text, text, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.metric_buckets(
+  p_since timestamptz, p_until timestamptz, p_unit text, p_width interval, p_origin timestamptz, p_time_zone text)
+returns table (bucket timestamptz, starts_at timestamptz, ends_at timestamptz)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_step interval := case when p_unit = 'quarter' then interval '3 months' else coalesce(p_width, ('1 ' || p_unit)::interval) end;
+begin
+  if v_step is null then
+    return query select p_since, p_since, p_until;
+  elsif p_unit is null or p_unit = 'hour' then
+    return query select b.at, greatest(b.at, p_since), least(b.at + v_step, p_until)
+    from generate_series(p_origin, p_until - interval '1 microsecond', v_step) b(at)
+    where b.at + v_step > p_since;
+  else
+    return query select b.at at time zone p_time_zone, greatest(b.at at time zone p_time_zone, p_since),
+      least((b.at + v_step) at time zone p_time_zone, p_until)
+    from generate_series(p_origin at time zone p_time_zone, (p_until - interval '1 microsecond') at time zone p_time_zone, v_step) b(at);
+  end if;
+end
+$$;
+comment on function credits.metric_buckets(timestamptz, timestamptz, text, interval, timestamptz, text) is
+  'The buckets of a window, the first and the last cut to it.';
+revoke all on function credits.metric_buckets(timestamptz, timestamptz, text, interval, timestamptz, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.metric_answer(p_since timestamptz, p_until timestamptz, p_bucket text, p_time_zone text, p_rows jsonb)
+returns jsonb
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select jsonb_build_object('success', true, 'code', 'ok', 'since', p_since, 'until', p_until, 'bucket', coalesce(p_bucket, 'all'),
+    'time_zone', p_time_zone, 'rows', coalesce(p_rows, '[]'))
+$$;
+comment on function credits.metric_answer(timestamptz, timestamptz, text, text, jsonb) is 'What every metric answers.';
+revoke all on function credits.metric_answer(timestamptz, timestamptz, text, text, jsonb)
+  from public, anon, authenticated, service_role;
+
+-- schemas/metrics/metric_facts.sql
+
+-- The readers: what the rollups have of a window, and from the ledger what they do not have.
+
+create view credits.unread_facts with (security_invoker = true) as
+select l.account_id, l.credit_type, f.version, f.created_at, f.plan_id, f.source, f.flow, f.spent, f.amount, f.operations, f.metadata,
+  l.is_test
+from credits.lagging l
+cross join lateral (
+  select x.version, x.created_at, x.plan_id, x.source, x.flow, x.spent, x.amount, x.operations, x.metadata
+  from credits.ledger_facts x
+  where x.account_id = l.account_id and x.credit_type = l.credit_type and x.version > l.version offset 0) f;
+comment on view credits.unread_facts is 'The ledger rows that no rollup has.';
+revoke all on table credits.unread_facts from public, anon, authenticated, service_role;
+
+create view credits.read_facts with (security_invoker = true) as
+select f.account_id, f.credit_type, f.version, f.created_at, f.plan_id, f.source, f.flow, f.spent, f.amount, f.operations, f.metadata
+from credits.ledger_facts f
+-- Looked up per row: the edges of a window are few rows, and to join all balances costs more than they do.
+where f.version <= (
+  select r.version from credits.rolled_up r where r.account_id = f.account_id and r.credit_type = f.credit_type);
+comment on view credits.read_facts is 'The ledger rows that the rollups have.';
+revoke all on table credits.read_facts from public, anon, authenticated, service_role;
+
+create view credits.spends with (security_invoker = true) as
+select f.account_id, f.credit_type, f.created_at, f.plan_id, f.spent, f.operations, f.metadata, f.is_test, false as is_rolled_up
+from credits.unread_facts f where f.spent > 0
+union all
+select f.account_id, f.credit_type, f.created_at, f.plan_id, f.spent, f.operations, f.metadata, false, true
+from credits.read_facts f where f.spent > 0;
+comment on view credits.spends is
+  'The ledger rows that spent credits. A view, not a function: what a reader does not ask for is not looked up.';
+revoke all on table credits.spends from public, anon, authenticated, service_role;
+
+create function credits.facts_outside(
+  p_from timestamptz, p_to timestamptz, p_inner_from timestamptz, p_inner_to timestamptz, p_include_test boolean,
+  p_accounts uuid[] default null)
+returns table (account_id uuid, at timestamptz, credit_type text, plan_id text, source text, flow text, amount bigint,
+  operations integer, metadata jsonb)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select f.account_id, f.created_at, f.credit_type, f.plan_id, f.source, f.flow, f.amount, f.operations, f.metadata
+  from credits.unread_facts f
+  where (p_include_test or not f.is_test) and f.created_at >= p_from and f.created_at < p_to
+    and (p_accounts is null or f.account_id = any (p_accounts));
+
+  if p_from < p_inner_from then
+    return query
+    select f.account_id, f.created_at, f.credit_type, f.plan_id, f.source, f.flow, f.amount, f.operations, f.metadata
+    from credits.read_facts f
+    where f.created_at >= p_from and f.created_at < p_inner_from and (p_accounts is null or f.account_id = any (p_accounts));
+  end if;
+  if p_inner_to < p_to then
+    return query
+    select f.account_id, f.created_at, f.credit_type, f.plan_id, f.source, f.flow, f.amount, f.operations, f.metadata
+    from credits.read_facts f
+    where f.created_at >= p_inner_to and f.created_at < p_to and (p_accounts is null or f.account_id = any (p_accounts));
+  end if;
+end
+$$;
+comment on function credits.facts_outside(timestamptz, timestamptz, timestamptz, timestamptz, boolean, uuid[]) is
+  'The ledger rows of [p_from, p_to) that the rollups of [p_inner_from, p_inner_to) do not have: what was booked since they were made, and what lies at the edges. Of p_accounts alone, if that says who.';
+revoke all on function credits.facts_outside(timestamptz, timestamptz, timestamptz, timestamptz, boolean, uuid[])
+  from public, anon, authenticated, service_role;
+
+create function credits.inner_window(
+  p_from timestamptz, p_to timestamptz, p_unit text, p_raw boolean, out from_at timestamptz, out to_at timestamptz)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_hour timestamptz := date_trunc('hour', p_to + interval '1 hour - 1 microsecond', 'UTC');
+  v_end timestamptz;
+begin
+  from_at := date_trunc(p_unit, p_from, 'UTC');
+  if from_at < p_from then
+    from_at := from_at + ('1 ' || p_unit)::interval;
+  end if;
+  to_at := date_trunc(p_unit, p_to, 'UTC');
+  v_end := to_at + ('1 ' || p_unit)::interval;
+  -- Where nothing was booked from the end of the window to the end of its last hour or day, as when it ends now, that is whole.
+  -- Rows are counted, as whoever looks for a first one may read the ledger from its beginning.
+  if to_at < p_to and not p_raw
+    and not exists (select from credits.hourly_flows h where h.hour >= v_hour and h.hour < v_end)
+    and (select count(*) from public.credit_transactions t where t.created_at >= p_to and t.created_at < v_hour) = 0
+  then
+    to_at := v_end;
+  end if;
+  if p_raw or from_at >= to_at then
+    from_at := p_to;
+    to_at := p_to;
+  end if;
+end
+$$;
+comment on function credits.inner_window(timestamptz, timestamptz, text, boolean) is
+  'The whole hours or days (UTC) of a window; empty at its end when there are none or the ledger itself is wanted.';
+revoke all on function credits.inner_window(timestamptz, timestamptz, text, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.flow_facts(p_from timestamptz, p_to timestamptz, p_raw boolean, p_include_test boolean)
+returns table (at timestamptz, credit_type text, plan_id text, source text, flow text, amount bigint, operations bigint)
+language plpgsql
+stable
+rows 100000
+security invoker
+set search_path = ''
+as $$
+declare
+  v_inner record;
+begin
+  select * into v_inner from credits.inner_window(p_from, p_to, 'hour', p_raw);
+  return query
+  select h.hour, h.credit_type, h.plan_id, h.source, h.flow, h.amount, h.operations
+  from credits.hourly_flows h where h.hour >= v_inner.from_at and h.hour < v_inner.to_at;
+  return query
+  select f.at, f.credit_type, f.plan_id, f.source, f.flow, f.amount, f.operations::bigint
+  from credits.facts_outside(p_from, p_to, v_inner.from_at, v_inner.to_at, p_include_test) f;
+end
+$$;
+comment on function credits.flow_facts(timestamptz, timestamptz, boolean, boolean) is 'What moved in a window, by hours or finer.';
+revoke all on function credits.flow_facts(timestamptz, timestamptz, boolean, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.owed_facts(
+  p_days_until timestamptz, p_to timestamptz, p_raw boolean, p_include_test boolean)
+returns table (at timestamptz, credit_type text, source text, amount bigint)
+language plpgsql
+stable
+rows 20000
+security invoker
+set search_path = ''
+as $$
+declare
+  v_inner record;
+  v_hours timestamptz;
+begin
+  select * into v_inner from credits.inner_window('-infinity', p_to, 'hour', p_raw);
+  if v_inner.from_at < v_inner.to_at then
+    v_hours := date_trunc('day', least(p_days_until, v_inner.to_at), 'UTC');
+    return query
+    select d.day::timestamp at time zone 'UTC', d.credit_type, d.source, d.amount
+    from credits.daily_owed d where d.day < (v_hours at time zone 'UTC')::date;
+    return query
+    select h.hour, h.credit_type, h.source, h.amount
+    from credits.hourly_flows h where h.hour >= v_hours and h.hour < v_inner.to_at;
+  end if;
+  return query
+  select f.at, f.credit_type, f.source, f.amount
+  from credits.facts_outside('-infinity', p_to, v_inner.from_at, v_inner.to_at, p_include_test) f;
+end
+$$;
+comment on function credits.owed_facts(timestamptz, timestamptz, boolean, boolean) is
+  'By how much the credits owed changed from the beginning on: by days before p_days_until, by hours or finer after.';
+revoke all on function credits.owed_facts(timestamptz, timestamptz, boolean, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.segment_facts(
+  p_segment text, p_from timestamptz, p_to timestamptz, p_raw boolean, p_include_test boolean)
+returns table (at timestamptz, value text, credit_type text, plan_id text, spent bigint, operations bigint)
+language plpgsql
+stable
+rows 20000
+security invoker
+set search_path = ''
+as $$
+declare
+  v_key text := substr(p_segment, length('metadata:') + 1);
+  v_inner record;
+begin
+  select * into v_inner from credits.inner_window(p_from, p_to, 'day', p_raw or p_segment <> 'cohort'
+    and not exists (select from credits.tracked_keys k where k.metadata_key = v_key));
+  return query
+  select d.day::timestamp at time zone 'UTC', d.value, d.credit_type, d.plan_id, d.spent, d.operations
+  from credits.daily_segments d
+  where d.segment = p_segment
+    and d.day >= (v_inner.from_at at time zone 'UTC')::date and d.day < (v_inner.to_at at time zone 'UTC')::date
+    and v_inner.from_at < v_inner.to_at;
+  return query
+  select f.created_at,
+    case when p_segment = 'cohort' then to_char(a.created_at at time zone 'UTC', 'YYYY-MM') else f.metadata ->> v_key end,
+    f.credit_type, f.plan_id, f.spent, f.operations::bigint
+  from credits.spends f
+  join credits.accounts a on a.account_id = f.account_id
+  where f.created_at >= p_from and f.created_at < p_to and (p_include_test or not f.is_test)
+    and (not f.is_rolled_up or f.created_at < v_inner.from_at or f.created_at >= v_inner.to_at)
+    and (p_segment = 'cohort' or f.metadata ->> v_key is not null);
+end
+$$;
+comment on function credits.segment_facts(text, timestamptz, timestamptz, boolean, boolean) is
+  'What was spent in a window per sign-up month (cohort) or per value of a key of metadata (metadata: and the key), by days or finer.';
+revoke all on function credits.segment_facts(text, timestamptz, timestamptz, boolean, boolean)
+  from public, anon, authenticated, service_role;
+
+create view credits.ledger_periods with (security_invoker = true) as
+select b.account_id, b.credit_type, p.version, p.started_at, p.plan_id, p.ended_at, p.crossed_80_at, p.ran_dry_at, a.is_test
+from credits.balances b
+join credits.accounts a on a.account_id = b.account_id
+cross join lateral credits.periods_of(b.account_id, b.credit_type, 1) p
+where b.kind = 'credit';
+comment on view credits.ledger_periods is 'All account-periods, read from the ledger.';
+revoke all on table credits.ledger_periods from public, anon, authenticated, service_role;
+
+create view credits.denials with (security_invoker = true) as
+select u.account_id, u.credit_type::text as credit_type, u.created_at from public.usage u
+where u.status = 'denied' and u.account_id is not null;
+comment on view credits.denials is 'Denied attempts.';
+revoke all on table credits.denials from public, anon, authenticated, service_role;
+
+create view credits.free_spells with (security_invoker = true) as
+select s.account_id, s.started_at, s.ended_at, coalesce(n.price_cents > 0, false) as upgraded, s.next_plan
+from credits.plan_spells s
+join public.plans p on p.id = s.plan_id and p.price_cents = 0
+left join public.plans n on n.id = s.next_plan
+where s.started_at < s.ended_at;
+comment on view credits.free_spells is 'From when until when an account was on a plan without a price, and whether a paid one followed.';
+revoke all on table credits.free_spells from public, anon, authenticated, service_role;
+
+create function credits.left_out(p_include_test boolean)
+returns uuid[]
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select array(select a.account_id from credits.accounts a where a.is_test and not p_include_test)
+$$;
+comment on function credits.left_out(boolean) is 'The accounts that a metric leaves out: test accounts, unless they are to be counted.';
+revoke all on function credits.left_out(boolean) from public, anon, authenticated, service_role;
+
+-- schemas/metrics/metrics_active_accounts.sql
+
+create function public.metrics_active_accounts(
+  p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'day', p_time_zone text default 'UTC',
+  p_plan text default null, p_credit_type text default null, p_include_test boolean default false, p_raw boolean default false)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+set jit = off
+set plan_cache_mode = force_custom_plan
+set work_mem = '64MB'
+as $$
+declare
+  w record;
+  v_inner record;
+  v_rows jsonb;
+begin
+  select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone, p_credit_type);
+  select * into v_inner from credits.inner_window(w.from_at, w.to_at, 'day', p_raw or not w.daily);
+  with outside as materialized (
+    select case when w.unit is not null then date_trunc(w.unit, f.created_at, p_time_zone)
+        when w.width is not null then date_bin(w.width, f.created_at, w.origin) else w.from_at end as bucket,
+      f.plan_id, f.account_id
+    from credits.spends f
+    where f.created_at >= w.from_at and f.created_at < w.to_at and (p_include_test or not f.is_test)
+      and (not f.is_rolled_up or f.created_at < v_inner.from_at or f.created_at >= v_inner.to_at)
+      and (p_plan is null or f.plan_id = p_plan) and (p_credit_type is null or f.credit_type = p_credit_type)
+    group by 1, 2, 3
+  ), sets as (
+    select x.bucket, x.plan_id, x.chunk, bit_or(x.accounts) as accounts
+    from (
+      select case when w.unit is not null then date_trunc(w.unit, d.day::timestamp at time zone 'UTC', p_time_zone)
+        when w.width is not null then date_bin(w.width, d.day::timestamp at time zone 'UTC', w.origin) else w.from_at end as bucket,
+        d.plan_id, d.chunk, d.accounts
+      from credits.daily_active d
+      where d.day >= (v_inner.from_at at time zone 'UTC')::date and d.day < (v_inner.to_at at time zone 'UTC')::date
+        and v_inner.from_at < v_inner.to_at
+        and (p_plan is null or d.plan_id = p_plan) and (p_credit_type is null or d.credit_type = p_credit_type)
+      union all
+      select o.bucket, o.plan_id, n.number / 4096, bit_or(set_bit(repeat('0', 4096)::bit(4096), (n.number % 4096)::integer, 1))
+      from outside o join credits.account_numbers n on n.account_id = o.account_id
+      group by 1, 2, 3
+    ) x
+    group by 1, 2, 3
+  ), counted as (
+    select s.bucket, s.plan_id, bit_count(s.accounts) as active from sets s
+    union all
+    -- Whoever was never rolled up has no number and is in no set.
+    select o.bucket, o.plan_id, 1 from outside o
+    where not exists (select from credits.account_numbers n where n.account_id = o.account_id)
+  ), counted_once as (
+    select s.bucket, bit_count(bit_or(s.accounts)) as active from sets s group by s.bucket, s.chunk
+    union all
+    select o.bucket, count(distinct o.account_id) from outside o
+    where not exists (select from credits.account_numbers n where n.account_id = o.account_id) group by o.bucket
+  ), per_plan as (
+    select c.bucket, c.plan_id, sum(c.active)::bigint as active from counted c group by 1, 2
+  ), totals as (
+    select c.bucket, sum(c.active)::bigint as active from counted_once c group by 1
+  ), came_and_went as (
+    select case when w.unit is not null then date_trunc(w.unit, x.at, p_time_zone)
+        when w.width is not null then date_bin(w.width, x.at, w.origin) else w.from_at end as bucket,
+      count(*) filter (where x.opened) as opened, count(*) filter (where not x.opened) as closed
+    from (
+      select a.created_at as at, true as opened, a.is_test from credits.accounts a
+      union all
+      select a.closed_at, false, a.is_test from credits.accounts a where a.closed_at is not null
+    ) x
+    where x.at >= w.from_at and x.at < w.to_at and (p_include_test or not x.is_test)
+    group by 1
+  ), rows as (
+    select b.bucket, null as plan_id, coalesce(t.active, 0) as active, coalesce(c.opened, 0) as opened, coalesce(c.closed, 0) as closed
+    from credits.metric_buckets(w.from_at, w.to_at, w.unit, w.width, w.origin, p_time_zone) b
+    left join totals t on t.bucket = b.bucket
+    left join came_and_went c on c.bucket = b.bucket
+    union all
+    select p.bucket, p.plan_id, p.active, null, null from per_plan p
+  )
+  select jsonb_agg(jsonb_build_object('bucket', r.bucket, 'plan', r.plan_id, 'active', r.active, 'opened', r.opened,
+    'closed', r.closed) order by r.bucket, r.plan_id nulls first)
+    into v_rows
+  from rows r;
+  return credits.metric_answer(w.from_at, w.to_at, p_bucket, p_time_zone, v_rows);
+end
+$$;
+comment on function public.metrics_active_accounts(timestamptz, timestamptz, text, text, text, text, boolean, boolean) is
+  'Accounts that spent at least once, per bucket: each once in all (plan null, with the accounts opened and closed), and once for each plan on which they spent.';
+revoke all on function public.metrics_active_accounts(timestamptz, timestamptz, text, text, text, text, boolean, boolean)
+  from public, anon, authenticated, service_role;
+grant execute on function public.metrics_active_accounts(timestamptz, timestamptz, text, text, text, text, boolean, boolean)
+  to service_role;
+
+-- schemas/metrics/metrics_breakage.sql
+
+create function public.metrics_breakage(
+  p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'all', p_time_zone text default 'UTC',
+  p_plan text default null, p_credit_type text default null, p_include_test boolean default false, p_raw boolean default false)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+set jit = off
+set plan_cache_mode = force_custom_plan
+set work_mem = '64MB'
+as $$
+declare
+  w record;
+  v_rows jsonb;
+begin
+  select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone, p_credit_type);
+  with sums as (
+    select case when w.unit is not null then date_trunc(w.unit, f.at, p_time_zone)
+        when w.width is not null then date_bin(w.width, f.at, w.origin) else w.from_at end as bucket,
+      f.plan_id, f.credit_type, f.source,
+      coalesce(sum(f.amount) filter (where f.flow = 'granted'), 0)::bigint as granted,
+      -coalesce(sum(f.amount) filter (where f.flow in ('spent', 'refunded')), 0)::bigint as spent,
+      -coalesce(sum(f.amount) filter (where f.flow = 'expired'), 0)::bigint as expired,
+      -coalesce(sum(f.amount) filter (where f.flow = 'voided'), 0)::bigint as voided
+    from credits.flow_facts(w.from_at, w.to_at, p_raw or not w.hourly, p_include_test) f
+    where (p_plan is null or f.plan_id = p_plan) and (p_credit_type is null or f.credit_type = p_credit_type)
+    group by 1, 2, 3, 4
+  )
+  select jsonb_agg(jsonb_build_object('bucket', s.bucket, 'plan', s.plan_id, 'credit_type', s.credit_type, 'source', s.source,
+    'granted', s.granted, 'spent', s.spent, 'expired', s.expired, 'voided', s.voided,
+    'share', round((s.expired + s.voided)::numeric / nullif(greatest(s.spent + s.expired + s.voided, 0), 0), 4))
+    order by s.bucket, s.plan_id, s.credit_type, s.source)
+    into v_rows
+  from sums s;
+  return credits.metric_answer(w.from_at, w.to_at, p_bucket, p_time_zone, v_rows);
+end
+$$;
+comment on function public.metrics_breakage(timestamptz, timestamptz, text, text, text, text, boolean, boolean) is
+  'Credits that ended unspent, expired or voided, per bucket, plan, credit type and source of the grant; share is their part of all that ended: spent less refunded, expired, voided.';
+revoke all on function public.metrics_breakage(timestamptz, timestamptz, text, text, text, text, boolean, boolean)
+  from public, anon, authenticated, service_role;
+grant execute on function public.metrics_breakage(timestamptz, timestamptz, text, text, text, text, boolean, boolean) to service_role;
+
+-- schemas/metrics/metrics_consumption.sql
+
+create function public.metrics_consumption(
+  p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'day', p_time_zone text default 'UTC',
+  p_plan text default null, p_credit_type text default null, p_include_test boolean default false, p_raw boolean default false)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+set jit = off
+set plan_cache_mode = force_custom_plan
+set work_mem = '64MB'
+as $$
+declare
+  w record;
+  v_rows jsonb;
+begin
+  select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone, p_credit_type);
+  with sums as (
+    select case when w.unit is not null then date_trunc(w.unit, f.at, p_time_zone)
+        when w.width is not null then date_bin(w.width, f.at, w.origin) else w.from_at end as bucket,
+      f.plan_id, f.credit_type,
+      coalesce(sum(f.amount) filter (where f.flow = 'granted'), 0)::bigint as granted,
+      -coalesce(sum(f.amount) filter (where f.flow = 'spent'), 0)::bigint as spent,
+      coalesce(sum(f.amount) filter (where f.flow = 'refunded'), 0)::bigint as refunded,
+      -coalesce(sum(f.amount) filter (where f.flow = 'expired'), 0)::bigint as expired,
+      -coalesce(sum(f.amount) filter (where f.flow = 'voided'), 0)::bigint as voided,
+      coalesce(sum(f.operations) filter (where f.flow = 'spent'), 0)::bigint as operations
+    from credits.flow_facts(w.from_at, w.to_at, p_raw or not w.hourly, p_include_test) f
+    where (p_plan is null or f.plan_id = p_plan) and (p_credit_type is null or f.credit_type = p_credit_type)
+    group by 1, 2, 3
+  )
+  select jsonb_agg(jsonb_build_object('bucket', s.bucket, 'plan', s.plan_id, 'credit_type', s.credit_type,
+    'granted', s.granted, 'spent', s.spent, 'refunded', s.refunded, 'expired', s.expired, 'voided', s.voided,
+    'operations', s.operations, 'rate', round((s.spent - s.refunded)::numeric / nullif(s.granted, 0), 4))
+    order by s.bucket, s.plan_id, s.credit_type)
+    into v_rows
+  from sums s;
+  return credits.metric_answer(w.from_at, w.to_at, p_bucket, p_time_zone, v_rows);
+end
+$$;
+comment on function public.metrics_consumption(timestamptz, timestamptz, text, text, text, text, boolean, boolean) is
+  'Credits granted, spent, refunded, expired and voided per bucket, plan and credit type; rate is what was spent, less refunds, per credit granted.';
+revoke all on function public.metrics_consumption(timestamptz, timestamptz, text, text, text, text, boolean, boolean)
+  from public, anon, authenticated, service_role;
+grant execute on function public.metrics_consumption(timestamptz, timestamptz, text, text, text, text, boolean, boolean) to service_role;
+
+-- schemas/metrics/metrics_conversion.sql
+
+create function credits.upgraded_after(
+  p_spells bigint, p_within_24_hours bigint, p_within_7_days bigint)
+returns jsonb
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select jsonb_build_object('spells', p_spells, 'within_24_hours', p_within_24_hours,
+    'within_7_days', p_within_7_days, 'rate_24_hours', round(p_within_24_hours::numeric / nullif(p_spells, 0), 4),
+    'rate_7_days', round(p_within_7_days::numeric / nullif(p_spells, 0), 4))
+$$;
+comment on function credits.upgraded_after(bigint, bigint, bigint) is 'How many of the spells in which something happened led to an upgrade soon after.';
+revoke all on function credits.upgraded_after(bigint, bigint, bigint) from public, anon, authenticated, service_role;
+
+create function public.metrics_conversion(
+  p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'day', p_time_zone text default 'UTC',
+  p_include_test boolean default false, p_raw boolean default false)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+set jit = off
+set plan_cache_mode = force_custom_plan
+set work_mem = '64MB'
+as $$
+declare
+  w record;
+  v_starts timestamptz[];
+  v_labels timestamptz[];
+  v_answer jsonb;
+  v_left_out uuid[] := credits.left_out(p_include_test);
+begin
+  select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone, null);
+  select array_agg(b.starts_at order by b.starts_at), array_agg(b.bucket order by b.starts_at) into v_starts, v_labels
+  from credits.metric_buckets(w.from_at, w.to_at, w.unit, w.width, w.origin, p_time_zone) b;
+
+  with spells as materialized (
+    select s.account_id, s.started_at, s.ended_at, s.upgraded from credits.free_spells s
+    where s.account_id <> all (v_left_out) and s.started_at < w.to_at and s.ended_at >= w.from_at
+  ), events as (
+    -- Number 0 is what was there when the window began; a spell that ends as a bucket begins is not open in it.
+    select width_bucket(s.started_at, v_starts) as nth, count(*) as started, 0 as ended, 0 as upgraded from spells s group by 1
+    union all
+    select width_bucket(s.ended_at - interval '1 microsecond', v_starts) + 1, 0, count(*), 0 from spells s group by 1
+    union all
+    select width_bucket(s.ended_at, v_starts), 0, 0, count(*) from spells s where s.upgraded and s.ended_at < w.to_at group by 1
+  ), counted as (
+    select n.nth, coalesce(sum(e.started), 0) as started, coalesce(sum(e.ended), 0) as ended, coalesce(sum(e.upgraded), 0) as upgraded
+    from generate_series(0, array_length(v_starts, 1)) n(nth) left join events e on e.nth = n.nth group by n.nth
+  ), running as (
+    select c.nth, (sum(c.started - c.ended) over (order by c.nth))::bigint as free, c.upgraded::bigint as upgrades from counted c
+  ), total as (
+    select jsonb_agg(jsonb_build_object('bucket', v_labels[r.nth], 'free', r.free, 'upgrades', r.upgrades,
+        'rate', round(r.upgrades::numeric / nullif(r.free, 0), 4)) order by r.nth) filter (where r.nth > 0) as rows,
+      (select count(*) from spells s where s.ended_at > w.from_at) as free, sum(r.upgrades)::bigint as upgrades
+    from running r
+  ), happened as (
+    select 'denial' as what, d.account_id, d.created_at as at from credits.denials d
+    where d.created_at >= w.from_at and d.created_at < w.to_at
+    union all
+    select '80_percent', p.account_id, p.crossed_80_at from credits.known_periods p
+    where not p_raw and p.crossed_80_at >= w.from_at and p.crossed_80_at < w.to_at
+    union all
+    select '80_percent', p.account_id, p.crossed_80_at from credits.ledger_periods p
+    where p_raw and p.crossed_80_at >= w.from_at and p.crossed_80_at < w.to_at
+  ), met as (
+    select h.what, s.upgraded, s.ended_at - max(h.at) as took
+    from happened h
+    join spells s on s.account_id = h.account_id and h.at between s.started_at and s.ended_at
+    group by h.what, s.account_id, s.started_at, s.upgraded, s.ended_at
+  ), after as (
+    select jsonb_object_agg('after_' || k.what,
+      credits.upgraded_after(coalesce(c.spells, 0), coalesce(c.day, 0), coalesce(c.week, 0))) as answer
+    from (values ('denial'), ('80_percent')) k(what)
+    left join (
+      select m.what, count(*) as spells, count(*) filter (where m.upgraded and m.took <= interval '24 hours') as day,
+        count(*) filter (where m.upgraded and m.took <= interval '7 days') as week
+      from met m group by m.what) c on c.what = k.what
+  )
+  select credits.metric_answer(w.from_at, w.to_at, p_bucket, p_time_zone, t.rows) || a.answer || jsonb_build_object(
+    'free', t.free, 'upgrades', t.upgrades, 'rate', round(t.upgrades::numeric / nullif(t.free, 0), 4))
+    into v_answer
+  from total t cross join after a;
+  return v_answer;
+end
+$$;
+comment on function public.metrics_conversion(timestamptz, timestamptz, text, text, boolean, boolean) is
+  'How many accounts were on a free plan and how many of them moved to a paid one, per bucket and in all; and how many did so within 24 hours or 7 days of a denial or of having spent 80 % of what they had.';
+revoke all on function public.metrics_conversion(timestamptz, timestamptz, text, text, boolean, boolean)
+  from public, anon, authenticated, service_role;
+grant execute on function public.metrics_conversion(timestamptz, timestamptz, text, text, boolean, boolean) to service_role;
+
+-- schemas/metrics/metrics_exhaustion.sql
+
+create function public.metrics_exhaustion(
+  p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'all', p_time_zone text default 'UTC',
+  p_plan text default null, p_credit_type text default null, p_include_test boolean default false, p_raw boolean default false)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+set jit = off
+set plan_cache_mode = force_custom_plan
+set work_mem = '64MB'
+as $$
+declare
+  w record;
+  v_rows jsonb;
+  v_upgrades jsonb;
+  v_left_out uuid[] := credits.left_out(p_include_test);
+begin
+  select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone, p_credit_type);
+  with refused as materialized (
+    select d.account_id, d.credit_type, d.created_at from credits.denials d
+    where d.created_at >= w.from_at and d.created_at < w.to_at and (p_credit_type is null or d.credit_type = p_credit_type)
+  ), read as materialized (
+    select c.weight, c.account_id, c.credit_type, c.plan_id, c.started_at, c.ended_at, c.crossed_80_at, c.ran_dry_at, c.is_test
+    from credits.period_corrections c where not p_raw
+    union all
+    select 1, l.account_id, l.credit_type, l.plan_id, l.started_at, l.ended_at, l.crossed_80_at, l.ran_dry_at, l.is_test
+    from credits.ledger_periods l where p_raw
+  ), periods as not materialized (
+    select p.weight, p.account_id, p.credit_type, p.plan_id, p.started_at, p.ended_at, p.crossed_80_at, p.ran_dry_at
+    from (
+      select 1 as weight, k.account_id, k.credit_type, k.plan_id, k.started_at, k.ended_at, k.crossed_80_at, k.ran_dry_at, false as is_test
+      from credits.account_periods k where not p_raw
+      union all
+      select r.weight, r.account_id, r.credit_type, r.plan_id, r.started_at, r.ended_at, r.crossed_80_at, r.ran_dry_at, r.is_test from read r
+    ) p
+    where p.started_at >= w.from_at and p.started_at < w.to_at and (p_include_test or not p.is_test)
+      and (p_credit_type is null or p.credit_type = p_credit_type) and (p_plan is null or p.plan_id = p_plan)
+  ), marked as (
+    -- A period counts once, and once more, as nothing but denied, when it met a denial.
+    select p.started_at, p.plan_id, p.credit_type, p.weight as periods, 0 as denied,
+      case when p.crossed_80_at is null then 0 else p.weight end as crossed,
+      -- The first day of a period is its day 1.
+      date_part('day', p.ran_dry_at - p.started_at)::integer + 1 as dry_day
+    from periods p
+    union all
+    select p.started_at, p.plan_id, p.credit_type, 0, p.weight, 0, null
+    from periods p
+    where exists (
+      select from refused d
+      where d.account_id = p.account_id and d.credit_type = p.credit_type
+        and d.created_at >= p.started_at and d.created_at < p.ended_at)
+  ), days as (
+    select case when w.unit is not null then date_trunc(w.unit, m.started_at, p_time_zone)
+        when w.width is not null then date_bin(w.width, m.started_at, w.origin) else w.from_at end as bucket,
+      m.plan_id, m.credit_type, m.dry_day, sum(m.periods) as periods, sum(m.crossed) as crossed, sum(m.denied) as denied
+    from marked m group by 1, 2, 3, 4
+  ), sums as (
+    select d.bucket, d.plan_id, d.credit_type, sum(d.periods)::bigint as periods, sum(d.crossed)::bigint as crossed,
+      sum(d.denied)::bigint as denied, coalesce(sum(d.periods) filter (where d.dry_day is not null), 0)::bigint as dry,
+      coalesce(jsonb_object_agg(d.dry_day, d.periods) filter (where d.dry_day is not null and d.periods > 0), '{}') as days
+    from days d group by 1, 2, 3 having sum(d.periods) > 0
+  ), firsts as materialized (
+    select d.account_id, min(d.created_at) as denied_at from refused d where d.account_id <> all (v_left_out) group by 1
+  ), spells as materialized (
+    select s.account_id, s.started_at, s.ended_at, s.upgraded, f.denied_at
+    from firsts f
+    join credits.free_spells s on s.account_id = f.account_id
+    where s.started_at < w.to_at and s.ended_at >= f.denied_at
+  ), first_denials as (
+    select s.ended_at, s.upgraded, s.denied_at from spells s where s.denied_at >= s.started_at
+    union all
+    -- Who was denied before the spell began: the first denial within it.
+    select s.ended_at, s.upgraded, min(d.created_at)
+    from spells s
+    join refused d on d.account_id = s.account_id and d.created_at between s.started_at and s.ended_at
+    where s.denied_at < s.started_at
+    group by s.account_id, s.started_at, s.ended_at, s.upgraded
+  ), upgrades as (
+    select jsonb_build_object('denied_spells', count(*), 'upgraded', count(*) filter (where f.upgraded),
+      'median_hours', round((percentile_cont(0.5) within group (order by extract(epoch from f.ended_at - f.denied_at)::double precision)
+        filter (where f.upgraded))::numeric / 3600, 4)) as answer
+    from first_denials f
+  )
+  select (
+    select jsonb_agg(jsonb_build_object('bucket', s.bucket, 'plan', s.plan_id, 'credit_type', s.credit_type,
+      'periods', s.periods, 'crossed_80_percent', s.crossed, 'ran_dry', s.dry, 'denied', s.denied,
+      'share', round(s.dry::numeric / s.periods, 4), 'days', s.days) order by s.bucket, s.plan_id, s.credit_type)
+    from sums s), u.answer
+    into v_rows, v_upgrades
+  from upgrades u;
+  return credits.metric_answer(w.from_at, w.to_at, p_bucket, p_time_zone, v_rows)
+    || jsonb_build_object('first_denial_to_upgrade', v_upgrades);
+end
+$$;
+comment on function public.metrics_exhaustion(timestamptz, timestamptz, text, text, text, text, boolean, boolean) is
+  'Of the account-periods that began in the window, per plan and credit type: how many passed 80 %, ran dry (on which day), or met a denial. And how long it took from a free account''s first denial to its upgrade.';
+revoke all on function public.metrics_exhaustion(timestamptz, timestamptz, text, text, text, text, boolean, boolean)
+  from public, anon, authenticated, service_role;
+grant execute on function public.metrics_exhaustion(timestamptz, timestamptz, text, text, text, text, boolean, boolean) to service_role;
+
+-- schemas/metrics/metrics_health.sql
+
+create function public.metrics_health()
+returns jsonb
+language sql
+stable
+security definer
+set search_path = ''
+set jit = off
+set work_mem = '64MB'
+as $$
+  select jsonb_build_object(
+    'success', true, 'code', 'ok',
+    'accounts', (select count(*) from credits.accounts a where a.status <> 'closed' and not a.is_test),
+    'due_accounts', d.accounts, 'renewal_lag_seconds', round(greatest(0, coalesce(d.seconds, 0)), 3),
+    'open_reservations', h.open, 'overdue_reservations', h.overdue,
+    'unread_balances', (select count(*) from credits.lagging l where not l.is_test),
+    'roll_up_age_seconds', (
+      select round(extract(epoch from statement_timestamp() - s.rolled_up_at)::numeric, 3) from credits.rollup_state s),
+    'recent', (
+      select coalesce(jsonb_agg(jsonb_build_object('credit_type', t.id,
+        'operations', (select count(distinct x.operation_id) from public.credit_transactions x
+          where x.created_at > statement_timestamp() - interval '5 minutes' and x.credit_type = t.id
+            and x.kind in ('consume', 'capture')),
+        'denials', (select count(*) from credits.denials x
+          where x.created_at > statement_timestamp() - interval '5 minutes' and x.credit_type = t.id)) order by t.id), '[]')
+      from credits.credit_types t))
+  from (
+    -- What a test clock moves falls due for its own reasons.
+    select count(distinct b.account_id) as accounts,
+      round(extract(epoch from statement_timestamp() - min(b.due_at) filter (where isfinite(b.due_at)))::numeric, 3) as seconds
+    from credits.balances b
+    where b.test_now is null and b.account_status <> 'closed' and b.due_at <= statement_timestamp()
+  ) d
+  cross join (
+    select count(*) as open, count(*) filter (where r.expires_at <= statement_timestamp()) as overdue
+    from public.credit_reservations r
+    join credits.accounts a on a.account_id = r.account_id and not a.is_test
+    where r.status = 'open'
+  ) h
+$$;
+comment on function public.metrics_health() is
+  'What an operator watches: accounts with something due and for how long (renewal lag), open holds and those past their expiry, balances that the rollups have not read, and per credit type the operations and denials of the last five minutes. Balances are right whatever it says.';
+revoke all on function public.metrics_health() from public, anon, authenticated, service_role;
+grant execute on function public.metrics_health() to service_role;
+
+-- schemas/metrics/metrics_liability.sql
+
+create function public.metrics_liability(
+  p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'day', p_time_zone text default 'UTC',
+  p_credit_type text default null, p_include_test boolean default false, p_raw boolean default false)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+set jit = off
+set plan_cache_mode = force_custom_plan
+set work_mem = '64MB'
+as $$
+declare
+  w record;
+  v_starts timestamptz[];
+  v_rows jsonb;
+  v_now jsonb;
+begin
+  select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone, p_credit_type);
+  select array_agg(b.starts_at order by b.starts_at) into v_starts
+  from credits.metric_buckets(w.from_at, w.to_at, w.unit, w.width, w.origin, p_time_zone) b;
+
+  with moved as (
+    -- Number 0 is all that was before the window.
+    select width_bucket(f.at, v_starts) as nth, f.credit_type, f.source, sum(f.amount) as amount
+    from credits.owed_facts(case when w.daily then w.to_at else w.from_at end, w.to_at, p_raw or not w.hourly, p_include_test) f
+    join credits.credit_types t on t.id = f.credit_type and t.kind = 'credit'
+    where p_credit_type is null or f.credit_type = p_credit_type
+    group by 1, 2, 3
+  ), grid as (
+    select n.nth, k.credit_type, k.source, coalesce(m.amount, 0) as amount
+    from generate_series(0, array_length(v_starts, 1)) n(nth)
+    cross join (select distinct x.credit_type, x.source from moved x) k
+    left join moved m on m.nth = n.nth and m.credit_type = k.credit_type and m.source = k.source
+  ), owed as (
+    select g.nth, g.credit_type, g.source, (sum(g.amount) over (partition by g.credit_type, g.source order by g.nth))::bigint as owed
+    from grid g
+  )
+  select jsonb_agg(jsonb_build_object('bucket', b.bucket, 'at', b.ends_at, 'credit_type', o.credit_type, 'source', o.source,
+    'owed', o.owed) order by b.bucket, o.credit_type, o.source)
+    into v_rows
+  from owed o
+  join (select m.bucket, m.ends_at, row_number() over (order by m.starts_at) as nth
+    from credits.metric_buckets(w.from_at, w.to_at, w.unit, w.width, w.origin, p_time_zone) m) b on b.nth = o.nth
+  where o.owed <> 0;
+
+  select jsonb_agg(to_jsonb(n) order by n.credit_type, n.source) into v_now
+  from (
+    select h.credit_type, h.source, sum(h.owed)::bigint as owed, sum(h.held)::bigint as held,
+      coalesce(sum(h.frozen), 0)::bigint as frozen, count(*) as accounts
+    from (
+      select g.account_id, g.credit_type, g.source, sum(o.owed) as owed, sum(g.held) as held,
+        sum(o.owed) filter (where g.frozen_at is not null) as frozen
+      from public.credit_grants g
+      join credits.accounts a on a.account_id = g.account_id and a.status <> 'closed' and (p_include_test or not a.is_test)
+      -- Of a grant that has ended, only what a hold has pinned is still owed.
+      cross join lateral (
+        select case when g.voided_at is null and (g.expires_at is null or g.expires_at > coalesce(a.test_now, statement_timestamp()))
+          then g.remaining else g.held end as owed) o
+      where g.is_open and o.owed > 0 and (p_credit_type is null or g.credit_type = p_credit_type)
+      group by g.account_id, g.credit_type, g.source
+    ) h
+    join credits.credit_types t on t.id = h.credit_type and t.kind = 'credit'
+    group by h.credit_type, h.source
+  ) n;
+  return credits.metric_answer(w.from_at, w.to_at, p_bucket, p_time_zone, v_rows) || jsonb_build_object('now', coalesce(v_now, '[]'));
+end
+$$;
+comment on function public.metrics_liability(timestamptz, timestamptz, text, text, text, boolean, boolean) is
+  'Credits owed: granted, and neither spent nor lapsed. rows: at the end of each bucket by the ledger; now: by the open grants, with what is held and frozen. Limits owe nothing.';
+revoke all on function public.metrics_liability(timestamptz, timestamptz, text, text, text, boolean, boolean)
+  from public, anon, authenticated, service_role;
+grant execute on function public.metrics_liability(timestamptz, timestamptz, text, text, text, boolean, boolean) to service_role;
+
+-- schemas/metrics/metrics_usage.sql
+
+create function credits.usage_facts(
+  p_by text, p_metadata_key text, p_since timestamptz, p_until timestamptz, p_time_zone text, p_raw_hours boolean, p_raw_days boolean,
+  p_include_test boolean)
+returns table (at timestamptz, value text, credit_type text, plan_id text, spent bigint, operations bigint)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_by in ('cohort', 'metadata') then
+    return query
+    select f.at, f.value, f.credit_type, f.plan_id, f.spent, f.operations
+    from credits.segment_facts(case p_by when 'cohort' then 'cohort' else 'metadata:' || p_metadata_key end,
+      p_since, p_until, p_raw_days, p_include_test) f;
+  else
+    return query
+    select f.at, case p_by when 'plan' then f.plan_id when 'credit_type' then f.credit_type when 'source' then f.source
+        when 'weekday' then extract(isodow from f.at at time zone p_time_zone)::text
+        else extract(hour from f.at at time zone p_time_zone)::text end,
+      f.credit_type, f.plan_id, -f.amount, f.operations
+    from credits.flow_facts(p_since, p_until, p_raw_hours, p_include_test) f where f.flow = 'spent';
+  end if;
+end
+$$;
+comment on function credits.usage_facts(text, text, timestamptz, timestamptz, text, boolean, boolean, boolean) is
+  'What was spent in a window, with the value of the segment that it belongs to.';
+revoke all on function credits.usage_facts(text, text, timestamptz, timestamptz, text, boolean, boolean, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.top_accounts(
+  p_from timestamptz, p_to timestamptz, p_plan text, p_credit_type text, p_limit integer, p_raw boolean, p_raw_days boolean,
+  p_include_test boolean)
+returns table (at timestamptz, value text, spent bigint, operations bigint)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_inner record;
+  v_days record;
+  v_top uuid[];
+  v_first date;
+  v_last date;
+  v_first_month date;
+  v_last_month date;
+begin
+  -- Who spent most is a question to the window as a whole, so it is read by months and days whatever the buckets are.
+  select * into v_inner from credits.inner_window(p_from, p_to, 'day', p_raw);
+  v_first := (v_inner.from_at at time zone 'UTC')::date;
+  v_last := (v_inner.to_at at time zone 'UTC')::date;
+  -- From the nearest month on, to the nearest one: its days outside the window are taken off, those it lacks are added.
+  v_first_month := date_trunc('month', v_first + 15)::date;
+  v_last_month := date_trunc('month', v_last + 15)::date;
+  if not exists (select from credits.hourly_flows h where h.hour >= v_inner.to_at) then
+    v_last_month := date_trunc('month', v_last::timestamp - interval '1 day' + interval '1 month')::date;
+  end if;
+  if v_first_month >= v_last_month or v_first = v_last then
+    v_first_month := v_last;
+    v_last_month := v_last;
+  end if;
+  select array(
+    select x.account_id
+    from (
+      select m.account_id, m.spent from credits.monthly_accounts m
+      where m.month >= v_first_month and m.month < v_last_month
+        and (p_plan is null or m.plan_id = p_plan) and (p_credit_type is null or m.credit_type = p_credit_type)
+      union all
+      select d.account_id, case when v_first_month < v_first then -d.spent else d.spent end from credits.daily_accounts d
+      where d.day >= least(v_first, v_first_month) and d.day < greatest(v_first, v_first_month)
+        and (p_plan is null or d.plan_id = p_plan) and (p_credit_type is null or d.credit_type = p_credit_type)
+      union all
+      select d.account_id, case when v_last < v_last_month then -d.spent else d.spent end from credits.daily_accounts d
+      where d.day >= least(v_last, v_last_month) and d.day < greatest(v_last, v_last_month)
+        and (p_plan is null or d.plan_id = p_plan) and (p_credit_type is null or d.credit_type = p_credit_type)
+      union all
+      select f.account_id, f.spent from credits.spends f
+      where f.created_at >= p_from and f.created_at < p_to and (p_include_test or not f.is_test)
+        and (not f.is_rolled_up or f.created_at < v_inner.from_at or f.created_at >= v_inner.to_at)
+        and (p_plan is null or f.plan_id = p_plan) and (p_credit_type is null or f.credit_type = p_credit_type)
+    ) x
+    group by x.account_id having sum(x.spent) > 0
+    order by sum(x.spent) desc, x.account_id limit p_limit) into v_top;
+
+  select * into v_days from credits.inner_window(p_from, p_to, 'day', p_raw_days);
+  return query
+  select d.day::timestamp at time zone 'UTC', d.account_id::text, d.spent, d.operations
+  from credits.daily_accounts d
+  where d.account_id = any (v_top)
+    and d.day >= (v_days.from_at at time zone 'UTC')::date and d.day < (v_days.to_at at time zone 'UTC')::date
+    and v_days.from_at < v_days.to_at
+    and (p_plan is null or d.plan_id = p_plan) and (p_credit_type is null or d.credit_type = p_credit_type);
+  return query
+  select f.at, f.account_id::text, -f.amount, f.operations::bigint
+  from credits.facts_outside(p_from, p_to, v_days.from_at, v_days.to_at, p_include_test, v_top) f
+  where f.flow = 'spent'
+    and (p_plan is null or f.plan_id = p_plan) and (p_credit_type is null or f.credit_type = p_credit_type);
+end
+$$;
+comment on function credits.top_accounts(timestamptz, timestamptz, text, text, integer, boolean, boolean, boolean) is
+  'What the accounts that spent most in a window spent in it, by days or finer.';
+revoke all on function credits.top_accounts(timestamptz, timestamptz, text, text, integer, boolean, boolean, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.usage_rows(p_by text, p_sums jsonb)
+returns jsonb
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select jsonb_agg(jsonb_build_object('bucket', s.bucket, 'value', s.value, 'spent', s.spent, 'operations', s.operations,
+    'share', round(s.spent::numeric / s.whole, 4))
+    order by s.bucket, s.value is null, case when p_by in ('weekday', 'hour') then s.value::integer end,
+      case when p_by = 'cohort' then s.value end, s.spent desc, s.value)
+  from (
+    select r.*, sum(r.spent) over (partition by r.bucket) as whole
+    from jsonb_to_recordset(p_sums) as r(bucket timestamptz, value text, spent bigint, operations bigint)) s
+$$;
+comment on function credits.usage_rows(text, jsonb) is 'The rows of metrics_usage: in order, with the share of each bucket.';
+revoke all on function credits.usage_rows(text, jsonb) from public, anon, authenticated, service_role;
+
+create function public.metrics_usage(
+  p_by text default 'plan', p_metadata_key text default null, p_since timestamptz default null, p_until timestamptz default null,
+  p_bucket text default 'all', p_time_zone text default 'UTC', p_plan text default null, p_credit_type text default null,
+  p_limit integer default 20, p_include_test boolean default false, p_raw boolean default false)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+set jit = off
+set plan_cache_mode = force_custom_plan
+set work_mem = '64MB'
+as $$
+declare
+  w record;
+  v_rows jsonb;
+begin
+  if p_by is null or p_by not in ('plan', 'credit_type', 'source', 'weekday', 'hour', 'cohort', 'account', 'metadata') then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_by', 'value', p_by),
+      'Usage is by plan, credit_type, source, weekday, hour, cohort, account or metadata.');
+  end if;
+  if (p_by = 'metadata') <> (p_metadata_key is not null) then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_metadata_key"}', 'Usage by metadata needs a key, and nothing else does.');
+  end if;
+  if p_limit is null or p_limit not between 1 and 10000 then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_limit', 'value', p_limit),
+      'Pass how many values to show: 1 to 10000.');
+  end if;
+  select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone, p_credit_type);
+  if p_by = 'account' then
+    with shown as (
+      select t.value, t.spent, t.operations, case when w.unit is not null then date_trunc(w.unit, t.at, p_time_zone)
+        when w.width is not null then date_bin(w.width, t.at, w.origin) else w.from_at end as bucket
+      from credits.top_accounts(w.from_at, w.to_at, p_plan, p_credit_type, p_limit, p_raw, p_raw or not w.daily, p_include_test) t
+    ), everybody as (
+      select case when w.unit is not null then date_trunc(w.unit, f.at, p_time_zone)
+        when w.width is not null then date_bin(w.width, f.at, w.origin) else w.from_at end as bucket,
+        -sum(f.amount) as spent, sum(f.operations) as operations
+      from credits.flow_facts(w.from_at, w.to_at, p_raw or not w.hourly, p_include_test) f
+      where f.flow = 'spent' and (p_plan is null or f.plan_id = p_plan) and (p_credit_type is null or f.credit_type = p_credit_type)
+      group by 1
+    ), sums as (
+      select s.bucket, s.value, sum(s.spent) as spent, sum(s.operations) as operations from shown s group by 1, 2
+    ), others as (
+      select e.bucket, null, e.spent - coalesce(x.spent, 0) as spent, e.operations - coalesce(x.operations, 0)
+      from everybody e
+      left join (select s.bucket, sum(s.spent) as spent, sum(s.operations) as operations from sums s group by 1) x
+        on x.bucket = e.bucket
+    )
+    select credits.usage_rows(p_by, jsonb_agg(to_jsonb(s))) into v_rows
+    from (select * from sums union all select * from others o where o.spent > 0) s;
+  else
+    with sums as materialized (
+      select case when w.unit is not null then date_trunc(w.unit, f.at, p_time_zone)
+        when w.width is not null then date_bin(w.width, f.at, w.origin) else w.from_at end as bucket,
+        f.value, sum(f.spent) as spent, sum(f.operations) as operations
+      from credits.usage_facts(p_by, p_metadata_key, w.from_at, w.to_at, p_time_zone,
+        p_raw or not w.hourly or not w.whole_hours and p_by in ('weekday', 'hour'), p_raw or not w.daily, p_include_test) f
+      where (p_plan is null or f.plan_id = p_plan) and (p_credit_type is null or f.credit_type = p_credit_type)
+      group by 1, 2
+    ), largest as (
+      select s.value from sums s group by s.value order by sum(s.spent) desc, s.value limit p_limit
+    )
+    select credits.usage_rows(p_by, jsonb_agg(to_jsonb(x))) into v_rows
+    from (
+      select s.bucket, l.value, sum(s.spent) as spent, sum(s.operations) as operations
+      from sums s left join largest l on l.value = s.value group by 1, 2) x;
+  end if;
+  return credits.metric_answer(w.from_at, w.to_at, p_bucket, p_time_zone, v_rows)
+    || jsonb_build_object('by', p_by, 'metadata_key', p_metadata_key);
+end
+$$;
+comment on function public.metrics_usage(
+  text, text, timestamptz, timestamptz, text, text, text, text, integer, boolean, boolean) is
+  'Credits spent, before refunds, and operations per bucket by plan, credit_type, source, weekday (1 is Monday), hour, cohort (sign-up month), account or a key of metadata: the p_limit largest values, and all others together under null.';
+revoke all on function public.metrics_usage(text, text, timestamptz, timestamptz, text, text, text, text, integer, boolean, boolean)
+  from public, anon, authenticated, service_role;
+grant execute on function public.metrics_usage(text, text, timestamptz, timestamptz, text, text, text, text, integer, boolean, boolean)
+  to service_role;
+
+-- schemas/metrics/roll_up_metrics.sql
+
+create function credits.roll_up_batch(p_balances integer)
+returns bigint
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+  with batch as materialized (
+    select l.account_id, l.credit_type, l.kind, l.opened_at, l.version, l.period_version, l.until_version, n.number
+    from credits.lagging l join credits.account_numbers n on n.account_id = l.account_id where not l.is_test
+    order by l.account_id, l.credit_type limit p_balances
+  ), facts as materialized (
+    select b.account_id, b.number, b.opened_at, f.credit_type, f.created_at, f.plan_id, f.source, f.flow, f.amount, f.operations, f.metadata
+    from batch b
+    cross join lateral (
+      select x.* from credits.ledger_facts x
+      where x.account_id = b.account_id and x.credit_type = b.credit_type and x.version > b.version offset 0) f
+  ), flows as (
+    insert into credits.hourly_flows as h (hour, credit_type, plan_id, source, flow, amount, operations)
+    select date_trunc('hour', f.created_at, 'UTC'), f.credit_type, f.plan_id, f.source, f.flow, sum(f.amount), sum(f.operations)
+    from facts f group by 1, 2, 3, 4, 5
+    on conflict (hour, credit_type, plan_id, source, flow)
+    do update set amount = h.amount + excluded.amount, operations = h.operations + excluded.operations
+  ), owed as (
+    insert into credits.daily_owed as o (day, credit_type, source, amount)
+    select (f.created_at at time zone 'UTC')::date, f.credit_type, f.source, sum(f.amount) from facts f group by 1, 2, 3
+    on conflict (day, credit_type, source) do update set amount = o.amount + excluded.amount
+  ), accounts as (
+    insert into credits.daily_accounts as d (account_id, day, credit_type, plan_id, spent, operations)
+    select f.account_id, (f.created_at at time zone 'UTC')::date, f.credit_type, f.plan_id, -sum(f.amount), sum(f.operations)
+    from facts f where f.flow = 'spent' group by 1, 2, 3, 4
+    on conflict (account_id, day, credit_type, plan_id)
+    do update set spent = d.spent + excluded.spent, operations = d.operations + excluded.operations
+  ), months as (
+    insert into credits.monthly_accounts as m (account_id, month, credit_type, plan_id, spent)
+    select f.account_id, date_trunc('month', f.created_at at time zone 'UTC')::date, f.credit_type, f.plan_id, -sum(f.amount)
+    from facts f where f.flow = 'spent' group by 1, 2, 3, 4
+    on conflict (account_id, month, credit_type, plan_id) do update set spent = m.spent + excluded.spent
+  ), active as (
+    insert into credits.daily_active as d (day, credit_type, plan_id, chunk, accounts)
+    select (f.created_at at time zone 'UTC')::date, f.credit_type, f.plan_id, f.number / 4096,
+      bit_or(set_bit(repeat('0', 4096)::bit(4096), (f.number % 4096)::integer, 1))
+    from facts f where f.flow = 'spent' group by 1, 2, 3, 4
+    on conflict (day, credit_type, plan_id, chunk) do update set accounts = d.accounts | excluded.accounts
+  ), segments as (
+    insert into credits.daily_segments as d (day, segment, value, credit_type, plan_id, spent, operations)
+    select (f.created_at at time zone 'UTC')::date, s.segment, s.value, f.credit_type, f.plan_id, -sum(f.amount), sum(f.operations)
+    from facts f
+    cross join lateral (
+      select 'cohort' as segment, to_char(f.opened_at at time zone 'UTC', 'YYYY-MM') as value
+      union all
+      select 'metadata:' || k.metadata_key, f.metadata ->> k.metadata_key
+      from credits.tracked_keys k where f.metadata ->> k.metadata_key is not null) s
+    where f.flow = 'spent' group by 1, 2, 3, 4, 5
+    on conflict (segment, day, md5(value), credit_type, plan_id)
+    do update set spent = d.spent + excluded.spent, operations = d.operations + excluded.operations
+  ), found as materialized (
+    select b.account_id, b.credit_type, p.*
+    from batch b cross join lateral credits.periods_of(b.account_id, b.credit_type, b.period_version) p
+    where b.kind = 'credit'
+  ), periods as (
+    insert into credits.account_periods (account_id, credit_type, version, started_at, plan_id, ended_at, crossed_80_at, ran_dry_at)
+    select f.account_id, f.credit_type, f.version, f.started_at, f.plan_id, f.ended_at, f.crossed_80_at, f.ran_dry_at from found f
+    on conflict (account_id, credit_type, version)
+    do update set ended_at = excluded.ended_at, crossed_80_at = excluded.crossed_80_at, ran_dry_at = excluded.ran_dry_at
+  ), advanced as (
+    insert into credits.rolled_up as r (account_id, credit_type, version, period_version)
+    select b.account_id, b.credit_type, b.until_version, coalesce(n.version, b.period_version)
+    from batch b
+    left join (select f.account_id, f.credit_type, max(f.version) as version from found f group by 1, 2) n
+      on n.account_id = b.account_id and n.credit_type = b.credit_type
+    on conflict (account_id, credit_type) do update set version = excluded.version, period_version = excluded.period_version
+  )
+  select count(*) from batch
+$$;
+comment on function credits.roll_up_batch(integer) is
+  'Adds to the rollups what the ledgers of so many balances have gained, in one statement and so from one snapshot. Call it with the state locked.';
+revoke all on function credits.roll_up_batch(integer) from public, anon, authenticated, service_role;
+
+create function public.roll_up_metrics(p_limit integer default 1000)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+set jit = off
+as $$
+declare
+  v_until timestamptz := clock_timestamp() + interval '5 seconds';
+  v_balances bigint := 0;
+  v_batch bigint;
+begin
+  if p_limit is null or p_limit < 1 then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_limit', 'value', p_limit),
+      'Pass how many balances to read at once.');
+  end if;
+  -- Who comes while somebody is at it has nothing to do.
+  perform 1 from credits.rollup_state s for update skip locked;
+  if found then
+    -- Who signs up after this has a number the next time, and is read from the ledger until then.
+    insert into credits.account_numbers (account_id)
+    select distinct l.account_id from credits.lagging l where not l.is_test
+    on conflict (account_id) do nothing;
+    loop
+      v_batch := credits.roll_up_batch(p_limit);
+      v_balances := v_balances + v_batch;
+      exit when v_batch < p_limit or clock_timestamp() > v_until;
+    end loop;
+    if v_batch < p_limit then
+      update credits.rollup_state s set rolled_up_at = clock_timestamp();
+    end if;
+  end if;
+  return jsonb_build_object('success', true, 'code', 'ok', 'balances', v_balances,
+    'finished', coalesce(v_batch < p_limit, false),
+    'rolled_up_at', (select s.rolled_up_at from credits.rollup_state s));
+end
+$$;
+comment on function public.roll_up_metrics(integer) is
+  'Brings the sums that metrics read up to date, in batches of p_limit balances, for about five seconds; repeat it while finished is false. Figures are exact without it, only slower.';
+revoke all on function public.roll_up_metrics(integer) from public, anon, authenticated, service_role;
+grant execute on function public.roll_up_metrics(integer) to service_role;
+
+create function credits.forget_rollup()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  perform 1 from credits.rollup_state s for update;
+  with facts as (
+    select f.* from credits.rolled_up r
+    join credits.ledger_facts f on f.account_id = r.account_id and f.credit_type = r.credit_type and f.version <= r.version
+    where r.account_id = new.account_id
+  ), flows as (
+    select date_trunc('hour', f.created_at, 'UTC') as hour, f.credit_type, f.plan_id, f.source, f.flow,
+      sum(f.amount) as amount, sum(f.operations) as operations
+    from facts f group by 1, 2, 3, 4, 5
+  ), segments as (
+    select (f.created_at at time zone 'UTC')::date as day, s.segment, s.value, f.credit_type, f.plan_id,
+      -sum(f.amount) as spent, sum(f.operations) as operations
+    from facts f
+    cross join lateral (
+      select 'cohort' as segment, to_char(new.created_at at time zone 'UTC', 'YYYY-MM') as value
+      union all
+      select 'metadata:' || k.metadata_key, f.metadata ->> k.metadata_key
+      from credits.tracked_keys k where f.metadata ->> k.metadata_key is not null) s
+    where f.flow = 'spent' group by 1, 2, 3, 4, 5
+  ), less_flows as (
+    update credits.hourly_flows h set amount = h.amount - f.amount, operations = h.operations - f.operations
+    from flows f
+    where h.hour = f.hour and h.credit_type = f.credit_type and h.plan_id = f.plan_id and h.source = f.source and h.flow = f.flow
+  ), less_owed as (
+    update credits.daily_owed o set amount = o.amount - x.amount
+    from (
+      select (f.created_at at time zone 'UTC')::date as day, f.credit_type, f.source, sum(f.amount) as amount
+      from facts f group by 1, 2, 3) x
+    where o.day = x.day and o.credit_type = x.credit_type and o.source = x.source
+  )
+  update credits.daily_segments d set spent = d.spent - s.spent, operations = d.operations - s.operations
+  from segments s
+  where d.segment = s.segment and d.day = s.day and d.value = s.value and d.credit_type = s.credit_type and d.plan_id = s.plan_id;
+  delete from credits.hourly_flows h where h.amount = 0;
+  delete from credits.daily_owed o where o.amount = 0;
+  delete from credits.daily_segments d where d.spent = 0;
+  update credits.daily_active d set accounts = set_bit(d.accounts, (n.number % 4096)::integer, 0)
+  from credits.account_numbers n
+  join credits.daily_accounts a on a.account_id = n.account_id
+  where n.account_id = new.account_id and d.chunk = n.number / 4096
+    and d.day = a.day and d.credit_type = a.credit_type and d.plan_id = a.plan_id;
+  delete from credits.daily_accounts d where d.account_id = new.account_id;
+  delete from credits.monthly_accounts m where m.account_id = new.account_id;
+  delete from credits.account_periods p where p.account_id = new.account_id;
+  delete from credits.rolled_up r where r.account_id = new.account_id;
+  return null;
+end
+$$;
+comment on function credits.forget_rollup() is 'Takes an account that has become a test account out of the rollups.';
+revoke all on function credits.forget_rollup() from public, anon, authenticated, service_role;
+create trigger accounts_leave_the_rollups after update of is_test on credits.accounts
+  for each row when (new.is_test and not old.is_test) execute function credits.forget_rollup();
+
+-- schemas/metrics/track_metadata_key.sql
+
+create function public.track_metadata_key(p_metadata_key text, p_tracked boolean default true)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+begin
+  if p_metadata_key is null or p_tracked is null or length(p_metadata_key) not between 1 and 200 then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_metadata_key"}', 'A key has 1 to 200 characters.');
+  end if;
+  perform 1 from credits.rollup_state s for update;
+  if not p_tracked then
+    delete from credits.tracked_keys k where k.metadata_key = p_metadata_key;
+    delete from credits.daily_segments d where d.segment = 'metadata:' || p_metadata_key;
+  else
+    insert into credits.tracked_keys (metadata_key) values (p_metadata_key) on conflict do nothing;
+    if found then
+      insert into credits.daily_segments (day, segment, value, credit_type, plan_id, spent, operations)
+      select (f.created_at at time zone 'UTC')::date, 'metadata:' || p_metadata_key, f.metadata ->> p_metadata_key,
+        f.credit_type, f.plan_id, -sum(f.amount), sum(f.operations)
+      from credits.rolled_up r
+      join credits.ledger_facts f on f.account_id = r.account_id and f.credit_type = r.credit_type and f.version <= r.version
+      where f.flow = 'spent' and f.metadata ->> p_metadata_key is not null
+      group by 1, 3, 4, 5;
+    end if;
+  end if;
+  return jsonb_build_object('success', true, 'code', 'ok', 'tracked', (
+    select coalesce(jsonb_agg(k.metadata_key order by k.metadata_key), '[]') from credits.tracked_keys k));
+end
+$$;
+comment on function public.track_metadata_key(text, boolean) is
+  'Rolls a key of metadata up from now on and for the past, so that usage by its values is fast, or no longer. For keys with few values, such as model or feature; any other key can be asked for too, and is read from the ledger.';
+revoke all on function public.track_metadata_key(text, boolean) from public, anon, authenticated, service_role;
+grant execute on function public.track_metadata_key(text, boolean) to service_role;
+
+create function credits.forget_metadata()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  perform 1 from credits.rollup_state s for update;
+  update credits.daily_segments d set spent = d.spent - f.spent, operations = d.operations - f.operations
+  from (
+    select (f.created_at at time zone 'UTC')::date as day, k.metadata_key, f.metadata ->> k.metadata_key as value,
+      f.credit_type, f.plan_id, -sum(f.amount) as spent, sum(f.operations) as operations
+    from credits.tracked_keys k
+    join credits.ledger_facts f on (f.account_id = new.account_id or f.user_id = new.account_id)
+      and f.flow = 'spent' and f.metadata ->> k.metadata_key is not null
+    join credits.rolled_up r on r.account_id = f.account_id and r.credit_type = f.credit_type and f.version <= r.version
+    group by 1, 2, 3, 4, 5
+  ) f
+  where d.segment = 'metadata:' || f.metadata_key and d.day = f.day and d.value = f.value
+    and d.credit_type = f.credit_type and d.plan_id = f.plan_id;
+  delete from credits.daily_segments d where d.spent = 0;
+  return null;
+end
+$$;
+comment on function credits.forget_metadata() is
+  'Takes the metadata of a person who is about to be forgotten out of the rollups, as it is taken out of the ledger.';
+revoke all on function credits.forget_metadata() from public, anon, authenticated, service_role;
+create trigger forgotten_accounts_leave_the_rollups after insert on credits.forgotten_accounts
+  for each row execute function credits.forget_metadata();
+
+-- schemas/installation/installed_objects.sql
+
+-- What the migrations made, written down when the last of them has run: diagnose compares it with what is there. A
+-- definition is the statement that makes the object again, so what it says to do is what was there before.
+
+create table credits.installed_objects (
+  object text primary key,
+  kind text not null,
+  definition text not null,
+  server_major integer not null
+);
+comment on table credits.installed_objects is
+  'Every object of the credit system as its migrations made it, with the statement that makes it again. Written by remember_installation.';
+alter table credits.installed_objects enable row level security;
+revoke all on table credits.installed_objects from public, anon, authenticated, service_role;
+
+create function credits.own_relations()
+returns table (oid oid, name text, kind text, is_usage boolean)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  -- A usage table may be the project's: only what was added to it is ours.
+  select c.oid, format('%I.%I', n.nspname, c.relname),
+    case c.relkind when 'v' then 'view' when 'm' then 'materialized view' when 'S' then 'sequence' else 'table' end,
+    n.nspname = 'public' and c.relname = 'usage'
+  from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  where c.relkind in ('r', 'p', 'v', 'm', 'S')
+    and (n.nspname = 'credits' or n.nspname = 'public' and (c.relname = 'usage' or c.relname in (select credits.public_relations())))
+$$;
+comment on function credits.own_relations() is 'The tables, views and sequences of the credit system.';
+revoke all on function credits.own_relations() from public, anon, authenticated, service_role;
+
+create function credits.own_functions()
+returns table (oid oid, name text, kind text)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select p.oid, p.oid::regprocedure::text, case p.prokind when 'a' then 'aggregate' when 'p' then 'procedure' else 'function' end
+  from pg_catalog.pg_proc p
+  where p.pronamespace = 'credits'::regnamespace
+    or p.pronamespace = 'public'::regnamespace and p.proname in (select credits.public_functions())
+$$;
+comment on function credits.own_functions() is 'The functions of the credit system.';
+revoke all on function credits.own_functions() from public, anon, authenticated, service_role;
+
+create function credits.privileges_as_statements(p_what text, p_acl aclitem[])
+returns text
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select format('revoke all on %s from public, anon, authenticated, service_role;', p_what) || coalesce((
+    select string_agg(format(' grant %s on %s to %s;', g.privileges, p_what, g.grantee), '' order by g.grantee)
+    from (
+      select string_agg(lower(x.privilege_type), ', ' order by x.privilege_type) as privileges,
+        case x.grantee when 0 then 'public' else x.grantee::regrole::text end as grantee
+      from aclexplode(p_acl) x
+      where x.grantee in (0, 'anon'::regrole, 'authenticated'::regrole, 'service_role'::regrole)
+      group by x.grantee) g), '')
+$$;
+comment on function credits.privileges_as_statements(text, aclitem[]) is
+  'The statements after which public and the API''s roles have exactly these privileges.';
+revoke all on function credits.privileges_as_statements(text, aclitem[]) from public, anon, authenticated, service_role;
+
+create function credits.own_privileges()
+returns table (object text, kind text, definition text)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select 'privileges on ' || o.what, 'privileges', credits.privileges_as_statements(o.what, o.acl) from (
+    select format('%s %s', case r.kind when 'sequence' then 'sequence' else 'table' end, r.name) as what,
+      coalesce(c.relacl, acldefault(case c.relkind when 'S' then 's'::"char" else 'r' end, c.relowner)) as acl
+    from credits.own_relations() r join pg_catalog.pg_class c on c.oid = r.oid where not r.is_usage
+    union all
+    select format('function %s', f.name), coalesce(p.proacl, acldefault('f', p.proowner))
+    from credits.own_functions() f join pg_catalog.pg_proc p on p.oid = f.oid
+    union all
+    select format('type %s', y.oid::regtype), coalesce(y.typacl, acldefault('T', y.typowner))
+    from pg_catalog.pg_type y where y.typnamespace = 'credits'::regnamespace and y.typtype in ('e', 'd', 'r')
+    union all
+    select 'schema credits', coalesce(n.nspacl, acldefault('n', n.nspowner)) from pg_catalog.pg_namespace n where n.nspname = 'credits'
+  ) o
+  union all
+  -- Of columns there are privileges of their own; none is given by the migrations.
+  select format('privileges on column %s.%I', r.name, a.attname), 'privileges',
+    format('revoke all (%I) on table %s from public, anon, authenticated, service_role;', a.attname, r.name)
+  from credits.own_relations() r join pg_catalog.pg_attribute a on a.attrelid = r.oid and not a.attisdropped and a.attacl is not null
+  where not r.is_usage
+    and exists (select from aclexplode(a.attacl) x where x.grantee in (0, 'anon'::regrole, 'authenticated'::regrole, 'service_role'::regrole))
+$$;
+comment on function credits.own_privileges() is
+  'Who of public and the API''s roles may do what with the objects of the credit system.';
+revoke all on function credits.own_privileges() from public, anon, authenticated, service_role;
+
+create function credits.own_table_parts()
+returns table (object text, kind text, definition text)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  with parts as (
+    select r.name, r.is_usage, a.attnum, quote_ident(a.attname) as attname, format_type(a.atttypid, a.atttypmod) as type,
+      a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid) as value, a.attidentity::text || a.attgenerated::text as made
+    from credits.own_relations() r
+    join pg_catalog.pg_attribute a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
+    left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+    where r.kind = 'table' and (not r.is_usage or a.attname = any (
+      '{account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at}'))
+  )
+  select format('column %s.%s', p.name, p.attname), 'column', format('alter table %s alter column %s type %s;', p.name, p.attname, p.type)
+  from parts p
+  union all
+  select format('default of column %s.%s', p.name, p.attname), 'default', format('alter table %1$s alter column %2$s %3$s not null%4$s;',
+    p.name, p.attname, case when p.attnotnull then 'set' else 'drop' end,
+    case when p.made <> '' then '' when p.value is null then format(', alter column %s drop default', p.attname)
+      else format(', alter column %s set default %s', p.attname, p.value) end)
+  from parts p where not p.is_usage
+  union all
+  select format('constraint %I on %s', k.conname, r.name), 'constraint',
+    format('alter table %s add constraint %I %s;', r.name, k.conname, pg_catalog.pg_get_constraintdef(k.oid))
+  from pg_catalog.pg_constraint k join credits.own_relations() r on r.oid = k.conrelid
+  where k.contype in ('p', 'u', 'c', 'f', 'x') and not r.is_usage
+  union all
+  select format('index %I.%I', n.nspname, c.relname), 'index', pg_catalog.pg_get_indexdef(i.indexrelid) || ';'
+  from pg_catalog.pg_index i
+  join credits.own_relations() r on r.oid = i.indrelid
+  join pg_catalog.pg_class c on c.oid = i.indexrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  where (not r.is_usage or c.relname in ('usage_user_id_created_at_idx', 'usage_denied_idx'))
+    and not exists (select from pg_catalog.pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x'))
+$$;
+comment on function credits.own_table_parts() is 'Columns, constraints and indexes of the credit system, each as the statement that makes it.';
+revoke all on function credits.own_table_parts() from public, anon, authenticated, service_role;
+
+create function credits.own_objects()
+returns table (object text, kind text, definition text)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select r.kind || ' ' || r.name, r.kind, case r.kind
+    when 'view' then format('create or replace view %s%s as %s', r.name,
+      ' with (' || array_to_string(c.reloptions, ', ') || ')', pg_catalog.pg_get_viewdef(r.oid))
+    when 'table' then format('alter table %1$s %2$s force row level security; alter table %1$s set %3$s;', r.name,
+      case when c.relforcerowsecurity then '' else 'no' end, case c.relpersistence when 'u' then 'unlogged' else 'logged' end)
+    else '-' end
+  from credits.own_relations() r join pg_catalog.pg_class c on c.oid = r.oid where not r.is_usage
+  union all
+  select p.object, p.kind, p.definition from credits.own_table_parts() p
+  union all
+  select p.object, p.kind, p.definition from credits.own_privileges() p
+  union all
+  select format('trigger %I on %s', g.tgname, g.tgrelid::regclass), 'trigger',
+    regexp_replace(pg_catalog.pg_get_triggerdef(g.oid), '^CREATE TRIGGER', 'CREATE OR REPLACE TRIGGER') || case g.tgenabled when 'O' then ';' else
+      format('; alter table %s %s trigger %I;', g.tgrelid::regclass, case g.tgenabled when 'D' then 'disable' when 'A' then 'enable always' else 'enable replica' end, g.tgname) end
+  from pg_catalog.pg_trigger g
+  where not g.tgisinternal and (g.tgrelid in (select r.oid from credits.own_relations() r where not r.is_usage)
+    or g.tgrelid = 'auth.users'::regclass and g.tgname in ('credits_open_account', 'credits_close_account'))
+  union all
+  select format('policy %I on %s', y.polname, r.name), 'policy', format('create policy %I on %s as %s for %s to %s%s%s;', y.polname, r.name,
+    case when y.polpermissive then 'permissive' else 'restrictive' end,
+    case y.polcmd when 'r' then 'select' when 'a' then 'insert' when 'w' then 'update' when 'd' then 'delete' else 'all' end,
+    (select string_agg(case o.oid when 0 then 'public' else o.oid::regrole::text end, ', ' order by o.oid::regrole::text) from unnest(y.polroles) as o(oid)),
+    ' using (' || pg_catalog.pg_get_expr(y.polqual, y.polrelid) || ')', ' with check (' || pg_catalog.pg_get_expr(y.polwithcheck, y.polrelid) || ')')
+  from pg_catalog.pg_policy y join credits.own_relations() r on r.oid = y.polrelid
+  where not r.is_usage or y.polname = 'Users may read their usage'
+  union all
+  select f.kind || ' ' || f.name, f.kind, case f.kind when 'aggregate' then '-' else pg_catalog.pg_get_functiondef(f.oid) end
+  from credits.own_functions() f
+  union all
+  select 'type ' || y.oid::regtype, 'type', (select format('create type %s as enum (%s);', y.oid::regtype, string_agg(quote_literal(e.enumlabel), ', ' order by e.enumsortorder))
+    from pg_catalog.pg_enum e where e.enumtypid = y.oid)
+  from pg_catalog.pg_type y where y.typnamespace = 'credits'::regnamespace and y.typtype = 'e'
+$$;
+comment on function credits.own_objects() is
+  'Every object of the credit system as it is now, with the statement that makes it.';
+revoke all on function credits.own_objects() from public, anon, authenticated, service_role;
+
+create function credits.remember_installation()
+returns bigint
+language sql
+volatile
+security invoker
+set search_path = ''
+set jit = off
+as $$
+  with forgotten as (
+    delete from credits.installed_objects i where i.object not in (select o.object from credits.own_objects() o)
+  ), remembered as (
+    insert into credits.installed_objects (object, kind, definition, server_major)
+    select o.object, o.kind, o.definition, current_setting('server_version_num')::integer / 10000 from credits.own_objects() o
+    on conflict (object) do update set kind = excluded.kind, definition = excluded.definition, server_major = excluded.server_major
+    returning 1
+  )
+  select count(*) from remembered
+$$;
+comment on function credits.remember_installation() is
+  'Writes down what is there as what should be: the last statement of every migration, and after an upgrade of the server.';
+revoke all on function credits.remember_installation() from public, anon, authenticated, service_role;
+
+-- schemas/installation/public_objects.sql
+
+create function credits.public_relations()
+returns setof name
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select unnest('{plans, plan_limits, subscriptions, credit_balances, credit_grants, credit_transactions,
+    credit_reservations, workspaces, workspace_members}'::name[])
+$$;
+comment on function credits.public_relations() is
+  'The tables and views in schema public that are this system''s alone. usage is not among them: it may be the project''s.';
+revoke all on function credits.public_relations() from public, anon, authenticated, service_role;
+
+create function credits.public_functions()
+returns setof name
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select unnest('{
+    consume_credits, consume_credits_batch, check_credits, reserve_credits, capture_credits, release_credits, refund_credits,
+    grant_credits, revoke_grant, reset_monthly_credits, change_plan, get_credit_summary, explain_operation,
+    mark_test_account, set_test_clock, set_subscription_status, set_time_zone, freeze_account, unfreeze_account, list_plans,
+    get_credit_history, system_status, verify_books, ledger_digest, verify_checklist, diagnose, explain_balance, find_operation,
+    import_balances, export_account, forget_account, metrics_consumption, metrics_conversion, metrics_usage,
+    metrics_exhaustion, metrics_breakage, metrics_active_accounts, metrics_liability, metrics_health, roll_up_metrics,
+    track_metadata_key}'::name[])
+$$;
+comment on function credits.public_functions() is 'The functions in schema public that are this system''s.';
+revoke all on function credits.public_functions() from public, anon, authenticated, service_role;
+
+-- schemas/installation/system_status.sql
+
+create function public.system_status()
+returns jsonb
+language sql
+stable
+security definer
+set search_path = ''
+as $$
+  select jsonb_build_object(
+    'success', true, 'code', 'ok',
+    'accounts', (select count(*) from credits.accounts a where a.status <> 'closed'),
+    'due', (select count(distinct b.account_id) from credits.balances b
+      where b.account_status <> 'closed'
+        and ((b.test_now is null and b.due_at <= statement_timestamp()) or (b.test_now is not null and b.due_at <= b.test_now))),
+    'oldest_due_at', (select min(b.due_at) from credits.balances b
+      where b.test_now is null and b.account_status <> 'closed' and b.due_at <= statement_timestamp() and isfinite(b.due_at)),
+    'open_reservations', (select count(*) from public.credit_reservations r where r.status = 'open'),
+    'transactions_estimate', (select greatest(c.reltuples, 0)::bigint from pg_catalog.pg_class c
+      where c.oid = 'public.credit_transactions'::regclass),
+    'scheduler', (select e.extname from pg_catalog.pg_extension e where e.extname = 'pg_cron'),
+    'server_version', current_setting('server_version'),
+    'now', statement_timestamp())
+$$;
+comment on function public.system_status() is
+  'How the system is doing: accounts, how many have something due, open holds, size of the ledger, whether pg_cron is there to book what falls due.';
+revoke all on function public.system_status() from public, anon, authenticated, service_role;
+grant execute on function public.system_status() to service_role;
+
+-- schemas/completion/open_existing_accounts.sql
+
+-- Who signed up before the credits came has an account from now on.
+do $$
+declare
+  v_user_id uuid;
+begin
+  for v_user_id in select u.id from auth.users u order by u.id loop
+    perform credits.open_account(v_user_id, 'person');
+  end loop;
+end
+$$;
+
+-- schemas/completion/schedule_jobs.sql
+
+-- Where pg_cron runs, it books what falls due every minute and keeps the sums that metrics read fresh. Nothing depends on
+-- it: balances are right without it, and metrics are slower. Where pg_cron is enabled later, run these two statements.
+do $$
+begin
+  if exists (select from pg_catalog.pg_extension e where e.extname = 'pg_cron') then
+    execute $cron$select cron.schedule('sonas-renew-credits', '* * * * *', 'select public.reset_monthly_credits()')$cron$;
+    execute $cron$select cron.schedule('sonas-roll-up-metrics', '*/5 * * * *', 'select public.roll_up_metrics()')$cron$;
+  end if;
+end
+$$;
+
+-- schemas/completion/remember_installation.sql
+
+-- What is there now is what `sonas doctor` expects from here on.
+select credits.remember_installation();
