@@ -53,12 +53,12 @@ begin
   where c.relnamespace = 'public'::regnamespace
     and (c.relname in (
       'plans', 'plan_limits', 'subscriptions', 'credit_balances', 'credit_grants', 'credit_transactions',
-      'credit_reservations', 'workspaces', 'workspace_members', 'plans_pkey', 'plan_limits_pkey', 'plans_default_key',
+      'credit_reservations', 'credit_workspaces', 'credit_workspace_members', 'plans_pkey', 'plan_limits_pkey', 'plans_default_key',
       'plans_rank_key', 'subscriptions_pkey', 'subscriptions_pending_at_idx', 'credit_grants_pkey',
       'credit_grants_open_idx', 'credit_grants_period_key',
       'credit_transactions_pkey', 'credit_transactions_operation_idx', 'credit_transactions_related_idx',
-      'credit_reservations_pkey', 'credit_reservations_open_idx', 'workspaces_pkey', 'workspace_members_pkey',
-      'workspace_members_user_id_idx', 'usage_user_id_created_at_idx',
+      'credit_reservations_pkey', 'credit_reservations_open_idx', 'credit_workspaces_pkey', 'credit_workspace_members_pkey',
+      'credit_workspace_members_user_id_idx', 'usage_user_id_created_at_idx',
       'credit_transactions_created_at_idx', 'usage_denied_idx')
       or (c.relname = 'usage' and c.relkind not in ('r', 'p')))
   order by c.relname limit 1;
@@ -91,7 +91,7 @@ begin
   from pg_catalog.pg_type t
   where t.typnamespace = 'public'::regnamespace and t.typrelid = 0
     and t.typname in ('plans', 'plan_limits', 'subscriptions', 'credit_balances', 'credit_grants',
-                      'credit_transactions', 'credit_reservations', 'workspaces', 'workspace_members', 'usage')
+                      'credit_transactions', 'credit_reservations', 'credit_workspaces', 'credit_workspace_members', 'usage')
   order by t.typname limit 1;
   if v_clash is not null then
     raise exception '% exists already', v_clash
@@ -433,52 +433,53 @@ revoke all on table credits.accounts from public, anon, authenticated, service_r
 
 -- schemas/accounts/workspaces.sql
 
-create table public.workspaces (
+create table public.credit_workspaces (
   account_id uuid primary key default gen_random_uuid(),
   name text not null,
   created_at timestamptz not null default now(),
-  constraint workspaces_name_is_not_empty check (name <> '')
+  constraint credit_workspaces_name_is_not_empty check (name <> '')
 );
-comment on table public.workspaces is 'Teams that share one pool of credits. The workspace''s id is the id of its account.';
-alter table public.workspaces enable row level security;
-revoke all on table public.workspaces from public, anon, authenticated, service_role;
-grant select on table public.workspaces to authenticated, service_role;
+comment on table public.credit_workspaces is 'Teams that share one pool of credits. The workspace''s id is the id of its account.';
+alter table public.credit_workspaces enable row level security;
+revoke all on table public.credit_workspaces from public, anon, authenticated, service_role;
+grant select on table public.credit_workspaces to authenticated, service_role;
 
-create table public.workspace_members (
-  account_id uuid not null constraint workspace_members_account_id_fkey references public.workspaces (account_id) on delete cascade,
+create table public.credit_workspace_members (
+  account_id uuid not null constraint credit_workspace_members_account_id_fkey references public.credit_workspaces (account_id) on delete cascade,
   user_id uuid not null,
   role text not null default 'member',
   created_at timestamptz not null default now(),
-  constraint workspace_members_pkey primary key (account_id, user_id),
-  constraint workspace_members_role_is_owner_admin_or_member check (role in ('owner', 'admin', 'member'))
+  constraint credit_workspace_members_pkey primary key (account_id, user_id),
+  constraint credit_workspace_members_role_is_known check (role in ('owner', 'admin', 'member', 'viewer'))
 );
-create index workspace_members_user_id_idx on public.workspace_members (user_id);
-comment on table public.workspace_members is 'Who may spend the credits of a workspace.';
-comment on column public.workspace_members.account_id is 'The workspace.';
-alter table public.workspace_members enable row level security;
-revoke all on table public.workspace_members from public, anon, authenticated, service_role;
-grant select on table public.workspace_members to authenticated, service_role;
+create index credit_workspace_members_user_id_idx on public.credit_workspace_members (user_id);
+comment on table public.credit_workspace_members is 'Who may spend the credits of a workspace.';
+comment on column public.credit_workspace_members.account_id is 'The workspace.';
+alter table public.credit_workspace_members enable row level security;
+revoke all on table public.credit_workspace_members from public, anon, authenticated, service_role;
+grant select on table public.credit_workspace_members to authenticated, service_role;
 
-create function credits.readable_accounts()
-returns setof uuid
+create function credits.readable_ids()
+returns uuid[]
 language sql
 stable
 security definer
 set search_path = ''
 as $$
-  select auth.uid()
-  union all
-  select m.account_id from public.workspace_members m where m.user_id = auth.uid()
+  select array(
+    select auth.uid()
+    union all
+    select m.account_id from public.credit_workspace_members m where m.user_id = auth.uid())
 $$;
-comment on function credits.readable_accounts() is
-  'The accounts whose rows the signed-in user may read: their own and those of their workspaces. Used by the row level security policies.';
-revoke all on function credits.readable_accounts() from public, anon, authenticated, service_role;
-grant execute on function credits.readable_accounts() to authenticated;
+comment on function credits.readable_ids() is
+  'The accounts whose rows the signed-in user may read: their own and those of their workspaces. The row level security policies compare with it as an array, so that it is an index condition.';
+revoke all on function credits.readable_ids() from public, anon, authenticated, service_role;
+grant execute on function credits.readable_ids() to authenticated;
 
-create policy "Members may read their workspaces" on public.workspaces
-  for select to authenticated using (account_id in (select credits.readable_accounts()));
-create policy "Members may read who else is a member" on public.workspace_members
-  for select to authenticated using (account_id in (select credits.readable_accounts()));
+create policy "Members may read their workspaces" on public.credit_workspaces
+  for select to authenticated using (account_id = any (credits.readable_ids()));
+create policy "Members may read who else is a member" on public.credit_workspace_members
+  for select to authenticated using (account_id = any (credits.readable_ids()));
 
 -- schemas/accounts/subscriptions.sql
 
@@ -512,7 +513,7 @@ alter table public.subscriptions enable row level security;
 revoke all on table public.subscriptions from public, anon, authenticated, service_role;
 grant select on table public.subscriptions to authenticated, service_role;
 create policy "Users may read their subscription" on public.subscriptions
-  for select to authenticated using (account_id in (select credits.readable_accounts()));
+  for select to authenticated using (account_id = any (credits.readable_ids()));
 
 create function credits.plan_is_used()
 returns trigger
@@ -797,7 +798,7 @@ begin
   update credits.accounts a set status = 'closed', closed_at = clock_timestamp()
   where a.account_id = old.id and a.status <> 'closed';
   update credits.balances b set account_status = 'closed' where b.account_id = old.id;
-  delete from public.workspace_members m where m.user_id = old.id;
+  delete from public.credit_workspace_members m where m.user_id = old.id;
   return old;
 exception when others then
   raise warning 'credits: the account of user % could not be closed: % (%)', old.id, sqlerrm, sqlstate;
@@ -823,7 +824,7 @@ end
 $$;
 comment on function credits.open_account_of_new_workspace() is 'Gives a new workspace the default plan and its credits.';
 revoke all on function credits.open_account_of_new_workspace() from public, anon, authenticated, service_role;
-create trigger workspaces_open_account after insert on public.workspaces
+create trigger credit_workspaces_open_account after insert on public.credit_workspaces
   for each row execute function credits.open_account_of_new_workspace();
 
 -- schemas/accounts/set_test_clock.sql
@@ -1011,7 +1012,7 @@ alter table credits.balances enable row level security;
 revoke all on table credits.balances from public, anon, authenticated, service_role;
 grant select on table credits.balances to authenticated, service_role;
 create policy "Users may read their balances" on credits.balances
-  for select to authenticated using (account_id in (select credits.readable_accounts()));
+  for select to authenticated using (account_id = any (credits.readable_ids()));
 
 create function credits.make_balances_due()
 returns trigger
@@ -1120,7 +1121,7 @@ alter table public.credit_grants enable row level security;
 revoke all on table public.credit_grants from public, anon, authenticated, service_role;
 grant select on table public.credit_grants to authenticated, service_role;
 create policy "Users may read their grants" on public.credit_grants
-  for select to authenticated using (account_id in (select credits.readable_accounts()));
+  for select to authenticated using (account_id = any (credits.readable_ids()));
 
 -- schemas/ledger/credit_transactions.sql
 
@@ -1162,7 +1163,7 @@ alter table public.credit_transactions enable row level security;
 revoke all on table public.credit_transactions from public, anon, authenticated, service_role;
 grant select on table public.credit_transactions to authenticated, service_role;
 create policy "Users may read their ledger" on public.credit_transactions
-  for select to authenticated using (account_id in (select credits.readable_accounts()));
+  for select to authenticated using (account_id = any (credits.readable_ids()));
 
 create function credits.refuse_ledger_change()
 returns trigger
@@ -1189,240 +1190,6 @@ create trigger credit_transactions_are_append_only before update or delete on pu
   for each row execute function credits.refuse_ledger_change();
 create trigger credit_transactions_are_never_truncated before truncate on public.credit_transactions
   for each statement execute function credits.refuse_ledger_change();
-
--- schemas/ledger/book.sql
-
--- The helpers that move credits. Each takes the locked balance and hands back its next state; save_balance writes it.
-
-create function credits.book(
-  p_account_id uuid, inout p_balance credits.balances, p_grant_id uuid, p_user_id uuid, p_operation_id uuid,
-  p_kind credits.entry_kind, p_amount bigint, p_related_operation_id uuid, p_description text, p_metadata jsonb)
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  p_balance.version := p_balance.version + 1;
-  p_balance.balance := p_balance.balance + p_amount;
-  insert into public.credit_transactions (
-    account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount, balance_after,
-    related_operation_id, description, metadata, created_at)
-  values (
-    p_account_id, p_balance.credit_type, p_balance.version, p_operation_id, p_grant_id, p_user_id, p_kind, p_amount,
-    p_balance.balance, p_related_operation_id, p_description, p_metadata, p_balance.settled_at);
-end
-$$;
-comment on function credits.book(uuid, credits.balances, uuid, uuid, uuid, credits.entry_kind, bigint, uuid, text, jsonb) is
-  'Adds one row to the ledger: the next version of the locked balance.';
-revoke all on function credits.book(uuid, credits.balances, uuid, uuid, uuid, credits.entry_kind, bigint, uuid, text, jsonb)
-  from public, anon, authenticated, service_role;
-
-create function credits.issue(
-  p_account_id uuid, inout p_balance credits.balances, p_user_id uuid, p_operation_id uuid, p_source text, p_amount bigint,
-  p_starts_at timestamptz, p_expires_at timestamptz, p_related_operation_id uuid, p_description text, p_metadata jsonb,
-  p_plan_id text default null, p_period_start timestamptz default null, out p_grant_id uuid)
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
--- A row beside another OUT argument is meant here; plpgsql_check takes it for a slip.
--- @plpgsql_check_options: extra_warnings = false
-begin
-  if p_balance.balance + p_amount > 9007199254740992 then
-    perform credits.raise_error('invalid_amount', jsonb_build_object('amount', p_amount, 'balance', p_balance.balance),
-      'A balance cannot exceed 9007199254740992 credits.');
-  end if;
-  insert into public.credit_grants (
-    account_id, credit_type, source, priority, amount, remaining, starts_at, expires_at, period_start, plan_id,
-    description, metadata, created_at)
-  select p_account_id, p_balance.credit_type, s.id,
-    case when p_expires_at is null then s.priority else s.priority_when_expiring end,
-    p_amount, p_amount, p_starts_at, p_expires_at, p_period_start, p_plan_id, p_description, p_metadata, p_balance.settled_at
-  from credits.grant_sources s where s.id = p_source
-  returning id into strict p_grant_id;
-  p_balance := credits.book(p_account_id, p_balance, p_grant_id, p_user_id, p_operation_id, 'grant', p_amount,
-    p_related_operation_id, p_description, p_metadata);
-end
-$$;
-comment on function credits.issue(uuid, credits.balances, uuid, uuid, text, bigint, timestamptz, timestamptz, uuid, text, jsonb, text, timestamptz) is
-  'Issues a grant: its row, and its first row in the ledger.';
-revoke all on function credits.issue(uuid, credits.balances, uuid, uuid, text, bigint, timestamptz, timestamptz, uuid, text, jsonb, text, timestamptz)
-  from public, anon, authenticated, service_role;
-
-create function credits.issue_allowance(
-  p_account_id uuid, inout p_balance credits.balances, p_amount bigint, p_plan_id text, p_user_id uuid, p_operation_id uuid,
-  p_description text, out p_grant_id uuid)
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
--- A row beside another OUT argument is meant here; plpgsql_check takes it for a slip.
--- @plpgsql_check_options: extra_warnings = false
-declare
-  v_period_start timestamptz := coalesce(p_balance.period_start, '-infinity');
-  v_issued record;
-begin
-  update public.credit_grants g set amount = g.amount + p_amount, remaining = g.remaining + p_amount
-  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
-    and g.period_start = v_period_start and g.voided_at is null
-  returning g.id into p_grant_id;
-  if found then
-    p_balance := credits.book(p_account_id, p_balance, p_grant_id, p_user_id, p_operation_id, 'grant', p_amount, null,
-      p_description, '{}');
-    return;
-  end if;
-  select * into v_issued from credits.issue(p_account_id, p_balance, p_user_id, p_operation_id, 'plan', p_amount,
-    coalesce(p_balance.period_start, p_balance.used_since), p_balance.period_end, null, p_description, '{}',
-    p_plan_id, v_period_start);
-  p_balance := v_issued.p_balance;
-  p_grant_id := v_issued.p_grant_id;
-end
-$$;
-comment on function credits.issue_allowance(uuid, credits.balances, bigint, text, uuid, uuid, text) is
-  'Adds credits to the plan grant of the period, of which there is one: the allowance itself, the difference of an upgrade, or what an unlimited allowance is about to spend.';
-revoke all on function credits.issue_allowance(uuid, credits.balances, bigint, text, uuid, uuid, text)
-  from public, anon, authenticated, service_role;
-
-create function credits.lapse(
-  p_account_id uuid, inout p_balance credits.balances, p_grant_id uuid, p_amount bigint, p_kind credits.entry_kind, p_user_id uuid,
-  p_operation_id uuid, p_related_operation_id uuid, p_description text)
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  update public.credit_grants g set remaining = g.remaining - p_amount, lapsed = g.lapsed + p_amount
-  where g.account_id = p_account_id and g.id = p_grant_id;
-  p_balance := credits.book(p_account_id, p_balance, p_grant_id, p_user_id, p_operation_id, p_kind, -p_amount,
-    p_related_operation_id, p_description, '{}');
-end
-$$;
-comment on function credits.lapse(uuid, credits.balances, uuid, bigint, credits.entry_kind, uuid, uuid, uuid, text) is
-  'Takes credits out of a grant without anybody having spent them: they expire, or are voided.';
-revoke all on function credits.lapse(uuid, credits.balances, uuid, bigint, credits.entry_kind, uuid, uuid, uuid, text)
-  from public, anon, authenticated, service_role;
-
-create function credits.lapse_ended(p_account_id uuid, inout p_balance credits.balances, p_related_operation_id uuid default null)
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_grant record;
-begin
-  for v_grant in
-    select g.id, g.remaining - g.held as free, case when g.voided_at is null then 'expire' else 'void' end::credits.entry_kind as kind,
-      case when g.voided_at is null then g.source || ' expired' else g.void_reason end as reason
-    from public.credit_grants g
-    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open and g.remaining > g.held
-      and (g.expires_at <= p_balance.settled_at or g.voided_at is not null)
-    order by g.expires_at nulls last, g.id
-  loop
-    p_balance := credits.lapse(p_account_id, p_balance, v_grant.id, v_grant.free, v_grant.kind, null, gen_random_uuid(),
-      p_related_operation_id, v_grant.reason);
-  end loop;
-end
-$$;
-comment on function credits.lapse_ended(uuid, credits.balances, uuid) is
-  'Books out what grants that have expired or were voided still have free, also right after a hold or a refund gave it back.';
-revoke all on function credits.lapse_ended(uuid, credits.balances, uuid) from public, anon, authenticated, service_role;
-
-create function credits.unpin(p_account_id uuid, inout p_balance credits.balances, p_reservation_id uuid)
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_amount bigint;
-begin
-  with slices as (
-    select s.grant_id, s.amount from credits.reservation_slices s
-    where s.account_id = p_account_id and s.reservation_id = p_reservation_id
-  ), unpinned as (
-    update public.credit_grants g set held = g.held - s.amount
-    from slices s where g.account_id = p_account_id and g.id = s.grant_id
-  )
-  select coalesce(sum(s.amount), 0) into v_amount from slices s;
-  p_balance.reserved := p_balance.reserved - v_amount;
-end
-$$;
-comment on function credits.unpin(uuid, credits.balances, uuid) is 'Gives the slices of a hold back to their grants.';
-revoke all on function credits.unpin(uuid, credits.balances, uuid) from public, anon, authenticated, service_role;
-
-create function credits.align_allowance(p_account_id uuid, inout p_balance credits.balances, p_returned bigint, p_related_operation_id uuid default null)
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_grant record;
-  v_excess bigint;
-begin
-  if p_balance.kind = 'credit' and p_balance.allowance is not null then
-    return;
-  end if;
-  select g.id, g.plan_id, g.remaining - g.held as free, g.spent + g.held as taken into v_grant
-  from public.credit_grants g
-  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
-    and g.period_start = coalesce(p_balance.period_start, '-infinity') and g.voided_at is null;
-  -- A limit keeps free what its allowance exceeds what exists by. An unlimited allowance was granted as it was spent, so
-  -- what was given back to it is not kept in stock.
-  v_excess := case when p_balance.allowance is null then least(p_returned, coalesce(v_grant.free, 0))
-    else coalesce(v_grant.free, 0) - greatest(0, p_balance.allowance - coalesce(v_grant.taken, 0)) end;
-  if v_excess > 0 then
-    p_balance := credits.lapse(p_account_id, p_balance, v_grant.id, v_excess, 'expire', null, gen_random_uuid(),
-      p_related_operation_id, 'above the allowance');
-  elsif v_excess < 0 then
-    p_balance := (select i.p_balance from credits.issue_allowance(p_account_id, p_balance, -v_excess,
-      (select t.plan_id from credits.terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t),
-      null, gen_random_uuid(), 'plan allowance') i);
-  end if;
-end
-$$;
-comment on function credits.align_allowance(uuid, credits.balances, bigint, uuid) is
-  'Brings the plan grant of a limit to what its allowance leaves free, and takes out of an unlimited one the p_returned credits that a hold or a refund gave back. Does nothing for a counted allowance of credits.';
-revoke all on function credits.align_allowance(uuid, credits.balances, bigint, uuid) from public, anon, authenticated, service_role;
-
-create function credits.save_balance(p_account_id uuid, inout p_balance credits.balances)
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  select
-    coalesce(sum(g.remaining - g.held) filter (where g.frozen_at is not null or g.starts_at > p_balance.settled_at), 0),
-    least(
-      min(g.expires_at) filter (where g.expires_at > p_balance.settled_at),
-      min(g.starts_at) filter (where g.starts_at > p_balance.settled_at),
-      (select min(r.expires_at) from public.credit_reservations r
-        where r.account_id = p_account_id and r.credit_type = p_balance.credit_type and r.status = 'open'),
-      p_balance.period_end,
-      (select t.changes_at from credits.terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t),
-      'infinity')
-    into p_balance.withheld, p_balance.due_at
-  from public.credit_grants g
-  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open;
-
-  update credits.balances b set
-    version = p_balance.version, balance = p_balance.balance, withheld = p_balance.withheld,
-    reserved = p_balance.reserved, used = p_balance.used, used_since = p_balance.used_since,
-    allowance = p_balance.allowance, period_start = p_balance.period_start, period_end = p_balance.period_end,
-    allowance_period = p_balance.allowance_period, peak_allowance = p_balance.peak_allowance,
-    due_at = p_balance.due_at, settled_at = p_balance.settled_at
-  where b.account_id = p_account_id and b.credit_type = p_balance.credit_type;
-end
-$$;
-comment on function credits.save_balance(uuid, credits.balances) is
-  'Writes the locked balance back, with what is withheld and when something falls due next worked out anew.';
-revoke all on function credits.save_balance(uuid, credits.balances) from public, anon, authenticated, service_role;
 
 -- schemas/ledger/get_credit_history.sql
 
@@ -1514,7 +1281,7 @@ begin
   v_issued := credits.issue(p_account_id, v_balance, p_user_id, v_operation_id, p_source, p_amount, v_balance.settled_at,
     p_expires_at, null, p_description, p_metadata);
   -- Settled, for what is frozen now freezes what comes in, too.
-  v_balance := credits.settle(p_account_id, v_issued.p_balance);
+  v_balance := credits.apply_due(p_account_id, v_issued.p_balance);
   v_answer := credits.answer(v_balance, v_operation_id, p_amount)
     || jsonb_build_object('grant_id', v_issued.p_grant_id);
   perform credits.remember(p_account_id, p_idempotency_key, v_operation_id, v_request, v_answer, v_balance.settled_at);
@@ -1627,6 +1394,240 @@ comment on function credits.remember(uuid, text, uuid, jsonb, jsonb, timestamptz
   'Keeps the answer to a request that took effect, so that the same request is answered alike and takes effect once.';
 revoke all on function credits.remember(uuid, text, uuid, jsonb, jsonb, timestamptz) from public, anon, authenticated, service_role;
 
+-- schemas/ledger/post_entry.sql
+
+-- The helpers that move credits. Each takes the locked balance and hands back its next state; save_balance writes it.
+
+create function credits.post_entry(
+  p_account_id uuid, inout p_balance credits.balances, p_grant_id uuid, p_user_id uuid, p_operation_id uuid,
+  p_kind credits.entry_kind, p_amount bigint, p_related_operation_id uuid, p_description text, p_metadata jsonb)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  p_balance.version := p_balance.version + 1;
+  p_balance.balance := p_balance.balance + p_amount;
+  insert into public.credit_transactions (
+    account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount, balance_after,
+    related_operation_id, description, metadata, created_at)
+  values (
+    p_account_id, p_balance.credit_type, p_balance.version, p_operation_id, p_grant_id, p_user_id, p_kind, p_amount,
+    p_balance.balance, p_related_operation_id, p_description, p_metadata, p_balance.settled_at);
+end
+$$;
+comment on function credits.post_entry(uuid, credits.balances, uuid, uuid, uuid, credits.entry_kind, bigint, uuid, text, jsonb) is
+  'Adds one row to the ledger: the next version of the locked balance.';
+revoke all on function credits.post_entry(uuid, credits.balances, uuid, uuid, uuid, credits.entry_kind, bigint, uuid, text, jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.issue(
+  p_account_id uuid, inout p_balance credits.balances, p_user_id uuid, p_operation_id uuid, p_source text, p_amount bigint,
+  p_starts_at timestamptz, p_expires_at timestamptz, p_related_operation_id uuid, p_description text, p_metadata jsonb,
+  p_plan_id text default null, p_period_start timestamptz default null, out p_grant_id uuid)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+-- A row beside another OUT argument is meant here; plpgsql_check takes it for a slip.
+-- @plpgsql_check_options: extra_warnings = false
+begin
+  if p_balance.balance + p_amount > 9007199254740992 then
+    perform credits.raise_error('invalid_amount', jsonb_build_object('amount', p_amount, 'balance', p_balance.balance),
+      'A balance cannot exceed 9007199254740992 credits.');
+  end if;
+  insert into public.credit_grants (
+    account_id, credit_type, source, priority, amount, remaining, starts_at, expires_at, period_start, plan_id,
+    description, metadata, created_at)
+  select p_account_id, p_balance.credit_type, s.id,
+    case when p_expires_at is null then s.priority else s.priority_when_expiring end,
+    p_amount, p_amount, p_starts_at, p_expires_at, p_period_start, p_plan_id, p_description, p_metadata, p_balance.settled_at
+  from credits.grant_sources s where s.id = p_source
+  returning id into strict p_grant_id;
+  p_balance := credits.post_entry(p_account_id, p_balance, p_grant_id, p_user_id, p_operation_id, 'grant', p_amount,
+    p_related_operation_id, p_description, p_metadata);
+end
+$$;
+comment on function credits.issue(uuid, credits.balances, uuid, uuid, text, bigint, timestamptz, timestamptz, uuid, text, jsonb, text, timestamptz) is
+  'Issues a grant: its row, and its first row in the ledger.';
+revoke all on function credits.issue(uuid, credits.balances, uuid, uuid, text, bigint, timestamptz, timestamptz, uuid, text, jsonb, text, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.issue_allowance(
+  p_account_id uuid, inout p_balance credits.balances, p_amount bigint, p_plan_id text, p_user_id uuid, p_operation_id uuid,
+  p_description text, out p_grant_id uuid)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+-- A row beside another OUT argument is meant here; plpgsql_check takes it for a slip.
+-- @plpgsql_check_options: extra_warnings = false
+declare
+  v_period_start timestamptz := coalesce(p_balance.period_start, '-infinity');
+  v_issued record;
+begin
+  update public.credit_grants g set amount = g.amount + p_amount, remaining = g.remaining + p_amount
+  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
+    and g.period_start = v_period_start and g.voided_at is null
+  returning g.id into p_grant_id;
+  if found then
+    p_balance := credits.post_entry(p_account_id, p_balance, p_grant_id, p_user_id, p_operation_id, 'grant', p_amount, null,
+      p_description, '{}');
+    return;
+  end if;
+  select * into v_issued from credits.issue(p_account_id, p_balance, p_user_id, p_operation_id, 'plan', p_amount,
+    coalesce(p_balance.period_start, p_balance.used_since), p_balance.period_end, null, p_description, '{}',
+    p_plan_id, v_period_start);
+  p_balance := v_issued.p_balance;
+  p_grant_id := v_issued.p_grant_id;
+end
+$$;
+comment on function credits.issue_allowance(uuid, credits.balances, bigint, text, uuid, uuid, text) is
+  'Adds credits to the plan grant of the period, of which there is one: the allowance itself, the difference of an upgrade, or what an unlimited allowance is about to spend.';
+revoke all on function credits.issue_allowance(uuid, credits.balances, bigint, text, uuid, uuid, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.take_unspent(
+  p_account_id uuid, inout p_balance credits.balances, p_grant_id uuid, p_amount bigint, p_kind credits.entry_kind, p_user_id uuid,
+  p_operation_id uuid, p_related_operation_id uuid, p_description text)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  update public.credit_grants g set remaining = g.remaining - p_amount, lapsed = g.lapsed + p_amount
+  where g.account_id = p_account_id and g.id = p_grant_id;
+  p_balance := credits.post_entry(p_account_id, p_balance, p_grant_id, p_user_id, p_operation_id, p_kind, -p_amount,
+    p_related_operation_id, p_description, '{}');
+end
+$$;
+comment on function credits.take_unspent(uuid, credits.balances, uuid, bigint, credits.entry_kind, uuid, uuid, uuid, text) is
+  'Takes credits out of a grant without anybody having spent them: they expire, or are voided.';
+revoke all on function credits.take_unspent(uuid, credits.balances, uuid, bigint, credits.entry_kind, uuid, uuid, uuid, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.expire_ended(p_account_id uuid, inout p_balance credits.balances, p_related_operation_id uuid default null)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_grant record;
+begin
+  for v_grant in
+    select g.id, g.remaining - g.held as free, case when g.voided_at is null then 'expire' else 'void' end::credits.entry_kind as kind,
+      case when g.voided_at is null then g.source || ' expired' else g.void_reason end as reason
+    from public.credit_grants g
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open and g.remaining > g.held
+      and (g.expires_at <= p_balance.settled_at or g.voided_at is not null)
+    order by g.expires_at nulls last, g.id
+  loop
+    p_balance := credits.take_unspent(p_account_id, p_balance, v_grant.id, v_grant.free, v_grant.kind, null, gen_random_uuid(),
+      p_related_operation_id, v_grant.reason);
+  end loop;
+end
+$$;
+comment on function credits.expire_ended(uuid, credits.balances, uuid) is
+  'Books out what grants that have expired or were voided still have free, also right after a hold or a refund gave it back.';
+revoke all on function credits.expire_ended(uuid, credits.balances, uuid) from public, anon, authenticated, service_role;
+
+create function credits.release_slices(p_account_id uuid, inout p_balance credits.balances, p_reservation_id uuid)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_amount bigint;
+begin
+  with slices as (
+    select s.grant_id, s.amount from credits.reservation_slices s
+    where s.account_id = p_account_id and s.reservation_id = p_reservation_id
+  ), unpinned as (
+    update public.credit_grants g set held = g.held - s.amount
+    from slices s where g.account_id = p_account_id and g.id = s.grant_id
+  )
+  select coalesce(sum(s.amount), 0) into v_amount from slices s;
+  p_balance.reserved := p_balance.reserved - v_amount;
+end
+$$;
+comment on function credits.release_slices(uuid, credits.balances, uuid) is 'Gives the slices of a hold back to their grants.';
+revoke all on function credits.release_slices(uuid, credits.balances, uuid) from public, anon, authenticated, service_role;
+
+create function credits.align_allowance(p_account_id uuid, inout p_balance credits.balances, p_returned bigint, p_related_operation_id uuid default null)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_grant record;
+  v_excess bigint;
+begin
+  if p_balance.kind = 'credit' and p_balance.allowance is not null then
+    return;
+  end if;
+  select g.id, g.plan_id, g.remaining - g.held as free, g.spent + g.held as taken into v_grant
+  from public.credit_grants g
+  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
+    and g.period_start = coalesce(p_balance.period_start, '-infinity') and g.voided_at is null;
+  -- A limit keeps free what its allowance exceeds what exists by. An unlimited allowance was granted as it was spent, so
+  -- what was given back to it is not kept in stock.
+  v_excess := case when p_balance.allowance is null then least(p_returned, coalesce(v_grant.free, 0))
+    else coalesce(v_grant.free, 0) - greatest(0, p_balance.allowance - coalesce(v_grant.taken, 0)) end;
+  if v_excess > 0 then
+    p_balance := credits.take_unspent(p_account_id, p_balance, v_grant.id, v_excess, 'expire', null, gen_random_uuid(),
+      p_related_operation_id, 'above the allowance');
+  elsif v_excess < 0 then
+    p_balance := (select i.p_balance from credits.issue_allowance(p_account_id, p_balance, -v_excess,
+      (select t.plan_id from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t),
+      null, gen_random_uuid(), 'plan allowance') i);
+  end if;
+end
+$$;
+comment on function credits.align_allowance(uuid, credits.balances, bigint, uuid) is
+  'Brings the plan grant of a limit to what its allowance leaves free, and takes out of an unlimited one the p_returned credits that a hold or a refund gave back. Does nothing for a counted allowance of credits.';
+revoke all on function credits.align_allowance(uuid, credits.balances, bigint, uuid) from public, anon, authenticated, service_role;
+
+create function credits.save_balance(p_account_id uuid, inout p_balance credits.balances)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  select
+    coalesce(sum(g.remaining - g.held) filter (where g.frozen_at is not null or g.starts_at > p_balance.settled_at), 0),
+    least(
+      min(g.expires_at) filter (where g.expires_at > p_balance.settled_at),
+      min(g.starts_at) filter (where g.starts_at > p_balance.settled_at),
+      (select min(r.expires_at) from public.credit_reservations r
+        where r.account_id = p_account_id and r.credit_type = p_balance.credit_type and r.status = 'open'),
+      p_balance.period_end,
+      (select t.changes_at from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t),
+      'infinity')
+    into p_balance.withheld, p_balance.due_at
+  from public.credit_grants g
+  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open;
+
+  update credits.balances b set
+    version = p_balance.version, balance = p_balance.balance, withheld = p_balance.withheld,
+    reserved = p_balance.reserved, used = p_balance.used, used_since = p_balance.used_since,
+    allowance = p_balance.allowance, period_start = p_balance.period_start, period_end = p_balance.period_end,
+    allowance_period = p_balance.allowance_period, peak_allowance = p_balance.peak_allowance,
+    due_at = p_balance.due_at, settled_at = p_balance.settled_at
+  where b.account_id = p_account_id and b.credit_type = p_balance.credit_type;
+end
+$$;
+comment on function credits.save_balance(uuid, credits.balances) is
+  'Writes the locked balance back, with what is withheld and when something falls due next worked out anew.';
+revoke all on function credits.save_balance(uuid, credits.balances) from public, anon, authenticated, service_role;
+
 -- schemas/ledger/revoke_grant.sql
 
 create function credits.revoke(p_account_id uuid, p_user_id uuid, p_grant_id uuid, p_reason text)
@@ -1663,7 +1664,7 @@ begin
   end if;
   v_free := v_grant.remaining - v_grant.held;
   if v_free > 0 then
-    v_balance := credits.lapse(p_account_id, v_balance, p_grant_id, v_free, 'void', p_user_id, v_operation_id, null,
+    v_balance := credits.take_unspent(p_account_id, v_balance, p_grant_id, v_free, 'void', p_user_id, v_operation_id, null,
       coalesce(p_reason, 'revoked'));
   end if;
   update public.credit_grants g set voided_at = v_balance.settled_at, void_reason = coalesce(p_reason, 'revoked')
@@ -1743,7 +1744,7 @@ begin
   revoke all on table public.usage from public, anon, authenticated, service_role;
   grant select on table public.usage to authenticated, service_role;
   create policy "Users may read their usage" on public.usage
-    for select to authenticated using (account_id in (select credits.readable_accounts()));
+    for select to authenticated using (account_id = any (credits.readable_ids()));
 end
 $usage$;
 
@@ -1857,7 +1858,7 @@ begin
   where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.source = 'plan' and g.is_open;
   if v_free < p_amount then
     p_balance := (select i.p_balance from credits.issue_allowance(p_account_id, p_balance, p_amount - v_free,
-      (select t.plan_id from credits.terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t),
+      (select t.plan_id from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t),
       null, gen_random_uuid(), 'unlimited allowance') i);
   end if;
 end
@@ -2239,14 +2240,14 @@ begin
     if v_row.voided_at is not null then
       update public.credit_grants g set spent = g.spent - v_back, lapsed = g.lapsed + v_back
       where g.account_id = p_account_id and g.id = v_row.grant_id;
-      v_balance := credits.book(p_account_id, v_balance, v_row.grant_id, p_user_id, v_refund_id, 'refund', v_back,
+      v_balance := credits.post_entry(p_account_id, v_balance, v_row.grant_id, p_user_id, v_refund_id, 'refund', v_back,
         p_operation_id, p_reason, '{}');
-      v_balance := credits.book(p_account_id, v_balance, v_row.grant_id, null, gen_random_uuid(), 'void', -v_back,
+      v_balance := credits.post_entry(p_account_id, v_balance, v_row.grant_id, null, gen_random_uuid(), 'void', -v_back,
         v_refund_id, 'refunded into a voided grant', '{}');
     else
       update public.credit_grants g set remaining = g.remaining + v_back, spent = g.spent - v_back
       where g.account_id = p_account_id and g.id = v_row.grant_id;
-      v_balance := credits.book(p_account_id, v_balance, v_row.grant_id, p_user_id, v_refund_id, 'refund', v_back,
+      v_balance := credits.post_entry(p_account_id, v_balance, v_row.grant_id, p_user_id, v_refund_id, 'refund', v_back,
         p_operation_id, p_reason, '{}');
       if v_row.expires_at <= v_balance.settled_at and v_balance.settled_at < v_row.expires_at + interval '24 hours' then
         v_late := v_late + v_back;
@@ -2255,7 +2256,7 @@ begin
     v_left := v_left - v_back;
     exit when v_left = 0;
   end loop;
-  v_balance := credits.lapse_ended(p_account_id, v_balance, v_refund_id);
+  v_balance := credits.expire_ended(p_account_id, v_balance, v_refund_id);
 
   -- Whoever was let down just before the renewal does not lose by it.
   if v_late > 0 and v_balance.allowance is not null then
@@ -2355,7 +2356,7 @@ begin
     perform credits.raise_error('invalid_argument', '{"argument": "p_user_id"}', 'Pass the id of the acting user.');
   end if;
   if p_workspace_id is not null and not exists (
-    select from public.workspace_members m where m.account_id = p_workspace_id and m.user_id = p_user_id) then
+    select from public.credit_workspace_members m where m.account_id = p_workspace_id and m.user_id = p_user_id) then
     perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id, 'workspace_id', p_workspace_id));
   end if;
 
@@ -2441,7 +2442,7 @@ as $$
       'required', p_amount,
       'available', p_balance.balance - p_balance.withheld - p_balance.reserved,
       'resets_at', p_balance.period_end,
-      'plan', (select t.plan_id from credits.terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t)))
+      'plan', (select t.plan_id from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t)))
 $$;
 comment on function credits.denial(uuid, credits.balances, uuid, bigint) is
   'The answer of an operation that cannot be had: what it required, what there is, when it renews, on which plan.';
@@ -2537,7 +2538,7 @@ alter table public.credit_reservations enable row level security;
 revoke all on table public.credit_reservations from public, anon, authenticated, service_role;
 grant select on table public.credit_reservations to authenticated, service_role;
 create policy "Users may read their reservations" on public.credit_reservations
-  for select to authenticated using (account_id in (select credits.readable_accounts()));
+  for select to authenticated using (account_id = any (credits.readable_ids()));
 
 create table credits.reservation_slices (
   account_id uuid not null,
@@ -2557,7 +2558,7 @@ alter table credits.reservation_slices enable row level security;
 revoke all on table credits.reservation_slices from public, anon, authenticated, service_role;
 grant select on table credits.reservation_slices to authenticated, service_role;
 create policy "Users may read what their holds have pinned" on credits.reservation_slices
-  for select to authenticated using (account_id in (select credits.readable_accounts()));
+  for select to authenticated using (account_id = any (credits.readable_ids()));
 
 -- schemas/holds/capture_credits.sql
 
@@ -2616,7 +2617,7 @@ begin
     where g.account_id = p_account_id and g.id = v_slice.grant_id;
     p_balance.reserved := p_balance.reserved - v_slice.amount;
     if v_take > 0 then
-      p_balance := credits.book(p_account_id, p_balance, v_slice.grant_id, p_user_id, p_reservation.operation_id, 'capture',
+      p_balance := credits.post_entry(p_account_id, p_balance, v_slice.grant_id, p_user_id, p_reservation.operation_id, 'capture',
         -v_take, null, p_description, p_metadata);
     end if;
     v_left := v_left - v_take;
@@ -2671,7 +2672,7 @@ begin
       v_extra := least(v_extra, v_balance.balance - v_balance.withheld - v_balance.reserved);
     end if;
     if v_extra > 0 then
-      v_balance := credits.pin(p_account_id, v_balance, v_hold.id, v_extra);
+      v_balance := credits.hold_slices(p_account_id, v_balance, v_hold.id, v_extra);
     end if;
   end if;
   v_captured := least(v_wanted, v_hold.amount + v_extra);
@@ -2686,7 +2687,7 @@ begin
   values (
     p_account_id, p_user_id, v_hold.credit_type, v_captured, 'allowed', coalesce(p_description, v_hold.description),
     v_metadata, v_hold.operation_id, v_balance.settled_at);
-  v_balance := credits.lapse_ended(p_account_id, v_balance, v_hold.operation_id);
+  v_balance := credits.expire_ended(p_account_id, v_balance, v_hold.operation_id);
   v_balance := credits.align_allowance(p_account_id, v_balance, v_hold.amount + v_extra - v_captured,
     v_hold.operation_id);
   v_balance := credits.save_balance(p_account_id, v_balance);
@@ -2747,11 +2748,11 @@ begin
     perform credits.raise_error('reservation_closed',
       jsonb_build_object('reservation_id', v_hold.id, 'status', v_hold.status, 'captured', v_hold.captured));
   end if;
-  v_balance := credits.unpin(p_account_id, v_balance, v_hold.id);
+  v_balance := credits.release_slices(p_account_id, v_balance, v_hold.id);
   update public.credit_reservations r set
     status = 'released', released = v_hold.amount, closed_at = v_balance.settled_at, close_reason = p_reason
   where r.account_id = p_account_id and r.id = v_hold.id;
-  v_balance := credits.lapse_ended(p_account_id, v_balance, v_hold.operation_id);
+  v_balance := credits.expire_ended(p_account_id, v_balance, v_hold.operation_id);
   v_balance := credits.align_allowance(p_account_id, v_balance, v_hold.amount, v_hold.operation_id);
   v_balance := credits.save_balance(p_account_id, v_balance);
   return credits.answer(v_balance, v_hold.operation_id, v_hold.amount)
@@ -2781,7 +2782,7 @@ grant execute on function public.release_credits(uuid, uuid, text, uuid) to serv
 
 -- schemas/holds/reserve_credits.sql
 
-create function credits.pin(p_account_id uuid, inout p_balance credits.balances, p_reservation_id uuid, p_amount bigint)
+create function credits.hold_slices(p_account_id uuid, inout p_balance credits.balances, p_reservation_id uuid, p_amount bigint)
 language plpgsql
 volatile
 security invoker
@@ -2815,9 +2816,9 @@ begin
   p_balance.reserved := p_balance.reserved + p_amount;
 end
 $$;
-comment on function credits.pin(uuid, credits.balances, uuid, bigint) is
+comment on function credits.hold_slices(uuid, credits.balances, uuid, bigint) is
   'Pins slices of the grants in burn order for a hold. The caller has made sure that there is enough.';
-revoke all on function credits.pin(uuid, credits.balances, uuid, bigint) from public, anon, authenticated, service_role;
+revoke all on function credits.hold_slices(uuid, credits.balances, uuid, bigint) from public, anon, authenticated, service_role;
 
 create function credits.reserve(
   p_account_id uuid, p_user_id uuid, p_credit_type text, p_amount bigint, p_description text, p_idempotency_key text,
@@ -2859,7 +2860,7 @@ begin
   values (
     p_account_id, v_reservation_id, p_credit_type, v_operation_id, p_user_id, p_amount, p_description, p_metadata,
     v_balance.settled_at, v_expires_at);
-  v_balance := credits.pin(p_account_id, v_balance, v_reservation_id, p_amount);
+  v_balance := credits.hold_slices(p_account_id, v_balance, v_reservation_id, p_amount);
   update credits.balances b set
     version = v_balance.version, balance = v_balance.balance, reserved = v_balance.reserved,
     due_at = least(b.due_at, v_expires_at), settled_at = v_balance.settled_at
@@ -2910,6 +2911,172 @@ revoke all on function public.reserve_credits(uuid, text, bigint, text, text, js
   from public, anon, authenticated, service_role;
 grant execute on function public.reserve_credits(uuid, text, bigint, text, text, jsonb, integer, uuid, boolean) to service_role;
 
+-- schemas/calendar/apply_due.sql
+
+create function credits.apply_due(p_account_id uuid, inout p_balance credits.balances)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_at timestamptz := p_balance.settled_at;
+  v_terms record;
+  v_rollover bigint := 0;
+  v_period record;
+  v_hold record;
+  v_returned bigint := 0;
+begin
+  select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, v_at);
+
+  -- What moves into the new period is read before anything is booked.
+  if p_balance.kind = 'credit' and v_at >= p_balance.period_end then
+    select * into v_period
+    from credits.next_period(v_terms.anchor_at, v_terms.time_zone, p_balance.period_end, v_at);
+    v_rollover := credits.rollover_at(p_account_id, p_balance, v_terms.anchor_at, v_terms.time_zone, v_period.period_start);
+  end if;
+
+  for v_hold in
+    select r.id, r.amount, r.expires_at from public.credit_reservations r
+    where r.account_id = p_account_id and r.credit_type = p_balance.credit_type and r.status = 'open' and r.expires_at <= v_at
+    order by r.expires_at, r.id
+  loop
+    p_balance := credits.release_slices(p_account_id, p_balance, v_hold.id);
+    update public.credit_reservations r
+    set status = 'expired', released = v_hold.amount, closed_at = v_hold.expires_at, close_reason = 'expired'
+    where r.account_id = p_account_id and r.id = v_hold.id;
+    v_returned := v_returned + v_hold.amount;
+  end loop;
+  p_balance := credits.expire_ended(p_account_id, p_balance);
+  if p_balance.allowance is null then
+    p_balance := credits.align_allowance(p_account_id, p_balance, v_returned);
+  end if;
+
+  if v_period is not null then
+    p_balance.period_start := v_period.period_start;
+    p_balance.period_end := v_period.period_end;
+    p_balance.used := 0;
+    p_balance.used_since := v_period.period_start;
+    if v_rollover > 0 then
+      p_balance := (select i.p_balance from credits.issue(p_account_id, p_balance, null, gen_random_uuid(), 'rollover',
+        v_rollover, v_period.period_start, v_period.period_end, null, 'unspent allowance of the period before', '{}') i);
+    end if;
+  end if;
+  p_balance := credits.grant_allowance(p_account_id, p_balance);
+
+  -- What may be spent without end needs no plan credits to be kept from it, and is granted into the plan's own grant.
+  if v_terms.is_past_grace and v_terms.allowance is not null then
+    -- Also what is used up: a refund may put something back.
+    update public.credit_grants g set frozen_at = v_at, frozen_reason = 'past_due'
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and (g.is_open or g.expires_at > v_at)
+      and g.source in ('plan', 'rollover') and g.frozen_at is null and p_balance.kind = 'credit';
+  else
+    update public.credit_grants g set frozen_at = null, frozen_reason = null
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.frozen_reason = 'past_due';
+  end if;
+  p_balance.allowance := v_terms.allowance;
+  if p_balance.kind = 'limit' then
+    p_balance := credits.align_allowance(p_account_id, p_balance, 0);
+  end if;
+  p_balance := credits.save_balance(p_account_id, p_balance);
+end
+$$;
+comment on function credits.apply_due(uuid, credits.balances) is
+  'Books what has fallen due on the locked balance by its settled_at: holds and grants that expired, the renewal of the period, a pending plan, the end of a grace. Changes nothing that credit_balances shows.';
+revoke all on function credits.apply_due(uuid, credits.balances) from public, anon, authenticated, service_role;
+
+create function credits.grant_allowance(p_account_id uuid, inout p_balance credits.balances)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_terms record;
+begin
+  if p_balance.kind <> 'credit' or p_balance.allowance_period is not distinct from p_balance.period_start then
+    return;
+  end if;
+  -- The terms at the start of the period decide, however late somebody comes by.
+  select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.period_start);
+  if not v_terms.renews then
+    return;
+  end if;
+  p_balance.allowance_period := p_balance.period_start;
+  p_balance.peak_allowance := coalesce(v_terms.allowance, 0);
+  if v_terms.allowance > 0 then
+    p_balance := (select i.p_balance from credits.issue_allowance(p_account_id, p_balance, v_terms.allowance,
+      v_terms.plan_id, null, gen_random_uuid(), 'plan allowance') i);
+  end if;
+end
+$$;
+comment on function credits.grant_allowance(uuid, credits.balances) is
+  'Grants the allowance of the balance''s period, once, unless the subscription was past due when it began.';
+revoke all on function credits.grant_allowance(uuid, credits.balances) from public, anon, authenticated, service_role;
+
+create function credits.lock_balance(p_account_id uuid, p_credit_type text, out p_balance credits.balances)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  select * into p_balance from credits.balances b
+  where b.account_id = p_account_id and b.credit_type = p_credit_type
+  for no key update;
+  if not found then
+    return;
+  end if;
+  -- From here on settled_at is the time of this operation. It is read after the lock, so versions and times agree.
+  p_balance.settled_at := greatest(coalesce(p_balance.test_now, clock_timestamp()), p_balance.settled_at);
+  if p_balance.settled_at >= p_balance.due_at then
+    p_balance := credits.apply_due(p_account_id, p_balance);
+  end if;
+end
+$$;
+comment on function credits.lock_balance(uuid, text) is
+  'Locks the balance that an operation works on, and books what has fallen due. All null when the account has no such balance. Its settled_at is the time of the operation.';
+revoke all on function credits.lock_balance(uuid, text) from public, anon, authenticated, service_role;
+
+create function credits.refuse_status(p_account_id uuid, p_status text)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_status = 'closed' then
+    perform credits.raise_error('account_not_found', jsonb_build_object('account_id', p_account_id), 'The account is closed.');
+  end if;
+  perform credits.raise_error('account_frozen');
+end
+$$;
+comment on function credits.refuse_status(uuid, text) is
+  'Raises why an account that is not active cannot do something. Called once its balance is locked: it may have been closed while the call waited.';
+revoke all on function credits.refuse_status(uuid, text) from public, anon, authenticated, service_role;
+
+create function credits.lock_account(p_account_id uuid)
+returns setof credits.balances
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_credit_type text;
+begin
+  for v_credit_type in
+    select b.credit_type from credits.balances b where b.account_id = p_account_id order by b.credit_type
+  loop
+    return next credits.lock_balance(p_account_id, v_credit_type);
+  end loop;
+end
+$$;
+comment on function credits.lock_account(uuid) is
+  'Locks and settles all balances of an account in the one lock order. Who writes the account''s subscription holds all of them.';
+revoke all on function credits.lock_account(uuid) from public, anon, authenticated, service_role;
+
 -- schemas/calendar/balance_at.sql
 
 create function credits.live_holds_at(p_account_id uuid, p_credit_type text, p_at timestamptz)
@@ -2944,7 +3111,7 @@ declare
   v_period record;
 begin
   select case when not t.is_past_grace then t.rollover_cap end into v_cap
-  from credits.terms_at(p_account_id, p_balance.credit_type, v_before) t;
+  from credits.plan_terms_at(p_account_id, p_balance.credit_type, v_before) t;
   if coalesce(v_cap, 0) = 0 then
     return 0;
   end if;
@@ -2960,7 +3127,7 @@ begin
     select p.period_start into v_period
     from credits.next_period(p_terms_anchor_at, p_time_zone, p_balance.period_end, v_before) p;
     select t.allowance, t.renews into v_terms
-    from credits.terms_at(p_account_id, p_balance.credit_type, v_period.period_start) t;
+    from credits.plan_terms_at(p_account_id, p_balance.credit_type, v_period.period_start) t;
     v_unspent := case when v_terms.renews then v_terms.allowance end;
   end if;
   return least(v_cap, coalesce(v_unspent, 0));
@@ -2994,7 +3161,7 @@ begin
     return;
   end if;
 
-  select * into v_terms from credits.terms_at(p_account_id, p_balance.credit_type, p_at);
+  select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_at);
   allowance := v_terms.allowance;
   select coalesce(sum(h.amount), 0) into reserved
   from credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h;
@@ -3024,10 +3191,10 @@ begin
       used := 0;
     end if;
     if p_balance.allowance_period is distinct from period_start
-       and (select t.renews from credits.terms_at(p_account_id, p_balance.credit_type, period_start) t)
+       and (select t.renews from credits.plan_terms_at(p_account_id, p_balance.credit_type, period_start) t)
        and not v_terms.is_past_grace then
       v_free := v_free + coalesce((
-        select t.allowance from credits.terms_at(p_account_id, p_balance.credit_type, period_start) t), 0);
+        select t.allowance from credits.plan_terms_at(p_account_id, p_balance.credit_type, period_start) t), 0);
     end if;
   end if;
   remaining := case when allowance is not null then v_free end;
@@ -3052,7 +3219,7 @@ begin
   update public.credit_grants g set expires_at = p_balance.settled_at
   where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
     and g.period_start = v_old_start and g.voided_at is null;
-  p_balance := credits.lapse_ended(p_account_id, p_balance);
+  p_balance := credits.expire_ended(p_account_id, p_balance);
   select p.period_start, p.period_end into p_balance.period_start, p_balance.period_end
   from credits.period_at(p_anchor_at, p_time_zone, p_balance.settled_at) p;
   -- At the very start of a period the new one begins at the same instant, and has one allowance too.
@@ -3086,7 +3253,7 @@ declare
   v_whole numeric := extract(epoch from p_balance.period_end - p_balance.period_start) * 1000000;
   v_amount bigint;
 begin
-  select * into v_terms from credits.terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at);
+  select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at);
   if p_balance.kind = 'limit' or not v_terms.renews then
     return;
   end if;
@@ -3141,7 +3308,7 @@ begin
       where g.account_id = p_account_id and g.credit_type = b.credit_type and g.source = 'plan' and g.is_open))
     into v_rollovers
   from credits.balances b
-  cross join lateral credits.terms_at(p_account_id, b.credit_type, p_at) t
+  cross join lateral credits.plan_terms_at(p_account_id, b.credit_type, p_at) t
   where b.account_id = p_account_id;
 
   update public.subscriptions s set
@@ -3341,6 +3508,42 @@ comment on function credits.next_period(timestamptz, text, timestamptz, timestam
   'The period that contains p_at, given that the last booked one ended at p_last_end, which is not after p_at.';
 revoke all on function credits.next_period(timestamptz, text, timestamptz, timestamptz) from public, anon, authenticated, service_role;
 
+-- schemas/calendar/plan_terms_at.sql
+
+create function credits.plan_terms_at(
+  p_account_id uuid, p_credit_type text, p_at timestamptz,
+  out plan_id text, out allowance bigint, out rollover_cap bigint, out renews boolean, out is_past_grace boolean,
+  out anchor_at timestamptz, out time_zone text, out changes_at timestamptz)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select t.plan_id,
+    case when l.plan_id is null then 0 else l.allowance end,
+    coalesce(l.rollover_cap, 0),
+    t.past_due_since is null or t.past_due_since > p_at,
+    t.is_past_grace,
+    t.anchor_at, t.time_zone,
+    -- When the terms change next: a pending plan begins, or the grace ends.
+    least(case when t.pending_at > p_at then t.pending_at end,
+          case when not t.is_past_grace then t.past_due_since + t.past_due_grace end)
+  from (
+    select s.anchor_at, s.time_zone, s.pending_at, p.id as plan_id, p.past_due_grace,
+      case when p.price_cents > 0 then s.past_due_since end as past_due_since,
+      coalesce(p.price_cents > 0 and s.past_due_since + p.past_due_grace <= p_at, false) as is_past_grace
+    from public.subscriptions s
+    join public.plans p on p.id = case when s.pending_at <= p_at then s.pending_plan_id else s.plan_id end
+    where s.account_id = p_account_id
+  ) t
+  left join public.plan_limits l
+    on l.credit_type = p_credit_type
+    and l.plan_id = case when t.is_past_grace then (select d.id from public.plans d where d.is_default) else t.plan_id end
+$$;
+comment on function credits.plan_terms_at(uuid, text, timestamptz) is
+  'What the subscription gives an account of one credit type at an instant: the plan, its allowance (null = unlimited), whether a period starting then is renewed, and whether the grace of a past due subscription is over, so that plan credits are frozen and the default plan''s limits apply.';
+revoke all on function credits.plan_terms_at(uuid, text, timestamptz) from public, anon, authenticated, service_role;
+
 -- schemas/calendar/reset_monthly_credits.sql
 
 create function credits.restart_allowance(p_account_id uuid, inout p_balance credits.balances, p_user_id uuid, p_operation_id uuid)
@@ -3353,7 +3556,7 @@ declare
   v_terms record;
   v_grant record;
 begin
-  select * into v_terms from credits.terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at);
+  select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at);
   -- A limit is never reset, and a subscription that is not paid for gets no new allowance.
   if p_balance.kind = 'limit' or not v_terms.renews then
     return;
@@ -3363,7 +3566,7 @@ begin
     and g.period_start = p_balance.period_start and g.voided_at is null;
   if found then
     if v_grant.free > 0 then
-      p_balance := credits.lapse(p_account_id, p_balance, v_grant.id, v_grant.free, 'void', p_user_id, gen_random_uuid(),
+      p_balance := credits.take_unspent(p_account_id, p_balance, v_grant.id, v_grant.free, 'void', p_user_id, gen_random_uuid(),
         p_operation_id, 'allowance restarted');
     end if;
     update public.credit_grants g set voided_at = p_balance.settled_at, void_reason = 'allowance restarted'
@@ -3557,208 +3760,6 @@ comment on function public.set_subscription_status(uuid, text, uuid) is
   'Records whether the subscription is paid for. past_due: no new allowance, and after the plan''s grace plan credits are frozen and the default plan''s limits apply; active again: they thaw.';
 revoke all on function public.set_subscription_status(uuid, text, uuid) from public, anon, authenticated, service_role;
 grant execute on function public.set_subscription_status(uuid, text, uuid) to service_role;
-
--- schemas/calendar/settle.sql
-
-create function credits.settle(p_account_id uuid, inout p_balance credits.balances)
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_at timestamptz := p_balance.settled_at;
-  v_terms record;
-  v_rollover bigint := 0;
-  v_period record;
-  v_hold record;
-  v_returned bigint := 0;
-begin
-  select * into v_terms from credits.terms_at(p_account_id, p_balance.credit_type, v_at);
-
-  -- What moves into the new period is read before anything is booked.
-  if p_balance.kind = 'credit' and v_at >= p_balance.period_end then
-    select * into v_period
-    from credits.next_period(v_terms.anchor_at, v_terms.time_zone, p_balance.period_end, v_at);
-    v_rollover := credits.rollover_at(p_account_id, p_balance, v_terms.anchor_at, v_terms.time_zone, v_period.period_start);
-  end if;
-
-  for v_hold in
-    select r.id, r.amount, r.expires_at from public.credit_reservations r
-    where r.account_id = p_account_id and r.credit_type = p_balance.credit_type and r.status = 'open' and r.expires_at <= v_at
-    order by r.expires_at, r.id
-  loop
-    p_balance := credits.unpin(p_account_id, p_balance, v_hold.id);
-    update public.credit_reservations r
-    set status = 'expired', released = v_hold.amount, closed_at = v_hold.expires_at, close_reason = 'expired'
-    where r.account_id = p_account_id and r.id = v_hold.id;
-    v_returned := v_returned + v_hold.amount;
-  end loop;
-  p_balance := credits.lapse_ended(p_account_id, p_balance);
-  if p_balance.allowance is null then
-    p_balance := credits.align_allowance(p_account_id, p_balance, v_returned);
-  end if;
-
-  if v_period is not null then
-    p_balance.period_start := v_period.period_start;
-    p_balance.period_end := v_period.period_end;
-    p_balance.used := 0;
-    p_balance.used_since := v_period.period_start;
-    if v_rollover > 0 then
-      p_balance := (select i.p_balance from credits.issue(p_account_id, p_balance, null, gen_random_uuid(), 'rollover',
-        v_rollover, v_period.period_start, v_period.period_end, null, 'unspent allowance of the period before', '{}') i);
-    end if;
-  end if;
-  p_balance := credits.grant_allowance(p_account_id, p_balance);
-
-  -- What may be spent without end needs no plan credits to be kept from it, and is granted into the plan's own grant.
-  if v_terms.is_past_grace and v_terms.allowance is not null then
-    -- Also what is used up: a refund may put something back.
-    update public.credit_grants g set frozen_at = v_at, frozen_reason = 'past_due'
-    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and (g.is_open or g.expires_at > v_at)
-      and g.source in ('plan', 'rollover') and g.frozen_at is null and p_balance.kind = 'credit';
-  else
-    update public.credit_grants g set frozen_at = null, frozen_reason = null
-    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.frozen_reason = 'past_due';
-  end if;
-  p_balance.allowance := v_terms.allowance;
-  if p_balance.kind = 'limit' then
-    p_balance := credits.align_allowance(p_account_id, p_balance, 0);
-  end if;
-  p_balance := credits.save_balance(p_account_id, p_balance);
-end
-$$;
-comment on function credits.settle(uuid, credits.balances) is
-  'Books what has fallen due on the locked balance by its settled_at: holds and grants that expired, the renewal of the period, a pending plan, the end of a grace. Changes nothing that credit_balances shows.';
-revoke all on function credits.settle(uuid, credits.balances) from public, anon, authenticated, service_role;
-
-create function credits.grant_allowance(p_account_id uuid, inout p_balance credits.balances)
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_terms record;
-begin
-  if p_balance.kind <> 'credit' or p_balance.allowance_period is not distinct from p_balance.period_start then
-    return;
-  end if;
-  -- The terms at the start of the period decide, however late somebody comes by.
-  select * into v_terms from credits.terms_at(p_account_id, p_balance.credit_type, p_balance.period_start);
-  if not v_terms.renews then
-    return;
-  end if;
-  p_balance.allowance_period := p_balance.period_start;
-  p_balance.peak_allowance := coalesce(v_terms.allowance, 0);
-  if v_terms.allowance > 0 then
-    p_balance := (select i.p_balance from credits.issue_allowance(p_account_id, p_balance, v_terms.allowance,
-      v_terms.plan_id, null, gen_random_uuid(), 'plan allowance') i);
-  end if;
-end
-$$;
-comment on function credits.grant_allowance(uuid, credits.balances) is
-  'Grants the allowance of the balance''s period, once, unless the subscription was past due when it began.';
-revoke all on function credits.grant_allowance(uuid, credits.balances) from public, anon, authenticated, service_role;
-
-create function credits.lock_balance(p_account_id uuid, p_credit_type text, out p_balance credits.balances)
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  select * into p_balance from credits.balances b
-  where b.account_id = p_account_id and b.credit_type = p_credit_type
-  for no key update;
-  if not found then
-    return;
-  end if;
-  -- From here on settled_at is the time of this operation. It is read after the lock, so versions and times agree.
-  p_balance.settled_at := greatest(coalesce(p_balance.test_now, clock_timestamp()), p_balance.settled_at);
-  if p_balance.settled_at >= p_balance.due_at then
-    p_balance := credits.settle(p_account_id, p_balance);
-  end if;
-end
-$$;
-comment on function credits.lock_balance(uuid, text) is
-  'Locks the balance that an operation works on, and books what has fallen due. All null when the account has no such balance. Its settled_at is the time of the operation.';
-revoke all on function credits.lock_balance(uuid, text) from public, anon, authenticated, service_role;
-
-create function credits.refuse_status(p_account_id uuid, p_status text)
-returns void
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  if p_status = 'closed' then
-    perform credits.raise_error('account_not_found', jsonb_build_object('account_id', p_account_id), 'The account is closed.');
-  end if;
-  perform credits.raise_error('account_frozen');
-end
-$$;
-comment on function credits.refuse_status(uuid, text) is
-  'Raises why an account that is not active cannot do something. Called once its balance is locked: it may have been closed while the call waited.';
-revoke all on function credits.refuse_status(uuid, text) from public, anon, authenticated, service_role;
-
-create function credits.lock_account(p_account_id uuid)
-returns setof credits.balances
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_credit_type text;
-begin
-  for v_credit_type in
-    select b.credit_type from credits.balances b where b.account_id = p_account_id order by b.credit_type
-  loop
-    return next credits.lock_balance(p_account_id, v_credit_type);
-  end loop;
-end
-$$;
-comment on function credits.lock_account(uuid) is
-  'Locks and settles all balances of an account in the one lock order. Who writes the account''s subscription holds all of them.';
-revoke all on function credits.lock_account(uuid) from public, anon, authenticated, service_role;
-
--- schemas/calendar/terms_at.sql
-
-create function credits.terms_at(
-  p_account_id uuid, p_credit_type text, p_at timestamptz,
-  out plan_id text, out allowance bigint, out rollover_cap bigint, out renews boolean, out is_past_grace boolean,
-  out anchor_at timestamptz, out time_zone text, out changes_at timestamptz)
-language sql
-stable
-security invoker
-set search_path = ''
-as $$
-  select t.plan_id,
-    case when l.plan_id is null then 0 else l.allowance end,
-    coalesce(l.rollover_cap, 0),
-    t.past_due_since is null or t.past_due_since > p_at,
-    t.is_past_grace,
-    t.anchor_at, t.time_zone,
-    -- When the terms change next: a pending plan begins, or the grace ends.
-    least(case when t.pending_at > p_at then t.pending_at end,
-          case when not t.is_past_grace then t.past_due_since + t.past_due_grace end)
-  from (
-    select s.anchor_at, s.time_zone, s.pending_at, p.id as plan_id, p.past_due_grace,
-      case when p.price_cents > 0 then s.past_due_since end as past_due_since,
-      coalesce(p.price_cents > 0 and s.past_due_since + p.past_due_grace <= p_at, false) as is_past_grace
-    from public.subscriptions s
-    join public.plans p on p.id = case when s.pending_at <= p_at then s.pending_plan_id else s.plan_id end
-    where s.account_id = p_account_id
-  ) t
-  left join public.plan_limits l
-    on l.credit_type = p_credit_type
-    and l.plan_id = case when t.is_past_grace then (select d.id from public.plans d where d.is_default) else t.plan_id end
-$$;
-comment on function credits.terms_at(uuid, text, timestamptz) is
-  'What the subscription gives an account of one credit type at an instant: the plan, its allowance (null = unlimited), whether a period starting then is renewed, and whether the grace of a past due subscription is over, so that plan credits are frozen and the default plan''s limits apply.';
-revoke all on function credits.terms_at(uuid, text, timestamptz) from public, anon, authenticated, service_role;
 
 -- schemas/metering/meter_table.sql
 
@@ -5069,8 +5070,8 @@ as $$
     ('public.credit_transactions', 'Users may read their ledger', 'authenticated'),
     ('public.credit_reservations', 'Users may read their reservations', 'authenticated'),
     ('credits.reservation_slices', 'Users may read what their holds have pinned', 'authenticated'),
-    ('public.workspaces', 'Members may read their workspaces', 'authenticated'),
-    ('public.workspace_members', 'Members may read who else is a member', 'authenticated')
+    ('public.credit_workspaces', 'Members may read their workspaces', 'authenticated'),
+    ('public.credit_workspace_members', 'Members may read who else is a member', 'authenticated')
 $$;
 comment on function credits.expected_policies() is
   'Every row level security policy of this system: each lets a role read, by account unless everybody may.';
@@ -5095,7 +5096,7 @@ as $$
     ('public.subscriptions', 'subscriptions_stamp'),
     ('public.subscriptions', 'subscriptions_record_first_plan'),
     ('public.subscriptions', 'subscriptions_record_plan_change'),
-    ('public.workspaces', 'workspaces_open_account'),
+    ('public.credit_workspaces', 'credit_workspaces_open_account'),
     ('auth.users', 'credits_open_account'),
     ('auth.users', 'credits_close_account')
 $$;
@@ -5151,9 +5152,9 @@ as $$
       select p.polname, n.nspname || '.' || c.relname as relation, (
           select string_agg(a.rolname, ', ' order by a.rolname) from pg_catalog.pg_roles a where a.oid = any (p.polroles)) as roles,
         p.polcmd = 'r' and p.polpermissive and p.polwithcheck is null
-          and regexp_replace(pg_catalog.pg_get_expr(p.polqual, p.polrelid), '\s+|AS readable_accounts', '', 'g') = case
+          and regexp_replace(pg_catalog.pg_get_expr(p.polqual, p.polrelid), '\s+', '', 'g') = case
             when c.relname in ('plans', 'plan_limits', 'credit_types', 'settings') then 'true'
-            else '(account_idIN(SELECTcredits.readable_accounts()))' end as is_sane
+            else '(account_id=ANY(credits.readable_ids()))' end as is_sane
       from pg_catalog.pg_policy p
       join ours o on o.oid = p.polrelid
       join pg_catalog.pg_class c on c.oid = p.polrelid
@@ -5164,7 +5165,7 @@ as $$
       has_function_privilege(r.name, f.oid, 'execute') = x.should
     from functions f cross join roles r cross join lateral (
       select case when f.is_public then r.name = 'service_role' or r.name = 'authenticated' and f.reads_for_users
-        else f.serves_readers and r.name <> 'anon' or f.proname = 'readable_accounts' and r.name = 'authenticated' end as should) x
+        else f.serves_readers and r.name <> 'anon' or f.proname = 'readable_ids' and r.name = 'authenticated' end as should) x
     union all
     select f.name || ' may be called by anybody', false
     from functions f cross join lateral aclexplode(coalesce(f.proacl, acldefault('f', f.proowner))) x where x.grantee = 0
@@ -6372,7 +6373,7 @@ as $$
   from pg_catalog.pg_policy y join tables t on t.oid = y.polrelid
   where y.polpermissive and t.relname not in ('plans', 'plan_limits', 'credit_types', 'settings')
     and not exists (select from credits.installed_objects i where i.object = format('policy %I on %s', y.polname, t.name))
-    and (coalesce(pg_catalog.pg_get_expr(y.polqual, y.polrelid), 'true') !~ 'readable_accounts|auth\.uid'
+    and (coalesce(pg_catalog.pg_get_expr(y.polqual, y.polrelid), 'true') !~ 'readable_ids|auth\.uid'
       or pg_catalog.pg_get_expr(y.polqual, y.polrelid) ~* '\mor\M|\mtrue\M')
 
   union all
@@ -7139,7 +7140,7 @@ begin
   -- The key of a row of the project's may be a name or an address.
   delete from credits.metered_rows m where m.account_id = p_account_id;
   update credits.accounts a set frozen_reason = null where a.account_id = p_account_id;
-  delete from public.workspace_members m where m.user_id = p_account_id;
+  delete from public.credit_workspace_members m where m.user_id = p_account_id;
   return v_counts;
 end
 $$;
@@ -9383,7 +9384,7 @@ security invoker
 set search_path = ''
 as $$
   select unnest('{plans, plan_limits, subscriptions, credit_balances, credit_grants, credit_transactions,
-    credit_reservations, workspaces, workspace_members}'::name[])
+    credit_reservations, credit_workspaces, credit_workspace_members}'::name[])
 $$;
 comment on function credits.public_relations() is
   'The tables and views in schema public that are this system''s alone. usage is not among them: it may be the project''s.';

@@ -216,7 +216,7 @@ def family() -> None:
     add("the whole history at once", "user", "POST /rpc/get_credit_history", 422, "invalid_argument",
         body={"p_limit": 10**6})  # fmt: skip
     add("one's own summary", "other", "POST /rpc/get_credit_summary", 200, body={}, sees=nothing_of_others)
-    for function in ("consume", "open_account", "raise_error", "readable_accounts", "read_summary", "import_rows"):
+    for function in ("consume", "open_account", "raise_error", "readable_ids", "read_summary", "import_rows"):
         add(f"the core's {function}", "service", f"POST /rpc/{function}", 404, "PGRST202", body={})
     for function in ("set_config", "pg_sleep", "pg_read_file", "dblink", "query_to_xml", "lo_import", "version"):
         add(f"Postgres' own {function}", "service", f"POST /rpc/{function}", 404, "PGRST202", body={})

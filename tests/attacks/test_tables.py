@@ -108,9 +108,16 @@ def family() -> None:
             sees=empty)  # fmt: skip
     add("another user's balances", "other", "GET /credit_balances?user_id=eq.{user}", 200, sees=empty)
     add("a colleague's own balances", "colleague", "GET /credit_balances?user_id=eq.{user}", 200, sees=empty)
-    add("a workspace's members by an outsider", "other", "GET /workspace_members", 200, sees=empty)
-    add("members embedded in a workspace", "other", "GET /workspaces?select=*,workspace_members(*)", 200, sees=empty)
-    add("a workspace embedded in its members", "other", "GET /workspace_members?select=*,workspaces!inner(*)", 200,
+    add("a workspace's members by an outsider", "other", "GET /credit_workspace_members", 200, sees=empty)
+    add(
+        "members embedded in a workspace",
+        "other",
+        "GET /credit_workspaces?select=*,credit_workspace_members(*)",
+        200,
+        sees=empty,
+    )
+    inner = "GET /credit_workspace_members?select=*,credit_workspaces!inner(*)"
+    add("a workspace embedded in its members", "other", inner, 200,
         sees=empty)  # fmt: skip
     add("balances embedded in plans", "anon", "GET /plans?select=id,subscriptions(account_id)", 400, "PGRST200")
     add("grants embedded in the ledger", "other", "GET /credit_transactions?select=*,credit_grants(*)", 400, "PGRST200")
@@ -135,9 +142,9 @@ def family() -> None:
         body={"plan_id": "elite"})  # fmt: skip
     add("a grant of one's own making", "user", "POST /credit_grants", 403, "42501", headers=UPSERT,
         body={"account_id": "{user}", "credit_type": "message", "amount": 10**6, "remaining": 10**6})  # fmt: skip
-    add("membership of somebody's workspace", "other", "POST /workspace_members", 403, "42501", headers=UPSERT,
+    add("membership of somebody's workspace", "other", "POST /credit_workspace_members", 403, "42501", headers=UPSERT,
         body={"account_id": "{workspace}", "user_id": "{other}", "role": "owner"})  # fmt: skip
-    add("a member made an owner", "colleague", "PATCH /workspace_members?user_id=eq.{colleague}", 403, "42501",
+    add("a member made an owner", "colleague", "PATCH /credit_workspace_members?user_id=eq.{colleague}", 403, "42501",
         body={"role": "owner"})  # fmt: skip
     add("a larger allowance for a plan", "service", "PATCH /plan_limits?plan_id=eq.free", 403, "42501",
         body={"allowance": 10**6})  # fmt: skip

@@ -131,7 +131,7 @@ def test_the_account_is_closed_for_good(database: Database, bob: UUID) -> None:
     assert again["replayed"] is True
     assert again["rows"]["credit_transactions"] == 0
     assert database.call("export_account", bob)["tables"]["public.credit_transactions"]
-    assert database.value("select count(*) from workspace_members where user_id = %s", bob) == 0
+    assert database.value("select count(*) from credit_workspace_members where user_id = %s", bob) == 0
 
 
 def test_a_key_of_a_workspace_still_takes_effect_once(database: Database) -> None:

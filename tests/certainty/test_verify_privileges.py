@@ -69,8 +69,8 @@ CHANGES = {
         "get_credit_summary(uuid,uuid) cannot be called by authenticated",
     ),
     "a policy without its function": (
-        "revoke execute on function credits.readable_accounts from authenticated",
-        "readable_accounts() cannot be called by authenticated",
+        "revoke execute on function credits.readable_ids from authenticated",
+        "readable_ids() cannot be called by authenticated",
     ),
     "a function that is gone": ("drop function public.find_operation(uuid)", "find_operation is missing"),
     "a function that is there twice": (
@@ -85,7 +85,7 @@ CHANGES = {
         "alter function public.get_credit_summary security definer",
         "get_credit_summary(uuid,uuid) runs with the rights of its owner",
     ),
-    "an open search path": ("alter function credits.book reset search_path", "has no fixed search_path"),
+    "an open search path": ("alter function credits.post_entry reset search_path", "has no fixed search_path"),
     "a core that is open": (
         "grant usage on schema credits to authenticated",
         "the schema credits is open to authenticated",

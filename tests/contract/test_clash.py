@@ -47,9 +47,9 @@ CLASHES = {
         "drop function public.consume_credits(uuid)",
     ),
     "a type of workspaces": Clash(
-        "create type public.workspaces as enum ('red', 'blue')",
-        "the type public.workspaces exists already",
-        "alter type public.workspaces rename to our_workspaces",
+        "create type public.credit_workspaces as enum ('red', 'blue')",
+        "the type public.credit_workspaces exists already",
+        "alter type public.credit_workspaces rename to our_workspaces",
     ),
     "a schema credits": Clash(
         "create schema credits; create table credits.coins (n integer); insert into credits.coins values (1)",

@@ -166,7 +166,7 @@ class TestWorkspace:
     def test_a_member_who_has_left_spends_nothing_more(self, database: Database, user: UUID) -> None:
         workspace = new_workspace(database, database.new_user(), user)
         assert database.call("consume_credits", user, "message", workspace_id=workspace)["success"] is True
-        database.run("delete from workspace_members where account_id = %s and user_id = %s", workspace, user)
+        database.run("delete from credit_workspace_members where account_id = %s and user_id = %s", workspace, user)
         with raises("account_not_found", "PT404"):
             database.call("consume_credits", user, "message", workspace_id=workspace)
 

@@ -47,7 +47,7 @@ WITHOUT_ACCOUNT = {
     "paying_account": "finds the account of a user",
     "owning_account": "finds the account of a row's owner",
     "reading_user": "finds out who asks",
-    "readable_accounts": "finds out who asks",
+    "readable_ids": "finds out who asks",
     "read_summary": "finds out who asks",
     "read_operation": "finds out who asks",
     "read_history": "finds out who asks",
@@ -55,7 +55,7 @@ WITHOUT_ACCOUNT = {
 }
 
 # What resolves the acting user, before the core proper is called.
-ASKS_AUTH = {"paying_account", "reading_user", "readable_accounts"}
+ASKS_AUTH = {"paying_account", "reading_user", "readable_ids"}
 SETS_CONFIG = {"deny"}
 
 

@@ -89,10 +89,10 @@ def test_only_the_service_role_may_call_what_moves_credits(database: Database, r
 
 
 def test_no_api_role_can_call_a_function_of_the_core(database: Database) -> None:
-    # A policy names readable_accounts and the view names balance_at, so these are granted, and still out of reach.
+    # A policy names readable_ids and the view names balance_at, so these are granted, and still out of reach.
     for role in ("anon", "authenticated", "service_role"):
         for call in (
-            "select credits.readable_accounts()",
+            "select credits.readable_ids()",
             "select credits.read_summary(gen_random_uuid(), null)",
             "select credits.open_account(gen_random_uuid(), 'person')",
         ):

@@ -132,7 +132,9 @@ def test_deleting_a_user_closes_the_account_and_keeps_its_ledger(database: Datab
     assert database.query(ledger, user) == before
     assert balances(database, user) == {}
     assert database.query("select status from credits.accounts where account_id = %s", user) == [("closed",)]
-    assert database.query("select user_id from workspace_members where account_id = %s", workspace) == [(colleague,)]
+    assert database.query("select user_id from credit_workspace_members where account_id = %s", workspace) == [
+        (colleague,)
+    ]
     state = fingerprint(database, user)
     for function, arguments in (
         ("consume_credits", ["message"]),

@@ -114,8 +114,8 @@ async def test_what_was_held_for_a_request_that_was_cancelled_meanwhile_is_given
 
 
 async def test_a_workspace_pays_for_its_members(http: httpx.AsyncClient, database: Database, user: UUID) -> None:
-    team = database.value("insert into public.workspaces (name) values ('team') returning account_id")
-    database.run("insert into public.workspace_members (account_id, user_id) values (%s, %s)", team, user)
+    team = database.value("insert into public.credit_workspaces (name) values ('team') returning account_id")
+    database.run("insert into public.credit_workspace_members (account_id, user_id) values (%s, %s)", team, user)
     database.run("select credits.open_account(%s, 'workspace')", team)
     assert (await http.post("/team", headers=bearer(user) | {"team": str(team)})).status_code == 200
     assert (database.balance(team)["used"], database.balance(user)["used"]) == (1, 0)

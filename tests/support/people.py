@@ -28,10 +28,12 @@ def acting_as(database: Database, role: str, user_id: UUID | None = None) -> Ite
 
 def new_workspace(database: Database, *members: UUID, plan: str | None = None) -> UUID:
     """A workspace with these members, the first of them its owner."""
-    workspace_id: UUID = database.value("insert into public.workspaces (name) values ('Team') returning account_id")
+    workspace_id: UUID = database.value(
+        "insert into public.credit_workspaces (name) values ('Team') returning account_id"
+    )
     for nth, member in enumerate(members):
         database.run(
-            "insert into public.workspace_members (account_id, user_id, role) values (%s, %s, %s)",
+            "insert into public.credit_workspace_members (account_id, user_id, role) values (%s, %s, %s)",
             workspace_id,
             member,
             "member" if nth else "owner",
@@ -49,8 +51,8 @@ ACCOUNT_TABLES = (
     "public.credit_transactions",
     "public.credit_reservations",
     "public.usage",
-    "public.workspaces",
-    "public.workspace_members",
+    "public.credit_workspaces",
+    "public.credit_workspace_members",
 )
 
 # What no API role may read at all, for the schema is closed to them.

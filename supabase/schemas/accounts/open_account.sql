@@ -62,7 +62,7 @@ begin
   update credits.accounts a set status = 'closed', closed_at = clock_timestamp()
   where a.account_id = old.id and a.status <> 'closed';
   update credits.balances b set account_status = 'closed' where b.account_id = old.id;
-  delete from public.workspace_members m where m.user_id = old.id;
+  delete from public.credit_workspace_members m where m.user_id = old.id;
   return old;
 exception when others then
   raise warning 'credits: the account of user % could not be closed: % (%)', old.id, sqlerrm, sqlstate;
@@ -88,5 +88,5 @@ end
 $$;
 comment on function credits.open_account_of_new_workspace() is 'Gives a new workspace the default plan and its credits.';
 revoke all on function credits.open_account_of_new_workspace() from public, anon, authenticated, service_role;
-create trigger workspaces_open_account after insert on public.workspaces
+create trigger credit_workspaces_open_account after insert on public.credit_workspaces
   for each row execute function credits.open_account_of_new_workspace();

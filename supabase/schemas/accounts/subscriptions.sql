@@ -28,7 +28,7 @@ alter table public.subscriptions enable row level security;
 revoke all on table public.subscriptions from public, anon, authenticated, service_role;
 grant select on table public.subscriptions to authenticated, service_role;
 create policy "Users may read their subscription" on public.subscriptions
-  for select to authenticated using (account_id in (select credits.readable_accounts()));
+  for select to authenticated using (account_id = any (credits.readable_ids()));
 
 create function credits.plan_is_used()
 returns trigger

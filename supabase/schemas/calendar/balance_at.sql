@@ -30,7 +30,7 @@ declare
   v_period record;
 begin
   select case when not t.is_past_grace then t.rollover_cap end into v_cap
-  from credits.terms_at(p_account_id, p_balance.credit_type, v_before) t;
+  from credits.plan_terms_at(p_account_id, p_balance.credit_type, v_before) t;
   if coalesce(v_cap, 0) = 0 then
     return 0;
   end if;
@@ -46,7 +46,7 @@ begin
     select p.period_start into v_period
     from credits.next_period(p_terms_anchor_at, p_time_zone, p_balance.period_end, v_before) p;
     select t.allowance, t.renews into v_terms
-    from credits.terms_at(p_account_id, p_balance.credit_type, v_period.period_start) t;
+    from credits.plan_terms_at(p_account_id, p_balance.credit_type, v_period.period_start) t;
     v_unspent := case when v_terms.renews then v_terms.allowance end;
   end if;
   return least(v_cap, coalesce(v_unspent, 0));
@@ -80,7 +80,7 @@ begin
     return;
   end if;
 
-  select * into v_terms from credits.terms_at(p_account_id, p_balance.credit_type, p_at);
+  select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_at);
   allowance := v_terms.allowance;
   select coalesce(sum(h.amount), 0) into reserved
   from credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h;
@@ -110,10 +110,10 @@ begin
       used := 0;
     end if;
     if p_balance.allowance_period is distinct from period_start
-       and (select t.renews from credits.terms_at(p_account_id, p_balance.credit_type, period_start) t)
+       and (select t.renews from credits.plan_terms_at(p_account_id, p_balance.credit_type, period_start) t)
        and not v_terms.is_past_grace then
       v_free := v_free + coalesce((
-        select t.allowance from credits.terms_at(p_account_id, p_balance.credit_type, period_start) t), 0);
+        select t.allowance from credits.plan_terms_at(p_account_id, p_balance.credit_type, period_start) t), 0);
     end if;
   end if;
   remaining := case when allowance is not null then v_free end;

@@ -10,7 +10,7 @@ begin
   update public.credit_grants g set expires_at = p_balance.settled_at
   where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
     and g.period_start = v_old_start and g.voided_at is null;
-  p_balance := credits.lapse_ended(p_account_id, p_balance);
+  p_balance := credits.expire_ended(p_account_id, p_balance);
   select p.period_start, p.period_end into p_balance.period_start, p_balance.period_end
   from credits.period_at(p_anchor_at, p_time_zone, p_balance.settled_at) p;
   -- At the very start of a period the new one begins at the same instant, and has one allowance too.
@@ -44,7 +44,7 @@ declare
   v_whole numeric := extract(epoch from p_balance.period_end - p_balance.period_start) * 1000000;
   v_amount bigint;
 begin
-  select * into v_terms from credits.terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at);
+  select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at);
   if p_balance.kind = 'limit' or not v_terms.renews then
     return;
   end if;
@@ -99,7 +99,7 @@ begin
       where g.account_id = p_account_id and g.credit_type = b.credit_type and g.source = 'plan' and g.is_open))
     into v_rollovers
   from credits.balances b
-  cross join lateral credits.terms_at(p_account_id, b.credit_type, p_at) t
+  cross join lateral credits.plan_terms_at(p_account_id, b.credit_type, p_at) t
   where b.account_id = p_account_id;
 
   update public.subscriptions s set

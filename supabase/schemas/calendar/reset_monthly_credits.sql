@@ -8,7 +8,7 @@ declare
   v_terms record;
   v_grant record;
 begin
-  select * into v_terms from credits.terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at);
+  select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at);
   -- A limit is never reset, and a subscription that is not paid for gets no new allowance.
   if p_balance.kind = 'limit' or not v_terms.renews then
     return;
@@ -18,7 +18,7 @@ begin
     and g.period_start = p_balance.period_start and g.voided_at is null;
   if found then
     if v_grant.free > 0 then
-      p_balance := credits.lapse(p_account_id, p_balance, v_grant.id, v_grant.free, 'void', p_user_id, gen_random_uuid(),
+      p_balance := credits.take_unspent(p_account_id, p_balance, v_grant.id, v_grant.free, 'void', p_user_id, gen_random_uuid(),
         p_operation_id, 'allowance restarted');
     end if;
     update public.credit_grants g set voided_at = p_balance.settled_at, void_reason = 'allowance restarted'

@@ -18,8 +18,8 @@ as $$
     ('public.credit_transactions', 'Users may read their ledger', 'authenticated'),
     ('public.credit_reservations', 'Users may read their reservations', 'authenticated'),
     ('credits.reservation_slices', 'Users may read what their holds have pinned', 'authenticated'),
-    ('public.workspaces', 'Members may read their workspaces', 'authenticated'),
-    ('public.workspace_members', 'Members may read who else is a member', 'authenticated')
+    ('public.credit_workspaces', 'Members may read their workspaces', 'authenticated'),
+    ('public.credit_workspace_members', 'Members may read who else is a member', 'authenticated')
 $$;
 comment on function credits.expected_policies() is
   'Every row level security policy of this system: each lets a role read, by account unless everybody may.';
@@ -44,7 +44,7 @@ as $$
     ('public.subscriptions', 'subscriptions_stamp'),
     ('public.subscriptions', 'subscriptions_record_first_plan'),
     ('public.subscriptions', 'subscriptions_record_plan_change'),
-    ('public.workspaces', 'workspaces_open_account'),
+    ('public.credit_workspaces', 'credit_workspaces_open_account'),
     ('auth.users', 'credits_open_account'),
     ('auth.users', 'credits_close_account')
 $$;
@@ -100,9 +100,9 @@ as $$
       select p.polname, n.nspname || '.' || c.relname as relation, (
           select string_agg(a.rolname, ', ' order by a.rolname) from pg_catalog.pg_roles a where a.oid = any (p.polroles)) as roles,
         p.polcmd = 'r' and p.polpermissive and p.polwithcheck is null
-          and regexp_replace(pg_catalog.pg_get_expr(p.polqual, p.polrelid), '\s+|AS readable_accounts', '', 'g') = case
+          and regexp_replace(pg_catalog.pg_get_expr(p.polqual, p.polrelid), '\s+', '', 'g') = case
             when c.relname in ('plans', 'plan_limits', 'credit_types', 'settings') then 'true'
-            else '(account_idIN(SELECTcredits.readable_accounts()))' end as is_sane
+            else '(account_id=ANY(credits.readable_ids()))' end as is_sane
       from pg_catalog.pg_policy p
       join ours o on o.oid = p.polrelid
       join pg_catalog.pg_class c on c.oid = p.polrelid
@@ -113,7 +113,7 @@ as $$
       has_function_privilege(r.name, f.oid, 'execute') = x.should
     from functions f cross join roles r cross join lateral (
       select case when f.is_public then r.name = 'service_role' or r.name = 'authenticated' and f.reads_for_users
-        else f.serves_readers and r.name <> 'anon' or f.proname = 'readable_accounts' and r.name = 'authenticated' end as should) x
+        else f.serves_readers and r.name <> 'anon' or f.proname = 'readable_ids' and r.name = 'authenticated' end as should) x
     union all
     select f.name || ' may be called by anybody', false
     from functions f cross join lateral aclexplode(coalesce(f.proacl, acldefault('f', f.proowner))) x where x.grantee = 0

@@ -51,7 +51,7 @@ as $$
   from pg_catalog.pg_policy y join tables t on t.oid = y.polrelid
   where y.polpermissive and t.relname not in ('plans', 'plan_limits', 'credit_types', 'settings')
     and not exists (select from credits.installed_objects i where i.object = format('policy %I on %s', y.polname, t.name))
-    and (coalesce(pg_catalog.pg_get_expr(y.polqual, y.polrelid), 'true') !~ 'readable_accounts|auth\.uid'
+    and (coalesce(pg_catalog.pg_get_expr(y.polqual, y.polrelid), 'true') !~ 'readable_ids|auth\.uid'
       or pg_catalog.pg_get_expr(y.polqual, y.polrelid) ~* '\mor\M|\mtrue\M')
 
   union all

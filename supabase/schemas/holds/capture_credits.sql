@@ -53,7 +53,7 @@ begin
     where g.account_id = p_account_id and g.id = v_slice.grant_id;
     p_balance.reserved := p_balance.reserved - v_slice.amount;
     if v_take > 0 then
-      p_balance := credits.book(p_account_id, p_balance, v_slice.grant_id, p_user_id, p_reservation.operation_id, 'capture',
+      p_balance := credits.post_entry(p_account_id, p_balance, v_slice.grant_id, p_user_id, p_reservation.operation_id, 'capture',
         -v_take, null, p_description, p_metadata);
     end if;
     v_left := v_left - v_take;
@@ -108,7 +108,7 @@ begin
       v_extra := least(v_extra, v_balance.balance - v_balance.withheld - v_balance.reserved);
     end if;
     if v_extra > 0 then
-      v_balance := credits.pin(p_account_id, v_balance, v_hold.id, v_extra);
+      v_balance := credits.hold_slices(p_account_id, v_balance, v_hold.id, v_extra);
     end if;
   end if;
   v_captured := least(v_wanted, v_hold.amount + v_extra);
@@ -123,7 +123,7 @@ begin
   values (
     p_account_id, p_user_id, v_hold.credit_type, v_captured, 'allowed', coalesce(p_description, v_hold.description),
     v_metadata, v_hold.operation_id, v_balance.settled_at);
-  v_balance := credits.lapse_ended(p_account_id, v_balance, v_hold.operation_id);
+  v_balance := credits.expire_ended(p_account_id, v_balance, v_hold.operation_id);
   v_balance := credits.align_allowance(p_account_id, v_balance, v_hold.amount + v_extra - v_captured,
     v_hold.operation_id);
   v_balance := credits.save_balance(p_account_id, v_balance);

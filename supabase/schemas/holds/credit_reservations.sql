@@ -41,7 +41,7 @@ alter table public.credit_reservations enable row level security;
 revoke all on table public.credit_reservations from public, anon, authenticated, service_role;
 grant select on table public.credit_reservations to authenticated, service_role;
 create policy "Users may read their reservations" on public.credit_reservations
-  for select to authenticated using (account_id in (select credits.readable_accounts()));
+  for select to authenticated using (account_id = any (credits.readable_ids()));
 
 create table credits.reservation_slices (
   account_id uuid not null,
@@ -61,4 +61,4 @@ alter table credits.reservation_slices enable row level security;
 revoke all on table credits.reservation_slices from public, anon, authenticated, service_role;
 grant select on table credits.reservation_slices to authenticated, service_role;
 create policy "Users may read what their holds have pinned" on credits.reservation_slices
-  for select to authenticated using (account_id in (select credits.readable_accounts()));
+  for select to authenticated using (account_id = any (credits.readable_ids()));

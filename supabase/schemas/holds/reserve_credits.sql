@@ -1,4 +1,4 @@
-create function credits.pin(p_account_id uuid, inout p_balance credits.balances, p_reservation_id uuid, p_amount bigint)
+create function credits.hold_slices(p_account_id uuid, inout p_balance credits.balances, p_reservation_id uuid, p_amount bigint)
 language plpgsql
 volatile
 security invoker
@@ -32,9 +32,9 @@ begin
   p_balance.reserved := p_balance.reserved + p_amount;
 end
 $$;
-comment on function credits.pin(uuid, credits.balances, uuid, bigint) is
+comment on function credits.hold_slices(uuid, credits.balances, uuid, bigint) is
   'Pins slices of the grants in burn order for a hold. The caller has made sure that there is enough.';
-revoke all on function credits.pin(uuid, credits.balances, uuid, bigint) from public, anon, authenticated, service_role;
+revoke all on function credits.hold_slices(uuid, credits.balances, uuid, bigint) from public, anon, authenticated, service_role;
 
 create function credits.reserve(
   p_account_id uuid, p_user_id uuid, p_credit_type text, p_amount bigint, p_description text, p_idempotency_key text,
@@ -76,7 +76,7 @@ begin
   values (
     p_account_id, v_reservation_id, p_credit_type, v_operation_id, p_user_id, p_amount, p_description, p_metadata,
     v_balance.settled_at, v_expires_at);
-  v_balance := credits.pin(p_account_id, v_balance, v_reservation_id, p_amount);
+  v_balance := credits.hold_slices(p_account_id, v_balance, v_reservation_id, p_amount);
   update credits.balances b set
     version = v_balance.version, balance = v_balance.balance, reserved = v_balance.reserved,
     due_at = least(b.due_at, v_expires_at), settled_at = v_balance.settled_at

@@ -42,12 +42,12 @@ begin
   where c.relnamespace = 'public'::regnamespace
     and (c.relname in (
       'plans', 'plan_limits', 'subscriptions', 'credit_balances', 'credit_grants', 'credit_transactions',
-      'credit_reservations', 'workspaces', 'workspace_members', 'plans_pkey', 'plan_limits_pkey', 'plans_default_key',
+      'credit_reservations', 'credit_workspaces', 'credit_workspace_members', 'plans_pkey', 'plan_limits_pkey', 'plans_default_key',
       'plans_rank_key', 'subscriptions_pkey', 'subscriptions_pending_at_idx', 'credit_grants_pkey',
       'credit_grants_open_idx', 'credit_grants_period_key',
       'credit_transactions_pkey', 'credit_transactions_operation_idx', 'credit_transactions_related_idx',
-      'credit_reservations_pkey', 'credit_reservations_open_idx', 'workspaces_pkey', 'workspace_members_pkey',
-      'workspace_members_user_id_idx', 'usage_user_id_created_at_idx',
+      'credit_reservations_pkey', 'credit_reservations_open_idx', 'credit_workspaces_pkey', 'credit_workspace_members_pkey',
+      'credit_workspace_members_user_id_idx', 'usage_user_id_created_at_idx',
       'credit_transactions_created_at_idx', 'usage_denied_idx')
       or (c.relname = 'usage' and c.relkind not in ('r', 'p')))
   order by c.relname limit 1;
@@ -80,7 +80,7 @@ begin
   from pg_catalog.pg_type t
   where t.typnamespace = 'public'::regnamespace and t.typrelid = 0
     and t.typname in ('plans', 'plan_limits', 'subscriptions', 'credit_balances', 'credit_grants',
-                      'credit_transactions', 'credit_reservations', 'workspaces', 'workspace_members', 'usage')
+                      'credit_transactions', 'credit_reservations', 'credit_workspaces', 'credit_workspace_members', 'usage')
   order by t.typname limit 1;
   if v_clash is not null then
     raise exception '% exists already', v_clash

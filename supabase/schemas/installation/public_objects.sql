@@ -6,7 +6,7 @@ security invoker
 set search_path = ''
 as $$
   select unnest('{plans, plan_limits, subscriptions, credit_balances, credit_grants, credit_transactions,
-    credit_reservations, workspaces, workspace_members}'::name[])
+    credit_reservations, credit_workspaces, credit_workspace_members}'::name[])
 $$;
 comment on function credits.public_relations() is
   'The tables and views in schema public that are this system''s alone. usage is not among them: it may be the project''s.';

@@ -43,7 +43,7 @@ alter table credits.balances enable row level security;
 revoke all on table credits.balances from public, anon, authenticated, service_role;
 grant select on table credits.balances to authenticated, service_role;
 create policy "Users may read their balances" on credits.balances
-  for select to authenticated using (account_id in (select credits.readable_accounts()));
+  for select to authenticated using (account_id = any (credits.readable_ids()));
 
 create function credits.make_balances_due()
 returns trigger

@@ -46,4 +46,4 @@ alter table public.credit_grants enable row level security;
 revoke all on table public.credit_grants from public, anon, authenticated, service_role;
 grant select on table public.credit_grants to authenticated, service_role;
 create policy "Users may read their grants" on public.credit_grants
-  for select to authenticated using (account_id in (select credits.readable_accounts()));
+  for select to authenticated using (account_id = any (credits.readable_ids()));

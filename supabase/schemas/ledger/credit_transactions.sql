@@ -36,7 +36,7 @@ alter table public.credit_transactions enable row level security;
 revoke all on table public.credit_transactions from public, anon, authenticated, service_role;
 grant select on table public.credit_transactions to authenticated, service_role;
 create policy "Users may read their ledger" on public.credit_transactions
-  for select to authenticated using (account_id in (select credits.readable_accounts()));
+  for select to authenticated using (account_id = any (credits.readable_ids()));
 
 create function credits.refuse_ledger_change()
 returns trigger

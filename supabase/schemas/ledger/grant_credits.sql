@@ -34,7 +34,7 @@ begin
   v_issued := credits.issue(p_account_id, v_balance, p_user_id, v_operation_id, p_source, p_amount, v_balance.settled_at,
     p_expires_at, null, p_description, p_metadata);
   -- Settled, for what is frozen now freezes what comes in, too.
-  v_balance := credits.settle(p_account_id, v_issued.p_balance);
+  v_balance := credits.apply_due(p_account_id, v_issued.p_balance);
   v_answer := credits.answer(v_balance, v_operation_id, p_amount)
     || jsonb_build_object('grant_id', v_issued.p_grant_id);
   perform credits.remember(p_account_id, p_idempotency_key, v_operation_id, v_request, v_answer, v_balance.settled_at);

@@ -32,7 +32,7 @@ begin
   end if;
   v_free := v_grant.remaining - v_grant.held;
   if v_free > 0 then
-    v_balance := credits.lapse(p_account_id, v_balance, p_grant_id, v_free, 'void', p_user_id, v_operation_id, null,
+    v_balance := credits.take_unspent(p_account_id, v_balance, p_grant_id, v_free, 'void', p_user_id, v_operation_id, null,
       coalesce(p_reason, 'revoked'));
   end if;
   update public.credit_grants g set voided_at = v_balance.settled_at, void_reason = coalesce(p_reason, 'revoked')

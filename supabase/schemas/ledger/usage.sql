@@ -45,6 +45,6 @@ begin
   revoke all on table public.usage from public, anon, authenticated, service_role;
   grant select on table public.usage to authenticated, service_role;
   create policy "Users may read their usage" on public.usage
-    for select to authenticated using (account_id in (select credits.readable_accounts()));
+    for select to authenticated using (account_id = any (credits.readable_ids()));
 end
 $usage$;

@@ -69,7 +69,7 @@ begin
   where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.source = 'plan' and g.is_open;
   if v_free < p_amount then
     p_balance := (select i.p_balance from credits.issue_allowance(p_account_id, p_balance, p_amount - v_free,
-      (select t.plan_id from credits.terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t),
+      (select t.plan_id from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t),
       null, gen_random_uuid(), 'unlimited allowance') i);
   end if;
 end

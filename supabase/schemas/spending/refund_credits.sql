@@ -67,14 +67,14 @@ begin
     if v_row.voided_at is not null then
       update public.credit_grants g set spent = g.spent - v_back, lapsed = g.lapsed + v_back
       where g.account_id = p_account_id and g.id = v_row.grant_id;
-      v_balance := credits.book(p_account_id, v_balance, v_row.grant_id, p_user_id, v_refund_id, 'refund', v_back,
+      v_balance := credits.post_entry(p_account_id, v_balance, v_row.grant_id, p_user_id, v_refund_id, 'refund', v_back,
         p_operation_id, p_reason, '{}');
-      v_balance := credits.book(p_account_id, v_balance, v_row.grant_id, null, gen_random_uuid(), 'void', -v_back,
+      v_balance := credits.post_entry(p_account_id, v_balance, v_row.grant_id, null, gen_random_uuid(), 'void', -v_back,
         v_refund_id, 'refunded into a voided grant', '{}');
     else
       update public.credit_grants g set remaining = g.remaining + v_back, spent = g.spent - v_back
       where g.account_id = p_account_id and g.id = v_row.grant_id;
-      v_balance := credits.book(p_account_id, v_balance, v_row.grant_id, p_user_id, v_refund_id, 'refund', v_back,
+      v_balance := credits.post_entry(p_account_id, v_balance, v_row.grant_id, p_user_id, v_refund_id, 'refund', v_back,
         p_operation_id, p_reason, '{}');
       if v_row.expires_at <= v_balance.settled_at and v_balance.settled_at < v_row.expires_at + interval '24 hours' then
         v_late := v_late + v_back;
@@ -83,7 +83,7 @@ begin
     v_left := v_left - v_back;
     exit when v_left = 0;
   end loop;
-  v_balance := credits.lapse_ended(p_account_id, v_balance, v_refund_id);
+  v_balance := credits.expire_ended(p_account_id, v_balance, v_refund_id);
 
   -- Whoever was let down just before the renewal does not lose by it.
   if v_late > 0 and v_balance.allowance is not null then

@@ -51,7 +51,7 @@ begin
     perform credits.raise_error('invalid_argument', '{"argument": "p_user_id"}', 'Pass the id of the acting user.');
   end if;
   if p_workspace_id is not null and not exists (
-    select from public.workspace_members m where m.account_id = p_workspace_id and m.user_id = p_user_id) then
+    select from public.credit_workspace_members m where m.account_id = p_workspace_id and m.user_id = p_user_id) then
     perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id, 'workspace_id', p_workspace_id));
   end if;
 
@@ -137,7 +137,7 @@ as $$
       'required', p_amount,
       'available', p_balance.balance - p_balance.withheld - p_balance.reserved,
       'resets_at', p_balance.period_end,
-      'plan', (select t.plan_id from credits.terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t)))
+      'plan', (select t.plan_id from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t)))
 $$;
 comment on function credits.denial(uuid, credits.balances, uuid, bigint) is
   'The answer of an operation that cannot be had: what it required, what there is, when it renews, on which plan.';

@@ -1,4 +1,4 @@
-create function credits.settle(p_account_id uuid, inout p_balance credits.balances)
+create function credits.apply_due(p_account_id uuid, inout p_balance credits.balances)
 language plpgsql
 volatile
 security invoker
@@ -12,7 +12,7 @@ declare
   v_hold record;
   v_returned bigint := 0;
 begin
-  select * into v_terms from credits.terms_at(p_account_id, p_balance.credit_type, v_at);
+  select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, v_at);
 
   -- What moves into the new period is read before anything is booked.
   if p_balance.kind = 'credit' and v_at >= p_balance.period_end then
@@ -26,13 +26,13 @@ begin
     where r.account_id = p_account_id and r.credit_type = p_balance.credit_type and r.status = 'open' and r.expires_at <= v_at
     order by r.expires_at, r.id
   loop
-    p_balance := credits.unpin(p_account_id, p_balance, v_hold.id);
+    p_balance := credits.release_slices(p_account_id, p_balance, v_hold.id);
     update public.credit_reservations r
     set status = 'expired', released = v_hold.amount, closed_at = v_hold.expires_at, close_reason = 'expired'
     where r.account_id = p_account_id and r.id = v_hold.id;
     v_returned := v_returned + v_hold.amount;
   end loop;
-  p_balance := credits.lapse_ended(p_account_id, p_balance);
+  p_balance := credits.expire_ended(p_account_id, p_balance);
   if p_balance.allowance is null then
     p_balance := credits.align_allowance(p_account_id, p_balance, v_returned);
   end if;
@@ -66,9 +66,9 @@ begin
   p_balance := credits.save_balance(p_account_id, p_balance);
 end
 $$;
-comment on function credits.settle(uuid, credits.balances) is
+comment on function credits.apply_due(uuid, credits.balances) is
   'Books what has fallen due on the locked balance by its settled_at: holds and grants that expired, the renewal of the period, a pending plan, the end of a grace. Changes nothing that credit_balances shows.';
-revoke all on function credits.settle(uuid, credits.balances) from public, anon, authenticated, service_role;
+revoke all on function credits.apply_due(uuid, credits.balances) from public, anon, authenticated, service_role;
 
 create function credits.grant_allowance(p_account_id uuid, inout p_balance credits.balances)
 language plpgsql
@@ -83,7 +83,7 @@ begin
     return;
   end if;
   -- The terms at the start of the period decide, however late somebody comes by.
-  select * into v_terms from credits.terms_at(p_account_id, p_balance.credit_type, p_balance.period_start);
+  select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.period_start);
   if not v_terms.renews then
     return;
   end if;
@@ -115,7 +115,7 @@ begin
   -- From here on settled_at is the time of this operation. It is read after the lock, so versions and times agree.
   p_balance.settled_at := greatest(coalesce(p_balance.test_now, clock_timestamp()), p_balance.settled_at);
   if p_balance.settled_at >= p_balance.due_at then
-    p_balance := credits.settle(p_account_id, p_balance);
+    p_balance := credits.apply_due(p_account_id, p_balance);
   end if;
 end
 $$;

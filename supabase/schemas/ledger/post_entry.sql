@@ -1,6 +1,6 @@
 -- The helpers that move credits. Each takes the locked balance and hands back its next state; save_balance writes it.
 
-create function credits.book(
+create function credits.post_entry(
   p_account_id uuid, inout p_balance credits.balances, p_grant_id uuid, p_user_id uuid, p_operation_id uuid,
   p_kind credits.entry_kind, p_amount bigint, p_related_operation_id uuid, p_description text, p_metadata jsonb)
 language plpgsql
@@ -19,9 +19,9 @@ begin
     p_balance.balance, p_related_operation_id, p_description, p_metadata, p_balance.settled_at);
 end
 $$;
-comment on function credits.book(uuid, credits.balances, uuid, uuid, uuid, credits.entry_kind, bigint, uuid, text, jsonb) is
+comment on function credits.post_entry(uuid, credits.balances, uuid, uuid, uuid, credits.entry_kind, bigint, uuid, text, jsonb) is
   'Adds one row to the ledger: the next version of the locked balance.';
-revoke all on function credits.book(uuid, credits.balances, uuid, uuid, uuid, credits.entry_kind, bigint, uuid, text, jsonb)
+revoke all on function credits.post_entry(uuid, credits.balances, uuid, uuid, uuid, credits.entry_kind, bigint, uuid, text, jsonb)
   from public, anon, authenticated, service_role;
 
 create function credits.issue(
@@ -48,7 +48,7 @@ begin
     p_amount, p_amount, p_starts_at, p_expires_at, p_period_start, p_plan_id, p_description, p_metadata, p_balance.settled_at
   from credits.grant_sources s where s.id = p_source
   returning id into strict p_grant_id;
-  p_balance := credits.book(p_account_id, p_balance, p_grant_id, p_user_id, p_operation_id, 'grant', p_amount,
+  p_balance := credits.post_entry(p_account_id, p_balance, p_grant_id, p_user_id, p_operation_id, 'grant', p_amount,
     p_related_operation_id, p_description, p_metadata);
 end
 $$;
@@ -76,7 +76,7 @@ begin
     and g.period_start = v_period_start and g.voided_at is null
   returning g.id into p_grant_id;
   if found then
-    p_balance := credits.book(p_account_id, p_balance, p_grant_id, p_user_id, p_operation_id, 'grant', p_amount, null,
+    p_balance := credits.post_entry(p_account_id, p_balance, p_grant_id, p_user_id, p_operation_id, 'grant', p_amount, null,
       p_description, '{}');
     return;
   end if;
@@ -92,7 +92,7 @@ comment on function credits.issue_allowance(uuid, credits.balances, bigint, text
 revoke all on function credits.issue_allowance(uuid, credits.balances, bigint, text, uuid, uuid, text)
   from public, anon, authenticated, service_role;
 
-create function credits.lapse(
+create function credits.take_unspent(
   p_account_id uuid, inout p_balance credits.balances, p_grant_id uuid, p_amount bigint, p_kind credits.entry_kind, p_user_id uuid,
   p_operation_id uuid, p_related_operation_id uuid, p_description text)
 language plpgsql
@@ -103,16 +103,16 @@ as $$
 begin
   update public.credit_grants g set remaining = g.remaining - p_amount, lapsed = g.lapsed + p_amount
   where g.account_id = p_account_id and g.id = p_grant_id;
-  p_balance := credits.book(p_account_id, p_balance, p_grant_id, p_user_id, p_operation_id, p_kind, -p_amount,
+  p_balance := credits.post_entry(p_account_id, p_balance, p_grant_id, p_user_id, p_operation_id, p_kind, -p_amount,
     p_related_operation_id, p_description, '{}');
 end
 $$;
-comment on function credits.lapse(uuid, credits.balances, uuid, bigint, credits.entry_kind, uuid, uuid, uuid, text) is
+comment on function credits.take_unspent(uuid, credits.balances, uuid, bigint, credits.entry_kind, uuid, uuid, uuid, text) is
   'Takes credits out of a grant without anybody having spent them: they expire, or are voided.';
-revoke all on function credits.lapse(uuid, credits.balances, uuid, bigint, credits.entry_kind, uuid, uuid, uuid, text)
+revoke all on function credits.take_unspent(uuid, credits.balances, uuid, bigint, credits.entry_kind, uuid, uuid, uuid, text)
   from public, anon, authenticated, service_role;
 
-create function credits.lapse_ended(p_account_id uuid, inout p_balance credits.balances, p_related_operation_id uuid default null)
+create function credits.expire_ended(p_account_id uuid, inout p_balance credits.balances, p_related_operation_id uuid default null)
 language plpgsql
 volatile
 security invoker
@@ -129,16 +129,16 @@ begin
       and (g.expires_at <= p_balance.settled_at or g.voided_at is not null)
     order by g.expires_at nulls last, g.id
   loop
-    p_balance := credits.lapse(p_account_id, p_balance, v_grant.id, v_grant.free, v_grant.kind, null, gen_random_uuid(),
+    p_balance := credits.take_unspent(p_account_id, p_balance, v_grant.id, v_grant.free, v_grant.kind, null, gen_random_uuid(),
       p_related_operation_id, v_grant.reason);
   end loop;
 end
 $$;
-comment on function credits.lapse_ended(uuid, credits.balances, uuid) is
+comment on function credits.expire_ended(uuid, credits.balances, uuid) is
   'Books out what grants that have expired or were voided still have free, also right after a hold or a refund gave it back.';
-revoke all on function credits.lapse_ended(uuid, credits.balances, uuid) from public, anon, authenticated, service_role;
+revoke all on function credits.expire_ended(uuid, credits.balances, uuid) from public, anon, authenticated, service_role;
 
-create function credits.unpin(p_account_id uuid, inout p_balance credits.balances, p_reservation_id uuid)
+create function credits.release_slices(p_account_id uuid, inout p_balance credits.balances, p_reservation_id uuid)
 language plpgsql
 volatile
 security invoker
@@ -158,8 +158,8 @@ begin
   p_balance.reserved := p_balance.reserved - v_amount;
 end
 $$;
-comment on function credits.unpin(uuid, credits.balances, uuid) is 'Gives the slices of a hold back to their grants.';
-revoke all on function credits.unpin(uuid, credits.balances, uuid) from public, anon, authenticated, service_role;
+comment on function credits.release_slices(uuid, credits.balances, uuid) is 'Gives the slices of a hold back to their grants.';
+revoke all on function credits.release_slices(uuid, credits.balances, uuid) from public, anon, authenticated, service_role;
 
 create function credits.align_allowance(p_account_id uuid, inout p_balance credits.balances, p_returned bigint, p_related_operation_id uuid default null)
 language plpgsql
@@ -183,11 +183,11 @@ begin
   v_excess := case when p_balance.allowance is null then least(p_returned, coalesce(v_grant.free, 0))
     else coalesce(v_grant.free, 0) - greatest(0, p_balance.allowance - coalesce(v_grant.taken, 0)) end;
   if v_excess > 0 then
-    p_balance := credits.lapse(p_account_id, p_balance, v_grant.id, v_excess, 'expire', null, gen_random_uuid(),
+    p_balance := credits.take_unspent(p_account_id, p_balance, v_grant.id, v_excess, 'expire', null, gen_random_uuid(),
       p_related_operation_id, 'above the allowance');
   elsif v_excess < 0 then
     p_balance := (select i.p_balance from credits.issue_allowance(p_account_id, p_balance, -v_excess,
-      (select t.plan_id from credits.terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t),
+      (select t.plan_id from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t),
       null, gen_random_uuid(), 'plan allowance') i);
   end if;
 end
@@ -211,7 +211,7 @@ begin
       (select min(r.expires_at) from public.credit_reservations r
         where r.account_id = p_account_id and r.credit_type = p_balance.credit_type and r.status = 'open'),
       p_balance.period_end,
-      (select t.changes_at from credits.terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t),
+      (select t.changes_at from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t),
       'infinity')
     into p_balance.withheld, p_balance.due_at
   from public.credit_grants g

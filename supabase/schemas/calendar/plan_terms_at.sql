@@ -1,4 +1,4 @@
-create function credits.terms_at(
+create function credits.plan_terms_at(
   p_account_id uuid, p_credit_type text, p_at timestamptz,
   out plan_id text, out allowance bigint, out rollover_cap bigint, out renews boolean, out is_past_grace boolean,
   out anchor_at timestamptz, out time_zone text, out changes_at timestamptz)
@@ -28,6 +28,6 @@ as $$
     on l.credit_type = p_credit_type
     and l.plan_id = case when t.is_past_grace then (select d.id from public.plans d where d.is_default) else t.plan_id end
 $$;
-comment on function credits.terms_at(uuid, text, timestamptz) is
+comment on function credits.plan_terms_at(uuid, text, timestamptz) is
   'What the subscription gives an account of one credit type at an instant: the plan, its allowance (null = unlimited), whether a period starting then is renewed, and whether the grace of a past due subscription is over, so that plan credits are frozen and the default plan''s limits apply.';
-revoke all on function credits.terms_at(uuid, text, timestamptz) from public, anon, authenticated, service_role;
+revoke all on function credits.plan_terms_at(uuid, text, timestamptz) from public, anon, authenticated, service_role;
