@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec, TypeVar
 
 import typer
 
@@ -25,8 +25,17 @@ R = TypeVar("R")
 class Stop(Exception):
     """Ends a command with a sentence. Raised by commands for what they find out themselves."""
 
-    def __init__(self, message: str, hint: str = "", *, code: str = "cannot", exit_code: int = USAGE) -> None:
+    def __init__(
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        code: str = "cannot",
+        exit_code: int = USAGE,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(message)
+        self.details = details
         self.hint = hint
         self.code = code
         self.exit_code = exit_code
@@ -41,7 +50,7 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except Stop as stop:
-            output.problem(str(stop), stop.hint, code=stop.code)
+            output.problem(str(stop), stop.hint, code=stop.code, details=stop.details)
             raise typer.Exit(stop.exit_code) from None
         except CreditsError as error:
             output.problem(str(error), error.hint, code=error.code, details=error.details)

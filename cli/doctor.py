@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import typer
 
-from sonas_supabase import Diagnosis, Finding, migrations
-from sonas_supabase.settings import Settings
+from sonas_supabase import Diagnosis, Finding
 
-from ._connect import AsJson, DbUrl, connect, database_url
+from ._connect import AsJson, DbUrl, connect
 from ._guard import CHECK_FAILED
 from ._output import Output
 from ._register import register as _register
+from ._versions import findings as version_findings
+from ._versions import read_state
 
 SHOWN = 5
 """How many of one kind are shown of those that can wait."""
@@ -37,7 +38,8 @@ def doctor(db_url: DbUrl = None, as_json: AsJson = False) -> None:
         task = bar.add_task("Looking around", total=2)
         diagnosis = client.diagnose()
         bar.advance(task)
-        findings = (*_versions(db_url), *diagnosis.findings)
+        state = read_state(db_url)
+        findings = (*(version_findings(state) if state else ()), *diagnosis.findings)
         bar.advance(task)
     success = diagnosis.success and all(finding.severity not in ("critical", "high") for finding in findings)
     if as_json:
@@ -47,45 +49,6 @@ def doctor(db_url: DbUrl = None, as_json: AsJson = False) -> None:
         output.show(_summary(diagnosis, findings))
     if not success:
         raise typer.Exit(CHECK_FAILED)
-
-
-def _versions(db_url: str | None) -> list[Finding]:
-    """What is to be said about migrations; nothing where only the REST API can be reached."""
-    settings = Settings.from_env()
-    if db_url is None and settings.database_url is None and settings.supabase_url:
-        return []
-    import psycopg
-
-    with psycopg.connect(database_url(db_url), autocommit=True, connect_timeout=10) as connection:
-        waiting = migrations.pending(connection)
-        have = migrations.applied(connection)
-    ours = {migration.version for migration in migrations.migrations()}
-    newer = sorted(version for version in have if have[version].startswith(migrations.SERIES) and version not in ours)
-    found = []
-    if waiting:
-        found.append(
-            Finding(
-                code="migrations_pending",
-                severity="high",
-                object=", ".join(f"{m.version}_{m.name}" for m in waiting[:5]) + (" …" if len(waiting) > 5 else ""),
-                meaning=f"This library has {len(waiting)} migrations that the database does not have. "
-                "Calls that need them fail.",
-                how_to_try="sonas migrate --dry-run",
-                how_to_mend="sonas migrate  (or: sonas init, supabase db push)",
-            )
-        )
-    if newer:
-        found.append(
-            Finding(
-                code="library_is_older",
-                severity="low",
-                object=", ".join(newer[:5]),
-                meaning="The database has migrations that this library does not know.",
-                how_to_try="select version, name from supabase_migrations.schema_migrations;",
-                how_to_mend="pip install --upgrade sonas-supabase",
-            )
-        )
-    return found
 
 
 def _tell_all(output: Output, findings: tuple[Finding, ...]) -> None:

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ._connect import AsJson, DbUrl, connect, database_url
+from ._connect import AsJson, DbUrl, connect
 from ._dashboard import is_installed, local_app, serves_metrics
-from ._guard import Stop
+from ._guard import CHECK_FAILED, Stop
 from ._output import Output, sonas, table
 from ._register import register as _register
+from ._versions import as_data, as_line, read_state
 
 if TYPE_CHECKING:
     from sonas_supabase.local import LocalStack
+    from sonas_supabase.migrations import State
 
 DEMO_USERS = {
     "free@example.com": "00000000-0000-4000-8000-000000000001",
@@ -89,6 +91,8 @@ def status(
 ) -> None:
     """Show what runs, which migrations it has, and how much has fallen due.
 
+    Exit code 5 where the database has another text of the migrations than this library, with what to do about it.
+
     Example: sonas status
     """
     output = Output(as_json)
@@ -101,19 +105,30 @@ def status(
         return
     with connect(db_url) as client:
         system = client.system_status()
-    waiting = _pending(db_url)
+    found = _state(db_url)
     rows = [
         ("Postgres", system.server_version),
-        ("migrations", "not known without a Postgres URL" if waiting is None else _migrations(waiting)),
+        ("migrations", "not known without a Postgres URL" if found is None else as_line(found)),
         ("accounts", system.accounts),
         ("renewals to book", system.due),
         ("open holds", system.open_reservations),
         ("ledger rows", f"about {system.transactions_estimate:,}"),
         ("scheduler", system.scheduler or "none: `sonas reset --all` books renewals, balances are right without"),
     ]
+    problem = found.problem if found else None
     output.answer(
-        {"success": True, "code": "ok", "pending_migrations": waiting, "system": system}, table(("", ""), rows)
+        {
+            "success": problem is None,
+            "code": problem.code if problem else "ok",
+            "pending_migrations": as_data(found)["pending"] if found else None,
+            "migrations": as_data(found) if found else None,
+            "system": system,
+        },
+        table(("", ""), rows),
     )
+    if problem:
+        output.show("", str(problem), problem.hint)
+        raise typer.Exit(CHECK_FAILED)
 
 
 def token(
@@ -214,20 +229,11 @@ def _welcome(stack: LocalStack, *, with_rest: bool) -> list[Any]:
     ]
 
 
-def _pending(db_url: str | None) -> list[str] | None:
+def _state(db_url: str | None) -> State | None:
     try:
-        import psycopg
-
-        from sonas_supabase import migrations
-
-        with psycopg.connect(database_url(db_url), autocommit=True, connect_timeout=10) as connection:
-            return [f"{m.version}_{m.name}" for m in migrations.pending(connection)]
-    except (Stop, ModuleNotFoundError):
+        return read_state(db_url)
+    except Stop:
         return None
-
-
-def _migrations(waiting: list[str]) -> str:
-    return f"{len(waiting)} waiting: run `sonas migrate`" if waiting else "up to date"
 
 
 def register(app: typer.Typer) -> None:

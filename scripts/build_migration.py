@@ -30,6 +30,13 @@ set local lock_timeout = '5s';
 set local check_function_bodies = off;
 """
 
+# The digest is of everything above it. `sonas migrate` knows a database by it whose history was lost.
+CLOSING = """\
+comment on schema credits is
+  'The core of the credit system: functions over one account''s rows, and the tables that no API role
+reads directly. Never expose it. Release {release}, text {digest}.';
+"""
+
 
 def sources() -> list[Path]:
     """The source files, in the order of `schema_paths`, each once."""
@@ -65,7 +72,9 @@ def build() -> str:
     parts = [OPENING.format(release=release())]
     for path in sources():
         parts.append(f"-- {path.relative_to(SUPABASE).as_posix()}\n\n{path.read_text('utf-8').strip()}\n")
-    return "\n".join(parts)
+    text = "\n".join(parts)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return text + "\n" + CLOSING.format(release=release(), digest=digest)
 
 
 def frozen() -> dict[str, str]:

@@ -7,6 +7,7 @@ from importlib.resources import files
 import psycopg
 
 from sonas_supabase import migrations
+from sonas_supabase.local._problems import LocalProblem
 
 
 def shape(superuser_url: str) -> None:
@@ -19,7 +20,10 @@ def shape(superuser_url: str) -> None:
 def migrate(url: str) -> list[str]:
     """Applies the pending migrations; answers the versions applied."""
     with psycopg.connect(url, autocommit=True) as connection:
-        return [migration.version for migration in migrations.apply(connection)]
+        try:
+            return [migration.version for migration in migrations.apply(connection)]
+        except migrations.CannotMigrate as problem:
+            raise LocalProblem(str(problem), problem.hint) from problem
 
 
 def seed(url: str) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import psycopg
 import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -159,43 +158,6 @@ def test_a_database_without_the_migrations_says_so(database: Database) -> None:
     result = CliRunner().invoke(app, ["plans", "--db-url", url])
     assert result.exit_code == 2
     assert "sonas migrate" in result.output
-
-
-def test_init_copies_the_migrations_and_leaves_others_alone(tmp_path: Path) -> None:
-    folder = tmp_path / "supabase"
-    (folder / "migrations").mkdir(parents=True)
-    (folder / "migrations" / "20200101000000_mine.sql").write_text("select 1;")
-    assert CliRunner().invoke(app, ["init", str(folder)]).exit_code == 0
-    copied = sorted(path.name for path in (folder / "migrations").iterdir())
-    assert copied[0] == "20200101000000_mine.sql"
-    assert len(copied) == 2
-    assert "has them all already" in CliRunner().invoke(app, ["init", str(folder)]).stdout
-
-    edited = folder / "migrations" / copied[-1]
-    edited.write_text("-- edited")
-    refused = CliRunner().invoke(app, ["init", str(folder)])
-    assert refused.exit_code == 2
-    assert copied[-1] in refused.stderr
-    assert edited.read_text() == "-- edited"
-
-
-def test_migrate_applies_once_and_says_what_is_pending(database: Database) -> None:
-    from sonas_supabase import local
-
-    name = f"empty_{uuid4().hex[:8]}"
-    with psycopg.connect(database.server.superuser_url("postgres"), autocommit=True) as connection:
-        connection.execute(f"create database {name}".encode())
-        try:
-            local.shape(database.server.superuser_url(name))
-            url = database.server.url(name)
-            waiting = CliRunner().invoke(app, ["migrate", "--dry-run", "--db-url", url])
-            assert "sonas_credits" in waiting.stdout
-            done = CliRunner().invoke(app, ["migrate", "--db-url", url])
-            assert (done.exit_code, "migrations applied" in done.stdout) == (0, True), done.output
-            again = CliRunner().invoke(app, ["migrate", "--db-url", url])
-            assert (again.exit_code, again.stdout.strip()) == (0, "Up to date.")
-        finally:
-            connection.execute(f"drop database {name} with (force)".encode())
 
 
 def test_the_demo_tells_the_whole_story(answer: Answer) -> None:
