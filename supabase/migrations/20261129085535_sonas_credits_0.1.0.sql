@@ -28,147 +28,328 @@ set local check_function_bodies = off;
 -- Lock order: balances rows of one account, by credit_type. Everything else of the account is guarded by them: who
 -- writes an account's subscription holds all its balances rows, who reads it holds at least one.
 
-do $preflight$
+-- Functions for as long as it takes: what the Supabase CLI prints after the message is then one line, not this text, and
+-- `sonas check` asks the first of them. It has the caller's search_path, since triggers of a project's own usage table run
+-- in its trial.
+create function pg_temp.what_is_in_the_way()
+returns table (object text, problem text, cure text[], named_by text[], run_as text)
+language plpgsql
+volatile
+security invoker
+as $preflight$
 declare
-  v_clash text;
-  v_column record;
+  -- The names in public that this file takes. Of a usage table only the columns are taken.
+  v_relations constant name[] := array[
+    'plans', 'plan_limits', 'subscriptions', 'credit_balances', 'credit_grants',
+    'credit_transactions', 'credit_reservations', 'credit_workspaces', 'credit_workspace_members',
+    'plans_pkey', 'plan_limits_pkey', 'plans_default_key', 'plans_rank_key', 'subscriptions_pkey',
+    'subscriptions_pending_at_idx', 'credit_grants_pkey', 'credit_grants_open_idx',
+    'credit_grants_period_key', 'credit_transactions_pkey', 'credit_transactions_operation_idx',
+    'credit_transactions_related_idx', 'credit_reservations_pkey', 'credit_reservations_open_idx',
+    'credit_workspaces_pkey', 'credit_workspace_members_pkey',
+    'credit_workspace_members_user_id_idx', 'usage_user_id_created_at_idx',
+    'credit_transactions_created_at_idx', 'usage_denied_idx'
+  ];
+  v_routines constant name[] := array[
+    'consume_credits', 'consume_credits_batch', 'check_credits', 'reserve_credits',
+    'capture_credits', 'release_credits', 'refund_credits', 'grant_credits', 'revoke_grant',
+    'reset_monthly_credits', 'change_plan', 'get_credit_summary', 'explain_operation',
+    'mark_test_account', 'set_test_clock', 'set_subscription_status', 'set_time_zone',
+    'freeze_account', 'unfreeze_account', 'list_plans', 'get_credit_history', 'system_status',
+    'verify_books', 'ledger_digest', 'verify_checklist', 'diagnose', 'explain_balance',
+    'find_operation', 'import_balances', 'export_account', 'forget_account', 'metrics_consumption',
+    'metrics_conversion', 'metrics_usage', 'metrics_exhaustion', 'metrics_breakage',
+    'metrics_active_accounts', 'metrics_liability', 'metrics_health', 'roll_up_metrics',
+    'track_metadata_key'
+  ];
+  v_triggers constant name[] := array['credits_open_account', 'credits_close_account'];
+  -- What stands in the way: {object, problem, cure: [statement], named_by: [function]}.
+  v_found jsonb := '[]';
+  v_usage regclass := to_regclass('public.usage');
+  v_constraint text;
+  v_context text;
   v_problem text;
-  v_probe uuid := gen_random_uuid();
+  v_cure text;
+  v_left_out text[] := '{}';
 begin
   if to_regrole('anon') is null or to_regrole('authenticated') is null or to_regrole('service_role') is null
      or to_regclass('auth.users') is null then
-    raise exception 'this is not a Supabase database: the roles anon, authenticated, service_role or the table auth.users are missing'
-      using hint = 'Apply the migrations with `supabase db push` to a Supabase project, or run `sonas up` for a local one.';
+    raise exception 'this is not a Supabase database: the roles anon, authenticated, service_role or the table auth.users are missing. Apply the migrations with `supabase db push` to a Supabase project, or run `sonas up` for a local one.';
   end if;
 
-  if to_regnamespace('credits') is not null then
-    raise exception 'the schema "credits" exists already'
-      using hint = 'Rename it (alter schema credits rename to …) and apply the migrations again. Nothing has been changed.';
+  if to_regclass('credits.installed_objects') is not null then
+    raise exception 'the credit system is here already, and the history of migrations does not say so, as after a restore of single schemas. Nothing has been changed. Tell the history (`supabase migration repair --status applied` with the version in this file''s name), then run `sonas doctor`, which lists what the restore has left behind, with the statements that make it again.';
   end if;
 
-  select format('%s %I.%I', case c.relkind when 'v' then 'the view' when 'm' then 'the materialized view'
-                when 'i' then 'the index' when 'S' then 'the sequence' else 'the table' end, 'public', c.relname)
-    into v_clash
-  from pg_catalog.pg_class c
-  where c.relnamespace = 'public'::regnamespace
-    and (c.relname in (
-      'plans', 'plan_limits', 'subscriptions', 'credit_balances', 'credit_grants', 'credit_transactions',
-      'credit_reservations', 'credit_workspaces', 'credit_workspace_members', 'plans_pkey', 'plan_limits_pkey', 'plans_default_key',
-      'plans_rank_key', 'subscriptions_pkey', 'subscriptions_pending_at_idx', 'credit_grants_pkey',
-      'credit_grants_open_idx', 'credit_grants_period_key',
-      'credit_transactions_pkey', 'credit_transactions_operation_idx', 'credit_transactions_related_idx',
-      'credit_reservations_pkey', 'credit_reservations_open_idx', 'credit_workspaces_pkey', 'credit_workspace_members_pkey',
-      'credit_workspace_members_user_id_idx', 'usage_user_id_created_at_idx',
-      'credit_transactions_created_at_idx', 'usage_denied_idx')
-      or (c.relname = 'usage' and c.relkind not in ('r', 'p')))
-  order by c.relname limit 1;
-  if v_clash is not null then
-    raise exception '% exists already', v_clash
-      using hint = 'Rename yours (alter … rename to …) and apply the migrations again. Nothing has been changed.';
-  end if;
+  with functions as (
+    -- Text that is looked up when it runs: after a rename it would find the objects of this file.
+    select p.oid::regprocedure::text as name, lower(p.prosrc) as text
+    from pg_catalog.pg_proc p
+    join pg_catalog.pg_language l on l.oid = p.prolang and l.lanname in ('sql', 'plpgsql')
+    where p.pronamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+      and p.prosqlbody is null
+      and not exists (select 1 from pg_catalog.pg_depend d
+                      where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
+  ), extensions as (
+    select d.classid, d.objid, e.extname
+    from pg_catalog.pg_depend d join pg_catalog.pg_extension e on e.oid = d.refobjid
+    where d.deptype = 'e' and d.refclassid = 'pg_catalog.pg_extension'::regclass
+  ), taken as (
+    select c.oid, 'pg_catalog.pg_class'::regclass as class, c.relname as name, c.relowner as owner,
+      case c.relkind when 'v' then 'view' when 'm' then 'materialized view' when 'i' then 'index' when 'I' then 'index'
+        when 'S' then 'sequence' when 'f' then 'foreign table' when 'c' then 'type' else 'table' end as kind,
+      format('public.%I', c.relname) as object
+    from pg_catalog.pg_class c
+    left join pg_catalog.pg_index x on x.indexrelid = c.oid
+    left join pg_catalog.pg_class t on t.oid = x.indrelid
+    where c.relnamespace = 'public'::regnamespace
+      and (c.relname = any (v_relations) or c.relname = 'usage' and c.relkind not in ('r', 'p'))
+      -- The index of a table that is renamed goes with it; one of the same shape on usage is welcome.
+      and not coalesce(t.relname = any (v_relations), false)
+      and not coalesce(t.oid = v_usage and c.relname = 'usage_user_id_created_at_idx', false)
+    union all
+    select p.oid, 'pg_catalog.pg_proc', p.proname, p.proowner, 'function',
+      format('public.%I(%s)', p.proname, pg_catalog.pg_get_function_identity_arguments(p.oid))
+    from pg_catalog.pg_proc p
+    where p.pronamespace = 'public'::regnamespace and p.proname = any (v_routines)
+    union all
+    select y.oid, 'pg_catalog.pg_type', y.typname, y.typowner, case y.typtype when 'd' then 'domain' else 'type' end,
+      format('public.%I', y.typname)
+    from pg_catalog.pg_type y
+    where y.typnamespace = 'public'::regnamespace and y.typrelid = 0 and y.typelem = 0
+      and (y.typname = any (v_relations) or y.typname = 'usage')
+    union all
+    select n.oid, 'pg_catalog.pg_namespace', n.nspname, n.nspowner, 'schema', quote_ident(n.nspname)
+    from pg_catalog.pg_namespace n where n.nspname = 'credits'
+  ), renamed as (
+    select t.*, x.extname,
+      (select left(w.word || t.name, 63)::name
+       from unnest(array['app_', 'app2_', 'app3_', 'app4_', 'app5_']) with ordinality as w(word, nth)
+       where not exists (select 1 from pg_catalog.pg_class c
+                         where c.relnamespace = 'public'::regnamespace and c.relname = left(w.word || t.name, 63))
+         and not exists (select 1 from pg_catalog.pg_proc p
+                         where p.pronamespace = 'public'::regnamespace and p.proname = left(w.word || t.name, 63))
+         and to_regnamespace(quote_ident(left(w.word || t.name, 63))) is null
+       order by w.nth limit 1) as new_name
+    from taken t left join extensions x on x.classid = t.class and x.objid = t.oid
+  ), cured as (
+    select r.*,
+      case
+        when r.extname is not null then array[format('alter extension %I set schema extensions;', r.extname)]
+        when r.kind = 'function' then array[format('alter routine %s rename to %I;', r.object, r.new_name)]
+        else array[format('alter %s %s rename to %I;', r.kind, r.object, r.new_name)]
+          || array(
+            select format('alter index public.%I rename to %I;', i.relname, left('app_' || i.relname, 63))
+            from pg_catalog.pg_index x join pg_catalog.pg_class i on i.oid = x.indexrelid
+            where x.indrelid = r.oid and (i.relname = any (v_relations) or i.relname ^@ (r.name || '_'))
+            order by i.relname)
+          || array(
+            select format('alter sequence public.%I rename to %I;', s.relname, left('app_' || s.relname, 63))
+            from pg_catalog.pg_depend d join pg_catalog.pg_class s on s.oid = d.objid and s.relkind = 'S'
+            where d.classid = 'pg_catalog.pg_class'::regclass and d.refclassid = 'pg_catalog.pg_class'::regclass
+              and d.refobjid = r.oid and d.deptype in ('a', 'i') and s.relname ^@ (r.name || '_')
+            order by s.relname)
+      end as cure,
+      case when r.kind in ('index', 'sequence') or r.extname is not null then '{}'::text[]
+        else array(
+          select f.name from functions f
+          where f.text ~ case r.kind when 'function' then format('\m%s\M"?\s*\(', lower(r.name))
+            when 'schema' then '\mcredits"?\.' else format('\m%s\M', lower(r.name)) end
+            and not (r.kind = 'function' and f.name = r.oid::regprocedure::text)
+          order by f.name limit 20)
+      end as named_by
+    from renamed r
+  )
+  select coalesce(jsonb_agg(jsonb_build_object(
+      'object', format('%s %s', c.kind, c.object),
+      'problem', format('the %s %s exists already', c.kind, case c.kind when 'schema' then '"credits"' else c.object end),
+      'cure', to_jsonb(c.cure), 'named_by', to_jsonb(c.named_by),
+      'owner', case when not pg_catalog.pg_has_role(current_user, c.owner, 'usage') then quote_ident(pg_catalog.pg_get_userbyid(c.owner)) end)
+    order by c.kind = 'schema' desc, c.kind = 'function', c.kind, c.object), '[]')
+  into v_found
+  from cured c;
 
-  select format('the function %I.%I(%s)', 'public', p.proname, pg_catalog.pg_get_function_identity_arguments(p.oid))
-    into v_clash
-  from pg_catalog.pg_proc p
-  where p.pronamespace = 'public'::regnamespace
-    and p.proname in (
-      'consume_credits', 'consume_credits_batch', 'check_credits', 'reserve_credits', 'capture_credits',
-      'release_credits', 'refund_credits', 'grant_credits', 'revoke_grant', 'reset_monthly_credits', 'change_plan',
-      'get_credit_summary', 'explain_operation', 'mark_test_account', 'set_test_clock', 'set_subscription_status',
-      'set_time_zone', 'freeze_account', 'unfreeze_account', 'list_plans', 'get_credit_history', 'system_status',
-      'verify_books', 'ledger_digest', 'verify_checklist', 'diagnose', 'explain_balance', 'find_operation', 'import_balances',
-      'export_account', 'forget_account', 'metrics_consumption', 'metrics_conversion', 'metrics_usage',
-      'metrics_exhaustion', 'metrics_breakage', 'metrics_active_accounts', 'metrics_liability', 'metrics_health',
-      'roll_up_metrics',
-      'track_metadata_key')
-  order by p.proname limit 1;
-  if v_clash is not null then
-    raise exception '% exists already', v_clash
-      using hint = 'Rename or drop yours and apply the migrations again. Nothing has been changed.';
-  end if;
-
-  select format('the type %I.%I', 'public', t.typname) into v_clash
-  from pg_catalog.pg_type t
-  where t.typnamespace = 'public'::regnamespace and t.typrelid = 0
-    and t.typname in ('plans', 'plan_limits', 'subscriptions', 'credit_balances', 'credit_grants',
-                      'credit_transactions', 'credit_reservations', 'credit_workspaces', 'credit_workspace_members', 'usage')
-  order by t.typname limit 1;
-  if v_clash is not null then
-    raise exception '% exists already', v_clash
-      using hint = 'Rename it (alter type … rename to …) and apply the migrations again. Nothing has been changed.';
-  end if;
-
-  select format('the trigger %I on auth.users', g.tgname) into v_clash
-  from pg_catalog.pg_trigger g
-  where g.tgrelid = 'auth.users'::regclass
-    and g.tgname in ('credits_open_account', 'credits_close_account')
-  limit 1;
-  if v_clash is not null then
-    raise exception '% exists already', v_clash
-      using hint = 'Rename or drop it and apply the migrations again. Nothing has been changed.';
-  end if;
+  -- The table belongs to Supabase Auth: there a trigger is renamed by making it again, with the function that it runs.
+  select v_found || coalesce(jsonb_agg(jsonb_build_object(
+      'object', format('trigger %I on auth.users', g.tgname),
+      'problem', format('the trigger %I on auth.users exists already', g.tgname),
+      'cure', case
+        when pg_catalog.pg_has_role(current_user, c.relowner, 'usage') then
+          jsonb_build_array(format('alter trigger %1$I on auth.users rename to %2$I;', g.tgname, 'app_' || g.tgname))
+        else jsonb_build_array(
+          format('drop function %s cascade;', g.tgfoid::regprocedure),
+          pg_catalog.pg_get_functiondef(g.tgfoid) || ';',
+          replace(pg_catalog.pg_get_triggerdef(g.oid), format('TRIGGER %I ', g.tgname), format('TRIGGER %I ', 'app_' || g.tgname)) || ';')
+      end, 'named_by', '[]'::jsonb) order by g.tgname), '[]')
+  into v_found
+  from pg_catalog.pg_trigger g join pg_catalog.pg_class c on c.oid = g.tgrelid
+  where g.tgrelid = to_regclass('auth.users') and g.tgname = any (v_triggers);
 
   -- A project may have a usage table of its own. It is kept as it is, if rows of ours can live in it.
-  if to_regclass('public.usage') is null then
-    return;
+  if v_usage is not null and (select c.relkind in ('r', 'p') from pg_catalog.pg_class c where c.oid = v_usage) then
+    with columns as (
+      select a.attname, a.attnum, a.attnotnull, a.atthasdef, a.attidentity, a.attgenerated, a.atttypid, a.atttypmod, w.wanted,
+        format_type(a.atttypid, a.atttypmod) as type_name, quote_ident(a.attname) as name,
+        a.atthasdef and w.wanted is not null as resets_default,
+        pg_catalog.pg_get_expr(d.adbin, d.adrelid) as default_text
+      from pg_catalog.pg_attribute a
+      left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+      left join (values ('account_id', 'uuid'), ('user_id', 'uuid'), ('credit_type', 'text'), ('credits_used', 'bigint'),
+                        ('status', 'text'), ('description', 'text'), ('metadata', 'jsonb'), ('operation_id', 'uuid'),
+                        ('created_at', 'timestamp with time zone')) as w(name, wanted) on w.name = a.attname
+      where a.attrelid = v_usage and a.attnum > 0 and not a.attisdropped
+    ), problems as (
+      select 0 as nth, 'table public.usage' as object,
+        'the table public.usage belongs to another role than the one that applies the migrations' as problem,
+        array[format('alter table public.usage owner to %I;', current_user)] as cure
+      from pg_catalog.pg_class c where c.oid = v_usage and not pg_catalog.pg_has_role(current_user, c.relowner, 'usage')
+      union all
+      select 0, 'table public.usage', 'the table public.usage has row level security forced on its owner, who writes there',
+        array['alter table public.usage no force row level security;']
+      from pg_catalog.pg_class c where c.oid = v_usage and c.relforcerowsecurity and c.relrowsecurity
+      union all
+      select c.attnum, 'column public.usage.' || c.name,
+        format('the column public.usage.%s (%s) is NOT NULL and has no default, so a metered attempt could never be written there', c.name, c.type_name),
+        case
+          -- A column of the key stays NOT NULL, so it gets a value of its own.
+          when exists (select 1 from pg_catalog.pg_index x
+                       where x.indrelid = v_usage and x.indisprimary and c.attnum = any (x.indkey)) then
+            case
+              when c.type_name in ('smallint', 'integer', 'bigint') then array[
+                format('alter table public.usage alter column %s add generated by default as identity;', c.name),
+                format('select setval(pg_get_serial_sequence(''public.usage'', %L), coalesce(max(%s), 0) + 1, false) from public.usage;', c.attname, c.name)]
+              when c.type_name in ('uuid', 'text', 'character varying') then array[
+                format('alter table public.usage alter column %s set default gen_random_uuid();', c.name)]
+              else array[format('-- Give %s a default, or rename the table: alter table public.usage rename to app_usage;', c.name)]
+            end
+          else array[format('alter table public.usage alter column %s drop not null;', c.name)]
+        end
+      from columns c
+      where c.wanted is null and c.attnotnull and not c.atthasdef and c.attidentity = ''
+      union all
+      select c.attnum, 'column public.usage.' || c.name,
+        format('the column public.usage.%s is %s, and %s is needed', c.name,
+          case when c.attgenerated <> '' or c.attidentity = 'a' then 'worked out by the database' else c.type_name end,
+          c.wanted || case when c.attgenerated <> '' or c.attidentity = 'a' then ' that may be written' else '' end),
+        case
+          when c.attgenerated <> '' or c.attidentity <> '' then
+            array[format('alter table public.usage rename column %1$s to %2$I;', c.name, 'app_' || c.attname)]
+          when c.wanted = 'text' or c.type_name in ('text', 'character varying') or c.type_name like 'character%'
+            or exists (select 1 from pg_catalog.pg_cast k
+                       where k.castsource = c.atttypid and k.casttarget = c.wanted::regtype) then
+            case when c.default_text is null then array[]::text[]
+              else array[format('alter table public.usage alter column %s drop default;', c.name)] end
+            || format('alter table public.usage alter column %1$s type %2$s using %1$s::%2$s;', c.name, c.wanted)
+            || case when c.default_text is null then array[]::text[]
+              else array[format('alter table public.usage alter column %s set default (%s)::%s;', c.name, c.default_text, c.wanted)] end
+          else array[format('alter table public.usage rename column %1$s to %2$I;', c.name, 'app_' || c.attname)]
+        end
+      from columns c
+      where c.wanted is not null
+        and (c.attgenerated <> '' or c.attidentity = 'a'
+          or c.type_name <> c.wanted
+          and not (c.wanted = 'text' and c.atttypid = 'character varying'::regtype and (
+            c.atttypmod < 0
+            or c.atttypmod - 4 >= case c.attname when 'description' then 2000 when 'status' then 7 else 63 end))
+          and not (c.wanted = 'bigint' and c.type_name = 'numeric'))
+    )
+    select v_found || coalesce(jsonb_agg(jsonb_build_object(
+      'object', p.object, 'problem', p.problem, 'cure', to_jsonb(p.cure), 'named_by', '[]'::jsonb) order by p.nth), '[]')
+    into v_found
+    from problems p;
+
+    -- The last word is a trial: write one allowed and one denied attempt, and take everything back. What refuses them is
+    -- taken away for the next attempt, so that all of it is found.
+    while cardinality(v_left_out) < 20
+      and pg_catalog.pg_has_role(current_user, (select c.relowner from pg_catalog.pg_class c where c.oid = v_usage), 'usage')
+    loop
+      v_problem := null;
+      begin
+        select string_agg(c.statement, '') into v_cure from unnest(v_left_out) as c(statement);
+        if v_cure is not null then
+          execute v_cure;
+        end if;
+        for v_cure in
+          select s.statement from jsonb_array_elements(v_found) f
+          cross join jsonb_array_elements_text(f.value -> 'cure') as s(statement)
+          where f.value ->> 'object' ~ '^(column public.usage\.|table public.usage$)'
+        loop
+          execute v_cure;
+        end loop;
+        alter table public.usage
+          add column if not exists account_id uuid, add column if not exists user_id uuid,
+          add column if not exists credit_type text, add column if not exists credits_used bigint,
+          add column if not exists status text, add column if not exists description text,
+          add column if not exists metadata jsonb, add column if not exists operation_id uuid,
+          add column if not exists created_at timestamptz default now();
+        insert into public.usage (account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
+        select w.id, w.id, 'message', s.used, s.status, repeat('x', 2000), '{}', gen_random_uuid(), now()
+        from (select coalesce((select u.id from auth.users u limit 1), gen_random_uuid()) as id) w
+        cross join (values (9007199254740992, 'allowed'), (0, 'denied'), (1, 'allowed')) as s(used, status);
+        raise exception 'probe succeeded' using errcode = 'PTOK1';
+      exception
+        when sqlstate 'PTOK1' or foreign_key_violation then null;
+        when others then
+          get stacked diagnostics v_problem = message_text, v_constraint = constraint_name, v_context = pg_exception_context;
+      end;
+      exit when v_problem is null;
+      v_cure := case
+        when v_constraint <> '' and exists (
+          select 1 from pg_catalog.pg_constraint c where c.conrelid = v_usage and c.conname = v_constraint) then
+          format('alter table public.usage drop constraint %I;', v_constraint)
+        when v_constraint <> '' and to_regclass(format('public.%I', v_constraint)) is not null then
+          format('drop index public.%I;', v_constraint)
+      end;
+      v_found := v_found || jsonb_build_array(jsonb_build_object(
+        'object', coalesce('constraint ' || nullif(v_constraint, '') || ' on public.usage', 'trial of public.usage'),
+        'problem', 'the table public.usage refuses a metered attempt: ' || v_problem,
+        'cure', jsonb_build_array(coalesce(
+          v_cure, format('-- A row needs status ''allowed'' or ''denied'', credits_used from 0 to 2^53 and a description of up to 2000 characters: widen what refuses it (%s), or rename the table: alter table public.usage rename to app_usage;',
+            coalesce(nullif(split_part(v_context, chr(10), 1), ''), 'a type, a trigger or a rule')))),
+        'named_by', '[]'::jsonb));
+      exit when v_cure is null;
+      v_left_out := v_left_out || v_cure;
+    end loop;
   end if;
 
-  if not pg_catalog.pg_has_role(current_user, (
-    select c.relowner from pg_catalog.pg_class c where c.oid = 'public.usage'::regclass), 'usage') then
-    raise exception 'the table public.usage belongs to another role than the one that applies the migrations'
-      using hint = format('Run `alter table public.usage owner to %I` and apply the migrations again. Nothing has been changed.', current_user);
-  end if;
+  return query
+  select f.value ->> 'object', f.value ->> 'problem', array(select jsonb_array_elements_text(f.value -> 'cure')),
+    array(select jsonb_array_elements_text(f.value -> 'named_by')), f.value ->> 'owner'
+  from jsonb_array_elements(v_found) with ordinality as f(value, nth)
+  order by f.nth;
+end
+$preflight$;
 
-  select a.attname, format_type(a.atttypid, a.atttypmod) as type_name into v_column
-  from pg_catalog.pg_attribute a
-  where a.attrelid = 'public.usage'::regclass and a.attnum > 0 and not a.attisdropped
-    and a.attnotnull and not a.atthasdef and a.attidentity = ''
-    and a.attname not in ('account_id', 'user_id', 'credit_type', 'credits_used', 'status', 'description', 'metadata',
-                          'operation_id', 'created_at')
-  order by a.attnum limit 1;
-  if found then
-    raise exception 'the column public.usage.% (%) is NOT NULL and has no default, so a metered attempt could never be written there',
-        quote_ident(v_column.attname), v_column.type_name
-      using hint = format('Give it a default (alter table public.usage alter column %1$I set default …) or drop its NOT NULL (alter table public.usage alter column %1$I drop not null), then apply the migrations again. Nothing has been changed.', v_column.attname);
-  end if;
-
-  select a.attname, format_type(a.atttypid, a.atttypmod) as type_name, w.wanted into v_column
-  from (values ('account_id', 'uuid'), ('user_id', 'uuid'), ('credit_type', 'text'), ('credits_used', 'bigint'),
-               ('status', 'text'), ('description', 'text'), ('metadata', 'jsonb'), ('operation_id', 'uuid'),
-               ('created_at', 'timestamp with time zone')) as w(name, wanted)
-  join pg_catalog.pg_attribute a on a.attrelid = 'public.usage'::regclass and a.attname = w.name and not a.attisdropped
-  where format_type(a.atttypid, a.atttypmod) <> w.wanted
-    and not (w.wanted = 'text' and format_type(a.atttypid, a.atttypmod) = 'character varying')
-    and not (w.wanted = 'bigint' and format_type(a.atttypid, a.atttypmod) = 'numeric')
-  order by a.attnum limit 1;
-  if found then
-    raise exception 'the column public.usage.% is %, and % is needed', quote_ident(v_column.attname), v_column.type_name, v_column.wanted
-      using hint = format('Change it (alter table public.usage alter column %1$I type %2$s using %1$I::%2$s) or rename it, then apply the migrations again. Nothing has been changed.', v_column.attname, v_column.wanted);
-  end if;
-
-  -- The last word is a trial: write one allowed and one denied attempt, and take everything back.
-  begin
-    alter table public.usage
-      add column if not exists account_id uuid, add column if not exists user_id uuid,
-      add column if not exists credit_type text, add column if not exists credits_used bigint,
-      add column if not exists status text, add column if not exists description text,
-      add column if not exists metadata jsonb, add column if not exists operation_id uuid,
-      add column if not exists created_at timestamptz default now();
-    insert into public.usage (account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
-    select v_probe, coalesce((select u.id from auth.users u limit 1), v_probe), 'message', s.used, s.status,
-           repeat('x', 2000), '{}', gen_random_uuid(), now()
-    from (values (9007199254740992, 'allowed'), (0, 'denied')) as s(used, status);
-    raise exception 'probe succeeded' using errcode = 'PTOK1';
-  exception
-    when sqlstate 'PTOK1' or foreign_key_violation then null;
-    when others then v_problem := sqlerrm;
-  end;
-  if v_problem is not null then
-    raise exception 'the table public.usage refuses a metered attempt: %', v_problem
-      using hint = 'A row needs status ''allowed'' or ''denied'', credits_used from 0 to 2^53 and a description of up to 2000 characters. Widen what refuses it (a check, an enum, a trigger) or rename your table, then apply the migrations again. Nothing has been changed.';
+create function pg_temp.stop_at_what_is_in_the_way()
+returns void
+language plpgsql
+volatile
+security invoker
+as $preflight$
+declare
+  v_message text;
+begin
+  -- The Supabase CLI prints the message and no hint, so everything is in the message.
+  select format(E'the credit system cannot be installed yet: %s in its way. Nothing has been changed. The cure, as statements:\n',
+      case count(*) when 1 then 'one thing stands' else count(*) || ' things stand' end)
+    || string_agg(
+      format(E'\n-- %s. %s%s.\n', w.nth, w.problem, coalesce(' (run this as ' || w.run_as || ')', ''))
+      || array_to_string(w.cure, E'\n')
+      || coalesce(E'\n-- Named in ' || nullif(array_to_string(w.named_by, ', '), '')
+        || ': change the name there too, or they reach the object of the credit system.', ''),
+      '' order by w.nth)
+    || E'\n\nRun them, use the new names in your code, and apply the migrations again. `sonas check` lists all this, and more, without applying anything.'
+  into v_message
+  from pg_temp.what_is_in_the_way() with ordinality as w(object, problem, cure, named_by, run_as, nth)
+  having count(*) > 0;
+  if v_message is not null then
+    raise exception '%', v_message;
   end if;
 end
 $preflight$;
+
+select pg_temp.stop_at_what_is_in_the_way();
+drop function pg_temp.stop_at_what_is_in_the_way(), pg_temp.what_is_in_the_way();
 
 -- schemas/installation/credits.sql
 
@@ -9470,4 +9651,4 @@ select credits.remember_installation();
 
 comment on schema credits is
   'The core of the credit system: functions over one account''s rows, and the tables that no API role
-reads directly. Never expose it. Release 0.1.0, text 975ab434649aec12.';
+reads directly. Never expose it. Release 0.1.0, text 17046b7f1aa34b91.';
