@@ -61,6 +61,8 @@ def tell(story: BalanceStory) -> Iterator[str]:
         if len(story.largest) > 1:
             first = story.largest[0]
             yield f"  The largest single spend was {first.amount:,} on {cell(first.created_at)} ({first.operation_id})."
+    if story.spent_unlimited:
+        yield f"{story.spent_unlimited:,} of it while it was unlimited, which takes from no balance."
     if story.refunded:
         yield f"{story.refunded:,} came back as refunds."
     if story.expired or story.voided:
@@ -85,7 +87,7 @@ def _lines(flows: tuple[Flow, ...], total: int) -> Iterator[str]:
 
 def _sum(story: BalanceStory) -> str:
     parts = [f"{story.opening:,}"]
-    parts += [f"+ {value:,}" for value in (story.granted, story.refunded) if value]
+    parts += [f"+ {value:,}" for value in (story.granted, story.refunded, story.spent_unlimited) if value]
     parts += [f"- {value:,}" for value in (story.spent, story.expired, story.voided) if value]
     return " ".join(parts)
 
@@ -100,7 +102,7 @@ def _now(story: BalanceStory) -> Iterator[str]:
         attempts = "1 attempt was" if story.denied == 1 else f"{story.denied:,} attempts were"
         yield f"{attempts} denied for lack of credits."
     if story.unlimited:
-        yield "The plan has no limit: what is spent is granted as it is spent."
+        yield "The plan has no limit: what is spent takes from no balance."
         return
     renewal = f"; the allowance of {credits(story.allowance)} renews on {cell(story.period_end)}"
     yield f"{story.available:,} can be spent now{renewal if story.period_end else ''}."

@@ -221,18 +221,21 @@ class Summary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One ledger row of an operation: which grant it touched, and the balance before and after it."""
+    """One ledger row of an operation: which grant it touched, and the balance before and after it.
+
+    A row of an unlimited type is of no grant: what belongs to one is None.
+    """
 
     version: int
     credit_type: str
     kind: str
-    grant_id: UUID
-    source: str
-    priority: int
+    grant_id: UUID | None
+    source: str | None
+    priority: int | None
     expires_at: datetime | None
     amount: int
-    balance_before: int
-    balance_after: int
+    balance_before: int | None
+    balance_after: int | None
     created_at: datetime
 
 
@@ -265,16 +268,19 @@ class Operation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntry:
-    """One row of the ledger. ``amount`` is signed: what is given is positive, what is spent or lapses negative."""
+    """One row of the ledger. ``amount`` is signed: what is given is positive, what is spent or lapses negative.
+
+    ``grant_id`` and ``balance_after`` are None while the type is unlimited.
+    """
 
     version: int
     credit_type: str
     operation_id: UUID
     kind: str
-    grant_id: UUID
+    grant_id: UUID | None
     user_id: UUID | None
     amount: int
-    balance_after: int
+    balance_after: int | None
     related_operation_id: UUID | None
     description: str | None
     metadata: dict[str, Any]

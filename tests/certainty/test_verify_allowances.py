@@ -75,9 +75,9 @@ def test_a_plan_that_changes_as_its_period_begins_has_granted_what_it_gave(
     assert broken(own_database) == []
 
 
-def test_unlimited_words_do_not_help_who_never_was(own_database: Database) -> None:
+def test_what_is_granted_above_the_allowance_is_named(own_database: Database) -> None:
     user = Timed(own_database, plan="starter")
-    own_database.run(FORGED.format(user=user.id, amount=7, words="unlimited allowance"))
+    own_database.run(FORGED.format(user=user.id, amount=7, words="unlimited"))
     assert broken(own_database) == [5]
 
 

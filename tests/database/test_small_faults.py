@@ -134,18 +134,6 @@ def test_a_user_who_is_deleted_waits_for_a_spend_without_standing_in_its_way(dat
     assert database.value("select status from credits.accounts where account_id = %s", user) == "closed"
 
 
-def test_nobody_with_an_unlimited_plan_is_compensated_for_what_expired(database: Database) -> None:
-    user = Timed(database)
-    database.run("insert into plans (id, name, rank, price_cents) values ('endless', 'Endless', 70, 59900)")
-    database.run("insert into plan_limits (plan_id, credit_type) values ('endless', 'message'), ('endless', 'project')")
-    user.call("grant_credits", "message", 6, expires_at=user.now + timedelta(hours=1))
-    spent = user.call("consume_credits", "message", 6)["operation_id"]
-    user.wait(hours=2).call("change_plan", "endless")
-    user.call("refund_credits", spent)
-    assert user.grants("compensation") == []
-    user.verify()
-
-
 def test_an_operation_is_explained_by_what_is_its_own(database: Database, user: UUID) -> None:
     operations = [database.call("consume_credits", user, "message", 2)["operation_id"] for _ in range(2)]
     for operation in operations:

@@ -26,19 +26,15 @@ class Entry:
     credit_type: str
     version: int
     operation: UUID
-    grant: UUID
+    grant: UUID | None
     kind: str
     amount: int
-    balance_after: int
+    balance_after: int | None
     at: datetime
     description: str | None
     metadata: dict[str, Any]
     source: str
     plan: str
-
-    @property
-    def unlimited(self) -> bool:
-        return self.source == "plan" and self.description == "unlimited allowance"
 
 
 @dataclass(frozen=True)
@@ -126,8 +122,8 @@ class Books:
             Entry(*row, self.plan_at(row[0], row[8]))
             for row in database.query(
                 "select t.account_id, t.credit_type, t.version, t.operation_id, t.grant_id, t.kind::text, t.amount, "
-                "t.balance_after, t.created_at, t.description, t.metadata, g.source from public.credit_transactions t "
-                "join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id "
+                "t.balance_after, t.created_at, t.description, t.metadata, coalesce(g.source, 'unlimited') from public.credit_transactions t "
+                "left join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id "
                 "where t.account_id = any(%s) order by t.account_id, t.credit_type, t.version",
                 ids,
             )
@@ -158,7 +154,7 @@ class Books:
                 by_balance[entry.account, entry.credit_type].append(entry)
         for (account, credit_type), entries in by_balance.items():
             period: Period | None = None
-            grant, used, unlimited = None, 0, False
+            grant, used = None, 0
             for entry in entries:
                 if entry.kind == "grant" and entry.source == "plan":
                     if entry.grant != grant:
@@ -166,11 +162,12 @@ class Books:
                             period.end = entry.at
                             yield period
                         period = Period(account, credit_type, entry.plan, entry.at)
-                        grant, used, unlimited = entry.grant, 0, False
-                    unlimited = unlimited or entry.unlimited
+                        grant, used = entry.grant, 0
+                if entry.balance_after is None:
+                    continue
                 if entry.kind in ("consume", "capture", "refund"):
                     used -= entry.amount
-                if period and entry.kind in ("consume", "capture") and not unlimited:
+                if period and entry.kind in ("consume", "capture"):
                     if used >= 0.8 * (used + entry.balance_after):
                         period.crossed = period.crossed or entry.at
                     if entry.balance_after == 0:
@@ -218,7 +215,7 @@ class Books:
             operations = 0
             for entry in entries:
                 match entry.kind:
-                    case "grant" if not entry.unlimited:
+                    case "grant":
                         sums["granted"] += entry.amount
                     case "consume" | "capture":
                         sums["spent"] -= entry.amount
@@ -283,7 +280,7 @@ class Books:
         for bucket, _, end in window.buckets():
             owed: Counter[Any] = Counter()
             for entry in self.entries:
-                if entry.at < end and entry.credit_type != "project":
+                if entry.at < end and entry.credit_type != "project" and entry.grant:
                     owed[entry.credit_type, entry.source] += entry.amount
             rows += [
                 {"bucket": bucket, "at": end, "credit_type": credit_type, "source": source, "owed": amount}

@@ -120,6 +120,7 @@ export function explanation(line, operation) {
   if (line.refused) return h("p", {}, "Refused: there was not enough. It cost nothing and changed nothing.");
   const mine = operation.entries.filter((entry) => entry.kind === line.kind);
   const moved = mine.map((entry) => {
+    if (entry.grant_id === null) return h("li", {}, `${count(Math.abs(entry.amount))}, unlimited`);
     const way = entry.amount < 0 ? "from" : "into";
     const until = entry.expires_at ? ` that expires on ${date(entry.expires_at)}` : "";
     return h(

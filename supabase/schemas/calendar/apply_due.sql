@@ -10,7 +10,6 @@ declare
   v_rollover bigint := 0;
   v_period record;
   v_hold record;
-  v_returned bigint := 0;
 begin
   select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, v_at);
 
@@ -30,12 +29,8 @@ begin
     update public.credit_reservations r
     set status = 'expired', released = v_hold.amount, closed_at = v_hold.expires_at, close_reason = 'expired'
     where r.account_id = p_account_id and r.id = v_hold.id;
-    v_returned := v_returned + v_hold.amount;
   end loop;
   p_balance := credits.expire_ended(p_account_id, p_balance);
-  if p_balance.allowance is null then
-    p_balance := credits.align_allowance(p_account_id, p_balance, v_returned);
-  end if;
 
   if v_period is not null then
     p_balance.period_start := v_period.period_start;
@@ -49,8 +44,7 @@ begin
   end if;
   p_balance := credits.grant_allowance(p_account_id, p_balance);
 
-  -- What may be spent without end needs no plan credits to be kept from it, and is granted into the plan's own grant.
-  if v_terms.is_past_grace and v_terms.allowance is not null then
+  if v_terms.is_past_grace then
     -- Also what is used up: a refund may put something back.
     update public.credit_grants g set frozen_at = v_at, frozen_reason = 'past_due'
     where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and (g.is_open or g.expires_at > v_at)
@@ -60,9 +54,7 @@ begin
     where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.frozen_reason = 'past_due';
   end if;
   p_balance.allowance := v_terms.allowance;
-  if p_balance.kind = 'limit' then
-    p_balance := credits.align_allowance(p_account_id, p_balance, 0);
-  end if;
+  p_balance := credits.align_allowance(p_account_id, p_balance);
   p_balance := credits.save_balance(p_account_id, p_balance);
 end
 $$;

@@ -69,20 +69,24 @@ declare
   v_terms record;
   v_free bigint;
   v_plan_taken bigint;
+  v_unlimited bigint;
 begin
   allowance := p_balance.allowance;
   used := p_balance.used;
-  reserved := p_balance.reserved;
+  reserved := p_balance.reserved + p_balance.reserved_unlimited;
   period_start := p_balance.period_start;
   period_end := p_balance.period_end;
   if p_at < p_balance.due_at then
-    remaining := case when allowance is not null then p_balance.balance - p_balance.withheld - reserved end;
+    remaining := case when allowance is not null then p_balance.balance - p_balance.withheld - p_balance.reserved end;
     return;
   end if;
 
   select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_at);
   allowance := v_terms.allowance;
-  select coalesce(sum(h.amount), 0) into reserved
+  select coalesce(sum(r.unlimited), 0) into v_unlimited
+  from public.credit_reservations r
+  where r.account_id = p_account_id and r.credit_type = p_balance.credit_type and r.status = 'open' and r.expires_at > p_at;
+  select v_unlimited + coalesce(sum(h.amount), 0) into reserved
   from credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h;
 
   -- What the open grants have free, the allowance of a limit left out.
@@ -96,10 +100,12 @@ begin
     and not (p_balance.kind = 'limit' and g.source = 'plan');
 
   if p_balance.kind = 'limit' then
-    select coalesce(sum(g.spent + coalesce(h.amount, 0)), 0) into v_plan_taken
+    -- What was made while the limit was unlimited is of no grant, and exists all the same.
+    select used + v_unlimited + coalesce(sum(case when g.source = 'plan' then coalesce(h.amount, 0) else -g.spent end), 0)
+      into v_plan_taken
     from public.credit_grants g
     left join credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h on h.grant_id = g.id
-    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.source = 'plan';
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type;
     v_free := v_free + greatest(0, allowance - v_plan_taken);
   else
     if p_at >= period_end then

@@ -14,7 +14,8 @@ begin
     return;
   end if;
   select g.id, g.remaining - g.held as free into v_grant from public.credit_grants g
-  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
+  -- What is unlimited has nothing to restart, and what a counted plan left is not touched by it.
+  where v_terms.allowance is not null and g.account_id = p_account_id and g.credit_type = p_balance.credit_type
     and g.period_start = p_balance.period_start and g.voided_at is null;
   if found then
     if v_grant.free > 0 then

@@ -9,7 +9,7 @@ as $$
   with entries as (
     select t.version, t.kind, t.amount, t.balance_after, t.description, t.operation_id, t.user_id, t.created_at, g.source
     from public.credit_transactions t
-    join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
+    left join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
     where t.account_id = p_account_id and t.credit_type = p_credit_type and t.created_at >= p_since and t.created_at < p_until
   ), attempts as (
     select u.status, count(*) as times from public.usage u
@@ -20,15 +20,18 @@ as $$
     'opening', coalesce((
       select t.balance_after from public.credit_transactions t
       where t.account_id = p_account_id and t.credit_type = p_credit_type and t.created_at < p_since
+        and t.balance_after is not null
       order by t.version desc limit 1), 0),
     'granted', coalesce(sum(e.amount) filter (where e.kind = 'grant'), 0),
     'refunded', coalesce(sum(e.amount) filter (where e.kind = 'refund'), 0),
     'spent', -coalesce(sum(e.amount) filter (where e.kind in ('consume', 'capture')), 0),
+    'spent_unlimited', -coalesce(sum(e.amount) filter (where e.balance_after is null), 0),
     'expired', -coalesce(sum(e.amount) filter (where e.kind = 'expire'), 0),
     'voided', -coalesce(sum(e.amount) filter (where e.kind = 'void'), 0),
     'closing', coalesce((
       select t.balance_after from public.credit_transactions t
       where t.account_id = p_account_id and t.credit_type = p_credit_type and t.created_at < p_until
+        and t.balance_after is not null
       order by t.version desc limit 1), 0),
     'denied', coalesce((select a.times from attempts a where a.status = 'denied'), 0),
     'grants', (
@@ -62,7 +65,7 @@ as $$
   from entries e
 $$;
 comment on function credits.read_balance_story(uuid, text, timestamptz, timestamptz, timestamptz) is
-  'What came into a balance and went out of it between two instants, with the 20 largest reasons of each kind; opening + granted + refunded - spent - expired - voided = closing.';
+  'What came into a balance and went out of it between two instants, with the 20 largest reasons of each kind; opening + granted + refunded - spent + spent_unlimited - expired - voided = closing, where spent_unlimited is what of it was of no grant.';
 revoke all on function credits.read_balance_story(uuid, text, timestamptz, timestamptz, timestamptz)
   from public, anon, authenticated, service_role;
 
@@ -90,12 +93,12 @@ begin
     'success', true, 'code', 'ok', 'account_id', v_account_id, 'credit_type', p_credit_type,
     'since', nullif(v_since, '-infinity'), 'until', nullif(v_until, 'infinity'), 'now', v_balance.settled_at,
     'period_end', v_balance.period_end, 'unlimited', v_balance.allowance is null, 'allowance', v_balance.allowance,
-    'balance', v_balance.balance, 'reserved', v_balance.reserved,
+    'balance', v_balance.balance, 'reserved', v_balance.reserved + v_balance.reserved_unlimited,
     'available', v_balance.balance - v_balance.withheld - v_balance.reserved)
     || credits.read_balance_story(v_account_id, p_credit_type, v_since, v_until, v_balance.settled_at);
 end
 $$;
 comment on function public.explain_balance(uuid, text, timestamptz, timestamptz, uuid) is
-  'Where the credits of one type went from p_since (null: the start of the period) to p_until (null: now): opening + granted + refunded - spent - expired - voided = closing, with what they were granted and spent for, holds, and how often it was denied.';
+  'Where the credits of one type went from p_since (null: the start of the period) to p_until (null: now): opening + granted + refunded - spent + spent_unlimited - expired - voided = closing, with what they were granted and spent for, holds, and how often it was denied.';
 revoke all on function public.explain_balance(uuid, text, timestamptz, timestamptz, uuid) from public, anon, authenticated, service_role;
 grant execute on function public.explain_balance(uuid, text, timestamptz, timestamptz, uuid) to service_role;

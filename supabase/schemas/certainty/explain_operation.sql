@@ -20,7 +20,7 @@ begin
         'expires_at', g.expires_at, 'amount', t.amount, 'balance_before', t.balance_after - t.amount,
         'balance_after', t.balance_after, 'created_at', t.created_at) order by t.credit_type, t.version), '[]')
       from public.credit_transactions t
-      join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
+      left join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
       where t.account_id = v_account_id and t.operation_id = p_operation_id),
     -- What it belongs to: a refund to the spend that it gives back.
     'related_operation_id', (

@@ -22,7 +22,7 @@ begin
     where g.source = 'plan' and b.kind = 'credit' and (p_account_id is null or g.account_id = p_account_id)
   ), bounds as (
     -- The largest allowance held in the period, by what the plans gave then.
-    select g.account_id, g.id, coalesce(max(f.allowance), 0) as largest, coalesce(bool_or(f.is_unlimited), false) as is_unlimited
+    select g.account_id, g.id, coalesce(max(f.allowance), 0) as largest
     from grants g
     join credits.plan_spells s on s.account_id = g.account_id and (s.started_at < g.until or s.started_at = g.period_start)
       and (s.ended_at > g.period_start or s.started_at >= g.period_start
@@ -32,28 +32,16 @@ begin
       and (g.is_test or f.started_at < g.until and f.ended_at > g.period_start)
     group by g.account_id, g.id
   ), suspects as (
-    -- What an unlimited allowance has spent comes on top. Also who is past due may have one, by the default plan.
-    select g.account_id, g.credit_type, g.id, g.amount, coalesce(o.largest, 0) as largest, g.is_running and not g.is_granted as is_early,
-      coalesce(o.is_unlimited, false) or exists (
-        select from credits.plan_figures f join public.plans p on p.id = f.plan_id and p.is_default
-        where f.credit_type = g.credit_type and f.is_unlimited) as is_unlimited
+    select g.account_id, g.credit_type, g.id, g.amount, coalesce(o.largest, 0) as largest, g.is_running and not g.is_granted as is_early
     from grants g
     left join bounds o on o.account_id = g.account_id and o.id = g.id
     where g.amount > coalesce(o.largest, 0) or g.is_running and not g.is_granted
       or g.is_running and g.voided_at is null and (g.amount > g.peak_allowance or g.peak_allowance > coalesce(o.largest, 0))
-  ), unlimited as (
-    select t.account_id, t.grant_id, sum(t.amount) as amount
-    from public.credit_transactions t
-    where t.kind = 'grant' and t.description = 'unlimited allowance'
-      and (t.account_id, t.grant_id) in (select s.account_id, s.id from suspects s where s.is_unlimited)
-    group by t.account_id, t.grant_id
   ), broken as materialized (
     select s.account_id, s.credit_type, g.period_start from suspects s
     join grants g on g.account_id = s.account_id and g.id = s.id
-    left join unlimited u on u.account_id = s.account_id and u.grant_id = s.id
-    where s.amount - coalesce(u.amount, 0) > s.largest or s.is_early and s.amount > coalesce(u.amount, 0)
-      or g.is_running and g.voided_at is null and (
-        s.amount - coalesce(u.amount, 0) > g.peak_allowance or g.is_granted and g.peak_allowance > s.largest)
+    where s.amount > s.largest or s.is_early
+      or g.is_running and g.voided_at is null and (s.amount > g.peak_allowance or g.is_granted and g.peak_allowance > s.largest)
     union all
     -- One at a time, but for the moment that a change takes, which an account has in its history that got a clock later; the
     -- one that runs ends with its period.

@@ -10,17 +10,23 @@ begin
   with last as (
     select n.account_id, n.credit_type, n.version, t.balance_after
     from (
-      select x.account_id, x.credit_type, max(x.version) as version
+      select x.account_id, x.credit_type, max(x.version) as version,
+        max(x.version) filter (where x.balance_after is not null) as counted_version
       from public.credit_transactions x
       where p_account_id is null or x.account_id = p_account_id
       group by x.account_id, x.credit_type) n
-    join public.credit_transactions t
-      on t.account_id = n.account_id and t.credit_type = n.credit_type and t.version = n.version
+    left join public.credit_transactions t
+      on t.account_id = n.account_id and t.credit_type = n.credit_type and t.version = n.counted_version
+  ), unlimited as (
+    select t.account_id, t.credit_type, -sum(t.amount) as spent
+    from public.credit_transactions t
+    where t.grant_id is null and (p_account_id is null or t.account_id = p_account_id)
+    group by t.account_id, t.credit_type
   ), grants as (
     select g.account_id, g.credit_type, sum(g.remaining) as remaining, sum(g.held) as held,
       sum(g.remaining - g.held) filter (where g.frozen_at is not null or g.starts_at > b.settled_at) as withheld,
       sum(g.remaining - g.held) filter (where g.source = 'plan') as plan_free,
-      sum(g.spent + g.held) filter (where g.source = 'plan') as plan_taken, sum(g.spent) as spent,
+      coalesce(sum(g.spent + g.held) filter (where g.source = 'plan'), 0) as plan_taken, sum(g.spent) as spent,
       least(min(g.expires_at) filter (where g.is_open and g.expires_at > b.settled_at),
         min(g.starts_at) filter (where g.is_open and g.starts_at > b.settled_at)) as due_at,
       bool_and(g.is_open = (g.remaining > 0) and (g.source = 'plan') = (g.period_start is not null)
@@ -37,7 +43,7 @@ begin
     where p_account_id is null or g.account_id = p_account_id
     group by g.account_id, g.credit_type
   ), holds as (
-    select r.account_id, r.credit_type, sum(r.amount) as reserved, min(r.expires_at) as due_at
+    select r.account_id, r.credit_type, sum(r.amount - r.unlimited) as reserved, sum(r.unlimited) as unlimited, min(r.expires_at) as due_at
     from public.credit_reservations r
     where r.status = 'open' and (p_account_id is null or r.account_id = p_account_id)
     group by r.account_id, r.credit_type
@@ -54,7 +60,8 @@ begin
     select coalesce(b.account_id, l.account_id) as account_id, coalesce(b.credit_type, l.credit_type) as credit_type,
       b.account_id is not null and b.version = coalesce(l.version, 0) and b.balance = coalesce(l.balance_after, 0)
         and b.balance = coalesce(g.remaining, 0) and b.withheld = coalesce(g.withheld, 0)
-        and b.reserved = coalesce(g.held, 0) and b.reserved = coalesce(h.reserved, 0) and coalesce(g.are_sane, true)
+        and b.reserved = coalesce(g.held, 0) and b.reserved = coalesce(h.reserved, 0)
+        and b.reserved_unlimited = coalesce(h.unlimited, 0) and coalesce(g.are_sane, true)
         and o.are_sane and b.user_id is not distinct from o.user_id and b.account_status = o.status
         and b.test_now is not distinct from o.test_now
         and b.kind = (select t.kind from credits.credit_types t where t.id = b.credit_type)
@@ -64,12 +71,13 @@ begin
         and case b.kind
           when 'credit' then b.settled_at >= b.period_start and b.settled_at < b.period_end and b.used_since <= b.settled_at
             and coalesce(b.allowance_period <= b.period_start, true)
-          else b.period_start is null and b.period_end is null and b.used = coalesce(g.spent, 0) and (
-            b.allowance is null or b.due_at <= b.settled_at
-            or coalesce(g.plan_free, 0) = greatest(0, b.allowance - coalesce(g.plan_taken, 0))) end as ok
+          else b.period_start is null and b.period_end is null and b.used = coalesce(g.spent, 0) + coalesce(u.spent, 0)
+            and (b.allowance is null or b.due_at <= b.settled_at or coalesce(g.plan_free, 0) = greatest(0,
+              b.allowance - coalesce(g.plan_taken, 0) - coalesce(u.spent, 0) - b.reserved_unlimited)) end as ok
     from (select * from credits.balances x where p_account_id is null or x.account_id = p_account_id) b
     full join last l on l.account_id = b.account_id and l.credit_type = b.credit_type
     left join grants g on g.account_id = b.account_id and g.credit_type = b.credit_type
+    left join unlimited u on u.account_id = b.account_id and u.credit_type = b.credit_type
     left join holds h on h.account_id = b.account_id and h.credit_type = b.credit_type
     left join owners o on o.account_id = b.account_id
   ), broken as materialized (

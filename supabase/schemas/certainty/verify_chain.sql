@@ -10,9 +10,11 @@ begin
   with rows as (
     select t.account_id, t.credit_type, t.version,
       t.version = row_number() over chain
-        and t.balance_after = coalesce(lag(t.balance_after) over chain, 0) + t.amount
+        -- What is unlimited is of no grant and has no balance: the chain passes over it.
+        and (t.grant_id is null) = (t.balance_after is null)
+        and coalesce(t.balance_after = sum(t.amount) filter (where t.grant_id is not null) over chain, t.grant_id is null)
         and t.created_at >= coalesce(lag(t.created_at) over chain, t.created_at)
-        and t.balance_after >= 0
+        and coalesce(t.balance_after >= 0, t.kind in ('consume', 'capture', 'refund'))
         and (t.kind in ('grant', 'refund')) = (t.amount > 0) and t.amount <> 0 as ok
     from public.credit_transactions t
     where p_account_id is null or t.account_id = p_account_id
@@ -26,5 +28,5 @@ begin
 end
 $$;
 comment on function credits.verify_chain(uuid) is
-  'Rule 2: versions run 1 to n without a gap, each balance_after follows from the one before, times never step back, signs follow from kinds.';
+  'Rule 2: versions run 1 to n without a gap, each balance_after follows from the one before, times never step back, signs follow from kinds. A row of no grant has no balance: it is an unlimited spend or its refund.';
 revoke all on function credits.verify_chain(uuid) from public, anon, authenticated, service_role;

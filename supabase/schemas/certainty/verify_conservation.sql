@@ -10,7 +10,7 @@ begin
   with sums as (
     select t.account_id, t.credit_type,
       coalesce(sum(t.amount) filter (where t.kind = 'grant'), 0) as granted,
-      -coalesce(sum(t.amount) filter (where t.kind <> 'grant'), 0) as gone,
+      -coalesce(sum(t.amount) filter (where t.kind <> 'grant' and t.grant_id is not null), 0) as gone,
       -coalesce(sum(t.amount) filter (where t.kind in ('consume', 'capture') and t.created_at >= b.used_since), 0) as spent,
       -- Whether a spend at the very instant of a restart counts, only its place in the ledger could tell.
       coalesce(bool_or(t.created_at = b.used_since and t.kind in ('consume', 'capture')), false) as is_unclear

@@ -19,7 +19,7 @@ begin
       -coalesce(sum(t.amount) filter (where t.kind in ('consume', 'capture', 'refund')), 0) as spent,
       -coalesce(sum(t.amount) filter (where t.kind in ('expire', 'void')), 0) as lapsed
     from public.credit_transactions t
-    where p_account_id is null or t.account_id = p_account_id
+    where t.grant_id is not null and (p_account_id is null or t.account_id = p_account_id)
     group by t.account_id, t.grant_id, t.credit_type
   ), pinned as (
     select s.account_id, s.grant_id, sum(s.amount) as held

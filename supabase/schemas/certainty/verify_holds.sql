@@ -14,7 +14,7 @@ begin
     where t.kind = 'capture' and (p_account_id is null or t.account_id = p_account_id)
     group by t.account_id, t.operation_id, t.grant_id, t.credit_type
   ), holds as (
-    select r.account_id, r.id, r.credit_type, r.operation_id, r.amount + r.extra as amount, r.captured, r.closed_at,
+    select r.account_id, r.id, r.credit_type, r.operation_id, r.amount + r.extra as amount, r.unlimited, r.captured, r.closed_at,
       b.account_id is not null
         and r.captured + r.released = case r.status when 'open' then 0 else r.amount + r.extra end
         and (r.status = 'captured' or r.extra + r.shortfall = 0)
@@ -40,17 +40,28 @@ begin
     left join captures c on c.account_id = s.account_id and c.operation_id = h.operation_id and c.grant_id = s.grant_id
     where p_account_id is null or s.account_id = p_account_id
     group by s.account_id, s.reservation_id
+  ), unlimited as (
+    -- Of no grant, so no slice has it.
+    select h.account_id, h.id as reservation_id, h.unlimited as amount, coalesce(c.amount, 0) as captured,
+      coalesce(c.amount <= h.unlimited and c.credit_type = h.credit_type and c.since = h.closed_at
+        and c.until = h.closed_at, true) as is_sane
+    from holds h
+    left join captures c on c.account_id = h.account_id and c.operation_id = h.operation_id and c.grant_id is null
+    where h.unlimited > 0 or c.amount is not null
   ), broken as materialized (
     select coalesce(h.account_id, s.account_id) as account_id, coalesce(h.id, s.reservation_id) as reservation_id
     from holds h
     full join slices s on s.account_id = h.account_id and s.reservation_id = h.id
-    where (h.is_sane and s.are_sane and h.amount = s.amount and h.captured = s.captured) is not true
+    left join unlimited u on u.account_id = h.account_id and u.reservation_id = h.id
+    where (h.is_sane and coalesce(s.are_sane, u.amount > 0) and coalesce(u.is_sane, true)
+      and h.amount = coalesce(s.amount, 0) + coalesce(u.amount, 0)
+      and h.captured = coalesce(s.captured, 0) + coalesce(u.captured, 0)) is not true
     union all
     select c.account_id, h.id from captures c
     left join holds h on h.account_id = c.account_id and h.operation_id = c.operation_id
     left join credits.reservation_slices s
       on s.account_id = c.account_id and s.reservation_id = h.id and s.grant_id = c.grant_id
-    where s.amount is null
+    where s.amount is null and (c.grant_id is not null or h.id is null)
   )
   select (select count(*) from public.credit_reservations x where p_account_id is null or x.account_id = p_account_id),
     coalesce((select jsonb_agg(to_jsonb(b)) from (

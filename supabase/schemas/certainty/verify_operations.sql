@@ -61,7 +61,7 @@ begin
     union all
     select f.account_id, f.operation_id from refunds f
     left join public.credit_transactions t
-      on t.account_id = f.account_id and t.operation_id = f.operation_id and t.grant_id = f.grant_id
+      on t.account_id = f.account_id and t.operation_id = f.operation_id and t.grant_id is not distinct from f.grant_id
       and t.kind in ('consume', 'capture')
     group by f.account_id, f.operation_id, f.grant_id, f.amount
     having f.amount > coalesce(-sum(t.amount), 0)

@@ -58,11 +58,16 @@ begin
     end if;
     v_left := v_left - v_take;
   end loop;
+  p_balance.reserved_unlimited := p_balance.reserved_unlimited - p_reservation.unlimited;
+  if v_left > 0 then
+    p_balance := credits.post_entry(p_account_id, p_balance, null, p_user_id, p_reservation.operation_id, 'capture', -v_left,
+      null, p_description, p_metadata);
+  end if;
   p_balance.used := p_balance.used + p_amount;
 end
 $$;
 comment on function credits.spend_slices(uuid, credits.balances, public.credit_reservations, bigint, uuid, text, jsonb) is
-  'Spends p_amount from the pinned slices in burn order, one ledger row per grant, and unpins the rest.';
+  'Spends p_amount from the pinned slices in burn order, one ledger row per grant, and what no slice has as unlimited; gives the rest back.';
 revoke all on function credits.spend_slices(uuid, credits.balances, public.credit_reservations, bigint, uuid, text, jsonb)
   from public, anon, authenticated, service_role;
 
@@ -80,6 +85,7 @@ declare
   v_hold public.credit_reservations;
   v_wanted bigint;
   v_extra bigint := 0;
+  v_unlimited bigint := 0;
   v_captured bigint;
   v_shortfall bigint;
   v_metadata jsonb;
@@ -103,12 +109,12 @@ begin
   if v_wanted > v_hold.amount then
     v_extra := v_wanted - v_hold.amount;
     if v_balance.allowance is null then
-      v_balance := credits.stock_unlimited(p_account_id, v_balance, v_extra);
+      v_unlimited := v_extra;
     else
       v_extra := least(v_extra, v_balance.balance - v_balance.withheld - v_balance.reserved);
-    end if;
-    if v_extra > 0 then
-      v_balance := credits.hold_slices(p_account_id, v_balance, v_hold.id, v_extra);
+      if v_extra > 0 then
+        v_balance := credits.hold_slices(p_account_id, v_balance, v_hold.id, v_extra);
+      end if;
     end if;
   end if;
   v_captured := least(v_wanted, v_hold.amount + v_extra);
@@ -124,8 +130,7 @@ begin
     p_account_id, p_user_id, v_hold.credit_type, v_captured, 'allowed', coalesce(p_description, v_hold.description),
     v_metadata, v_hold.operation_id, v_balance.settled_at);
   v_balance := credits.expire_ended(p_account_id, v_balance, v_hold.operation_id);
-  v_balance := credits.align_allowance(p_account_id, v_balance, v_hold.amount + v_extra - v_captured,
-    v_hold.operation_id);
+  v_balance := credits.align_allowance(p_account_id, v_balance, v_hold.operation_id);
   v_balance := credits.save_balance(p_account_id, v_balance);
 
   v_answer := credits.answer(v_balance, v_hold.operation_id, v_captured) || jsonb_build_object(
@@ -133,7 +138,7 @@ begin
     'shortfall', v_shortfall);
   update public.credit_reservations r set
     status = 'captured', captured = v_captured, released = v_hold.amount + v_extra - v_captured, extra = v_extra,
-    shortfall = v_shortfall, closed_at = v_balance.settled_at, answer = v_answer
+    unlimited = r.unlimited + v_unlimited, shortfall = v_shortfall, closed_at = v_balance.settled_at, answer = v_answer
   where r.account_id = p_account_id and r.id = v_hold.id;
   return v_answer;
 end

@@ -9,6 +9,7 @@ create table public.credit_reservations (
   captured bigint not null default 0,
   released bigint not null default 0,
   extra bigint not null default 0,
+  unlimited bigint not null default 0,
   shortfall bigint not null default 0,
   description text,
   metadata jsonb not null default '{}',
@@ -21,7 +22,7 @@ create table public.credit_reservations (
   constraint credit_reservations_status_is_known check (status in ('open', 'captured', 'released', 'expired')),
   constraint credit_reservations_closed_has_a_time check ((status = 'open') = (closed_at is null)),
   constraint credit_reservations_amount_is_positive check (amount > 0),
-  constraint credit_reservations_parts_are_not_negative check (captured >= 0 and released >= 0 and extra >= 0 and shortfall >= 0),
+  constraint credit_reservations_parts_are_not_negative check (least(captured, released, extra, unlimited, shortfall) >= 0),
   constraint credit_reservations_open_has_moved_nothing check (status <> 'open' or captured + released + extra + shortfall = 0),
   constraint credit_reservations_captured_and_returned_is_held check (status = 'open' or captured + released = amount + extra),
   constraint credit_reservations_only_captured_ones_capture check ((status = 'captured') = (captured > 0)),
@@ -35,6 +36,8 @@ comment on column public.credit_reservations.amount is 'Credits held.';
 comment on column public.credit_reservations.captured is 'Credits charged in the end; at most amount plus extra.';
 comment on column public.credit_reservations.released is 'Held credits that went back to their grants.';
 comment on column public.credit_reservations.extra is 'Credits captured above the hold, as far as they could be had.';
+comment on column public.credit_reservations.unlimited is
+  'The part of amount and extra that was set aside while the type was unlimited: of no grant.';
 comment on column public.credit_reservations.shortfall is 'Credits asked for above the hold that could not be had.';
 comment on column public.credit_reservations.expires_at is 'From this instant on the hold counts as released, booked or not.';
 alter table public.credit_reservations enable row level security;

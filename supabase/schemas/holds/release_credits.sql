@@ -22,7 +22,7 @@ begin
     status = 'released', released = v_hold.amount, closed_at = v_balance.settled_at, close_reason = p_reason
   where r.account_id = p_account_id and r.id = v_hold.id;
   v_balance := credits.expire_ended(p_account_id, v_balance, v_hold.operation_id);
-  v_balance := credits.align_allowance(p_account_id, v_balance, v_hold.amount, v_hold.operation_id);
+  v_balance := credits.align_allowance(p_account_id, v_balance, v_hold.operation_id);
   v_balance := credits.save_balance(p_account_id, v_balance);
   return credits.answer(v_balance, v_hold.operation_id, v_hold.amount)
     || jsonb_build_object('reservation_id', v_hold.id, 'released', v_hold.amount);

@@ -14,7 +14,7 @@ begin
     from public.credit_grants g
     where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open and g.remaining > g.held
       and g.starts_at <= p_balance.settled_at and (g.expires_at is null or g.expires_at > p_balance.settled_at)
-      and g.frozen_at is null and (p_balance.allowance is not null or g.source = 'plan')
+      and g.frozen_at is null
     order by g.priority, g.expires_at, g.starts_at, g.id
   loop
     v_take := least(v_left, v_grant.free);
@@ -64,21 +64,24 @@ begin
     perform credits.refuse_status(p_account_id, v_balance.account_status);
   end if;
 
-  if v_balance.allowance is null then
-    v_balance := credits.stock_unlimited(p_account_id, v_balance, p_amount);
-  elsif v_balance.balance - v_balance.withheld - v_balance.reserved < p_amount then
+  if v_balance.allowance is not null and v_balance.balance - v_balance.withheld - v_balance.reserved < p_amount then
     return credits.refuse(p_account_id, v_balance, v_operation_id, p_amount, p_user_id, p_description, p_metadata);
   end if;
 
   v_expires_at := v_balance.settled_at + make_interval(secs => p_ttl_seconds);
   insert into public.credit_reservations (
-    account_id, id, credit_type, operation_id, user_id, amount, description, metadata, created_at, expires_at)
+    account_id, id, credit_type, operation_id, user_id, amount, unlimited, description, metadata, created_at, expires_at)
   values (
-    p_account_id, v_reservation_id, p_credit_type, v_operation_id, p_user_id, p_amount, p_description, p_metadata,
-    v_balance.settled_at, v_expires_at);
-  v_balance := credits.hold_slices(p_account_id, v_balance, v_reservation_id, p_amount);
+    p_account_id, v_reservation_id, p_credit_type, v_operation_id, p_user_id, p_amount,
+    case when v_balance.allowance is null then p_amount else 0 end, p_description, p_metadata, v_balance.settled_at, v_expires_at);
+  if v_balance.allowance is null then
+    v_balance.reserved_unlimited := v_balance.reserved_unlimited + p_amount;
+  else
+    v_balance := credits.hold_slices(p_account_id, v_balance, v_reservation_id, p_amount);
+  end if;
   update credits.balances b set
     version = v_balance.version, balance = v_balance.balance, reserved = v_balance.reserved,
+    reserved_unlimited = v_balance.reserved_unlimited,
     due_at = least(b.due_at, v_expires_at), settled_at = v_balance.settled_at
   where b.account_id = p_account_id and b.credit_type = p_credit_type;
 

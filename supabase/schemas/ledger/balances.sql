@@ -9,6 +9,7 @@ create table credits.balances (
   balance bigint not null default 0,
   withheld bigint not null default 0,
   reserved bigint not null default 0,
+  reserved_unlimited bigint not null default 0,
   used bigint not null default 0,
   used_since timestamptz not null,
   period_start timestamptz,
@@ -20,7 +21,7 @@ create table credits.balances (
   test_now timestamptz,
   constraint balances_pkey primary key (account_id, credit_type),
   constraint balances_parts_fit_into_the_whole
-    check (least(withheld, reserved, used, balance - withheld - reserved) >= 0)
+    check (least(withheld, reserved, reserved_unlimited, used, balance - withheld - reserved) >= 0)
 ) with (fillfactor = 50);
 create index balances_user_id_idx on credits.balances (user_id);
 create index balances_due_at_idx on credits.balances (due_at) where test_now is null;
@@ -28,9 +29,11 @@ create index balances_test_now_idx on credits.balances (test_now) where test_now
 comment on table credits.balances is
   'The booked state of one account and credit type, and the row that every operation on them locks first. Read public.credit_balances instead: it is right to the second.';
 comment on column credits.balances.version is 'The version of the last ledger row.';
-comment on column credits.balances.balance is 'What the grants hold: the balance_after of the last ledger row.';
+comment on column credits.balances.balance is 'What the grants hold: the last balance_after of the ledger.';
 comment on column credits.balances.withheld is 'The part of it in grants that are frozen or have not started.';
 comment on column credits.balances.reserved is 'The part of it that live holds have pinned.';
+comment on column credits.balances.reserved_unlimited is
+  'What live holds have set aside that were made while the type was unlimited: of no grant, and of no balance.';
 comment on column credits.balances.used is 'Spent less refunded since used_since; for a limit, how many exist.';
 comment on column credits.balances.allowance is 'The allowance in force, null for unlimited.';
 comment on column credits.balances.allowance_period is 'Start of the last period whose allowance was granted.';

@@ -36,7 +36,7 @@ comment on table public.credit_grants is
   'The only home of credits. What a grant held at first is spent, lapsed (expired or voided) or remaining; nothing else can happen to it.';
 comment on column public.credit_grants.source is 'plan, rollover, trial, promotion, compensation, top_up or goodwill.';
 comment on column public.credit_grants.priority is 'Burn order: lower first. Taken from the source when the grant was issued.';
-comment on column public.credit_grants.amount is 'Credits issued. Grows for a plan grant when an upgrade adds to it, and with each use of an unlimited allowance.';
+comment on column public.credit_grants.amount is 'Credits issued. Grows for a plan grant when an upgrade adds to it.';
 comment on column public.credit_grants.held is 'The part of remaining that live holds have pinned.';
 comment on column public.credit_grants.spent is 'Consumed or captured, less refunded.';
 comment on column public.credit_grants.lapsed is 'Expired or voided.';

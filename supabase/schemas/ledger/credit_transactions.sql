@@ -7,11 +7,11 @@ create table public.credit_transactions (
   credit_type text not null,
   version bigint not null,
   operation_id uuid not null,
-  grant_id uuid not null,
+  grant_id uuid,
   user_id uuid,
   kind credits.entry_kind not null,
   amount bigint not null,
-  balance_after bigint not null,
+  balance_after bigint,
   related_operation_id uuid,
   description text,
   metadata jsonb not null default '{}',
@@ -23,12 +23,13 @@ create index credit_transactions_operation_idx on public.credit_transactions (ac
 create index credit_transactions_related_idx on public.credit_transactions (account_id, related_operation_id)
   where related_operation_id is not null;
 comment on table public.credit_transactions is
-  'The ledger: one row per operation and grant touched, chained by version and balance_after per account and credit type. Rows are added, never changed.';
+  'The ledger: one row per operation and grant touched, chained by version and balance_after per account and credit type. While a type is unlimited, one row per operation, of no grant and outside of the chain. Rows are added, never changed.';
 comment on column public.credit_transactions.version is '1, 2, 3 … per account and credit type, without a gap.';
 comment on column public.credit_transactions.operation_id is 'What belongs together: all rows of one operation have its id. A hold and its capture are one operation.';
+comment on column public.credit_transactions.grant_id is 'The grant whose credits moved; null while the type is unlimited, which has no stock.';
 comment on column public.credit_transactions.user_id is 'Who acted; null for what time did by itself.';
 comment on column public.credit_transactions.amount is 'Credits, signed: positive into the grant, negative out of it.';
-comment on column public.credit_transactions.balance_after is 'What the grants of this account and type hold after this row: the balance_after before it plus amount.';
+comment on column public.credit_transactions.balance_after is 'What the grants of this account and type hold after this row: the last balance_after before it plus amount. Null when it moved no grant: what is unlimited has no balance.';
 comment on column public.credit_transactions.related_operation_id is
   'For a refund the operation it gives back; for an expiry or a compensation the operation that caused it.';
 comment on column public.credit_transactions.created_at is 'When it was booked, in the account''s time.';

@@ -10,13 +10,14 @@ set search_path = ''
 as $$
 begin
   p_balance.version := p_balance.version + 1;
-  p_balance.balance := p_balance.balance + p_amount;
+  -- What is unlimited has no stock: its rows are of no grant, and leave the balance alone.
+  p_balance.balance := p_balance.balance + case when p_grant_id is null then 0 else p_amount end;
   insert into public.credit_transactions (
     account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount, balance_after,
     related_operation_id, description, metadata, created_at)
   values (
     p_account_id, p_balance.credit_type, p_balance.version, p_operation_id, p_grant_id, p_user_id, p_kind, p_amount,
-    p_balance.balance, p_related_operation_id, p_description, p_metadata, p_balance.settled_at);
+    case when p_grant_id is not null then p_balance.balance end, p_related_operation_id, p_description, p_metadata, p_balance.settled_at);
 end
 $$;
 comment on function credits.post_entry(uuid, credits.balances, uuid, uuid, uuid, credits.entry_kind, bigint, uuid, text, jsonb) is
@@ -88,7 +89,7 @@ begin
 end
 $$;
 comment on function credits.issue_allowance(uuid, credits.balances, bigint, text, uuid, uuid, text) is
-  'Adds credits to the plan grant of the period, of which there is one: the allowance itself, the difference of an upgrade, or what an unlimited allowance is about to spend.';
+  'Adds credits to the plan grant of the period, of which there is one: the allowance itself, or the difference of an upgrade.';
 revoke all on function credits.issue_allowance(uuid, credits.balances, bigint, text, uuid, uuid, text)
   from public, anon, authenticated, service_role;
 
@@ -156,12 +157,15 @@ begin
   )
   select coalesce(sum(s.amount), 0) into v_amount from slices s;
   p_balance.reserved := p_balance.reserved - v_amount;
+  p_balance.reserved_unlimited := p_balance.reserved_unlimited - (
+    select r.unlimited from public.credit_reservations r where r.account_id = p_account_id and r.id = p_reservation_id);
 end
 $$;
-comment on function credits.release_slices(uuid, credits.balances, uuid) is 'Gives the slices of a hold back to their grants.';
+comment on function credits.release_slices(uuid, credits.balances, uuid) is 'Gives what a hold has set aside back: its slices to their grants, and what was unlimited to nothing.';
 revoke all on function credits.release_slices(uuid, credits.balances, uuid) from public, anon, authenticated, service_role;
 
-create function credits.align_allowance(p_account_id uuid, inout p_balance credits.balances, p_returned bigint, p_related_operation_id uuid default null)
+create function credits.align_allowance(
+  p_account_id uuid, inout p_balance credits.balances, p_related_operation_id uuid default null)
 language plpgsql
 volatile
 security invoker
@@ -169,19 +173,18 @@ set search_path = ''
 as $$
 declare
   v_grant record;
+  v_taken bigint;
   v_excess bigint;
 begin
-  if p_balance.kind = 'credit' and p_balance.allowance is not null then
+  if p_balance.kind = 'credit' or p_balance.allowance is null then
     return;
   end if;
-  select g.id, g.plan_id, g.remaining - g.held as free, g.spent + g.held as taken into v_grant
+  select g.id, g.remaining - g.held as free into v_grant
   from public.credit_grants g
   where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
-    and g.period_start = coalesce(p_balance.period_start, '-infinity') and g.voided_at is null;
-  -- A limit keeps free what its allowance exceeds what exists by. An unlimited allowance was granted as it was spent, so
-  -- what was given back to it is not kept in stock.
-  v_excess := case when p_balance.allowance is null then least(p_returned, coalesce(v_grant.free, 0))
-    else coalesce(v_grant.free, 0) - greatest(0, p_balance.allowance - coalesce(v_grant.taken, 0)) end;
+    and g.period_start = '-infinity' and g.voided_at is null;
+  v_taken := credits.taken_of_limit(p_account_id, p_balance);
+  v_excess := coalesce(v_grant.free, 0) - greatest(0, p_balance.allowance - v_taken);
   if v_excess > 0 then
     p_balance := credits.take_unspent(p_account_id, p_balance, v_grant.id, v_excess, 'expire', null, gen_random_uuid(),
       p_related_operation_id, 'above the allowance');
@@ -192,9 +195,28 @@ begin
   end if;
 end
 $$;
-comment on function credits.align_allowance(uuid, credits.balances, bigint, uuid) is
-  'Brings the plan grant of a limit to what its allowance leaves free, and takes out of an unlimited one the p_returned credits that a hold or a refund gave back. Does nothing for a counted allowance of credits.';
-revoke all on function credits.align_allowance(uuid, credits.balances, bigint, uuid) from public, anon, authenticated, service_role;
+comment on function credits.align_allowance(uuid, credits.balances, uuid) is
+  'Brings the plan grant of a limit to what its allowance leaves free: its allowance, less what exists. Does nothing for credits, nor while the limit is unlimited.';
+revoke all on function credits.align_allowance(uuid, credits.balances, uuid) from public, anon, authenticated, service_role;
+
+create function credits.taken_of_limit(p_account_id uuid, p_balance credits.balances)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- What was made while the limit was unlimited is of no grant, and exists all the same.
+  return p_balance.used + p_balance.reserved_unlimited + (
+    select coalesce(sum(case when g.source = 'plan' then g.held else -g.spent end), 0)
+    from public.credit_grants g
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type);
+end
+$$;
+comment on function credits.taken_of_limit(uuid, credits.balances) is
+  'How much of a limit''s allowance is taken: what exists and is held, less what other grants pay for.';
+revoke all on function credits.taken_of_limit(uuid, credits.balances) from public, anon, authenticated, service_role;
 
 create function credits.save_balance(p_account_id uuid, inout p_balance credits.balances)
 language plpgsql
@@ -219,7 +241,7 @@ begin
 
   update credits.balances b set
     version = p_balance.version, balance = p_balance.balance, withheld = p_balance.withheld,
-    reserved = p_balance.reserved, used = p_balance.used, used_since = p_balance.used_since,
+    reserved = p_balance.reserved, reserved_unlimited = p_balance.reserved_unlimited, used = p_balance.used, used_since = p_balance.used_since,
     allowance = p_balance.allowance, period_start = p_balance.period_start, period_end = p_balance.period_end,
     allowance_period = p_balance.allowance_period, peak_allowance = p_balance.peak_allowance,
     due_at = p_balance.due_at, settled_at = p_balance.settled_at

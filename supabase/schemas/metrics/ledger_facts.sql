@@ -5,14 +5,15 @@ create index if not exists usage_denied_idx on public.usage (created_at) include
   where status = 'denied';
 
 create view credits.ledger_facts with (security_invoker = true) as
-select t.account_id, t.credit_type, t.version, t.created_at, t.amount, t.user_id, t.metadata, g.source,
+select t.account_id, t.credit_type, t.version, t.created_at, t.amount, t.user_id, t.metadata,
+  case when t.grant_id is null then 'unlimited' else g.source end as source,
   coalesce(
     case when s.pending_at <= t.created_at then s.pending_plan_id end,
     (select c.to_plan from credits.plan_changes c
       where c.account_id = t.account_id and c.changed_at <= t.created_at order by c.version desc limit 1),
     s.plan_id) as plan_id,
   case t.kind
-    when 'grant' then case when g.source = 'plan' and t.description = 'unlimited allowance' then 'unlimited' else 'granted' end
+    when 'grant' then 'granted'
     when 'refund' then 'refunded'
     when 'expire' then case when t.description = 'above the allowance' then 'returned' else 'expired' end
     when 'void' then 'voided'
@@ -24,12 +25,12 @@ select t.account_id, t.credit_type, t.version, t.created_at, t.amount, t.user_id
     where p.account_id = t.account_id and p.credit_type = t.credit_type and p.version = t.version - 1
       and p.operation_id = t.operation_id) then 0 else 1 end as operations
 from public.credit_transactions t
--- Each row has both. Left joins leave them alone where a reader asks for nothing of theirs.
+-- Each row has both, but for unlimited ones, which are of no grant. Left joins leave them alone where a reader asks for nothing of theirs.
 left join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
 left join public.subscriptions s on s.account_id = t.account_id;
 comment on view credits.ledger_facts is
-  'The ledger as the metrics see it: each row with the plan of its time, the source of its grant, and where its credits went.';
+  'The ledger as the metrics see it: each row with the plan of its time, the source of its grant (unlimited for a row of none), and where its credits went.';
 comment on column credits.ledger_facts.flow is
-  'granted, unlimited (granted as it was spent), spent, refunded, expired, voided, or returned (taken back from an unlimited allowance or a limit, nobody''s loss).';
+  'granted, spent, refunded, expired, voided, or returned (taken back from a limit, nobody''s loss).';
 comment on column credits.ledger_facts.spent is 'The credits of a row whose flow is spent, 0 of any other: told without looking at its grant.';
 revoke all on table credits.ledger_facts from public, anon, authenticated, service_role;

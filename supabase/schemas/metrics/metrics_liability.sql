@@ -25,7 +25,8 @@ begin
     select width_bucket(f.at, v_starts) as nth, f.credit_type, f.source, sum(f.amount) as amount
     from credits.owed_facts(case when w.daily then w.to_at else w.from_at end, w.to_at, p_raw or not w.hourly, p_include_test) f
     join credits.credit_types t on t.id = f.credit_type and t.kind = 'credit'
-    where p_credit_type is null or f.credit_type = p_credit_type
+    -- What is unlimited is spent from no stock.
+    where f.source <> 'unlimited' and (p_credit_type is null or f.credit_type = p_credit_type)
     group by 1, 2, 3
   ), grid as (
     select n.nth, k.credit_type, k.source, coalesce(m.amount, 0) as amount

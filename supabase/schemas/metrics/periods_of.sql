@@ -10,8 +10,7 @@ set plan_cache_mode = force_generic_plan
 as $$
   with entries as (
     select t.version, t.created_at, t.kind, t.amount, t.balance_after,
-      case when t.kind = 'grant' and g.source = 'plan' then t.grant_id end as allowance_id,
-      t.kind = 'grant' and g.source = 'plan' and t.description = 'unlimited allowance' as is_unlimited
+      case when t.kind = 'grant' and g.source = 'plan' then t.grant_id end as allowance_id
     from public.credit_transactions t
     join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
     where t.account_id = p_account_id and t.credit_type = p_credit_type and t.version >= p_from_version
@@ -24,8 +23,7 @@ as $$
     from entries e left join starts s on s.version = e.version
   ), running as (
     select p.*,
-      -coalesce(sum(p.amount) filter (where p.kind in ('consume', 'capture', 'refund')) over w, 0) as used,
-      bool_or(p.is_unlimited) over w as unlimited
+      -coalesce(sum(p.amount) filter (where p.kind in ('consume', 'capture', 'refund')) over w, 0) as used
     from placed p where p.period_version is not null
     window w as (partition by p.period_version order by p.version)
   )
@@ -33,9 +31,8 @@ as $$
     (select f.plan_id from credits.ledger_facts f
       where f.account_id = p_account_id and f.credit_type = p_credit_type and f.version = r.period_version),
     lead(min(r.created_at), 1, 'infinity') over (order by r.period_version),
-    min(r.created_at) filter (where r.kind in ('consume', 'capture') and not r.unlimited
-      and r.used >= 4 * r.balance_after),
-    min(r.created_at) filter (where r.kind in ('consume', 'capture') and not r.unlimited and r.balance_after = 0)
+    min(r.created_at) filter (where r.kind in ('consume', 'capture') and r.used >= 4 * r.balance_after),
+    min(r.created_at) filter (where r.kind in ('consume', 'capture') and r.balance_after = 0)
   from running r
   group by r.period_version
 $$;

@@ -19,6 +19,7 @@ begin
   v_balance.allowance := v_now.allowance;
   v_balance.used := v_now.used;
   v_balance.reserved := v_now.reserved;
+  v_balance.reserved_unlimited := 0;
   v_balance.withheld := 0;
   v_balance.balance := v_now.remaining + v_now.reserved;
   v_balance.period_end := v_now.period_end;

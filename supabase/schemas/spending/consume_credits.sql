@@ -18,7 +18,7 @@ begin
     from public.credit_grants g
     where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open and g.remaining > g.held
       and g.starts_at <= p_balance.settled_at and (g.expires_at is null or g.expires_at > p_balance.settled_at)
-      and g.frozen_at is null and (p_balance.allowance is not null or g.source = 'plan')
+      and g.frozen_at is null
     order by g.priority, g.expires_at, g.starts_at, g.id
   loop
     v_take := least(v_left, v_grant.free);
@@ -52,31 +52,32 @@ comment on function credits.spend(uuid, credits.balances, bigint, uuid, uuid, te
 revoke all on function credits.spend(uuid, credits.balances, bigint, uuid, uuid, text, jsonb)
   from public, anon, authenticated, service_role;
 
-create function credits.stock_unlimited(p_account_id uuid, inout p_balance credits.balances, p_amount bigint)
+create function credits.spend_unlimited(
+  p_account_id uuid, p_balance credits.balances, p_amount bigint, p_operation_id uuid, p_user_id uuid, p_description text,
+  p_metadata jsonb)
+returns void
 language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-declare
-  v_free bigint;
 begin
-  if p_balance.allowance is not null then
-    return;
-  end if;
-  select coalesce(sum(g.remaining - g.held), 0) into v_free
-  from public.credit_grants g
-  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.source = 'plan' and g.is_open;
-  if v_free < p_amount then
-    p_balance := (select i.p_balance from credits.issue_allowance(p_account_id, p_balance, p_amount - v_free,
-      (select t.plan_id from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t),
-      null, gen_random_uuid(), 'unlimited allowance') i);
-  end if;
+  insert into public.credit_transactions (
+    account_id, credit_type, version, operation_id, user_id, kind, amount, description, metadata, created_at)
+  values (
+    p_account_id, p_balance.credit_type, p_balance.version, p_operation_id, p_user_id, 'consume', -p_amount, p_description,
+    p_metadata, p_balance.settled_at);
+  insert into public.usage (
+    account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
+  values (
+    p_account_id, p_user_id, p_balance.credit_type, p_amount, 'allowed', p_description, p_metadata, p_operation_id,
+    p_balance.settled_at);
 end
 $$;
-comment on function credits.stock_unlimited(uuid, credits.balances, bigint) is
-  'An unlimited allowance is granted as it is spent: puts what is lacking into the plan grant. Does nothing for a counted allowance.';
-revoke all on function credits.stock_unlimited(uuid, credits.balances, bigint) from public, anon, authenticated, service_role;
+comment on function credits.spend_unlimited(uuid, credits.balances, bigint, uuid, uuid, text, jsonb) is
+  'Writes down what was spent of an unlimited type: one row of the ledger, of no grant, and one of usage.';
+revoke all on function credits.spend_unlimited(uuid, credits.balances, bigint, uuid, uuid, text, jsonb)
+  from public, anon, authenticated, service_role;
 
 create function credits.charge(
   p_account_id uuid, p_user_id uuid, p_credit_type text, p_amount bigint, p_idempotency_key text, p_request jsonb,
@@ -108,20 +109,20 @@ begin
   end if;
 
   v_lacking := p_amount - (p_balance.balance - p_balance.withheld - p_balance.reserved);
-  if p_balance.allowance is null then
-    p_balance := credits.stock_unlimited(p_account_id, p_balance, p_amount);
-  elsif v_lacking > 0 and p_forced then
+  if p_balance.allowance is not null and v_lacking > 0 then
+    if not p_forced then
+      p_is_enough := false;
+      return;
+    end if;
     p_balance := (select i.p_balance from credits.issue_allowance(p_account_id, p_balance, v_lacking, null, null,
       gen_random_uuid(), 'existed before it was metered') i);
-  elsif v_lacking > 0 then
-    p_is_enough := false;
-    return;
   end if;
 
   p_is_enough := true;
   update credits.balances b set
-    version = p_balance.version + 1, balance = p_balance.balance - p_amount, used = p_balance.used + p_amount,
-    settled_at = p_balance.settled_at
+    version = p_balance.version + 1,
+    balance = p_balance.balance - case when p_balance.allowance is null then 0 else p_amount end,
+    used = p_balance.used + p_amount, settled_at = p_balance.settled_at
   where b.account_id = p_account_id and b.credit_type = p_credit_type
   returning b.version, b.balance, b.used into p_balance.version, p_balance.balance, p_balance.used;
 end
@@ -172,33 +173,37 @@ begin
     end if;
   end if;
 
-  -- What spend comes to when the first grant in burn order has it all, in one statement. The balance was locked in the one
-  -- before, so this one sees what everybody else has left.
-  with spent as (
-    update public.credit_grants g set remaining = g.remaining - p_amount, spent = g.spent + p_amount
-    where g.account_id = p_account_id and g.remaining - g.held >= p_amount and g.id = (
-      select f.id from public.credit_grants f
-      where f.account_id = p_account_id and f.credit_type = p_credit_type and f.is_open and f.remaining > f.held
-        and f.starts_at <= v_balance.settled_at and (f.expires_at is null or f.expires_at > v_balance.settled_at)
-        and f.frozen_at is null and (v_balance.allowance is not null or f.source = 'plan')
-      order by f.priority, f.expires_at, f.starts_at, f.id
-      limit 1)
-    returning g.id
-  ), booked as (
-    insert into public.credit_transactions (
-      account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount, balance_after, description, metadata,
-      created_at)
-    select p_account_id, p_credit_type, v_balance.version, v_operation_id, s.id, p_user_id, 'consume', -p_amount,
-      v_balance.balance, p_description, p_metadata, v_balance.settled_at
-    from spent s
-  )
-  insert into public.usage (
-    account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
-  select p_account_id, p_user_id, p_credit_type, p_amount, 'allowed', p_description, p_metadata, v_operation_id,
-    v_balance.settled_at
-  from spent s;
-  if not found then
-    v_balance := credits.spend(p_account_id, v_balance, p_amount, v_operation_id, p_user_id, p_description, p_metadata);
+  if v_balance.allowance is null then
+    perform credits.spend_unlimited(p_account_id, v_balance, p_amount, v_operation_id, p_user_id, p_description, p_metadata);
+  else
+    -- What spend comes to when the first grant in burn order has it all, in one statement. The balance was locked in the one
+    -- before, so this one sees what everybody else has left.
+    with spent as (
+      update public.credit_grants g set remaining = g.remaining - p_amount, spent = g.spent + p_amount
+      where g.account_id = p_account_id and g.remaining - g.held >= p_amount and g.id = (
+        select f.id from public.credit_grants f
+        where f.account_id = p_account_id and f.credit_type = p_credit_type and f.is_open and f.remaining > f.held
+          and f.starts_at <= v_balance.settled_at and (f.expires_at is null or f.expires_at > v_balance.settled_at)
+          and f.frozen_at is null
+        order by f.priority, f.expires_at, f.starts_at, f.id
+        limit 1)
+      returning g.id
+    ), booked as (
+      insert into public.credit_transactions (
+        account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount, balance_after, description, metadata,
+        created_at)
+      select p_account_id, p_credit_type, v_balance.version, v_operation_id, s.id, p_user_id, 'consume', -p_amount,
+        v_balance.balance, p_description, p_metadata, v_balance.settled_at
+      from spent s
+    )
+    insert into public.usage (
+      account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
+    select p_account_id, p_user_id, p_credit_type, p_amount, 'allowed', p_description, p_metadata, v_operation_id,
+      v_balance.settled_at
+    from spent s;
+    if not found then
+      v_balance := credits.spend(p_account_id, v_balance, p_amount, v_operation_id, p_user_id, p_description, p_metadata);
+    end if;
   end if;
 
   v_answer := credits.answer(v_balance, v_operation_id, p_amount);

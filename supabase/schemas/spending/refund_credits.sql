@@ -55,9 +55,9 @@ begin
     select t.grant_id, g.expires_at, g.voided_at, -t.amount - coalesce((
       select sum(f.amount) from public.credit_transactions f
       where f.account_id = p_account_id and f.related_operation_id = p_operation_id and f.kind = 'refund'
-        and f.grant_id = t.grant_id), 0) as refundable
+        and f.grant_id is not distinct from t.grant_id), 0) as refundable
     from public.credit_transactions t
-    join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
+    left join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
     where t.account_id = p_account_id and t.operation_id = p_operation_id and t.kind in ('consume', 'capture')
     order by t.version desc
   loop
@@ -86,7 +86,7 @@ begin
   v_balance := credits.expire_ended(p_account_id, v_balance, v_refund_id);
 
   -- Whoever was let down just before the renewal does not lose by it.
-  if v_late > 0 and v_balance.allowance is not null then
+  if v_late > 0 then
     v_balance := (select i.p_balance from credits.issue(p_account_id, v_balance, null, gen_random_uuid(), 'compensation',
       v_late, v_balance.settled_at, v_balance.settled_at + interval '24 hours', v_refund_id,
       'refund of credits that have since expired', '{}') i);
@@ -94,7 +94,7 @@ begin
   if v_balance.kind = 'limit' or v_spent_at >= v_balance.used_since then
     v_balance.used := greatest(0, v_balance.used - v_amount);
   end if;
-  v_balance := credits.align_allowance(p_account_id, v_balance, v_amount, v_refund_id);
+  v_balance := credits.align_allowance(p_account_id, v_balance, v_refund_id);
   v_balance := credits.save_balance(p_account_id, v_balance);
 
   v_answer := credits.answer(v_balance, v_refund_id, v_amount)

@@ -95,7 +95,8 @@ begin
     'success', true, 'code', 'ok', 'operation_id', p_operation_id, 'credit_type', p_balance.credit_type,
     'amount', p_amount,
     'remaining', case when p_balance.allowance is not null then p_balance.balance - p_balance.withheld - p_balance.reserved end,
-    'limit', p_balance.allowance, 'used', p_balance.used, 'reserved', p_balance.reserved,
+    'limit', p_balance.allowance, 'used', p_balance.used,
+    'reserved', p_balance.reserved + p_balance.reserved_unlimited,
     'unlimited', p_balance.allowance is null, 'period_end', p_balance.period_end, 'replayed', false);
 end
 $$;
