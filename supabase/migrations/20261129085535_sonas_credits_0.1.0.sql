@@ -1158,6 +1158,7 @@ create table credits.balances (
   balance bigint not null default 0,
   withheld bigint not null default 0,
   reserved bigint not null default 0,
+  reserved_unlimited bigint not null default 0,
   used bigint not null default 0,
   used_since timestamptz not null,
   period_start timestamptz,
@@ -1169,7 +1170,7 @@ create table credits.balances (
   test_now timestamptz,
   constraint balances_pkey primary key (account_id, credit_type),
   constraint balances_parts_fit_into_the_whole
-    check (least(withheld, reserved, used, balance - withheld - reserved) >= 0)
+    check (least(withheld, reserved, reserved_unlimited, used, balance - withheld - reserved) >= 0)
 ) with (fillfactor = 50);
 create index balances_user_id_idx on credits.balances (user_id);
 create index balances_due_at_idx on credits.balances (due_at) where test_now is null;
@@ -1177,9 +1178,11 @@ create index balances_test_now_idx on credits.balances (test_now) where test_now
 comment on table credits.balances is
   'The booked state of one account and credit type, and the row that every operation on them locks first. Read public.credit_balances instead: it is right to the second.';
 comment on column credits.balances.version is 'The version of the last ledger row.';
-comment on column credits.balances.balance is 'What the grants hold: the balance_after of the last ledger row.';
+comment on column credits.balances.balance is 'What the grants hold: the last balance_after of the ledger.';
 comment on column credits.balances.withheld is 'The part of it in grants that are frozen or have not started.';
 comment on column credits.balances.reserved is 'The part of it that live holds have pinned.';
+comment on column credits.balances.reserved_unlimited is
+  'What live holds have set aside that were made while the type was unlimited: of no grant, and of no balance.';
 comment on column credits.balances.used is 'Spent less refunded since used_since; for a limit, how many exist.';
 comment on column credits.balances.allowance is 'The allowance in force, null for unlimited.';
 comment on column credits.balances.allowance_period is 'Start of the last period whose allowance was granted.';
@@ -1291,7 +1294,7 @@ comment on table public.credit_grants is
   'The only home of credits. What a grant held at first is spent, lapsed (expired or voided) or remaining; nothing else can happen to it.';
 comment on column public.credit_grants.source is 'plan, rollover, trial, promotion, compensation, top_up or goodwill.';
 comment on column public.credit_grants.priority is 'Burn order: lower first. Taken from the source when the grant was issued.';
-comment on column public.credit_grants.amount is 'Credits issued. Grows for a plan grant when an upgrade adds to it, and with each use of an unlimited allowance.';
+comment on column public.credit_grants.amount is 'Credits issued. Grows for a plan grant when an upgrade adds to it.';
 comment on column public.credit_grants.held is 'The part of remaining that live holds have pinned.';
 comment on column public.credit_grants.spent is 'Consumed or captured, less refunded.';
 comment on column public.credit_grants.lapsed is 'Expired or voided.';
@@ -1314,11 +1317,11 @@ create table public.credit_transactions (
   credit_type text not null,
   version bigint not null,
   operation_id uuid not null,
-  grant_id uuid not null,
+  grant_id uuid,
   user_id uuid,
   kind credits.entry_kind not null,
   amount bigint not null,
-  balance_after bigint not null,
+  balance_after bigint,
   related_operation_id uuid,
   description text,
   metadata jsonb not null default '{}',
@@ -1330,12 +1333,13 @@ create index credit_transactions_operation_idx on public.credit_transactions (ac
 create index credit_transactions_related_idx on public.credit_transactions (account_id, related_operation_id)
   where related_operation_id is not null;
 comment on table public.credit_transactions is
-  'The ledger: one row per operation and grant touched, chained by version and balance_after per account and credit type. Rows are added, never changed.';
+  'The ledger: one row per operation and grant touched, chained by version and balance_after per account and credit type. While a type is unlimited, one row per operation, of no grant and outside of the chain. Rows are added, never changed.';
 comment on column public.credit_transactions.version is '1, 2, 3 … per account and credit type, without a gap.';
 comment on column public.credit_transactions.operation_id is 'What belongs together: all rows of one operation have its id. A hold and its capture are one operation.';
+comment on column public.credit_transactions.grant_id is 'The grant whose credits moved; null while the type is unlimited, which has no stock.';
 comment on column public.credit_transactions.user_id is 'Who acted; null for what time did by itself.';
 comment on column public.credit_transactions.amount is 'Credits, signed: positive into the grant, negative out of it.';
-comment on column public.credit_transactions.balance_after is 'What the grants of this account and type hold after this row: the balance_after before it plus amount.';
+comment on column public.credit_transactions.balance_after is 'What the grants of this account and type hold after this row: the last balance_after before it plus amount. Null when it moved no grant: what is unlimited has no balance.';
 comment on column public.credit_transactions.related_operation_id is
   'For a refund the operation it gives back; for an expiry or a compensation the operation that caused it.';
 comment on column public.credit_transactions.created_at is 'When it was booked, in the account''s time.';
@@ -1588,13 +1592,14 @@ set search_path = ''
 as $$
 begin
   p_balance.version := p_balance.version + 1;
-  p_balance.balance := p_balance.balance + p_amount;
+  -- What is unlimited has no stock: its rows are of no grant, and leave the balance alone.
+  p_balance.balance := p_balance.balance + case when p_grant_id is null then 0 else p_amount end;
   insert into public.credit_transactions (
     account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount, balance_after,
     related_operation_id, description, metadata, created_at)
   values (
     p_account_id, p_balance.credit_type, p_balance.version, p_operation_id, p_grant_id, p_user_id, p_kind, p_amount,
-    p_balance.balance, p_related_operation_id, p_description, p_metadata, p_balance.settled_at);
+    case when p_grant_id is not null then p_balance.balance end, p_related_operation_id, p_description, p_metadata, p_balance.settled_at);
 end
 $$;
 comment on function credits.post_entry(uuid, credits.balances, uuid, uuid, uuid, credits.entry_kind, bigint, uuid, text, jsonb) is
@@ -1666,7 +1671,7 @@ begin
 end
 $$;
 comment on function credits.issue_allowance(uuid, credits.balances, bigint, text, uuid, uuid, text) is
-  'Adds credits to the plan grant of the period, of which there is one: the allowance itself, the difference of an upgrade, or what an unlimited allowance is about to spend.';
+  'Adds credits to the plan grant of the period, of which there is one: the allowance itself, or the difference of an upgrade.';
 revoke all on function credits.issue_allowance(uuid, credits.balances, bigint, text, uuid, uuid, text)
   from public, anon, authenticated, service_role;
 
@@ -1734,12 +1739,15 @@ begin
   )
   select coalesce(sum(s.amount), 0) into v_amount from slices s;
   p_balance.reserved := p_balance.reserved - v_amount;
+  p_balance.reserved_unlimited := p_balance.reserved_unlimited - (
+    select r.unlimited from public.credit_reservations r where r.account_id = p_account_id and r.id = p_reservation_id);
 end
 $$;
-comment on function credits.release_slices(uuid, credits.balances, uuid) is 'Gives the slices of a hold back to their grants.';
+comment on function credits.release_slices(uuid, credits.balances, uuid) is 'Gives what a hold has set aside back: its slices to their grants, and what was unlimited to nothing.';
 revoke all on function credits.release_slices(uuid, credits.balances, uuid) from public, anon, authenticated, service_role;
 
-create function credits.align_allowance(p_account_id uuid, inout p_balance credits.balances, p_returned bigint, p_related_operation_id uuid default null)
+create function credits.align_allowance(
+  p_account_id uuid, inout p_balance credits.balances, p_related_operation_id uuid default null)
 language plpgsql
 volatile
 security invoker
@@ -1747,19 +1755,18 @@ set search_path = ''
 as $$
 declare
   v_grant record;
+  v_taken bigint;
   v_excess bigint;
 begin
-  if p_balance.kind = 'credit' and p_balance.allowance is not null then
+  if p_balance.kind = 'credit' or p_balance.allowance is null then
     return;
   end if;
-  select g.id, g.plan_id, g.remaining - g.held as free, g.spent + g.held as taken into v_grant
+  select g.id, g.remaining - g.held as free into v_grant
   from public.credit_grants g
   where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
-    and g.period_start = coalesce(p_balance.period_start, '-infinity') and g.voided_at is null;
-  -- A limit keeps free what its allowance exceeds what exists by. An unlimited allowance was granted as it was spent, so
-  -- what was given back to it is not kept in stock.
-  v_excess := case when p_balance.allowance is null then least(p_returned, coalesce(v_grant.free, 0))
-    else coalesce(v_grant.free, 0) - greatest(0, p_balance.allowance - coalesce(v_grant.taken, 0)) end;
+    and g.period_start = '-infinity' and g.voided_at is null;
+  v_taken := credits.taken_of_limit(p_account_id, p_balance);
+  v_excess := coalesce(v_grant.free, 0) - greatest(0, p_balance.allowance - v_taken);
   if v_excess > 0 then
     p_balance := credits.take_unspent(p_account_id, p_balance, v_grant.id, v_excess, 'expire', null, gen_random_uuid(),
       p_related_operation_id, 'above the allowance');
@@ -1770,9 +1777,28 @@ begin
   end if;
 end
 $$;
-comment on function credits.align_allowance(uuid, credits.balances, bigint, uuid) is
-  'Brings the plan grant of a limit to what its allowance leaves free, and takes out of an unlimited one the p_returned credits that a hold or a refund gave back. Does nothing for a counted allowance of credits.';
-revoke all on function credits.align_allowance(uuid, credits.balances, bigint, uuid) from public, anon, authenticated, service_role;
+comment on function credits.align_allowance(uuid, credits.balances, uuid) is
+  'Brings the plan grant of a limit to what its allowance leaves free: its allowance, less what exists. Does nothing for credits, nor while the limit is unlimited.';
+revoke all on function credits.align_allowance(uuid, credits.balances, uuid) from public, anon, authenticated, service_role;
+
+create function credits.taken_of_limit(p_account_id uuid, p_balance credits.balances)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- What was made while the limit was unlimited is of no grant, and exists all the same.
+  return p_balance.used + p_balance.reserved_unlimited + (
+    select coalesce(sum(case when g.source = 'plan' then g.held else -g.spent end), 0)
+    from public.credit_grants g
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type);
+end
+$$;
+comment on function credits.taken_of_limit(uuid, credits.balances) is
+  'How much of a limit''s allowance is taken: what exists and is held, less what other grants pay for.';
+revoke all on function credits.taken_of_limit(uuid, credits.balances) from public, anon, authenticated, service_role;
 
 create function credits.save_balance(p_account_id uuid, inout p_balance credits.balances)
 language plpgsql
@@ -1797,7 +1823,7 @@ begin
 
   update credits.balances b set
     version = p_balance.version, balance = p_balance.balance, withheld = p_balance.withheld,
-    reserved = p_balance.reserved, used = p_balance.used, used_since = p_balance.used_since,
+    reserved = p_balance.reserved, reserved_unlimited = p_balance.reserved_unlimited, used = p_balance.used, used_since = p_balance.used_since,
     allowance = p_balance.allowance, period_start = p_balance.period_start, period_end = p_balance.period_end,
     allowance_period = p_balance.allowance_period, peak_allowance = p_balance.peak_allowance,
     due_at = p_balance.due_at, settled_at = p_balance.settled_at
@@ -1951,6 +1977,7 @@ begin
   v_balance.allowance := v_now.allowance;
   v_balance.used := v_now.used;
   v_balance.reserved := v_now.reserved;
+  v_balance.reserved_unlimited := 0;
   v_balance.withheld := 0;
   v_balance.balance := v_now.remaining + v_now.reserved;
   v_balance.period_end := v_now.period_end;
@@ -1987,7 +2014,7 @@ begin
     from public.credit_grants g
     where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open and g.remaining > g.held
       and g.starts_at <= p_balance.settled_at and (g.expires_at is null or g.expires_at > p_balance.settled_at)
-      and g.frozen_at is null and (p_balance.allowance is not null or g.source = 'plan')
+      and g.frozen_at is null
     order by g.priority, g.expires_at, g.starts_at, g.id
   loop
     v_take := least(v_left, v_grant.free);
@@ -2021,31 +2048,32 @@ comment on function credits.spend(uuid, credits.balances, bigint, uuid, uuid, te
 revoke all on function credits.spend(uuid, credits.balances, bigint, uuid, uuid, text, jsonb)
   from public, anon, authenticated, service_role;
 
-create function credits.stock_unlimited(p_account_id uuid, inout p_balance credits.balances, p_amount bigint)
+create function credits.spend_unlimited(
+  p_account_id uuid, p_balance credits.balances, p_amount bigint, p_operation_id uuid, p_user_id uuid, p_description text,
+  p_metadata jsonb)
+returns void
 language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-declare
-  v_free bigint;
 begin
-  if p_balance.allowance is not null then
-    return;
-  end if;
-  select coalesce(sum(g.remaining - g.held), 0) into v_free
-  from public.credit_grants g
-  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.source = 'plan' and g.is_open;
-  if v_free < p_amount then
-    p_balance := (select i.p_balance from credits.issue_allowance(p_account_id, p_balance, p_amount - v_free,
-      (select t.plan_id from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t),
-      null, gen_random_uuid(), 'unlimited allowance') i);
-  end if;
+  insert into public.credit_transactions (
+    account_id, credit_type, version, operation_id, user_id, kind, amount, description, metadata, created_at)
+  values (
+    p_account_id, p_balance.credit_type, p_balance.version, p_operation_id, p_user_id, 'consume', -p_amount, p_description,
+    p_metadata, p_balance.settled_at);
+  insert into public.usage (
+    account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
+  values (
+    p_account_id, p_user_id, p_balance.credit_type, p_amount, 'allowed', p_description, p_metadata, p_operation_id,
+    p_balance.settled_at);
 end
 $$;
-comment on function credits.stock_unlimited(uuid, credits.balances, bigint) is
-  'An unlimited allowance is granted as it is spent: puts what is lacking into the plan grant. Does nothing for a counted allowance.';
-revoke all on function credits.stock_unlimited(uuid, credits.balances, bigint) from public, anon, authenticated, service_role;
+comment on function credits.spend_unlimited(uuid, credits.balances, bigint, uuid, uuid, text, jsonb) is
+  'Writes down what was spent of an unlimited type: one row of the ledger, of no grant, and one of usage.';
+revoke all on function credits.spend_unlimited(uuid, credits.balances, bigint, uuid, uuid, text, jsonb)
+  from public, anon, authenticated, service_role;
 
 create function credits.charge(
   p_account_id uuid, p_user_id uuid, p_credit_type text, p_amount bigint, p_idempotency_key text, p_request jsonb,
@@ -2077,20 +2105,20 @@ begin
   end if;
 
   v_lacking := p_amount - (p_balance.balance - p_balance.withheld - p_balance.reserved);
-  if p_balance.allowance is null then
-    p_balance := credits.stock_unlimited(p_account_id, p_balance, p_amount);
-  elsif v_lacking > 0 and p_forced then
+  if p_balance.allowance is not null and v_lacking > 0 then
+    if not p_forced then
+      p_is_enough := false;
+      return;
+    end if;
     p_balance := (select i.p_balance from credits.issue_allowance(p_account_id, p_balance, v_lacking, null, null,
       gen_random_uuid(), 'existed before it was metered') i);
-  elsif v_lacking > 0 then
-    p_is_enough := false;
-    return;
   end if;
 
   p_is_enough := true;
   update credits.balances b set
-    version = p_balance.version + 1, balance = p_balance.balance - p_amount, used = p_balance.used + p_amount,
-    settled_at = p_balance.settled_at
+    version = p_balance.version + 1,
+    balance = p_balance.balance - case when p_balance.allowance is null then 0 else p_amount end,
+    used = p_balance.used + p_amount, settled_at = p_balance.settled_at
   where b.account_id = p_account_id and b.credit_type = p_credit_type
   returning b.version, b.balance, b.used into p_balance.version, p_balance.balance, p_balance.used;
 end
@@ -2141,33 +2169,37 @@ begin
     end if;
   end if;
 
-  -- What spend comes to when the first grant in burn order has it all, in one statement. The balance was locked in the one
-  -- before, so this one sees what everybody else has left.
-  with spent as (
-    update public.credit_grants g set remaining = g.remaining - p_amount, spent = g.spent + p_amount
-    where g.account_id = p_account_id and g.remaining - g.held >= p_amount and g.id = (
-      select f.id from public.credit_grants f
-      where f.account_id = p_account_id and f.credit_type = p_credit_type and f.is_open and f.remaining > f.held
-        and f.starts_at <= v_balance.settled_at and (f.expires_at is null or f.expires_at > v_balance.settled_at)
-        and f.frozen_at is null and (v_balance.allowance is not null or f.source = 'plan')
-      order by f.priority, f.expires_at, f.starts_at, f.id
-      limit 1)
-    returning g.id
-  ), booked as (
-    insert into public.credit_transactions (
-      account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount, balance_after, description, metadata,
-      created_at)
-    select p_account_id, p_credit_type, v_balance.version, v_operation_id, s.id, p_user_id, 'consume', -p_amount,
-      v_balance.balance, p_description, p_metadata, v_balance.settled_at
-    from spent s
-  )
-  insert into public.usage (
-    account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
-  select p_account_id, p_user_id, p_credit_type, p_amount, 'allowed', p_description, p_metadata, v_operation_id,
-    v_balance.settled_at
-  from spent s;
-  if not found then
-    v_balance := credits.spend(p_account_id, v_balance, p_amount, v_operation_id, p_user_id, p_description, p_metadata);
+  if v_balance.allowance is null then
+    perform credits.spend_unlimited(p_account_id, v_balance, p_amount, v_operation_id, p_user_id, p_description, p_metadata);
+  else
+    -- What spend comes to when the first grant in burn order has it all, in one statement. The balance was locked in the one
+    -- before, so this one sees what everybody else has left.
+    with spent as (
+      update public.credit_grants g set remaining = g.remaining - p_amount, spent = g.spent + p_amount
+      where g.account_id = p_account_id and g.remaining - g.held >= p_amount and g.id = (
+        select f.id from public.credit_grants f
+        where f.account_id = p_account_id and f.credit_type = p_credit_type and f.is_open and f.remaining > f.held
+          and f.starts_at <= v_balance.settled_at and (f.expires_at is null or f.expires_at > v_balance.settled_at)
+          and f.frozen_at is null
+        order by f.priority, f.expires_at, f.starts_at, f.id
+        limit 1)
+      returning g.id
+    ), booked as (
+      insert into public.credit_transactions (
+        account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount, balance_after, description, metadata,
+        created_at)
+      select p_account_id, p_credit_type, v_balance.version, v_operation_id, s.id, p_user_id, 'consume', -p_amount,
+        v_balance.balance, p_description, p_metadata, v_balance.settled_at
+      from spent s
+    )
+    insert into public.usage (
+      account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
+    select p_account_id, p_user_id, p_credit_type, p_amount, 'allowed', p_description, p_metadata, v_operation_id,
+      v_balance.settled_at
+    from spent s;
+    if not found then
+      v_balance := credits.spend(p_account_id, v_balance, p_amount, v_operation_id, p_user_id, p_description, p_metadata);
+    end if;
   end if;
 
   v_answer := credits.answer(v_balance, v_operation_id, p_amount);
@@ -2408,9 +2440,9 @@ begin
     select t.grant_id, g.expires_at, g.voided_at, -t.amount - coalesce((
       select sum(f.amount) from public.credit_transactions f
       where f.account_id = p_account_id and f.related_operation_id = p_operation_id and f.kind = 'refund'
-        and f.grant_id = t.grant_id), 0) as refundable
+        and f.grant_id is not distinct from t.grant_id), 0) as refundable
     from public.credit_transactions t
-    join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
+    left join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
     where t.account_id = p_account_id and t.operation_id = p_operation_id and t.kind in ('consume', 'capture')
     order by t.version desc
   loop
@@ -2439,7 +2471,7 @@ begin
   v_balance := credits.expire_ended(p_account_id, v_balance, v_refund_id);
 
   -- Whoever was let down just before the renewal does not lose by it.
-  if v_late > 0 and v_balance.allowance is not null then
+  if v_late > 0 then
     v_balance := (select i.p_balance from credits.issue(p_account_id, v_balance, null, gen_random_uuid(), 'compensation',
       v_late, v_balance.settled_at, v_balance.settled_at + interval '24 hours', v_refund_id,
       'refund of credits that have since expired', '{}') i);
@@ -2447,7 +2479,7 @@ begin
   if v_balance.kind = 'limit' or v_spent_at >= v_balance.used_since then
     v_balance.used := greatest(0, v_balance.used - v_amount);
   end if;
-  v_balance := credits.align_allowance(p_account_id, v_balance, v_amount, v_refund_id);
+  v_balance := credits.align_allowance(p_account_id, v_balance, v_refund_id);
   v_balance := credits.save_balance(p_account_id, v_balance);
 
   v_answer := credits.answer(v_balance, v_refund_id, v_amount)
@@ -2580,7 +2612,8 @@ begin
     'success', true, 'code', 'ok', 'operation_id', p_operation_id, 'credit_type', p_balance.credit_type,
     'amount', p_amount,
     'remaining', case when p_balance.allowance is not null then p_balance.balance - p_balance.withheld - p_balance.reserved end,
-    'limit', p_balance.allowance, 'used', p_balance.used, 'reserved', p_balance.reserved,
+    'limit', p_balance.allowance, 'used', p_balance.used,
+    'reserved', p_balance.reserved + p_balance.reserved_unlimited,
     'unlimited', p_balance.allowance is null, 'period_end', p_balance.period_end, 'replayed', false);
 end
 $$;
@@ -2686,6 +2719,7 @@ create table public.credit_reservations (
   captured bigint not null default 0,
   released bigint not null default 0,
   extra bigint not null default 0,
+  unlimited bigint not null default 0,
   shortfall bigint not null default 0,
   description text,
   metadata jsonb not null default '{}',
@@ -2698,7 +2732,7 @@ create table public.credit_reservations (
   constraint credit_reservations_status_is_known check (status in ('open', 'captured', 'released', 'expired')),
   constraint credit_reservations_closed_has_a_time check ((status = 'open') = (closed_at is null)),
   constraint credit_reservations_amount_is_positive check (amount > 0),
-  constraint credit_reservations_parts_are_not_negative check (captured >= 0 and released >= 0 and extra >= 0 and shortfall >= 0),
+  constraint credit_reservations_parts_are_not_negative check (least(captured, released, extra, unlimited, shortfall) >= 0),
   constraint credit_reservations_open_has_moved_nothing check (status <> 'open' or captured + released + extra + shortfall = 0),
   constraint credit_reservations_captured_and_returned_is_held check (status = 'open' or captured + released = amount + extra),
   constraint credit_reservations_only_captured_ones_capture check ((status = 'captured') = (captured > 0)),
@@ -2712,6 +2746,8 @@ comment on column public.credit_reservations.amount is 'Credits held.';
 comment on column public.credit_reservations.captured is 'Credits charged in the end; at most amount plus extra.';
 comment on column public.credit_reservations.released is 'Held credits that went back to their grants.';
 comment on column public.credit_reservations.extra is 'Credits captured above the hold, as far as they could be had.';
+comment on column public.credit_reservations.unlimited is
+  'The part of amount and extra that was set aside while the type was unlimited: of no grant.';
 comment on column public.credit_reservations.shortfall is 'Credits asked for above the hold that could not be had.';
 comment on column public.credit_reservations.expires_at is 'From this instant on the hold counts as released, booked or not.';
 alter table public.credit_reservations enable row level security;
@@ -2802,11 +2838,16 @@ begin
     end if;
     v_left := v_left - v_take;
   end loop;
+  p_balance.reserved_unlimited := p_balance.reserved_unlimited - p_reservation.unlimited;
+  if v_left > 0 then
+    p_balance := credits.post_entry(p_account_id, p_balance, null, p_user_id, p_reservation.operation_id, 'capture', -v_left,
+      null, p_description, p_metadata);
+  end if;
   p_balance.used := p_balance.used + p_amount;
 end
 $$;
 comment on function credits.spend_slices(uuid, credits.balances, public.credit_reservations, bigint, uuid, text, jsonb) is
-  'Spends p_amount from the pinned slices in burn order, one ledger row per grant, and unpins the rest.';
+  'Spends p_amount from the pinned slices in burn order, one ledger row per grant, and what no slice has as unlimited; gives the rest back.';
 revoke all on function credits.spend_slices(uuid, credits.balances, public.credit_reservations, bigint, uuid, text, jsonb)
   from public, anon, authenticated, service_role;
 
@@ -2824,6 +2865,7 @@ declare
   v_hold public.credit_reservations;
   v_wanted bigint;
   v_extra bigint := 0;
+  v_unlimited bigint := 0;
   v_captured bigint;
   v_shortfall bigint;
   v_metadata jsonb;
@@ -2847,12 +2889,12 @@ begin
   if v_wanted > v_hold.amount then
     v_extra := v_wanted - v_hold.amount;
     if v_balance.allowance is null then
-      v_balance := credits.stock_unlimited(p_account_id, v_balance, v_extra);
+      v_unlimited := v_extra;
     else
       v_extra := least(v_extra, v_balance.balance - v_balance.withheld - v_balance.reserved);
-    end if;
-    if v_extra > 0 then
-      v_balance := credits.hold_slices(p_account_id, v_balance, v_hold.id, v_extra);
+      if v_extra > 0 then
+        v_balance := credits.hold_slices(p_account_id, v_balance, v_hold.id, v_extra);
+      end if;
     end if;
   end if;
   v_captured := least(v_wanted, v_hold.amount + v_extra);
@@ -2868,8 +2910,7 @@ begin
     p_account_id, p_user_id, v_hold.credit_type, v_captured, 'allowed', coalesce(p_description, v_hold.description),
     v_metadata, v_hold.operation_id, v_balance.settled_at);
   v_balance := credits.expire_ended(p_account_id, v_balance, v_hold.operation_id);
-  v_balance := credits.align_allowance(p_account_id, v_balance, v_hold.amount + v_extra - v_captured,
-    v_hold.operation_id);
+  v_balance := credits.align_allowance(p_account_id, v_balance, v_hold.operation_id);
   v_balance := credits.save_balance(p_account_id, v_balance);
 
   v_answer := credits.answer(v_balance, v_hold.operation_id, v_captured) || jsonb_build_object(
@@ -2877,7 +2918,7 @@ begin
     'shortfall', v_shortfall);
   update public.credit_reservations r set
     status = 'captured', captured = v_captured, released = v_hold.amount + v_extra - v_captured, extra = v_extra,
-    shortfall = v_shortfall, closed_at = v_balance.settled_at, answer = v_answer
+    unlimited = r.unlimited + v_unlimited, shortfall = v_shortfall, closed_at = v_balance.settled_at, answer = v_answer
   where r.account_id = p_account_id and r.id = v_hold.id;
   return v_answer;
 end
@@ -2933,7 +2974,7 @@ begin
     status = 'released', released = v_hold.amount, closed_at = v_balance.settled_at, close_reason = p_reason
   where r.account_id = p_account_id and r.id = v_hold.id;
   v_balance := credits.expire_ended(p_account_id, v_balance, v_hold.operation_id);
-  v_balance := credits.align_allowance(p_account_id, v_balance, v_hold.amount, v_hold.operation_id);
+  v_balance := credits.align_allowance(p_account_id, v_balance, v_hold.operation_id);
   v_balance := credits.save_balance(p_account_id, v_balance);
   return credits.answer(v_balance, v_hold.operation_id, v_hold.amount)
     || jsonb_build_object('reservation_id', v_hold.id, 'released', v_hold.amount);
@@ -2978,7 +3019,7 @@ begin
     from public.credit_grants g
     where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open and g.remaining > g.held
       and g.starts_at <= p_balance.settled_at and (g.expires_at is null or g.expires_at > p_balance.settled_at)
-      and g.frozen_at is null and (p_balance.allowance is not null or g.source = 'plan')
+      and g.frozen_at is null
     order by g.priority, g.expires_at, g.starts_at, g.id
   loop
     v_take := least(v_left, v_grant.free);
@@ -3028,21 +3069,24 @@ begin
     perform credits.refuse_status(p_account_id, v_balance.account_status);
   end if;
 
-  if v_balance.allowance is null then
-    v_balance := credits.stock_unlimited(p_account_id, v_balance, p_amount);
-  elsif v_balance.balance - v_balance.withheld - v_balance.reserved < p_amount then
+  if v_balance.allowance is not null and v_balance.balance - v_balance.withheld - v_balance.reserved < p_amount then
     return credits.refuse(p_account_id, v_balance, v_operation_id, p_amount, p_user_id, p_description, p_metadata);
   end if;
 
   v_expires_at := v_balance.settled_at + make_interval(secs => p_ttl_seconds);
   insert into public.credit_reservations (
-    account_id, id, credit_type, operation_id, user_id, amount, description, metadata, created_at, expires_at)
+    account_id, id, credit_type, operation_id, user_id, amount, unlimited, description, metadata, created_at, expires_at)
   values (
-    p_account_id, v_reservation_id, p_credit_type, v_operation_id, p_user_id, p_amount, p_description, p_metadata,
-    v_balance.settled_at, v_expires_at);
-  v_balance := credits.hold_slices(p_account_id, v_balance, v_reservation_id, p_amount);
+    p_account_id, v_reservation_id, p_credit_type, v_operation_id, p_user_id, p_amount,
+    case when v_balance.allowance is null then p_amount else 0 end, p_description, p_metadata, v_balance.settled_at, v_expires_at);
+  if v_balance.allowance is null then
+    v_balance.reserved_unlimited := v_balance.reserved_unlimited + p_amount;
+  else
+    v_balance := credits.hold_slices(p_account_id, v_balance, v_reservation_id, p_amount);
+  end if;
   update credits.balances b set
     version = v_balance.version, balance = v_balance.balance, reserved = v_balance.reserved,
+    reserved_unlimited = v_balance.reserved_unlimited,
     due_at = least(b.due_at, v_expires_at), settled_at = v_balance.settled_at
   where b.account_id = p_account_id and b.credit_type = p_credit_type;
 
@@ -3105,7 +3149,6 @@ declare
   v_rollover bigint := 0;
   v_period record;
   v_hold record;
-  v_returned bigint := 0;
 begin
   select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, v_at);
 
@@ -3125,12 +3168,8 @@ begin
     update public.credit_reservations r
     set status = 'expired', released = v_hold.amount, closed_at = v_hold.expires_at, close_reason = 'expired'
     where r.account_id = p_account_id and r.id = v_hold.id;
-    v_returned := v_returned + v_hold.amount;
   end loop;
   p_balance := credits.expire_ended(p_account_id, p_balance);
-  if p_balance.allowance is null then
-    p_balance := credits.align_allowance(p_account_id, p_balance, v_returned);
-  end if;
 
   if v_period is not null then
     p_balance.period_start := v_period.period_start;
@@ -3144,8 +3183,7 @@ begin
   end if;
   p_balance := credits.grant_allowance(p_account_id, p_balance);
 
-  -- What may be spent without end needs no plan credits to be kept from it, and is granted into the plan's own grant.
-  if v_terms.is_past_grace and v_terms.allowance is not null then
+  if v_terms.is_past_grace then
     -- Also what is used up: a refund may put something back.
     update public.credit_grants g set frozen_at = v_at, frozen_reason = 'past_due'
     where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and (g.is_open or g.expires_at > v_at)
@@ -3155,9 +3193,7 @@ begin
     where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.frozen_reason = 'past_due';
   end if;
   p_balance.allowance := v_terms.allowance;
-  if p_balance.kind = 'limit' then
-    p_balance := credits.align_allowance(p_account_id, p_balance, 0);
-  end if;
+  p_balance := credits.align_allowance(p_account_id, p_balance);
   p_balance := credits.save_balance(p_account_id, p_balance);
 end
 $$;
@@ -3330,20 +3366,24 @@ declare
   v_terms record;
   v_free bigint;
   v_plan_taken bigint;
+  v_unlimited bigint;
 begin
   allowance := p_balance.allowance;
   used := p_balance.used;
-  reserved := p_balance.reserved;
+  reserved := p_balance.reserved + p_balance.reserved_unlimited;
   period_start := p_balance.period_start;
   period_end := p_balance.period_end;
   if p_at < p_balance.due_at then
-    remaining := case when allowance is not null then p_balance.balance - p_balance.withheld - reserved end;
+    remaining := case when allowance is not null then p_balance.balance - p_balance.withheld - p_balance.reserved end;
     return;
   end if;
 
   select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_at);
   allowance := v_terms.allowance;
-  select coalesce(sum(h.amount), 0) into reserved
+  select coalesce(sum(r.unlimited), 0) into v_unlimited
+  from public.credit_reservations r
+  where r.account_id = p_account_id and r.credit_type = p_balance.credit_type and r.status = 'open' and r.expires_at > p_at;
+  select v_unlimited + coalesce(sum(h.amount), 0) into reserved
   from credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h;
 
   -- What the open grants have free, the allowance of a limit left out.
@@ -3357,10 +3397,12 @@ begin
     and not (p_balance.kind = 'limit' and g.source = 'plan');
 
   if p_balance.kind = 'limit' then
-    select coalesce(sum(g.spent + coalesce(h.amount, 0)), 0) into v_plan_taken
+    -- What was made while the limit was unlimited is of no grant, and exists all the same.
+    select used + v_unlimited + coalesce(sum(case when g.source = 'plan' then coalesce(h.amount, 0) else -g.spent end), 0)
+      into v_plan_taken
     from public.credit_grants g
     left join credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h on h.grant_id = g.id
-    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.source = 'plan';
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type;
     v_free := v_free + greatest(0, allowance - v_plan_taken);
   else
     if p_at >= period_end then
@@ -3742,7 +3784,8 @@ begin
     return;
   end if;
   select g.id, g.remaining - g.held as free into v_grant from public.credit_grants g
-  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
+  -- What is unlimited has nothing to restart, and what a counted plan left is not touched by it.
+  where v_terms.allowance is not null and g.account_id = p_account_id and g.credit_type = p_balance.credit_type
     and g.period_start = p_balance.period_start and g.voided_at is null;
   if found then
     if v_grant.free > 0 then
@@ -4163,7 +4206,7 @@ as $$
   with entries as (
     select t.version, t.kind, t.amount, t.balance_after, t.description, t.operation_id, t.user_id, t.created_at, g.source
     from public.credit_transactions t
-    join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
+    left join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
     where t.account_id = p_account_id and t.credit_type = p_credit_type and t.created_at >= p_since and t.created_at < p_until
   ), attempts as (
     select u.status, count(*) as times from public.usage u
@@ -4174,15 +4217,18 @@ as $$
     'opening', coalesce((
       select t.balance_after from public.credit_transactions t
       where t.account_id = p_account_id and t.credit_type = p_credit_type and t.created_at < p_since
+        and t.balance_after is not null
       order by t.version desc limit 1), 0),
     'granted', coalesce(sum(e.amount) filter (where e.kind = 'grant'), 0),
     'refunded', coalesce(sum(e.amount) filter (where e.kind = 'refund'), 0),
     'spent', -coalesce(sum(e.amount) filter (where e.kind in ('consume', 'capture')), 0),
+    'spent_unlimited', -coalesce(sum(e.amount) filter (where e.balance_after is null), 0),
     'expired', -coalesce(sum(e.amount) filter (where e.kind = 'expire'), 0),
     'voided', -coalesce(sum(e.amount) filter (where e.kind = 'void'), 0),
     'closing', coalesce((
       select t.balance_after from public.credit_transactions t
       where t.account_id = p_account_id and t.credit_type = p_credit_type and t.created_at < p_until
+        and t.balance_after is not null
       order by t.version desc limit 1), 0),
     'denied', coalesce((select a.times from attempts a where a.status = 'denied'), 0),
     'grants', (
@@ -4216,7 +4262,7 @@ as $$
   from entries e
 $$;
 comment on function credits.read_balance_story(uuid, text, timestamptz, timestamptz, timestamptz) is
-  'What came into a balance and went out of it between two instants, with the 20 largest reasons of each kind; opening + granted + refunded - spent - expired - voided = closing.';
+  'What came into a balance and went out of it between two instants, with the 20 largest reasons of each kind; opening + granted + refunded - spent + spent_unlimited - expired - voided = closing, where spent_unlimited is what of it was of no grant.';
 revoke all on function credits.read_balance_story(uuid, text, timestamptz, timestamptz, timestamptz)
   from public, anon, authenticated, service_role;
 
@@ -4244,13 +4290,13 @@ begin
     'success', true, 'code', 'ok', 'account_id', v_account_id, 'credit_type', p_credit_type,
     'since', nullif(v_since, '-infinity'), 'until', nullif(v_until, 'infinity'), 'now', v_balance.settled_at,
     'period_end', v_balance.period_end, 'unlimited', v_balance.allowance is null, 'allowance', v_balance.allowance,
-    'balance', v_balance.balance, 'reserved', v_balance.reserved,
+    'balance', v_balance.balance, 'reserved', v_balance.reserved + v_balance.reserved_unlimited,
     'available', v_balance.balance - v_balance.withheld - v_balance.reserved)
     || credits.read_balance_story(v_account_id, p_credit_type, v_since, v_until, v_balance.settled_at);
 end
 $$;
 comment on function public.explain_balance(uuid, text, timestamptz, timestamptz, uuid) is
-  'Where the credits of one type went from p_since (null: the start of the period) to p_until (null: now): opening + granted + refunded - spent - expired - voided = closing, with what they were granted and spent for, holds, and how often it was denied.';
+  'Where the credits of one type went from p_since (null: the start of the period) to p_until (null: now): opening + granted + refunded - spent + spent_unlimited - expired - voided = closing, with what they were granted and spent for, holds, and how often it was denied.';
 revoke all on function public.explain_balance(uuid, text, timestamptz, timestamptz, uuid) from public, anon, authenticated, service_role;
 grant execute on function public.explain_balance(uuid, text, timestamptz, timestamptz, uuid) to service_role;
 
@@ -4278,7 +4324,7 @@ begin
         'expires_at', g.expires_at, 'amount', t.amount, 'balance_before', t.balance_after - t.amount,
         'balance_after', t.balance_after, 'created_at', t.created_at) order by t.credit_type, t.version), '[]')
       from public.credit_transactions t
-      join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
+      left join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
       where t.account_id = v_account_id and t.operation_id = p_operation_id),
     -- What it belongs to: a refund to the spend that it gives back.
     'related_operation_id', (
@@ -4518,7 +4564,7 @@ begin
     where g.source = 'plan' and b.kind = 'credit' and (p_account_id is null or g.account_id = p_account_id)
   ), bounds as (
     -- The largest allowance held in the period, by what the plans gave then.
-    select g.account_id, g.id, coalesce(max(f.allowance), 0) as largest, coalesce(bool_or(f.is_unlimited), false) as is_unlimited
+    select g.account_id, g.id, coalesce(max(f.allowance), 0) as largest
     from grants g
     join credits.plan_spells s on s.account_id = g.account_id and (s.started_at < g.until or s.started_at = g.period_start)
       and (s.ended_at > g.period_start or s.started_at >= g.period_start
@@ -4528,28 +4574,16 @@ begin
       and (g.is_test or f.started_at < g.until and f.ended_at > g.period_start)
     group by g.account_id, g.id
   ), suspects as (
-    -- What an unlimited allowance has spent comes on top. Also who is past due may have one, by the default plan.
-    select g.account_id, g.credit_type, g.id, g.amount, coalesce(o.largest, 0) as largest, g.is_running and not g.is_granted as is_early,
-      coalesce(o.is_unlimited, false) or exists (
-        select from credits.plan_figures f join public.plans p on p.id = f.plan_id and p.is_default
-        where f.credit_type = g.credit_type and f.is_unlimited) as is_unlimited
+    select g.account_id, g.credit_type, g.id, g.amount, coalesce(o.largest, 0) as largest, g.is_running and not g.is_granted as is_early
     from grants g
     left join bounds o on o.account_id = g.account_id and o.id = g.id
     where g.amount > coalesce(o.largest, 0) or g.is_running and not g.is_granted
       or g.is_running and g.voided_at is null and (g.amount > g.peak_allowance or g.peak_allowance > coalesce(o.largest, 0))
-  ), unlimited as (
-    select t.account_id, t.grant_id, sum(t.amount) as amount
-    from public.credit_transactions t
-    where t.kind = 'grant' and t.description = 'unlimited allowance'
-      and (t.account_id, t.grant_id) in (select s.account_id, s.id from suspects s where s.is_unlimited)
-    group by t.account_id, t.grant_id
   ), broken as materialized (
     select s.account_id, s.credit_type, g.period_start from suspects s
     join grants g on g.account_id = s.account_id and g.id = s.id
-    left join unlimited u on u.account_id = s.account_id and u.grant_id = s.id
-    where s.amount - coalesce(u.amount, 0) > s.largest or s.is_early and s.amount > coalesce(u.amount, 0)
-      or g.is_running and g.voided_at is null and (
-        s.amount - coalesce(u.amount, 0) > g.peak_allowance or g.is_granted and g.peak_allowance > s.largest)
+    where s.amount > s.largest or s.is_early
+      or g.is_running and g.voided_at is null and (s.amount > g.peak_allowance or g.is_granted and g.peak_allowance > s.largest)
     union all
     -- One at a time, but for the moment that a change takes, which an account has in its history that got a clock later; the
     -- one that runs ends with its period.
@@ -4588,17 +4622,23 @@ begin
   with last as (
     select n.account_id, n.credit_type, n.version, t.balance_after
     from (
-      select x.account_id, x.credit_type, max(x.version) as version
+      select x.account_id, x.credit_type, max(x.version) as version,
+        max(x.version) filter (where x.balance_after is not null) as counted_version
       from public.credit_transactions x
       where p_account_id is null or x.account_id = p_account_id
       group by x.account_id, x.credit_type) n
-    join public.credit_transactions t
-      on t.account_id = n.account_id and t.credit_type = n.credit_type and t.version = n.version
+    left join public.credit_transactions t
+      on t.account_id = n.account_id and t.credit_type = n.credit_type and t.version = n.counted_version
+  ), unlimited as (
+    select t.account_id, t.credit_type, -sum(t.amount) as spent
+    from public.credit_transactions t
+    where t.grant_id is null and (p_account_id is null or t.account_id = p_account_id)
+    group by t.account_id, t.credit_type
   ), grants as (
     select g.account_id, g.credit_type, sum(g.remaining) as remaining, sum(g.held) as held,
       sum(g.remaining - g.held) filter (where g.frozen_at is not null or g.starts_at > b.settled_at) as withheld,
       sum(g.remaining - g.held) filter (where g.source = 'plan') as plan_free,
-      sum(g.spent + g.held) filter (where g.source = 'plan') as plan_taken, sum(g.spent) as spent,
+      coalesce(sum(g.spent + g.held) filter (where g.source = 'plan'), 0) as plan_taken, sum(g.spent) as spent,
       least(min(g.expires_at) filter (where g.is_open and g.expires_at > b.settled_at),
         min(g.starts_at) filter (where g.is_open and g.starts_at > b.settled_at)) as due_at,
       bool_and(g.is_open = (g.remaining > 0) and (g.source = 'plan') = (g.period_start is not null)
@@ -4615,7 +4655,7 @@ begin
     where p_account_id is null or g.account_id = p_account_id
     group by g.account_id, g.credit_type
   ), holds as (
-    select r.account_id, r.credit_type, sum(r.amount) as reserved, min(r.expires_at) as due_at
+    select r.account_id, r.credit_type, sum(r.amount - r.unlimited) as reserved, sum(r.unlimited) as unlimited, min(r.expires_at) as due_at
     from public.credit_reservations r
     where r.status = 'open' and (p_account_id is null or r.account_id = p_account_id)
     group by r.account_id, r.credit_type
@@ -4632,7 +4672,8 @@ begin
     select coalesce(b.account_id, l.account_id) as account_id, coalesce(b.credit_type, l.credit_type) as credit_type,
       b.account_id is not null and b.version = coalesce(l.version, 0) and b.balance = coalesce(l.balance_after, 0)
         and b.balance = coalesce(g.remaining, 0) and b.withheld = coalesce(g.withheld, 0)
-        and b.reserved = coalesce(g.held, 0) and b.reserved = coalesce(h.reserved, 0) and coalesce(g.are_sane, true)
+        and b.reserved = coalesce(g.held, 0) and b.reserved = coalesce(h.reserved, 0)
+        and b.reserved_unlimited = coalesce(h.unlimited, 0) and coalesce(g.are_sane, true)
         and o.are_sane and b.user_id is not distinct from o.user_id and b.account_status = o.status
         and b.test_now is not distinct from o.test_now
         and b.kind = (select t.kind from credits.credit_types t where t.id = b.credit_type)
@@ -4642,12 +4683,13 @@ begin
         and case b.kind
           when 'credit' then b.settled_at >= b.period_start and b.settled_at < b.period_end and b.used_since <= b.settled_at
             and coalesce(b.allowance_period <= b.period_start, true)
-          else b.period_start is null and b.period_end is null and b.used = coalesce(g.spent, 0) and (
-            b.allowance is null or b.due_at <= b.settled_at
-            or coalesce(g.plan_free, 0) = greatest(0, b.allowance - coalesce(g.plan_taken, 0))) end as ok
+          else b.period_start is null and b.period_end is null and b.used = coalesce(g.spent, 0) + coalesce(u.spent, 0)
+            and (b.allowance is null or b.due_at <= b.settled_at or coalesce(g.plan_free, 0) = greatest(0,
+              b.allowance - coalesce(g.plan_taken, 0) - coalesce(u.spent, 0) - b.reserved_unlimited)) end as ok
     from (select * from credits.balances x where p_account_id is null or x.account_id = p_account_id) b
     full join last l on l.account_id = b.account_id and l.credit_type = b.credit_type
     left join grants g on g.account_id = b.account_id and g.credit_type = b.credit_type
+    left join unlimited u on u.account_id = b.account_id and u.credit_type = b.credit_type
     left join holds h on h.account_id = b.account_id and h.credit_type = b.credit_type
     left join owners o on o.account_id = b.account_id
   ), broken as materialized (
@@ -4763,9 +4805,11 @@ begin
   with rows as (
     select t.account_id, t.credit_type, t.version,
       t.version = row_number() over chain
-        and t.balance_after = coalesce(lag(t.balance_after) over chain, 0) + t.amount
+        -- What is unlimited is of no grant and has no balance: the chain passes over it.
+        and (t.grant_id is null) = (t.balance_after is null)
+        and coalesce(t.balance_after = sum(t.amount) filter (where t.grant_id is not null) over chain, t.grant_id is null)
         and t.created_at >= coalesce(lag(t.created_at) over chain, t.created_at)
-        and t.balance_after >= 0
+        and coalesce(t.balance_after >= 0, t.kind in ('consume', 'capture', 'refund'))
         and (t.kind in ('grant', 'refund')) = (t.amount > 0) and t.amount <> 0 as ok
     from public.credit_transactions t
     where p_account_id is null or t.account_id = p_account_id
@@ -4779,7 +4823,7 @@ begin
 end
 $$;
 comment on function credits.verify_chain(uuid) is
-  'Rule 2: versions run 1 to n without a gap, each balance_after follows from the one before, times never step back, signs follow from kinds.';
+  'Rule 2: versions run 1 to n without a gap, each balance_after follows from the one before, times never step back, signs follow from kinds. A row of no grant has no balance: it is an unlimited spend or its refund.';
 revoke all on function credits.verify_chain(uuid) from public, anon, authenticated, service_role;
 
 -- schemas/certainty/verify_checklist.sql
@@ -4922,7 +4966,7 @@ begin
   with sums as (
     select t.account_id, t.credit_type,
       coalesce(sum(t.amount) filter (where t.kind = 'grant'), 0) as granted,
-      -coalesce(sum(t.amount) filter (where t.kind <> 'grant'), 0) as gone,
+      -coalesce(sum(t.amount) filter (where t.kind <> 'grant' and t.grant_id is not null), 0) as gone,
       -coalesce(sum(t.amount) filter (where t.kind in ('consume', 'capture') and t.created_at >= b.used_since), 0) as spent,
       -- Whether a spend at the very instant of a restart counts, only its place in the ledger could tell.
       coalesce(bool_or(t.created_at = b.used_since and t.kind in ('consume', 'capture')), false) as is_unclear
@@ -4979,7 +5023,7 @@ begin
       -coalesce(sum(t.amount) filter (where t.kind in ('consume', 'capture', 'refund')), 0) as spent,
       -coalesce(sum(t.amount) filter (where t.kind in ('expire', 'void')), 0) as lapsed
     from public.credit_transactions t
-    where p_account_id is null or t.account_id = p_account_id
+    where t.grant_id is not null and (p_account_id is null or t.account_id = p_account_id)
     group by t.account_id, t.grant_id, t.credit_type
   ), pinned as (
     select s.account_id, s.grant_id, sum(s.amount) as held
@@ -5026,7 +5070,7 @@ begin
     where t.kind = 'capture' and (p_account_id is null or t.account_id = p_account_id)
     group by t.account_id, t.operation_id, t.grant_id, t.credit_type
   ), holds as (
-    select r.account_id, r.id, r.credit_type, r.operation_id, r.amount + r.extra as amount, r.captured, r.closed_at,
+    select r.account_id, r.id, r.credit_type, r.operation_id, r.amount + r.extra as amount, r.unlimited, r.captured, r.closed_at,
       b.account_id is not null
         and r.captured + r.released = case r.status when 'open' then 0 else r.amount + r.extra end
         and (r.status = 'captured' or r.extra + r.shortfall = 0)
@@ -5052,17 +5096,28 @@ begin
     left join captures c on c.account_id = s.account_id and c.operation_id = h.operation_id and c.grant_id = s.grant_id
     where p_account_id is null or s.account_id = p_account_id
     group by s.account_id, s.reservation_id
+  ), unlimited as (
+    -- Of no grant, so no slice has it.
+    select h.account_id, h.id as reservation_id, h.unlimited as amount, coalesce(c.amount, 0) as captured,
+      coalesce(c.amount <= h.unlimited and c.credit_type = h.credit_type and c.since = h.closed_at
+        and c.until = h.closed_at, true) as is_sane
+    from holds h
+    left join captures c on c.account_id = h.account_id and c.operation_id = h.operation_id and c.grant_id is null
+    where h.unlimited > 0 or c.amount is not null
   ), broken as materialized (
     select coalesce(h.account_id, s.account_id) as account_id, coalesce(h.id, s.reservation_id) as reservation_id
     from holds h
     full join slices s on s.account_id = h.account_id and s.reservation_id = h.id
-    where (h.is_sane and s.are_sane and h.amount = s.amount and h.captured = s.captured) is not true
+    left join unlimited u on u.account_id = h.account_id and u.reservation_id = h.id
+    where (h.is_sane and coalesce(s.are_sane, u.amount > 0) and coalesce(u.is_sane, true)
+      and h.amount = coalesce(s.amount, 0) + coalesce(u.amount, 0)
+      and h.captured = coalesce(s.captured, 0) + coalesce(u.captured, 0)) is not true
     union all
     select c.account_id, h.id from captures c
     left join holds h on h.account_id = c.account_id and h.operation_id = c.operation_id
     left join credits.reservation_slices s
       on s.account_id = c.account_id and s.reservation_id = h.id and s.grant_id = c.grant_id
-    where s.amount is null
+    where s.amount is null and (c.grant_id is not null or h.id is null)
   )
   select (select count(*) from public.credit_reservations x where p_account_id is null or x.account_id = p_account_id),
     coalesce((select jsonb_agg(to_jsonb(b)) from (
@@ -5172,7 +5227,7 @@ begin
     union all
     select f.account_id, f.operation_id from refunds f
     left join public.credit_transactions t
-      on t.account_id = f.account_id and t.operation_id = f.operation_id and t.grant_id = f.grant_id
+      on t.account_id = f.account_id and t.operation_id = f.operation_id and t.grant_id is not distinct from f.grant_id
       and t.kind in ('consume', 'capture')
     group by f.account_id, f.operation_id, f.grant_id, f.amount
     having f.amount > coalesce(-sum(t.amount), 0)
@@ -7766,14 +7821,15 @@ create index if not exists usage_denied_idx on public.usage (created_at) include
   where status = 'denied';
 
 create view credits.ledger_facts with (security_invoker = true) as
-select t.account_id, t.credit_type, t.version, t.created_at, t.amount, t.user_id, t.metadata, g.source,
+select t.account_id, t.credit_type, t.version, t.created_at, t.amount, t.user_id, t.metadata,
+  case when t.grant_id is null then 'unlimited' else g.source end as source,
   coalesce(
     case when s.pending_at <= t.created_at then s.pending_plan_id end,
     (select c.to_plan from credits.plan_changes c
       where c.account_id = t.account_id and c.changed_at <= t.created_at order by c.version desc limit 1),
     s.plan_id) as plan_id,
   case t.kind
-    when 'grant' then case when g.source = 'plan' and t.description = 'unlimited allowance' then 'unlimited' else 'granted' end
+    when 'grant' then 'granted'
     when 'refund' then 'refunded'
     when 'expire' then case when t.description = 'above the allowance' then 'returned' else 'expired' end
     when 'void' then 'voided'
@@ -7785,13 +7841,13 @@ select t.account_id, t.credit_type, t.version, t.created_at, t.amount, t.user_id
     where p.account_id = t.account_id and p.credit_type = t.credit_type and p.version = t.version - 1
       and p.operation_id = t.operation_id) then 0 else 1 end as operations
 from public.credit_transactions t
--- Each row has both. Left joins leave them alone where a reader asks for nothing of theirs.
+-- Each row has both, but for unlimited ones, which are of no grant. Left joins leave them alone where a reader asks for nothing of theirs.
 left join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
 left join public.subscriptions s on s.account_id = t.account_id;
 comment on view credits.ledger_facts is
-  'The ledger as the metrics see it: each row with the plan of its time, the source of its grant, and where its credits went.';
+  'The ledger as the metrics see it: each row with the plan of its time, the source of its grant (unlimited for a row of none), and where its credits went.';
 comment on column credits.ledger_facts.flow is
-  'granted, unlimited (granted as it was spent), spent, refunded, expired, voided, or returned (taken back from an unlimited allowance or a limit, nobody''s loss).';
+  'granted, spent, refunded, expired, voided, or returned (taken back from a limit, nobody''s loss).';
 comment on column credits.ledger_facts.spent is 'The credits of a row whose flow is spent, 0 of any other: told without looking at its grant.';
 revoke all on table credits.ledger_facts from public, anon, authenticated, service_role;
 
@@ -7963,8 +8019,7 @@ set plan_cache_mode = force_generic_plan
 as $$
   with entries as (
     select t.version, t.created_at, t.kind, t.amount, t.balance_after,
-      case when t.kind = 'grant' and g.source = 'plan' then t.grant_id end as allowance_id,
-      t.kind = 'grant' and g.source = 'plan' and t.description = 'unlimited allowance' as is_unlimited
+      case when t.kind = 'grant' and g.source = 'plan' then t.grant_id end as allowance_id
     from public.credit_transactions t
     join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
     where t.account_id = p_account_id and t.credit_type = p_credit_type and t.version >= p_from_version
@@ -7977,8 +8032,7 @@ as $$
     from entries e left join starts s on s.version = e.version
   ), running as (
     select p.*,
-      -coalesce(sum(p.amount) filter (where p.kind in ('consume', 'capture', 'refund')) over w, 0) as used,
-      bool_or(p.is_unlimited) over w as unlimited
+      -coalesce(sum(p.amount) filter (where p.kind in ('consume', 'capture', 'refund')) over w, 0) as used
     from placed p where p.period_version is not null
     window w as (partition by p.period_version order by p.version)
   )
@@ -7986,9 +8040,8 @@ as $$
     (select f.plan_id from credits.ledger_facts f
       where f.account_id = p_account_id and f.credit_type = p_credit_type and f.version = r.period_version),
     lead(min(r.created_at), 1, 'infinity') over (order by r.period_version),
-    min(r.created_at) filter (where r.kind in ('consume', 'capture') and not r.unlimited
-      and r.used >= 4 * r.balance_after),
-    min(r.created_at) filter (where r.kind in ('consume', 'capture') and not r.unlimited and r.balance_after = 0)
+    min(r.created_at) filter (where r.kind in ('consume', 'capture') and r.used >= 4 * r.balance_after),
+    min(r.created_at) filter (where r.kind in ('consume', 'capture') and r.balance_after = 0)
   from running r
   group by r.period_version
 $$;
@@ -8842,7 +8895,8 @@ begin
     select width_bucket(f.at, v_starts) as nth, f.credit_type, f.source, sum(f.amount) as amount
     from credits.owed_facts(case when w.daily then w.to_at else w.from_at end, w.to_at, p_raw or not w.hourly, p_include_test) f
     join credits.credit_types t on t.id = f.credit_type and t.kind = 'credit'
-    where p_credit_type is null or f.credit_type = p_credit_type
+    -- What is unlimited is spent from no stock.
+    where f.source <> 'unlimited' and (p_credit_type is null or f.credit_type = p_credit_type)
     group by 1, 2, 3
   ), grid as (
     select n.nth, k.credit_type, k.source, coalesce(m.amount, 0) as amount
@@ -9651,4 +9705,4 @@ select credits.remember_installation();
 
 comment on schema credits is
   'The core of the credit system: functions over one account''s rows, and the tables that no API role
-reads directly. Never expose it. Release 0.1.0, text 17046b7f1aa34b91.';
+reads directly. Never expose it. Release 0.1.0, text 575ed76cd85b3a0b.';
