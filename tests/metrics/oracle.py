@@ -122,7 +122,8 @@ class Books:
             Entry(*row, self.plan_at(row[0], row[8]))
             for row in database.query(
                 "select t.account_id, t.credit_type, t.version, t.operation_id, t.grant_id, t.kind::text, t.amount, "
-                "t.balance_after, t.created_at, t.description, t.metadata, coalesce(g.source, 'unlimited') from public.credit_transactions t "
+                "t.balance_after, t.created_at, t.description, t.metadata, "
+                "coalesce(g.source, 'unlimited') from public.credit_transactions t "
                 "left join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id "
                 "where t.account_id = any(%s) order by t.account_id, t.credit_type, t.version",
                 ids,
@@ -156,13 +157,12 @@ class Books:
             period: Period | None = None
             grant, used = None, 0
             for entry in entries:
-                if entry.kind == "grant" and entry.source == "plan":
-                    if entry.grant != grant:
-                        if period:
-                            period.end = entry.at
-                            yield period
-                        period = Period(account, credit_type, entry.plan, entry.at)
-                        grant, used = entry.grant, 0
+                if entry.kind == "grant" and entry.source == "plan" and entry.grant != grant:
+                    if period:
+                        period.end = entry.at
+                        yield period
+                    period = Period(account, credit_type, entry.plan, entry.at)
+                    grant, used = entry.grant, 0
                 if entry.balance_after is None:
                     continue
                 if entry.kind in ("consume", "capture", "refund"):
