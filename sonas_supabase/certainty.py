@@ -54,8 +54,8 @@ class BalanceStory:
     """Where the credits of one type went between ``since`` and ``until`` (None: since ever, until now).
 
     ``opening + granted + refunded - spent + spent_unlimited - expired - voided = closing``, where
-    ``spent_unlimited`` is what was spent, less refunds, while the type was unlimited. ``available`` is what can be spent now,
-    ``reserved`` what live holds have pinned, ``frozen`` what is there and cannot be spent.
+    ``spent_unlimited`` is what was spent, less refunds, while the type was unlimited. ``available`` is what can be
+    spent now, ``reserved`` what live holds have pinned, ``frozen`` what is there and cannot be spent.
     """
 
     account_id: UUID
