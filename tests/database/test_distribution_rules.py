@@ -11,7 +11,7 @@ from tests.support.database import Database
 # Tables that belong to no account: what is on sale, and how the app is set up. Every machine has its own copy of them.
 REFERENCE = {
     *("public.plans", "public.plan_limits", "credits.plan_limit_changes"),
-    *("credits.credit_types", "credits.grant_sources", "credits.settings"),
+    *("credits.credit_types", "credits.grant_sources", "credits.settings", "credits.meters"),
 }
 
 # Figures over all accounts, worked out from the ledger and made anew from it at any time: a coordinator's tables.
@@ -45,7 +45,6 @@ WITHOUT_ACCOUNT = {
     "explain_denial": "pure, and the upgrade_url",
     "deny": "shapes an answer",
     "paying_account": "finds the account of a user",
-    "owning_account": "finds the account of a row's owner",
     "reading_user": "finds out who asks",
     "readable_ids": "finds out who asks",
     "read_summary": "finds out who asks",

@@ -39,8 +39,7 @@ def test_a_row_costs_its_owner_one_and_its_deletion_gives_it_back(database: Data
     database.run(f"delete from {table} where id = %s", second)
     assert database.balance(user, "project")["remaining"] == 3
     assert database.query("select status, credits_used, description from usage where account_id = %s", user) == [
-        ("allowed", 1, table),
-        ("allowed", 1, table),
+        ("allowed", 2, table),
     ]
     database.verify(user)
 
@@ -51,7 +50,7 @@ def test_the_fourth_row_is_refused_and_nothing_of_its_statement_stays(
     insert(database, table, user)
     with raises("limit_reached", "PT402") as seen:
         insert(database, table, user, user, user)
-    assert (seen.details["required"], seen.details["plan"]) == (1, "free")
+    assert (seen.details["required"], seen.details["plan"]) == (3, "free")
     assert used(database, user) == 1
     assert database.value(f"select count(*) from {table} where owner_id = %s", user) == 1
     insert(database, table, user, user)
@@ -173,14 +172,23 @@ def test_a_row_may_cost_credits_that_are_spent(database: Database, user: UUID) -
     database.verify(user)
 
 
-def test_a_row_names_who_pays(database: Database, user: UUID) -> None:
+def test_a_row_without_an_owner_or_of_one_unknown_is_accepted_and_costs_nothing(database: Database, user: UUID) -> None:
     table = f"public.loose_{uuid4().hex[:8]}"
     database.run(f"create table {table} (id uuid primary key default gen_random_uuid(), owner_id uuid)")
     database.value(f"select credits.meter_table('{table}', 'project', 'owner_id')")
-    with raises("invalid_argument", "PT422"):
-        insert(database, table, None)
-    with raises("account_not_found", "PT404"):
-        insert(database, table, uuid4())
+    rows = insert(database, table, None, uuid4())
+    assert (
+        database.query(
+            "select 1 from credits.metered_rows r join credits.meters m on m.id = r.meter_id where m.table_name = %s",
+            table,
+        )
+        == []
+    )
+    database.run(f"update {table} set owner_id = %s where id = any (%s)", user, rows)
+    assert used(database, user) == 2
+    database.run(f"delete from {table}")
+    assert used(database, user) == 0
+    database.verify(user)
 
 
 def test_a_workspace_may_own_rows(database: Database, table: str, user: UUID) -> None:

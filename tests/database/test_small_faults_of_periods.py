@@ -328,14 +328,6 @@ def test_an_update_that_keeps_the_key_writes_nothing(database: Database, user: U
     assert database.query(row, user) == before
 
 
-def test_a_row_without_an_owner_is_refused_by_the_name_of_the_column(database: Database) -> None:
-    table = metered_projects(database)
-    database.run(f"alter table {table} alter column owner_id drop not null")
-    with raises("invalid_argument", "PT422") as seen:
-        database.run(f"insert into {table} (owner_id) values (null)")
-    assert seen.details["argument"] == "owner_id"
-
-
 def test_the_job_goes_on_when_all_accounts_of_a_batch_are_busy(own_database: Database) -> None:
     own_database.run("insert into auth.users (id) select gen_random_uuid() from generate_series(1, 501)")
     own_database.run("update credits.balances set due_at = '-infinity'")

@@ -64,6 +64,7 @@ CORE_TABLES = (
     "credits.idempotency_keys",
     "credits.installed_objects",
     "credits.metered_rows",
+    "credits.meters",
     "credits.reservation_slices",
     "credits.settings",
 )

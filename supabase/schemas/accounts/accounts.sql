@@ -3,6 +3,7 @@ create table credits.accounts (
   kind text not null,
   status text not null default 'active',
   is_test boolean not null default false,
+  is_elsewhere boolean not null default false,
   test_now timestamptz,
   frozen_reason text,
   created_at timestamptz not null default now(),
@@ -14,6 +15,8 @@ create table credits.accounts (
 );
 comment on table credits.accounts is
   'Who owns credits: a person (account_id is the auth user''s id) or a workspace (account_id is the workspace''s id). Deleting the user closes the account and keeps its ledger.';
+comment on column credits.accounts.is_elsewhere is
+  'Opened by open_account for an id that has no row in auth.users here, and therefore not gone without one.';
 comment on column credits.accounts.test_now is 'The time of a test account, moved by set_test_clock; null follows the real clock.';
 alter table credits.accounts enable row level security;
 revoke all on table credits.accounts from public, anon, authenticated, service_role;

@@ -63,6 +63,7 @@ begin
   where a.account_id = old.id and a.status <> 'closed';
   update credits.balances b set account_status = 'closed' where b.account_id = old.id;
   delete from public.credit_workspace_members m where m.user_id = old.id;
+  perform credits.give_deleted_rows_back(old.id);
   return old;
 exception when others then
   raise warning 'credits: the account of user % could not be closed: % (%)', old.id, sqlerrm, sqlstate;
@@ -72,8 +73,9 @@ $$;
 comment on function credits.close_account_of_deleted_user() is
   'Closes the account of a deleted user and keeps its ledger. Never blocks the deletion.';
 revoke all on function credits.close_account_of_deleted_user() from public, anon, authenticated, service_role;
-create trigger credits_close_account after delete on auth.users
-  for each row execute function credits.close_account_of_deleted_user();
+-- At the end of the transaction, when all that goes with the user is gone as well.
+create constraint trigger credits_close_account after delete on auth.users
+  deferrable initially deferred for each row execute function credits.close_account_of_deleted_user();
 
 create function credits.open_account_of_new_workspace()
 returns trigger

@@ -66,10 +66,16 @@ begin
     group by f.account_id, f.operation_id, f.grant_id, f.amount
     having f.amount > coalesce(-sum(t.amount), 0)
     union all
-    select m.account_id, m.operation_id from credits.metered_rows m
-    where (p_account_id is null or m.account_id = p_account_id) and not exists (
-      select from public.credit_transactions t
-      where t.account_id = m.account_id and t.operation_id = m.operation_id and t.kind = 'consume')
+    select m.account_id, m.operation_id
+    from (
+      select r.account_id, r.operation_id, sum(r.amount) as amount
+      from credits.metered_rows r
+      where p_account_id is null or r.account_id = p_account_id
+      group by r.account_id, r.operation_id
+    ) m
+    where m.amount > coalesce((
+      select -sum(t.amount) from public.credit_transactions t
+      where t.account_id = m.account_id and t.operation_id = m.operation_id and t.kind = 'consume'), 0)
   )
   select (select count(*) from public.credit_transactions x
       where x.kind in ('consume', 'capture') and (p_account_id is null or x.account_id = p_account_id)),
