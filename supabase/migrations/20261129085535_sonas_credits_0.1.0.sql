@@ -596,6 +596,7 @@ create table credits.accounts (
   kind text not null,
   status text not null default 'active',
   is_test boolean not null default false,
+  is_elsewhere boolean not null default false,
   test_now timestamptz,
   frozen_reason text,
   created_at timestamptz not null default now(),
@@ -607,6 +608,8 @@ create table credits.accounts (
 );
 comment on table credits.accounts is
   'Who owns credits: a person (account_id is the auth user''s id) or a workspace (account_id is the workspace''s id). Deleting the user closes the account and keeps its ledger.';
+comment on column credits.accounts.is_elsewhere is
+  'Opened by open_account for an id that has no row in auth.users here, and therefore not gone without one.';
 comment on column credits.accounts.test_now is 'The time of a test account, moved by set_test_clock; null follows the real clock.';
 alter table credits.accounts enable row level security;
 revoke all on table credits.accounts from public, anon, authenticated, service_role;
@@ -891,6 +894,36 @@ comment on function public.get_credit_summary(uuid, uuid) is
 revoke all on function public.get_credit_summary(uuid, uuid) from public, anon, authenticated, service_role;
 grant execute on function public.get_credit_summary(uuid, uuid) to authenticated, service_role;
 
+-- schemas/accounts/living_accounts.sql
+
+-- Who is there. An account whose user or workspace is gone spends nothing from that instant, whatever was booked about it.
+
+create view credits.living_accounts
+with (security_invoker = true)
+as
+select u.id as account_id from auth.users u where u.deleted_at is null
+union all
+select w.account_id from public.credit_workspaces w
+union all
+select a.account_id from credits.accounts a where a.is_elsewhere;
+comment on view credits.living_accounts is
+  'The accounts whose person or workspace exists: not deleted, not deleted softly by Auth. Part of the statement that spends, by account_id.';
+revoke all on table credits.living_accounts from public, anon, authenticated, service_role;
+
+create function credits.is_living(p_account_id uuid)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return exists (select 1 from credits.living_accounts l where l.account_id = p_account_id);
+end
+$$;
+comment on function credits.is_living(uuid) is 'Whether the person or workspace of an account exists.';
+revoke all on function credits.is_living(uuid) from public, anon, authenticated, service_role;
+
 -- schemas/accounts/mark_test_account.sql
 
 create function public.mark_test_account(p_user_id uuid, p_workspace_id uuid default null)
@@ -979,6 +1012,7 @@ begin
   where a.account_id = old.id and a.status <> 'closed';
   update credits.balances b set account_status = 'closed' where b.account_id = old.id;
   delete from public.credit_workspace_members m where m.user_id = old.id;
+  perform credits.give_deleted_rows_back(old.id);
   return old;
 exception when others then
   raise warning 'credits: the account of user % could not be closed: % (%)', old.id, sqlerrm, sqlstate;
@@ -988,8 +1022,9 @@ $$;
 comment on function credits.close_account_of_deleted_user() is
   'Closes the account of a deleted user and keeps its ledger. Never blocks the deletion.';
 revoke all on function credits.close_account_of_deleted_user() from public, anon, authenticated, service_role;
-create trigger credits_close_account after delete on auth.users
-  for each row execute function credits.close_account_of_deleted_user();
+-- At the end of the transaction, when all that goes with the user is gone as well.
+create constraint trigger credits_close_account after delete on auth.users
+  deferrable initially deferred for each row execute function credits.close_account_of_deleted_user();
 
 create function credits.open_account_of_new_workspace()
 returns trigger
@@ -3984,22 +4019,70 @@ comment on function public.set_subscription_status(uuid, text, uuid) is
 revoke all on function public.set_subscription_status(uuid, text, uuid) from public, anon, authenticated, service_role;
 grant execute on function public.set_subscription_status(uuid, text, uuid) to service_role;
 
--- schemas/metering/meter_table.sql
+-- schemas/metering/meters.sql
+
+-- A metered table of the host project has a meter, and each of its rows that was charged has a charge. The charge belongs
+-- to the row by meter, owner and key: none of them is a name, so tables and columns may be renamed and moved. Which columns
+-- the owner and the key are is kept by two triggers that never fire, since Postgres follows columns in a trigger's list
+-- through renames, into partitions, and through dump and restore.
+
+create table credits.meters (
+  id uuid not null default gen_random_uuid(),
+  table_id regclass not null,
+  table_name text not null,
+  credit_type text not null,
+  gives_back boolean not null default true,
+  created_at timestamptz not null default now(),
+  constraint meters_pkey primary key (id),
+  constraint meters_table_id_key unique (table_id)
+);
+comment on table credits.meters is 'The tables of the host project whose rows cost credits. Few rows, about no account.';
+comment on column credits.meters.table_id is
+  'The table. A name in a dump; of no table once it was dropped, which gives back what its rows were charged.';
+comment on column credits.meters.table_name is 'What it was called when it was metered last: the description of its charges.';
+comment on column credits.meters.gives_back is 'Whether deleting a row gives back its charge; false for what is used up by being created.';
+alter table credits.meters enable row level security;
+revoke all on table credits.meters from public, anon, authenticated, service_role;
 
 create table credits.metered_rows (
   account_id uuid not null,
-  table_name text not null,
+  meter_id uuid not null,
   row_key text not null,
   operation_id uuid not null,
-  constraint metered_rows_pkey primary key (account_id, table_name, row_key)
+  amount bigint not null,
+  deleted_at timestamptz,
+  constraint metered_rows_pkey primary key (account_id, meter_id, row_key, operation_id),
+  constraint metered_rows_amount_is_positive check (amount > 0)
 );
-comment on table credits.metered_rows is 'Which operation paid for which row of a metered table, so that its deletion gives exactly that back.';
-comment on column credits.metered_rows.row_key is 'The primary key of the row as a JSON object.';
+create index metered_rows_meter_id_idx on credits.metered_rows (meter_id);
+create index metered_rows_deleted_at_idx on credits.metered_rows (account_id) where deleted_at is not null;
+comment on table credits.metered_rows is
+  'Which operation paid how much for which row of a metered table, so that its deletion gives exactly that back.';
+comment on column credits.metered_rows.row_key is
+  'The values of the row''s key as a JSON array, the same in every session; its SHA-256 when it is long.';
+comment on column credits.metered_rows.operation_id is 'The spend; one for all rows of a statement that an owner pays for.';
+comment on column credits.metered_rows.deleted_at is
+  'When the row was deleted, if the charge could not be given back at that moment: it is given back at the next opportunity.';
 alter table credits.metered_rows enable row level security;
 revoke all on table credits.metered_rows from public, anon, authenticated, service_role;
 
-create function credits.charge_row(
-  p_account_id uuid, p_table_name text, p_row_key text, p_credit_type text, p_forced boolean default false)
+create type credits.metered_change as (
+  old_owner uuid,
+  old_key text,
+  old_amount bigint,
+  new_owner uuid,
+  new_key text,
+  new_amount bigint
+);
+comment on type credits.metered_change is
+  'What a statement did to one row of a metered table. The old part is null for a new row, the new part for a deleted one.';
+
+-- schemas/metering/charge_rows.sql
+
+-- What a statement did to the rows of one owner, charged and given back as a whole.
+
+create function credits.change_metered_rows(
+  p_account_id uuid, p_meter_id uuid, p_changes credits.metered_change[])
 returns void
 language plpgsql
 volatile
@@ -4007,24 +4090,44 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_answer jsonb;
+  v_meter credits.meters;
+  v_moved record;
+  v_taken text[];
 begin
-  -- The owner acts, unless it is a workspace.
-  v_answer := credits.consume(p_account_id, (
-      select p_account_id from credits.accounts a where a.account_id = p_account_id and a.kind = 'person'),
-    p_credit_type, 1, p_table_name, null,
-    jsonb_build_object('table', p_table_name, 'row', p_row_key::jsonb), p_forced);
-  if v_answer ->> 'code' <> 'ok' then
-    perform credits.deny(v_answer, p_strict => true);
+  select * into strict v_meter from credits.meters m where m.id = p_meter_id;
+
+  -- The owner kept the row under another key: the charge follows. All are taken before one is put, for keys may be swapped.
+  with moved as (
+    delete from credits.metered_rows m
+    using unnest(p_changes) c
+    where m.account_id = p_account_id and m.meter_id = p_meter_id and m.row_key = c.old_key and m.deleted_at is null
+      and c.old_owner = p_account_id and c.new_owner = p_account_id and c.old_key <> c.new_key
+    returning c.new_key, m.operation_id, m.amount
+  )
+  select array_agg(d.new_key) as keys, array_agg(d.operation_id) as operations, array_agg(d.amount) as amounts
+    into v_moved
+  from moved d;
+  insert into credits.metered_rows (account_id, meter_id, row_key, operation_id, amount)
+  select p_account_id, p_meter_id, r.row_key, r.operation_id, r.amount
+  from unnest(v_moved.keys, v_moved.operations, v_moved.amounts) as r(row_key, operation_id, amount)
+  on conflict (account_id, meter_id, row_key, operation_id) do update set amount = metered_rows.amount + excluded.amount;
+
+  -- A row whose amount has changed is given back and charged anew. One that is used up by being created is charged once.
+  select array_agg(case when c.new_owner = p_account_id then c.new_key else c.old_key end) into v_taken
+  from unnest(p_changes) c
+  where c.old_owner = p_account_id and (
+    c.new_owner is distinct from p_account_id or (v_meter.gives_back and c.old_amount <> c.new_amount));
+  if v_taken is not null then
+    perform credits.give_rows_back(p_account_id, p_meter_id, v_taken);
   end if;
-  insert into credits.metered_rows (account_id, table_name, row_key, operation_id)
-  values (p_account_id, p_table_name, p_row_key, (v_answer ->> 'operation_id')::uuid);
 end
 $$;
-comment on function credits.charge_row(uuid, text, text, text, boolean) is 'Charges one credit for a row of a metered table, or raises the denial.';
-revoke all on function credits.charge_row(uuid, text, text, text, boolean) from public, anon, authenticated, service_role;
+comment on function credits.change_metered_rows(uuid, uuid, credits.metered_change[]) is
+  'Moves the charges of an account''s metered rows that have a new key, and gives back those of the rows that it lost.';
+revoke all on function credits.change_metered_rows(uuid, uuid, credits.metered_change[])
+  from public, anon, authenticated, service_role;
 
-create function credits.give_row_back(p_account_id uuid, p_table_name text, p_row_key text)
+create function credits.give_rows_back(p_account_id uuid, p_meter_id uuid, p_row_keys text[])
 returns void
 language plpgsql
 volatile
@@ -4032,102 +4135,32 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_operation_id uuid;
+  v_now timestamptz := clock_timestamp();
 begin
-  delete from credits.metered_rows m
-  where m.account_id = p_account_id and m.table_name = p_table_name and m.row_key = p_row_key
-  returning m.operation_id into v_operation_id;
-  if found then
-    perform credits.refund(p_account_id, null, v_operation_id, null, p_table_name || ' deleted', null);
+  update credits.metered_rows m set deleted_at = v_now
+  where m.account_id = p_account_id and m.meter_id = p_meter_id and m.row_key = any (p_row_keys)
+    and m.deleted_at is null;
+  if not found then
+    return;
   end if;
+  -- An account that is gone is closed by itself, and gives back then: its deletion waits for nobody.
+  if credits.is_living(p_account_id) then
+    perform credits.give_deleted_rows_back(p_account_id);
+  end if;
+exception when others then
+  -- Nothing about credits stops a deletion. What could not be given back now is marked, and given back later.
+  raise warning 'credits: the charges of deleted rows of account % are given back later: % (%)',
+    p_account_id, sqlerrm, sqlstate;
+  update credits.metered_rows m set deleted_at = v_now
+  where m.account_id = p_account_id and m.meter_id = p_meter_id and m.row_key = any (p_row_keys)
+    and m.deleted_at is null;
 end
 $$;
-comment on function credits.give_row_back(uuid, text, text) is 'Gives back what a deleted row was charged. Does nothing for a row that was never charged.';
-revoke all on function credits.give_row_back(uuid, text, text) from public, anon, authenticated, service_role;
+comment on function credits.give_rows_back(uuid, uuid, text[]) is
+  'Gives back what rows that an account has no longer were charged. Does nothing for rows that were never charged, and raises nothing.';
+revoke all on function credits.give_rows_back(uuid, uuid, text[]) from public, anon, authenticated, service_role;
 
-create function credits.meter_row()
-returns trigger
-language plpgsql
-security definer
-set search_path = ''
-as $$
-declare
-  v_credit_type text := tg_argv[0];
-  v_owner_column text := tg_argv[1];
-  v_table_name text := tg_table_schema || '.' || tg_table_name;
-  v_old jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
-  v_new jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
-  v_old_owner uuid := (v_old ->> v_owner_column)::uuid;
-  v_new_owner uuid := (v_new ->> v_owner_column)::uuid;
-  v_old_key text;
-  v_new_key text;
-begin
-  select jsonb_object_agg(k.name, v_old -> k.name)::text, jsonb_object_agg(k.name, v_new -> k.name)::text
-    into v_old_key, v_new_key
-  from unnest(tg_argv[2:]) as k(name);
-  if tg_op = 'UPDATE' and v_old_owner is not distinct from v_new_owner then
-    update credits.metered_rows m set row_key = v_new_key
-    where m.account_id = v_new_owner and m.table_name = v_table_name and m.row_key = v_old_key and v_old_key <> v_new_key;
-    return null;
-  end if;
-  if v_old_owner is not null then
-    perform credits.give_row_back(v_old_owner, v_table_name, v_old_key);
-  end if;
-  if tg_op <> 'DELETE' then
-    if v_new_owner is null then
-      perform credits.raise_error('invalid_argument', jsonb_build_object('argument', v_owner_column, 'table', v_table_name),
-        'A row of a metered table names who pays for it.');
-    end if;
-    perform credits.charge_row(credits.owning_account(v_new_owner, v_credit_type), v_table_name, v_new_key, v_credit_type);
-  end if;
-  return null;
-end
-$$;
-comment on function credits.meter_row() is
-  'Charges the owner of a new row, gives a deleted row back, and moves the charge when the owner changes, in the transaction of the write itself.';
-revoke all on function credits.meter_row() from public, anon, authenticated, service_role;
-
-create function credits.owning_account(p_owner_id uuid, p_credit_type text)
-returns uuid
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  -- The owner of a row is a person or a workspace; a person's account may still have to be opened.
-  if exists (select from credits.accounts a where a.account_id = p_owner_id and a.kind = 'workspace') then
-    return p_owner_id;
-  end if;
-  return credits.paying_account(p_owner_id, null, p_credit_type);
-end
-$$;
-comment on function credits.owning_account(uuid, text) is 'The account that pays for a row of a metered table. Raises account_not_found.';
-revoke all on function credits.owning_account(uuid, text) from public, anon, authenticated, service_role;
-
-create function credits.give_table_back()
-returns trigger
-language plpgsql
-security definer
-set search_path = ''
-as $$
-declare
-  v_row record;
-begin
-  for v_row in
-    select m.account_id, m.table_name, m.row_key from credits.metered_rows m
-    where m.table_name = tg_table_schema || '.' || tg_table_name
-    order by m.account_id, m.row_key
-  loop
-    perform credits.give_row_back(v_row.account_id, v_row.table_name, v_row.row_key);
-  end loop;
-  return null;
-end
-$$;
-comment on function credits.give_table_back() is 'Gives back what all rows were charged when a metered table is truncated.';
-revoke all on function credits.give_table_back() from public, anon, authenticated, service_role;
-
-create function credits.meter_table(p_table regclass, p_credit_type text, p_owner_column text)
+create function credits.give_deleted_rows_back(p_account_id uuid)
 returns bigint
 language plpgsql
 volatile
@@ -4135,63 +4168,761 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_table_name text;
-  v_key text[];
-  v_arguments text;
-  v_owner_id uuid;
-  v_row_key text;
-  v_counted bigint := 0;
+  v_credit_type text;
+  v_spend record;
+  v_rows bigint := 0;
 begin
-  select n.nspname || '.' || c.relname into v_table_name
-  from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = p_table;
-  if not exists (select from credits.credit_types t where t.id = p_credit_type) then
+  -- Balances are locked first, in the one order, so that whatever the charges are, they stay.
+  for v_credit_type in
+    select m.credit_type from credits.meters m
+    where exists (
+      select 1 from credits.metered_rows r
+      where r.account_id = p_account_id and r.meter_id = m.id
+        and (r.deleted_at is not null or not credits.table_exists(m.table_id)))
+    order by m.credit_type
+  loop
+    perform credits.lock_balance(p_account_id, v_credit_type);
+  end loop;
+  for v_spend in
+    with deleted as (
+      delete from credits.metered_rows r
+      using credits.meters m
+      where r.account_id = p_account_id and m.id = r.meter_id
+        and (r.deleted_at is not null or not credits.table_exists(m.table_id))
+      returning r.operation_id, r.amount, m.table_name, m.gives_back
+    )
+    select d.operation_id, d.table_name, sum(d.amount)::bigint as amount, count(*) as row_count,
+      bool_and(d.gives_back) as gives_back
+    from deleted d group by d.operation_id, d.table_name
+  loop
+    v_rows := v_rows + v_spend.row_count;
+    continue when not v_spend.gives_back;
+    perform credits.give_spend_back(p_account_id, v_spend.operation_id, v_spend.amount, v_spend.table_name || ' deleted');
+  end loop;
+  return v_rows;
+end
+$$;
+comment on function credits.give_deleted_rows_back(uuid) is
+  'Gives back what is still charged for an account''s rows that were deleted, alone or with their table. Answers for how many rows.';
+revoke all on function credits.give_deleted_rows_back(uuid) from public, anon, authenticated, service_role;
+
+create function credits.give_spend_back(p_account_id uuid, p_operation_id uuid, p_amount bigint, p_reason text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_refundable bigint;
+begin
+  -- Support may have given it back before.
+  select -sum(t.amount) into v_refundable
+  from public.credit_transactions t
+  where t.account_id = p_account_id
+    and (t.operation_id = p_operation_id and t.kind in ('consume', 'capture')
+      or t.related_operation_id = p_operation_id and t.kind = 'refund');
+  if v_refundable > 0 then
+    perform credits.refund(p_account_id, null, p_operation_id, least(p_amount, v_refundable), p_reason, null);
+  end if;
+end
+$$;
+comment on function credits.give_spend_back(uuid, uuid, bigint, text) is
+  'Refunds a part of a spend, or what is left of it to refund. Does nothing where all of it was refunded.';
+revoke all on function credits.give_spend_back(uuid, uuid, bigint, text) from public, anon, authenticated, service_role;
+
+create function credits.charge_rows(
+  p_account_id uuid, p_meter_id uuid, p_changes credits.metered_change[], p_forced boolean)
+returns bigint
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_meter credits.meters;
+  v_new record;
+  v_answer jsonb;
+begin
+  select * into strict v_meter from credits.meters m where m.id = p_meter_id;
+  -- What has a charge already stays as it is: two triggers may report one row.
+  select array_agg(c.new_key) as keys, array_agg(c.new_amount) as amounts, sum(c.new_amount)::bigint as amount,
+    min(c.new_amount) as least_amount
+    into v_new
+  from unnest(p_changes) c
+  where c.new_owner = p_account_id and c.new_amount <> 0
+    and (c.old_owner is distinct from p_account_id or c.old_amount is distinct from c.new_amount)
+    and (v_meter.gives_back or c.old_owner is null)
+    and not exists (
+      select 1 from credits.metered_rows m
+      where m.account_id = p_account_id and m.meter_id = p_meter_id and m.row_key = c.new_key and m.deleted_at is null);
+  if v_new.keys is null then
+    return 0;
+  end if;
+  if v_new.least_amount < 0 then
+    perform credits.raise_error('invalid_amount',
+      jsonb_build_object('amount', v_new.least_amount, 'table', v_meter.table_name));
+  end if;
+
+  -- The owner acts, unless it is a workspace.
+  v_answer := credits.consume(p_account_id, (
+      select a.account_id from credits.accounts a where a.account_id = p_account_id and a.kind = 'person'),
+    v_meter.credit_type, v_new.amount, v_meter.table_name, null,
+    jsonb_build_object('table', v_meter.table_name, 'rows', cardinality(v_new.keys)), p_forced);
+  if v_answer ->> 'code' <> 'ok' then
+    perform credits.deny(v_answer, p_strict => true);
+  end if;
+  insert into credits.metered_rows (account_id, meter_id, row_key, operation_id, amount)
+  select p_account_id, p_meter_id, r.row_key, (v_answer ->> 'operation_id')::uuid, r.amount
+  from unnest(v_new.keys, v_new.amounts) as r(row_key, amount);
+  return cardinality(v_new.keys);
+end
+$$;
+comment on function credits.charge_rows(uuid, uuid, credits.metered_change[], boolean) is
+  'Charges an account in one spend for the rows that it gained, or raises the denial. Answers for how many.';
+revoke all on function credits.charge_rows(uuid, uuid, credits.metered_change[], boolean)
+  from public, anon, authenticated, service_role;
+
+-- schemas/metering/meter_statement.sql
+
+-- The triggers of a metered table. Postgres hands each statement over as a whole, so that many rows cost little more than
+-- one, and the owners are locked in one order.
+
+create function credits.meter_statement()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+set timezone = 'UTC'
+set datestyle = 'ISO, YMD'
+set intervalstyle = 'postgres'
+set bytea_output = 'hex'
+set extra_float_digits = '1'
+as $$
+declare
+  v_old text := credits.metered_columns(tg_relid);
+  v_new text := v_old;
+  v_changes credits.metered_change[];
+begin
+  if v_old is null then
+    return null;
+  end if;
+  -- Old and new rows of an UPDATE come in the same order. What is the same in both is no change; where a partition is
+  -- metered row by row, it may have lost its charge on the way to another.
+  execute case tg_op
+    when 'INSERT' then format(
+      'select array_agg(row(null, null, null, n.owner, n.key, n.amount)::credits.metered_change)
+       from (select %s from new_rows t) n', v_new)
+    when 'DELETE' then format(
+      'select array_agg(row(o.owner, o.key, o.amount, null, null, null)::credits.metered_change)
+       from (select %s from old_rows t) o', v_old)
+    else format(
+      'select array_agg(case when (o.owner, o.key, o.amount) is distinct from (n.owner, n.key, n.amount)
+         then row(o.owner, o.key, o.amount, n.owner, n.key, n.amount)::credits.metered_change
+         else row(null, null, null, n.owner, n.key, n.amount)::credits.metered_change end)
+       from (select row_number() over () as nth, %1$s from old_rows t) o
+       full join (select row_number() over () as nth, %1$s from new_rows t) n on n.nth = o.nth
+       where (o.owner, o.key, o.amount) is distinct from (n.owner, n.key, n.amount) or $1', v_old) end
+    into v_changes
+    using tg_op = 'UPDATE' and credits.has_new_partitions(tg_relid);
+  if v_changes is not null then
+    perform credits.meter_changes(tg_argv[0]::uuid, v_changes);
+  end if;
+  return null;
+exception when others then
+  if tg_op <> 'DELETE' then
+    raise;
+  end if;
+  raise warning 'credits: deleted rows of % were not given back: % (%)', tg_relid::regclass, sqlerrm, sqlstate;
+  return null;
+end
+$$;
+comment on function credits.meter_statement() is
+  'Charges owners for their new rows, gives deleted rows back, and moves the charge when owner or key change, in the transaction of the write itself.';
+revoke all on function credits.meter_statement() from public, anon, authenticated, service_role;
+
+create function credits.meter_changes(
+  p_meter_id uuid, p_changes credits.metered_change[], p_forced boolean default false)
+returns bigint
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_credit_type text;
+  v_owner_id uuid;
+  v_gained boolean;
+  v_changes credits.metered_change[];
+  v_charged bigint := 0;
+begin
+  select m.credit_type into v_credit_type from credits.meters m where m.id = p_meter_id;
+  if not found then
+    return 0;
+  end if;
+  for v_owner_id, v_gained in
+    select o.owner_id, bool_or(o.is_new)
+    from unnest(p_changes) c
+    cross join lateral (values (c.old_owner, false), (c.new_owner, true)) as o(owner_id, is_new)
+    where o.owner_id is not null
+    group by o.owner_id order by o.owner_id
+  loop
+    select array_agg(c) into v_changes
+    from unnest(p_changes) c where v_owner_id in (c.old_owner, c.new_owner);
+    perform credits.change_metered_rows(v_owner_id, p_meter_id, v_changes);
+    -- A row whose owner has no account, or none any more, costs nothing.
+    if v_gained and credits.metered_account(v_owner_id, v_credit_type) is not null then
+      v_charged := v_charged + credits.charge_rows(v_owner_id, p_meter_id, v_changes, p_forced);
+    end if;
+  end loop;
+  return v_charged;
+end
+$$;
+comment on function credits.meter_changes(uuid, credits.metered_change[], boolean) is
+  'Does what a statement did to metered rows for each of the owners, in the order of their ids. Answers how many rows were charged.';
+revoke all on function credits.meter_changes(uuid, credits.metered_change[], boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.metered_account(p_owner_id uuid, p_credit_type text)
+returns uuid
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if not credits.is_living(p_owner_id)
+     or exists (select 1 from credits.accounts a where a.account_id = p_owner_id and a.status = 'closed') then
+    return null;
+  end if;
+  -- The owner of a row is a person or a workspace; a person's account may still have to be opened.
+  if exists (select 1 from credits.accounts a where a.account_id = p_owner_id and a.kind = 'workspace') then
+    return p_owner_id;
+  end if;
+  return credits.paying_account(p_owner_id, null, p_credit_type);
+end
+$$;
+comment on function credits.metered_account(uuid, text) is
+  'The account that pays for a row of a metered table; null where its owner has none.';
+revoke all on function credits.metered_account(uuid, text) from public, anon, authenticated, service_role;
+
+create function credits.meter_row_of_new_partition()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+set timezone = 'UTC'
+set datestyle = 'ISO, YMD'
+set intervalstyle = 'postgres'
+set bytea_output = 'hex'
+set extra_float_digits = '1'
+as $$
+declare
+  v_columns text := credits.metered_columns(tg_relid);
+  v_change credits.metered_change;
+begin
+  if v_columns is null then
+    return null;
+  end if;
+  if tg_op <> 'INSERT' then
+    execute format('select s.owner, s.key, s.amount from (select %s from (select ($1).*) t) s', v_columns)
+      into v_change.old_owner, v_change.old_key, v_change.old_amount using old;
+  end if;
+  if tg_op <> 'DELETE' then
+    execute format('select s.owner, s.key, s.amount from (select %s from (select ($1).*) t) s', v_columns)
+      into v_change.new_owner, v_change.new_key, v_change.new_amount using new;
+  end if;
+  if v_change.old_key is null or v_change.new_key is null
+     or (v_change.old_owner, v_change.old_key, v_change.old_amount)
+       is distinct from (v_change.new_owner, v_change.new_key, v_change.new_amount) then
+    perform credits.meter_changes(tg_argv[0]::uuid, array[v_change]);
+  end if;
+  return null;
+exception when others then
+  if tg_op <> 'DELETE' then
+    raise;
+  end if;
+  raise warning 'credits: a deleted row of % was not given back: % (%)', tg_relid::regclass, sqlerrm, sqlstate;
+  return null;
+end
+$$;
+comment on function credits.meter_row_of_new_partition() is
+  'Meters row by row what is written to a partition that is younger than the last call of meter_table, which gives it the triggers of a statement.';
+revoke all on function credits.meter_row_of_new_partition() from public, anon, authenticated, service_role;
+
+create function credits.meter_truncate()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  perform credits.sweep_meter(tg_argv[0]::uuid);
+  return null;
+exception when others then
+  raise warning 'credits: truncated rows of % were not given back: % (%)', tg_relid::regclass, sqlerrm, sqlstate;
+  return null;
+end
+$$;
+comment on function credits.meter_truncate() is 'Gives back what the rows were charged that a truncated table or partition had.';
+revoke all on function credits.meter_truncate() from public, anon, authenticated, service_role;
+
+create function credits.sweep_meter(p_meter_id uuid)
+returns bigint
+language plpgsql
+volatile
+security definer
+set search_path = ''
+set timezone = 'UTC'
+set datestyle = 'ISO, YMD'
+set intervalstyle = 'postgres'
+set bytea_output = 'hex'
+set extra_float_digits = '1'
+as $$
+declare
+  v_table_id regclass;
+  v_account_id uuid;
+  v_keys text[];
+  v_rows bigint := 0;
+begin
+  select m.table_id into v_table_id from credits.meters m where m.id = p_meter_id;
+  for v_account_id, v_keys in execute format(
+    'select m.account_id, array_agg(m.row_key) from credits.metered_rows m
+     left join (select %s from %s t) r on r.owner = m.account_id and r.key = m.row_key
+     where m.meter_id = %L and m.deleted_at is null and r.key is null
+     group by m.account_id order by m.account_id', credits.metered_columns(v_table_id), v_table_id, p_meter_id)
+  loop
+    perform credits.give_rows_back(v_account_id, p_meter_id, v_keys);
+    v_rows := v_rows + cardinality(v_keys);
+  end loop;
+  return v_rows;
+end
+$$;
+comment on function credits.sweep_meter(uuid) is
+  'Gives back the charges of all rows that a metered table has no longer. Answers how many.';
+revoke all on function credits.sweep_meter(uuid) from public, anon, authenticated, service_role;
+
+create function credits.metered_columns(p_table_id oid)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_owner text;
+  v_key text;
+  v_amount text;
+begin
+  select
+    max(format('t.%I', a.attname)) filter (where g.tgname = 'credits_meter_owner'),
+    string_agg(format('t.%I', a.attname), ', ' order by k.nth) filter (where g.tgname = 'credits_meter_key'),
+    max(format('coalesce(t.%I, 0)::bigint', a.attname)) filter (where g.tgname = 'credits_meter_amount')
+    into v_owner, v_key, v_amount
+  from pg_catalog.pg_trigger g
+  cross join lateral unnest(g.tgattr) with ordinality as k(attnum, nth)
+  join pg_catalog.pg_attribute a on a.attrelid = g.tgrelid and a.attnum = k.attnum
+  where g.tgrelid = p_table_id and g.tgname in ('credits_meter_owner', 'credits_meter_key', 'credits_meter_amount');
+  -- A key that is too long for an index is told by its hash.
+  return format(
+    '%s as owner, (select case when length(j.key) <= 400 then j.key
+       else encode(sha256(convert_to(j.key, ''UTF8'')), ''hex'') end
+     from (select jsonb_build_array(%s)::text as key) j) as key, %s as amount',
+    v_owner, v_key, coalesce(v_amount, '1::bigint'))
+  where v_owner is not null and v_key is not null;
+end
+$$;
+comment on function credits.metered_columns(oid) is
+  'Owner, key and amount of a metered row t, as a select list with the columns'' names of this moment. Null where the table has lost the triggers that know them.';
+revoke all on function credits.metered_columns(oid) from public, anon, authenticated, service_role;
+
+-- schemas/metering/meter_table.sql
+
+create function credits.meter_table(
+  p_table text, p_credit_type text, p_owner_column text, p_gives_back boolean default true,
+  p_amount_column text default null)
+returns bigint
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_table_id regclass := credits.named_table(p_table);
+  v_relation regclass;
+  v_meter_id uuid;
+begin
+  perform credits.check_meter(v_table_id, p_credit_type, p_owner_column, p_amount_column);
+  insert into credits.meters (table_id, table_name, credit_type, gives_back)
+  values (v_table_id, credits.table_words(v_table_id), p_credit_type, p_gives_back)
+  on conflict (table_id) do update set table_name = excluded.table_name, gives_back = excluded.gives_back
+  returning id into v_meter_id;
+
+  -- A statement reports to the table that it names: the table itself, or a partition or child of it.
+  for v_relation in
+    select c.oid
+    from credits.table_family(v_table_id) f join pg_catalog.pg_class c on c.oid = f
+    where c.relkind in ('r', 'p')
+    order by c.oid <> v_table_id, c.oid
+  loop
+    perform credits.put_meter_marks(v_relation, v_meter_id, p_owner_column, p_amount_column);
+    perform credits.put_meter_triggers(v_relation, v_meter_id);
+  end loop;
+  perform credits.sweep_meter(v_meter_id);
+  return credits.count_existing_rows(v_meter_id);
+end
+$$;
+comment on function credits.meter_table(text, text, text, boolean, text) is
+  'Meters a table of the host project: select credits.meter_table(''public.projects'', ''project'', ''owner_id''). From then on each new row costs its owner one credit, or what p_amount_column of the row says, and its deletion gives that back unless p_gives_back is false, in the same transaction; a denial is a 402. For a limit, rows that exist already are counted; answers how many. Safe to repeat, as one does for new partitions. Without a schema the table is looked for in public.';
+revoke all on function credits.meter_table(text, text, text, boolean, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.named_table(p_table text)
+returns regclass
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- A table that was dropped is found by the name that it was metered under.
+  return coalesce(to_regclass(p_table), case when p_table !~ '[.]' then to_regclass('public.' || p_table) end,
+    (select m.table_id from credits.meters m where m.table_name = p_table), p_table::regclass);
+end
+$$;
+comment on function credits.named_table(text) is
+  'The table of that name; without a schema, the one in public. Raises undefined_table.';
+revoke all on function credits.named_table(text) from public, anon, authenticated, service_role;
+
+create function credits.table_words(p_table_id regclass)
+returns text
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select n.nspname || '.' || c.relname
+  from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  where c.oid = p_table_id
+$$;
+comment on function credits.table_words(regclass) is 'Schema and name of a table, as people read it.';
+revoke all on function credits.table_words(regclass) from public, anon, authenticated, service_role;
+
+create function credits.table_exists(p_table_id regclass)
+returns boolean
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select exists (select 1 from pg_catalog.pg_class c where c.oid = p_table_id)
+$$;
+comment on function credits.table_exists(regclass) is 'Whether a metered table has not been dropped.';
+revoke all on function credits.table_exists(regclass) from public, anon, authenticated, service_role;
+
+create function credits.table_family(p_table_id regclass)
+returns setof oid
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  with recursive family(member) as (
+    select p_table_id::oid
+    union
+    select i.inhrelid from pg_catalog.pg_inherits i join family f on i.inhparent = f.member
+  )
+  select f.member from family f
+$$;
+comment on function credits.table_family(regclass) is 'A table with its partitions or children, theirs included.';
+revoke all on function credits.table_family(regclass) from public, anon, authenticated, service_role;
+
+create function credits.has_new_partitions(p_table_id oid)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return exists (select 1 from pg_catalog.pg_class c where c.oid = p_table_id and c.relkind = 'p')
+    and exists (
+      select 1 from credits.table_family(p_table_id) f
+      join pg_catalog.pg_class c on c.oid = f and c.relkind = 'r'
+      join pg_catalog.pg_trigger g on g.tgrelid = f and g.tgname = 'credits_meter_new_partition' and g.tgenabled <> 'D');
+end
+$$;
+comment on function credits.has_new_partitions(oid) is
+  'Whether a metered table has partitions that are younger than the last call of meter_table.';
+revoke all on function credits.has_new_partitions(oid) from public, anon, authenticated, service_role;
+
+create function credits.check_meter(
+  p_table_id regclass, p_credit_type text, p_owner_column text, p_amount_column text)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_words text := credits.table_words(p_table_id);
+  v_other text;
+begin
+  if not exists (select 1 from credits.credit_types t where t.id = p_credit_type) then
     perform credits.raise_error('unknown_credit_type', jsonb_build_object('credit_type', p_credit_type));
   end if;
   if not exists (
-    select from pg_catalog.pg_attribute a
-    where a.attrelid = p_table and a.attname = p_owner_column and a.atttypid = 'uuid'::regtype) then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_owner_column', 'value', p_owner_column),
-      format('%s needs a column %s of type uuid that names who pays.', v_table_name, p_owner_column));
+    select 1 from pg_catalog.pg_attribute a
+    where a.attrelid = p_table_id and a.attname = p_owner_column and a.atttypid = 'uuid'::regtype) then
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_owner_column', 'value', p_owner_column),
+      format('%s needs a column %s of type uuid that names who pays.', v_words, p_owner_column));
   end if;
-  select array_agg(a.attname::text order by a.attnum) into v_key
-  from pg_catalog.pg_index i
-  join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
-  where i.indrelid = p_table and i.indisprimary;
-  if v_key is null then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_table', 'value', v_table_name),
-      format('%s needs a primary key, so that a deleted row gives back its own charge.', v_table_name));
+  if p_amount_column is not null and not exists (
+    select 1 from pg_catalog.pg_attribute a
+    where a.attrelid = p_table_id and a.attname = p_amount_column
+      and a.atttypid in ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype)) then
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_amount_column', 'value', p_amount_column),
+      format('%s needs a column %s of whole numbers that says what a row costs.', v_words, p_amount_column));
   end if;
+  if not exists (select 1 from pg_catalog.pg_index i where i.indrelid = p_table_id and i.indisprimary) then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_table', 'value', v_words),
+      format('%s needs a primary key, so that a deleted row gives back its own charge.', v_words));
+  end if;
+  if exists (
+    select 1 from pg_catalog.pg_class c
+    where c.oid = p_table_id and (c.relispartition or c.relkind not in ('r', 'p'))) then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_table', 'value', v_words),
+      format('%s is a partition or no table. Meter the table that it belongs to.', v_words));
+  end if;
+  select m.credit_type into v_other from credits.meters m
+  where m.table_id = p_table_id and m.credit_type <> p_credit_type;
+  if found then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_credit_type', 'value', p_credit_type),
+      format('%s is metered as %s already. Call credits.unmeter_table first.', v_words, v_other));
+  end if;
+  select a.attname into v_other
+  from pg_catalog.pg_trigger g
+  join pg_catalog.pg_attribute a on a.attrelid = g.tgrelid and a.attnum = g.tgattr[0]
+  where g.tgrelid = p_table_id and g.tgname = 'credits_meter_owner' and a.attname <> p_owner_column;
+  if found then
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_owner_column', 'value', p_owner_column),
+      format('The rows of %s are paid for by %s already. Call credits.unmeter_table first.', v_words, v_other));
+  end if;
+end
+$$;
+comment on function credits.check_meter(regclass, text, text, text) is
+  'Raises unknown_credit_type, or invalid_argument with a sentence about what the table lacks to be metered so.';
+revoke all on function credits.check_meter(regclass, text, text, text) from public, anon, authenticated, service_role;
 
-  select string_agg(quote_literal(v.value), ', ') into v_arguments
-  from unnest(array[p_credit_type, p_owner_column] || v_key) as v(value);
-  execute format('create or replace trigger credits_meter_row after insert or delete or update of %s on %s for each row execute function credits.meter_row(%s)',
-    (select string_agg(quote_ident(v.value), ', ') from unnest(p_owner_column || v_key) as v(value)), p_table, v_arguments);
-  execute format('create or replace trigger credits_give_table_back after truncate on %s for each statement execute function credits.give_table_back()', p_table);
+create function credits.put_meter_marks(
+  p_relation regclass, p_meter_id uuid, p_owner_column text, p_amount_column text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_mark record;
+begin
+  -- A partition has those of the table that it is a part of.
+  if (select c.relispartition from pg_catalog.pg_class c where c.oid = p_relation) then
+    return;
+  end if;
+  for v_mark in
+    select w.name, w.columns, coalesce(h.columns, '{}') as had
+    from (
+      select 'credits_meter_owner' as name, array[p_owner_column] as columns
+      union all
+      select 'credits_meter_amount', array_remove(array[p_amount_column], null)
+      union all
+      select 'credits_meter_key', array_agg(a.attname::text order by k.nth)
+      from (
+        -- A child has its parents' columns, and may have no key of its own.
+        select i.indrelid, i.indkey from pg_catalog.pg_index i
+        where i.indrelid = (select m.table_id from credits.meters m where m.id = p_meter_id) and i.indisprimary
+      ) i
+      cross join lateral unnest(i.indkey) with ordinality as k(attnum, nth)
+      join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+    ) w
+    left join lateral (
+      select array_agg(a.attname::text order by k.nth) as columns
+      from pg_catalog.pg_trigger g
+      cross join lateral unnest(g.tgattr) with ordinality as k(attnum, nth)
+      join pg_catalog.pg_attribute a on a.attrelid = g.tgrelid and a.attnum = k.attnum
+      where g.tgrelid = p_relation and g.tgname = w.name
+    ) h on true
+  loop
+    continue when v_mark.columns = v_mark.had;
+    execute format('drop trigger if exists %I on %s', v_mark.name, p_relation);
+    continue when v_mark.columns = '{}';
+    execute format(
+      'create trigger %I after update of %s on %s for each row when (false)
+       execute function credits.meter_row_of_new_partition(%L)',
+      v_mark.name, (select string_agg(quote_ident(c), ', ') from unnest(v_mark.columns) c), p_relation, p_meter_id);
+  end loop;
+end
+$$;
+comment on function credits.put_meter_marks(regclass, uuid, text, text) is
+  'Puts the triggers that never fire on a metered table: their lists of columns say which are owner, key and amount, whatever these are called later.';
+revoke all on function credits.put_meter_marks(regclass, uuid, text, text)
+  from public, anon, authenticated, service_role;
 
+create function credits.put_meter_triggers(p_relation regclass, p_meter_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_relation pg_catalog.pg_class;
+begin
+  select * into v_relation from pg_catalog.pg_class c where c.oid = p_relation;
+  execute format(
+    'create or replace trigger credits_meter_insert after insert on %1$s referencing new table as new_rows
+       for each statement execute function credits.meter_statement(%2$L);
+     create or replace trigger credits_meter_update after update on %1$s
+       referencing old table as old_rows new table as new_rows
+       for each statement execute function credits.meter_statement(%2$L);
+     create or replace trigger credits_meter_delete after delete on %1$s referencing old table as old_rows
+       for each statement execute function credits.meter_statement(%2$L);
+     create or replace trigger credits_meter_truncate after truncate on %1$s
+       for each statement execute function credits.meter_truncate(%2$L)', p_relation, p_meter_id);
+  if v_relation.relkind = 'p' and not v_relation.relispartition and not exists (
+    select 1 from pg_catalog.pg_trigger g
+    where g.tgrelid = p_relation and g.tgname = 'credits_meter_new_partition') then
+    execute format(
+      'create trigger credits_meter_new_partition after insert or update or delete on %s
+       for each row execute function credits.meter_row_of_new_partition(%L)', p_relation, p_meter_id);
+  elsif v_relation.relkind = 'r' and v_relation.relispartition then
+    execute format('alter table %s disable trigger credits_meter_new_partition', p_relation);
+  end if;
+end
+$$;
+comment on function credits.put_meter_triggers(regclass, uuid) is
+  'Puts the triggers that charge on a metered table, one of its partitions or one of its children.';
+revoke all on function credits.put_meter_triggers(regclass, uuid) from public, anon, authenticated, service_role;
+
+create function credits.count_existing_rows(p_meter_id uuid)
+returns bigint
+language plpgsql
+volatile
+security definer
+set search_path = ''
+set timezone = 'UTC'
+set datestyle = 'ISO, YMD'
+set intervalstyle = 'postgres'
+set bytea_output = 'hex'
+set extra_float_digits = '1'
+as $$
+declare
+  v_table_id regclass;
+  v_changes credits.metered_change[];
+  v_counted bigint := 0;
+begin
   -- A limit counts what exists, also what was there before it was metered.
-  if (select t.kind from credits.credit_types t where t.id = p_credit_type) = 'limit' then
-    for v_owner_id, v_row_key in execute format(
-      'select t.%1$I as owner_id, jsonb_build_object(%2$s)::text as row_key from %3$s t
-       where t.%1$I is not null and not exists (
-         select from credits.metered_rows m where m.account_id = t.%1$I and m.table_name = %4$L
-           and m.row_key = jsonb_build_object(%2$s)::text)
-         and coalesce(
-           (select a.status <> ''closed'' from credits.accounts a where a.account_id = t.%1$I),
-           exists (select from auth.users u where u.id = t.%1$I))
-       order by t.%1$I', p_owner_column,
-      (select string_agg(format('%L, t.%I', v.value, v.value), ', ') from unnest(v_key) as v(value)), p_table, v_table_name)
-    loop
-      perform credits.charge_row(credits.owning_account(v_owner_id, p_credit_type), v_table_name, v_row_key,
-        p_credit_type, p_forced => true);
-      v_counted := v_counted + 1;
-    end loop;
+  select m.table_id into v_table_id
+  from credits.meters m join credits.credit_types t on t.id = m.credit_type
+  where m.id = p_meter_id and t.kind = 'limit';
+  if not found then
+    return 0;
   end if;
+  for v_changes in execute format(
+    'select array_agg(row(null, null, null, r.owner, r.key, r.amount)::credits.metered_change)
+     from (select %s from %s t) r
+     where not exists (
+       select 1 from credits.metered_rows m
+       where m.account_id = r.owner and m.meter_id = %L and m.row_key = r.key and m.deleted_at is null)
+     group by r.owner order by r.owner', credits.metered_columns(v_table_id), v_table_id, p_meter_id)
+  loop
+    v_counted := v_counted + credits.meter_changes(p_meter_id, v_changes, p_forced => true);
+  end loop;
   return v_counted;
 end
 $$;
-comment on function credits.meter_table(regclass, text, text) is
-  'Meters a table of the host project: select credits.meter_table(''public.projects'', ''project'', ''owner_id''). From then on each new row costs its owner one credit and its deletion gives that back, in the same transaction; a denial is a 402. For a limit, rows that exist already are counted; answers how many. Safe to repeat.';
-revoke all on function credits.meter_table(regclass, text, text) from public, anon, authenticated, service_role;
+comment on function credits.count_existing_rows(uuid) is
+  'Charges for the rows of a metered table that have no charge, however many they are, where they count towards a limit. Answers how many.';
+revoke all on function credits.count_existing_rows(uuid) from public, anon, authenticated, service_role;
+
+-- schemas/metering/unmeter_table.sql
+
+create function credits.unmeter_table(p_table text, p_gives_back boolean default true)
+returns bigint
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_table_id regclass := credits.named_table(p_table);
+  v_meter credits.meters;
+  v_trigger record;
+  v_account_id uuid;
+  v_keys text[];
+  v_rows bigint := 0;
+begin
+  select * into v_meter from credits.meters m where m.table_id = v_table_id;
+  if not found then
+    return 0;
+  end if;
+  -- Those of partitions and children go with their table's, or are their own.
+  for v_trigger in
+    select g.tgrelid::regclass as relation, g.tgname as name
+    from credits.table_family(v_table_id) f
+    join pg_catalog.pg_trigger g on g.tgrelid = f and g.tgname like 'credits\_meter\_%' and g.tgparentid = 0
+  loop
+    execute format('drop trigger %I on %s', v_trigger.name, v_trigger.relation);
+  end loop;
+  if p_gives_back then
+    for v_account_id, v_keys in
+      select r.account_id, array_agg(r.row_key) from credits.metered_rows r
+      where r.meter_id = v_meter.id and r.deleted_at is null
+      group by r.account_id order by r.account_id
+    loop
+      v_rows := v_rows + cardinality(v_keys);
+      perform credits.give_rows_back(v_account_id, v_meter.id, v_keys);
+      perform credits.give_deleted_rows_back(v_account_id);
+    end loop;
+  end if;
+  delete from credits.metered_rows r where r.meter_id = v_meter.id;
+  delete from credits.meters m where m.id = v_meter.id;
+  return v_rows;
+end
+$$;
+comment on function credits.unmeter_table(text, boolean) is
+  'Stops metering a table. What its rows were charged is given back, unless p_gives_back is false or the table was metered as used up by being created: then it stays spent. Answers for how many rows it was given back. Works for a table that was dropped, by the name that it had.';
+revoke all on function credits.unmeter_table(text, boolean) from public, anon, authenticated, service_role;
+
+create function credits.return_dropped_tables()
+returns bigint
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_account_id uuid;
+  v_rows bigint := 0;
+begin
+  for v_account_id in
+    select distinct r.account_id from credits.metered_rows r
+    join credits.meters m on m.id = r.meter_id
+    where r.deleted_at is not null or not credits.table_exists(m.table_id)
+    order by r.account_id
+    limit 100
+  loop
+    v_rows := v_rows + credits.give_deleted_rows_back(v_account_id);
+  end loop;
+  return v_rows;
+end
+$$;
+comment on function credits.return_dropped_tables() is
+  'Gives back what is still charged for rows that were deleted, alone or with their table, for up to a hundred accounts. Answers for how many rows.';
+revoke all on function credits.return_dropped_tables() from public, anon, authenticated, service_role;
 
 -- schemas/certainty/explain_balance.sql
 
@@ -5232,10 +5963,16 @@ begin
     group by f.account_id, f.operation_id, f.grant_id, f.amount
     having f.amount > coalesce(-sum(t.amount), 0)
     union all
-    select m.account_id, m.operation_id from credits.metered_rows m
-    where (p_account_id is null or m.account_id = p_account_id) and not exists (
-      select from public.credit_transactions t
-      where t.account_id = m.account_id and t.operation_id = m.operation_id and t.kind = 'consume')
+    select m.account_id, m.operation_id
+    from (
+      select r.account_id, r.operation_id, sum(r.amount) as amount
+      from credits.metered_rows r
+      where p_account_id is null or r.account_id = p_account_id
+      group by r.account_id, r.operation_id
+    ) m
+    where m.amount > coalesce((
+      select -sum(t.amount) from public.credit_transactions t
+      where t.account_id = m.account_id and t.operation_id = m.operation_id and t.kind = 'consume'), 0)
   )
   select (select count(*) from public.credit_transactions x
       where x.kind in ('consume', 'capture') and (p_account_id is null or x.account_id = p_account_id)),
@@ -9705,4 +10442,4 @@ select credits.remember_installation();
 
 comment on schema credits is
   'The core of the credit system: functions over one account''s rows, and the tables that no API role
-reads directly. Never expose it. Release 0.1.0, text 575ed76cd85b3a0b.';
+reads directly. Never expose it. Release 0.1.0, text 524f2162f7fb02eb.';
