@@ -32,6 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 
@@ -56,6 +57,24 @@ class CreditsError(Exception):
         self.hint = hint
         super().__init__(self.message)
 
+    def to_problem(self) -> dict[str, Any]:
+        """The problem document (RFC 9457) that a web application answers this with, for any framework.
+
+        An error of the server's side says so in general words: what is wrong there is not the client's business.
+        """
+        return {
+            "type": "about:blank",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self._detail(),
+            "code": self.code,
+        }
+
+    def _detail(self) -> str:
+        if self.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return "The server cannot charge credits for this request."
+        return self.message if self.hint in self.message else f"{self.message} {self.hint}"
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.message, self.details, self.hint)
 
@@ -75,6 +94,18 @@ class InsufficientCredits(CreditsError):
 
     code = "insufficient_credits"
     status = 402
+
+    def to_problem(self) -> dict[str, Any]:
+        """The problem document, with what is missing and where to get it."""
+        return {
+            **super().to_problem(),
+            "credit_type": self.details.get("credit_type"),
+            "required": self.required,
+            "available": self.available,
+            "resets_at": self.details.get("resets_at"),
+            "plan": self.plan,
+            "upgrade_url": self.upgrade_url,
+        }
 
     @property
     def required(self) -> int:
@@ -214,6 +245,13 @@ class CreditsUnavailable(CreditsError):
     code = "unavailable"
     status = 503
     retryable = True
+
+    def to_problem(self) -> dict[str, Any]:
+        """The problem document. Why the database cannot be reached is not the client's business."""
+        return {**super().to_problem(), "code": CreditsUnavailable.code}
+
+    def _detail(self) -> str:
+        return "Credits cannot be charged at the moment. Try again later."
 
     @property
     def may_have_taken_effect(self) -> bool:

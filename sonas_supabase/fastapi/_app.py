@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from starlette.requests import Request
 from starlette.responses import Response
+from starlette.websockets import WebSocket, WebSocketState
 
-from sonas_supabase import AsyncCreditsClient, CreditsError
-from sonas_supabase.fastapi._journal import Journal
+from sonas_supabase import CreditsError
 from sonas_supabase.fastapi._middleware import CreditsMiddleware
 from sonas_supabase.fastapi._openapi import document
-from sonas_supabase.fastapi._problems import problem
-from sonas_supabase.fastapi._user import Authenticator
+from sonas_supabase.fastapi._problems import close_messages, problem
+from sonas_supabase.fastapi._request_spends import SCOPE_KEY
+from sonas_supabase.fastapi._services import Services
 from sonas_supabase.fastapi.errors import NotAuthenticated
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 
-class Credits:
-    """What routes spend through: the client, who users are, and where spends wait that could not be booked.
+class Credits(Services):
+    """What routes spend through: the client, who users are, and where spends wait that could not be charged.
 
     Args:
-        client: the client that holds and charges. Whoever made it closes it.
+        client: the client that holds and charges. The application that made it closes it.
         auth: tells who sent a request.
         journal: needed by routes with ``on_unavailable="allow"``. With one, a charge that fails because the database
             cannot be reached is kept as well, on every route.
+        on_uncollected: is told what was done and could not be charged; a function or a coroutine function.
     """
-
-    def __init__(self, client: AsyncCreditsClient, auth: Authenticator, *, journal: Journal | None = None) -> None:
-        self.client = client
-        self.auth = auth
-        self.journal = journal
 
     def install(self, app: Starlette) -> None:
         """Make ``spend`` and ``current_user`` work in a FastAPI or Starlette application.
@@ -41,15 +37,28 @@ class Credits:
         application starts; middleware that is added later is told of refusals like of any other response.
         """
         app.add_middleware(CreditsMiddleware, credits=self)
-        app.add_exception_handler(CreditsError, _answer)
-        app.add_exception_handler(NotAuthenticated, _answer)
+        app.add_exception_handler(CreditsError, cast(Any, _answer))
+        app.add_exception_handler(NotAuthenticated, cast(Any, _answer))
         openapi = getattr(app, "openapi", None)
         if openapi is not None:
             app.openapi = lambda: document(openapi())  # type: ignore[attr-defined]
 
 
-async def _answer(request: Request, error: Exception) -> Response:
-    answer = problem(cast(CreditsError | NotAuthenticated, error))
+async def _answer(connection: Any, error: Exception) -> Response | None:
+    refusal = cast(CreditsError | NotAuthenticated, error)
+    if isinstance(connection, WebSocket):
+        await _close(connection, refusal)
+        return None
+    answer = problem(refusal)
     response = Response(answer.body, answer.status)
     response.raw_headers = answer.headers
     return response
+
+
+async def _close(websocket: WebSocket, refusal: CreditsError | NotAuthenticated) -> None:
+    accepted = websocket.application_state is not WebSocketState.CONNECTING
+    if not accepted and SCOPE_KEY in websocket.scope:
+        websocket.scope[SCOPE_KEY].was_refused = True
+    if websocket.application_state is not WebSocketState.DISCONNECTED:
+        for message in close_messages(refusal, accepted=accepted):
+            await websocket.send(message)

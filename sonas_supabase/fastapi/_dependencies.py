@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import Depends, Header, Security
 from fastapi.security import HTTPBearer
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
-from sonas_supabase.fastapi._charge import Charge, OnUnavailable, Payer
+from sonas_supabase.fastapi._declaration import Amount, AskedOf, Declaration, OnUnavailable, Payer
 from sonas_supabase.fastapi._openapi import BEARER, MARK
+from sonas_supabase.fastapi._outcome import ChargeMode
+from sonas_supabase.fastapi._request_spends import RequestSpends
 from sonas_supabase.fastapi._spend import Spend
-from sonas_supabase.fastapi._tab import Tab
 from sonas_supabase.fastapi._user import User
 
+
 # For the OpenAPI document alone: what counts is read from the request itself, with FastAPI as without.
+class _AnyBearer(HTTPBearer):
+    async def __call__(self, connection: HTTPConnection) -> None:
+        """Nothing. FastAPI's own cannot be asked by a WebSocket."""
+
+
 _Bearer = Annotated[
     Any,
     Security(
-        HTTPBearer(
+        _AnyBearer(
             scheme_name=BEARER, bearerFormat="JWT", description="An access token of Supabase Auth.", auto_error=False
         )
     ),
@@ -34,13 +42,13 @@ _Key = Annotated[
 ]
 
 
-async def current_user(request: Request, bearer: _Bearer = None) -> User:
+async def current_user(connection: HTTPConnection, bearer: _Bearer = None) -> User:
     """The signed-in user. A dependency; elsewhere, call it with a request.
 
     Raises:
         NotAuthenticated: the request carries no good token; answered with 401.
     """
-    return await Tab.of(request.scope).user()
+    return await RequestSpends.of(connection.scope).user()
 
 
 CurrentUser = Annotated[User, Depends(current_user)]
@@ -49,36 +57,54 @@ CurrentUser = Annotated[User, Depends(current_user)]
 
 def spend(
     credit_type: str,
-    amount: int = 1,
+    amount: Amount = 1,
     *,
-    description: str | None = None,
+    charge: ChargeMode = "held",
+    at_least: int = 0,
+    description: str | AskedOf[str] | None = None,
     ttl_seconds: int = 900,
     on_unavailable: OnUnavailable = "deny",
-    workspace: Payer | None = None,
+    workspace: UUID | str | Payer | None = None,
+    actor: AskedOf[str | None] | None = None,
+    exempt: AskedOf[bool] | None = None,
 ) -> Callable[..., Awaitable[Spend]]:
     """A dependency that holds credits for the request. In Starlette, call what it answers with the request.
 
-    A route may have several: it gets all of them or runs not at all.
+    A route may have several: it gets all of them or does not run. A WebSocket is charged at its handshake. Wherever a
+    function may stand, it is asked with the request, and may be a coroutine function.
 
     Args:
         credit_type: which credits.
-        amount: how many to hold. The handler may set another cost.
+        amount: how many to hold, or a function; 0 from it holds nothing. The handler may set another cost.
+        charge: who pays. ``held``: once the handler has run, what it has set as the cost, else all that was held, even
+            when the client has left. ``cost``: what the handler has set and nothing else. ``on_start``: the amount,
+            before the handler runs. A failure of the server gives back in each of them.
+        at_least: the least that a request costs which was served.
         description: what the ledger says; the method and the path if left out.
         ttl_seconds: how long the hold lives when the process dies, from 1 second to 24 hours.
         on_unavailable: what happens while the database cannot be reached: ``deny`` answers 503, ``allow`` lets the
-            request through and books it from the journal later.
-        workspace: says, from the request, which workspace pays; None for the user.
+            request through and charges it from the journal later.
+        workspace: which workspace pays; None for the user.
+        actor: which agent or key acts for the user; kept in the metadata, where budgets find it.
+        exempt: whether this request costs nothing.
+
+    Raises:
+        WrongDeclaration: this can never work; raised here, and not at the first request.
     """
-    charge = Charge(
+    declaration = Declaration(
         credit_type=credit_type,
         amount=amount,
+        charge=charge,
+        at_least=at_least,
         description=description,
         ttl_seconds=ttl_seconds,
         on_unavailable=on_unavailable,
         workspace=workspace,
+        actor=actor,
+        exempt=exempt,
     )
 
-    async def hold(request: Request, bearer: _Bearer = None, idempotency_key: _Key = None) -> Spend:
-        return await Tab.of(request.scope).hold(charge, request)
+    async def hold(connection: HTTPConnection, bearer: _Bearer = None, idempotency_key: _Key = None) -> Spend:
+        return await RequestSpends.of(connection.scope).hold(declaration, connection)
 
     return hold

@@ -1,125 +1,228 @@
-"""Spends that were allowed while the database could not be reached, kept on disk until they are booked."""
+"""Spends that were allowed while the database could not be reached, kept on disk until they are charged."""
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import logging
 import os
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, Any
-from uuid import uuid4
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
 
-from sonas_supabase import AsyncCreditsClient, CreditsError, CreditsUnavailable
-from sonas_supabase.fastapi._booking import Booking, book
+from sonas_supabase import AsyncCreditsClient, CreditsError, CreditsUnavailable, NotConfigured
+from sonas_supabase.fastapi._books import book
+from sonas_supabase.fastapi._spend_request import SpendRequest
+
+T = TypeVar("T")
 
 _log = logging.getLogger("sonas_supabase")
+_MOST_REFUSALS = 10
+_PATIENCE = 30.0
+_TABLE = """
+create table if not exists spends (
+  id text primary key,
+  user_id text not null,
+  at text not null,
+  credits integer not null,
+  request text not null,
+  state text not null check (state in ('running', 'waiting', 'dead')),
+  refusals integer not null default 0,
+  refused_because text
+) strict
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A spend that is not tried any more: refused too often, or unreadable. ``request`` is as it was kept."""
+
+    id: str
+    user_id: str
+    credits: int
+    reason: str
+    request: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """What a replay did: spends it ``booked``, and why the others still wait (an error's slug, and how many)."""
+    """What a replay did: spends it ``booked``, and why the others still wait (an error's slug, and how many).
+
+    ``dead`` are those that it has given up.
+    """
 
     booked: int
     waiting: dict[str, int]
+    dead: tuple[DeadLetter, ...] = field(default=())
 
 
 class Journal:
-    """An append-only file of JSON lines, safe to share between the worker processes of one machine.
+    """A file that the worker processes of one machine may share: an SQLite database.
 
-    Put it on a disk that survives a restart. A line is on the disk before the request ends.
+    Put it on a local disk that survives a restart. A spend is on the disk before the request ends.
+
+    Args:
+        path: the file; made when it is first needed, readable by its owner alone.
+        most_per_user: credits that one user may be served while nothing can be held; past that the answer is 503.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, most_per_user: int = 100) -> None:
         self._path = Path(path)
+        self._most_per_user = most_per_user
 
-    async def append(self, booking: Booking, cost: int) -> None:
-        """Keep a spend."""
-        entry = {
-            "id": str(uuid4()),
-            "at": datetime.now(UTC).isoformat(),
-            "cost": cost,
-            "booking": booking.to_json(),
-        }
-        await asyncio.to_thread(self._write, entry)
+    async def append(self, request: SpendRequest, cost: int) -> None:
+        """Keep a spend that is to be charged."""
+        await self._do(lambda file: _insert(file, request, cost, "waiting"))
+
+    async def open(self, request: SpendRequest) -> str | None:
+        """Let a request in that nothing is held for; None when its user has had enough of that."""
+        return await self._do(lambda file: self._open(file, request))
+
+    def _open(self, file: sqlite3.Connection, request: SpendRequest) -> str | None:
+        # A worker that was killed leaves its requests running. They count as long as a hold would have lived.
+        killed_before = (datetime.now(UTC) - timedelta(seconds=request.ttl_seconds)).isoformat()
+        file.execute("delete from spends where state = 'running' and at < ?", (killed_before,))
+        [(unheld,)] = file.execute(
+            "select coalesce(sum(credits), 0) from spends where user_id = ? and state <> 'dead'",
+            (str(request.user_id),),
+        )
+        if unheld + request.amount > self._most_per_user:
+            return None
+        return _insert(file, request, request.amount, "running")
+
+    async def settle(self, entry: str, cost: int) -> None:
+        """Say what a request that was let in has cost; nothing takes it out."""
+        if cost:
+            change = "update spends set credits = ?, state = 'waiting' where id = ?"
+            await self._do(lambda file: file.execute(change, (cost, entry)))
+        else:
+            await self._do(lambda file: file.execute("delete from spends where id = ?", (entry,)))
 
     async def pending(self) -> int:
-        """How many spends wait to be booked."""
-        return len(await asyncio.to_thread(self._pending))
+        """How many spends wait to be charged."""
+        if not self._path.exists():
+            return 0
+        waiting = "select count(*) from spends where state = 'waiting'"
+        return int(await self._do(lambda file: file.execute(waiting).fetchone()[0]))
+
+    async def dead_letters(self) -> list[DeadLetter]:
+        """Spends that were given up, the oldest first."""
+        query = "select id, user_id, credits, refused_because, request from spends where state = 'dead' order by at"
+        rows = await self._do(lambda file: file.execute(query).fetchall()) if self._path.exists() else []
+        return [
+            DeadLetter(id=row[0], user_id=row[1], credits=row[2], reason=row[3] or "", request=row[4]) for row in rows
+        ]
+
+    async def revive(self) -> int:
+        """Let dead letters be tried again, once what refused them is mended. How many."""
+        revive = "update spends set state = 'waiting', refusals = 0 where state = 'dead'"
+        return int((await self._do(lambda file: file.execute(revive))).rowcount) if self._path.exists() else 0
 
     async def replay(self, client: AsyncCreditsClient) -> Replay:
-        """Book what waits, each spend once, however often and from wherever this is called.
+        """Charge what waits, each spend once, however often and from wherever this is called.
 
-        A spend that its account cannot pay, or whose account is gone, stays and is tried again next time. Stops at once
-        when the database cannot be reached.
+        A spend that is refused (the account cannot pay it, or is gone) stays and is tried again next time; after ten
+        refusals it is a dead letter, as is one that cannot be read. Stops at once when the database cannot be reached.
         """
         booked = 0
         waiting: dict[str, int] = {}
-        entries = await asyncio.to_thread(self._pending)
-        for done, entry in enumerate(entries):
+        dead: list[DeadLetter] = []
+        query = "select id, credits, request from spends where state = 'waiting' order by at"
+        entries = await self._do(lambda file: file.execute(query).fetchall()) if self._path.exists() else []
+        for done, (entry, cost, request) in enumerate(entries):
             try:
-                await book(client, Booking.from_json(entry["booking"]), entry["cost"])
+                await book(client, _readable(request), cost, all_or_nothing=True)
             except CreditsUnavailable:
                 waiting[CreditsUnavailable.code] = len(entries) - done
                 break
-            except CreditsError as error:
-                _log.warning("%s still waits in %s: %s", entry["id"], self._path, error)
-                waiting[error.code] = waiting.get(error.code, 0) + 1
+            except (CreditsError, _UnreadableError) as error:
+                at_once = isinstance(error, _UnreadableError)
+                letter = await self._refused(entry, str(getattr(error, "code", error)), at_once=at_once)
+                if letter is not None:
+                    _log.error("%s is given up in %s: %s", entry, self._path, error)
+                    dead.append(letter)
+                else:
+                    _log.warning("%s still waits in %s: %s", entry, self._path, error)
+                    code = str(getattr(error, "code", "unreadable"))
+                    waiting[code] = waiting.get(code, 0) + 1
             else:
-                await asyncio.to_thread(self._write, {"booked": entry["id"]})
+                await self._take_out(entry)
                 booked += 1
-        await asyncio.to_thread(self._empty_if_done)
-        return Replay(booked=booked, waiting=waiting)
+        return Replay(booked=booked, waiting=waiting, dead=tuple(dead))
 
-    def _write(self, entry: dict[str, Any]) -> None:
-        with self._locked() as file:
-            end = file.seek(0, os.SEEK_END)
-            if end:
-                file.seek(end - 1)
-                # A writer that was killed half-way left half a line.
-                if file.read(1) != b"\n":
-                    file.write(b"\n")
-            file.write(json.dumps(entry).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+    async def _take_out(self, entry: str) -> None:
+        await self._do(lambda file: file.execute("delete from spends where id = ?", (entry,)))
 
-    def _pending(self) -> list[dict[str, Any]]:
-        if not self._path.exists():
-            return []
-        with self._locked() as file:
-            return _unbooked(file)
+    async def _refused(self, entry: str, reason: str, *, at_once: bool) -> DeadLetter | None:
+        def refuse(file: sqlite3.Connection) -> tuple[Any, ...] | None:
+            most = 0 if at_once else _MOST_REFUSALS
+            file.execute(
+                "update spends set refusals = refusals + 1, refused_because = ?, "
+                "state = case when refusals + 1 >= ? then 'dead' else state end where id = ?",
+                (reason, most, entry),
+            )
+            row: tuple[Any, ...] | None = file.execute(
+                "select user_id, credits, request from spends where id = ? and state = 'dead'", (entry,)
+            ).fetchone()
+            return row
 
-    def _empty_if_done(self) -> None:
-        if self._path.exists():
-            with self._locked() as file:
-                if not _unbooked(file):
-                    file.truncate(0)
+        row = await self._do(refuse)
+        if row is None:
+            return None
+        return DeadLetter(id=entry, user_id=row[0], credits=row[1], reason=reason, request=row[2])
+
+    async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return await asyncio.to_thread(self._transaction, work)
+
+    def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with self._opened() as file:
+            file.execute("begin immediate")
+            try:
+                done = work(file)
+            except BaseException:
+                file.execute("rollback")
+                raise
+            file.execute("commit")
+            return done
 
     @contextmanager
-    def _locked(self) -> Iterator[IO[bytes]]:
-        # Whoever may read this file learns who spends what; whoever may write it, charges them.
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(descriptor, "r+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield file
-
-
-def _unbooked(file: IO[bytes]) -> list[dict[str, Any]]:
-    file.seek(0)
-    entries: dict[str, dict[str, Any]] = {}
-    for line in file:
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        # The file says who spends what, and to write in it is to charge them.
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+        file = sqlite3.connect(self._path, timeout=_PATIENCE, isolation_level=None)
         try:
-            entry = json.loads(line)
-        except ValueError:
-            _log.warning("a line that was not written to its end is left out: %r", line[:80])
-            continue
-        if "booked" in entry:
-            entries.pop(entry["booked"], None)
-        else:
-            entries[entry["id"]] = entry
-    return list(entries.values())
+            file.execute("pragma synchronous = full")
+            file.execute(_TABLE)
+            yield file
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise OSError(f"{self._path}: {error}") from error
+            raise NotConfigured(f"{self._path} is no journal: {error}", hint="Name a file of its own.") from error
+        finally:
+            file.close()
+
+
+class _UnreadableError(Exception):
+    """An entry is not what was kept."""
+
+
+def _insert(file: sqlite3.Connection, request: SpendRequest, cost: int, state: str) -> str:
+    entry, at = str(uuid4()), datetime.now(UTC).isoformat()
+    row = (entry, str(request.user_id), at, cost, json.dumps(request.to_json()), state)
+    file.execute("insert into spends (id, user_id, at, credits, request, state) values (?, ?, ?, ?, ?, ?)", row)
+    return entry
+
+
+def _readable(request: str) -> SpendRequest:
+    try:
+        read = SpendRequest.from_json(json.loads(request))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _UnreadableError("unreadable") from error
+    if not isinstance(read.user_id, UUID):
+        raise _UnreadableError("unreadable")
+    return read

@@ -1,47 +1,30 @@
-"""The ASGI side: it sees when a response has really gone out, and settles what was held for it."""
+"""The ASGI side: it sees how a response ends, and settles what was held for it."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from starlette.requests import Request
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
+from starlette.websockets import WebSocketDisconnect
 
 from sonas_supabase import CreditsError
 from sonas_supabase.fastapi._inbox import Inbox, Message, Receive
-from sonas_supabase.fastapi._line import End
-from sonas_supabase.fastapi._problems import Problem, problem
-from sonas_supabase.fastapi._spend import Spend
-from sonas_supabase.fastapi._tab import SCOPE_KEY, Tab
-from sonas_supabase.fastapi.errors import FAILED_FROM, NotAuthenticated
-
-if TYPE_CHECKING:
-    from sonas_supabase.fastapi._app import Credits
+from sonas_supabase.fastapi._outcome import Outcome
+from sonas_supabase.fastapi._problems import Problem, close_messages, problem
+from sonas_supabase.fastapi._request_spends import SCOPE_KEY, RequestSpends
+from sonas_supabase.fastapi._rules import Rule
+from sonas_supabase.fastapi._services import Services
+from sonas_supabase.fastapi.errors import INTERNAL_FROM, NotAuthenticated
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What a request to an application without dependencies costs.
-
-    Attributes:
-        method: the HTTP method, or ``*``.
-        path: the path, in which ``*`` stands for anything.
-        spend: what :func:`spend` made.
-    """
-
-    method: str
-    path: str
-    spend: Callable[[Request], Awaitable[Spend]]
-
-    def applies(self, scope: Scope) -> bool:
-        """Whether this request has to pay."""
-        return self.method in ("*", scope["method"]) and fnmatchcase(scope["path"], self.path)
+_LAST = {"http.response.pathsend", "http.response.zerocopysend"}
+_LEFT = (ClientDisconnect, WebSocketDisconnect, OSError, asyncio.CancelledError)
 
 
 class CreditsMiddleware:
@@ -51,81 +34,144 @@ class CreditsMiddleware:
     ``scope["state"]["spends"]``, in the order of the rules.
     """
 
-    def __init__(self, app: App, credits: Credits, rules: Sequence[Rule] = ()) -> None:
+    def __init__(self, app: App, credits: Services, rules: Sequence[Rule] = ()) -> None:
         self._app = app
         self._credits = credits
         self._rules = rules
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         if SCOPE_KEY in scope:
-            # One around this one has opened the tab, and settles it.
+            # One around this one has begun, and settles.
             await self._hold(scope)
             await self._app(scope, receive, send)
             return
-        inbox = Inbox(receive)
-        tab = Tab(self._credits, scope, inbox)
-        scope[SCOPE_KEY] = tab
-        outbox = _Outbox(tab, inbox, send)
+        inbox = Inbox(receive, Headers(scope=scope))
+        spends = RequestSpends(self._credits.books, self._credits.auth, scope, inbox)
+        scope[SCOPE_KEY] = spends
+        exchange = (_WebSocket if scope["type"] == "websocket" else _Response)(spends, inbox, send)
+        error: BaseException | None = None
         try:
             await self._hold(scope)
-            await self._app(scope, inbox.receive, outbox.send)
-        except (CreditsError, NotAuthenticated) as error:
-            if outbox.has_started:
+            await self._app(scope, inbox.receive, exchange.send)
+        except (CreditsError, NotAuthenticated) as refusal:
+            error = refusal
+            if exchange.has_started:
                 raise
-            await outbox.answer(problem(error))
+            error = None
+            await exchange.refuse(refusal)
+        except BaseException as raised:
+            error = raised
+            raise
         finally:
-            await tab.settle(outbox.end)
+            await spends.end(await exchange.outcome(error))
 
     async def _hold(self, scope: Scope) -> None:
         rules = [rule for rule in self._rules if rule.applies(scope)]
         if rules:
-            request = Request(scope)
+            connection = Request(scope) if scope["type"] == "http" else HTTPConnection(scope)
             spends = scope.setdefault("state", {}).setdefault("spends", [])
             for rule in rules:
-                spends.append(await rule.spend(request))
+                spends.append(await rule.spend(connection))
 
 
-class _Outbox:
-    """The ``send`` of a request. ``end`` is how the response has ended so far."""
+class _Response:
+    """The ``send`` of a request, and how its response ends."""
 
-    def __init__(self, tab: Tab, inbox: Inbox, send: Send) -> None:
-        self._tab = tab
+    def __init__(self, spends: RequestSpends, inbox: Inbox, send: Send) -> None:
+        self._spends = spends
         self._inbox = inbox
         self._send = send
-        self.end = End.FAILED
-        self.has_started = False
-        self._has_failed = False
+        self._status: int | None = None
+        self._is_complete = False
+
+    @property
+    def has_started(self) -> bool:
+        """Whether the client has been told a status."""
+        return self._status is not None
 
     async def send(self, message: Message) -> None:
-        """Send a message on, and settle when it was the last."""
+        """Send a message on. Before the last one, what the request costs is settled."""
         if message["type"] == "http.response.start":
             message = self._started(message)
-        last = message["type"] == "http.response.pathsend" or (
+        elif message["type"] in _LAST or (
             message["type"] == "http.response.body" and not message.get("more_body", False)
-        )
-        if last and self._tab.is_open:
-            await self._inbox.look()
-        await self._send(message)
-        if self._has_failed:
-            return
-        if message["type"] == "http.response.body" and not last:
-            self.end = End.BROKEN
-        if last and not self._inbox.client_left:
-            self.end = End.DELIVERED
-        if last:
-            await self._tab.settle(self.end)
+        ):
+            await self._completed()
+        try:
+            await self._send(message)
+        except OSError:
+            self._inbox.client_left = True
+            raise
 
     def _started(self, message: Message) -> Message:
-        self.has_started = True
-        self._has_failed = message["status"] >= FAILED_FROM
-        end = End.FAILED if self._has_failed else End.DELIVERED
-        return {**message, "headers": [*message.get("headers", []), *self._tab.headers(end)]}
+        self._status = message["status"]
+        headers = self._spends.headers(Outcome.of_status(message["status"]))
+        return {**message, "headers": [*message.get("headers", []), *headers]}
 
-    async def answer(self, problem: Problem) -> None:
+    async def _completed(self) -> None:
+        if self._status is not None and not self._is_complete:
+            self._is_complete = True
+            await self._spends.settle(Outcome.of_status(self._status))
+
+    async def refuse(self, error: CreditsError | NotAuthenticated) -> None:
         """Answer with a problem."""
-        await self.send({"type": "http.response.start", "status": problem.status, "headers": problem.headers})
-        await self.send({"type": "http.response.body", "body": problem.body})
+        answer: Problem = problem(error)
+        await self.send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        await self.send({"type": "http.response.body", "body": answer.body})
+
+    async def outcome(self, error: BaseException | None) -> Outcome:
+        """How it has ended, now that the application has returned or raised."""
+        if self._status is not None and (self._is_complete or self._status >= INTERNAL_FROM):
+            return Outcome.of_status(self._status)
+        has_left = await self._inbox.look()
+        if not (has_left and (error is None or is_leaving(error))):
+            return Outcome.FAILED if self._status is None else Outcome.BROKEN
+        if self._status is None and isinstance(error, ClientDisconnect):
+            # It left before the handler had all of the request.
+            return Outcome.REFUSED
+        return Outcome.SERVED if self._status is None else Outcome.of_status(self._status)
+
+
+class _WebSocket:
+    """The ``send`` of a WebSocket: accepted, it is charged."""
+
+    def __init__(self, spends: RequestSpends, inbox: Inbox, send: Send) -> None:
+        self._spends = spends
+        self._inbox = inbox
+        self._send = send
+        self.has_started = False
+
+    async def send(self, message: Message) -> None:
+        """Send a message on. Before the handshake is answered, what it costs is settled."""
+        if message["type"] == "websocket.accept" and not self._spends.was_refused:
+            await self._spends.settle(Outcome.SERVED)
+            self.has_started = True
+        try:
+            await self._send(message)
+        except OSError:
+            self._inbox.client_left = True
+            raise
+
+    async def refuse(self, error: CreditsError | NotAuthenticated) -> None:
+        """Close with a code and a reason."""
+        for message in close_messages(error):
+            await self.send(message)
+
+    async def outcome(self, error: BaseException | None) -> Outcome:
+        """How it has ended."""
+        if not self.has_started:
+            return Outcome.REFUSED if error is None or is_leaving(error) else Outcome.FAILED
+        if error is None or (is_leaving(error) and await self._inbox.look()):
+            return Outcome.SERVED
+        return Outcome.BROKEN
+
+
+def is_leaving(error: BaseException) -> bool:
+    """Whether this is what frameworks raise when a client has left. They may put it into a group."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(is_leaving, error.exceptions))
+    return isinstance(error, _LEFT)

@@ -1,21 +1,24 @@
-"""Errors as answers: problem documents (RFC 9457)."""
+"""Errors as answers: problem documents (RFC 9457), and close codes for WebSockets."""
 
 from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 from sonas_supabase import CreditsError, CreditsUnavailable, InsufficientCredits
 from sonas_supabase.fastapi import _ratelimit
-from sonas_supabase.fastapi.errors import INTERNAL_FROM, NotAuthenticated, RequestInProgress
+from sonas_supabase.fastapi._pending_spend import Balance
+from sonas_supabase.fastapi.errors import CLOSED_BECAUSE, INTERNAL_FROM, NotAuthenticated, RequestInProgress
 
 MEDIA_TYPE = "application/problem+json"
 
 _log = logging.getLogger("sonas_supabase")
 _RETRY_AFTER = {CreditsUnavailable: b"5", RequestInProgress: b"1"}
+_LONGEST_REASON = 123
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,46 +32,45 @@ class Problem:
 
 def problem(error: CreditsError | NotAuthenticated) -> Problem:
     """The answer to a request that met this error."""
-    members: dict[str, Any] = {
-        "type": "about:blank",
-        "title": HTTPStatus(error.status).phrase,
-        "status": error.status,
-        "detail": _sentence(error),
-        # Why it cannot be reached is not the client's business.
-        "code": CreditsUnavailable.code if isinstance(error, CreditsUnavailable) else error.code,
-    }
+    _tell_operator(error)
     headers = [(b"content-type", MEDIA_TYPE.encode())]
     if isinstance(error, NotAuthenticated):
         headers.append((b"www-authenticate", _challenge(error).encode()))
-    elif isinstance(error, InsufficientCredits):
-        details = error.details
-        members |= {
-            "credit_type": details.get("credit_type"),
-            "required": error.required,
-            "available": error.available,
-            "resets_at": details.get("resets_at"),
-            "plan": error.plan,
-            "upgrade_url": error.upgrade_url,
-        }
-        if details.get("credit_type"):
-            headers += _ratelimit.headers([(details["credit_type"], None, error.available, error.resets_at)])
+    elif isinstance(error, InsufficientCredits) and error.details.get("credit_type"):
+        balance = Balance(
+            credit_type=error.details["credit_type"], remaining=error.available, period_end=error.resets_at
+        )
+        headers += _ratelimit.headers([balance])
     for kind, seconds in _RETRY_AFTER.items():
         if isinstance(error, kind):
             headers.append((b"retry-after", seconds))
-    body = json.dumps(members, ensure_ascii=False).encode()
+    body = json.dumps(document(error), ensure_ascii=False).encode()
     return Problem(error.status, [*headers, (b"content-length", str(len(body)).encode())], body)
 
 
-def _sentence(error: CreditsError | NotAuthenticated) -> str:
-    if isinstance(error, NotAuthenticated):
-        return str(error)
+def document(error: CreditsError | NotAuthenticated) -> dict[str, Any]:
+    """The problem document."""
+    if not isinstance(error, NotAuthenticated):
+        return error.to_problem()
+    title = HTTPStatus(error.status).phrase
+    return {"type": "about:blank", "title": title, "status": error.status, "detail": str(error), "code": error.code}
+
+
+def close_messages(error: CreditsError | NotAuthenticated, *, accepted: bool = False) -> Iterator[dict[str, Any]]:
+    """What closes a WebSocket with a code and a reason. A handshake that is refused tells its client neither."""
+    _tell_operator(error)
+    told = document(error)
+    reason = f"{told['code']}: {told['detail']}".encode()[:_LONGEST_REASON].decode(errors="ignore")
+    if not accepted:
+        yield {"type": "websocket.accept"}
+    yield {"type": "websocket.close", "code": CLOSED_BECAUSE + error.status, "reason": reason}
+
+
+def _tell_operator(error: CreditsError | NotAuthenticated) -> None:
     if isinstance(error, CreditsUnavailable):
         _log.warning("credits are unavailable: %s", error)
-        return "Credits cannot be booked at the moment. Try again later."
-    if error.status >= INTERNAL_FROM:
+    elif isinstance(error, CreditsError) and error.status >= INTERNAL_FROM:
         _log.error("a request failed: %s %s", error, error.details, exc_info=error)
-        return "The server cannot book credits for this request."
-    return error.message if error.hint in error.message else f"{error.message} {error.hint}"
 
 
 def _challenge(error: NotAuthenticated) -> str:

@@ -6,30 +6,33 @@ unlimited balance has no quota, and a limit no reset.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
+
+import http_sf
+
+from sonas_supabase.fastapi._pending_spend import Balance
 
 Header = tuple[bytes, bytes]
+# The largest integer that a structured field can say.
+_LARGEST = 999_999_999_999_999
 
 
-def headers(balances: Iterable[tuple[str, int | None, int | None, datetime | None]]) -> list[Header]:
-    """Fields for balances of (credit type, limit, remaining, end of period); None for what is unlimited or unknown."""
-    policies: dict[str, str] = {}
-    states: dict[str, str] = {}
-    for credit_type, limit, remaining, resets_at in balances:
-        # JSON's string syntax is that of structured fields, for the names that credit types have.
-        name = json.dumps(credit_type)
-        if limit is not None:
-            policies[name] = f'{name};q={limit};qu="credits"'
-        if remaining is not None:
-            states[name] = f"{name};r={max(remaining, 0)}{_until(resets_at)}"
+def headers(balances: Iterable[Balance]) -> list[Header]:
+    """Fields for these balances."""
+    policies: dict[str, dict[str, Any]] = {}
+    states: dict[str, dict[str, Any]] = {}
+    for balance in balances:
+        if balance.limit is not None:
+            policies[balance.credit_type] = {"q": min(balance.limit, _LARGEST), "qu": "credits"}
+        if balance.remaining is not None:
+            remaining = {"r": min(max(balance.remaining, 0), _LARGEST)}
+            states[balance.credit_type] = remaining | _reset(balance.period_end)
     fields = {b"ratelimit-policy": policies, b"ratelimit": states}
-    return [(field, ", ".join(items.values()).encode("ascii")) for field, items in fields.items() if items]
+    return [(field, http_sf.ser(list(items.items())).encode("ascii")) for field, items in fields.items() if items]
 
 
-def _until(moment: datetime | None) -> str:
-    if moment is None:
-        return ""
-    return f";t={max(math.ceil((moment - datetime.now(UTC)).total_seconds()), 0)}"
+def _reset(moment: datetime | None) -> dict[str, int]:
+    return {} if moment is None else {"t": max(math.ceil((moment - datetime.now(UTC)).total_seconds()), 0)}

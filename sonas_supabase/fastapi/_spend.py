@@ -6,26 +6,25 @@ from collections.abc import Callable
 from uuid import UUID
 
 from sonas_supabase import InvalidAmount
+from sonas_supabase.fastapi._outcome import Said
 from sonas_supabase.fastapi._user import User
 
 
 class Spend:
-    """Credits held for this request: charged when the response has gone out, given back when it fails.
-
-    All that was held is charged, unless the handler says what it really cost::
+    """Credits held for this request, and what its handler says that the work really cost::
 
         spend.cost = 3      # or, as tokens go out:
         spend.add(1)
 
-    A stream that breaks is charged what was said by then, and nothing if nothing was said.
+    Who pays what, and when, is declared by ``charge=``; see :func:`spend`.
 
     Attributes:
         user: who pays, or acts for the workspace that does.
         credit_type: which credits.
-        amount: credits held.
-        operation_id: the id that the charge will have in the ledger; ``refund_credits`` takes it. None when the
-            database could not be reached and the route goes on without: the journal will book it.
-        replayed: whether an earlier request with the same ``Idempotency-Key`` has paid for this one.
+        amount: credits held; 0 for a request that is exempt.
+        operation_id: the id that the charge will have in the ledger; ``refund_credits`` takes it. None when nothing is
+            held: the request is exempt, or the database could not be reached and the journal will charge it.
+        replayed: whether an earlier request with the same ``Idempotency-Key``, whose server died, has paid for this.
     """
 
     def __init__(
@@ -37,6 +36,7 @@ class Spend:
         operation_id: UUID | None,
         replayed: bool,
         is_settled: Callable[[], bool],
+        hand_over: Callable[[], str],
     ) -> None:
         self.user = user
         self.credit_type = credit_type
@@ -44,17 +44,20 @@ class Spend:
         self.operation_id = operation_id
         self.replayed = replayed
         self._is_settled = is_settled
+        self._hand_over = hand_over
         self._cost: int | None = None
+        self._added = 0
 
     @property
     def cost(self) -> int | None:
-        """What the work cost, in credits, as far as it is known; None stands for all that is held.
+        """What the work cost, in credits, as far as it is known; None as long as nothing was said.
 
-        More than is held may be set: what is available is then charged.
+        More than is held may be set: what is available is then charged. It may be set until the application has done
+        with the request, background tasks included.
 
         Raises:
             InvalidAmount: it is not a whole number of credits from 0 on.
-            RuntimeError: the response has gone out, and the charge with it.
+            RuntimeError: the request has come to its end, and the charge with it.
         """
         return self._cost
 
@@ -63,12 +66,30 @@ class Spend:
         self._cost = self._checked(value)
 
     def add(self, credits: int = 1) -> None:
-        """Add to the cost, from 0. Raises what setting the cost raises."""
-        self._cost = (self._cost or 0) + self._checked(credits)
+        """Add to the cost, from 0. It stays charged when a stream breaks. Raises what setting the cost raises."""
+        added = self._checked(credits)
+        self._cost = (self._cost or 0) + added
+        self._added += added
+
+    def detach(self) -> str:
+        """Hand this spend over to a queue: the token with which ``Hold.from_token`` takes it up in another process.
+
+        From now on the request neither charges nor gives back. The hold lives until ``ttl_seconds`` after it was made,
+        unless the worker takes it up before. The token is as good as the credits it holds: keep it between servers.
+
+        Raises:
+            RuntimeError: nothing is held, it is charged already, or it was handed over before.
+        """
+        return self._hand_over()
+
+    @property
+    def said(self) -> Said:
+        """What was said of the cost by now."""
+        return Said(cost=self._cost, added=self._added)
 
     def _checked(self, value: object) -> int:
         if self._is_settled():
-            raise RuntimeError("The response has gone out and this spend is settled. Set the cost before.")
+            raise RuntimeError("The request has come to its end and this spend is settled. Set the cost before.")
         if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
             return int(value)
         raise InvalidAmount(f"{value!r} is not a cost.", hint="A cost is a whole number of credits from 0 on.")

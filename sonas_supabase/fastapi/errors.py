@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from sonas_supabase import Conflict, CreditsError
+from sonas_supabase import Conflict, CreditsError, InvalidArgument
+
+REDIRECTED_FROM = 300
+"""Responses from this status on send the client elsewhere: the work was not done here."""
 
 FAILED_FROM = 400
 """Responses from this status on are failures: what was held for them is released."""
 
 INTERNAL_FROM = 500
 """From this status on the fault is ours, and its details are not for the client."""
+
+CLOSED_BECAUSE = 4000
+"""A WebSocket that is refused is closed with this plus the HTTP status: 4402 is the code of a denial."""
 
 
 class NotAuthenticated(Exception):
@@ -29,9 +35,15 @@ class NotAuthenticated(Exception):
 
 
 class RequestInProgress(Conflict):
-    """A request with the same ``Idempotency-Key`` is being worked on, or broke off and its hold has yet to expire."""
+    """A request with the same ``Idempotency-Key`` is still being worked on."""
 
     code = "request_in_progress"
+
+
+class AnswerNotStored(Conflict):
+    """A request with the same ``Idempotency-Key`` has been answered and charged; its answer was too big to be kept."""
+
+    code = "answer_not_stored"
 
 
 class NoAccount(CreditsError):
@@ -45,3 +57,7 @@ class Misconfigured(CreditsError):
     """A route asks for something that the database or this application does not have; the log says what."""
 
     code = "misconfigured"
+
+
+class WrongDeclaration(InvalidArgument, ValueError):
+    """A route or a rule declares what can never work. Raised where it is declared, when the module is imported."""

@@ -76,9 +76,9 @@ async def test_work_that_outlives_its_hold_and_the_credits_is_logged(
 ) -> None:
     with caplog.at_level(logging.ERROR, "sonas_supabase"):
         assert (await http.post("/long/9", headers=bearer(user))).status_code == 200
-    assert "cost 3 and could not be charged" in caplog.text
+    assert "2 credits could not be charged: insufficient_credits" in caplog.text
     balance = database.balance(user)
-    assert (balance["used"], balance["remaining"], balance["reserved"]) == (9, 1, 0)
+    assert (balance["used"], balance["remaining"], balance["reserved"]) == (10, 0, 0), "what is there is charged"
 
 
 async def test_an_answer_that_got_lost_is_no_conflict(database: Database, user: UUID) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -16,8 +17,9 @@ import pytest
 import pytest_asyncio
 from fastapi import Depends, HTTPException
 
-from sonas_supabase import AsyncCreditsClient
+from sonas_supabase import AsyncCreditsClient, NotConfigured
 from sonas_supabase.fastapi import Journal, Replay, Spend, spend
+from sonas_supabase.fastapi._spend_request import SpendRequest
 from tests.fastapi.outage import Line, line_to
 from tests.fastapi.support import OneMessage, bearer, calling, make_app, make_credits
 from tests.support.database import Database
@@ -39,7 +41,7 @@ class Shop:
 
 @pytest_asyncio.fixture
 async def shop(database: Database, tmp_path: Path) -> AsyncIterator[Shop]:
-    async with opened(database, Journal(tmp_path / "journal.jsonl"), tmp_path / "journal.jsonl") as shop:
+    async with opened(database, Journal(tmp_path / "journal"), tmp_path / "journal") as shop:
         yield shop
 
 
@@ -98,7 +100,6 @@ async def test_a_route_may_go_on_and_is_booked_later(shop: Shop, database: Datab
     assert await shop.journal.replay(shop.client) == Replay(booked=1, waiting={})
     assert database.balance(user)["used"] == 3
     assert await shop.journal.replay(shop.client) == Replay(booked=0, waiting={})
-    assert shop.path.read_bytes() == b""
     database.verify(user)
 
 
@@ -171,32 +172,78 @@ async def test_what_cannot_be_paid_waits(shop: Shop, database: Database, user: U
     assert database.balance(user)["remaining"] == 9
 
 
-async def test_a_torn_line_spoils_no_other(shop: Shop, user: UUID, caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_cannot_be_paid_is_given_up_after_ten_refusals(shop: Shop, database: Database, user: UUID) -> None:
     await shop.line.cut()
     await shop.http.post("/open/1", headers=bearer(user))
-    with shop.path.open("ab") as file:
-        file.write(b'{"id": "torn')
+    database.call("consume_credits", user, "message", 10)
+    for _ in range(9):
+        assert (await shop.journal.replay(shop.client)).waiting == {"insufficient_credits": 1}
+    [letter] = (await shop.journal.replay(shop.client)).dead
+    assert (letter.user_id, letter.credits, letter.reason) == (str(user), 1, "insufficient_credits")
+    assert await shop.journal.dead_letters() == [letter]
+    assert await shop.journal.replay(shop.client) == Replay(booked=0, waiting={})
+    denied = "select count(*) from public.usage where user_id = %s and status = 'denied'"
+    assert database.value(denied, user) == 10, "and none more, however often it is replayed"
+
+    database.call("reset_monthly_credits", user)
+    assert await shop.journal.revive() == 1
+    assert (await shop.journal.replay(shop.client)).booked == 1
+    assert database.balance(user)["used"] == 1
+
+
+@pytest.mark.parametrize("odd", ["", "nonsense", "[]", "{}", '{"user_id": "nobody", "workspace_id": null}'])
+async def test_an_odd_entry_is_set_aside(shop: Shop, user: UUID, odd: str) -> None:
+    await shop.line.cut()
     await shop.http.post("/open/1", headers=bearer(user))
-    assert await shop.journal.pending() == 2
-    assert "not written to its end" in caplog.text
-    assert (await shop.journal.replay(shop.client)).booked == 2
+    with sqlite3.connect(shop.path) as file:
+        file.execute("update spends set request = ?", (odd,))
+    await shop.http.post("/open/1", headers=bearer(user))
+    replay = await shop.journal.replay(shop.client)
+    assert (replay.booked, replay.waiting) == (1, {})
+    assert [(letter.reason, letter.request) for letter in replay.dead] == [("unreadable", odd)]
+    assert await shop.journal.pending() == 0
+
+
+async def test_a_user_is_served_so_much_unheld_and_no_more(database: Database, user: UUID, tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    async with opened(database, Journal(path, most_per_user=3), path) as shop:
+        await shop.line.cut()
+        answers = await asyncio.gather(*(shop.http.post("/open/1", headers=bearer(user)) for _ in range(10)))
+        assert sorted(answer.status_code for answer in answers) == [200] * 3 + [503] * 7
+        assert shop.ran == 3
+        other = database.new_user()
+        assert (await shop.http.post("/open/1", headers=bearer(other))).status_code == 200
+        assert (await shop.journal.replay(shop.client)).booked == 4
+        assert (await shop.http.post("/open/1", headers=bearer(user))).status_code == 200
+
+
+async def test_what_a_killed_worker_had_let_in_does_not_count_for_ever(shop: Shop, user: UUID) -> None:
+    request = SpendRequest(
+        key="k", user_id=user, workspace_id=None, credit_type="message", amount=1, description="", metadata={},
+        ttl_seconds=1,
+    )  # fmt: skip
+    assert await shop.journal.open(request)
+    long_ago = (datetime.now(UTC) - timedelta(seconds=2)).isoformat()
+    with sqlite3.connect(shop.path) as file:
+        file.execute("update spends set at = ?", (long_ago,))
+    assert await shop.journal.open(request)
+    with sqlite3.connect(shop.path) as file:
+        assert file.execute("select count(*) from spends").fetchone() == (1,)
+    assert await shop.journal.pending() == 0, "what runs is not charged yet"
+
+
+async def test_another_file_is_no_journal(tmp_path: Path, user: UUID) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("something else entirely, and long enough to be looked at " * 20)
+    with pytest.raises(NotConfigured, match="no journal"):
+        await Journal(path).pending()
+    assert path.read_text().startswith("something else")
 
 
 async def test_a_journal_may_be_shared(shop: Shop, user: UUID) -> None:
     await shop.line.cut()
     await asyncio.gather(*(shop.http.post("/open/1", headers=bearer(user)) for _ in range(30)))
     assert await Journal(shop.path).pending() == 30
-
-
-async def test_whoever_works_on_the_journal_has_it_alone(shop: Shop, user: UUID) -> None:
-    await shop.line.cut()
-    await shop.http.post("/open/1", headers=bearer(user))
-    with shop.path.open("rb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        waiting = asyncio.create_task(shop.journal.pending())
-        done, _ = await asyncio.wait({waiting}, timeout=0.2)
-        assert not done
-    assert await waiting == 1
 
 
 async def test_going_on_without_a_journal_is_a_mistake(database: Database, user: UUID, tmp_path: Path) -> None:

@@ -52,8 +52,8 @@ async def test_a_cost_must_be_a_whole_number(http: httpx.AsyncClient, database: 
     assert database.balance(user)["remaining"] == 10
 
 
-@pytest.mark.parametrize(("status", "used"), [(200, 1), (201, 1), (204, 1), (303, 1), (400, 0), (404, 0), (500, 0)])
-async def test_failures_are_given_back(
+@pytest.mark.parametrize(("status", "used"), [(200, 1), (201, 1), (204, 1), (303, 0), (400, 0), (404, 0), (500, 0)])
+async def test_redirects_and_failures_are_given_back(
     http: httpx.AsyncClient, database: Database, user: UUID, status: int, used: int
 ) -> None:
     assert (await http.post(f"/status/{status}", headers=bearer(user))).status_code == status

@@ -1,0 +1,211 @@
+"""The books, as an application's requests meet them: hold, charge, give back, and say what could not be charged."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sonas_supabase import (
+    AsyncCreditsClient,
+    CreditsUnavailable,
+    IdempotencyConflict,
+    InsufficientCredits,
+    Reservation,
+    ReservationClosed,
+    UnexpectedAnswer,
+)
+from sonas_supabase.fastapi._spend_request import SpendRequest
+
+if TYPE_CHECKING:
+    from sonas_supabase.fastapi._journal import Journal
+
+_log = logging.getLogger("sonas_supabase")
+_MOST_CRASHES = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uncollected:
+    """Work that was done and could not be charged.
+
+    Attributes:
+        request: what was to be charged.
+        credits: how much of it is missing.
+        reason: a slug: ``insufficient_credits``, ``unavailable``, ``account_frozen`` and so on.
+    """
+
+    request: SpendRequest
+    credits: int
+    reason: str
+
+
+OnUncollected = Callable[[Uncollected], Awaitable[None] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A hold, and where it stands: ``new``, or of an earlier run under the same key ``open`` or ``captured``."""
+
+    reservation: Reservation
+    status: str
+
+
+class Books:
+    """One client, and what happens beside it: the journal, and the hook for what could not be charged."""
+
+    def __init__(
+        self, client: AsyncCreditsClient, *, journal: Journal | None, on_uncollected: OnUncollected | None
+    ) -> None:
+        self.client = client
+        self.journal = journal
+        self.on_uncollected = on_uncollected
+
+    async def charge(self, request: SpendRequest, reservation: Reservation | None, cost: int) -> None:
+        """Charge the cost of a request that was served. What cannot be charged is told and kept; nothing is raised."""
+        missing, reason = 0, "insufficient_credits"
+        try:
+            if reservation is None:
+                missing = await book(self.client, request, cost)
+            else:
+                missing = await capture(self.client, request, reservation, cost)
+        except CreditsUnavailable as error:
+            missing, reason = await self._put_off(request, cost, error)
+        except Exception as error:
+            # The response has gone out: there is nobody left to tell but the operator.
+            _log.exception("%s cost %d and could not be charged", request, cost)
+            missing, reason = cost, str(getattr(error, "code", "error"))
+        if missing:
+            await self.uncollected(Uncollected(request=request, credits=missing, reason=reason))
+
+    async def _put_off(self, request: SpendRequest, cost: int, error: CreditsUnavailable) -> tuple[int, str]:
+        if self.journal is None:
+            _log.error("%s cost %d and could not be charged: %s", request, cost, error)
+            return cost, error.code
+        try:
+            await self.journal.append(request, cost)
+        except OSError:
+            _log.exception("%s cost %d and could not be kept", request, cost)
+            return cost, error.code
+        return 0, ""
+
+    async def charge_later(self, request: SpendRequest, entry: str, cost: int) -> None:
+        """Say in the journal what a request has cost that nothing was held for."""
+        try:
+            if self.journal is None:
+                raise OSError("the journal is gone")
+            await self.journal.settle(entry, cost)
+        except OSError:
+            _log.exception("%s cost %d and could not be kept", request, cost)
+            if cost:
+                await self.uncollected(Uncollected(request=request, credits=cost, reason=CreditsUnavailable.code))
+
+    async def refund(self, request: SpendRequest, reservation: Reservation, credits: int, reason: str) -> None:
+        """Give back credits that were charged. A refund that fails is logged: nothing is raised."""
+        if reservation.operation_id is None:
+            raise UnexpectedAnswer("A reservation has no operation.")
+        try:
+            await self.client.refund_credits(
+                request.user_id,
+                reservation.operation_id,
+                credits,
+                reason=reason,
+                idempotency_key=f"{request.key}:back",
+                workspace_id=request.workspace_id,
+            )
+        except Exception:
+            _log.exception("%s: %d credits could not be given back", request, credits)
+
+    async def release(self, request: SpendRequest, reservation: Reservation, reason: str) -> None:
+        """Give back what is held. A release that fails is logged: the hold expires by itself."""
+        try:
+            await self.client.release_credits(
+                request.user_id, reservation.reservation_id, reason=reason, workspace_id=request.workspace_id
+            )
+        except ReservationClosed:
+            _log.debug("%s is closed already", request)
+        except Exception as error:
+            _log.warning("%s was not released and is held until it expires: %s", request, error)
+
+    async def uncollected(self, entry: Uncollected) -> None:
+        """Tell the application and the operator."""
+        _log.error("%s: %d credits could not be charged: %s", entry.request, entry.credits, entry.reason)
+        if self.on_uncollected is None:
+            return
+        try:
+            told = self.on_uncollected(entry)
+            if inspect.isawaitable(told):
+                await told
+        except Exception:
+            _log.exception("on_uncollected failed")
+
+
+async def hold(client: AsyncCreditsClient, request: SpendRequest) -> Held:
+    """Hold what the request asks for, unless an earlier run under its key holds it or has paid it.
+
+    A hold that was released or has expired belongs to a run whose server died. The next run has the next key.
+    """
+    for attempt in range(1, _MOST_CRASHES + 1):
+        reservation = await client.reserve_credits(
+            request.user_id,
+            request.credit_type,
+            request.amount,
+            description=request.description,
+            idempotency_key=request.key if attempt == 1 else f"{request.key}#{attempt}",
+            metadata=request.metadata,
+            ttl_seconds=request.ttl_seconds,
+            workspace_id=request.workspace_id,
+        )
+        status = await _status(client, request, reservation) if reservation.replayed else "new"
+        if status in ("new", "open", "captured"):
+            return Held(reservation, status)
+    raise IdempotencyConflict(
+        f"The server died {_MOST_CRASHES} times while it worked on a request with this key.", hint="Use a new key."
+    )
+
+
+async def _status(client: AsyncCreditsClient, request: SpendRequest, reservation: Reservation) -> str:
+    if reservation.operation_id is None:
+        raise UnexpectedAnswer("A reservation has no operation.")
+    operation = await client.explain_operation(
+        request.user_id, reservation.operation_id, workspace_id=request.workspace_id
+    )
+    return str((operation.reservation or {}).get("status"))
+
+
+async def capture(client: AsyncCreditsClient, request: SpendRequest, reservation: Reservation, cost: int) -> int:
+    """Charge a hold, or what it held in case it has expired. Answers the credits that were missing.
+
+    Raises:
+        ReservationClosed: it was released.
+    """
+    try:
+        captured = await client.capture_credits(
+            request.user_id, reservation.reservation_id, cost, workspace_id=request.workspace_id
+        )
+    except ReservationClosed as closed:
+        status = closed.details.get("status")
+        if status == "expired":
+            return await book(client, request, cost)
+        if status == "captured":
+            return 0
+        raise
+    return captured.shortfall
+
+
+async def book(client: AsyncCreditsClient, request: SpendRequest, cost: int, *, all_or_nothing: bool = False) -> int:
+    """Hold and charge in one go, unless the key has been paid. Answers the credits that were missing.
+
+    Raises:
+        InsufficientCredits: there is nothing left, or not enough where it has to be all.
+    """
+    try:
+        held = await hold(client, request)
+    except InsufficientCredits as denial:
+        there = min(denial.available, cost)
+        if not there or (all_or_nothing and there < cost):
+            raise
+        rest = replace(request, key=f"{request.key}:rest", amount=there)
+        return cost - there + await book(client, rest, there)
+    return 0 if held.status == "captured" else await capture(client, request, held.reservation, cost)

@@ -1,0 +1,151 @@
+"""What a route declares: checked when the module is imported, worked out for each request."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, cast, get_args
+from uuid import UUID
+
+from starlette.requests import HTTPConnection
+
+from sonas_supabase.fastapi._outcome import CHARGE_MODES, ChargeMode
+from sonas_supabase.fastapi.errors import Misconfigured, NoAccount, WrongDeclaration
+
+T = TypeVar("T")
+OnUnavailable = Literal["deny", "allow"]
+AskedOf = Callable[[Any], T | Awaitable[T]]
+Amount = int | AskedOf[int]
+Payer = AskedOf[UUID | str | None]
+
+LARGEST_AMOUNT = 2**53
+LONGEST_HOLD = 86400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """What one spend of a route is to be. A function is asked with the request, and may be a coroutine function.
+
+    Raises:
+        WrongDeclaration: it can never work.
+    """
+
+    credit_type: str
+    amount: Amount
+    charge: ChargeMode
+    at_least: int
+    description: str | AskedOf[str] | None
+    ttl_seconds: int
+    on_unavailable: OnUnavailable
+    workspace: UUID | str | Payer | None
+    actor: AskedOf[str | None] | None
+    exempt: AskedOf[bool] | None
+
+    def __post_init__(self) -> None:
+        self._check_values()
+        self._check_functions()
+
+    def _check_values(self) -> None:
+        if not (isinstance(self.credit_type, str) and self.credit_type.strip()):
+            raise _wrong("credit_type", self.credit_type, "the name of a credit type")
+        if not (callable(self.amount) or _is_whole(self.amount, 1, LARGEST_AMOUNT)):
+            raise _wrong("amount", self.amount, "a whole number of credits from 1 on, or a function of the request")
+        most = LARGEST_AMOUNT if callable(self.amount) else self.amount
+        if not _is_whole(self.at_least, 0, most):
+            raise _wrong("at_least", self.at_least, "a whole number of credits from 0 to the amount")
+        if not _is_whole(self.ttl_seconds, 1, LONGEST_HOLD):
+            raise _wrong("ttl_seconds", self.ttl_seconds, f"a whole number of seconds from 1 to {LONGEST_HOLD}")
+        if self.charge not in CHARGE_MODES:
+            raise _wrong("charge", self.charge, "one of " + ", ".join(CHARGE_MODES))
+        if self.on_unavailable not in get_args(OnUnavailable):
+            raise _wrong("on_unavailable", self.on_unavailable, "one of " + ", ".join(get_args(OnUnavailable)))
+        self._check_texts()
+
+    def _check_texts(self) -> None:
+        if not (self.description is None or callable(self.description) or isinstance(self.description, str)):
+            raise _wrong("description", self.description, "a text, or a function of the request")
+        if isinstance(self.workspace, str):
+            object.__setattr__(self, "workspace", _declared_id(self.workspace))
+        elif not (self.workspace is None or callable(self.workspace) or isinstance(self.workspace, UUID)):
+            raise _wrong("workspace", self.workspace, "the id of a workspace, or a function of the request")
+
+    def _check_functions(self) -> None:
+        for name in ("actor", "exempt"):
+            value = getattr(self, name)
+            if value is not None and not callable(value):
+                raise _wrong(name, value, "a function of the request")
+        for name in ("amount", "description", "workspace", "actor", "exempt"):
+            value = getattr(self, name)
+            if callable(value):
+                _check_function(name, value)
+
+    async def is_exempt(self, connection: HTTPConnection) -> bool:
+        """Whether this request costs nothing."""
+        return self.exempt is not None and bool(await asked(self.exempt, connection))
+
+    async def amount_for(self, connection: HTTPConnection) -> int:
+        """Credits to hold; 0 for nothing. Raises Misconfigured."""
+        amount: int = await asked(self.amount, connection)
+        if not _is_whole(amount, 0, LARGEST_AMOUNT):
+            raise Misconfigured(f"The function of amount= answered {amount!r}, which is no number of credits.")
+        return amount
+
+    async def workspace_for(self, connection: HTTPConnection) -> UUID | None:
+        """Which workspace pays; None for the user. Raises NoAccount."""
+        named = await asked(self.workspace, connection)
+        if named is None or isinstance(named, UUID):
+            return named
+        try:
+            return UUID(named)
+        except (ValueError, AttributeError, TypeError) as error:
+            raise NoAccount("The workspace that is to pay is not known.") from error
+
+    async def actor_for(self, connection: HTTPConnection) -> str | None:
+        """Which agent or key acts for the user, for budgets and the ledger."""
+        actor = await asked(self.actor, connection)
+        return None if actor is None else str(actor)
+
+    async def description_for(self, connection: HTTPConnection) -> str | None:
+        """What the ledger says; None for the method and the path."""
+        described: str | None = await asked(self.description, connection)
+        return described
+
+
+async def asked(value: Any, connection: HTTPConnection) -> Any:
+    """The value itself, or what the function answers for this request."""
+    if not callable(value):
+        return value
+    answer = value(connection)
+    return await answer if inspect.isawaitable(answer) else answer
+
+
+def _is_whole(value: object, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _declared_id(value: str) -> UUID:
+    try:
+        return UUID(value)
+    except ValueError:
+        raise _wrong("workspace", value, "the id of a workspace, or a function of the request") from None
+
+
+def _check_function(name: str, function: Callable[..., object]) -> None:
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise _wrong(name, function, "a function that answers; this one yields")
+    try:
+        inspect.signature(function).bind(cast(object, None))
+    except TypeError:
+        raise _wrong(name, function, "a function of one argument, the request") from None
+    except ValueError:
+        # Some builtins have no signature that can be read.
+        return
+
+
+def _wrong(argument: str, value: object, wanted: str) -> WrongDeclaration:
+    return WrongDeclaration(
+        f"{argument}={value!r} cannot be declared: it has to be {wanted}.",
+        details={"argument": argument},
+        hint=f"Mend {argument} where the route or the rule is declared.",
+    )

@@ -1,0 +1,37 @@
+"""What a request asks of the books, written down so that it can be asked now, again, or later, and costs once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpendRequest:
+    """``amount`` credits to be held. Everything here is part of what its key stands for."""
+
+    key: str
+    user_id: UUID
+    workspace_id: UUID | None
+    credit_type: str
+    amount: int
+    description: str
+    metadata: Mapping[str, Any]
+    ttl_seconds: int
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        ids = {"user_id": str(self.user_id), "workspace_id": self.workspace_id and str(self.workspace_id)}
+        return {**asdict(self), **ids}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> SpendRequest:
+        """What :meth:`to_json` wrote."""
+        workspace = values["workspace_id"]
+        ids = {"user_id": UUID(values["user_id"]), "workspace_id": UUID(workspace) if workspace else None}
+        return cls(**{**values, **ids})
+
+    def __str__(self) -> str:
+        return f"{self.description} ({self.credit_type}, key {self.key}, user {self.user_id})"
