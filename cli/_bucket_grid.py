@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
-from sonas_supabase.metric_models import MetricWindow
+from sonas_supabase.models.metrics import MetricWindow
 
 _ORDINALS: dict[str, Callable[[datetime], int]] = {
     "hour": lambda at: int(at.timestamp() // 3600),

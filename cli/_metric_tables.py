@@ -18,7 +18,7 @@ from sonas_supabase import (
     Liability,
     Usage,
 )
-from sonas_supabase.metric_models import MetricWindow
+from sonas_supabase.models.metrics import MetricWindow
 
 from ._bucket_grid import places
 from ._output import table

@@ -9,8 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import RenderableType
 
-from sonas_supabase import CreditsClient
-from sonas_supabase import metric_models as models
+from sonas_supabase import CreditsClient, models
 
 from . import _metric_tables as tables
 from ._bucket_grid import zone_of

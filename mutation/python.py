@@ -11,7 +11,7 @@ from mutation.mutant import Mutant, told_apart
 ROOT = Path(__file__).resolve().parents[1]
 CORE = (
     "_arguments.py",
-    "_calls.py",
+    "_call.py",
     "_parse.py",
     "_failures.py",
     "_statement.py",

@@ -93,11 +93,11 @@ def changed_releases() -> list[str]:
     ]
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Writes the migration, or compares it with the sources."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when the migration is out of date")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     changed = changed_releases()
     if changed:
         sys.stderr.write(f"Released and changed since: {', '.join(changed)}. Restore them from the release's tag.\n")

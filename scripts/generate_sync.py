@@ -60,6 +60,8 @@ def main(arguments: list[str]) -> int:
 def generate(path: Path, unused: set[str]) -> str:
     """The sync twin of one file. Takes the rules that it needed out of ``unused``."""
     text = path.read_text()
+    if text.startswith("# Generated"):
+        text = text.partition("\n")[2]
     for pattern, replacement in RULES:
         text, count = re.subn(pattern, replacement, text, flags=re.MULTILINE)
         if count:

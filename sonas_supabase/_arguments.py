@@ -7,15 +7,18 @@ whatever stands in front of it. Everything else is left to the SQL functions.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sonas_supabase.errors import InvalidAmount, InvalidArgument
 
 MAX_AMOUNT = 2**53
 _INTEGER_MAX = 2**31 - 1
+_BIGINT_MAX = 2**63 - 1
+
+T = TypeVar("T")
 
 
 def amount(value: object, *, item: int | None = None) -> int:
@@ -37,6 +40,11 @@ def optional_amount(value: object) -> int | None:
     return None if value is None else amount(value)
 
 
+def optional(read: Callable[[str, object], T], name: str, value: object) -> T | None:
+    """What ``read`` makes of the value, or None."""
+    return None if value is None else read(name, value)
+
+
 def uuid(name: str, value: object) -> str:
     """An id, as a UUID or as its text."""
     if isinstance(value, UUID):
@@ -49,11 +57,6 @@ def uuid(name: str, value: object) -> str:
     raise _invalid(name, value, "Pass a UUID, or its text.")
 
 
-def optional_uuid(name: str, value: object) -> str | None:
-    """Like :func:`uuid`, or None."""
-    return None if value is None else uuid(name, value)
-
-
 def text(name: str, value: object) -> str:
     """A string that Postgres can store: no NUL character, no half of a surrogate pair."""
     if not isinstance(value, str):
@@ -63,14 +66,16 @@ def text(name: str, value: object) -> str:
     return value
 
 
-def optional_text(name: str, value: object) -> str | None:
-    """Like :func:`text`, or None."""
-    return None if value is None else text(name, value)
-
-
 def integer(name: str, value: object) -> int:
     """A whole number that fits Postgres' ``integer``."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _INTEGER_MAX:
+        return int(value)
+    raise _invalid(name, value, "Pass a whole number.")
+
+
+def bigint(name: str, value: object) -> int:
+    """A whole number that fits Postgres' ``bigint``."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _BIGINT_MAX:
         return int(value)
     raise _invalid(name, value, "Pass a whole number.")
 
@@ -89,15 +94,8 @@ def time(name: str, value: object) -> str:
     raise _invalid(name, value, "Pass a datetime with a time zone, such as datetime.now(UTC).")
 
 
-def optional_time(name: str, value: object) -> str | None:
-    """Like :func:`time`, or None."""
-    return None if value is None else time(name, value)
-
-
-def json_object(name: str, value: object) -> dict[str, Any] | None:
-    """A mapping of what JSON can hold, or None. What was sent is what JSON made of it."""
-    if value is None:
-        return None
+def json_object(name: str, value: object) -> dict[str, Any]:
+    """A mapping of what JSON can hold. What was sent is what JSON made of it."""
     if not isinstance(value, Mapping):
         raise _invalid(name, value, "Metadata is a JSON object.")
     try:
@@ -108,6 +106,46 @@ def json_object(name: str, value: object) -> dict[str, Any] | None:
     if not all(_storable(string) for string in _strings(read)):
         raise _invalid(name, value, "Pass text without NUL characters and lone surrogates.")
     return read
+
+
+def spend_items(name: str, value: object) -> list[dict[str, Any]]:
+    """A list of mappings, each with the arguments of one spend."""
+    if isinstance(value, str | Mapping) or not isinstance(value, Sequence):
+        raise InvalidArgument(
+            f"{name} is not a list.",
+            details={"argument": f"p_{name}"},
+            hint="Pass a list of 1 to 100 mappings.",
+        )
+    return [_spend_item(name, index, item) for index, item in enumerate(value)]
+
+
+def _spend_item(name: str, index: int, item: object) -> dict[str, Any]:
+    if not isinstance(item, Mapping):
+        raise InvalidArgument(
+            f"{name}[{index}] is not a mapping.",
+            details={"argument": f"p_{name}", "item": index},
+            hint="Each item is a JSON object.",
+        )
+    checked = {key: value for key, value in item.items() if value is not None}
+    if "amount" in item:
+        checked["amount"] = amount(item["amount"], item=index)
+    return json_object(f"{name}[{index}]", checked)
+
+
+def ledger_end(name: str, value: object) -> dict[str, Any]:
+    """Up to where the history of an account and credit type is meant: a ``LedgerEnd``, or what has its fields."""
+    end: Any = value
+    return {
+        "account_id": uuid(name, end.account_id),
+        "credit_type": text(name, end.credit_type),
+        "version": end.version,
+    }
+
+
+def ledger_ends(name: str, value: object) -> list[dict[str, Any]]:
+    """Several of :func:`ledger_end`."""
+    ends: Any = value
+    return [ledger_end(name, end) for end in ends]
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from sonas_supabase._calls import Call
+from sonas_supabase._call import Call
 from sonas_supabase._failures import reported, unreachable
 from sonas_supabase.errors import CreditsError, NotConfigured
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sonas_supabase.errors import DENIALS, CreditsError
 
 if TYPE_CHECKING:
-    from sonas_supabase._calls import Call
+    from sonas_supabase._call import Call
 
 try:
     from opentelemetry import trace

@@ -13,6 +13,7 @@ import pytest
 from tests.support.api import Api, start_api
 from tests.support.database import Database, copied_database, make_template
 from tests.support.server import Server, start_server
+from tests.support.stale import stale
 
 if TYPE_CHECKING:
     from tests.support.workers import Units
@@ -26,6 +27,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Units:
     # The dear ones stand in the middle and many small ones at the end, so that no worker is long alone.
     config.option.loadscopereorder = False
     return Units(config, log)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Says what a source lacks, once, before hundreds of tests fail of it."""
+    if not hasattr(session.config, "workerinput"):
+        found = stale()
+        if found:
+            raise pytest.UsageError("\n".join(found))
 
 
 @pytest.fixture(scope="session")

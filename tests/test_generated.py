@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -43,6 +45,10 @@ def test_every_function_table_and_command_says_what_it_is_for() -> None:
             heading, _, body = section.partition("\n\n")
             assert body.strip(), f"{name}: {heading} says nothing"
             assert not body.startswith("|"), f"{name}: {heading} says nothing"
+
+
+def test_what_is_made_from_the_edge_is_up_to_date() -> None:
+    subprocess.run([sys.executable, ROOT / "scripts" / "generate_edge.py", "--check"], check=True, cwd=ROOT)
 
 
 def test_the_migration_is_what_the_sources_say() -> None:

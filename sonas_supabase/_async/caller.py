@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from sonas_supabase._async.transport import AsyncTransport, send_safely
-from sonas_supabase._calls import Call
+from sonas_supabase._call import Call
 from sonas_supabase.observe import observed
 
 T = TypeVar("T")

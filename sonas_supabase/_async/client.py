@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from sonas_supabase._async.accounts import AsyncAccounts
+from sonas_supabase._async.calendar import AsyncCalendar
 from sonas_supabase._async.certainty import AsyncCertainty
+from sonas_supabase._async.doctor import AsyncDoctor
+from sonas_supabase._async.hold import AsyncHold
+from sonas_supabase._async.holds import AsyncHolds
+from sonas_supabase._async.installation import AsyncInstallation
+from sonas_supabase._async.ledger import AsyncLedger
 from sonas_supabase._async.metrics import AsyncMetrics
-from sonas_supabase._async.reports import AsyncReports
+from sonas_supabase._async.moving import AsyncMoving
+from sonas_supabase._async.plans import AsyncPlans
 from sonas_supabase._async.spending import AsyncSpending
 from sonas_supabase._async.transport import AsyncTransport
+from sonas_supabase._call import Id
 from sonas_supabase._extras import needs_postgres
 from sonas_supabase.settings import Settings
 
@@ -19,7 +29,19 @@ if TYPE_CHECKING:
     from supabase import AsyncClient
 
 
-class AsyncCreditsClient(AsyncSpending, AsyncAccounts, AsyncReports, AsyncCertainty, AsyncMetrics):
+class AsyncCreditsClient(
+    AsyncPlans,
+    AsyncAccounts,
+    AsyncLedger,
+    AsyncSpending,
+    AsyncHolds,
+    AsyncCalendar,
+    AsyncCertainty,
+    AsyncDoctor,
+    AsyncMoving,
+    AsyncMetrics,
+    AsyncInstallation,
+):
     """Credits on Supabase, for asyncio. One method per SQL function, under the same name.
 
     Make one per process and share it. Close it at the end, or use it in an ``async with`` block. A call that got
@@ -85,6 +107,38 @@ class AsyncCreditsClient(AsyncSpending, AsyncAccounts, AsyncReports, AsyncCertai
         from sonas_supabase._async.rpc import AsyncRpcTransport
 
         return cls(AsyncRpcTransport(client), retries=retries)
+
+    def reserve(
+        self,
+        user_id: Id,
+        credit_type: str,
+        amount: int = 1,
+        *,
+        description: str | None = None,
+        idempotency_key: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        ttl_seconds: int = 900,
+        workspace_id: Id | None = None,
+        strict: bool = False,
+    ) -> AsyncHold:
+        """Hold credits for the length of an ``async with`` block, at most ``ttl_seconds``.
+
+        Success charges all of the hold, or what ``hold.capture(amount)`` says; an exception gives it back. The
+        arguments and errors are those of :meth:`reserve_credits`, which the block begins with.
+        """
+        reserve = partial(
+            self.reserve_credits,
+            user_id,
+            credit_type,
+            amount,
+            description=description,
+            idempotency_key=idempotency_key,
+            metadata=metadata,
+            ttl_seconds=ttl_seconds,
+            workspace_id=workspace_id,
+            strict=strict,
+        )
+        return AsyncHold(self, reserve, user_id=user_id, workspace_id=workspace_id, shielded=self._transport.autonomous)
 
     async def close(self) -> None:
         """Close what this client opened itself."""

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sonas_supabase._async.waiting import see_through
-from sonas_supabase._calls import Id
+from sonas_supabase._call import Id
 from sonas_supabase.errors import ReservationClosed
 from sonas_supabase.models import Capture, Release, Reservation
 
 if TYPE_CHECKING:
-    from sonas_supabase._async.spending import AsyncSpending
+    from sonas_supabase._async.holds import AsyncHolds
 
 _log = logging.getLogger("sonas_supabase")
 
@@ -31,7 +31,7 @@ class AsyncHold:
 
     def __init__(
         self,
-        client: AsyncSpending,
+        client: AsyncHolds,
         reserve: Callable[[], Awaitable[Reservation]],
         *,
         user_id: Id,

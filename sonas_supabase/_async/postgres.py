@@ -12,7 +12,7 @@ from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool
 from psycopg_pool import PoolTimeout as PsycopgPoolTimeout
 
-from sonas_supabase._calls import Call
+from sonas_supabase._call import Call
 from sonas_supabase._statement import connection_parameters, statement, translated
 from sonas_supabase.errors import CreditsError, PoolTimeout, UnexpectedAnswer
 

@@ -8,7 +8,7 @@ import httpx
 from postgrest.exceptions import APIError
 from supabase import AsyncClient, AsyncClientOptions, AsyncSupabaseException
 
-from sonas_supabase._calls import Call
+from sonas_supabase._call import Call
 from sonas_supabase._failures import reported, unreachable
 from sonas_supabase.errors import NotConfigured
 

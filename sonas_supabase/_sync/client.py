@@ -3,14 +3,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from sonas_supabase._call import Id
 from sonas_supabase._extras import needs_postgres
 from sonas_supabase._sync.accounts import Accounts
+from sonas_supabase._sync.calendar import Calendar
 from sonas_supabase._sync.certainty import Certainty
+from sonas_supabase._sync.doctor import Doctor
+from sonas_supabase._sync.hold import Hold
+from sonas_supabase._sync.holds import Holds
+from sonas_supabase._sync.installation import Installation
+from sonas_supabase._sync.ledger import Ledger
 from sonas_supabase._sync.metrics import Metrics
-from sonas_supabase._sync.reports import Reports
+from sonas_supabase._sync.moving import Moving
+from sonas_supabase._sync.plans import Plans
 from sonas_supabase._sync.spending import Spending
 from sonas_supabase._sync.transport import Transport
 from sonas_supabase.settings import Settings
@@ -20,7 +30,19 @@ if TYPE_CHECKING:
     from supabase import Client
 
 
-class CreditsClient(Spending, Accounts, Reports, Certainty, Metrics):
+class CreditsClient(
+    Plans,
+    Accounts,
+    Ledger,
+    Spending,
+    Holds,
+    Calendar,
+    Certainty,
+    Doctor,
+    Moving,
+    Metrics,
+    Installation,
+):
     """Credits on Supabase. One method per SQL function, under the same name.
 
     Make one per process and share it. Close it at the end, or use it in a ``with`` block. A call that got
@@ -86,6 +108,38 @@ class CreditsClient(Spending, Accounts, Reports, Certainty, Metrics):
         from sonas_supabase._sync.rpc import RpcTransport
 
         return cls(RpcTransport(client), retries=retries)
+
+    def reserve(
+        self,
+        user_id: Id,
+        credit_type: str,
+        amount: int = 1,
+        *,
+        description: str | None = None,
+        idempotency_key: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        ttl_seconds: int = 900,
+        workspace_id: Id | None = None,
+        strict: bool = False,
+    ) -> Hold:
+        """Hold credits for the length of a ``with`` block, at most ``ttl_seconds``.
+
+        Success charges all of the hold, or what ``hold.capture(amount)`` says; an exception gives it back. The
+        arguments and errors are those of :meth:`reserve_credits`, which the block begins with.
+        """
+        reserve = partial(
+            self.reserve_credits,
+            user_id,
+            credit_type,
+            amount,
+            description=description,
+            idempotency_key=idempotency_key,
+            metadata=metadata,
+            ttl_seconds=ttl_seconds,
+            workspace_id=workspace_id,
+            strict=strict,
+        )
+        return Hold(self, reserve, user_id=user_id, workspace_id=workspace_id, shielded=self._transport.autonomous)
 
     def close(self) -> None:
         """Close what this client opened itself."""

@@ -11,13 +11,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sonas_supabase._calls import Id
+from sonas_supabase._call import Id
 from sonas_supabase._sync.waiting import see_through
 from sonas_supabase.errors import ReservationClosed
 from sonas_supabase.models import Capture, Release, Reservation
 
 if TYPE_CHECKING:
-    from sonas_supabase._sync.spending import Spending
+    from sonas_supabase._sync.holds import Holds
 
 _log = logging.getLogger("sonas_supabase")
 
@@ -32,7 +32,7 @@ class Hold:
 
     def __init__(
         self,
-        client: Spending,
+        client: Holds,
         reserve: Callable[[], Reservation],
         *,
         user_id: Id,

@@ -7,7 +7,7 @@ import logging
 import random
 from typing import Any, Protocol, TypeVar
 
-from sonas_supabase._calls import Call
+from sonas_supabase._call import Call
 from sonas_supabase._sync.waiting import pause
 from sonas_supabase.errors import CreditsUnavailable, PoolTimeout
 

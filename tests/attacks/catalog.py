@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.support.database import Database
+from tests.support.edge import FOR_USERS
 
 WORLD_READABLE = {"plans", "plan_limits"}
 """A pricing page reads these without a token. Nothing else may be."""
 
-USER_FUNCTIONS = {"get_credit_summary", "get_credit_history", "explain_operation"}
+USER_FUNCTIONS = set(FOR_USERS)
 """What signed-in users may call, for themselves."""
 
 HOST_TABLES = {"projects"}

@@ -18,6 +18,7 @@ from tests.attacks.attack import attack as add
 from tests.attacks.world import World
 from tests.support.api import Api, start_api
 from tests.support.database import Database, copied_database
+from tests.support.edge import FOR_USERS
 from tests.support.server import Server
 
 SECURITY = Path(__file__).resolve().parents[2] / "docs" / "security.md"
@@ -30,9 +31,9 @@ def tells_plans_alone(_: World, answer: httpx.Response) -> bool:
     return set(answer.json()["paths"]) == {"/", "/plans", "/plan_limits"}
 
 
-def tells_three_functions(_: World, answer: httpx.Response) -> bool:
+def tells_what_users_may_call(_: World, answer: httpx.Response) -> bool:
     functions = {path for path in answer.json()["paths"] if path.startswith("/rpc/")}
-    return functions == {"/rpc/get_credit_summary", "/rpc/get_credit_history", "/rpc/explain_operation"}
+    return functions == {f"/rpc/{name}" for name in FOR_USERS}
 
 
 def once(world: World, answer: httpx.Response) -> bool:
@@ -81,7 +82,7 @@ def family() -> None:
     add("an answer as bytes", "user", "GET /usage", 415, "PGRST107", headers={"accept": "application/octet-stream"})
     add("an answer as HTML", "user", "GET /usage", 415, "PGRST107", headers={"accept": "text/html"})
     add("what the API tells nobody about itself", "anon", "GET /", 200, sees=tells_plans_alone)
-    add("what the API tells users about itself", "user", "GET /", 200, sees=tells_three_functions)
+    add("what the API tells users about itself", "user", "GET /", 200, sees=tells_what_users_may_call)
     add("the management port's paths on the public one", "anon", "GET /metrics", 404)
     add("rows of others in the answer to a write", "other", "PATCH /usage?account_id=eq.{user}", 403, "42501",
         body={"description": "x"}, headers={"prefer": "return=representation, count=exact"})  # fmt: skip

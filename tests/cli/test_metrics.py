@@ -19,7 +19,7 @@ from cli._sparkline import sparkline
 from sonas_cli.app import app
 from sonas_supabase import CreditsClient
 from sonas_supabase.local import free_port
-from sonas_supabase.metric_models import MetricWindow
+from sonas_supabase.models.metrics import MetricWindow
 from tests.cli.conftest import Sonas
 from tests.support.database import Database
 

@@ -23,7 +23,7 @@ from sonas_supabase import (
 from sonas_supabase._arguments import amount, integer
 from sonas_supabase._failures import reported, unreachable
 from sonas_supabase._parse import parse
-from sonas_supabase.metric_models import RollUp
+from sonas_supabase.models.metrics import RollUp
 
 NOBODY = UUID(int=1)
 

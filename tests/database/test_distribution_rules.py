@@ -7,6 +7,7 @@ import re
 import pytest
 
 from tests.support.database import Database
+from tests.support.edge import OPERATIONS
 
 # Tables that belong to no account: what is on sale, and how the app is set up. Every machine has its own copy of them.
 REFERENCE = {
@@ -22,15 +23,6 @@ REPORTS = {
 
 # What this machine's catalog should look like.
 CATALOG = {"credits.installed_objects"}
-
-# What an app calls for one of its users. All that these reach must keep to the rules; reports and checks over all
-# accounts, and what an operator runs once, need not.
-OPERATIONS = {
-    *("consume_credits", "consume_credits_batch", "check_credits", "reserve_credits", "capture_credits"),
-    *("release_credits", "refund_credits", "grant_credits", "revoke_grant", "reset_monthly_credits", "change_plan"),
-    *("get_credit_summary", "get_credit_history", "explain_operation", "mark_test_account", "set_test_clock"),
-    *("set_subscription_status", "set_time_zone", "freeze_account", "unfreeze_account"),
-}
 
 # Core functions that are about no account: pure functions of their arguments, what covers all accounts by design,
 # the triggers, and the readers which first find out who asks.

@@ -12,9 +12,8 @@ import pytest
 
 from tests.support.api import Api
 from tests.support.database import Database
+from tests.support.edge import EDGE, FOR_USERS
 from tests.support.people import ACCOUNT_TABLES, acting_as, fingerprint, new_workspace
-
-READERS = ("get_credit_summary", "get_credit_history", "explain_operation")
 
 
 @dataclass(frozen=True)
@@ -76,12 +75,12 @@ def test_everybody_may_read_a_pricing_page(database: Database, table: str, role:
         assert len(connection.execute(f"select 1 from public.{table}".encode()).fetchall()) >= 5
 
 
-@pytest.mark.parametrize("function", READERS)
+@pytest.mark.parametrize("function", FOR_USERS)
 def test_a_signed_in_user_reads_their_own_and_nobody_elses(database: Database, people: People, function: str) -> None:
     def read(actor: UUID | None, user: UUID | None, operation: UUID, workspace: UUID | None = None) -> Any:
         arguments = "p_user_id => %s, p_workspace_id => %s"
         values: list[Any] = [user, workspace]
-        if function == "explain_operation":
+        if EDGE[function].takes("operation_id"):
             arguments += ", p_operation_id => %s"
             values.append(people.operations[operation])
         with acting_as(database, "authenticated", actor) as connection:

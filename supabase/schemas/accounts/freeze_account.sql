@@ -18,6 +18,11 @@ $$;
 comment on function credits.mark_frozen(uuid, boolean, text) is 'Stops all spending of an account, or allows it again.';
 revoke all on function credits.mark_frozen(uuid, boolean, text) from public, anon, authenticated, service_role;
 
+-- edge: result=StatusChange callers=service_role repeatable
+--   Stop all spending until :meth:`unfreeze_account`.
+--
+--   Raises:
+--       AccountNotFound.
 create function public.freeze_account(p_user_id uuid, p_reason text default null, p_workspace_id uuid default null)
 returns jsonb
 language plpgsql

@@ -96,6 +96,11 @@ comment on function credits.read_summary(uuid, uuid) is 'What get_credit_summary
 revoke all on function credits.read_summary(uuid, uuid) from public, anon, authenticated, service_role;
 grant execute on function credits.read_summary(uuid, uuid) to authenticated, service_role;
 
+-- edge: result=Summary callers=authenticated,service_role repeatable
+--   Plan, period, balances with warnings, open grants.
+--
+--   Raises:
+--       AccountNotFound: there is no such user or workspace.
 create function public.get_credit_summary(p_user_id uuid default null, p_workspace_id uuid default null)
 returns jsonb
 language sql

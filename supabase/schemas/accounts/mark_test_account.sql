@@ -1,3 +1,8 @@
+-- edge: result=Clock callers=service_role repeatable
+--   Make an account a test account, which it stays.
+--
+--   Raises:
+--       AccountNotFound.
 create function public.mark_test_account(p_user_id uuid, p_workspace_id uuid default null)
 returns jsonb
 language plpgsql

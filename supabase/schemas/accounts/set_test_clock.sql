@@ -26,6 +26,13 @@ $$;
 comment on function credits.move_clock(uuid, timestamptz) is 'Moves the clock of a test account forwards.';
 revoke all on function credits.move_clock(uuid, timestamptz) from public, anon, authenticated, service_role;
 
+-- edge: result=Clock callers=service_role repeatable
+--   Set the time of a test account, forwards only; every rule follows it.
+--
+--   Raises:
+--       NotATestAccount: the account is not marked.
+--       InvalidArgument: the time is not aware, or earlier than the account's.
+--       AccountNotFound.
 create function public.set_test_clock(p_user_id uuid, p_now timestamptz, p_workspace_id uuid default null)
 returns jsonb
 language plpgsql

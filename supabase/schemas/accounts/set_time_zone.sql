@@ -14,6 +14,12 @@ $$;
 comment on function credits.move_time_zone(uuid, text) is 'Changes the wall clock that later periods follow. The running period ends as it was to end.';
 revoke all on function credits.move_time_zone(uuid, text) from public, anon, authenticated, service_role;
 
+-- edge: result=TimeZoneChange callers=service_role repeatable
+--   Set the wall clock that later periods follow, such as ``Europe/Paris``.
+--
+--   Raises:
+--       InvalidArgument: not a name of the IANA time zone database.
+--       AccountNotFound.
 create function public.set_time_zone(p_user_id uuid, p_time_zone text, p_workspace_id uuid default null)
 returns jsonb
 language plpgsql

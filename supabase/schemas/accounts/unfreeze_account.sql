@@ -1,3 +1,8 @@
+-- edge: result=StatusChange callers=service_role repeatable
+--   Allow a frozen account to spend again.
+--
+--   Raises:
+--       AccountNotFound.
 create function public.unfreeze_account(p_user_id uuid, p_reason text default null, p_workspace_id uuid default null)
 returns jsonb
 language plpgsql

@@ -169,6 +169,15 @@ comment on function credits.change_plan(uuid, uuid, text, text, text) is
   'Locks all balances of the account in order, then moves it to another plan.';
 revoke all on function credits.change_plan(uuid, uuid, text, text, text) from public, anon, authenticated, service_role;
 
+-- edge: result=PlanChange callers=service_role keyed
+--   Move an account to another plan: ``"now"``, or at the ``"period_end"``.
+--
+--   Nothing is clawed back. Asking for the plan it is on takes a pending change back.
+--
+--   Raises:
+--       InvalidArgument: no such plan, or another ``effective``.
+--       IdempotencyConflict: the key belongs to another request.
+--       AccountNotFound.
 create function public.change_plan(
   p_user_id uuid, p_plan_id text, p_effective text default 'now', p_idempotency_key text default null,
   p_workspace_id uuid default null)

@@ -138,6 +138,15 @@ comment on function credits.renew_due() is
   'Books what has fallen due on all accounts, in batches, for about five seconds at most. Several processes may run it at once. Nothing depends on it: every operation settles its own account first.';
 revoke all on function credits.renew_due() from public, anon, authenticated, service_role;
 
+-- edge: result=Reset callers=service_role repeatable-without=user_id
+--   Restart a person's allowance now, period unchanged.
+--
+--   Without a user: renew every account that has fallen due, and answer how many ``accounts``. A
+--   call ends after about five seconds; repeat it while it answers more than 0. Restarting one
+--   person's allowance is never repeated by itself when the connection breaks.
+--
+--   Raises:
+--       AccountNotFound: there is no such user.
 create function public.reset_monthly_credits(p_user_id uuid default null)
 returns jsonb
 language plpgsql

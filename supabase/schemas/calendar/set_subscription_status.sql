@@ -21,6 +21,14 @@ $$;
 comment on function credits.set_status(uuid, text) is 'Books what has fallen due under the old status, then changes it.';
 revoke all on function credits.set_status(uuid, text) from public, anon, authenticated, service_role;
 
+-- edge: result=StatusChange callers=service_role repeatable
+--   Record whether the subscription is paid for.
+--
+--   ``status`` is active, trialing, past_due or canceled.
+--
+--   Raises:
+--       InvalidArgument: another status.
+--       AccountNotFound.
 create function public.set_subscription_status(p_user_id uuid, p_status text, p_workspace_id uuid default null)
 returns jsonb
 language plpgsql

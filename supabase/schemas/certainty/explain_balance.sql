@@ -69,6 +69,13 @@ comment on function credits.read_balance_story(uuid, text, timestamptz, timestam
 revoke all on function credits.read_balance_story(uuid, text, timestamptz, timestamptz, timestamptz)
   from public, anon, authenticated, service_role;
 
+-- edge: result=BalanceStory callers=service_role repeatable
+--   Where the credits of one type went, from the start of the period until now unless said
+--   otherwise (UTC).
+--
+--   Raises:
+--       InvalidArgument: ``until`` is not after ``since``.
+--       AccountNotFound, UnknownCreditType.
 create function public.explain_balance(
   p_user_id uuid, p_credit_type text, p_since timestamptz default null, p_until timestamptz default null,
   p_workspace_id uuid default null)

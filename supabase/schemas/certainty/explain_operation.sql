@@ -91,6 +91,12 @@ comment on function credits.read_operation(uuid, uuid, uuid) is 'What explain_op
 revoke all on function credits.read_operation(uuid, uuid, uuid) from public, anon, authenticated, service_role;
 grant execute on function credits.read_operation(uuid, uuid, uuid) to authenticated, service_role;
 
+-- edge: result=Operation callers=authenticated,service_role repeatable required=operation_id
+--   Which grants an operation touched, its price, the balance before and after.
+--
+--   Raises:
+--       OperationNotFound: the account has no such operation.
+--       AccountNotFound.
 create function public.explain_operation(
   p_user_id uuid default null, p_operation_id uuid default null, p_workspace_id uuid default null)
 returns jsonb

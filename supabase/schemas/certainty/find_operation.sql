@@ -1,3 +1,8 @@
+-- edge: result=FoundOperation callers=service_role repeatable
+--   Whose operation it is, out of all accounts. For support: it reads the whole ledger.
+--
+--   Raises:
+--       OperationNotFound: no account has such an operation.
 create function public.find_operation(p_operation_id uuid)
 returns jsonb
 language plpgsql

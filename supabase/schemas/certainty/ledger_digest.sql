@@ -54,6 +54,15 @@ comment on function credits.digest_ledger(uuid, jsonb, jsonb) is
   'One page of digests: of at most 5000 stretches of the ledger, and about 50000 rows.';
 revoke all on function credits.digest_ledger(uuid, jsonb, jsonb) from public, anon, authenticated, service_role;
 
+-- edge: result=LedgerDigest callers=service_role repeatable reads=after:ledger_end,ends:ledger_ends
+--   Digests of the ledger, of one account or of all: history whose digest is the same was not
+--   changed.
+--
+--   One page; ask again with its last entry as ``after`` until ``is_last``. With ``ends`` (at most
+--   5,000), the digests up to these versions instead, in their order, as many as fit into a page.
+--
+--   Raises:
+--       InvalidArgument: too many ``ends``, or a version below 1.
 create function public.ledger_digest(
   p_user_id uuid default null, p_after jsonb default null, p_ends jsonb default null, p_workspace_id uuid default null)
 returns jsonb

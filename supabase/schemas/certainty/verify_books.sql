@@ -51,6 +51,12 @@ $$;
 comment on function credits.verify_all(uuid, integer) is 'All always-true rules, or one of them, in one snapshot.';
 revoke all on function credits.verify_all(uuid, integer) from public, anon, authenticated, service_role;
 
+-- edge: result=Verification callers=service_role repeatable
+--   Check the always-true rules, or the one with this number (1 to 8), for one account or for all.
+--
+--   Raises:
+--       InvalidArgument: another ``rule``.
+--       AccountNotFound: there is no such account.
 create function public.verify_books(
   p_user_id uuid default null, p_workspace_id uuid default null, p_rule integer default null)
 returns jsonb

@@ -68,7 +68,8 @@ as $$
   ), functions as (
     select p.oid, p.oid::regprocedure::text as name, n.nspname = 'public' as is_public, p.proname, p.proconfig, p.prosecdef,
       p.prokind, p.proowner, p.proacl,
-      p.proname in ('get_credit_summary', 'explain_operation', 'get_credit_history') as reads_for_users,
+      exists (
+        select 1 from credits.public_callers() k where k.function = p.proname) as reads_for_users,
       p.proname in ('balance_at', 'read_summary', 'read_operation', 'read_history') as serves_readers
     from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
     where n.nspname = 'credits' or n.nspname = 'public' and p.proname in (select credits.public_functions())
@@ -112,7 +113,8 @@ as $$
     select format('%s %s called by %s', f.name, case when x.should then 'cannot be' else 'may be' end, r.name),
       has_function_privilege(r.name, f.oid, 'execute') = x.should
     from functions f cross join roles r cross join lateral (
-      select case when f.is_public then r.name = 'service_role' or r.name = 'authenticated' and f.reads_for_users
+      select case when f.is_public then r.name = 'service_role' or exists (
+          select 1 from credits.public_callers() k where k.function = f.proname and k.role = r.name)
         else f.serves_readers and r.name <> 'anon' or f.proname = 'readable_ids' and r.name = 'authenticated' end as should) x
     union all
     select f.name || ' may be called by anybody', false

@@ -1,3 +1,5 @@
+-- edge: result=Diagnosis callers=service_role repeatable
+--   Inspect the database: what was changed, who hands out credits, how it runs.
 create function public.diagnose()
 returns jsonb
 language sql

@@ -14,8 +14,6 @@ as $$
   ), functions as (
     select o.oid, o.name, p.proname, p.proconfig, p.prokind, p.pronamespace = 'public'::regnamespace as is_edge
     from credits.own_functions() o join pg_catalog.pg_proc p on p.oid = o.oid
-  ), readers(name) as (
-    values ('get_credit_summary'::name), ('explain_operation'), ('get_credit_history')
   )
   select 'table_may_be_written', 'critical', t.name,
     format('%s may %s it, past every rule of the credit system.', r.name, string_agg(e.event, ', ' order by e.event)),
@@ -61,7 +59,8 @@ as $$
     format('revoke execute on function %s from public, %I;', f.name, r.name)
   from functions f cross join roles r
   where f.is_edge and has_function_privilege(r.name, f.oid, 'execute')
-    and r.name <> 'service_role' and (r.name <> 'authenticated' or f.proname not in (select e.name from readers e))
+    and r.name <> 'service_role' and not exists (
+      select 1 from credits.public_callers() k where k.function = f.proname and k.role = r.name)
 
   union all
   select 'function_cannot_be_called', 'high', f.name,
@@ -70,7 +69,8 @@ as $$
     format('grant execute on function %s to %I;', f.name, r.name)
   from functions f cross join roles r
   where f.is_edge and not has_function_privilege(r.name, f.oid, 'execute')
-    and (r.name = 'service_role' or r.name = 'authenticated' and f.proname in (select e.name from readers e))
+    and (r.name = 'service_role' or exists (
+      select 1 from credits.public_callers() k where k.function = f.proname and k.role = r.name))
 
   union all
   select 'function_is_overloaded', 'high', 'public.' || quote_ident(f.proname),

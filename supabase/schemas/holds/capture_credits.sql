@@ -147,6 +147,16 @@ comment on function credits.capture(uuid, uuid, uuid, bigint, text, jsonb) is
   'Charges a hold, once: up to the held amount from its slices, above it what is available; the rest goes back to its grants.';
 revoke all on function credits.capture(uuid, uuid, uuid, bigint, text, jsonb) from public, anon, authenticated, service_role;
 
+-- edge: result=Capture callers=service_role repeatable
+--   Charge a hold, once: ``amount`` credits, None for all of it.
+--
+--   Above the hold, what is available is taken and the answer says the ``shortfall``. The same
+--   capture again is answered like the first.
+--
+--   Raises:
+--       ReservationNotFound: the account has no such hold.
+--       ReservationClosed: it was released, has expired, or was captured with another amount.
+--       AccountFrozen, AccountNotFound, InvalidAmount, InvalidArgument.
 create function public.capture_credits(
   p_user_id uuid, p_reservation_id uuid, p_amount bigint default null, p_description text default null,
   p_metadata jsonb default '{}', p_workspace_id uuid default null)

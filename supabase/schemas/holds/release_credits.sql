@@ -31,6 +31,14 @@ $$;
 comment on function credits.release(uuid, uuid, text) is 'Gives a hold back to its grants, once. What returns to an expired grant expires at once.';
 revoke all on function credits.release(uuid, uuid, text) from public, anon, authenticated, service_role;
 
+-- edge: result=Release callers=service_role repeatable
+--   Give a hold back without charging anything.
+--
+--   Raises:
+--       ReservationNotFound: the account has no such hold.
+--       ReservationClosed: it is no longer open. When the first answer got lost on the way, this is
+--           the second:
+--           ``details["status"]`` is then ``released``.
 create function public.release_credits(
   p_user_id uuid, p_reservation_id uuid, p_reason text default null, p_workspace_id uuid default null)
 returns jsonb

@@ -96,6 +96,16 @@ comment on function credits.reserve(uuid, uuid, text, bigint, text, text, jsonb,
 revoke all on function credits.reserve(uuid, uuid, text, bigint, text, text, jsonb, integer)
   from public, anon, authenticated, service_role;
 
+-- edge: result=Reservation callers=service_role keyed denies
+--   Hold ``amount`` credits for 1 to 86400 seconds, all or nothing.
+--
+--   Capture it, release it, or let it expire: then it cost nothing. :meth:`reserve` does this for a
+--   block.
+--
+--   Raises:
+--       InsufficientCredits: there is not enough (also LimitReached, MemberCapReached).
+--       IdempotencyConflict: the key belongs to another request.
+--       AccountFrozen, AccountNotFound, UnknownCreditType, InvalidAmount, InvalidArgument.
 create function public.reserve_credits(
   p_user_id uuid, p_credit_type text, p_amount bigint default 1, p_description text default null,
   p_idempotency_key text default null, p_metadata jsonb default '{}', p_ttl_seconds integer default 900,

@@ -28,29 +28,26 @@ security invoker
 as $preflight$
 declare
   -- The names in public that this file takes. Of a usage table only the columns are taken.
-  v_relations constant name[] := array[
-    'plans', 'plan_limits', 'subscriptions', 'credit_balances', 'credit_grants',
-    'credit_transactions', 'credit_reservations', 'credit_workspaces', 'credit_workspace_members',
-    'plans_pkey', 'plan_limits_pkey', 'plans_default_key', 'plans_rank_key', 'subscriptions_pkey',
-    'subscriptions_pending_at_idx', 'credit_grants_pkey', 'credit_grants_open_idx',
-    'credit_grants_period_key', 'credit_transactions_pkey', 'credit_transactions_operation_idx',
-    'credit_transactions_related_idx', 'credit_reservations_pkey', 'credit_reservations_open_idx',
-    'credit_workspaces_pkey', 'credit_workspace_members_pkey',
-    'credit_workspace_members_user_id_idx', 'usage_user_id_created_at_idx',
-    'credit_transactions_created_at_idx', 'usage_denied_idx'
-  ];
-  v_routines constant name[] := array[
-    'consume_credits', 'consume_credits_batch', 'check_credits', 'reserve_credits',
-    'capture_credits', 'release_credits', 'refund_credits', 'grant_credits', 'revoke_grant',
-    'reset_monthly_credits', 'change_plan', 'get_credit_summary', 'explain_operation',
-    'mark_test_account', 'set_test_clock', 'set_subscription_status', 'set_time_zone',
-    'freeze_account', 'unfreeze_account', 'list_plans', 'get_credit_history', 'system_status',
-    'verify_books', 'ledger_digest', 'verify_checklist', 'diagnose', 'explain_balance',
-    'find_operation', 'import_balances', 'export_account', 'forget_account', 'metrics_consumption',
-    'metrics_conversion', 'metrics_usage', 'metrics_exhaustion', 'metrics_breakage',
-    'metrics_active_accounts', 'metrics_liability', 'metrics_health', 'roll_up_metrics',
-    'track_metadata_key'
-  ];
+  -- Names of scripts/generate_edge.py, which writes them anew:
+  v_relations constant name[] := '{
+    credit_balances, credit_grants, credit_grants_open_idx, credit_grants_period_key,
+    credit_grants_pkey, credit_reservations, credit_reservations_open_idx, credit_reservations_pkey,
+    credit_transactions, credit_transactions_created_at_idx, credit_transactions_operation_idx,
+    credit_transactions_pkey, credit_transactions_related_idx, credit_workspace_members,
+    credit_workspace_members_pkey, credit_workspace_members_user_id_idx, credit_workspaces,
+    credit_workspaces_pkey, plan_limits, plan_limits_pkey, plans, plans_default_key, plans_pkey,
+    plans_rank_key, subscriptions, subscriptions_pending_at_idx, subscriptions_pkey,
+    usage_denied_idx, usage_user_id_created_at_idx}';
+  v_routines constant name[] := '{
+    capture_credits, change_plan, check_credits, consume_credits, consume_credits_batch, diagnose,
+    explain_balance, explain_operation, export_account, find_operation, forget_account,
+    freeze_account, get_credit_history, get_credit_summary, grant_credits, import_balances,
+    ledger_digest, list_plans, mark_test_account, metrics_active_accounts, metrics_breakage,
+    metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability,
+    metrics_usage, refund_credits, release_credits, reserve_credits, reset_monthly_credits,
+    revoke_grant, roll_up_metrics, set_subscription_status, set_test_clock, set_time_zone,
+    system_status, track_metadata_key, unfreeze_account, verify_books, verify_checklist}';
+  -- End of the names.
   v_triggers constant name[] := array['credits_open_account', 'credits_close_account'];
   -- What stands in the way: {object, problem, cure: [statement], named_by: [function]}.
   v_found jsonb := '[]';

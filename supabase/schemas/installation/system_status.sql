@@ -1,3 +1,5 @@
+-- edge: result=SystemStatus callers=service_role repeatable
+--   Accounts, what is due, open holds, the size of the ledger.
 create function public.system_status()
 returns jsonb
 language sql

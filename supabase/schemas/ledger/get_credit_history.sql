@@ -33,6 +33,12 @@ comment on function credits.read_history(uuid, text, integer, timestamptz, uuid)
 revoke all on function credits.read_history(uuid, text, integer, timestamptz, uuid) from public, anon, authenticated, service_role;
 grant execute on function credits.read_history(uuid, text, integer, timestamptz, uuid) to authenticated, service_role;
 
+-- edge: result=HistoryPage.entries callers=authenticated,service_role repeatable
+--   The ledger, newest first: 1 to 1000 rows older than ``before``.
+--
+--   Raises:
+--       InvalidArgument: another ``limit``.
+--       AccountNotFound, UnknownCreditType.
 create function public.get_credit_history(
   p_user_id uuid default null, p_credit_type text default null, p_limit integer default 50,
   p_before timestamptz default null, p_workspace_id uuid default null)

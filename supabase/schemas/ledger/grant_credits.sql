@@ -46,6 +46,16 @@ comment on function credits.grant_to(uuid, uuid, text, bigint, text, text, times
 revoke all on function credits.grant_to(uuid, uuid, text, bigint, text, text, timestamptz, text, jsonb)
   from public, anon, authenticated, service_role;
 
+-- edge: result=Grant callers=service_role keyed
+--   Give ``amount`` credits beside the allowance, until ``expires_at`` (None: for ever).
+--
+--   ``source`` is rollover, trial, promotion, compensation, top_up or goodwill, and decides the
+--   order of spending.
+--
+--   Raises:
+--       InvalidArgument: another source, or an ``expires_at`` that is past or for a limit.
+--       IdempotencyConflict: the key belongs to another request.
+--       AccountNotFound, UnknownCreditType, InvalidAmount.
 create function public.grant_credits(
   p_user_id uuid, p_credit_type text, p_amount bigint, p_source text default 'promotion', p_description text default null,
   p_expires_at timestamptz default null, p_idempotency_key text default null, p_metadata jsonb default '{}',

@@ -45,6 +45,13 @@ comment on function credits.revoke(uuid, uuid, uuid, text) is
   'Voids what a grant has left. What a live hold has pinned stays with the hold, and lapses when it is released.';
 revoke all on function credits.revoke(uuid, uuid, uuid, text) from public, anon, authenticated, service_role;
 
+-- edge: result=Grant callers=service_role repeatable
+--   Take back what a grant has left; ``amount`` says how much that was.
+--
+--   What was spent stays spent. A second time changes nothing and answers ``replayed``.
+--
+--   Raises:
+--       InvalidArgument: the account has no such grant.
 create function public.revoke_grant(
   p_user_id uuid, p_grant_id uuid, p_reason text default null, p_workspace_id uuid default null)
 returns jsonb

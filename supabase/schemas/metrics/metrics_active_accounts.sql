@@ -1,3 +1,5 @@
+-- edge: result=ActiveAccounts callers=service_role repeatable
+--   Accounts that spent at least once, opened and closed ones, per bucket.
 create function public.metrics_active_accounts(
   p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'day', p_time_zone text default 'UTC',
   p_plan text default null, p_credit_type text default null, p_include_test boolean default false, p_raw boolean default false)

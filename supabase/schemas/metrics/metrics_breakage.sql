@@ -1,3 +1,5 @@
+-- edge: result=Breakage callers=service_role repeatable
+--   Credits that expired or were voided unspent, by the source of their grant.
 create function public.metrics_breakage(
   p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'all', p_time_zone text default 'UTC',
   p_plan text default null, p_credit_type text default null, p_include_test boolean default false, p_raw boolean default false)

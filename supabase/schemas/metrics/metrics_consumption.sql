@@ -1,3 +1,5 @@
+-- edge: result=Consumption callers=service_role repeatable
+--   Spent against granted, per bucket, plan and credit type.
 create function public.metrics_consumption(
   p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'day', p_time_zone text default 'UTC',
   p_plan text default null, p_credit_type text default null, p_include_test boolean default false, p_raw boolean default false)

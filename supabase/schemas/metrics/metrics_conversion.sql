@@ -13,6 +13,8 @@ $$;
 comment on function credits.upgraded_after(bigint, bigint, bigint) is 'How many of the spells in which something happened led to an upgrade soon after.';
 revoke all on function credits.upgraded_after(bigint, bigint, bigint) from public, anon, authenticated, service_role;
 
+-- edge: result=Conversion callers=service_role repeatable
+--   From free to paid, also soon after a denial or after 80 % were spent.
 create function public.metrics_conversion(
   p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'day', p_time_zone text default 'UTC',
   p_include_test boolean default false, p_raw boolean default false)

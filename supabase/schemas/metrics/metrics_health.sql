@@ -1,3 +1,5 @@
+-- edge: result=Health callers=service_role repeatable
+--   Renewal lag, holds, what the rollups have not read, the last five minutes.
 create function public.metrics_health()
 returns jsonb
 language sql

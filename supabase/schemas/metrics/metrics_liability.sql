@@ -1,3 +1,5 @@
+-- edge: result=Liability callers=service_role repeatable
+--   Credits owed at the end of each bucket, and now.
 create function public.metrics_liability(
   p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'day', p_time_zone text default 'UTC',
   p_credit_type text default null, p_include_test boolean default false, p_raw boolean default false)

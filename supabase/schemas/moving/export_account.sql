@@ -57,6 +57,15 @@ comment on function credits.export_rows(uuid, text, bigint, integer) is
   'The rows of somebody in one of the system''s tables, oldest first; p_limit null for all from p_offset on.';
 revoke all on function credits.export_rows(uuid, text, bigint, integer) from public, anon, authenticated, service_role;
 
+-- edge: result=AccountExport callers=service_role repeatable
+--   Everything that is stored about one user, table by table, also of a closed account.
+--
+--   A user with very many rows does not fit into one answer: read one ``table`` after the other
+--   then, ``limit`` rows from ``offset`` on, while ``more`` is True.
+--
+--   Raises:
+--       InvalidArgument: no such table, or too much for one answer.
+--       AccountNotFound.
 create function public.export_account(
   p_user_id uuid, p_table text default null, p_offset bigint default null, p_limit integer default null)
 returns jsonb

@@ -262,6 +262,15 @@ comment on function credits.import_grants(regclass, name, name, text, text, text
   'Issues the opening grants, and adds up those of them that the ledger has with the very amount of their row.';
 revoke all on function credits.import_grants(regclass, name, name, text, text, text) from public, anon, authenticated, service_role;
 
+-- edge: result=BalanceImport callers=service_role repeatable
+--   Take the balances of a table or view over as grants that never expire: all rows, or none.
+--
+--   Nothing changes when a row cannot be used, when the totals differ from each other or from
+--   ``expected_total`` (credits), or with ``dry_run``. A second run adds nothing.
+--
+--   Raises:
+--       InvalidArgument: no such table, column or source.
+--       UnknownCreditType.
 create function public.import_balances(
   p_table text, p_user_column text, p_balance_column text, p_credit_type text, p_source text default 'top_up',
   p_expected_total bigint default null, p_dry_run boolean default false)

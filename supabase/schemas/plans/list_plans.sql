@@ -1,3 +1,5 @@
+-- edge: result=PlanList.plans callers=service_role repeatable
+--   All plans with their prices and limits, the smallest first.
 create function public.list_plans()
 returns jsonb
 language sql

@@ -1,3 +1,8 @@
+-- edge: result=Advice callers=service_role repeatable
+--   Whether ``amount`` credits could be spent now.
+--
+--   Advice for a user interface: it changes nothing, holds nothing and does not raise when there is
+--   not enough. To be sure, reserve.
 create function public.check_credits(
   p_user_id uuid, p_credit_type text, p_amount bigint default 1, p_workspace_id uuid default null)
 returns jsonb

@@ -218,6 +218,16 @@ comment on function credits.consume(uuid, uuid, text, bigint, text, text, jsonb,
 revoke all on function credits.consume(uuid, uuid, text, bigint, text, text, jsonb, boolean)
   from public, anon, authenticated, service_role;
 
+-- edge: result=Answer callers=service_role keyed denies
+--   Spend ``amount`` credits, all or nothing.
+--
+--   The same ``idempotency_key`` takes effect once. ``strict`` keeps a denial off the record in
+--   ``usage``, and off what else the transaction has done.
+--
+--   Raises:
+--       InsufficientCredits: there is not enough (also LimitReached, MemberCapReached).
+--       IdempotencyConflict: the key belongs to another request.
+--       AccountFrozen, AccountNotFound, UnknownCreditType, InvalidAmount, InvalidArgument.
 create function public.consume_credits(
   p_user_id uuid, p_credit_type text, p_amount bigint default 1, p_description text default null,
   p_idempotency_key text default null, p_metadata jsonb default '{}', p_workspace_id uuid default null,

@@ -100,6 +100,15 @@ $$;
 comment on function credits.consume_batch(uuid, uuid, jsonb) is 'Spends all items or none. Types are locked in sorted order.';
 revoke all on function credits.consume_batch(uuid, uuid, jsonb) from public, anon, authenticated, service_role;
 
+-- edge: result=Batch callers=service_role keyed denies reads=items:spend_items
+--   Spend several items, all or none.
+--
+--   Each of the 1 to 100 items is a mapping with ``credit_type`` and, as in
+--   :meth:`consume_credits`, ``amount``, ``description``, ``idempotency_key`` and ``metadata``.
+--
+--   Raises:
+--       InsufficientCredits: one of them cannot be had, so none was spent.
+--       InvalidAmount, InvalidArgument: ``details["item"]`` says which item.
 create function public.consume_credits_batch(p_user_id uuid, p_items jsonb, p_workspace_id uuid default null)
 returns jsonb
 language plpgsql

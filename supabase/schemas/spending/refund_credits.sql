@@ -107,6 +107,16 @@ comment on function credits.refund(uuid, uuid, uuid, bigint, text, text) is
   'Gives a spend back into the very grants it came from, the last one first. Into a grant that has expired within 24 hours it comes back as a compensation grant; later it is booked as refund and expiry, net zero.';
 revoke all on function credits.refund(uuid, uuid, uuid, bigint, text, text) from public, anon, authenticated, service_role;
 
+-- edge: result=Refund callers=service_role keyed
+--   Give back ``amount`` credits of a spend, None for what is left of it.
+--
+--   They return to the very grants they came from. It is also how a limit gets back what was
+--   deleted.
+--
+--   Raises:
+--       OperationNotFound: the account has no such spend.
+--       InvalidAmount: more than is left to give back; ``details["refundable"]`` says how much.
+--       IdempotencyConflict: the key belongs to another request.
 create function public.refund_credits(
   p_user_id uuid, p_operation_id uuid, p_amount bigint default null, p_reason text default null,
   p_idempotency_key text default null, p_workspace_id uuid default null)

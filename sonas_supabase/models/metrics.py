@@ -1,8 +1,7 @@
 """What the metrics answer: a window, its buckets, and a row per bucket and group.
 
 Amounts are whole credits, times are aware. A rate or a share is None where there is nothing to divide by. What each
-figure means is written down in ``docs/metrics.md``, one paragraph each.
-"""
+figure means is written down in ``docs/metrics.md``, one paragraph each."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What the calls answer that tell, prove, take over and forget: frozen dataclasses like those of the models module.
-
-Amounts are whole credits, times are aware and in UTC, ids are :class:`uuid.UUID`.
-"""
+"""What explains and proves the books: operations, balances, rules and digests."""
 
 from __future__ import annotations
 
@@ -9,6 +6,90 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One ledger row of an operation: which grant it touched, and the balance before and after it.
+
+    A row of an unlimited type is of no grant: what belongs to one is None.
+    """
+
+    version: int
+    credit_type: str
+    kind: str
+    grant_id: UUID | None
+    source: str | None
+    priority: int | None
+    expires_at: datetime | None
+    amount: int
+    balance_before: int | None
+    balance_after: int | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One operation, explained: who, what, at which price, from which grants, and what came of it later.
+
+    ``amount`` is of ``credit_type``; where an operation moved credits of several types, ``entries`` has them all. Both
+    say nothing for a change of the plan (None and 0). ``related_operation_id`` is the spend that a refund gives back.
+    """
+
+    operation_id: UUID
+    account_id: UUID
+    user_id: UUID | None
+    kind: str
+    credit_type: str | None
+    amount: int
+    price: dict[str, Any]
+    status: str
+    description: str | None
+    metadata: dict[str, Any] | None
+    created_at: datetime
+    entries: tuple[Entry, ...]
+    related_operation_id: UUID | None
+    refunded: int
+    refunds: tuple[dict[str, Any], ...]
+    related: tuple[dict[str, Any], ...]
+    reservation: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookCheck:
+    """One always-true rule: how many things were ``checked``, and the first ``violations``."""
+
+    rule: int
+    name: str
+    ok: bool
+    checked: int
+    violations: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """Whether the books are right, rule by rule."""
+
+    success: bool
+    checks: tuple[BookCheck, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChecklistLine:
+    """One line of the guide's checklist. ``ok`` is None where only the web application can tell."""
+
+    line: int
+    name: str
+    ok: bool | None
+    seen: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checklist:
+    """The guide's checklist, tried on this database."""
+
+    success: bool
+    checks: tuple[ChecklistLine, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,61 +200,3 @@ class LedgerDigest:
 
     entries: tuple[DigestEntry, ...]
     is_last: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportProblem:
-    """What keeps ``rows`` rows from being imported, and the first ten of their users."""
-
-    problem: str
-    rows: int
-    users: tuple[str | None, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BalanceImport:
-    """Balances that were taken over, or the reason why none was.
-
-    ``code`` is ok, unusable_rows or totals_differ; nothing has changed unless ``success`` is True. ``total`` is what
-    the table says, ``granted_total`` what the ledger says after the import, in credits. ``replayed`` of the
-    ``granted`` rows had been imported before, ``empty`` rows have a balance of 0. ``elsewhere`` says how many of the
-    users have an opening balance of this type already, by the table and column it came from.
-    """
-
-    success: bool
-    code: str
-    credit_type: str
-    rows: int
-    empty: int
-    total: int
-    expected_total: int | None
-    granted: int
-    replayed: int
-    granted_total: int
-    dry_run: bool
-    elsewhere: dict[str, int]
-    problems: tuple[ImportProblem, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountExport:
-    """Every row that the credit system has about one user, by table.
-
-    ``names`` are all tables there are. Of a single table ``more`` says whether there are rows behind these.
-    """
-
-    account_id: UUID
-    exported_at: datetime
-    tables: dict[str, Any]
-    names: tuple[str, ...]
-    more: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forgotten:
-    """A closed account whose words are gone. ``rows`` counts them by table; ``replayed``: it was forgotten before."""
-
-    account_id: UUID
-    forgotten_at: datetime
-    rows: dict[str, Any]
-    replayed: bool

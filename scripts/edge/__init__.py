@@ -1,0 +1,1 @@
+"""The edge, said once: what stands beside each public function in `supabase/schemas`, and what is made from it."""

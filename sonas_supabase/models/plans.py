@@ -1,0 +1,37 @@
+"""What is on sale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanLimit:
+    """What a plan includes of one credit type, per period; ``rollover_cap`` of it may move into the next one."""
+
+    credit_type: str
+    kind: str
+    allowance: int | None
+    unlimited: bool
+    rollover_cap: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A plan as a pricing page shows it. ``price_cents`` is per month, in the smallest unit of ``currency``."""
+
+    id: str
+    name: str
+    description: str
+    rank: int
+    price_cents: int
+    currency: str
+    is_default: bool
+    limits: tuple[PlanLimit, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanList:
+    """What list_plans answers; the client hands out its plans."""
+
+    plans: tuple[Plan, ...]

@@ -1,0 +1,190 @@
+"""Values that no function may accept, by the name of the argument: a new function with these names is tried at once.
+
+`scripts/generate_edge.py` asks for a row here when it finds none for any argument of a function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from tests.support.edge import EDGE, FOR_USERS, OPERATIONS, Argument, EdgeFunction
+
+NIL = UUID(int=0)
+UNKNOWN = UUID("5aa5aa5a-0000-4000-8000-00000000dead")
+ANOTHERS = "another account's"
+"""Stands for an id that exists and belongs to somebody else."""
+
+A_MOMENT_AGO = datetime.now(UTC) - timedelta(seconds=1)
+LONG = "x" * 2001
+AMOUNTS = [0, -1, -(2**63), 2**53 + 1, 2**63 - 1]
+
+# What a call needs to succeed, by argument. `...` is filled in with something of the user's own.
+GOOD: dict[str, Any] = {
+    "credit_type": "message",
+    "amount": 1,
+    "reservation_id": ...,
+    "operation_id": ...,
+    "grant_id": ...,
+    "plan_id": "pro",
+    "status": "past_due",
+    "time_zone": "Europe/Paris",
+    "now": datetime.now(UTC) + timedelta(days=40),
+    "items": [{"credit_type": "message"}],
+    "metadata_key": "model",
+    "table": "public.plans",
+    "user_column": "id",
+    "balance_column": "rank",
+}
+
+Row = tuple[str, str, Any, str, str]
+Filter = Callable[[EdgeFunction, Argument], bool]
+
+# Argument, values, slug, SQLSTATE, and for which functions.
+_BAD: list[tuple[str, list[Any], str, str, Filter]] = []
+
+
+def _every(_: EdgeFunction, __: Argument) -> bool:
+    return True
+
+
+def _of_accounts(function: EdgeFunction, _: Argument) -> bool:
+    return function.of_an_account
+
+
+def _must_be_given(_: EdgeFunction, argument: Argument) -> bool:
+    return not argument.may_be_null
+
+
+def _operates(function: EdgeFunction, _: Argument) -> bool:
+    return function.name in OPERATIONS
+
+
+def _except(*names: str) -> Filter:
+    """A history may be asked for of an account that is gone."""
+    return lambda function, _: function.name not in names
+
+
+def _only(*names: str) -> Filter:
+    return lambda function, _: function.name in names
+
+
+def _bad(argument: str, values: list[Any], slug: str, state: str, when: Filter = _every) -> None:
+    _BAD.append((argument, values, slug, state, when))
+
+
+# Without a user, some functions are about all accounts.
+_bad(
+    "user_id", [None], "invalid_argument", "PT422", lambda f, a: _operates(f, a) and (a.required or f.name in FOR_USERS)
+)
+_bad("user_id", [UNKNOWN, NIL], "account_not_found", "PT404", _except("ledger_digest"))
+_bad("workspace_id", [UNKNOWN, NIL], "account_not_found", "PT404", _except("ledger_digest"))
+_bad("workspace_id", [ANOTHERS], "account_not_found", "PT404", _operates)
+_bad(
+    "credit_type",
+    [None, "", "MESSAGE", "message "],
+    "unknown_credit_type",
+    "PT404",
+    lambda f, a: not a.may_be_null and _of_accounts(f, a),
+)
+_bad("credit_type", ["gold"], "unknown_credit_type", "PT404", _of_accounts)
+_bad("amount", [None], "invalid_amount", "PT422", _must_be_given)
+_bad("amount", AMOUNTS, "invalid_amount", "PT422")
+_bad("amount", [3], "invalid_amount", "PT422", _only("refund_credits"))
+for _name in ("reservation_id", "operation_id"):
+    _bad(_name, [None, UNKNOWN, NIL], _name.replace("_id", "_not_found"), "PT404")
+    _bad(_name, [ANOTHERS], _name.replace("_id", "_not_found"), "PT404", lambda f, _: f.of_an_account)
+_bad("grant_id", [None, UNKNOWN, NIL, ANOTHERS], "invalid_argument", "PT422")
+_bad("idempotency_key", ["", "k" * 256, "k" * 300], "invalid_argument", "PT422")
+_bad(
+    "metadata",
+    [Jsonb([]), Jsonb("text"), Jsonb(5), Jsonb(None), Jsonb({"a": "x" * 65536})],
+    "invalid_argument",
+    "PT422",
+)
+_bad("description", [LONG], "invalid_argument", "PT422")
+_bad("reason", [LONG], "invalid_argument", "PT422")
+_bad("ttl_seconds", [None, 0, -1, 86401, 2**31 - 1], "invalid_argument", "PT422")
+_bad("source", [None, "", "plan", "gift"], "invalid_argument", "PT422")
+_bad(
+    "expires_at",
+    [datetime(2020, 1, 1, tzinfo=UTC), A_MOMENT_AGO],
+    "invalid_argument",
+    "PT422",
+)
+_bad("plan_id", [None, "", "gold", "PRO"], "invalid_argument", "PT422")
+_bad("effective", [None, "", "later"], "invalid_argument", "PT422")
+_bad("status", [None, "", "gone"], "invalid_argument", "PT422")
+_bad("time_zone", [None, "", "Mars/Olympus"], "invalid_argument", "PT422")
+_bad("time_zone", ["UTC+3"], "invalid_argument", "PT422", _of_accounts)
+_bad("now", [None, datetime(2020, 1, 1, tzinfo=UTC)], "invalid_argument", "PT422")
+_bad("limit", [None, 0, -1, 1001], "invalid_argument", "PT422", _only("get_credit_history"))
+_bad("limit", [0, -1], "invalid_argument", "PT422", lambda f, _: not f.of_an_account)
+_bad("bucket", ["", "fortnight of sorts", "0 days"], "invalid_argument", "PT422")
+_bad("rule", [0, 99], "invalid_argument", "PT422")
+_bad("metadata_key", ["", "k" * 300], "invalid_argument", "PT422", _only("track_metadata_key"))
+_bad("user_column", ["no such column"], "invalid_argument", "PT422")
+_bad(
+    "items",
+    [
+        None,
+        Jsonb(None),
+        [],
+        {},
+        Jsonb("text"),
+        [1],
+        [None],
+        [{"credit_type": "message"}] * 101,
+        [{"credit_type": "message", "color": "red"}],
+        [{"credit_type": "message", "strict": True}],
+        [{"credit_type": 5}],
+        [{"credit_type": "message", "metadata": []}],
+        [{"credit_type": "message", "description": LONG}],
+        [{"credit_type": "message", "description": 5}],
+        [{"credit_type": "message", "idempotency_key": ""}],
+        [{"credit_type": "message", "idempotency_key": "k" * 300}],
+        [{"credit_type": "message"}, {"credit_type": "message", "color": "red"}],
+    ],
+    "invalid_argument",
+    "PT422",
+)
+_bad(
+    "items",
+    [
+        [{"credit_type": "message", "amount": amount}]
+        for amount in (0, -1, 1.5, 2**53 + 1, 2**63, 1e300, "1", None, True, [])
+    ],
+    "invalid_amount",
+    "PT422",
+)
+_bad(
+    "items",
+    [[{}], [{"credit_type": "gold"}], [{"credit_type": None}], [{"credit_type": "message"}, {"credit_type": "gold"}]],
+    "unknown_credit_type",
+    "PT404",
+)
+
+ARGUMENTS = frozenset(argument for argument, *_ in _BAD)
+"""The names of arguments for which there are bad values."""
+
+
+def rows() -> Iterator[Row]:
+    """Function, argument, value, slug and SQLSTATE of every case."""
+    for function in EDGE.values():
+        arguments = {argument.name: argument for argument in function.arguments}
+        for name, values, slug, state, when in _BAD:
+            if name in arguments and when(function, arguments[name]):
+                yield from ((function.name, name, value, slug, state) for value in values)
+
+
+def good(function: str) -> dict[str, Any]:
+    """What a call needs beside the user to succeed. A KeyError names the argument that GOOD above lacks."""
+    return {
+        argument.name: GOOD[argument.name]
+        for argument in EDGE[function].arguments
+        if argument.required and argument.name != "user_id"
+    }
