@@ -39,29 +39,26 @@ security invoker
 as $preflight$
 declare
   -- The names in public that this file takes. Of a usage table only the columns are taken.
-  v_relations constant name[] := array[
-    'plans', 'plan_limits', 'subscriptions', 'credit_balances', 'credit_grants',
-    'credit_transactions', 'credit_reservations', 'credit_workspaces', 'credit_workspace_members',
-    'plans_pkey', 'plan_limits_pkey', 'plans_default_key', 'plans_rank_key', 'subscriptions_pkey',
-    'subscriptions_pending_at_idx', 'credit_grants_pkey', 'credit_grants_open_idx',
-    'credit_grants_period_key', 'credit_transactions_pkey', 'credit_transactions_operation_idx',
-    'credit_transactions_related_idx', 'credit_reservations_pkey', 'credit_reservations_open_idx',
-    'credit_workspaces_pkey', 'credit_workspace_members_pkey',
-    'credit_workspace_members_user_id_idx', 'usage_user_id_created_at_idx',
-    'credit_transactions_created_at_idx', 'usage_denied_idx'
-  ];
-  v_routines constant name[] := array[
-    'consume_credits', 'consume_credits_batch', 'check_credits', 'reserve_credits',
-    'capture_credits', 'release_credits', 'refund_credits', 'grant_credits', 'revoke_grant',
-    'reset_monthly_credits', 'change_plan', 'get_credit_summary', 'explain_operation',
-    'mark_test_account', 'set_test_clock', 'set_subscription_status', 'set_time_zone',
-    'freeze_account', 'unfreeze_account', 'list_plans', 'get_credit_history', 'system_status',
-    'verify_books', 'ledger_digest', 'verify_checklist', 'diagnose', 'explain_balance',
-    'find_operation', 'import_balances', 'export_account', 'forget_account', 'metrics_consumption',
-    'metrics_conversion', 'metrics_usage', 'metrics_exhaustion', 'metrics_breakage',
-    'metrics_active_accounts', 'metrics_liability', 'metrics_health', 'roll_up_metrics',
-    'track_metadata_key'
-  ];
+  -- Names of scripts/generate_edge.py, which writes them anew:
+  v_relations constant name[] := '{
+    credit_balances, credit_grants, credit_grants_open_idx, credit_grants_period_key,
+    credit_grants_pkey, credit_reservations, credit_reservations_open_idx, credit_reservations_pkey,
+    credit_transactions, credit_transactions_created_at_idx, credit_transactions_operation_idx,
+    credit_transactions_pkey, credit_transactions_related_idx, credit_workspace_members,
+    credit_workspace_members_pkey, credit_workspace_members_user_id_idx, credit_workspaces,
+    credit_workspaces_pkey, plan_limits, plan_limits_pkey, plans, plans_default_key, plans_pkey,
+    plans_rank_key, subscriptions, subscriptions_pending_at_idx, subscriptions_pkey,
+    usage_denied_idx, usage_user_id_created_at_idx}';
+  v_routines constant name[] := '{
+    capture_credits, change_plan, check_credits, consume_credits, consume_credits_batch, diagnose,
+    explain_balance, explain_operation, export_account, find_operation, forget_account,
+    freeze_account, get_credit_history, get_credit_summary, grant_credits, import_balances,
+    ledger_digest, list_plans, mark_test_account, metrics_active_accounts, metrics_breakage,
+    metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability,
+    metrics_usage, refund_credits, release_credits, reserve_credits, reset_monthly_credits,
+    revoke_grant, roll_up_metrics, set_subscription_status, set_test_clock, set_time_zone,
+    system_status, track_metadata_key, unfreeze_account, verify_books, verify_checklist}';
+  -- End of the names.
   v_triggers constant name[] := array['credits_open_account', 'credits_close_account'];
   -- What stands in the way: {object, problem, cure: [statement], named_by: [function]}.
   v_found jsonb := '[]';
@@ -467,6 +464,8 @@ insert into public.plans (id, name, description, rank, price_cents, is_default) 
 
 -- schemas/plans/list_plans.sql
 
+-- edge: result=PlanList.plans callers=service_role repeatable
+--   All plans with their prices and limits, the smallest first.
 create function public.list_plans()
 returns jsonb
 language sql
@@ -761,6 +760,11 @@ $$;
 comment on function credits.mark_frozen(uuid, boolean, text) is 'Stops all spending of an account, or allows it again.';
 revoke all on function credits.mark_frozen(uuid, boolean, text) from public, anon, authenticated, service_role;
 
+-- edge: result=StatusChange callers=service_role repeatable
+--   Stop all spending until :meth:`unfreeze_account`.
+--
+--   Raises:
+--       AccountNotFound.
 create function public.freeze_account(p_user_id uuid, p_reason text default null, p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
@@ -882,6 +886,11 @@ comment on function credits.read_summary(uuid, uuid) is 'What get_credit_summary
 revoke all on function credits.read_summary(uuid, uuid) from public, anon, authenticated, service_role;
 grant execute on function credits.read_summary(uuid, uuid) to authenticated, service_role;
 
+-- edge: result=Summary callers=authenticated,service_role repeatable
+--   Plan, period, balances with warnings, open grants.
+--
+--   Raises:
+--       AccountNotFound: there is no such user or workspace.
 create function public.get_credit_summary(p_user_id uuid default null, p_workspace_id uuid default null)
 returns jsonb
 language sql
@@ -926,6 +935,11 @@ revoke all on function credits.is_living(uuid) from public, anon, authenticated,
 
 -- schemas/accounts/mark_test_account.sql
 
+-- edge: result=Clock callers=service_role repeatable
+--   Make an account a test account, which it stays.
+--
+--   Raises:
+--       AccountNotFound.
 create function public.mark_test_account(p_user_id uuid, p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
@@ -1072,6 +1086,13 @@ $$;
 comment on function credits.move_clock(uuid, timestamptz) is 'Moves the clock of a test account forwards.';
 revoke all on function credits.move_clock(uuid, timestamptz) from public, anon, authenticated, service_role;
 
+-- edge: result=Clock callers=service_role repeatable
+--   Set the time of a test account, forwards only; every rule follows it.
+--
+--   Raises:
+--       NotATestAccount: the account is not marked.
+--       InvalidArgument: the time is not aware, or earlier than the account's.
+--       AccountNotFound.
 create function public.set_test_clock(p_user_id uuid, p_now timestamptz, p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
@@ -1109,6 +1130,12 @@ $$;
 comment on function credits.move_time_zone(uuid, text) is 'Changes the wall clock that later periods follow. The running period ends as it was to end.';
 revoke all on function credits.move_time_zone(uuid, text) from public, anon, authenticated, service_role;
 
+-- edge: result=TimeZoneChange callers=service_role repeatable
+--   Set the wall clock that later periods follow, such as ``Europe/Paris``.
+--
+--   Raises:
+--       InvalidArgument: not a name of the IANA time zone database.
+--       AccountNotFound.
 create function public.set_time_zone(p_user_id uuid, p_time_zone text, p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
@@ -1135,6 +1162,11 @@ grant execute on function public.set_time_zone(uuid, text, uuid) to service_role
 
 -- schemas/accounts/unfreeze_account.sql
 
+-- edge: result=StatusChange callers=service_role repeatable
+--   Allow a frozen account to spend again.
+--
+--   Raises:
+--       AccountNotFound.
 create function public.unfreeze_account(p_user_id uuid, p_reason text default null, p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
@@ -1447,6 +1479,12 @@ comment on function credits.read_history(uuid, text, integer, timestamptz, uuid)
 revoke all on function credits.read_history(uuid, text, integer, timestamptz, uuid) from public, anon, authenticated, service_role;
 grant execute on function credits.read_history(uuid, text, integer, timestamptz, uuid) to authenticated, service_role;
 
+-- edge: result=HistoryPage.entries callers=authenticated,service_role repeatable
+--   The ledger, newest first: 1 to 1000 rows older than ``before``.
+--
+--   Raises:
+--       InvalidArgument: another ``limit``.
+--       AccountNotFound, UnknownCreditType.
 create function public.get_credit_history(
   p_user_id uuid default null, p_credit_type text default null, p_limit integer default 50,
   p_before timestamptz default null, p_workspace_id uuid default null)
@@ -1512,6 +1550,16 @@ comment on function credits.grant_to(uuid, uuid, text, bigint, text, text, times
 revoke all on function credits.grant_to(uuid, uuid, text, bigint, text, text, timestamptz, text, jsonb)
   from public, anon, authenticated, service_role;
 
+-- edge: result=Grant callers=service_role keyed
+--   Give ``amount`` credits beside the allowance, until ``expires_at`` (None: for ever).
+--
+--   ``source`` is rollover, trial, promotion, compensation, top_up or goodwill, and decides the
+--   order of spending.
+--
+--   Raises:
+--       InvalidArgument: another source, or an ``expires_at`` that is past or for a limit.
+--       IdempotencyConflict: the key belongs to another request.
+--       AccountNotFound, UnknownCreditType, InvalidAmount.
 create function public.grant_credits(
   p_user_id uuid, p_credit_type text, p_amount bigint, p_source text default 'promotion', p_description text default null,
   p_expires_at timestamptz default null, p_idempotency_key text default null, p_metadata jsonb default '{}',
@@ -1918,6 +1966,13 @@ comment on function credits.revoke(uuid, uuid, uuid, text) is
   'Voids what a grant has left. What a live hold has pinned stays with the hold, and lapses when it is released.';
 revoke all on function credits.revoke(uuid, uuid, uuid, text) from public, anon, authenticated, service_role;
 
+-- edge: result=Grant callers=service_role repeatable
+--   Take back what a grant has left; ``amount`` says how much that was.
+--
+--   What was spent stays spent. A second time changes nothing and answers ``replayed``.
+--
+--   Raises:
+--       InvalidArgument: the account has no such grant.
 create function public.revoke_grant(
   p_user_id uuid, p_grant_id uuid, p_reason text default null, p_workspace_id uuid default null)
 returns jsonb
@@ -1991,6 +2046,11 @@ $usage$;
 
 -- schemas/spending/check_credits.sql
 
+-- edge: result=Advice callers=service_role repeatable
+--   Whether ``amount`` credits could be spent now.
+--
+--   Advice for a user interface: it changes nothing, holds nothing and does not raise when there is
+--   not enough. To be sure, reserve.
 create function public.check_credits(
   p_user_id uuid, p_credit_type text, p_amount bigint default 1, p_workspace_id uuid default null)
 returns jsonb
@@ -2249,6 +2309,16 @@ comment on function credits.consume(uuid, uuid, text, bigint, text, text, jsonb,
 revoke all on function credits.consume(uuid, uuid, text, bigint, text, text, jsonb, boolean)
   from public, anon, authenticated, service_role;
 
+-- edge: result=Answer callers=service_role keyed denies
+--   Spend ``amount`` credits, all or nothing.
+--
+--   The same ``idempotency_key`` takes effect once. ``strict`` keeps a denial off the record in
+--   ``usage``, and off what else the transaction has done.
+--
+--   Raises:
+--       InsufficientCredits: there is not enough (also LimitReached, MemberCapReached).
+--       IdempotencyConflict: the key belongs to another request.
+--       AccountFrozen, AccountNotFound, UnknownCreditType, InvalidAmount, InvalidArgument.
 create function public.consume_credits(
   p_user_id uuid, p_credit_type text, p_amount bigint default 1, p_description text default null,
   p_idempotency_key text default null, p_metadata jsonb default '{}', p_workspace_id uuid default null,
@@ -2389,6 +2459,15 @@ $$;
 comment on function credits.consume_batch(uuid, uuid, jsonb) is 'Spends all items or none. Types are locked in sorted order.';
 revoke all on function credits.consume_batch(uuid, uuid, jsonb) from public, anon, authenticated, service_role;
 
+-- edge: result=Batch callers=service_role keyed denies reads=items:spend_items
+--   Spend several items, all or none.
+--
+--   Each of the 1 to 100 items is a mapping with ``credit_type`` and, as in
+--   :meth:`consume_credits`, ``amount``, ``description``, ``idempotency_key`` and ``metadata``.
+--
+--   Raises:
+--       InsufficientCredits: one of them cannot be had, so none was spent.
+--       InvalidAmount, InvalidArgument: ``details["item"]`` says which item.
 create function public.consume_credits_batch(p_user_id uuid, p_items jsonb, p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
@@ -2527,6 +2606,16 @@ comment on function credits.refund(uuid, uuid, uuid, bigint, text, text) is
   'Gives a spend back into the very grants it came from, the last one first. Into a grant that has expired within 24 hours it comes back as a compensation grant; later it is booked as refund and expiry, net zero.';
 revoke all on function credits.refund(uuid, uuid, uuid, bigint, text, text) from public, anon, authenticated, service_role;
 
+-- edge: result=Refund callers=service_role keyed
+--   Give back ``amount`` credits of a spend, None for what is left of it.
+--
+--   They return to the very grants they came from. It is also how a limit gets back what was
+--   deleted.
+--
+--   Raises:
+--       OperationNotFound: the account has no such spend.
+--       InvalidAmount: more than is left to give back; ``details["refundable"]`` says how much.
+--       IdempotencyConflict: the key belongs to another request.
 create function public.refund_credits(
   p_user_id uuid, p_operation_id uuid, p_amount bigint default null, p_reason text default null,
   p_idempotency_key text default null, p_workspace_id uuid default null)
@@ -2962,6 +3051,16 @@ comment on function credits.capture(uuid, uuid, uuid, bigint, text, jsonb) is
   'Charges a hold, once: up to the held amount from its slices, above it what is available; the rest goes back to its grants.';
 revoke all on function credits.capture(uuid, uuid, uuid, bigint, text, jsonb) from public, anon, authenticated, service_role;
 
+-- edge: result=Capture callers=service_role repeatable
+--   Charge a hold, once: ``amount`` credits, None for all of it.
+--
+--   Above the hold, what is available is taken and the answer says the ``shortfall``. The same
+--   capture again is answered like the first.
+--
+--   Raises:
+--       ReservationNotFound: the account has no such hold.
+--       ReservationClosed: it was released, has expired, or was captured with another amount.
+--       AccountFrozen, AccountNotFound, InvalidAmount, InvalidArgument.
 create function public.capture_credits(
   p_user_id uuid, p_reservation_id uuid, p_amount bigint default null, p_description text default null,
   p_metadata jsonb default '{}', p_workspace_id uuid default null)
@@ -3018,6 +3117,14 @@ $$;
 comment on function credits.release(uuid, uuid, text) is 'Gives a hold back to its grants, once. What returns to an expired grant expires at once.';
 revoke all on function credits.release(uuid, uuid, text) from public, anon, authenticated, service_role;
 
+-- edge: result=Release callers=service_role repeatable
+--   Give a hold back without charging anything.
+--
+--   Raises:
+--       ReservationNotFound: the account has no such hold.
+--       ReservationClosed: it is no longer open. When the first answer got lost on the way, this is
+--           the second:
+--           ``details["status"]`` is then ``released``.
 create function public.release_credits(
   p_user_id uuid, p_reservation_id uuid, p_reason text default null, p_workspace_id uuid default null)
 returns jsonb
@@ -3136,6 +3243,16 @@ comment on function credits.reserve(uuid, uuid, text, bigint, text, text, jsonb,
 revoke all on function credits.reserve(uuid, uuid, text, bigint, text, text, jsonb, integer)
   from public, anon, authenticated, service_role;
 
+-- edge: result=Reservation callers=service_role keyed denies
+--   Hold ``amount`` credits for 1 to 86400 seconds, all or nothing.
+--
+--   Capture it, release it, or let it expire: then it cost nothing. :meth:`reserve` does this for a
+--   block.
+--
+--   Raises:
+--       InsufficientCredits: there is not enough (also LimitReached, MemberCapReached).
+--       IdempotencyConflict: the key belongs to another request.
+--       AccountFrozen, AccountNotFound, UnknownCreditType, InvalidAmount, InvalidArgument.
 create function public.reserve_credits(
   p_user_id uuid, p_credit_type text, p_amount bigint default 1, p_description text default null,
   p_idempotency_key text default null, p_metadata jsonb default '{}', p_ttl_seconds integer default 900,
@@ -3635,6 +3752,15 @@ comment on function credits.change_plan(uuid, uuid, text, text, text) is
   'Locks all balances of the account in order, then moves it to another plan.';
 revoke all on function credits.change_plan(uuid, uuid, text, text, text) from public, anon, authenticated, service_role;
 
+-- edge: result=PlanChange callers=service_role keyed
+--   Move an account to another plan: ``"now"``, or at the ``"period_end"``.
+--
+--   Nothing is clawed back. Asking for the plan it is on takes a pending change back.
+--
+--   Raises:
+--       InvalidArgument: no such plan, or another ``effective``.
+--       IdempotencyConflict: the key belongs to another request.
+--       AccountNotFound.
 create function public.change_plan(
   p_user_id uuid, p_plan_id text, p_effective text default 'now', p_idempotency_key text default null,
   p_workspace_id uuid default null)
@@ -3943,6 +4069,15 @@ comment on function credits.renew_due() is
   'Books what has fallen due on all accounts, in batches, for about five seconds at most. Several processes may run it at once. Nothing depends on it: every operation settles its own account first.';
 revoke all on function credits.renew_due() from public, anon, authenticated, service_role;
 
+-- edge: result=Reset callers=service_role repeatable-without=user_id
+--   Restart a person's allowance now, period unchanged.
+--
+--   Without a user: renew every account that has fallen due, and answer how many ``accounts``. A
+--   call ends after about five seconds; repeat it while it answers more than 0. Restarting one
+--   person's allowance is never repeated by itself when the connection breaks.
+--
+--   Raises:
+--       AccountNotFound: there is no such user.
 create function public.reset_monthly_credits(p_user_id uuid default null)
 returns jsonb
 language plpgsql
@@ -3995,6 +4130,14 @@ $$;
 comment on function credits.set_status(uuid, text) is 'Books what has fallen due under the old status, then changes it.';
 revoke all on function credits.set_status(uuid, text) from public, anon, authenticated, service_role;
 
+-- edge: result=StatusChange callers=service_role repeatable
+--   Record whether the subscription is paid for.
+--
+--   ``status`` is active, trialing, past_due or canceled.
+--
+--   Raises:
+--       InvalidArgument: another status.
+--       AccountNotFound.
 create function public.set_subscription_status(p_user_id uuid, p_status text, p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
@@ -4997,6 +5140,13 @@ comment on function credits.read_balance_story(uuid, text, timestamptz, timestam
 revoke all on function credits.read_balance_story(uuid, text, timestamptz, timestamptz, timestamptz)
   from public, anon, authenticated, service_role;
 
+-- edge: result=BalanceStory callers=service_role repeatable
+--   Where the credits of one type went, from the start of the period until now unless said
+--   otherwise (UTC).
+--
+--   Raises:
+--       InvalidArgument: ``until`` is not after ``since``.
+--       AccountNotFound, UnknownCreditType.
 create function public.explain_balance(
   p_user_id uuid, p_credit_type text, p_since timestamptz default null, p_until timestamptz default null,
   p_workspace_id uuid default null)
@@ -5126,6 +5276,12 @@ comment on function credits.read_operation(uuid, uuid, uuid) is 'What explain_op
 revoke all on function credits.read_operation(uuid, uuid, uuid) from public, anon, authenticated, service_role;
 grant execute on function credits.read_operation(uuid, uuid, uuid) to authenticated, service_role;
 
+-- edge: result=Operation callers=authenticated,service_role repeatable required=operation_id
+--   Which grants an operation touched, its price, the balance before and after.
+--
+--   Raises:
+--       OperationNotFound: the account has no such operation.
+--       AccountNotFound.
 create function public.explain_operation(
   p_user_id uuid default null, p_operation_id uuid default null, p_workspace_id uuid default null)
 returns jsonb
@@ -5141,6 +5297,11 @@ grant execute on function public.explain_operation(uuid, uuid, uuid) to authenti
 
 -- schemas/certainty/find_operation.sql
 
+-- edge: result=FoundOperation callers=service_role repeatable
+--   Whose operation it is, out of all accounts. For support: it reads the whole ledger.
+--
+--   Raises:
+--       OperationNotFound: no account has such an operation.
 create function public.find_operation(p_operation_id uuid)
 returns jsonb
 language plpgsql
@@ -5236,6 +5397,15 @@ comment on function credits.digest_ledger(uuid, jsonb, jsonb) is
   'One page of digests: of at most 5000 stretches of the ledger, and about 50000 rows.';
 revoke all on function credits.digest_ledger(uuid, jsonb, jsonb) from public, anon, authenticated, service_role;
 
+-- edge: result=LedgerDigest callers=service_role repeatable reads=after:ledger_end,ends:ledger_ends
+--   Digests of the ledger, of one account or of all: history whose digest is the same was not
+--   changed.
+--
+--   One page; ask again with its last entry as ``after`` until ``is_last``. With ``ends`` (at most
+--   5,000), the digests up to these versions instead, in their order, as many as fit into a page.
+--
+--   Raises:
+--       InvalidArgument: too many ``ends``, or a version below 1.
 create function public.ledger_digest(
   p_user_id uuid default null, p_after jsonb default null, p_ends jsonb default null, p_workspace_id uuid default null)
 returns jsonb
@@ -5490,6 +5660,12 @@ $$;
 comment on function credits.verify_all(uuid, integer) is 'All always-true rules, or one of them, in one snapshot.';
 revoke all on function credits.verify_all(uuid, integer) from public, anon, authenticated, service_role;
 
+-- edge: result=Verification callers=service_role repeatable
+--   Check the always-true rules, or the one with this number (1 to 8), for one account or for all.
+--
+--   Raises:
+--       InvalidArgument: another ``rule``.
+--       AccountNotFound: there is no such account.
 create function public.verify_books(
   p_user_id uuid default null, p_workspace_id uuid default null, p_rule integer default null)
 returns jsonb
@@ -5653,6 +5829,8 @@ comment on function credits.rehearse_checklist() is
   'Plays the guide''s checklist with a probe user inside a subtransaction that is rolled back, and answers what was seen.';
 revoke all on function credits.rehearse_checklist() from public, anon, authenticated, service_role;
 
+-- edge: result=Checklist callers=service_role repeatable
+--   Try the guide's checklist with a probe user of whom nothing stays.
 create function public.verify_checklist()
 returns jsonb
 language sql
@@ -6092,7 +6270,8 @@ as $$
   ), functions as (
     select p.oid, p.oid::regprocedure::text as name, n.nspname = 'public' as is_public, p.proname, p.proconfig, p.prosecdef,
       p.prokind, p.proowner, p.proacl,
-      p.proname in ('get_credit_summary', 'explain_operation', 'get_credit_history') as reads_for_users,
+      exists (
+        select 1 from credits.public_callers() k where k.function = p.proname) as reads_for_users,
       p.proname in ('balance_at', 'read_summary', 'read_operation', 'read_history') as serves_readers
     from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
     where n.nspname = 'credits' or n.nspname = 'public' and p.proname in (select credits.public_functions())
@@ -6136,7 +6315,8 @@ as $$
     select format('%s %s called by %s', f.name, case when x.should then 'cannot be' else 'may be' end, r.name),
       has_function_privilege(r.name, f.oid, 'execute') = x.should
     from functions f cross join roles r cross join lateral (
-      select case when f.is_public then r.name = 'service_role' or r.name = 'authenticated' and f.reads_for_users
+      select case when f.is_public then r.name = 'service_role' or exists (
+          select 1 from credits.public_callers() k where k.function = f.proname and k.role = r.name)
         else f.serves_readers and r.name <> 'anon' or f.proname = 'readable_ids' and r.name = 'authenticated' end as should) x
     union all
     select f.name || ' may be called by anybody', false
@@ -6654,6 +6834,8 @@ revoke all on function credits.host_moves(credits.host_function[]) from public, 
 
 -- schemas/doctor/diagnose.sql
 
+-- edge: result=Diagnosis callers=service_role repeatable
+--   Inspect the database: what was changed, who hands out credits, how it runs.
 create function public.diagnose()
 returns jsonb
 language sql
@@ -7308,8 +7490,6 @@ as $$
   ), functions as (
     select o.oid, o.name, p.proname, p.proconfig, p.prokind, p.pronamespace = 'public'::regnamespace as is_edge
     from credits.own_functions() o join pg_catalog.pg_proc p on p.oid = o.oid
-  ), readers(name) as (
-    values ('get_credit_summary'::name), ('explain_operation'), ('get_credit_history')
   )
   select 'table_may_be_written', 'critical', t.name,
     format('%s may %s it, past every rule of the credit system.', r.name, string_agg(e.event, ', ' order by e.event)),
@@ -7355,7 +7535,8 @@ as $$
     format('revoke execute on function %s from public, %I;', f.name, r.name)
   from functions f cross join roles r
   where f.is_edge and has_function_privilege(r.name, f.oid, 'execute')
-    and r.name <> 'service_role' and (r.name <> 'authenticated' or f.proname not in (select e.name from readers e))
+    and r.name <> 'service_role' and not exists (
+      select 1 from credits.public_callers() k where k.function = f.proname and k.role = r.name)
 
   union all
   select 'function_cannot_be_called', 'high', f.name,
@@ -7364,7 +7545,8 @@ as $$
     format('grant execute on function %s to %I;', f.name, r.name)
   from functions f cross join roles r
   where f.is_edge and not has_function_privilege(r.name, f.oid, 'execute')
-    and (r.name = 'service_role' or r.name = 'authenticated' and f.proname in (select e.name from readers e))
+    and (r.name = 'service_role' or exists (
+      select 1 from credits.public_callers() k where k.function = f.proname and k.role = r.name))
 
   union all
   select 'function_is_overloaded', 'high', 'public.' || quote_ident(f.proname),
@@ -7987,6 +8169,15 @@ comment on function credits.export_rows(uuid, text, bigint, integer) is
   'The rows of somebody in one of the system''s tables, oldest first; p_limit null for all from p_offset on.';
 revoke all on function credits.export_rows(uuid, text, bigint, integer) from public, anon, authenticated, service_role;
 
+-- edge: result=AccountExport callers=service_role repeatable
+--   Everything that is stored about one user, table by table, also of a closed account.
+--
+--   A user with very many rows does not fit into one answer: read one ``table`` after the other
+--   then, ``limit`` rows from ``offset`` on, while ``more`` is True.
+--
+--   Raises:
+--       InvalidArgument: no such table, or too much for one answer.
+--       AccountNotFound.
 create function public.export_account(
   p_user_id uuid, p_table text default null, p_offset bigint default null, p_limit integer default null)
 returns jsonb
@@ -8120,6 +8311,13 @@ comment on function credits.forget_words(uuid) is
   'Blanks every description, metadata, reason, key and request of a forgotten person, and takes them out of their workspaces.';
 revoke all on function credits.forget_words(uuid) from public, anon, authenticated, service_role;
 
+-- edge: result=Forgotten callers=service_role repeatable
+--   Close a user's account for good and remove their words from the books, whose figures stay.
+--
+--   What Auth knows of the user is yours to delete.
+--
+--   Raises:
+--       AccountNotFound.
 create function public.forget_account(p_user_id uuid)
 returns jsonb
 language plpgsql
@@ -8416,6 +8614,15 @@ comment on function credits.import_grants(regclass, name, name, text, text, text
   'Issues the opening grants, and adds up those of them that the ledger has with the very amount of their row.';
 revoke all on function credits.import_grants(regclass, name, name, text, text, text) from public, anon, authenticated, service_role;
 
+-- edge: result=BalanceImport callers=service_role repeatable
+--   Take the balances of a table or view over as grants that never expire: all rows, or none.
+--
+--   Nothing changes when a row cannot be used, when the totals differ from each other or from
+--   ``expected_total`` (credits), or with ``dry_run``. A second run adds nothing.
+--
+--   Raises:
+--       InvalidArgument: no such table, column or source.
+--       UnknownCreditType.
 create function public.import_balances(
   p_table text, p_user_column text, p_balance_column text, p_credit_type text, p_source text default 'top_up',
   p_expected_total bigint default null, p_dry_run boolean default false)
@@ -9172,6 +9379,8 @@ revoke all on function credits.left_out(boolean) from public, anon, authenticate
 
 -- schemas/metrics/metrics_active_accounts.sql
 
+-- edge: result=ActiveAccounts callers=service_role repeatable
+--   Accounts that spent at least once, opened and closed ones, per bucket.
 create function public.metrics_active_accounts(
   p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'day', p_time_zone text default 'UTC',
   p_plan text default null, p_credit_type text default null, p_include_test boolean default false, p_raw boolean default false)
@@ -9266,6 +9475,8 @@ grant execute on function public.metrics_active_accounts(timestamptz, timestampt
 
 -- schemas/metrics/metrics_breakage.sql
 
+-- edge: result=Breakage callers=service_role repeatable
+--   Credits that expired or were voided unspent, by the source of their grant.
 create function public.metrics_breakage(
   p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'all', p_time_zone text default 'UTC',
   p_plan text default null, p_credit_type text default null, p_include_test boolean default false, p_raw boolean default false)
@@ -9312,6 +9523,8 @@ grant execute on function public.metrics_breakage(timestamptz, timestamptz, text
 
 -- schemas/metrics/metrics_consumption.sql
 
+-- edge: result=Consumption callers=service_role repeatable
+--   Spent against granted, per bucket, plan and credit type.
 create function public.metrics_consumption(
   p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'day', p_time_zone text default 'UTC',
   p_plan text default null, p_credit_type text default null, p_include_test boolean default false, p_raw boolean default false)
@@ -9375,6 +9588,8 @@ $$;
 comment on function credits.upgraded_after(bigint, bigint, bigint) is 'How many of the spells in which something happened led to an upgrade soon after.';
 revoke all on function credits.upgraded_after(bigint, bigint, bigint) from public, anon, authenticated, service_role;
 
+-- edge: result=Conversion callers=service_role repeatable
+--   From free to paid, also soon after a denial or after 80 % were spent.
 create function public.metrics_conversion(
   p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'day', p_time_zone text default 'UTC',
   p_include_test boolean default false, p_raw boolean default false)
@@ -9456,6 +9671,8 @@ grant execute on function public.metrics_conversion(timestamptz, timestamptz, te
 
 -- schemas/metrics/metrics_exhaustion.sql
 
+-- edge: result=Exhaustion callers=service_role repeatable
+--   Account-periods that ran dry, and on which day; first denial to upgrade.
 create function public.metrics_exhaustion(
   p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'all', p_time_zone text default 'UTC',
   p_plan text default null, p_credit_type text default null, p_include_test boolean default false, p_raw boolean default false)
@@ -9559,6 +9776,8 @@ grant execute on function public.metrics_exhaustion(timestamptz, timestamptz, te
 
 -- schemas/metrics/metrics_health.sql
 
+-- edge: result=Health callers=service_role repeatable
+--   Renewal lag, holds, what the rollups have not read, the last five minutes.
 create function public.metrics_health()
 returns jsonb
 language sql
@@ -9605,6 +9824,8 @@ grant execute on function public.metrics_health() to service_role;
 
 -- schemas/metrics/metrics_liability.sql
 
+-- edge: result=Liability callers=service_role repeatable
+--   Credits owed at the end of each bucket, and now.
 create function public.metrics_liability(
   p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'day', p_time_zone text default 'UTC',
   p_credit_type text default null, p_include_test boolean default false, p_raw boolean default false)
@@ -9805,6 +10026,8 @@ $$;
 comment on function credits.usage_rows(text, jsonb) is 'The rows of metrics_usage: in order, with the share of each bucket.';
 revoke all on function credits.usage_rows(text, jsonb) from public, anon, authenticated, service_role;
 
+-- edge: result=Usage callers=service_role repeatable
+--   Spent by plan, credit_type, source, weekday, hour, cohort, account or metadata.
 create function public.metrics_usage(
   p_by text default 'plan', p_metadata_key text default null, p_since timestamptz default null, p_until timestamptz default null,
   p_bucket text default 'all', p_time_zone text default 'UTC', p_plan text default null, p_credit_type text default null,
@@ -9966,6 +10189,8 @@ comment on function credits.roll_up_batch(integer) is
   'Adds to the rollups what the ledgers of so many balances have gained, in one statement and so from one snapshot. Call it with the state locked.';
 revoke all on function credits.roll_up_batch(integer) from public, anon, authenticated, service_role;
 
+-- edge: result=RollUp callers=service_role repeatable
+--   Bring the sums that metrics read up to date. Repeat it until ``finished``.
 create function public.roll_up_metrics(p_limit integer default 1000)
 returns jsonb
 language plpgsql
@@ -10071,6 +10296,8 @@ create trigger accounts_leave_the_rollups after update of is_test on credits.acc
 
 -- schemas/metrics/track_metadata_key.sql
 
+-- edge: result=TrackedKeys callers=service_role repeatable
+--   Roll a key of metadata up, so that usage by it is fast, or no longer.
 create function public.track_metadata_key(p_metadata_key text, p_tracked boolean default true)
 returns jsonb
 language plpgsql
@@ -10347,6 +10574,9 @@ revoke all on function credits.remember_installation() from public, anon, authen
 
 -- schemas/installation/public_objects.sql
 
+-- Generated by scripts/generate_edge.py: what is in schema public, and who may call it.
+-- Change what stands beside each function instead.
+
 create function credits.public_relations()
 returns setof name
 language sql
@@ -10354,11 +10584,12 @@ immutable
 security invoker
 set search_path = ''
 as $$
-  select unnest('{plans, plan_limits, subscriptions, credit_balances, credit_grants, credit_transactions,
-    credit_reservations, credit_workspaces, credit_workspace_members}'::name[])
+  select unnest('{
+    credit_balances, credit_grants, credit_reservations, credit_transactions,
+    credit_workspace_members, credit_workspaces, plan_limits, plans, subscriptions}'::name[])
 $$;
 comment on function credits.public_relations() is
-  'The tables and views in schema public that are this system''s alone. usage is not among them: it may be the project''s.';
+  'The tables and views in schema public that are this system''s alone; usage may be the project''s.';
 revoke all on function credits.public_relations() from public, anon, authenticated, service_role;
 
 create function credits.public_functions()
@@ -10369,19 +10600,39 @@ security invoker
 set search_path = ''
 as $$
   select unnest('{
-    consume_credits, consume_credits_batch, check_credits, reserve_credits, capture_credits, release_credits, refund_credits,
-    grant_credits, revoke_grant, reset_monthly_credits, change_plan, get_credit_summary, explain_operation,
-    mark_test_account, set_test_clock, set_subscription_status, set_time_zone, freeze_account, unfreeze_account, list_plans,
-    get_credit_history, system_status, verify_books, ledger_digest, verify_checklist, diagnose, explain_balance, find_operation,
-    import_balances, export_account, forget_account, metrics_consumption, metrics_conversion, metrics_usage,
-    metrics_exhaustion, metrics_breakage, metrics_active_accounts, metrics_liability, metrics_health, roll_up_metrics,
-    track_metadata_key}'::name[])
+    capture_credits, change_plan, check_credits, consume_credits, consume_credits_batch, diagnose,
+    explain_balance, explain_operation, export_account, find_operation, forget_account,
+    freeze_account, get_credit_history, get_credit_summary, grant_credits, import_balances,
+    ledger_digest, list_plans, mark_test_account, metrics_active_accounts, metrics_breakage,
+    metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability,
+    metrics_usage, refund_credits, release_credits, reserve_credits, reset_monthly_credits,
+    revoke_grant, roll_up_metrics, set_subscription_status, set_test_clock, set_time_zone,
+    system_status, track_metadata_key, unfreeze_account, verify_books, verify_checklist}'::name[])
 $$;
-comment on function credits.public_functions() is 'The functions in schema public that are this system''s.';
+comment on function credits.public_functions() is
+  'The functions in schema public that are this system''s.';
 revoke all on function credits.public_functions() from public, anon, authenticated, service_role;
+
+create function credits.public_callers()
+returns table (function name, role name)
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  values
+    ('explain_operation'::name, 'authenticated'::name),
+    ('get_credit_history'::name, 'authenticated'::name),
+    ('get_credit_summary'::name, 'authenticated'::name)
+$$;
+comment on function credits.public_callers() is
+  'Which API roles beside the service role may call which function of schema public.';
+revoke all on function credits.public_callers() from public, anon, authenticated, service_role;
 
 -- schemas/installation/system_status.sql
 
+-- edge: result=SystemStatus callers=service_role repeatable
+--   Accounts, what is due, open holds, the size of the ledger.
 create function public.system_status()
 returns jsonb
 language sql
@@ -10442,4 +10693,4 @@ select credits.remember_installation();
 
 comment on schema credits is
   'The core of the credit system: functions over one account''s rows, and the tables that no API role
-reads directly. Never expose it. Release 0.1.0, text 524f2162f7fb02eb.';
+reads directly. Never expose it. Release 0.1.0, text bb79380e0cb49275.';
