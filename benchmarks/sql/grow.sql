@@ -44,7 +44,7 @@ create index credit_transactions_operation_idx on public.credit_transactions (ac
 create index credit_transactions_related_idx on public.credit_transactions (account_id, related_operation_id)
   where related_operation_id is not null;
 
-alter table public.usage add constraint usage_pkey primary key (account_id, id);
+alter table public.usage add constraint usage_pkey primary key (account_id, created_at, id);
 
 create index usage_user_id_created_at_idx on public.usage (user_id, created_at);
 

@@ -13,6 +13,7 @@ from tests.support.server import Server
 
 Diagnosis = Callable[[], list[dict[str, Any]]]
 
+USAGE_POLICY = "Users may read their usage, and of a workspace what they did or oversee"
 GRANTS = "public.credit_grants"
 CONSUME = "public.consume_credits"
 POLICY = f'"Users may read their grants" on {GRANTS}'
@@ -67,7 +68,7 @@ DRIFT = {
     "drop function public.refund_credits": "object_is_missing",
     "alter view public.credit_balances reset (security_invoker)": "object_was_changed",
     "drop view public.credit_balances": "object_is_missing",
-    'drop policy "Users may read their usage" on public.usage': "object_is_missing",
+    f'drop policy "{USAGE_POLICY}" on public.usage': "object_is_missing",
     "create function credits.more() returns int language sql set search_path = '' as 'select 1'": "object_was_added",
     f"create role premium; grant premium to authenticator; grant update on {GRANTS} to premium": "table_may_be_written",
 }

@@ -36,6 +36,7 @@ WITHOUT_ACCOUNT = {
     "batch_items": "pure",
     "explain_denial": "pure, and the upgrade_url",
     "deny": "shapes an answer",
+    "overseen_ids": "finds out who asks",
     "paying_account": "finds the account of a user",
     "reading_user": "finds out who asks",
     "readable_ids": "finds out who asks",
@@ -46,7 +47,7 @@ WITHOUT_ACCOUNT = {
 }
 
 # What resolves the acting user, before the core proper is called.
-ASKS_AUTH = {"paying_account", "reading_user", "readable_ids"}
+ASKS_AUTH = {"paying_account", "reading_user", "readable_ids", "overseen_ids"}
 SETS_CONFIG = {"deny"}
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import psycopg
+import pytest
+
 from tests.support.database import Database
+from tests.support.people import ACCOUNT_TABLES, acting_as, new_workspace
 from tests.support.timed import Timed
 
 
@@ -108,3 +112,23 @@ def test_reading_books_nothing(database: Database, user: UUID) -> None:
     database.call("system_status")
     database.balance(user)
     assert fingerprint(database, user) == before
+
+
+@pytest.mark.parametrize("table", ACCOUNT_TABLES)
+def test_every_client_can_read_every_row(database: Database, table: str) -> None:
+    """No instant is without end, or before the first year that a client knows."""
+    user = Timed(database, plan="starter")
+    workspace = new_workspace(database, user.id)
+    for account in (None, workspace):
+        user.call("grant_credits", "message", 9, workspace_id=account)
+        user.call("reserve_credits", "message", 1, workspace_id=account)
+        user.call("consume_credits", "project", 1, workspace_id=account)
+        user.call("consume_credits", "message", 999, workspace_id=account)
+    with acting_as(database, "authenticated", user.id) as connection:
+        connection.execute("set local time zone 'America/Los_Angeles'")
+        assert connection.execute(f"select * from {table}".encode()).fetchall()
+
+
+def test_no_grant_ends_at_infinity(database: Database, user: UUID) -> None:
+    with pytest.raises(psycopg.Error, match="invalid_argument"):
+        database.call("grant_credits", user, "message", 1, expires_at="infinity")

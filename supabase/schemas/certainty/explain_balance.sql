@@ -1,5 +1,6 @@
 create function credits.read_balance_story(
-  p_account_id uuid, p_credit_type text, p_since timestamptz, p_until timestamptz, p_now timestamptz)
+  p_account_id uuid, p_credit_type text, p_since timestamptz, p_until timestamptz, p_now timestamptz,
+  p_only_actor uuid)
 returns jsonb
 language sql
 stable
@@ -7,7 +8,9 @@ security invoker
 set search_path = ''
 as $$
   with entries as (
-    select t.version, t.kind, t.amount, t.balance_after, t.description, t.operation_id, t.user_id, t.created_at, g.source
+    select t.version, t.kind, t.amount, t.balance_after, t.operation_id,
+      -- A member reads the sums of a workspace, and of what others did no words.
+      case when p_only_actor is null or t.user_id = p_only_actor or t.user_id is null then t.description end as description, t.user_id, t.created_at, g.source
     from public.credit_transactions t
     left join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
     where t.account_id = p_account_id and t.credit_type = p_credit_type and t.created_at >= p_since and t.created_at < p_until
@@ -52,21 +55,23 @@ as $$
       select coalesce(jsonb_agg(to_jsonb(x) order by x.amount desc, x.created_at), '[]') from (
         select n.operation_id, min(n.description) as description, -sum(n.amount) as amount, min(n.created_at) as created_at,
           (array_agg(n.user_id))[1] as user_id
-        from entries n where n.kind in ('consume', 'capture')
+        from entries n
+        where n.kind in ('consume', 'capture') and (p_only_actor is null or n.user_id = p_only_actor)
         group by n.operation_id order by sum(n.amount), min(n.created_at) limit 5) x),
     'holds', (
       select coalesce(jsonb_agg(jsonb_build_object('reservation_id', r.id, 'amount', r.amount, 'description', r.description,
         'created_at', r.created_at, 'expires_at', r.expires_at) order by r.expires_at), '[]')
       from public.credit_reservations r
-      where r.account_id = p_account_id and r.credit_type = p_credit_type and r.status = 'open' and r.expires_at > p_now),
+      where r.account_id = p_account_id and r.credit_type = p_credit_type and r.status = 'open' and r.expires_at > p_now
+        and (p_only_actor is null or r.user_id = p_only_actor)),
     'frozen', (
       select coalesce(sum(g.remaining), 0) from public.credit_grants g
       where g.account_id = p_account_id and g.credit_type = p_credit_type and g.is_open and g.frozen_at is not null))
   from entries e
 $$;
-comment on function credits.read_balance_story(uuid, text, timestamptz, timestamptz, timestamptz) is
+comment on function credits.read_balance_story(uuid, text, timestamptz, timestamptz, timestamptz, uuid) is
   'What came into a balance and went out of it between two instants, with the 20 largest reasons of each kind; opening + granted + refunded - spent + spent_unlimited - expired - voided = closing, where spent_unlimited is what of it was of no grant.';
-revoke all on function credits.read_balance_story(uuid, text, timestamptz, timestamptz, timestamptz)
+revoke all on function credits.read_balance_story(uuid, text, timestamptz, timestamptz, timestamptz, uuid)
   from public, anon, authenticated, service_role;
 
 -- edge: result=BalanceStory callers=service_role repeatable
@@ -102,7 +107,8 @@ begin
     'period_end', v_balance.period_end, 'unlimited', v_balance.allowance is null, 'allowance', v_balance.allowance,
     'balance', v_balance.balance, 'reserved', v_balance.reserved + v_balance.reserved_unlimited,
     'available', v_balance.balance - v_balance.withheld - v_balance.reserved)
-    || credits.read_balance_story(v_account_id, p_credit_type, v_since, v_until, v_balance.settled_at);
+    || credits.read_balance_story(v_account_id, p_credit_type, v_since, v_until, v_balance.settled_at,
+      credits.only_actor(v_account_id, p_user_id));
 end
 $$;
 comment on function public.explain_balance(uuid, text, timestamptz, timestamptz, uuid) is

@@ -6,7 +6,9 @@ security definer
 set search_path = ''
 as $$
 declare
-  v_account_id uuid := credits.paying_account(credits.reading_user(p_user_id), p_workspace_id);
+  v_user_id uuid := credits.reading_user(p_user_id);
+  v_account_id uuid := credits.paying_account(v_user_id, p_workspace_id);
+  v_only_actor uuid := credits.only_actor(v_account_id, v_user_id);
   v_answer jsonb;
 begin
   select jsonb_build_object(
@@ -81,7 +83,8 @@ begin
   left join lateral (
     select greatest(coalesce(b.test_now, statement_timestamp()), b.settled_at) as at
     from credits.balances b where b.account_id = v_account_id and b.credit_type = o.credit_type) n on true;
-  if v_answer is null then
+  if v_answer is null
+     or (v_only_actor is not null and v_answer ->> 'user_id' is distinct from v_only_actor::text) then
     perform credits.raise_error('operation_not_found', jsonb_build_object('operation_id', p_operation_id));
   end if;
   return v_answer;

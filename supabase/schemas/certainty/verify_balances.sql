@@ -35,7 +35,7 @@ begin
         and greatest(g.created_at, g.frozen_at, g.voided_at) <= b.settled_at
         -- What has ended holds nothing but what live holds have pinned.
         and (g.remaining = g.held or g.voided_at is null and coalesce(g.expires_at > b.settled_at, true))
-        and case when b.kind = 'limit' then g.expires_at is null and coalesce(g.period_start = '-infinity', true)
+        and case when b.kind = 'limit' then g.expires_at is null and coalesce(g.period_start = 'epoch', true)
           when g.source = 'plan' then g.period_start = g.starts_at and g.expires_at is not null else true end
         and exists (select from credits.grant_sources o where o.id = g.source)) as are_sane
     from public.credit_grants g

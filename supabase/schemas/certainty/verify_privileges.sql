@@ -15,9 +15,10 @@ as $$
     ('public.subscriptions', 'Users may read their subscription', 'authenticated'),
     ('credits.balances', 'Users may read their balances', 'authenticated'),
     ('public.credit_grants', 'Users may read their grants', 'authenticated'),
-    ('public.credit_transactions', 'Users may read their ledger', 'authenticated'),
-    ('public.credit_reservations', 'Users may read their reservations', 'authenticated'),
-    ('credits.reservation_slices', 'Users may read what their holds have pinned', 'authenticated'),
+    ('public.credit_transactions',
+      'Users may read their ledger, and of a workspace what they did or oversee', 'authenticated'),
+    ('public.credit_reservations',
+      'Users may read their holds, and of a workspace what they hold or oversee', 'authenticated'),
     ('public.credit_workspaces', 'Members may read their workspaces', 'authenticated'),
     ('public.credit_workspace_members', 'Members may read who else is a member', 'authenticated')
 $$;
@@ -84,7 +85,7 @@ as $$
     from ours o cross join roles r cross join lateral (
       -- The schema credits is closed to all of them; what the view and the policies read in it is granted all the same.
       select case r.name when 'anon' then o.relname in ('plans', 'plan_limits', 'credit_types')
-        else o.is_public or o.relname in ('balances', 'reservation_slices', 'settings', 'credit_types') end as should) x
+        else o.is_public or o.relname in ('balances', 'settings', 'credit_types') end as should) x
     union all
     select format('%s may be used by %s', o.name, coalesce(x.grantee::regrole::text, 'anybody')), x.privilege_type = 'SELECT'
     from ours o cross join lateral aclexplode(o.relacl) x
@@ -103,6 +104,9 @@ as $$
         p.polcmd = 'r' and p.polpermissive and p.polwithcheck is null
           and regexp_replace(pg_catalog.pg_get_expr(p.polqual, p.polrelid), '\s+', '', 'g') = case
             when c.relname in ('plans', 'plan_limits', 'credit_types', 'settings') then 'true'
+            when c.relname in ('credit_transactions', 'credit_reservations') then
+              '((account_id=ANY(credits.readable_ids()))AND((user_id=account_id)OR(user_id=auth.uid())'
+              'OR(account_id=ANY(credits.overseen_ids()))))'
             else '(account_id=ANY(credits.readable_ids()))' end as is_sane
       from pg_catalog.pg_policy p
       join ours o on o.oid = p.polrelid
@@ -115,7 +119,7 @@ as $$
     from functions f cross join roles r cross join lateral (
       select case when f.is_public then r.name = 'service_role' or exists (
           select 1 from credits.public_callers() k where k.function = f.proname and k.role = r.name)
-        else f.serves_readers and r.name <> 'anon' or f.proname = 'readable_ids' and r.name = 'authenticated' end as should) x
+        else f.serves_readers and r.name <> 'anon' or f.proname in ('readable_ids', 'overseen_ids') and r.name = 'authenticated' end as should) x
     union all
     select f.name || ' may be called by anybody', false
     from functions f cross join lateral aclexplode(coalesce(f.proacl, acldefault('f', f.proowner))) x where x.grantee = 0

@@ -43,8 +43,10 @@ comment on column public.credit_reservations.expires_at is 'From this instant on
 alter table public.credit_reservations enable row level security;
 revoke all on table public.credit_reservations from public, anon, authenticated, service_role;
 grant select on table public.credit_reservations to authenticated, service_role;
-create policy "Users may read their reservations" on public.credit_reservations
-  for select to authenticated using (account_id = any (credits.readable_ids()));
+create policy "Users may read their holds, and of a workspace what they hold or oversee"
+  on public.credit_reservations for select to authenticated using (
+    account_id = any (credits.readable_ids())
+    and (user_id = account_id or user_id = auth.uid() or account_id = any (credits.overseen_ids())));
 
 create table credits.reservation_slices (
   account_id uuid not null,
@@ -62,6 +64,3 @@ create index reservation_slices_grant_idx on credits.reservation_slices (account
 comment on table credits.reservation_slices is 'Which credits of which grant a hold has pinned. Kept after the hold is closed.';
 alter table credits.reservation_slices enable row level security;
 revoke all on table credits.reservation_slices from public, anon, authenticated, service_role;
-grant select on table credits.reservation_slices to authenticated, service_role;
-create policy "Users may read what their holds have pinned" on credits.reservation_slices
-  for select to authenticated using (account_id = any (credits.readable_ids()));

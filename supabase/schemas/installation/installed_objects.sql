@@ -131,7 +131,8 @@ as $$
   from pg_catalog.pg_index i
   join credits.own_relations() r on r.oid = i.indrelid
   join pg_catalog.pg_class c on c.oid = i.indexrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-  where (not r.is_usage or c.relname in ('usage_user_id_created_at_idx', 'usage_denied_idx'))
+  where (not r.is_usage or c.relname in (
+      'usage_user_id_created_at_idx', 'usage_account_id_created_at_idx', 'usage_denied_idx'))
     and not exists (select from pg_catalog.pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x'))
 $$;
 comment on function credits.own_table_parts() is 'Columns, constraints and indexes of the credit system, each as the statement that makes it.';
@@ -169,7 +170,8 @@ as $$
     (select string_agg(case o.oid when 0 then 'public' else o.oid::regrole::text end, ', ' order by o.oid::regrole::text) from unnest(y.polroles) as o(oid)),
     ' using (' || pg_catalog.pg_get_expr(y.polqual, y.polrelid) || ')', ' with check (' || pg_catalog.pg_get_expr(y.polwithcheck, y.polrelid) || ')')
   from pg_catalog.pg_policy y join credits.own_relations() r on r.oid = y.polrelid
-  where not r.is_usage or y.polname = 'Users may read their usage'
+  where not r.is_usage or y.polname =
+    'Users may read their usage, and of a workspace what they did or oversee'
   union all
   select f.kind || ' ' || f.name, f.kind, case f.kind when 'aggregate' then '-' else pg_catalog.pg_get_functiondef(f.oid) end
   from credits.own_functions() f

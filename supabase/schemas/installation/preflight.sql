@@ -92,7 +92,8 @@ begin
       and (c.relname = any (v_relations) or c.relname = 'usage' and c.relkind not in ('r', 'p'))
       -- The index of a table that is renamed goes with it; one of the same shape on usage is welcome.
       and not coalesce(t.relname = any (v_relations), false)
-      and not coalesce(t.oid = v_usage and c.relname = 'usage_user_id_created_at_idx', false)
+      and not coalesce(t.oid = v_usage and c.relname in ('usage_user_id_created_at_idx',
+        'usage_account_id_created_at_idx'), false)
     union all
     select p.oid, 'pg_catalog.pg_proc', p.proname, p.proowner, 'function',
       format('public.%I(%s)', p.proname, pg_catalog.pg_get_function_identity_arguments(p.oid))

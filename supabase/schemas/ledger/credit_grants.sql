@@ -40,7 +40,9 @@ comment on column public.credit_grants.amount is 'Credits issued. Grows for a pl
 comment on column public.credit_grants.held is 'The part of remaining that live holds have pinned.';
 comment on column public.credit_grants.spent is 'Consumed or captured, less refunded.';
 comment on column public.credit_grants.lapsed is 'Expired or voided.';
-comment on column public.credit_grants.period_start is 'For the plan''s allowance: start of its period, -infinity for a limit. One per account, type and period.';
+comment on column public.credit_grants.period_start is
+  'For the plan''s allowance: start of its period. A limit has none: then it is 1970, an instant that
+   every client can read. One per account, type and period.';
 comment on column public.credit_grants.frozen_at is 'Not spendable from here on, not lost either: a payment is past due or disputed.';
 alter table public.credit_grants enable row level security;
 revoke all on table public.credit_grants from public, anon, authenticated, service_role;

@@ -22,6 +22,9 @@ create table public.credit_transactions (
 create index credit_transactions_operation_idx on public.credit_transactions (account_id, operation_id);
 create index credit_transactions_related_idx on public.credit_transactions (account_id, related_operation_id)
   where related_operation_id is not null;
+-- What a member did in a workspace. Rows of persons are not in it, so their spends do not grow.
+create index credit_transactions_user_id_idx
+  on public.credit_transactions (account_id, user_id, created_at) where user_id <> account_id;
 comment on table public.credit_transactions is
   'The ledger: one row per operation and grant touched, chained by version and balance_after per account and credit type. While a type is unlimited, one row per operation, of no grant and outside of the chain. Rows are added, never changed.';
 comment on column public.credit_transactions.version is '1, 2, 3 … per account and credit type, without a gap.';
@@ -36,8 +39,10 @@ comment on column public.credit_transactions.created_at is 'When it was booked, 
 alter table public.credit_transactions enable row level security;
 revoke all on table public.credit_transactions from public, anon, authenticated, service_role;
 grant select on table public.credit_transactions to authenticated, service_role;
-create policy "Users may read their ledger" on public.credit_transactions
-  for select to authenticated using (account_id = any (credits.readable_ids()));
+create policy "Users may read their ledger, and of a workspace what they did or oversee"
+  on public.credit_transactions for select to authenticated using (
+    account_id = any (credits.readable_ids())
+    and (user_id = account_id or user_id = auth.uid() or account_id = any (credits.overseen_ids())));
 
 create function credits.refuse_ledger_change()
 returns trigger

@@ -7,7 +7,9 @@ security definer
 set search_path = ''
 as $$
 declare
-  v_account_id uuid := credits.paying_account(credits.reading_user(p_user_id), p_workspace_id, p_credit_type);
+  v_user_id uuid := credits.reading_user(p_user_id);
+  v_account_id uuid := credits.paying_account(v_user_id, p_workspace_id, p_credit_type);
+  v_only_actor uuid := credits.only_actor(v_account_id, v_user_id);
 begin
   if p_limit is null or p_limit not between 1 and 1000 then
     perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_limit', 'value', p_limit),
@@ -23,6 +25,7 @@ begin
         -- Times follow versions, so the newest rows of each type are at the end of its chain.
         select * from public.credit_transactions x
         where x.account_id = b.account_id and x.credit_type = b.credit_type and (p_before is null or x.created_at < p_before)
+          and (v_only_actor is null or x.user_id = v_only_actor)
         order by x.version desc limit p_limit) t
       where b.account_id = v_account_id and (p_credit_type is null or b.credit_type = p_credit_type)
       order by t.created_at desc, t.credit_type, t.version desc limit p_limit) h));

@@ -23,7 +23,7 @@ begin
   if v_answer is not null then
     return v_answer;
   end if;
-  if p_expires_at <= v_balance.settled_at then
+  if p_expires_at <= v_balance.settled_at or not isfinite(p_expires_at) then
     perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_expires_at', 'now', v_balance.settled_at),
       'A grant expires in the future, or never (null).');
   end if;

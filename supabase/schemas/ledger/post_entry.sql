@@ -69,7 +69,7 @@ as $$
 -- A row beside another OUT argument is meant here; plpgsql_check takes it for a slip.
 -- @plpgsql_check_options: extra_warnings = false
 declare
-  v_period_start timestamptz := coalesce(p_balance.period_start, '-infinity');
+  v_period_start timestamptz := coalesce(p_balance.period_start, 'epoch');
   v_issued record;
 begin
   update public.credit_grants g set amount = g.amount + p_amount, remaining = g.remaining + p_amount
@@ -182,7 +182,7 @@ begin
   select g.id, g.remaining - g.held as free into v_grant
   from public.credit_grants g
   where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
-    and g.period_start = '-infinity' and g.voided_at is null;
+    and g.period_start = 'epoch' and g.voided_at is null;
   v_taken := credits.taken_of_limit(p_account_id, p_balance);
   v_excess := coalesce(v_grant.free, 0) - greatest(0, p_balance.allowance - v_taken);
   if v_excess > 0 then
