@@ -44,11 +44,11 @@ declare
     credit_balances, credit_grants, credit_grants_open_idx, credit_grants_period_key,
     credit_grants_pkey, credit_reservations, credit_reservations_open_idx, credit_reservations_pkey,
     credit_transactions, credit_transactions_created_at_idx, credit_transactions_operation_idx,
-    credit_transactions_pkey, credit_transactions_related_idx, credit_workspace_members,
-    credit_workspace_members_pkey, credit_workspace_members_user_id_idx, credit_workspaces,
-    credit_workspaces_pkey, plan_limits, plan_limits_pkey, plans, plans_default_key, plans_pkey,
-    plans_rank_key, subscriptions, subscriptions_pending_at_idx, subscriptions_pkey,
-    usage_denied_idx, usage_user_id_created_at_idx}';
+    credit_transactions_pkey, credit_transactions_related_idx, credit_transactions_user_id_idx,
+    credit_workspace_members, credit_workspace_members_pkey, credit_workspace_members_user_id_idx,
+    credit_workspaces, credit_workspaces_pkey, plan_limits, plan_limits_pkey, plans,
+    plans_default_key, plans_pkey, plans_rank_key, subscriptions, subscriptions_pending_at_idx,
+    subscriptions_pkey, usage_denied_idx, usage_user_id_created_at_idx}';
   v_routines constant name[] := '{
     capture_credits, change_plan, check_credits, consume_credits, consume_credits_batch, diagnose,
     explain_balance, explain_operation, export_account, find_operation, forget_account,
@@ -103,7 +103,8 @@ begin
       and (c.relname = any (v_relations) or c.relname = 'usage' and c.relkind not in ('r', 'p'))
       -- The index of a table that is renamed goes with it; one of the same shape on usage is welcome.
       and not coalesce(t.relname = any (v_relations), false)
-      and not coalesce(t.oid = v_usage and c.relname = 'usage_user_id_created_at_idx', false)
+      and not coalesce(t.oid = v_usage and c.relname in ('usage_user_id_created_at_idx',
+        'usage_account_id_created_at_idx'), false)
     union all
     select p.oid, 'pg_catalog.pg_proc', p.proname, p.proowner, 'function',
       format('public.%I(%s)', p.proname, pg_catalog.pg_get_function_identity_arguments(p.oid))
@@ -627,7 +628,8 @@ revoke all on table public.credit_workspaces from public, anon, authenticated, s
 grant select on table public.credit_workspaces to authenticated, service_role;
 
 create table public.credit_workspace_members (
-  account_id uuid not null constraint credit_workspace_members_account_id_fkey references public.credit_workspaces (account_id) on delete cascade,
+  account_id uuid not null constraint credit_workspace_members_account_id_fkey
+    references public.credit_workspaces (account_id) on delete cascade,
   user_id uuid not null,
   role text not null default 'member',
   created_at timestamptz not null default now(),
@@ -635,28 +637,78 @@ create table public.credit_workspace_members (
   constraint credit_workspace_members_role_is_known check (role in ('owner', 'admin', 'member', 'viewer'))
 );
 create index credit_workspace_members_user_id_idx on public.credit_workspace_members (user_id);
-comment on table public.credit_workspace_members is 'Who may spend the credits of a workspace.';
+comment on table public.credit_workspace_members is
+  'Who is in a workspace, and as what: a viewer reads, a member spends, an admin and an owner oversee it.';
 comment on column public.credit_workspace_members.account_id is 'The workspace.';
 alter table public.credit_workspace_members enable row level security;
 revoke all on table public.credit_workspace_members from public, anon, authenticated, service_role;
 grant select on table public.credit_workspace_members to authenticated, service_role;
 
+-- Every policy compares the account with this array, which makes it an index condition, asked for once. The cost says that
+-- it is dear, so that no plan reads other people's rows in some order and asks for each.
 create function credits.readable_ids()
 returns uuid[]
-language sql
+language plpgsql
+stable
+security definer
+cost 10000
+set search_path = ''
+as $$
+declare
+  v_user_id uuid := auth.uid();
+begin
+  return array(
+    select v_user_id
+    union all
+    select m.account_id from public.credit_workspace_members m where m.user_id = v_user_id);
+end
+$$;
+comment on function credits.readable_ids() is
+  'The accounts whose plan and balance the signed-in user may read: their own and those of their workspaces.';
+revoke all on function credits.readable_ids() from public, anon, authenticated, service_role;
+grant execute on function credits.readable_ids() to authenticated;
+
+create function credits.overseen_ids()
+returns uuid[]
+language plpgsql
 stable
 security definer
 set search_path = ''
 as $$
-  select array(
-    select auth.uid()
+declare
+  v_user_id uuid := auth.uid();
+begin
+  return array(
+    select v_user_id
     union all
-    select m.account_id from public.credit_workspace_members m where m.user_id = auth.uid())
+    select m.account_id from public.credit_workspace_members m
+    where m.user_id = v_user_id and m.role in ('owner', 'admin'));
+end
 $$;
-comment on function credits.readable_ids() is
-  'The accounts whose rows the signed-in user may read: their own and those of their workspaces. The row level security policies compare with it as an array, so that it is an index condition.';
-revoke all on function credits.readable_ids() from public, anon, authenticated, service_role;
-grant execute on function credits.readable_ids() to authenticated;
+comment on function credits.overseen_ids() is
+  'The accounts of which the signed-in user may read what everybody did: their own, and the workspaces that they own or administer.';
+revoke all on function credits.overseen_ids() from public, anon, authenticated, service_role;
+grant execute on function credits.overseen_ids() to authenticated;
+
+create function credits.only_actor(p_account_id uuid, p_user_id uuid)
+returns uuid
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_user_id = p_account_id or exists (
+    select 1 from public.credit_workspace_members m
+    where m.account_id = p_account_id and m.user_id = p_user_id and m.role in ('owner', 'admin')) then
+    return null;
+  end if;
+  return p_user_id;
+end
+$$;
+comment on function credits.only_actor(uuid, uuid) is
+  'Whose acts on an account a reader sees: null for everybody''s, where they oversee it, else the reader''s own.';
+revoke all on function credits.only_actor(uuid, uuid) from public, anon, authenticated, service_role;
 
 create policy "Members may read their workspaces" on public.credit_workspaces
   for select to authenticated using (account_id = any (credits.readable_ids()));
@@ -1365,7 +1417,9 @@ comment on column public.credit_grants.amount is 'Credits issued. Grows for a pl
 comment on column public.credit_grants.held is 'The part of remaining that live holds have pinned.';
 comment on column public.credit_grants.spent is 'Consumed or captured, less refunded.';
 comment on column public.credit_grants.lapsed is 'Expired or voided.';
-comment on column public.credit_grants.period_start is 'For the plan''s allowance: start of its period, -infinity for a limit. One per account, type and period.';
+comment on column public.credit_grants.period_start is
+  'For the plan''s allowance: start of its period. A limit has none: then it is 1970, an instant that
+   every client can read. One per account, type and period.';
 comment on column public.credit_grants.frozen_at is 'Not spendable from here on, not lost either: a payment is past due or disputed.';
 alter table public.credit_grants enable row level security;
 revoke all on table public.credit_grants from public, anon, authenticated, service_role;
@@ -1399,6 +1453,9 @@ create table public.credit_transactions (
 create index credit_transactions_operation_idx on public.credit_transactions (account_id, operation_id);
 create index credit_transactions_related_idx on public.credit_transactions (account_id, related_operation_id)
   where related_operation_id is not null;
+-- What a member did in a workspace. Rows of persons are not in it, so their spends do not grow.
+create index credit_transactions_user_id_idx
+  on public.credit_transactions (account_id, user_id, created_at) where user_id <> account_id;
 comment on table public.credit_transactions is
   'The ledger: one row per operation and grant touched, chained by version and balance_after per account and credit type. While a type is unlimited, one row per operation, of no grant and outside of the chain. Rows are added, never changed.';
 comment on column public.credit_transactions.version is '1, 2, 3 … per account and credit type, without a gap.';
@@ -1413,8 +1470,10 @@ comment on column public.credit_transactions.created_at is 'When it was booked, 
 alter table public.credit_transactions enable row level security;
 revoke all on table public.credit_transactions from public, anon, authenticated, service_role;
 grant select on table public.credit_transactions to authenticated, service_role;
-create policy "Users may read their ledger" on public.credit_transactions
-  for select to authenticated using (account_id = any (credits.readable_ids()));
+create policy "Users may read their ledger, and of a workspace what they did or oversee"
+  on public.credit_transactions for select to authenticated using (
+    account_id = any (credits.readable_ids())
+    and (user_id = account_id or user_id = auth.uid() or account_id = any (credits.overseen_ids())));
 
 create function credits.refuse_ledger_change()
 returns trigger
@@ -1453,7 +1512,9 @@ security definer
 set search_path = ''
 as $$
 declare
-  v_account_id uuid := credits.paying_account(credits.reading_user(p_user_id), p_workspace_id, p_credit_type);
+  v_user_id uuid := credits.reading_user(p_user_id);
+  v_account_id uuid := credits.paying_account(v_user_id, p_workspace_id, p_credit_type);
+  v_only_actor uuid := credits.only_actor(v_account_id, v_user_id);
 begin
   if p_limit is null or p_limit not between 1 and 1000 then
     perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_limit', 'value', p_limit),
@@ -1469,6 +1530,7 @@ begin
         -- Times follow versions, so the newest rows of each type are at the end of its chain.
         select * from public.credit_transactions x
         where x.account_id = b.account_id and x.credit_type = b.credit_type and (p_before is null or x.created_at < p_before)
+          and (v_only_actor is null or x.user_id = v_only_actor)
         order by x.version desc limit p_limit) t
       where b.account_id = v_account_id and (p_credit_type is null or b.credit_type = p_credit_type)
       order by t.created_at desc, t.credit_type, t.version desc limit p_limit) h));
@@ -1527,7 +1589,7 @@ begin
   if v_answer is not null then
     return v_answer;
   end if;
-  if p_expires_at <= v_balance.settled_at then
+  if p_expires_at <= v_balance.settled_at or not isfinite(p_expires_at) then
     perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_expires_at', 'now', v_balance.settled_at),
       'A grant expires in the future, or never (null).');
   end if;
@@ -1734,7 +1796,7 @@ as $$
 -- A row beside another OUT argument is meant here; plpgsql_check takes it for a slip.
 -- @plpgsql_check_options: extra_warnings = false
 declare
-  v_period_start timestamptz := coalesce(p_balance.period_start, '-infinity');
+  v_period_start timestamptz := coalesce(p_balance.period_start, 'epoch');
   v_issued record;
 begin
   update public.credit_grants g set amount = g.amount + p_amount, remaining = g.remaining + p_amount
@@ -1847,7 +1909,7 @@ begin
   select g.id, g.remaining - g.held as free into v_grant
   from public.credit_grants g
   where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
-    and g.period_start = '-infinity' and g.voided_at is null;
+    and g.period_start = 'epoch' and g.voided_at is null;
   v_taken := credits.taken_of_limit(p_account_id, p_balance);
   v_excess := coalesce(v_grant.free, 0) - greatest(0, p_balance.allowance - v_taken);
   if v_excess > 0 then
@@ -2015,6 +2077,8 @@ begin
       alter table public.usage alter column created_at set default now();
     end if;
     create index if not exists usage_user_id_created_at_idx on public.usage (user_id, created_at);
+    create index if not exists usage_account_id_created_at_idx
+      on public.usage (account_id, created_at);
     return;
   end if;
 
@@ -2029,7 +2093,8 @@ begin
     metadata jsonb not null default '{}',
     operation_id uuid not null,
     created_at timestamptz not null default now(),
-    constraint usage_pkey primary key (account_id, id)
+    -- The index by account and time is the key itself, so that an attempt pays for one index less.
+    constraint usage_pkey primary key (account_id, created_at, id)
   );
   create index usage_user_id_created_at_idx on public.usage (user_id, created_at);
   comment on table public.usage is
@@ -2039,8 +2104,11 @@ begin
   alter table public.usage enable row level security;
   revoke all on table public.usage from public, anon, authenticated, service_role;
   grant select on table public.usage to authenticated, service_role;
-  create policy "Users may read their usage" on public.usage
-    for select to authenticated using (account_id = any (credits.readable_ids()));
+  create policy "Users may read their usage, and of a workspace what they did or oversee"
+    on public.usage for select to authenticated using (
+      account_id = any (credits.readable_ids())
+      and (user_id = account_id or user_id = auth.uid()
+        or account_id = any (credits.overseen_ids())));
 end
 $usage$;
 
@@ -2877,8 +2945,10 @@ comment on column public.credit_reservations.expires_at is 'From this instant on
 alter table public.credit_reservations enable row level security;
 revoke all on table public.credit_reservations from public, anon, authenticated, service_role;
 grant select on table public.credit_reservations to authenticated, service_role;
-create policy "Users may read their reservations" on public.credit_reservations
-  for select to authenticated using (account_id = any (credits.readable_ids()));
+create policy "Users may read their holds, and of a workspace what they hold or oversee"
+  on public.credit_reservations for select to authenticated using (
+    account_id = any (credits.readable_ids())
+    and (user_id = account_id or user_id = auth.uid() or account_id = any (credits.overseen_ids())));
 
 create table credits.reservation_slices (
   account_id uuid not null,
@@ -2896,9 +2966,6 @@ create index reservation_slices_grant_idx on credits.reservation_slices (account
 comment on table credits.reservation_slices is 'Which credits of which grant a hold has pinned. Kept after the hold is closed.';
 alter table credits.reservation_slices enable row level security;
 revoke all on table credits.reservation_slices from public, anon, authenticated, service_role;
-grant select on table credits.reservation_slices to authenticated, service_role;
-create policy "Users may read what their holds have pinned" on credits.reservation_slices
-  for select to authenticated using (account_id = any (credits.readable_ids()));
 
 -- schemas/holds/capture_credits.sql
 
@@ -5070,7 +5137,8 @@ revoke all on function credits.return_dropped_tables() from public, anon, authen
 -- schemas/certainty/explain_balance.sql
 
 create function credits.read_balance_story(
-  p_account_id uuid, p_credit_type text, p_since timestamptz, p_until timestamptz, p_now timestamptz)
+  p_account_id uuid, p_credit_type text, p_since timestamptz, p_until timestamptz, p_now timestamptz,
+  p_only_actor uuid)
 returns jsonb
 language sql
 stable
@@ -5078,7 +5146,9 @@ security invoker
 set search_path = ''
 as $$
   with entries as (
-    select t.version, t.kind, t.amount, t.balance_after, t.description, t.operation_id, t.user_id, t.created_at, g.source
+    select t.version, t.kind, t.amount, t.balance_after, t.operation_id,
+      -- A member reads the sums of a workspace, and of what others did no words.
+      case when p_only_actor is null or t.user_id = p_only_actor or t.user_id is null then t.description end as description, t.user_id, t.created_at, g.source
     from public.credit_transactions t
     left join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
     where t.account_id = p_account_id and t.credit_type = p_credit_type and t.created_at >= p_since and t.created_at < p_until
@@ -5123,21 +5193,23 @@ as $$
       select coalesce(jsonb_agg(to_jsonb(x) order by x.amount desc, x.created_at), '[]') from (
         select n.operation_id, min(n.description) as description, -sum(n.amount) as amount, min(n.created_at) as created_at,
           (array_agg(n.user_id))[1] as user_id
-        from entries n where n.kind in ('consume', 'capture')
+        from entries n
+        where n.kind in ('consume', 'capture') and (p_only_actor is null or n.user_id = p_only_actor)
         group by n.operation_id order by sum(n.amount), min(n.created_at) limit 5) x),
     'holds', (
       select coalesce(jsonb_agg(jsonb_build_object('reservation_id', r.id, 'amount', r.amount, 'description', r.description,
         'created_at', r.created_at, 'expires_at', r.expires_at) order by r.expires_at), '[]')
       from public.credit_reservations r
-      where r.account_id = p_account_id and r.credit_type = p_credit_type and r.status = 'open' and r.expires_at > p_now),
+      where r.account_id = p_account_id and r.credit_type = p_credit_type and r.status = 'open' and r.expires_at > p_now
+        and (p_only_actor is null or r.user_id = p_only_actor)),
     'frozen', (
       select coalesce(sum(g.remaining), 0) from public.credit_grants g
       where g.account_id = p_account_id and g.credit_type = p_credit_type and g.is_open and g.frozen_at is not null))
   from entries e
 $$;
-comment on function credits.read_balance_story(uuid, text, timestamptz, timestamptz, timestamptz) is
+comment on function credits.read_balance_story(uuid, text, timestamptz, timestamptz, timestamptz, uuid) is
   'What came into a balance and went out of it between two instants, with the 20 largest reasons of each kind; opening + granted + refunded - spent + spent_unlimited - expired - voided = closing, where spent_unlimited is what of it was of no grant.';
-revoke all on function credits.read_balance_story(uuid, text, timestamptz, timestamptz, timestamptz)
+revoke all on function credits.read_balance_story(uuid, text, timestamptz, timestamptz, timestamptz, uuid)
   from public, anon, authenticated, service_role;
 
 -- edge: result=BalanceStory callers=service_role repeatable
@@ -5173,7 +5245,8 @@ begin
     'period_end', v_balance.period_end, 'unlimited', v_balance.allowance is null, 'allowance', v_balance.allowance,
     'balance', v_balance.balance, 'reserved', v_balance.reserved + v_balance.reserved_unlimited,
     'available', v_balance.balance - v_balance.withheld - v_balance.reserved)
-    || credits.read_balance_story(v_account_id, p_credit_type, v_since, v_until, v_balance.settled_at);
+    || credits.read_balance_story(v_account_id, p_credit_type, v_since, v_until, v_balance.settled_at,
+      credits.only_actor(v_account_id, p_user_id));
 end
 $$;
 comment on function public.explain_balance(uuid, text, timestamptz, timestamptz, uuid) is
@@ -5191,7 +5264,9 @@ security definer
 set search_path = ''
 as $$
 declare
-  v_account_id uuid := credits.paying_account(credits.reading_user(p_user_id), p_workspace_id);
+  v_user_id uuid := credits.reading_user(p_user_id);
+  v_account_id uuid := credits.paying_account(v_user_id, p_workspace_id);
+  v_only_actor uuid := credits.only_actor(v_account_id, v_user_id);
   v_answer jsonb;
 begin
   select jsonb_build_object(
@@ -5266,7 +5341,8 @@ begin
   left join lateral (
     select greatest(coalesce(b.test_now, statement_timestamp()), b.settled_at) as at
     from credits.balances b where b.account_id = v_account_id and b.credit_type = o.credit_type) n on true;
-  if v_answer is null then
+  if v_answer is null
+     or (v_only_actor is not null and v_answer ->> 'user_id' is distinct from v_only_actor::text) then
     perform credits.raise_error('operation_not_found', jsonb_build_object('operation_id', p_operation_id));
   end if;
   return v_answer;
@@ -5548,7 +5624,7 @@ begin
         and greatest(g.created_at, g.frozen_at, g.voided_at) <= b.settled_at
         -- What has ended holds nothing but what live holds have pinned.
         and (g.remaining = g.held or g.voided_at is null and coalesce(g.expires_at > b.settled_at, true))
-        and case when b.kind = 'limit' then g.expires_at is null and coalesce(g.period_start = '-infinity', true)
+        and case when b.kind = 'limit' then g.expires_at is null and coalesce(g.period_start = 'epoch', true)
           when g.source = 'plan' then g.period_start = g.starts_at and g.expires_at is not null else true end
         and exists (select from credits.grant_sources o where o.id = g.source)) as are_sane
     from public.credit_grants g
@@ -6217,9 +6293,10 @@ as $$
     ('public.subscriptions', 'Users may read their subscription', 'authenticated'),
     ('credits.balances', 'Users may read their balances', 'authenticated'),
     ('public.credit_grants', 'Users may read their grants', 'authenticated'),
-    ('public.credit_transactions', 'Users may read their ledger', 'authenticated'),
-    ('public.credit_reservations', 'Users may read their reservations', 'authenticated'),
-    ('credits.reservation_slices', 'Users may read what their holds have pinned', 'authenticated'),
+    ('public.credit_transactions',
+      'Users may read their ledger, and of a workspace what they did or oversee', 'authenticated'),
+    ('public.credit_reservations',
+      'Users may read their holds, and of a workspace what they hold or oversee', 'authenticated'),
     ('public.credit_workspaces', 'Members may read their workspaces', 'authenticated'),
     ('public.credit_workspace_members', 'Members may read who else is a member', 'authenticated')
 $$;
@@ -6286,7 +6363,7 @@ as $$
     from ours o cross join roles r cross join lateral (
       -- The schema credits is closed to all of them; what the view and the policies read in it is granted all the same.
       select case r.name when 'anon' then o.relname in ('plans', 'plan_limits', 'credit_types')
-        else o.is_public or o.relname in ('balances', 'reservation_slices', 'settings', 'credit_types') end as should) x
+        else o.is_public or o.relname in ('balances', 'settings', 'credit_types') end as should) x
     union all
     select format('%s may be used by %s', o.name, coalesce(x.grantee::regrole::text, 'anybody')), x.privilege_type = 'SELECT'
     from ours o cross join lateral aclexplode(o.relacl) x
@@ -6305,6 +6382,9 @@ as $$
         p.polcmd = 'r' and p.polpermissive and p.polwithcheck is null
           and regexp_replace(pg_catalog.pg_get_expr(p.polqual, p.polrelid), '\s+', '', 'g') = case
             when c.relname in ('plans', 'plan_limits', 'credit_types', 'settings') then 'true'
+            when c.relname in ('credit_transactions', 'credit_reservations') then
+              '((account_id=ANY(credits.readable_ids()))AND((user_id=account_id)OR(user_id=auth.uid())'
+              'OR(account_id=ANY(credits.overseen_ids()))))'
             else '(account_id=ANY(credits.readable_ids()))' end as is_sane
       from pg_catalog.pg_policy p
       join ours o on o.oid = p.polrelid
@@ -6317,7 +6397,7 @@ as $$
     from functions f cross join roles r cross join lateral (
       select case when f.is_public then r.name = 'service_role' or exists (
           select 1 from credits.public_callers() k where k.function = f.proname and k.role = r.name)
-        else f.serves_readers and r.name <> 'anon' or f.proname = 'readable_ids' and r.name = 'authenticated' end as should) x
+        else f.serves_readers and r.name <> 'anon' or f.proname in ('readable_ids', 'overseen_ids') and r.name = 'authenticated' end as should) x
     union all
     select f.name || ' may be called by anybody', false
     from functions f cross join lateral aclexplode(coalesce(f.proacl, acldefault('f', f.proowner))) x where x.grantee = 0
@@ -10499,7 +10579,8 @@ as $$
   from pg_catalog.pg_index i
   join credits.own_relations() r on r.oid = i.indrelid
   join pg_catalog.pg_class c on c.oid = i.indexrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-  where (not r.is_usage or c.relname in ('usage_user_id_created_at_idx', 'usage_denied_idx'))
+  where (not r.is_usage or c.relname in (
+      'usage_user_id_created_at_idx', 'usage_account_id_created_at_idx', 'usage_denied_idx'))
     and not exists (select from pg_catalog.pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x'))
 $$;
 comment on function credits.own_table_parts() is 'Columns, constraints and indexes of the credit system, each as the statement that makes it.';
@@ -10537,7 +10618,8 @@ as $$
     (select string_agg(case o.oid when 0 then 'public' else o.oid::regrole::text end, ', ' order by o.oid::regrole::text) from unnest(y.polroles) as o(oid)),
     ' using (' || pg_catalog.pg_get_expr(y.polqual, y.polrelid) || ')', ' with check (' || pg_catalog.pg_get_expr(y.polwithcheck, y.polrelid) || ')')
   from pg_catalog.pg_policy y join credits.own_relations() r on r.oid = y.polrelid
-  where not r.is_usage or y.polname = 'Users may read their usage'
+  where not r.is_usage or y.polname =
+    'Users may read their usage, and of a workspace what they did or oversee'
   union all
   select f.kind || ' ' || f.name, f.kind, case f.kind when 'aggregate' then '-' else pg_catalog.pg_get_functiondef(f.oid) end
   from credits.own_functions() f
@@ -10693,4 +10775,4 @@ select credits.remember_installation();
 
 comment on schema credits is
   'The core of the credit system: functions over one account''s rows, and the tables that no API role
-reads directly. Never expose it. Release 0.1.0, text bb79380e0cb49275.';
+reads directly. Never expose it. Release 0.1.0, text c479f16ee7e145e7.';

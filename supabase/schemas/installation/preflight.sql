@@ -33,11 +33,11 @@ declare
     credit_balances, credit_grants, credit_grants_open_idx, credit_grants_period_key,
     credit_grants_pkey, credit_reservations, credit_reservations_open_idx, credit_reservations_pkey,
     credit_transactions, credit_transactions_created_at_idx, credit_transactions_operation_idx,
-    credit_transactions_pkey, credit_transactions_related_idx, credit_workspace_members,
-    credit_workspace_members_pkey, credit_workspace_members_user_id_idx, credit_workspaces,
-    credit_workspaces_pkey, plan_limits, plan_limits_pkey, plans, plans_default_key, plans_pkey,
-    plans_rank_key, subscriptions, subscriptions_pending_at_idx, subscriptions_pkey,
-    usage_denied_idx, usage_user_id_created_at_idx}';
+    credit_transactions_pkey, credit_transactions_related_idx, credit_transactions_user_id_idx,
+    credit_workspace_members, credit_workspace_members_pkey, credit_workspace_members_user_id_idx,
+    credit_workspaces, credit_workspaces_pkey, plan_limits, plan_limits_pkey, plans,
+    plans_default_key, plans_pkey, plans_rank_key, subscriptions, subscriptions_pending_at_idx,
+    subscriptions_pkey, usage_denied_idx, usage_user_id_created_at_idx}';
   v_routines constant name[] := '{
     capture_credits, change_plan, check_credits, consume_credits, consume_credits_batch, diagnose,
     explain_balance, explain_operation, export_account, find_operation, forget_account,
