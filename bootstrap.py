@@ -1,7 +1,7 @@
 """From a fresh clone to a running thing: `python3 bootstrap.py demo`, `up` or `test`.
 
 Makes `.venv` beside this file, installs the project into it and runs the command there. Further words are handed on:
-`python3 bootstrap.py test tests/client -k hold`.
+`python3 bootstrap.py test tests/client -k hold`; `test --quick` runs a little of everything in about a minute.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ COMMANDS = {
     "demo": ("local", ["-m", "sonas_cli", "demo"]),
     "up": ("local", ["-m", "sonas_cli", "up"]),
     "test": ("dev", ["-m", "pytest", "--numprocesses", "logical", "--maxprocesses", "4"]),
+    # What npm brings for the tests, and where it is; `test` does it by itself.
+    "parts": ("dev", ["-m", "tests.support.parts"]),
 }
 
 

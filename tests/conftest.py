@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,11 +13,26 @@ import pytest
 
 from tests.support.api import Api, start_api
 from tests.support.database import Database, copied_database, make_template
-from tests.support.server import Server, start_server
+from tests.support.parts import bring_parts, require
+from tests.support.selection import Selection
+from tests.support.server import Server, start_server, use_embedded_server_without_image
 from tests.support.stale import stale
 
 if TYPE_CHECKING:
     from tests.support.workers import Units
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="a little of everything, in about a minute")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Brings what npm can bring, once for all workers, and leaves out what cannot run here."""
+    config.addinivalue_line("markers", "needs(part, …): a program of tests/support/parts.py that the test runs")
+    if not hasattr(config, "workerinput") and not config.option.collectonly:
+        bring_parts(lambda text: sys.stderr.write(f"{text}\n"))
+        use_embedded_server_without_image(lambda text: sys.stderr.write(f"{text}\n"))
+    config.pluginmanager.register(Selection(config), "selection")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -74,8 +90,14 @@ def user(database: Database) -> UUID:
     return database.new_user()
 
 
+@pytest.fixture(scope="session")
+def postgrest() -> Path:
+    """The program PostgREST."""
+    return require("postgrest")
+
+
 @pytest.fixture(scope="module")
-def api(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+def api(postgrest: Path, database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """PostgREST, and the gateway in front of it, on `database`."""
     with start_api(database, tmp_path_factory.mktemp("api")) as started:
         yield started

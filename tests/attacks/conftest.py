@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -17,7 +18,7 @@ from tests.web.support import make_app, serving
 
 
 @pytest.fixture(scope="session")
-def world(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(server: Server, postgrest: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with copied_database(server) as database:
         local.seed(database.url)
         with (

@@ -94,7 +94,9 @@ def test_a_corner_of_http_is_closed(world: World, attack: Attack) -> None:
 
 
 @pytest.fixture(scope="module")
-def counted(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Database, Api]]:
+def counted(
+    server: Server, postgrest: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Database, Api]]:
     """A database with statistics, which an estimate is made from."""
     with copied_database(server) as database, start_api(database, tmp_path_factory.mktemp("counted")) as api:
         yield database, api

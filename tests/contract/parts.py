@@ -11,9 +11,7 @@ VERSIONS = ("15", "17", "18")
 
 
 def require_postgres(version: str) -> Path:
-    return require(
-        f"SONAS_PG{version}_BIN", f"folder of programs of PostgreSQL {version}, with pgTAP and plpgsql_check"
-    )
+    return require(f"postgres_{version}")
 
 
 class VersionedCluster(Cluster):

@@ -17,6 +17,7 @@ def test_the_advisors_have_nothing_to_warn_of(pushed: Pushed) -> None:
 
 
 @empty
+@pytest.mark.needs("extensions")
 def test_every_function_is_sound_for_plpgsql_check(pushed: Pushed) -> None:
     said = pushed.cli.run("db", "lint", "--schema", "public,credits", "--level", "warning", "--fail-on", "warning")
     assert said.code == 0, said.out

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from sonas_supabase.local import embedded_binaries
 from sonas_supabase.migrations import sql_folder
 from tests.contract import tap
 from tests.contract.conftest import Pushed
-from tests.contract.parts import require_postgres
 
 FOLDER = sql_folder() / "tests"
 FILES = sorted(FOLDER.glob("**/*.test.sql"))
@@ -17,9 +17,10 @@ FILES = sorted(FOLDER.glob("**/*.test.sql"))
 
 @pytest.fixture(scope="session")
 def psql() -> Path:
-    return require_postgres("15") / "psql"
+    return embedded_binaries() / "psql"
 
 
+@pytest.mark.needs("extensions")
 @pytest.mark.parametrize("host", ["empty"], indirect=True)
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(FOLDER)).removesuffix(".test.sql"))
 def test_pgtap(pushed: Pushed, psql: Path, file: Path) -> None:

@@ -30,10 +30,11 @@ JUMPS = (
 )
 
 
+@pytest.mark.needs("libfaketime")
 def test_a_jumping_clock_grants_and_loses_nothing(
     new_victim: Callable[..., Any], record: Callable[..., None], seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    library = require("LIBFAKETIME", "libfaketime")
+    library = require("libfaketime")
     with TemporaryDirectory(prefix="sonas-clock-") as folder:
         Path(folder).chmod(0o755)
         clock = Path(folder) / "now"

@@ -17,20 +17,22 @@ from uuid import UUID
 
 import httpx
 import psycopg
+import pytest
 
 from sonas_supabase import CreditsClient
-from sonas_supabase.local import PASSWORD, Keys, PostgREST, find_postgrest, free_port
+from sonas_supabase.local import PASSWORD, Keys, PostgREST, free_port
 from tests.faults.checker import check
 from tests.faults.conftest import Victim
 from tests.faults.load import Load
-from tests.support.api import programs_folder
 from tests.support.parts import require
+
+pytestmark = pytest.mark.needs("pgbouncer")
 
 
 @contextmanager
 def pooler(victim: Victim, *, user: str) -> Iterator[str]:
     """The URL of a pooler with three server connections, all logged in as `user`."""
-    binary = require("PGBOUNCER_BIN", "pgbouncer")
+    binary = require("pgbouncer")
     port = free_port()
     folder = victim.cluster.directory
     settings = folder / f"pgbouncer-{user}.ini"
@@ -96,16 +98,15 @@ def test_the_client_works_through_a_transaction_mode_pooler(new_victim: Callable
         assert sorted(answer.remaining or 0 for answer in spent) == list(range(10))
 
 
+@pytest.mark.needs("postgrest")
 def test_identities_do_not_leak_between_those_who_share_a_connection(
     new_victim: Callable[..., Any], tmp_path: Path
 ) -> None:
     keys = Keys.make()
     with new_victim() as victim, pooler(victim, user="authenticator") as url:
         users = [victim.database.new_user() for _ in range(6)]
-        binary = find_postgrest(programs_folder(), install=True)
-        assert binary
         postgrest = PostgREST(
-            binary,
+            require("postgrest"),
             database_url=url,
             jwt_secret=keys.jwt_secret,
             log=tmp_path / "postgrest.log",

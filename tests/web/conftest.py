@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -16,7 +14,7 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, 
 
 from sonas_supabase import local
 from tests.support.database import Database
-from tests.support.parts import missing
+from tests.support.parts import require
 from tests.web.support import Site, calling, make_app, serving
 
 OUTPUT = Path(__file__).resolve().parents[2] / "test-output" / "web"
@@ -52,17 +50,9 @@ def site(database: Database) -> Iterator[Site]:
         yield running
 
 
-def from_parts(name: str, fallback: str | None, what: str) -> str:
-    """What `.ci/parts/chromium.sh` brings; in CI it has to be there."""
-    found = os.environ.get(name) or fallback
-    if found and Path(found).exists():
-        return found
-    missing(f"{what} ({name}) is missing. .ci/parts/chromium.sh brings it.")
-
-
 @pytest_asyncio.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    binary = from_parts("CHROMIUM_BIN", shutil.which("chromium"), "Chromium")
+    binary = str(require("chromium"))
     # A busy machine may take its time; where speed is what matters, a test says so.
     expect.set_options(timeout=15_000)
     async with async_playwright() as playwright:
@@ -73,8 +63,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture(scope="session")
 def axe() -> str:
-    kept = sorted(Path("/var/cache/sonas-ci").glob("axe-*/axe.min.js"))
-    return Path(from_parts("AXE_JS", str(kept[-1]) if kept else None, "axe-core")).read_text()
+    return require("axe").read_text()
 
 
 Visit = Callable[..., AbstractAsyncContextManager[Page]]

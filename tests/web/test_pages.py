@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -21,7 +20,6 @@ from starlette.routing import Mount
 
 from sonas_supabase.web import _pages
 from tests.support.database import Database
-from tests.support.parts import missing
 from tests.web.conftest import Visit
 from tests.web.pages import come_in
 from tests.web.support import Site, make_app, serving
@@ -229,8 +227,7 @@ def a_month_of_use(database: Database, user: UUID) -> list[int]:
     return spent
 
 
+@pytest.mark.needs("npm")
 def test_the_chart_library_is_what_the_registry_has() -> None:
-    if not shutil.which("npm"):
-        missing("npm is missing. .ci/parts/chromium.sh brings it.")
     done = subprocess.run([sys.executable, VENDOR, "--check"], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
