@@ -21,7 +21,7 @@ async def come_in(page: Page, site: Site, user: UUID, path: str = "/") -> None:
     """As a user of the test's own, with a token that the page finds in its session."""
     session = {"access_token": token(user), "user_id": str(user), "email": "somebody@example.com"}
     await page.context.add_init_script(
-        f"sessionStorage.getItem('sonas-session') ?? sessionStorage.setItem('sonas-session', JSON.stringify({session}))"
+        f"localStorage.getItem('sonas-session') ?? localStorage.setItem('sonas-session', JSON.stringify({session}))"
     )
     await page.goto(path)
     if path == "/":

@@ -118,7 +118,7 @@ async def opened(visit: Visit, site: Site, user: UUID, address: str = "/admin", 
     """The page as an operator sees it."""
     async with visit(site, **options) as page:
         session = json.dumps({"access_token": token(user, **OPERATOR), "user_id": str(user), "email": "o@example.com"})
-        await page.context.add_init_script(f"sessionStorage.setItem('sonas-session', {json.dumps(session)})")
+        await page.context.add_init_script(f"localStorage.setItem('sonas-session', {json.dumps(session)})")
         await page.goto(address)
         await expect(page.locator("#figures canvas").first).to_be_visible()
         yield page

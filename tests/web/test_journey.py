@@ -70,7 +70,7 @@ async def three_projects_and_no_fourth(page: Page) -> None:
 
 
 async def a_spend_made_elsewhere_shows_at_once(page: Page, site: Site) -> None:
-    email = (await page.evaluate("JSON.parse(sessionStorage.getItem('sonas-session')).email")) or ""
+    email = (await page.evaluate("JSON.parse(localStorage.getItem('sonas-session')).email")) or ""
     site.database.call("consume_credits", user_of(site.database, email), "message", 4, "A script of yours")
     await expect(balance(page, "Messages")).to_contain_text("3 left", timeout=2_500)
 

@@ -125,41 +125,6 @@ async def test_what_users_wrote_stays_text(site: Site, visit: Visit, database: D
         await runs_nothing(page)
 
 
-async def test_a_session_that_has_ended_leads_to_the_sign_in_and_keeps_what_was_typed(
-    site: Site, visit: Visit, user: UUID
-) -> None:
-    async with visit(site, expects="40") as page:
-        await come_in(page, site, user)
-        await page.get_by_label("What do you want to build?").fill("A long thought")
-        await page.route(
-            "**/api/**", lambda route: route.fulfill(status=401, json={"detail": "no", "code": "not_authenticated"})
-        )
-        await page.get_by_role("button", name="Generate").click()
-        await expect(page.get_by_text("Your session has ended.")).to_be_visible()
-        await page.unroute("**/api/**")
-
-        await (
-            page.get_by_role("button", name="free@example.com")
-            .or_(page.get_by_role("button", name="Sign up as a new user"))
-            .last.click()
-        )
-        await expect(page.get_by_label("What do you want to build?")).to_have_value("A long thought")
-
-
-async def test_a_server_that_is_away_is_said_so_in_place(site: Site, visit: Visit, user: UUID) -> None:
-    async with visit(site, expects="Failed to load resource") as page:
-        await come_in(page, site, user)
-        await page.route("**/api/**", lambda route: route.abort())
-        await page.get_by_label("What do you want to build?").fill("A long thought")
-        await page.get_by_role("button", name="Generate").click()
-        await expect(page.locator(".composer").get_by_role("alert")).to_contain_text("The server cannot be reached.")
-        await expect(page.locator("#usage-side .note")).to_contain_text("These figures may be old", timeout=4_000)
-        await page.unroute("**/api/**")
-        await expect(page.locator("#usage-side .note")).to_be_hidden(timeout=10_000)
-        await page.get_by_role("button", name="Generate").click()
-        await expect(page.locator(".projects li")).to_have_count(1)
-
-
 async def test_a_hidden_tab_asks_for_nothing(site: Site, visit: Visit, user: UUID) -> None:
     async with visit(site) as page:
         await page.clock.install()

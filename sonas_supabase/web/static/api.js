@@ -26,6 +26,12 @@ function sentenceFor(status) {
   return "Something went wrong on our side. Nothing was charged. Try again in a moment.";
 }
 
+// No answer at all, or one of a proxy in front of a server that is not there.
+export const isAway = (problem) => problem instanceof Problem && [0, 502, 503, 504].includes(problem.status);
+
+let answered = () => {};
+export const onAnswer = (callback) => (answered = callback);
+
 export async function send(path, { base = home, token, method = "GET", body, headers = {}, signal } = {}) {
   const all = { accept: "application/json", ...headers };
   if (token) all.authorization = `Bearer ${token}`;
@@ -42,8 +48,10 @@ export async function send(path, { base = home, token, method = "GET", body, hea
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
+    answered(false);
     throw new Problem(0, null);
   }
+  answered(![502, 503, 504].includes(response.status));
   if (response.ok || response.status === 304) return response;
   throw new Problem(response.status, await response.json().catch(() => null));
 }

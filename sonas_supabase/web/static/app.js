@@ -1,8 +1,9 @@
 // The dashboard: who is signed in, which tab is open, and one feed of figures for all of it.
 
 import "./usage-panel.js";
+import { showOutage } from "./outage.js";
 import { showProjects } from "./projects.js";
-import { freshToken, onChange, session, signOut } from "./session.js";
+import { freshToken, onChange, session, sessionEnded } from "./session.js";
 import { showSignIn } from "./sign-in.js";
 import { showLeft, showWho } from "./who.js";
 
@@ -47,7 +48,10 @@ async function show(reason) {
   for (const panel of panels) panel.token = now?.access_token ?? null;
   // A token that was replaced changes nothing of what is on the page.
   if (now && now.user_id === shown) return;
+  // The address names what the person who has left was looking at; after an expired session it is for coming back to.
+  if (shown && !reason) history.replaceState(null, "", "./");
   shown = now?.user_id ?? null;
+  projects.forget();
   showWho(byId("who"));
   byId("sign-in").hidden = Boolean(now);
   byId("signed-in").hidden = !now;
@@ -55,7 +59,6 @@ async function show(reason) {
     projects.reset();
     followAddress();
   } else {
-    projects.forget();
     await showSignIn(byId("sign-in"), reason);
   }
 }
@@ -65,7 +68,7 @@ const projects = showProjects(byId("projects"), () => panels[0].refresh());
 for (const panel of panels) {
   panel.addEventListener(
     "sonas-unauthorized",
-    () => session() && signOut("Your session has ended. Sign in again; what you typed is kept."),
+    () => session() && sessionEnded(),
   );
 }
 panels[0].addEventListener("sonas-usage", ({ detail }) => {
@@ -78,5 +81,6 @@ setInterval(async () => {
   if (session()?.refresh_token) await freshToken();
 }, 30_000);
 
+showOutage(byId("main"));
 onChange(show);
 show();

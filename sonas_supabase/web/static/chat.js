@@ -1,16 +1,16 @@
-// A conversation about one project. It stays in this tab until the tab is closed.
+// A conversation about one project. It stays in this tab until the tab is closed or the person signs out.
 
 import { events, Problem, send } from "./api.js";
 import { h, icon } from "./dom.js";
+import { drawer } from "./mine.js";
 import { notice } from "./notice.js";
-import { askSignedIn, setup } from "./session.js";
-
-const stored = (key, fallback) => JSON.parse(sessionStorage.getItem(key) ?? "null") ?? fallback;
+import { askSignedIn, session, setup } from "./session.js";
 
 export function showChat(project, afterChange) {
-  const talkKey = `sonas-chat-${project.id}`;
-  const draftKey = `sonas-chat-draft-${project.id}`;
-  const talk = stored(talkKey, []);
+  const mine = drawer(session()?.user_id);
+  const talkKey = `chat ${project.id}`;
+  const draftKey = `draft ${project.id}`;
+  const talk = mine.read(talkKey, []);
   const log = h("div", { class: "talk", role: "log", "aria-label": "Conversation", tabIndex: 0 }, ...talk.map(bubble));
   const said = h("div", { class: "said" });
   const words = h("textarea", {
@@ -26,8 +26,8 @@ export function showChat(project, afterChange) {
     if (builtin)
       about.textContent = "The built-in assistant looks words up in the project's files. No model is connected.";
   });
-  words.value = sessionStorage.getItem(draftKey) ?? "";
-  words.addEventListener("input", () => sessionStorage.setItem(draftKey, words.value));
+  words.value = mine.read(draftKey, "");
+  words.addEventListener("input", () => form.isConnected && mine.write(draftKey, words.value));
   words.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
       event.preventDefault();
@@ -41,10 +41,10 @@ export function showChat(project, afterChange) {
       body: { project_id: project.id, message },
       headers: { accept: "text/event-stream" },
     });
-    const mine = { who: "you", text: message };
+    const question = { who: "you", text: message };
     const answer = { who: "assistant", text: "" };
     const line = bubble(answer);
-    log.append(bubble(mine), line);
+    log.append(bubble(question), line);
     line.setAttribute("aria-busy", "true");
     let isWhole = false;
     try {
@@ -60,8 +60,8 @@ export function showChat(project, afterChange) {
       line.removeAttribute("aria-busy");
     }
     if (!isWhole) throw new Problem(500, { detail: "The connection broke off before the answer was whole." });
-    talk.push(mine, answer);
-    sessionStorage.setItem(talkKey, JSON.stringify(talk.slice(-40)));
+    talk.push(question, answer);
+    if (form.isConnected) mine.write(talkKey, talk.slice(-40));
   }
 
   const form = h(
@@ -76,9 +76,9 @@ export function showChat(project, afterChange) {
         try {
           await talkAbout(words.value);
           words.value = "";
-          sessionStorage.removeItem(draftKey);
+          mine.remove(draftKey);
         } catch (problem) {
-          if (!problem.isSignedOut) said.replaceChildren(notice(problem));
+          if (!problem.isSignedOut) said.replaceChildren(notice(problem, () => form.requestSubmit()));
         }
         button.disabled = false;
         words.focus();

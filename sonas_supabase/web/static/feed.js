@@ -15,6 +15,10 @@ export function feedFor(base, days, person) {
   return feeds.get(key);
 }
 
+export function forgetFeedsOf(person) {
+  for (const key of feeds.keys()) if (key.endsWith(` ${person}`)) feeds.delete(key);
+}
+
 // Whose token it is. Nothing is trusted on its account: it only decides which figures are shown while new ones are on their way.
 export function ownerOf(token) {
   try {

@@ -10,9 +10,16 @@ const TITLES = {
   member_cap_reached: "Your share of the workspace's credits is used up",
 };
 
-export function notice(problem) {
+// `again` is what "Try again" does; a denial has no use for it.
+export function notice(problem, again) {
   if (!problem.isDenial) {
-    return h("div", { class: "notice problem", role: "alert" }, icon("warn"), h("p", {}, problem.message));
+    return h(
+      "div",
+      { class: "notice problem", role: "alert" },
+      icon("warn"),
+      h("p", {}, problem.message),
+      again && h("button", { type: "button", class: "button small quiet", onclick: again }, "Try again"),
+    );
   }
   const ways =
     problem.code === "limit_reached"

@@ -4,6 +4,7 @@ import { ask, home } from "./api.js";
 import { h, icon } from "./dom.js";
 import { count, nameOf, price } from "./format.js";
 import { notice } from "./notice.js";
+import { persist, showOutage } from "./outage.js";
 import { askSignedIn, onChange, session, setup } from "./session.js";
 import { showLeft, showWho } from "./who.js";
 
@@ -20,13 +21,14 @@ let current = null;
 
 async function load() {
   showWho(byId("who"));
+  byId("said").replaceChildren();
   try {
-    plans = await ask("api/plans");
-    const report = session() ? await askSignedIn(ask, "api/usage?days=1") : null;
+    plans = await persist(() => ask("api/plans"));
+    const report = await persist(() => (session() ? askSignedIn(ask, "api/usage?days=1") : null));
     current = report?.plan.id ?? null;
     showLeft(report);
   } catch (problem) {
-    if (!problem.isSignedOut) byId("said").replaceChildren(notice(problem));
+    if (!problem.isSignedOut) byId("said").replaceChildren(notice(problem, load));
   }
   const { upgrade } = await setup;
   byId("how").textContent = HOW[upgrade];
@@ -103,9 +105,10 @@ async function choose(plan, upgrade, button) {
     byId("main").scrollIntoView();
   } catch (problem) {
     button.disabled = false;
-    if (!problem.isSignedOut) byId("said").replaceChildren(notice(problem));
+    if (!problem.isSignedOut) byId("said").replaceChildren(notice(problem, () => choose(plan, upgrade, button)));
   }
 }
 
+showOutage(byId("main"));
 onChange(load);
 load();

@@ -5,9 +5,11 @@ import { showChat } from "./chat.js";
 import { h, icon } from "./dom.js";
 import { fromNow, fullTime } from "./format.js";
 import { notice } from "./notice.js";
+import { drawer } from "./mine.js";
+import { persist } from "./outage.js";
 import { askSignedIn, session, setup } from "./session.js";
 
-const DRAFT = "sonas-draft";
+const DRAFT = "draft";
 const FIRST = ["index.html", "README.md"];
 const byReading = (a, b) => FIRST.indexOf(b) - FIRST.indexOf(a) || a.localeCompare(b);
 
@@ -39,12 +41,13 @@ export function showProjects(element, afterChange) {
   async function load(fresh) {
     const turn = ++turns;
     try {
-      const projects = await askSignedIn(ask, "api/projects");
+      const projects = await persist(() => turn === turns && askSignedIn(ask, "api/projects"));
       if (turn !== turns) return;
       draw(projects, fresh);
     } catch (problem) {
+      if (turn !== turns) return;
       drawn = null;
-      if (!problem.isSignedOut) list.replaceChildren(notice(problem));
+      if (!problem.isSignedOut) list.replaceChildren(notice(problem, () => load(fresh)));
     }
   }
 
@@ -53,7 +56,7 @@ export function showProjects(element, afterChange) {
     try {
       await askSignedIn(ask, `api/projects/${project.id}`, { method: "DELETE" });
     } catch (problem) {
-      if (problem.status !== 404) return list.prepend(notice(problem));
+      if (problem.status !== 404 && !problem.isSignedOut) return list.prepend(notice(problem, () => remove(project)));
     }
     afterChange();
     await load();
@@ -69,18 +72,30 @@ export function showProjects(element, afterChange) {
     if (!id) return load();
     const back = h("a", { class: "back", href: "#projects" }, icon("back"), "All projects");
     one.replaceChildren(back, h("p", { class: "muted" }, "Loading …"));
+    await show(id, back);
+  }
+
+  async function show(id, back) {
     try {
-      const project = await askSignedIn(ask, `api/projects/${id}`);
-      if (id === openId) one.replaceChildren(back, ...detailsOf(project, afterChange));
+      const project = await persist(() => id === openId && askSignedIn(ask, `api/projects/${id}`));
+      if (id !== openId) return;
+      one.replaceChildren(back, ...detailsOf(project, afterChange));
       one.querySelector("h2")?.focus();
     } catch (problem) {
-      if (id === openId) one.replaceChildren(back, notice(problem));
+      if (id === openId && !problem.isSignedOut) one.replaceChildren(back, notice(problem, () => show(id, back)));
     }
   }
 
   return {
     open,
-    forget: () => ((openId = inUse = drawn = null), list.replaceChildren(), one.replaceChildren()),
+    // Nothing of the person who was here stays on the page or is on its way to it.
+    forget() {
+      turns += 1;
+      openId = inUse = drawn = null;
+      list.replaceChildren();
+      one.replaceChildren();
+      composer.forget();
+    },
     reset: () => (openId = undefined),
     // Somebody else may have made or deleted one; the count of places in use tells.
     follow(report) {
@@ -108,8 +123,8 @@ function showComposer(made) {
       about.textContent =
         "The built-in generator makes a small page with your wishes as a checklist. No model is connected.";
   });
-  prompt.value = sessionStorage.getItem(DRAFT) ?? "";
-  prompt.addEventListener("input", () => sessionStorage.setItem(DRAFT, prompt.value));
+  const mine = () => drawer(session()?.user_id);
+  prompt.addEventListener("input", () => mine().write(DRAFT, prompt.value));
   prompt.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.metaKey || event.ctrlKey)) form.requestSubmit();
   });
@@ -121,6 +136,7 @@ function showComposer(made) {
       onsubmit: async (event) => {
         event.preventDefault();
         if (button.disabled) return;
+        const asker = session()?.user_id;
         // The same key for the same words, until they have become a project: a lost answer is not paid for twice.
         key = key?.words === prompt.value ? key : { words: prompt.value, id: crypto.randomUUID() };
         button.disabled = true;
@@ -132,8 +148,9 @@ function showComposer(made) {
             body: { prompt: prompt.value },
             headers: { "idempotency-key": key.id },
           });
+          if (session()?.user_id !== asker) return;
           prompt.value = "";
-          sessionStorage.removeItem(DRAFT);
+          mine().remove(DRAFT);
           key = null;
           said.replaceChildren(
             h(
@@ -145,10 +162,12 @@ function showComposer(made) {
           );
           await made(project);
         } catch (problem) {
-          if (!problem.isSignedOut) said.replaceChildren(notice(problem));
+          if (!problem.isSignedOut && session()?.user_id === asker)
+            said.replaceChildren(notice(problem, () => form.requestSubmit()));
+        } finally {
+          button.disabled = false;
+          button.lastChild.textContent = "Generate";
         }
-        button.disabled = false;
-        button.lastChild.textContent = "Generate";
       },
     },
     h("label", { for: "prompt", class: "title" }, "What do you want to build?"),
@@ -162,7 +181,13 @@ function showComposer(made) {
     ),
     about,
   );
-  return { element: form };
+  // What the person who is signed in now had typed, and nothing of anybody else.
+  function forget() {
+    key = null;
+    said.replaceChildren();
+    prompt.value = session() ? mine().read(DRAFT, "") : "";
+  }
+  return { element: form, forget };
 }
 
 function listOf(projects, fresh, remove) {

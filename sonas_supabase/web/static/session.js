@@ -1,8 +1,11 @@
-// Who is signed in. The token lives in this tab alone and travels only in the Authorization header.
+// Who is signed in, in all tabs of this browser. The token travels only in the Authorization header.
 
-import { ask } from "./api.js";
+import { ask, Problem } from "./api.js";
+import { forgetOthers } from "./mine.js";
+import { persist } from "./outage.js";
 
 const KEY = "sonas-session";
+const ENDED = "sonas-session-ended";
 const EARLY = 60_000;
 
 let current = read();
@@ -11,7 +14,7 @@ let refreshing = null;
 
 function read() {
   try {
-    return JSON.parse(sessionStorage.getItem(KEY));
+    return JSON.parse(localStorage.getItem(KEY));
   } catch {
     return null;
   }
@@ -21,18 +24,43 @@ export const session = () => current;
 export const onChange = (callback) => (listener = callback);
 
 export function signIn(next) {
+  forgetOthers(next.user_id);
   current = next;
-  sessionStorage.setItem(KEY, JSON.stringify(next));
+  localStorage.setItem(KEY, JSON.stringify(next));
   listener();
 }
 
-export function signOut(reason = "") {
+// The end of the session in every tab. What was typed is erased, in the others as soon as they hear of it.
+export function signOut() {
+  forgetOthers();
+  leave();
+}
+
+// The token is not good any more. What was typed waits for the same person.
+export const sessionEnded = () => leave("Your session has ended. Sign in again; what you typed is kept for you.");
+
+function leave(reason = "") {
   current = null;
-  sessionStorage.removeItem(KEY);
+  if (reason) localStorage.setItem(ENDED, reason);
+  else localStorage.removeItem(ENDED);
+  localStorage.removeItem(KEY);
   listener(reason);
 }
 
-export const setup = ask("api/setup");
+// Another tab signed in or out, or this page comes back from the browser's store of pages.
+function follow() {
+  const before = current;
+  current = read();
+  if (current?.access_token === before?.access_token) return;
+  const reason = current ? "" : (localStorage.getItem(ENDED) ?? "");
+  if (current || !reason) forgetOthers(current?.user_id);
+  listener(reason);
+}
+
+addEventListener("storage", ({ key }) => (key === KEY || key === null) && follow());
+addEventListener("pageshow", ({ persisted }) => persisted && follow());
+
+export const setup = persist(() => ask("api/setup"));
 
 async function supabaseAuth(path, body) {
   const { supabase_url: url, supabase_publishable_key: key } = await setup;
@@ -43,8 +71,12 @@ async function supabaseAuth(path, body) {
     credentials: "omit",
   }).catch(() => null);
   if (!answer) throw new Error("The sign-in service cannot be reached. Try again in a moment.");
+  const isFinal = answer.status >= 400 && answer.status < 500 && answer.status !== 429;
   const said = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(said.msg ?? said.error_description ?? said.message ?? "That did not work.");
+  if (!answer.ok) {
+    const sentence = said.msg ?? said.error_description ?? said.message ?? "That did not work. Try again in a moment.";
+    throw Object.assign(new Error(sentence), { isFinal });
+  }
   return said;
 }
 
@@ -76,17 +108,20 @@ export async function freshToken() {
     refreshing ??= supabaseAuth("token?grant_type=refresh_token", { refresh_token: current.refresh_token })
       .then(keep)
       .finally(() => (refreshing = null));
-    await refreshing.catch(() => signOut("Your session has ended. Sign in again."));
+    await refreshing.catch((problem) => problem.isFinal && sessionEnded());
   }
   return current?.access_token;
 }
 
 // A request as the person who is signed in. When the token is not good any more, back to the sign-in.
 export async function askSignedIn(request, path, options = {}) {
+  const asker = current?.user_id;
+  if (!asker) throw new Problem(401, null);
   try {
     return await request(path, { ...options, token: await freshToken() });
   } catch (problem) {
-    if (problem.isSignedOut) signOut("Your session has ended. Sign in again; what you typed is kept.");
+    // An answer to somebody who has left meanwhile ends nobody else's session.
+    if (problem.isSignedOut && current?.user_id === asker) sessionEnded();
     throw problem;
   }
 }

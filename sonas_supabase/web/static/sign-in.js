@@ -2,12 +2,16 @@
 
 import { ask } from "./api.js";
 import { h, icon } from "./dom.js";
-import { setup, signIn, signInWithPassword, signUpWithPassword } from "./session.js";
+import { persist } from "./outage.js";
+import { session, setup, signIn, signInWithPassword, signUpWithPassword } from "./session.js";
 
 export async function showSignIn(element, reason) {
   const said = h("div", { role: "status", class: "said" });
+  element.replaceChildren(h("p", { class: "muted" }, "Loading …"));
   const { sign_in: way } = await setup;
   const ways = { demo: demoUsers, supabase: passwordForm, none: () => h("p", {}, "This app has no sign-in set up.") };
+  const choice = await ways[way](said);
+  if (session()) return;
   element.replaceChildren(
     h(
       "section",
@@ -15,7 +19,7 @@ export async function showSignIn(element, reason) {
       h("img", { src: "static/mark.svg", alt: "", width: "44", height: "44" }),
       h("h1", {}, "Sign in to Sonas"),
       reason && h("p", { class: "notice", role: "status" }, icon("info"), h("span", {}, reason)),
-      await ways[way](said),
+      choice,
       said,
     ),
   );
@@ -33,7 +37,7 @@ async function demoUsers(said) {
       problemIn(said, error);
     }
   };
-  const users = await ask("api/demo/users").catch((error) => (problemIn(said, error), []));
+  const users = await persist(() => ask("api/demo/users")).catch((error) => (problemIn(said, error), []));
   return h(
     "div",
     { class: "stack" },

@@ -28,6 +28,13 @@ export class UsageChart {
     matchMedia("print").addEventListener("change", () => this.#draw());
   }
 
+  forget() {
+    this.#plot?.destroy();
+    this.#plot = this.#data = null;
+    this.#tip.textContent = "";
+    this.#tip.hidden = true;
+  }
+
   show(days, credits, refused) {
     this.#days = days;
     this.#refused = refused;

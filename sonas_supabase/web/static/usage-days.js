@@ -33,6 +33,13 @@ export class UsageByDay {
     );
   }
 
+  forget() {
+    this.#chosen = null;
+    for (const part of [this.#types, this.#total, this.#rows]) part.replaceChildren();
+    this.#canvas.removeAttribute("aria-label");
+    this.#chart.forget();
+  }
+
   show({ days, credits, refused }, balances) {
     const types = balances.map((balance) => balance.credit_type);
     if (!types.includes(this.#chosen)) this.#chosen = types[0];

@@ -46,6 +46,8 @@ export class UsageHistory {
     this.#seen.clear();
     this.#open.clear();
     this.#isLong = false;
+    this.#recent = [];
+    this.#rows.replaceChildren();
   }
 
   show({ operations, has_older: hasOlder }) {

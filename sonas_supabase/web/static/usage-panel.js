@@ -7,12 +7,13 @@
 // token    the access token, as an attribute or a property; set it anew when it is refreshed
 // days     how many days the chart has, 30 by default
 // view     "compact" leaves out chart and history
+// quiet    leaves it to the page to say that the server cannot be reached
 //
 // Events: sonas-usage (detail: the report) and sonas-unauthorized (the token is not good any more).
 
 import { ask, home } from "./api.js";
 import { h } from "./dom.js";
-import { feedFor, ownerOf } from "./feed.js";
+import { feedFor, forgetFeedsOf, ownerOf } from "./feed.js";
 import { UsageByDay } from "./usage-days.js";
 import { UsageHistory } from "./usage-history.js";
 import { balanceRow, headOf, warningsOf } from "./usage-parts.js";
@@ -52,7 +53,7 @@ class SonasUsage extends HTMLElement {
   }
 
   set token(value) {
-    if (!value || ownerOf(value) !== ownerOf(this.#token)) this.#history.forget();
+    if (!value || ownerOf(value) !== ownerOf(this.#token)) this.#forget(ownerOf(this.#token));
     this.#token = value || null;
     if (this.isConnected) this.#join();
   }
@@ -99,6 +100,16 @@ class SonasUsage extends HTMLElement {
     else this.#say("Loading your usage …");
   }
 
+  // Nothing of the person who was shown stays in the page, not even where it cannot be seen.
+  #forget(person) {
+    if (person) forgetFeedsOf(person);
+    this.#drawn = {};
+    this.#live.textContent = "";
+    this.#history.forget();
+    this.#byDay.forget();
+    for (const part of [this.#head, this.#warnings, this.#balances]) part.replaceChildren();
+  }
+
   #say(sentence) {
     this.#note.textContent = sentence;
     this.#note.hidden = false;
@@ -115,8 +126,9 @@ class SonasUsage extends HTMLElement {
       if (problem) this.#say(problem.status ? problem.message : "Usage cannot be shown at the moment. Trying again …");
       return;
     }
-    this.#note.hidden = !problem;
-    this.#note.textContent = problem ? "These figures may be old: the server cannot be reached. Trying again …" : "";
+    const isOld = problem && !this.hasAttribute("quiet");
+    this.#note.hidden = !isOld;
+    this.#note.textContent = isOld ? "These figures may be old: the server cannot be reached. Trying again …" : "";
     this.#body.hidden = false;
     this.#fill(report);
     this.dispatchEvent(new CustomEvent("sonas-usage", { detail: report, bubbles: true, composed: true }));
