@@ -125,7 +125,7 @@ def _catalog() -> tuple[dict[str, Function], dict[str, str]]:
             local.shape(cluster.url(user=local.SUPERUSER))
             with psycopg.connect(cluster.url(), autocommit=True) as connection:
                 try:
-                    connection.execute(b"begin;\n" + build_migration.build().encode() + b"\ncommit;")
+                    connection.execute(b"begin;\n" + build_migration.build_sources().encode() + b"\ncommit;")
                 except psycopg.Error as error:
                     raise Refused([f"the sources in supabase/schemas do not build: {error}"]) from error
                 return read_functions(connection), read_relations(connection)

