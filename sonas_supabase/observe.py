@@ -58,6 +58,28 @@ def on_call(listener: Listener) -> Callable[[], None]:
     return lambda: _listeners.remove(listener)
 
 
+UncollectedListener = Callable[[str, int, str], None]
+_uncollected_listeners: list[UncollectedListener] = []
+
+
+def on_uncollected(listener: UncollectedListener) -> Callable[[], None]:
+    """Hand what could not be charged in this process to ``listener``, and return what ends that.
+
+    It is called with credit type, credits and a slug that says why.
+    """
+    _uncollected_listeners.append(listener)
+    return lambda: _uncollected_listeners.remove(listener)
+
+
+def tell_uncollected(credit_type: str, credits: int, reason: str) -> None:
+    """Tell the listeners of work that was done and could not be charged."""
+    for listener in tuple(_uncollected_listeners):
+        try:
+            listener(credit_type, credits, reason)
+        except Exception:
+            _logger.exception("A listener of on_uncollected failed.")
+
+
 @contextmanager
 def observed(call: Call[Any]) -> Iterator[None]:
     """Tell the listeners how a call ends, and put a span around it."""

@@ -13,6 +13,7 @@ from sonas_supabase._async.certainty import AsyncCertainty
 from sonas_supabase._async.doctor import AsyncDoctor
 from sonas_supabase._async.hold import AsyncHold
 from sonas_supabase._async.holds import AsyncHolds
+from sonas_supabase._async.http import AsyncHttp
 from sonas_supabase._async.installation import AsyncInstallation
 from sonas_supabase._async.ledger import AsyncLedger
 from sonas_supabase._async.metrics import AsyncMetrics
@@ -35,6 +36,7 @@ class AsyncCreditsClient(
     AsyncLedger,
     AsyncSpending,
     AsyncHolds,
+    AsyncHttp,
     AsyncCalendar,
     AsyncCertainty,
     AsyncDoctor,

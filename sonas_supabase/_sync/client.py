@@ -16,6 +16,7 @@ from sonas_supabase._sync.certainty import Certainty
 from sonas_supabase._sync.doctor import Doctor
 from sonas_supabase._sync.hold import Hold
 from sonas_supabase._sync.holds import Holds
+from sonas_supabase._sync.http import Http
 from sonas_supabase._sync.installation import Installation
 from sonas_supabase._sync.ledger import Ledger
 from sonas_supabase._sync.metrics import Metrics
@@ -36,6 +37,7 @@ class CreditsClient(
     Ledger,
     Spending,
     Holds,
+    Http,
     Calendar,
     Certainty,
     Doctor,

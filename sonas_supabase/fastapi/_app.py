@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketState
 
 from sonas_supabase import CreditsError
+from sonas_supabase.fastapi._answers import StoredAnswer
 from sonas_supabase.fastapi._middleware import CreditsMiddleware
 from sonas_supabase.fastapi._openapi import document
 from sonas_supabase.fastapi._problems import close_messages, problem
@@ -28,6 +29,8 @@ class Credits(Services):
         journal: needed by routes with ``on_unavailable="allow"``. With one, a charge that fails because the database
             cannot be reached is kept as well, on every route.
         on_uncollected: is told what was done and could not be charged; a function or a coroutine function.
+        answer_timeout: seconds that a repeat waits for the request before it under the same ``Idempotency-Key``, unless
+            its ``Prefer: wait=`` says less. It should be less than the client's own timeout.
     """
 
     def install(self, app: Starlette) -> None:
@@ -39,6 +42,7 @@ class Credits(Services):
         app.add_middleware(CreditsMiddleware, credits=self)
         app.add_exception_handler(CreditsError, cast(Any, _answer))
         app.add_exception_handler(NotAuthenticated, cast(Any, _answer))
+        app.add_exception_handler(StoredAnswer, _answer_again)
         openapi = getattr(app, "openapi", None)
         if openapi is not None:
             app.openapi = lambda: document(openapi())  # type: ignore[attr-defined]
@@ -50,6 +54,13 @@ async def _answer(connection: Any, error: Exception) -> Response | None:
         await _close(connection, refusal)
         return None
     answer = problem(refusal)
+    response = Response(answer.body, answer.status)
+    response.raw_headers = answer.headers
+    return response
+
+
+async def _answer_again(_: Any, stored: Exception) -> Response:
+    answer = cast(StoredAnswer, stored)
     response = Response(answer.body, answer.status)
     response.raw_headers = answer.headers
     return response

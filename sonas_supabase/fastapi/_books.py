@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from sonas_supabase import (
     AsyncCreditsClient,
@@ -18,6 +19,7 @@ from sonas_supabase import (
     UnexpectedAnswer,
 )
 from sonas_supabase.fastapi._spend_request import SpendRequest
+from sonas_supabase.observe import tell_uncollected
 
 if TYPE_CHECKING:
     from sonas_supabase.fastapi._journal import Journal
@@ -101,6 +103,14 @@ class Books:
             if cost:
                 await self.uncollected(Uncollected(request=request, credits=cost, reason=CreditsUnavailable.code))
 
+    async def is_in_journal(self, user_id: UUID, key: str) -> bool:
+        """Whether a spend with this key waits there."""
+        try:
+            return self.journal is not None and await self.journal.holds(user_id, key)
+        except OSError:
+            _log.exception("the journal cannot be read")
+            return False
+
     async def refund(self, request: SpendRequest, reservation: Reservation, credits: int, reason: str) -> None:
         """Give back credits that were charged. A refund that fails is logged: nothing is raised."""
         if reservation.operation_id is None:
@@ -129,8 +139,22 @@ class Books:
             _log.warning("%s was not released and is held until it expires: %s", request, error)
 
     async def uncollected(self, entry: Uncollected) -> None:
-        """Tell the application and the operator."""
-        _log.error("%s: %d credits could not be charged: %s", entry.request, entry.credits, entry.reason)
+        """Tell the log, the counters, the database and the application. None of them can stop the others."""
+        request = entry.request
+        _log.error("%s: %d credits could not be charged: %s", request, entry.credits, entry.reason)
+        tell_uncollected(request.credit_type, entry.credits, entry.reason)
+        try:
+            await self.client.record_uncollected(
+                request.user_id,
+                request.credit_type,
+                entry.credits,
+                entry.reason,
+                description=request.description,
+                idempotency_key=request.key,
+                workspace_id=request.workspace_id,
+            )
+        except Exception as error:
+            _log.error("%s: that is not on record in the database: %s", request, error)
         if self.on_uncollected is None:
             return
         try:

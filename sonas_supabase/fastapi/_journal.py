@@ -103,6 +103,13 @@ class Journal:
         else:
             await self._do(lambda file: file.execute("delete from spends where id = ?", (entry,)))
 
+    async def holds(self, user_id: UUID, key: str) -> bool:
+        """Whether a spend with this key waits."""
+        if not self._path.exists():
+            return False
+        query = "select 1 from spends where user_id = ? and json_extract(request, '$.key') = ? and json_valid(request)"
+        return await self._do(lambda file: file.execute(query, (str(user_id), key)).fetchone()) is not None
+
     async def pending(self) -> int:
         """How many spends wait to be charged."""
         if not self._path.exists():

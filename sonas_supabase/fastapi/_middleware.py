@@ -11,9 +11,10 @@ from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.websockets import WebSocketDisconnect
 
 from sonas_supabase import CreditsError
+from sonas_supabase.fastapi._answers import StoredAnswer
 from sonas_supabase.fastapi._inbox import Inbox, Message, Receive
 from sonas_supabase.fastapi._outcome import Outcome
-from sonas_supabase.fastapi._problems import Problem, close_messages, problem
+from sonas_supabase.fastapi._problems import close_messages, problem
 from sonas_supabase.fastapi._request_spends import SCOPE_KEY, RequestSpends
 from sonas_supabase.fastapi._rules import Rule
 from sonas_supabase.fastapi._services import Services
@@ -50,24 +51,23 @@ class CreditsMiddleware:
             await self._app(scope, receive, send)
             return
         inbox = Inbox(receive, Headers(scope=scope))
-        spends = RequestSpends(self._credits.books, self._credits.auth, scope, inbox)
+        spends = RequestSpends(self._credits, scope, inbox)
         scope[SCOPE_KEY] = spends
         exchange = (_WebSocket if scope["type"] == "websocket" else _Response)(spends, inbox, send)
         error: BaseException | None = None
         try:
             await self._hold(scope)
             await self._app(scope, inbox.receive, exchange.send)
-        except (CreditsError, NotAuthenticated) as refusal:
-            error = refusal
+        except (CreditsError, NotAuthenticated, StoredAnswer) as refusal:
             if exchange.has_started:
+                error = refusal
                 raise
-            error = None
             await exchange.refuse(refusal)
         except BaseException as raised:
             error = raised
             raise
         finally:
-            await spends.end(await exchange.outcome(error))
+            await spends.end(await exchange.outcome(error), status=exchange.status)
 
     async def _hold(self, scope: Scope) -> None:
         rules = [rule for rule in self._rules if rule.applies(scope)]
@@ -85,13 +85,13 @@ class _Response:
         self._spends = spends
         self._inbox = inbox
         self._send = send
-        self._status: int | None = None
+        self.status: int | None = None
         self._is_complete = False
 
     @property
     def has_started(self) -> bool:
         """Whether the client has been told a status."""
-        return self._status is not None
+        return self.status is not None
 
     async def send(self, message: Message) -> None:
         """Send a message on. Before the last one, what the request costs is settled."""
@@ -100,7 +100,10 @@ class _Response:
         elif message["type"] in _LAST or (
             message["type"] == "http.response.body" and not message.get("more_body", False)
         ):
+            self._spends.record(message)
             await self._completed()
+        elif message["type"].startswith("http.response."):
+            self._spends.record(message)
         try:
             await self._send(message)
         except OSError:
@@ -108,32 +111,33 @@ class _Response:
             raise
 
     def _started(self, message: Message) -> Message:
-        self._status = message["status"]
+        self._spends.record(message)
+        self.status = message["status"]
         headers = self._spends.headers(Outcome.of_status(message["status"]))
         return {**message, "headers": [*message.get("headers", []), *headers]}
 
     async def _completed(self) -> None:
-        if self._status is not None and not self._is_complete:
+        if self.status is not None and not self._is_complete:
             self._is_complete = True
-            await self._spends.settle(Outcome.of_status(self._status))
+            await self._spends.settle(Outcome.of_status(self.status), status=self.status)
 
-    async def refuse(self, error: CreditsError | NotAuthenticated) -> None:
-        """Answer with a problem."""
-        answer: Problem = problem(error)
+    async def refuse(self, error: CreditsError | NotAuthenticated | StoredAnswer) -> None:
+        """Answer with a problem, or with what was answered before."""
+        answer = error if isinstance(error, StoredAnswer) else problem(error)
         await self.send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await self.send({"type": "http.response.body", "body": answer.body})
 
     async def outcome(self, error: BaseException | None) -> Outcome:
         """How it has ended, now that the application has returned or raised."""
-        if self._status is not None and (self._is_complete or self._status >= INTERNAL_FROM):
-            return Outcome.of_status(self._status)
+        if self.status is not None and (self._is_complete or self.status >= INTERNAL_FROM):
+            return Outcome.of_status(self.status)
         has_left = await self._inbox.look()
         if not (has_left and (error is None or is_leaving(error))):
-            return Outcome.FAILED if self._status is None else Outcome.BROKEN
-        if self._status is None and isinstance(error, ClientDisconnect):
+            return Outcome.FAILED if self.status is None else Outcome.BROKEN
+        if self.status is None and isinstance(error, ClientDisconnect):
             # It left before the handler had all of the request.
             return Outcome.REFUSED
-        return Outcome.SERVED if self._status is None else Outcome.of_status(self._status)
+        return Outcome.SERVED if self.status is None else Outcome.of_status(self.status)
 
 
 class _WebSocket:
@@ -144,6 +148,7 @@ class _WebSocket:
         self._inbox = inbox
         self._send = send
         self.has_started = False
+        self.status: int | None = None
 
     async def send(self, message: Message) -> None:
         """Send a message on. Before the handshake is answered, what it costs is settled."""
@@ -156,8 +161,10 @@ class _WebSocket:
             self._inbox.client_left = True
             raise
 
-    async def refuse(self, error: CreditsError | NotAuthenticated) -> None:
+    async def refuse(self, error: CreditsError | NotAuthenticated | StoredAnswer) -> None:
         """Close with a code and a reason."""
+        assert not isinstance(error, StoredAnswer), "a WebSocket has no key"  # noqa: S101
+        self._spends.was_refused = True
         for message in close_messages(error):
             await self.send(message)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Mapping, MutableMapping
-from typing import Any
+import re
+from collections.abc import Callable, Coroutine, Mapping, MutableMapping
+from typing import Any, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -23,16 +24,20 @@ from sonas_supabase import (
     NotConfigured,
     Reservation,
 )
-from sonas_supabase.fastapi import _background, _books, _ratelimit
-from sonas_supabase.fastapi._books import Books, Held
+from sonas_supabase.fastapi import _answers, _background, _books, _ratelimit
+from sonas_supabase.fastapi._answers import Run, StoredAnswer
+from sonas_supabase.fastapi._books import Held
 from sonas_supabase.fastapi._declaration import Declaration
-from sonas_supabase.fastapi._inbox import Inbox
+from sonas_supabase.fastapi._inbox import Inbox, Message
 from sonas_supabase.fastapi._outcome import Outcome
 from sonas_supabase.fastapi._pending_spend import PendingSpend
+from sonas_supabase.fastapi._services import Services
 from sonas_supabase.fastapi._spend import Spend
 from sonas_supabase.fastapi._spend_request import SpendRequest
-from sonas_supabase.fastapi._user import Authenticator, User
-from sonas_supabase.fastapi.errors import Misconfigured, NoAccount, NotAuthenticated, RequestInProgress
+from sonas_supabase.fastapi._user import User
+from sonas_supabase.fastapi.errors import Misconfigured, NoAccount, NotAuthenticated
+
+T = TypeVar("T")
 
 SCOPE_KEY = "sonas_supabase.spends"
 
@@ -42,13 +47,15 @@ _log = logging.getLogger("sonas_supabase")
 class RequestSpends:
     """What belongs to one request, from its first hold to the last capture."""
 
-    def __init__(self, books: Books, auth: Authenticator, scope: MutableMapping[str, Any], inbox: Inbox) -> None:
-        self._books = books
-        self._auth = auth
+    def __init__(self, services: Services, scope: MutableMapping[str, Any], inbox: Inbox) -> None:
+        self._books = services.books
+        self._auth = services.auth
+        self._answer_timeout = services.answer_timeout
         self._scope = scope
         self._inbox = inbox
         self._headers = Headers(scope=scope)
-        self._key = _idempotency_key(self._headers)
+        self._key = _idempotency_key(self._headers) if scope["type"] == "http" else b""
+        self._run: Run | None = None
         self._user: User | None = None
         self._pending: list[PendingSpend] = []
         self._lock = asyncio.Lock()
@@ -77,7 +84,7 @@ class RequestSpends:
         """Hold what a route costs. Raises what the client is to be told."""
         try:
             return await self._hold(declaration, connection)
-        except (CreditsError, NotAuthenticated):
+        except (CreditsError, NotAuthenticated, StoredAnswer):
             self.was_refused = True
             raise
 
@@ -86,11 +93,13 @@ class RequestSpends:
         journal = self._books.journal
         if declaration.on_unavailable == "allow" and journal is None:
             raise Misconfigured('on_unavailable="allow" needs a journal: Credits(..., journal=Journal(path)).')
+        if self._key and self._run is None:
+            await self._claim(user, declaration)
         request = await self._request(declaration, user, connection)
         if not request.amount:
             return self._enter(user, request, declaration, None)
         try:
-            held = await self._unless_cancelled(request)
+            held = await self._unless_cancelled(_books.hold(self._books.client, request), self._undo_hold, request)
         except CreditsUnavailable as error:
             if declaration.on_unavailable == "deny" or journal is None:
                 raise
@@ -108,20 +117,34 @@ class RequestSpends:
             raise
         except CreditsError as error:
             raise Misconfigured(f"{request.description}: {error}", details=error.details) from error
-        if held.status == "open" and not self._is_ours(held):
-            raise RequestInProgress(
-                "A request with this Idempotency-Key is still being worked on.",
-                hint="Wait for its answer, or try again later.",
-            )
         spend = self._enter(user, request, declaration, held)
         if declaration.charge == "on_start":
             await _background.finish(self._settle_one(self._pending[-1], Outcome.SERVED))
         return spend
 
-    def _is_ours(self, held: Held) -> bool:
-        """Whether this request made the hold. Only a key of the client's can lead to somebody else's."""
-        # The library sends a call again when its answer got lost, and is then answered like somebody who comes second.
-        return held.status == "new" or (held.status == "open" and not self._key)
+    async def _claim(self, user: User, declaration: Declaration) -> None:
+        """Have the Idempotency-Key for this request alone. Raises StoredAnswer, and what a conflict is."""
+        method, path = self._scope["method"], _path(self._scope)
+        claiming = _answers.claim(
+            self._books.client,
+            user.id,
+            _answers.key_of(method, path, self._key),
+            await self._fingerprint(),
+            patience=self._patience(),
+            has_left=self._inbox.look,
+        )
+        try:
+            self._run = await self._unless_cancelled(claiming, _answers.give_back)
+        except CreditsUnavailable:
+            if declaration.on_unavailable == "deny":
+                raise
+        except AccountNotFound as error:
+            raise NoAccount(error.message, hint=error.hint) from error
+
+    def _patience(self) -> float:
+        """How long to wait for another request under the same key: as the client prefers, if that is shorter."""
+        prefers = re.search(r"(?:^|[,;\s])wait\s*=\s*(\d{1,6})", self._headers.get("prefer", ""))
+        return min(self._answer_timeout, float(prefers[1])) if prefers else self._answer_timeout
 
     def _enter(
         self,
@@ -168,13 +191,8 @@ class RequestSpends:
         actor = await declaration.actor_for(connection)
         if actor is not None:
             metadata["actor"] = actor
-        key = str(uuid4())
-        if self._key:
-            named = b"\0".join([method.encode(), path.encode(), self._key])
-            key = hashlib.sha256(named).hexdigest()[:40]
-            metadata["fingerprint"] = await self._fingerprint()
         return SpendRequest(
-            key=f"http:{key}:{len(self._pending) + 1}",
+            key=await self._spend_key(user, method, path),
             user_id=user.id,
             workspace_id=await declaration.workspace_for(connection),
             credit_type=declaration.credit_type,
@@ -184,49 +202,79 @@ class RequestSpends:
             ttl_seconds=declaration.ttl_seconds,
         )
 
+    async def _spend_key(self, user: User, method: str, path: str) -> str:
+        """What makes this spend one, whichever worker of whichever attempt asks for it."""
+        line = len(self._pending) + 1
+        if not self._key:
+            return f"http:{uuid4()}:{line}"
+        # Without the database there is no run; then the key itself says which requests are one.
+        unclaimed = f"http:{_answers.key_of(method, path, self._key)[:40]}:{line}"
+        if self._run is None or await self._books.is_in_journal(user.id, unclaimed):
+            return unclaimed
+        return f"http:{self._run.run_id}:{line}"
+
     async def _fingerprint(self) -> str:
         query = self._scope.get("query_string", b"")
+        kind = self._headers.get("content-type", "").partition(";")[0].strip().lower()
         body = await self._inbox.fingerprint()
-        return hashlib.sha256(query + b"\0" + body.encode()).hexdigest()[:32]
+        return hashlib.sha256(b"\0".join([query, kind.encode(), body.encode()])).hexdigest()
 
-    async def _unless_cancelled(self, request: SpendRequest) -> Held:
-        """Hold, and give it back when the request is cancelled meanwhile: nobody else would know of it."""
-        task = _background.start(_books.hold(self._books.client, request))
+    async def _unless_cancelled(
+        self, work: Coroutine[Any, Any, T], undo: Callable[..., Coroutine[Any, Any, None]], *arguments: Any
+    ) -> T:
+        """Do the work, and undo it when the request is cancelled meanwhile: nothing else would know of it."""
+        task = _background.start(work)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            _background.start(self._undo(task, request))
+            _background.start(undo(task, *arguments))
             raise
 
-    async def _undo(self, task: asyncio.Task[Held], request: SpendRequest) -> None:
+    async def _undo_hold(self, task: asyncio.Task[Held], request: SpendRequest) -> None:
         try:
             held = await task
         except CreditsError:
             return
-        if self._is_ours(held):
+        if held.status != "captured":
             await self._books.release(request, held.reservation, "cancelled")
 
     def headers(self, outcome: Outcome) -> list[tuple[bytes, bytes]]:
         """The balances as they will be when this response has gone out."""
         return _ratelimit.headers(pending.balance_after(outcome) for pending in self._pending)
 
-    async def settle(self, outcome: Outcome) -> None:
-        """Charge or give back before the last message goes out. The cost may still change until the end."""
-        if self._pending and not self._has_ended:
-            undecided = [pending for pending in self._pending if pending.is_undecided(outcome)]
-            await _background.finish(self._settle_all(outcome, leaving_out=undecided))
+    def record(self, message: Message) -> None:
+        """Take down what is sent, for whoever sends the same request again."""
+        if self._run is not None:
+            self._run.record(message)
 
-    async def end(self, outcome: Outcome) -> None:
+    async def settle(self, outcome: Outcome, *, status: int | None = None) -> None:
+        """Charge or give back before the last message goes out. The cost may still change until the end."""
+        if (self._pending or self._run) and not self._has_ended:
+            undecided = [pending for pending in self._pending if pending.is_undecided(outcome)]
+            await _background.finish(self._settle_all(outcome, status, leaving_out=undecided))
+
+    async def end(self, outcome: Outcome, *, status: int | None = None) -> None:
         """Settle for good: the application has done with the request."""
         self._inbox.close()
-        if self._pending and not self._has_ended:
+        if (self._pending or self._run) and not self._has_ended:
             self._has_ended = True
-            await _background.finish(self._settle_all(outcome, leaving_out=[]))
+            await _background.finish(self._settle_all(outcome, status, leaving_out=[]))
 
-    async def _settle_all(self, outcome: Outcome, *, leaving_out: list[PendingSpend]) -> None:
+    async def _settle_all(self, outcome: Outcome, status: int | None, *, leaving_out: list[PendingSpend]) -> None:
         for pending in self._pending:
             if pending not in leaving_out:
                 await self._settle_one(pending, outcome)
+        if self._run is not None:
+            if self._may_be_sent_again(outcome, status):
+                await self._run.failed()
+            else:
+                await self._run.answered()
+
+    def _may_be_sent_again(self, outcome: Outcome, status: int | None) -> bool:
+        """Whether the key is given back: after a failure of the server, a denial, or a client that left at once."""
+        if outcome is Outcome.REFUSED:
+            return self.was_refused or status is None or status == InsufficientCredits.status
+        return outcome in (Outcome.FAILED, Outcome.BROKEN)
 
     async def _settle_one(self, pending: PendingSpend, outcome: Outcome) -> None:
         # The last message may be cancelled while it charges, and the end come meanwhile.

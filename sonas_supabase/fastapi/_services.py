@@ -18,7 +18,9 @@ class Services:
         *,
         journal: Journal | None = None,
         on_uncollected: OnUncollected | None = None,
+        answer_timeout: float = 30.0,
     ) -> None:
+        self.answer_timeout = answer_timeout
         self.books = Books(client, journal=journal, on_uncollected=on_uncollected)
         self.auth = auth
 

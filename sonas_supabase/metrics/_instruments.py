@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 from sonas_supabase import CreditsClient, CreditsError
 from sonas_supabase.metrics._patience import Patience
-from sonas_supabase.observe import ObservedCall, on_call
+from sonas_supabase.observe import ObservedCall, on_call, on_uncollected
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -32,7 +32,21 @@ class CallMetrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        self.close: Callable[[], None] = on_call(self._seen)
+        self._uncollected = Counter(
+            "sonas_uncollected_credits",
+            "Credits for work that was done and could not be charged.",
+            ("credit_type", "reason"),
+            registry=registry,
+        )
+        self._ends = (on_call(self._seen), on_uncollected(self._not_charged))
+
+    def close(self) -> None:
+        """Count no more."""
+        for end in self._ends:
+            end()
+
+    def _not_charged(self, credit_type: str, credits: int, reason: str) -> None:
+        self._uncollected.labels(credit_type, reason).inc(credits)
 
     def _seen(self, call: ObservedCall) -> None:
         self._calls.labels(call.function, call.outcome).inc()

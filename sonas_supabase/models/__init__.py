@@ -35,6 +35,15 @@ from sonas_supabase.models.certainty import (
 )
 from sonas_supabase.models.doctor import Diagnosis, Finding
 from sonas_supabase.models.holds import Capture, Release, Reservation
+from sonas_supabase.models.http import (
+    HttpAnswerStored,
+    HttpClaim,
+    HttpClaimDropped,
+    UncollectedEntry,
+    UncollectedList,
+    UncollectedResolved,
+    UncollectedRow,
+)
 from sonas_supabase.models.installation import SystemStatus
 from sonas_supabase.models.ledger import Grant, HistoryEntry, HistoryPage
 from sonas_supabase.models.metrics import (
@@ -102,6 +111,9 @@ __all__ = [
     "Health",
     "HistoryEntry",
     "HistoryPage",
+    "HttpAnswerStored",
+    "HttpClaim",
+    "HttpClaimDropped",
     "ImportProblem",
     "LedgerDigest",
     "LedgerEnd",
@@ -128,6 +140,10 @@ __all__ = [
     "SystemStatus",
     "TimeZoneChange",
     "TrackedKeys",
+    "UncollectedEntry",
+    "UncollectedList",
+    "UncollectedResolved",
+    "UncollectedRow",
     "UpgradedAfter",
     "Usage",
     "UsageRow",

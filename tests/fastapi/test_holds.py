@@ -79,6 +79,8 @@ async def test_work_that_outlives_its_hold_and_the_credits_is_logged(
     assert "2 credits could not be charged: insufficient_credits" in caplog.text
     balance = database.balance(user)
     assert (balance["used"], balance["remaining"], balance["reserved"]) == (10, 0, 0), "what is there is charged"
+    [row] = database.call("list_uncollected", user)["rows"]
+    assert (row["credit_type"], row["amount"], row["reason"]) == ("message", 2, "insufficient_credits")
 
 
 async def test_an_answer_that_got_lost_is_no_conflict(database: Database, user: UUID) -> None:

@@ -1,17 +1,21 @@
-"""The ``Idempotency-Key`` header: a request that is sent again costs once."""
+"""The ``Idempotency-Key`` header: one run for each key, and its answer for whoever sends the request again."""
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 import httpx
+import pytest
 import pytest_asyncio
-from fastapi import Body, FastAPI, HTTPException, Request
+from fastapi import Body, FastAPI, HTTPException, Request, Response, UploadFile
+from fastapi.responses import StreamingResponse
 
-from tests.fastapi.support import OneMessage, add_routes, bearer, calling, make_app, make_credits
+from tests.fastapi.support import OneMessage, add_routes, bearer, calling, make_app, make_credits, until
 from tests.support.database import Database
 
 
@@ -20,6 +24,7 @@ class Mood:
 
     def __init__(self) -> None:
         self.failures: dict[UUID, int] = {}
+        self.ran: Counter[UUID] = Counter()
         self.reached = asyncio.Event()
         self.open = asyncio.Event()
 
@@ -34,6 +39,47 @@ async def http(database: Database, mood: Mood) -> AsyncIterator[httpx.AsyncClien
     credits = make_credits(database.url)
     app: FastAPI = make_app(credits)
     add_routes(app)
+
+    @app.post("/counted")
+    async def counted(held: OneMessage, response: Response) -> dict[str, Any]:
+        mood.ran[held.user.id] += 1
+        await asyncio.sleep(0.05)
+        response.headers["location"] = "/things/1"
+        response.headers["x-made-by"] = "worker 7"
+        response.set_cookie("session", "secret")
+        response.status_code = 201
+        return {"run": mood.ran[held.user.id], "operation": str(held.operation_id)}
+
+    @app.post("/big/{size}")
+    async def big(size: int, held: OneMessage) -> Response:
+        mood.ran[held.user.id] += 1
+        return StreamingResponse(iter([b"x" * 1000] * (size // 1000)), media_type="text/plain")
+
+    @app.post("/breaks")
+    async def breaks(held: OneMessage) -> Response:
+        mood.ran[held.user.id] += 1
+
+        async def parts() -> AsyncIterator[bytes]:
+            yield b"1"
+            if mood.ran[held.user.id] == 1:
+                raise ZeroDivisionError
+
+        return StreamingResponse(parts())
+
+    @app.post("/refuses/{status}")
+    async def refuses(status: int, held: OneMessage) -> Response:
+        mood.ran[held.user.id] += 1
+        return Response(f"run {mood.ran[held.user.id]}", status)
+
+    @app.post("/upload")
+    async def upload(held: OneMessage, file: UploadFile) -> int:
+        mood.ran[held.user.id] += 1
+        return len(await file.read())
+
+    @app.post("/json")
+    async def json(held: OneMessage, text: Annotated[str, Body(embed=True)]) -> int:
+        mood.ran[held.user.id] += 1
+        return len(text)
 
     @app.post("/unsteady")
     async def unsteady(held: OneMessage) -> bool:
@@ -68,8 +114,8 @@ def keyed(user: UUID, key: str) -> dict[str, str]:
 async def test_a_retry_costs_once(http: httpx.AsyncClient, database: Database, user: UUID) -> None:
     answers = [await http.post("/one", headers=keyed(user, "k")) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 200]
-    assert [answer.json()["replayed"] for answer in answers] == [False, True, True]
-    assert len({answer.json()["operation"] for answer in answers}) == 1
+    assert len({answer.content for answer in answers}) == 1
+    assert ["idempotency-replayed" in answer.headers for answer in answers] == [False, True, True]
     assert database.balance(user)["used"] == 1
     database.verify(user)
 
@@ -158,16 +204,17 @@ async def test_a_form_that_is_sent_again_is_the_same_request(
     assert database.balance(user)["used"] == 1
 
 
-async def test_two_at_a_time_are_one_and_a_conflict(
+async def test_a_repeat_waits_for_the_first_as_long_as_its_client_would(
     http: httpx.AsyncClient, database: Database, user: UUID, mood: Mood
 ) -> None:
     first = asyncio.create_task(http.post("/slow", headers=keyed(user, "k")))
     await mood.reached.wait()
-    second = await http.post("/slow", headers=keyed(user, "k"))
+    waits = asyncio.create_task(http.post("/slow", headers=keyed(user, "k")))
+    second = await http.post("/slow", headers=keyed(user, "k") | {"prefer": "respond-async, wait=0"})
     assert (second.status_code, second.json()["code"]) == (409, "request_in_progress")
     assert second.headers["retry-after"] == "1"
     mood.open.set()
-    assert (await first).status_code == 200
+    assert (await first).json() == (await waits).json() == "done"
     assert (await http.post("/slow", headers=keyed(user, "k"))).status_code == 200
     assert database.balance(user)["used"] == 1
 
@@ -181,6 +228,155 @@ async def test_many_at_a_time_cost_once(http: httpx.AsyncClient, database: Datab
     balance = database.balance(user)
     assert (balance["used"], balance["reserved"]) == (1, 0)
     database.verify(user)
+
+
+async def test_twenty_at_once_run_once_and_all_get_its_answer(
+    http: httpx.AsyncClient, database: Database, user: UUID, mood: Mood
+) -> None:
+    answers = await asyncio.gather(*(http.post("/counted", headers=keyed(user, "k")) for _ in range(20)))
+    assert {(answer.status_code, answer.content) for answer in answers} == {(201, answers[0].content)}
+    assert sorted("idempotency-replayed" in answer.headers for answer in answers) == [False] + [True] * 19
+    assert mood.ran[user] == 1
+    assert database.balance(user)["used"] == 1
+    database.verify(user)
+
+
+async def test_headers_that_matter_come_again_and_cookies_do_not(http: httpx.AsyncClient, user: UUID) -> None:
+    first = await http.post("/counted", headers=keyed(user, "k"))
+    again = await http.post("/counted", headers=keyed(user, "k"))
+    assert (again.headers["location"], again.headers["content-type"]) == ("/things/1", "application/json")
+    assert "set-cookie" in first.headers
+    for name in ("set-cookie", "x-made-by", "ratelimit"):
+        assert name not in again.headers
+
+
+async def test_who_takes_the_credits_back_has_not_made_it_a_new_request(
+    http: httpx.AsyncClient, database: Database, user: UUID, mood: Mood
+) -> None:
+    first = await http.post("/counted", headers=keyed(user, "k"))
+    database.call("refund_credits", user, first.json()["operation"])
+    again = await http.post("/counted", headers=keyed(user, "k"))
+    assert again.json() == first.json()
+    assert (mood.ran[user], database.balance(user)["used"]) == (1, 0)
+
+
+@pytest.mark.parametrize(("size", "status"), [(16_000, 200), (17_000, 409)])
+async def test_an_answer_that_is_too_big_is_given_once(
+    http: httpx.AsyncClient, database: Database, user: UUID, mood: Mood, size: int, status: int
+) -> None:
+    assert len((await http.post(f"/big/{size}", headers=keyed(user, "k"))).content) == size
+    again = await http.post(f"/big/{size}", headers=keyed(user, "k"))
+    assert again.status_code == status
+    if status == 409:
+        assert again.json()["code"] == "answer_not_stored"
+    else:
+        assert len(again.content) == size
+    assert (mood.ran[user], database.balance(user)["used"]) == (1, 1)
+
+
+async def test_a_stream_that_broke_may_be_sent_again(
+    http: httpx.AsyncClient, database: Database, user: UUID, mood: Mood
+) -> None:
+    await http.post("/breaks", headers=keyed(user, "k"))
+    assert (await http.post("/breaks", headers=keyed(user, "k"))).content == b"1"
+    assert (await http.post("/breaks", headers=keyed(user, "k"))).headers["idempotency-replayed"] == "true"
+    assert (mood.ran[user], database.balance(user)["used"]) == (2, 1)
+
+
+@pytest.mark.parametrize(("status", "runs"), [(404, 1), (422, 1), (303, 1), (402, 3), (500, 3), (503, 3)])
+async def test_what_the_handler_decides_is_kept_but_for_denials_and_failures(
+    http: httpx.AsyncClient, database: Database, user: UUID, mood: Mood, status: int, runs: int
+) -> None:
+    answers = [await http.post(f"/refuses/{status}", headers=keyed(user, "k")) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [status] * 3
+    assert mood.ran[user] == runs
+    assert database.balance(user)["used"] == 0
+
+
+async def test_a_denial_does_not_use_the_key_up(
+    http: httpx.AsyncClient, database: Database, user: UUID, mood: Mood
+) -> None:
+    spent = database.call("consume_credits", user, "message", 10)
+    assert (await http.post("/counted", headers=keyed(user, "k"))).status_code == 402
+    database.call("refund_credits", user, spent["operation_id"])
+    assert (await http.post("/counted", headers=keyed(user, "k"))).status_code == 201
+    assert (mood.ran[user], database.balance(user)["used"]) == (1, 1)
+
+
+async def test_another_file_is_another_request(
+    http: httpx.AsyncClient, database: Database, user: UUID, mood: Mood
+) -> None:
+    def file(content: bytes) -> dict[str, Any]:
+        return {"files": {"file": ("name", content)}}
+
+    big = b"x" * 3_000_000
+    assert (await http.post("/upload", headers=keyed(user, "k"), **file(big))).json() == len(big)
+    assert (await http.post("/upload", headers=keyed(user, "k"), **file(big))).json() == len(big), "the same again"
+    for other in (b"other", big[:-1] + b"y", big + b"x", b""):
+        answer = await http.post("/upload", headers=keyed(user, "k"), **file(other))
+        assert (answer.status_code, answer.json()["code"]) == (409, "idempotency_conflict")
+    assert (mood.ran[user], database.balance(user)["used"]) == (1, 1)
+
+
+async def test_json_that_differs_late_is_another_request(
+    http: httpx.AsyncClient, database: Database, user: UUID, mood: Mood
+) -> None:
+    text = "x" * 2_000_000
+    assert (await http.post("/json", headers=keyed(user, "k"), json={"text": text + "a"})).status_code == 200
+    assert (await http.post("/json", headers=keyed(user, "k"), json={"text": text + "b"})).status_code == 409
+    assert (mood.ran[user], database.balance(user)["used"]) == (1, 1)
+
+
+async def test_failures_under_one_key_cost_no_more_each_time_and_end(
+    http: httpx.AsyncClient, database: Database, user: UUID, mood: Mood
+) -> None:
+    mood.failures[user] = 60
+    seconds = []
+    for _ in range(60):
+        began = time.perf_counter()
+        assert (await http.post("/unsteady", headers=keyed(user, "k"))).status_code == 500
+        seconds.append(time.perf_counter() - began)
+    assert (await http.post("/unsteady", headers=keyed(user, "k"))).status_code == 200
+    assert sorted(seconds[40:])[10] < 4 * sorted(seconds[:20])[10]
+    assert database.balance(user)["used"] == 1
+    calls = "select count(*) from public.credit_reservations where account_id = %s"
+    assert database.value(calls, user) == 61, "one hold for each"
+
+
+async def test_a_server_that_died_is_followed_by_one_that_goes_on(
+    http: httpx.AsyncClient, database: Database, user: UUID, mood: Mood
+) -> None:
+    await http.post("/counted", headers=keyed(user, "k"))
+    # What a server leaves that was killed after the charge and before the answer was stored.
+    database.run(
+        "update credits.stored_answers set status = null, body = null, headers = null, claim_id = gen_random_uuid(), "
+        "claimed_until = clock_timestamp() - interval '1 second' where account_id = %s",
+        user,
+    )
+    assert (await http.post("/counted", headers=keyed(user, "k"))).status_code == 201
+    assert (mood.ran[user], database.balance(user)["used"]) == (2, 1), "it runs again, and is paid for once"
+
+
+async def test_after_a_day_a_key_is_a_new_request(
+    http: httpx.AsyncClient, database: Database, user: UUID, mood: Mood
+) -> None:
+    await http.post("/counted", headers=keyed(user, "k"))
+    database.run("update credits.stored_answers set expires_at = clock_timestamp() where account_id = %s", user)
+    await http.post("/counted", headers=keyed(user, "k"))
+    assert (mood.ran[user], database.balance(user)["used"]) == (2, 2)
+
+
+async def test_a_client_that_hung_up_gets_its_answer_later(
+    http: httpx.AsyncClient, database: Database, user: UUID, mood: Mood
+) -> None:
+    request = asyncio.create_task(http.post("/counted", headers=keyed(user, "k")))
+    await until(lambda: mood.ran[user] == 1)
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    # The server was cancelled here as well, which is its own failure: the run has to be made again, and is charged.
+    assert (await http.post("/counted", headers=keyed(user, "k"))).status_code == 201
+    assert database.balance(user)["used"] == 1
 
 
 async def test_both_credits_of_a_retry_cost_once(http: httpx.AsyncClient, database: Database, user: UUID) -> None:

@@ -39,6 +39,13 @@ GOOD: dict[str, Any] = {
     "table": "public.plans",
     "user_column": "id",
     "balance_column": "rank",
+    "key": "a hash of method, path and key",
+    "fingerprint": "a hash of the request",
+    "claim_id": UNKNOWN,
+    "http_status": 200,
+    "uncollected_id": UNKNOWN,
+    "resolution": "forgiven",
+    "reason": "insufficient_credits",
 }
 
 Row = tuple[str, str, Any, str, str]
@@ -77,12 +84,15 @@ def _bad(argument: str, values: list[Any], slug: str, state: str, when: Filter =
     _BAD.append((argument, values, slug, state, when))
 
 
+# These are about accounts that may be gone.
+_OF_WHO_IS_GONE = ("ledger_digest", "record_uncollected", "list_uncollected", "resolve_uncollected")
+
 # Without a user, some functions are about all accounts.
 _bad(
     "user_id", [None], "invalid_argument", "PT422", lambda f, a: _operates(f, a) and (a.required or f.name in FOR_USERS)
 )
-_bad("user_id", [UNKNOWN, NIL], "account_not_found", "PT404", _except("ledger_digest"))
-_bad("workspace_id", [UNKNOWN, NIL], "account_not_found", "PT404", _except("ledger_digest"))
+_bad("user_id", [UNKNOWN, NIL], "account_not_found", "PT404", _except(*_OF_WHO_IS_GONE))
+_bad("workspace_id", [UNKNOWN, NIL], "account_not_found", "PT404", _except(*_OF_WHO_IS_GONE))
 _bad("workspace_id", [ANOTHERS], "account_not_found", "PT404", _operates)
 _bad(
     "credit_type",
@@ -167,6 +177,19 @@ _bad(
     "unknown_credit_type",
     "PT404",
 )
+
+for _name in ("key", "fingerprint"):
+    _bad(_name, [None, "", "k" * 256], "invalid_argument", "PT422")
+_bad("claim_id", [None], "invalid_argument", "PT422")
+_bad("lease_seconds", [None, 0, -1, 3601], "invalid_argument", "PT422")
+_bad("http_status", [None, 0, 99, 600], "invalid_argument", "PT422")
+_bad("headers", [Jsonb([]), Jsonb(None), Jsonb({"a": "x" * 16384})], "invalid_argument", "PT422")
+_bad("body", ["no base64!", "a"], "invalid_argument", "PT422")
+_bad(
+    "reason", [None, "", "r" * 256, "Some words", "slug-ish"], "invalid_argument", "PT422", _only("record_uncollected")
+)
+_bad("uncollected_id", [None, UNKNOWN], "invalid_argument", "PT422")
+_bad("resolution", [None, "", LONG], "invalid_argument", "PT422")
 
 ARGUMENTS = frozenset(argument for argument, *_ in _BAD)
 """The names of arguments for which there are bad values."""

@@ -1,10 +1,20 @@
 create table credits.settings (
   only_row boolean primary key default true,
   upgrade_url text not null default '/pricing',
-  constraint settings_has_one_row check (only_row)
+  stored_body_bytes integer not null default 16384,
+  stored_answer_retention interval not null default '24 hours',
+  constraint settings_has_one_row check (only_row),
+  constraint settings_stored_body_bytes_are_up_to_a_mebibyte
+    check (stored_body_bytes between 0 and 1048576),
+  constraint settings_stored_answers_are_kept_for_a_while
+    check (stored_answer_retention > '0')
 );
 comment on table credits.settings is 'What the edge functions need to know about the app around them. One row.';
 comment on column credits.settings.upgrade_url is 'Where a denial sends people who want more credits.';
+comment on column credits.settings.stored_body_bytes is
+  'The largest body of an HTTP answer that is kept for a repeat under the same Idempotency-Key.';
+comment on column credits.settings.stored_answer_retention is
+  'How long an HTTP answer is kept for a repeat under the same Idempotency-Key.';
 alter table credits.settings enable row level security;
 revoke all on table credits.settings from public, anon, authenticated, service_role;
 grant select on table credits.settings to authenticated, service_role;

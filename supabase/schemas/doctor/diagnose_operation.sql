@@ -75,6 +75,16 @@ as $$
   having count(*) > 0
 
   union all
+  select 'uncollected', 'medium', 'credits.uncollected',
+    format('Work for %s %s credits was done and could not be charged, in %s cases, the last at %s.',
+      sum(u.amount), u.credit_type, count(*), max(u.created_at)),
+    'select list_uncollected();',
+    'Look at each: charge it by hand or forgive it, then resolve_uncollected(user, id, what came of it).'
+  from credits.uncollected u
+  where u.resolved_at is null
+  group by u.credit_type
+
+  union all
   select 'accounts_missing', 'medium', 'auth.users',
     format('%s users have no account: something stopped the trigger when they signed up. Their first call opens it; until then they see no balance.', count(*)),
     'select u.id from auth.users u where not exists (select from credits.accounts a where a.account_id = u.id) limit 10;',

@@ -24,14 +24,16 @@ security invoker
 set search_path = ''
 as $$
   select unnest('{
-    capture_credits, change_plan, check_credits, consume_credits, consume_credits_batch, diagnose,
-    explain_balance, explain_operation, export_account, find_operation, forget_account,
-    freeze_account, get_credit_history, get_credit_summary, grant_credits, import_balances,
-    ledger_digest, list_plans, mark_test_account, metrics_active_accounts, metrics_breakage,
-    metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability,
-    metrics_usage, refund_credits, release_credits, reserve_credits, reset_monthly_credits,
-    revoke_grant, roll_up_metrics, set_subscription_status, set_test_clock, set_time_zone,
-    system_status, track_metadata_key, unfreeze_account, verify_books, verify_checklist}'::name[])
+    capture_credits, change_plan, check_credits, claim_http_request, consume_credits,
+    consume_credits_batch, diagnose, drop_http_claim, explain_balance, explain_operation,
+    export_account, find_operation, forget_account, freeze_account, get_credit_history,
+    get_credit_summary, grant_credits, import_balances, ledger_digest, list_plans, list_uncollected,
+    mark_test_account, metrics_active_accounts, metrics_breakage, metrics_consumption,
+    metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability, metrics_usage,
+    record_uncollected, refund_credits, release_credits, reserve_credits, reset_monthly_credits,
+    resolve_uncollected, revoke_grant, roll_up_metrics, set_subscription_status, set_test_clock,
+    set_time_zone, store_http_answer, system_status, track_metadata_key, unfreeze_account,
+    verify_books, verify_checklist}'::name[])
 $$;
 comment on function credits.public_functions() is
   'The functions in schema public that are this system''s.';

@@ -68,6 +68,12 @@ begin
   where k.account_id = any (v_accounts) and k.account_id <> p_account_id
     and k.request @> jsonb_build_object('user_id', p_account_id);
 
+  delete from credits.stored_answers s where s.account_id = p_account_id;
+  update credits.uncollected u
+  set description = null, idempotency_key = 'forgotten:' || u.id,
+    resolution = case when u.resolved_at is not null then 'forgotten' end
+  where u.user_id = p_account_id;
+
   -- The key of a row of the project's may be a name or an address.
   delete from credits.metered_rows m where m.account_id = p_account_id;
   update credits.accounts a set frozen_reason = null where a.account_id = p_account_id;
