@@ -50,14 +50,16 @@ declare
     plans_default_key, plans_pkey, plans_rank_key, subscriptions, subscriptions_pending_at_idx,
     subscriptions_pkey, usage_denied_idx, usage_user_id_created_at_idx}';
   v_routines constant name[] := '{
-    capture_credits, change_plan, check_credits, consume_credits, consume_credits_batch, diagnose,
-    explain_balance, explain_operation, export_account, find_operation, forget_account,
-    freeze_account, get_credit_history, get_credit_summary, grant_credits, import_balances,
-    ledger_digest, list_plans, mark_test_account, metrics_active_accounts, metrics_breakage,
-    metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability,
-    metrics_usage, refund_credits, release_credits, reserve_credits, reset_monthly_credits,
-    revoke_grant, roll_up_metrics, set_subscription_status, set_test_clock, set_time_zone,
-    system_status, track_metadata_key, unfreeze_account, verify_books, verify_checklist}';
+    capture_credits, change_plan, check_credits, claim_http_request, consume_credits,
+    consume_credits_batch, diagnose, drop_http_claim, explain_balance, explain_operation,
+    export_account, find_operation, forget_account, freeze_account, get_credit_history,
+    get_credit_summary, grant_credits, import_balances, ledger_digest, list_plans, list_uncollected,
+    mark_test_account, metrics_active_accounts, metrics_breakage, metrics_consumption,
+    metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability, metrics_usage,
+    record_uncollected, refund_credits, release_credits, reserve_credits, reset_monthly_credits,
+    resolve_uncollected, revoke_grant, roll_up_metrics, set_subscription_status, set_test_clock,
+    set_time_zone, store_http_answer, system_status, track_metadata_key, unfreeze_account,
+    verify_books, verify_checklist}';
   -- End of the names.
   v_triggers constant name[] := array['credits_open_account', 'credits_close_account'];
   -- What stands in the way: {object, problem, cure: [statement], named_by: [function]}.
@@ -578,10 +580,20 @@ insert into public.plan_limits (plan_id, credit_type, allowance) values
 create table credits.settings (
   only_row boolean primary key default true,
   upgrade_url text not null default '/pricing',
-  constraint settings_has_one_row check (only_row)
+  stored_body_bytes integer not null default 16384,
+  stored_answer_retention interval not null default '24 hours',
+  constraint settings_has_one_row check (only_row),
+  constraint settings_stored_body_bytes_are_up_to_a_mebibyte
+    check (stored_body_bytes between 0 and 1048576),
+  constraint settings_stored_answers_are_kept_for_a_while
+    check (stored_answer_retention > '0')
 );
 comment on table credits.settings is 'What the edge functions need to know about the app around them. One row.';
 comment on column credits.settings.upgrade_url is 'Where a denial sends people who want more credits.';
+comment on column credits.settings.stored_body_bytes is
+  'The largest body of an HTTP answer that is kept for a repeat under the same Idempotency-Key.';
+comment on column credits.settings.stored_answer_retention is
+  'How long an HTTP answer is kept for a repeat under the same Idempotency-Key.';
 alter table credits.settings enable row level security;
 revoke all on table credits.settings from public, anon, authenticated, service_role;
 grant select on table credits.settings to authenticated, service_role;
@@ -3353,6 +3365,498 @@ comment on function public.reserve_credits(uuid, text, bigint, text, text, jsonb
 revoke all on function public.reserve_credits(uuid, text, bigint, text, text, jsonb, integer, uuid, boolean)
   from public, anon, authenticated, service_role;
 grant execute on function public.reserve_credits(uuid, text, bigint, text, text, jsonb, integer, uuid, boolean) to service_role;
+
+-- schemas/http/stored_answers.sql
+
+-- What a web application answered under an Idempotency-Key. One request at a time has the key: it
+-- claims it for a while and renews that as long as it lives. A server that dies leaves a claim that
+-- lapses; the next one continues the same run, so that what was charged is not charged again.
+create table credits.stored_answers (
+  account_id uuid not null,
+  request_key text not null,
+  fingerprint text not null,
+  run_id uuid not null default gen_random_uuid(),
+  claim_id uuid,
+  claimed_until timestamptz,
+  status integer,
+  headers jsonb,
+  body bytea,
+  created_at timestamptz not null,
+  expires_at timestamptz not null,
+  constraint stored_answers_pkey primary key (account_id, request_key),
+  constraint stored_answers_account_id_fkey foreign key (account_id)
+    references credits.accounts (account_id),
+  constraint stored_answers_are_claimed_until_they_are_answered
+    check ((claim_id is null) = (status is not null)),
+  constraint stored_answers_are_claimed_for_a_while
+    check ((claim_id is null) = (claimed_until is null)),
+  constraint stored_answers_have_headers_with_a_body check (body is null or headers is not null)
+);
+create index stored_answers_account_id_expires_at_idx
+  on credits.stored_answers (account_id, expires_at);
+comment on table credits.stored_answers is
+  'Answers to HTTP requests under an Idempotency-Key, and who is at work on one. Kept for a while; nothing of the books depends on them.';
+comment on column credits.stored_answers.request_key is
+  'A hash of method, path and key, made by the web application.';
+comment on column credits.stored_answers.fingerprint is
+  'A hash of the whole request: the same key with another one is another request.';
+comment on column credits.stored_answers.run_id is
+  'Names the run in the keys of what it spends; a server that takes over a lapsed claim continues it.';
+comment on column credits.stored_answers.body is
+  'Null when the answer was too big or broke off: it was given once, and cannot be given again.';
+alter table credits.stored_answers enable row level security;
+revoke all on table credits.stored_answers from public, anon, authenticated, service_role;
+
+create function credits.forget_stored_answers(p_limit integer default 1000)
+returns bigint
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_count bigint;
+begin
+  delete from credits.stored_answers s
+  where (s.account_id, s.request_key) in (
+    select e.account_id, e.request_key
+    from credits.stored_answers e
+    where e.expires_at <= v_now and (e.claimed_until is null or e.claimed_until <= v_now)
+    limit p_limit
+    for update skip locked
+  );
+  get diagnostics v_count = row_count;
+  return v_count;
+end
+$$;
+comment on function credits.forget_stored_answers(integer) is
+  'Deletes stored answers whose time has passed, at most so many, and says how many. For the scheduled job.';
+revoke all on function credits.forget_stored_answers(integer)
+  from public, anon, authenticated, service_role;
+
+-- schemas/http/uncollected.sql
+
+-- Work that was done and could not be charged: the credits ran out while it ran, the account was
+-- frozen or deleted meanwhile, or the database was away for too long. The seller sees it here.
+create table credits.uncollected (
+  account_id uuid not null,
+  id uuid not null default gen_random_uuid(),
+  user_id uuid not null,
+  credit_type text not null,
+  amount bigint not null,
+  reason text not null,
+  description text,
+  idempotency_key text not null,
+  created_at timestamptz not null,
+  resolved_at timestamptz,
+  resolution text,
+  constraint uncollected_pkey primary key (account_id, id),
+  constraint uncollected_account_id_idempotency_key_key unique (account_id, idempotency_key),
+  constraint uncollected_is_an_amount check (amount between 1 and 9007199254740992),
+  constraint uncollected_has_a_slug_for_a_reason check (reason ~ '^[a-z][a-z0-9_]{0,62}$'),
+  constraint uncollected_is_resolved_in_words check ((resolved_at is null) = (resolution is null))
+);
+comment on table credits.uncollected is
+  'Work that was done and could not be charged, each once. It has no account to belong to when that is gone, hence no foreign key.';
+comment on column credits.uncollected.user_id is 'Who the work was done for.';
+alter table credits.uncollected enable row level security;
+revoke all on table credits.uncollected from public, anon, authenticated, service_role;
+
+create function credits.check_uncollected(p_user_id uuid, p_credit_type text, p_reason text)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_argument text;
+begin
+  v_argument := case
+    when p_user_id is null then 'p_user_id'
+    when p_reason is null or p_reason !~ '^[a-z][a-z0-9_]{0,62}$' then 'p_reason'
+  end;
+  if not exists (select 1 from credits.credit_types t where t.id = p_credit_type) then
+    perform credits.raise_error('unknown_credit_type', jsonb_build_object('credit_type', p_credit_type));
+  end if;
+  if v_argument is not null then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', v_argument));
+  end if;
+end
+$$;
+comment on function credits.check_uncollected(uuid, text, text) is
+  'Raises invalid_argument for an entry that would say nothing.';
+revoke all on function credits.check_uncollected(uuid, text, text)
+  from public, anon, authenticated, service_role;
+
+-- schemas/http/claim_http_request.sql
+
+-- edge: result=HttpClaim callers=service_role repeatable
+--   Claim an ``Idempotency-Key`` for a request, or learn what came of it before.
+--
+--   ``key`` and ``fingerprint`` are hashes that the web application makes: of method, path and key, and of the whole
+--   request. The claim lasts ``lease_seconds``; the same ``claim_id`` again renews it. ``state`` says what to do:
+--   ``claimed``, work; ``working``, another request is at it; ``answered``, give the stored answer; ``not_stored``, it
+--   was answered once and cannot be answered again.
+--
+--   Raises:
+--       IdempotencyConflict: the key belongs to another request.
+--       AccountNotFound, InvalidArgument.
+create function public.claim_http_request(
+  p_user_id uuid, p_key text, p_fingerprint text, p_claim_id uuid,
+  p_lease_seconds integer default 60
+)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid;
+begin
+  perform credits.check_http_claim(p_key, p_claim_id);
+  if p_fingerprint is null or length(p_fingerprint) not between 1 and 255 then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_fingerprint"}',
+      'A fingerprint has 1 to 255 characters.');
+  end if;
+  if p_lease_seconds is null or p_lease_seconds not between 1 and 3600 then
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_lease_seconds', 'value', p_lease_seconds),
+      'A claim lasts for 1 to 3600 seconds.');
+  end if;
+  v_account_id := credits.paying_account(p_user_id);
+  return credits.claim_answer(v_account_id, p_key, p_fingerprint, p_claim_id, p_lease_seconds)
+    || jsonb_build_object('success', true, 'code', 'ok', 'body_limit', (
+      select s.stored_body_bytes from credits.settings s));
+end
+$$;
+comment on function public.claim_http_request(uuid, text, text, uuid, integer) is
+  'Claims an Idempotency-Key for one HTTP request, renews the claim, or answers what the request before was answered. Raises idempotency_conflict for another request under the same key.';
+revoke all on function public.claim_http_request(uuid, text, text, uuid, integer)
+  from public, anon, authenticated, service_role;
+grant execute on function public.claim_http_request(uuid, text, text, uuid, integer)
+  to service_role;
+
+create function credits.claim_answer(
+  p_account_id uuid, p_key text, p_fingerprint text, p_claim_id uuid, p_lease_seconds integer
+)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_until timestamptz := v_now + make_interval(secs => p_lease_seconds);
+  v_answer credits.stored_answers;
+begin
+  -- What has expired is forgotten by the way, a few at a time.
+  delete from credits.stored_answers s
+  where s.account_id = p_account_id and s.request_key in (
+    select e.request_key from credits.stored_answers e
+    where e.account_id = p_account_id and e.expires_at <= v_now
+      and (e.claimed_until is null or e.claimed_until <= v_now)
+    limit 10
+    for update skip locked
+  );
+  insert into credits.stored_answers as s (
+    account_id, request_key, fingerprint, claim_id, claimed_until, created_at, expires_at)
+  values (p_account_id, p_key, p_fingerprint, p_claim_id, v_until, v_now, v_until)
+  on conflict (account_id, request_key) do nothing;
+
+  select s.* into v_answer
+  from credits.stored_answers s
+  where s.account_id = p_account_id and s.request_key = p_key
+  for update;
+  if not found then
+    -- The request that had it has just given it up.
+    return credits.claim_answer(p_account_id, p_key, p_fingerprint, p_claim_id, p_lease_seconds);
+  end if;
+  if v_answer.fingerprint <> p_fingerprint then
+    perform credits.raise_error('idempotency_conflict', '{"differs_in": ["request"]}');
+  end if;
+  if v_answer.status is not null then
+    return jsonb_build_object(
+      'state', case when v_answer.body is null then 'not_stored' else 'answered' end,
+      'run_id', v_answer.run_id, 'status', v_answer.status, 'headers', v_answer.headers,
+      'body', encode(v_answer.body, 'base64'));
+  end if;
+  if v_answer.claim_id <> p_claim_id and v_answer.claimed_until > v_now then
+    return jsonb_build_object('state', 'working', 'run_id', v_answer.run_id);
+  end if;
+  update credits.stored_answers s
+  set claim_id = p_claim_id, claimed_until = v_until, expires_at = v_until
+  where s.account_id = p_account_id and s.request_key = p_key;
+  return jsonb_build_object('state', 'claimed', 'run_id', v_answer.run_id);
+end
+$$;
+comment on function credits.claim_answer(uuid, text, text, uuid, integer) is
+  'One claim on one key: made, renewed, taken over from a server that died, or refused because another request is at work or has been answered.';
+revoke all on function credits.claim_answer(uuid, text, text, uuid, integer)
+  from public, anon, authenticated, service_role;
+
+create function credits.check_http_claim(p_key text, p_claim_id uuid)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_key is null or length(p_key) not between 1 and 255 then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_key"}',
+      'A key has 1 to 255 characters.');
+  end if;
+  if p_claim_id is null then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_claim_id"}',
+      'A claim has an id of its own.');
+  end if;
+end
+$$;
+comment on function credits.check_http_claim(text, uuid) is
+  'Raises invalid_argument for a key or a claim that cannot be one.';
+revoke all on function credits.check_http_claim(text, uuid)
+  from public, anon, authenticated, service_role;
+
+-- schemas/http/drop_http_claim.sql
+
+-- edge: result=HttpClaimDropped callers=service_role repeatable
+--   Give an ``Idempotency-Key`` back: the request failed or was denied, and may be sent again.
+--
+--   ``dropped`` is False when the claim was not there any more.
+--
+--   Raises:
+--       AccountNotFound, InvalidArgument.
+create function public.drop_http_claim(p_user_id uuid, p_key text, p_claim_id uuid)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid;
+begin
+  perform credits.check_http_claim(p_key, p_claim_id);
+  v_account_id := credits.paying_account(p_user_id);
+  delete from credits.stored_answers s
+  where s.account_id = v_account_id and s.request_key = p_key and s.claim_id = p_claim_id;
+  return jsonb_build_object('success', true, 'code', 'ok', 'dropped', found);
+end
+$$;
+comment on function public.drop_http_claim(uuid, text, uuid) is
+  'Gives a claimed Idempotency-Key back after a failure or a denial. The next request under it is a new one.';
+revoke all on function public.drop_http_claim(uuid, text, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.drop_http_claim(uuid, text, uuid) to service_role;
+
+-- schemas/http/list_uncollected.sql
+
+-- edge: result=UncollectedList callers=service_role repeatable
+--   What was done and could not be charged, the newest first, with the sum of each credit type.
+--
+--   ``user_id`` None is everybody's. What was resolved is left out.
+--
+--   Raises:
+--       InvalidArgument: ``limit`` is not 1 to 1000.
+create function public.list_uncollected(
+  p_user_id uuid default null, p_limit integer default 100, p_workspace_id uuid default null
+)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid := coalesce(p_workspace_id, p_user_id);
+  v_rows jsonb;
+  v_totals jsonb;
+begin
+  if p_limit is null or p_limit not between 1 and 1000 then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_limit', 'value', p_limit),
+      'The limit is 1 to 1000.');
+  end if;
+  select coalesce(jsonb_agg(to_jsonb(r) order by r.created_at desc, r.uncollected_id), '[]') into v_rows
+  from (
+    select u.id as uncollected_id, u.account_id, u.user_id, u.credit_type, u.amount, u.reason,
+      u.description, u.created_at
+    from credits.uncollected u
+    where u.resolved_at is null and (v_account_id is null or u.account_id = v_account_id)
+    order by u.created_at desc, u.id
+    limit p_limit
+  ) r;
+  select coalesce(jsonb_object_agg(t.credit_type, t.amount), '{}') into v_totals
+  from (
+    select u.credit_type, sum(u.amount) as amount
+    from credits.uncollected u
+    where u.resolved_at is null and (v_account_id is null or u.account_id = v_account_id)
+    group by u.credit_type
+  ) t;
+  return jsonb_build_object('success', true, 'code', 'ok', 'rows', v_rows, 'totals', v_totals);
+end
+$$;
+comment on function public.list_uncollected(uuid, integer, uuid) is
+  'What was done and could not be charged, of one account or of all, the newest first, and the sum by credit type.';
+revoke all on function public.list_uncollected(uuid, integer, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.list_uncollected(uuid, integer, uuid) to service_role;
+
+-- schemas/http/record_uncollected.sql
+
+-- edge: result=UncollectedEntry callers=service_role keyed
+--   Put on record that work was done and could not be charged.
+--
+--   The account need not be there any more. ``reason`` is a slug: ``insufficient_credits``, ``account_frozen``,
+--   ``unavailable`` and so on. The same ``idempotency_key`` makes one entry.
+--
+--   Raises:
+--       InvalidAmount, InvalidArgument, UnknownCreditType.
+create function public.record_uncollected(
+  p_user_id uuid, p_credit_type text, p_amount bigint, p_reason text,
+  p_description text default null, p_idempotency_key text default null,
+  p_workspace_id uuid default null
+)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid := coalesce(p_workspace_id, p_user_id);
+  v_key text := coalesce(p_idempotency_key, gen_random_uuid()::text);
+  v_entry credits.uncollected;
+  v_is_new boolean;
+begin
+  perform credits.check_request(p_amount, p_description, p_idempotency_key, null);
+  perform credits.check_uncollected(p_user_id, p_credit_type, p_reason);
+  insert into credits.uncollected as u (
+    account_id, user_id, credit_type, amount, reason, description, idempotency_key, created_at)
+  values (
+    v_account_id, p_user_id, p_credit_type, p_amount, p_reason, p_description, v_key,
+    clock_timestamp())
+  on conflict (account_id, idempotency_key) do nothing;
+  v_is_new := found;
+  select u.* into v_entry
+  from credits.uncollected u
+  where u.account_id = v_account_id and u.idempotency_key = v_key;
+  return jsonb_build_object('success', true, 'code', 'ok', 'uncollected_id', v_entry.id,
+    'account_id', v_account_id, 'amount', v_entry.amount, 'replayed', not v_is_new);
+end
+$$;
+comment on function public.record_uncollected(uuid, text, bigint, text, text, text, uuid) is
+  'Puts on record that work was done and could not be charged, once for each key. The account may be gone.';
+revoke all on function public.record_uncollected(uuid, text, bigint, text, text, text, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.record_uncollected(uuid, text, bigint, text, text, text, uuid)
+  to service_role;
+
+-- schemas/http/resolve_uncollected.sql
+
+-- edge: result=UncollectedResolved callers=service_role repeatable
+--   Say what came of an entry: charged by hand, forgiven, a mistake. It is listed no more.
+--
+--   ``resolved`` is False when it was resolved before.
+--
+--   Raises:
+--       InvalidArgument: there is no such entry, or nothing is said.
+create function public.resolve_uncollected(
+  p_user_id uuid, p_uncollected_id uuid, p_resolution text, p_workspace_id uuid default null
+)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid := coalesce(p_workspace_id, p_user_id);
+  v_now timestamptz := clock_timestamp();
+begin
+  if p_resolution is null or length(p_resolution) not between 1 and 2000 then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_resolution"}',
+      'Say what came of it, in 1 to 2000 characters.');
+  end if;
+  if not exists (
+    select 1 from credits.uncollected u
+    where u.account_id = v_account_id and u.id = p_uncollected_id
+  ) then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_uncollected_id"}',
+      'This account has no such entry.');
+  end if;
+  update credits.uncollected u set resolved_at = v_now, resolution = p_resolution
+  where u.account_id = v_account_id and u.id = p_uncollected_id and u.resolved_at is null;
+  return jsonb_build_object('success', true, 'code', 'ok', 'uncollected_id', p_uncollected_id,
+    'resolved', found);
+end
+$$;
+comment on function public.resolve_uncollected(uuid, uuid, text, uuid) is
+  'Says what came of work that could not be charged, which takes it off the list.';
+revoke all on function public.resolve_uncollected(uuid, uuid, text, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.resolve_uncollected(uuid, uuid, text, uuid) to service_role;
+
+-- schemas/http/store_http_answer.sql
+
+-- edge: result=HttpAnswerStored callers=service_role repeatable
+--   Keep the answer to a request whose ``Idempotency-Key`` was claimed.
+--
+--   ``body`` is in base64; None, or one above the setting ``stored_body_bytes``, is not kept: the request then counts as
+--   answered, and a repeat of it is refused. ``stored`` is False when the claim has lapsed and another has taken over.
+--
+--   Raises:
+--       AccountNotFound, InvalidArgument.
+create function public.store_http_answer(
+  p_user_id uuid, p_key text, p_claim_id uuid, p_http_status integer, p_headers jsonb default '{}',
+  p_body text default null
+)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid;
+  v_now timestamptz := clock_timestamp();
+  v_body bytea;
+  v_limit integer;
+  v_expires_at timestamptz;
+begin
+  perform credits.check_http_claim(p_key, p_claim_id);
+  if p_http_status is null or p_http_status not between 100 and 599 then
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_http_status', 'value', p_http_status), 'A status is 100 to 599.');
+  end if;
+  if p_headers is null or jsonb_typeof(p_headers) <> 'object' or octet_length(p_headers::text) > 16384 then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_headers"}',
+      'Headers are a JSON object of up to 16384 bytes.');
+  end if;
+  select s.stored_body_bytes, v_now + s.stored_answer_retention into v_limit, v_expires_at
+  from credits.settings s;
+  begin
+    v_body := decode(p_body, 'base64');
+  exception when invalid_parameter_value then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_body"}', 'A body is in base64.');
+  end;
+  v_account_id := credits.paying_account(p_user_id);
+  update credits.stored_answers s
+  set status = p_http_status, headers = p_headers, claim_id = null, claimed_until = null,
+    body = case when octet_length(v_body) <= v_limit then v_body end, expires_at = v_expires_at
+  where s.account_id = v_account_id and s.request_key = p_key and s.claim_id = p_claim_id;
+  return jsonb_build_object('success', true, 'code', 'ok', 'stored', found);
+end
+$$;
+comment on function public.store_http_answer(uuid, text, uuid, integer, jsonb, text) is
+  'Keeps what a claimed HTTP request was answered, for as long as the settings say. A body that is too big is not kept: the request cannot be answered again then.';
+revoke all on function public.store_http_answer(uuid, text, uuid, integer, jsonb, text)
+  from public, anon, authenticated, service_role;
+grant execute on function public.store_http_answer(uuid, text, uuid, integer, jsonb, text)
+  to service_role;
 
 -- schemas/calendar/apply_due.sql
 
@@ -7740,6 +8244,16 @@ as $$
   having count(*) > 0
 
   union all
+  select 'uncollected', 'medium', 'credits.uncollected',
+    format('Work for %s %s credits was done and could not be charged, in %s cases, the last at %s.',
+      sum(u.amount), u.credit_type, count(*), max(u.created_at)),
+    'select list_uncollected();',
+    'Look at each: charge it by hand or forgive it, then resolve_uncollected(user, id, what came of it).'
+  from credits.uncollected u
+  where u.resolved_at is null
+  group by u.credit_type
+
+  union all
   select 'accounts_missing', 'medium', 'auth.users',
     format('%s users have no account: something stopped the trigger when they signed up. Their first call opens it; until then they see no balance.', count(*)),
     'select u.id from auth.users u where not exists (select from credits.accounts a where a.account_id = u.id) limit 10;',
@@ -8379,6 +8893,12 @@ begin
   update credits.idempotency_keys k set request = k.request - '{description, metadata, reason}'::text[]
   where k.account_id = any (v_accounts) and k.account_id <> p_account_id
     and k.request @> jsonb_build_object('user_id', p_account_id);
+
+  delete from credits.stored_answers s where s.account_id = p_account_id;
+  update credits.uncollected u
+  set description = null, idempotency_key = 'forgotten:' || u.id,
+    resolution = case when u.resolved_at is not null then 'forgotten' end
+  where u.user_id = p_account_id;
 
   -- The key of a row of the project's may be a name or an address.
   delete from credits.metered_rows m where m.account_id = p_account_id;
@@ -10682,14 +11202,16 @@ security invoker
 set search_path = ''
 as $$
   select unnest('{
-    capture_credits, change_plan, check_credits, consume_credits, consume_credits_batch, diagnose,
-    explain_balance, explain_operation, export_account, find_operation, forget_account,
-    freeze_account, get_credit_history, get_credit_summary, grant_credits, import_balances,
-    ledger_digest, list_plans, mark_test_account, metrics_active_accounts, metrics_breakage,
-    metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability,
-    metrics_usage, refund_credits, release_credits, reserve_credits, reset_monthly_credits,
-    revoke_grant, roll_up_metrics, set_subscription_status, set_test_clock, set_time_zone,
-    system_status, track_metadata_key, unfreeze_account, verify_books, verify_checklist}'::name[])
+    capture_credits, change_plan, check_credits, claim_http_request, consume_credits,
+    consume_credits_batch, diagnose, drop_http_claim, explain_balance, explain_operation,
+    export_account, find_operation, forget_account, freeze_account, get_credit_history,
+    get_credit_summary, grant_credits, import_balances, ledger_digest, list_plans, list_uncollected,
+    mark_test_account, metrics_active_accounts, metrics_breakage, metrics_consumption,
+    metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability, metrics_usage,
+    record_uncollected, refund_credits, release_credits, reserve_credits, reset_monthly_credits,
+    resolve_uncollected, revoke_grant, roll_up_metrics, set_subscription_status, set_test_clock,
+    set_time_zone, store_http_answer, system_status, track_metadata_key, unfreeze_account,
+    verify_books, verify_checklist}'::name[])
 $$;
 comment on function credits.public_functions() is
   'The functions in schema public that are this system''s.';
@@ -10758,12 +11280,13 @@ $$;
 -- schemas/completion/schedule_jobs.sql
 
 -- Where pg_cron runs, it books what falls due every minute and keeps the sums that metrics read fresh. Nothing depends on
--- it: balances are right without it, and metrics are slower. Where pg_cron is enabled later, run these two statements.
+-- it: balances are right without it, and metrics are slower. Where pg_cron is enabled later, run these statements.
 do $$
 begin
   if exists (select from pg_catalog.pg_extension e where e.extname = 'pg_cron') then
     execute $cron$select cron.schedule('sonas-renew-credits', '* * * * *', 'select public.reset_monthly_credits()')$cron$;
     execute $cron$select cron.schedule('sonas-roll-up-metrics', '*/5 * * * *', 'select public.roll_up_metrics()')$cron$;
+    execute $cron$select cron.schedule('sonas-forget-answers', '13 * * * *', 'select credits.forget_stored_answers(100000)')$cron$;
   end if;
 end
 $$;
@@ -10775,4 +11298,4 @@ select credits.remember_installation();
 
 comment on schema credits is
   'The core of the credit system: functions over one account''s rows, and the tables that no API role
-reads directly. Never expose it. Release 0.1.0, text c479f16ee7e145e7.';
+reads directly. Never expose it. Release 0.1.0, text 5b13902928b3b718.';
