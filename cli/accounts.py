@@ -51,7 +51,9 @@ def history(
     user: User,
     credit_type: Annotated[str | None, typer.Option("--type", "-t", help="One credit type alone.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", help="How many rows: 1 to 1000.")] = 20,
-    before: Annotated[datetime | None, typer.Option("--before", help="Only what is older (UTC).")] = None,
+    cursor: Annotated[
+        str | None, typer.Option("--cursor", help="Where the page before ended, as it said.", show_default=False)
+    ] = None,
     workspace: Workspace = None,
     db_url: DbUrl = None,
     as_json: AsJson = False,
@@ -60,27 +62,20 @@ def history(
 
     Example: sonas history 00000000-0000-4000-8000-000000000001 --type message -n 5
     """
-    from datetime import UTC
-
     with connect(db_url) as client:
-        entries = client.get_credit_history(
-            user,
-            **options(
-                credit_type=credit_type,
-                limit=limit,
-                before=before and before.replace(tzinfo=UTC),
-                workspace_id=workspace,
-            ),
+        page = client.get_credit_history(
+            user, **options(credit_type=credit_type, limit=limit, cursor=cursor, workspace_id=workspace)
         )
     rows = [
         (
             entry.created_at, entry.credit_type, entry.kind, f"{entry.amount:+,}", entry.balance_after,
             entry.description, entry.operation_id,
         )
-        for entry in entries
+        for entry in page.rows
     ]  # fmt: skip
     shown = table(("when", "type", "kind", "#amount", "#balance", "description", "operation"), rows)
-    Output(as_json).answer({"entries": entries}, shown)
+    older = f"\nOlder rows: --cursor {page.next_cursor}" if page.next_cursor else ""
+    Output(as_json).answer({"rows": page.rows, "next_cursor": page.next_cursor}, shown, older)
 
 
 def grant(

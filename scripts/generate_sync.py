@@ -22,6 +22,7 @@ RULES = [
     (r"\basync def\b", "def"),
     (r"\basync with\b", "with"),
     (r"\bawait ", ""),
+    (r"\bfor (\w+) in ([\w.]+):\n +yield \1\b", r"yield from \2"),
     (r"__aenter__", "__enter__"),
     (r"__aexit__", "__exit__"),
     (r"\baclose\b", "close"),

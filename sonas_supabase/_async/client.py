@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -23,6 +23,7 @@ from sonas_supabase._async.spending import AsyncSpending
 from sonas_supabase._async.transport import AsyncTransport
 from sonas_supabase._call import Id
 from sonas_supabase._extras import needs_postgres
+from sonas_supabase.models.ledger import HistoryEntry
 from sonas_supabase.settings import Settings
 
 if TYPE_CHECKING:
@@ -141,6 +142,29 @@ class AsyncCreditsClient(
             strict=strict,
         )
         return AsyncHold(self, reserve, user_id=user_id, workspace_id=workspace_id, shielded=self._transport.autonomous)
+
+    async def iter_credit_history(
+        self,
+        user_id: Id,
+        *,
+        credit_type: str | None = None,
+        page_size: int = 100,
+        workspace_id: Id | None = None,
+    ) -> AsyncIterator[HistoryEntry]:
+        """Every row of the ledger once, newest first, read ``page_size`` rows at a time (1 to 1000).
+
+        What is added meanwhile is left out. The errors are those of :meth:`get_credit_history`.
+        """
+        cursor = None
+        while True:
+            page = await self.get_credit_history(
+                user_id, credit_type=credit_type, limit=page_size, cursor=cursor, workspace_id=workspace_id
+            )
+            for row in page.rows:
+                yield row
+            if page.next_cursor is None:
+                return
+            cursor = page.next_cursor
 
     async def close(self) -> None:
         """Close what this client opened itself."""

@@ -10,7 +10,7 @@ from typing import Any
 from sonas_supabase._call import Id
 from sonas_supabase._sync.caller import Caller
 from sonas_supabase.calls import ledger as calls
-from sonas_supabase.models.ledger import Grant, HistoryEntry
+from sonas_supabase.models.ledger import Grant, HistoryPage
 
 
 class Ledger(Caller):
@@ -22,18 +22,22 @@ class Ledger(Caller):
         *,
         credit_type: str | None = None,
         limit: int = 50,
-        before: datetime | None = None,
+        cursor: str | None = None,
         workspace_id: Id | None = None,
-    ) -> tuple[HistoryEntry, ...]:
-        """The ledger, newest first: 1 to 1000 rows older than ``before``. SQL: ``get_credit_history``.
+    ) -> HistoryPage:
+        """A page of the ledger, newest first: 1 to 1000 rows. ``cursor`` is the ``next_cursor`` of the page before.
+
+        ``iter_credit_history`` goes through all of them. Of a workspace a member reads what they did themselves.
+
+        SQL: ``get_credit_history``.
 
         Raises:
-            InvalidArgument: another ``limit``.
+            InvalidArgument: another ``limit``, or a ``cursor`` of another history.
             AccountNotFound, UnknownCreditType.
         """
         return self._call(
             calls.get_credit_history(
-                user_id=user_id, credit_type=credit_type, limit=limit, before=before, workspace_id=workspace_id
+                user_id=user_id, credit_type=credit_type, limit=limit, cursor=cursor, workspace_id=workspace_id
             )
         )
 

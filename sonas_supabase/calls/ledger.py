@@ -11,12 +11,12 @@ from typing import Any
 from sonas_supabase import _arguments as arg
 from sonas_supabase._call import Call, Id
 from sonas_supabase._parse import parse
-from sonas_supabase.models.ledger import Grant, HistoryEntry, HistoryPage
+from sonas_supabase.models.ledger import Grant, HistoryPage
 
 
 def get_credit_history(
-    *, user_id: Id, credit_type: str | None, limit: int, before: datetime | None, workspace_id: Id | None
-) -> Call[tuple[HistoryEntry, ...]]:
+    *, user_id: Id, credit_type: str | None, limit: int, cursor: str | None, workspace_id: Id | None
+) -> Call[HistoryPage]:
     """The call of ``get_credit_history``."""
     return Call(
         "get_credit_history",
@@ -24,10 +24,10 @@ def get_credit_history(
             "user_id": arg.uuid("user_id", user_id),
             "credit_type": arg.optional(arg.text, "credit_type", credit_type),
             "limit": arg.integer("limit", limit),
-            "before": arg.optional(arg.time, "before", before),
+            "cursor": arg.optional(arg.text, "cursor", cursor),
             "workspace_id": arg.optional(arg.uuid, "workspace_id", workspace_id),
         },
-        lambda answer: parse(HistoryPage, answer).entries,
+        partial(parse, HistoryPage),
         repeatable=True,
     )
 

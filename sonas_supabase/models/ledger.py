@@ -40,6 +40,7 @@ class HistoryEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryPage:
-    """What get_credit_history answers; the client hands out its entries."""
+    """A page of the ledger, newest first. ``next_cursor`` asks for the next one; None after the last."""
 
-    entries: tuple[HistoryEntry, ...]
+    rows: tuple[HistoryEntry, ...]
+    next_cursor: str | None

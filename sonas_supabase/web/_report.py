@@ -72,10 +72,11 @@ class OperationLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationPage:
-    """A page of the history, the newest first, and whether there is more of it."""
+    """A page of the history, the newest first. ``next_cursor`` asks for the next one; None after the last."""
 
     operations: tuple[OperationLine, ...]
     has_older: bool
+    next_cursor: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +102,7 @@ class UsageReport:
     grants: tuple[OpenGrant, ...]
     operations: tuple[OperationLine, ...]
     has_older: bool
+    next_cursor: str | None
     series: Series
 
 
@@ -128,6 +130,7 @@ def usage_report(
         grants=summary.grants,
         operations=page.operations,
         has_older=page.has_older,
+        next_cursor=page.next_cursor,
         series=series,
     )
 
@@ -155,12 +158,9 @@ def _warnings(summary: Summary) -> Iterable[UsageWarning]:
 
 
 def operation_page(
-    history: Sequence[HistoryEntry], denials: Sequence[Denial], limit: int, *, there_is_more: bool = False
+    history: Sequence[HistoryEntry], denials: Sequence[Denial], next_cursor: str | None
 ) -> OperationPage:
-    """The latest operations, refusals among them. An operation that touched several grants is one line.
-
-    Where ``there_is_more`` ledger than ``history``, its last operation may be cut in two: it belongs to the next page.
-    """
+    """Operations, refusals among them, the newest first. One that touched several grants is one line."""
     grouped: dict[tuple[UUID, str, str], list[HistoryEntry]] = {}
     for entry in history:
         grouped.setdefault((entry.operation_id, entry.kind, entry.credit_type), []).append(entry)
@@ -193,10 +193,7 @@ def operation_page(
             )
         )
     lines.sort(key=lambda line: line.created_at, reverse=True)
-    if there_is_more:
-        cut = min(entry.created_at for entry in history)
-        lines = [line for line in lines if line.created_at > cut] or lines
-    return OperationPage(operations=tuple(lines[:limit]), has_older=there_is_more or len(lines) > limit)
+    return OperationPage(operations=tuple(lines), has_older=next_cursor is not None, next_cursor=next_cursor)
 
 
 def _title(kind: str, description: str | None) -> str:

@@ -167,8 +167,15 @@ class Store:
             )
             return row["today"], [DayOfUse(**used) for used in await cursor.fetchall()]
 
-    async def denials(self, user_id: UUID, limit: int, before: datetime | None) -> list[Denial]:
-        """The latest attempts that were refused."""
+    async def denials(
+        self,
+        user_id: UUID,
+        limit: int,
+        before: datetime | None,
+        before_id: UUID | None,
+        since: datetime | None,
+    ) -> list[Denial]:
+        """The latest attempts that were refused: before an attempt, and not before a time."""
         return [
             Denial(**row)
             for row in await self._rows(
@@ -176,12 +183,17 @@ class Store:
                 select u.operation_id, u.credit_type, u.description, u.created_at
                 from public.usage u
                 where u.user_id = %(user)s and u.account_id = %(user)s and u.status = 'denied'
-                  and (%(before)s::timestamptz is null or u.created_at < %(before)s)
-                order by u.created_at desc limit %(limit)s
+                  and u.created_at <= coalesce(%(before)s::timestamptz, 'infinity')
+                  and (%(before)s::timestamptz is null
+                    or (u.created_at, u.operation_id) < (%(before)s, %(before_id)s))
+                  and (%(since)s::timestamptz is null or u.created_at >= %(since)s)
+                order by u.created_at desc, u.operation_id desc limit %(limit)s
                 """,
                 user=user_id,
                 limit=limit,
                 before=before,
+                before_id=before_id,
+                since=since,
             )
         ]
 

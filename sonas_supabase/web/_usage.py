@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Path, Query, Response
-from pydantic import AwareDatetime, TypeAdapter
+from pydantic import TypeAdapter
 
 from sonas_supabase import Operation, Plan, Summary
 from sonas_supabase.fastapi import CurrentUser
+from sonas_supabase.web import _history
 from sonas_supabase.web._context import Context
 from sonas_supabase.web._report import (
     OperationPage,
     Series,
     UsageReport,
-    operation_page,
     usage_report,
     usage_series,
 )
@@ -29,8 +28,6 @@ _RECENT = 20
 _GONE = answers(not_found="The user is gone.")
 _NO_OPERATION = answers(not_found="The user has no such operation.")
 _USAGE: Answers = {NOT_MODIFIED: {"description": "Nothing is new."}, **_GONE}
-# A generation writes two rows; an operation that touched several grants writes one for each.
-_ROWS_PER_LINE = 3
 
 Days = Annotated[int, Query(ge=1, le=92, description="How many days the series has, today included.")]
 Zone = Annotated[
@@ -42,7 +39,9 @@ Zone = Annotated[
     ),
 ]
 Since = Annotated[str | None, Header(alias="If-None-Match", max_length=200)]
-Before = Annotated[AwareDatetime | None, Query(description="Only what is older.")]
+Cursor = Annotated[
+    str | None, Query(max_length=10_000, description="`next_cursor` of the page before; left out for the first page.")
+]
 Limit = Annotated[int, Query(ge=1, le=100)]
 
 
@@ -59,7 +58,7 @@ def router(context: Context) -> APIRouter:
         summary, plans, operations = await asyncio.gather(
             context.credits.get_credit_summary(user.id),
             context.credits.list_plans(),
-            _operations(context, user.id, _RECENT, None),
+            _history.operations(context, user.id, _RECENT, None),
         )
         series = await _series(context, summary, days, time_zone)
         body = _REPORT.dump_json(usage_report(summary, plans, operations, series))
@@ -70,9 +69,9 @@ def router(context: Context) -> APIRouter:
         return Response(body, media_type="application/json", headers=headers)
 
     @routes.get("/api/usage/operations", responses=_GONE)
-    async def operations(user: CurrentUser, before: Before = None, limit: Limit = _RECENT) -> OperationPage:
+    async def operations(user: CurrentUser, cursor: Cursor = None, limit: Limit = _RECENT) -> OperationPage:
         """A page of the history, refused attempts among it, the newest first."""
-        return await _operations(context, user.id, limit, before)
+        return await _history.operations(context, user.id, limit, cursor)
 
     @routes.get("/api/usage/operations/{operation_id}", responses=_NO_OPERATION)
     async def operation(
@@ -87,15 +86,6 @@ def router(context: Context) -> APIRouter:
         return list(await context.credits.list_plans())
 
     return routes
-
-
-async def _operations(context: Context, user_id: UUID, limit: int, before: datetime | None) -> OperationPage:
-    rows = min(limit * _ROWS_PER_LINE, 1000)
-    history, denials = await asyncio.gather(
-        context.credits.get_credit_history(user_id, limit=rows, before=before),
-        context.store.denials(user_id, limit, before),
-    )
-    return operation_page(history, denials, limit, there_is_more=len(history) == rows)
 
 
 async def _series(context: Context, summary: Summary, days: int, time_zone: str) -> Series:

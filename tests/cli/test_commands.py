@@ -39,7 +39,7 @@ def test_spending_and_what_is_left(answer: Answer, user: UUID) -> None:
     assert answer("consume", user, "message", 3, "-d", "hello")["remaining"] == 7
     left = answer("balance", user)
     assert {row["credit_type"]: row["remaining"] for row in left["balances"]}["message"] == 7
-    [spent, granted] = answer("history", user, "--type", "message")["entries"]
+    [spent, granted] = answer("history", user, "--type", "message")["rows"]
     assert (spent["kind"], spent["amount"], spent["description"]) == ("consume", -3, "hello")
     assert (granted["kind"], granted["amount"]) == ("grant", 10)
 

@@ -144,7 +144,7 @@ async def test_other_arguments_that_cannot_be_used(credits: Any, user: UUID) -> 
         ("p_limit", credits.get_credit_history(user, limit=0)),
         ("p_limit", credits.get_credit_history(user, limit=1001)),
         ("p_limit", credits.get_credit_history(user, limit=2**31)),
-        ("p_before", credits.get_credit_history(user, before=naive)),
+        ("p_cursor", credits.get_credit_history(user, cursor="yesterday")),
         ("p_items", credits.consume_credits_batch(user, [])),
         ("p_items", credits.consume_credits_batch(user, [{"credit_type": "message"}] * 101)),
         ("p_items", credits.consume_credits_batch(user, {"credit_type": "message"})),

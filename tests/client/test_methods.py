@@ -202,13 +202,22 @@ async def test_history_is_paged_newest_first(credits: Any, user: UUID) -> None:
     for _ in range(3):
         await credits.consume_credits(user, "message")
     page = await credits.get_credit_history(user, credit_type="message", limit=2)
-    assert [(entry.version, entry.kind, entry.amount, entry.balance_after) for entry in page] == [
+    assert [(entry.version, entry.kind, entry.amount, entry.balance_after) for entry in page.rows] == [
         (4, "consume", -1, 7),
         (3, "consume", -1, 8),
     ]
-    older = await credits.get_credit_history(user, credit_type="message", before=page[-1].created_at)
-    assert [entry.version for entry in older] == [2, 1]
-    assert older[-1].kind == "grant"
+    older = await credits.get_credit_history(user, credit_type="message", cursor=page.next_cursor)
+    assert [entry.version for entry in older.rows] == [2, 1]
+    assert older.rows[-1].kind == "grant"
+    assert older.next_cursor is None
+
+
+async def test_the_whole_history_is_gone_through_page_by_page(credits: Any, user: UUID) -> None:
+    for _ in range(5):
+        await credits.consume_credits(user, "message")
+    found = [entry async for entry in credits.iter_credit_history(user, credit_type="message", page_size=2)]
+    assert [entry.version for entry in found] == [6, 5, 4, 3, 2, 1]
+    assert [entry async for entry in credits.iter_credit_history(user, credit_type="message")] == found
 
 
 async def test_plans_status_and_checks(credits: Any) -> None:

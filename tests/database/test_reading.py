@@ -77,11 +77,12 @@ def test_the_history_is_the_ledger_the_newest_first_and_in_pages(database: Datab
     user = Timed(database)
     for nth in range(7):
         user.wait(seconds=1).call("consume_credits", "message", 1, f"spend {nth}")
-    page = user.call("get_credit_history", "message", 3)["entries"]
+    first = user.call("get_credit_history", "message", 3)
+    page = first["rows"]
     assert [e["description"] for e in page] == ["spend 6", "spend 5", "spend 4"]
-    older = user.call("get_credit_history", "message", 100, page[-1]["created_at"])["entries"]
+    older = user.call("get_credit_history", "message", 100, first["next_cursor"])["rows"]
     assert [e["description"] for e in older] == ["spend 3", "spend 2", "spend 1", "spend 0", "plan allowance"]
-    assert {e["credit_type"] for e in user.call("get_credit_history")["entries"]} == {
+    assert {e["credit_type"] for e in user.call("get_credit_history")["rows"]} == {
         "message",
         "integration",
         "project",

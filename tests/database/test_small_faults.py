@@ -164,7 +164,7 @@ def test_a_page_of_the_history_is_the_newest_of_all_types(database: Database) ->
     newest_of_message = user.entries("consume")[-1]["version"]
     user.wait(seconds=1).call("consume_credits", "integration", 1)
     for limit, expected in ((1, ["integration"]), (2, ["integration", "message"])):
-        entries = user.call("get_credit_history", limit=limit)["entries"]
+        entries = user.call("get_credit_history", limit=limit)["rows"]
         assert [entry["credit_type"] for entry in entries] == expected
     assert entries[-1]["version"] == newest_of_message
 

@@ -37,7 +37,7 @@ def test_entries_of_one_instant_come_with_the_last_one_first(database: Database)
     user = Timed(database)
     user.call("grant_credits", "message", 3)
     user.wait(seconds=1).call("consume_credits", "message", 5)
-    versions = [e["version"] for e in user.call("get_credit_history", "message")["entries"][:2]]
+    versions = [e["version"] for e in user.call("get_credit_history", "message")["rows"][:2]]
     assert versions == [e["version"] for e in reversed(user.entries("consume"))]
 
 

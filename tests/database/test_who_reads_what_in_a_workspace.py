@@ -103,7 +103,7 @@ def test_the_functions_keep_to_the_same_rule(database: Database, team: Team, rol
     actor = team.people[role]
     named = {"workspace_id": team.workspace}
     history = database.call("get_credit_history", actor, **named)
-    words = {row["description"] for row in history["entries"] if row["kind"] == "consume"}
+    words = {row["description"] for row in history["rows"] if row["kind"] == "consume"}
     assert words == {f"by the {r}" for r in (ROLES if role in OVERSEERS else (role,))}
     assert database.call("get_credit_summary", actor, **named)["account_id"] == str(team.workspace)
     story = database.call("explain_balance", actor, "integration", **named)

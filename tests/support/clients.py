@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 from sonas_supabase import AsyncCreditsClient, CreditsClient
@@ -27,6 +27,10 @@ class Awaited:
 
     def reserve(self, *args: Any, **kwargs: Any) -> Any:
         return Awaited(self._inner.reserve(*args, **kwargs))
+
+    async def iter_credit_history(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        for row in await _in_thread(lambda: list(self._inner.iter_credit_history(*args, **kwargs)))():
+            yield row
 
     async def __aenter__(self) -> Awaited:
         await _in_thread(self._inner.__enter__)()

@@ -37,38 +37,24 @@ def denial(minute: int) -> Denial:
 
 def test_an_operation_out_of_several_grants_is_one_line() -> None:
     operation = uuid4()
-    [line] = operation_page([entry(1, 3, -4, operation), entry(1, 2, -6, operation)], [], 20).operations
+    [line] = operation_page([entry(1, 3, -4, operation), entry(1, 2, -6, operation)], [], None).operations
     assert (line.amount, line.balance_after) == (-10, 96)
 
 
 def test_refusals_stand_where_they_happened() -> None:
-    lines = operation_page([entry(3, 2, -1), entry(1, 1, -1)], [denial(2)], 20).operations
+    lines = operation_page([entry(3, 2, -1), entry(1, 1, -1)], [denial(2)], None).operations
     assert [line.refused for line in lines] == [False, True, False]
 
 
-def test_an_operation_that_a_page_cuts_in_two_is_left_to_the_next() -> None:
-    cut = uuid4()
-    history = [entry(5, 9, -1), entry(4, 8, -2, cut), entry(4, 7, -3, cut)]
-    page = operation_page(history, [denial(2)], 20, there_is_more=True)
-    assert [line.amount for line in page.operations] == [-1]
-    assert page.has_older
-
-
-def test_one_operation_larger_than_a_page_is_shown_all_the_same() -> None:
-    large = uuid4()
-    page = operation_page([entry(4, 8, -2, large), entry(4, 7, -3, large)], [], 20, there_is_more=True)
-    assert [line.amount for line in page.operations] == [-5]
-
-
-def test_what_does_not_fit_is_older() -> None:
-    page = operation_page([entry(3, 2, -1), entry(1, 1, -1)], [denial(2)], 2)
-    assert (len(page.operations), page.has_older) == (2, True)
-    assert not operation_page([entry(3, 2, -1)], [], 2).has_older
+def test_a_page_says_where_the_next_one_begins() -> None:
+    page = operation_page([entry(3, 2, -1)], [], "there")
+    assert (page.has_older, page.next_cursor) == (True, "there")
+    assert not operation_page([entry(3, 2, -1)], [], None).has_older
 
 
 def test_lines_have_titles_that_people_read() -> None:
     titles = {
-        operation_page([entry(1, 1, -1, description=description, kind=kind)], [], 1).operations[0].title
+        operation_page([entry(1, 1, -1, description=description, kind=kind)], [], None).operations[0].title
         for description, kind in [
             ("public.projects", "consume"),
             ("public.projects deleted", "refund"),

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.support.database import Database
+from tests.support.timed import Timed
 from tests.web.support import bearer, calling, make_app, problem
 
 
@@ -75,16 +76,58 @@ async def test_older_operations_come_page_by_page(http: httpx.AsyncClient, datab
     for number in range(8):
         database.call("consume_credits", user, "message", 1, f"number {number}")
     titles: list[str] = []
-    before = None
+    cursor = None
     while True:
-        query = {"limit": 5} | ({"before": before} if before else {})
+        query = {"limit": 5} | ({"cursor": cursor} if cursor else {})
         page = (await http.get("/api/usage/operations", params=query, headers=bearer(user))).json()
         titles += [line["title"] for line in page["operations"]]
         if not page["has_older"]:
             break
-        before = page["operations"][-1]["created_at"]
+        cursor = page["next_cursor"]
 
     assert titles == [f"Number {number}" for number in reversed(range(8))] + ["Plan allowance"] * 3
+
+
+async def test_what_shares_an_instant_comes_once_whole_and_nothing_is_hidden(
+    http: httpx.AsyncClient, database: Database
+) -> None:
+    user = Timed(database, plan="starter")
+    for number in range(4):
+        user.call("grant_credits", "message", 1, description=f"grant {number}")
+        user.call("consume_credits", "message", 999, f"refused {number}")
+    user.call("consume_credits", "message", 9, "out of all grants")
+    user.at(user.period_end)
+    user.call("consume_credits", "message", 1, "after the renewal")
+    lines: list[dict[str, Any]] = []
+    cursor = None
+    for _ in range(50):
+        query = {"limit": 2} | ({"cursor": cursor} if cursor else {})
+        page = (await http.get("/api/usage/operations", params=query, headers=bearer(user.id))).json()
+        lines += page["operations"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    ledger = {(row["operation_id"], row["kind"], row["credit_type"]): 0 for row in all_entries(user)}
+    for row in all_entries(user):
+        ledger[row["operation_id"], row["kind"], row["credit_type"]] += row["amount"]
+    spent = {
+        (line["operation_id"], line["kind"], line["credit_type"]): line["amount"]
+        for line in lines
+        if not line["refused"]
+    }
+    assert spent == ledger
+    assert len(lines) == len(ledger) + 4
+    assert "Plan expired" in {line["title"] for line in lines}
+
+
+def all_entries(user: Timed) -> list[dict[str, Any]]:
+    return [row for t in ("message", "integration", "project") for row in user.entries(credit_type=t)]
+
+
+async def test_a_cursor_of_ones_own_making_is_refused(http: httpx.AsyncClient, user: UUID) -> None:
+    for cursor in ("", "nonsense", "bnVsbA==", "W10=", "WzEsIDIsIDMsIDRd"):
+        answer = await http.get("/api/usage/operations", params={"cursor": cursor}, headers=bearer(user))
+        problem(answer, 422, "invalid_argument")
 
 
 async def test_days_are_those_of_the_viewer(http: httpx.AsyncClient, database: Database, user: UUID) -> None:

@@ -11,11 +11,10 @@ const byTime = (a, b) => b.created_at.localeCompare(a.created_at);
 export class UsageHistory {
   #ask;
   #again;
-  #recent = [];
   #seen = new Map();
   #open = new Map();
   #isLong = false;
-  #hasOlder = false;
+  #cursor = null;
   #rows = h("tbody", { role: "rowgroup" });
   #empty = h("p", { class: "empty" }, "Nothing yet. What you spend shows here at once.");
   #more = h("button", { type: "button", class: "quiet", onclick: () => this.#loadOlder() }, "Show older");
@@ -50,14 +49,13 @@ export class UsageHistory {
     this.#rows.replaceChildren();
   }
 
-  show({ operations, has_older: hasOlder }) {
-    this.#recent = operations;
+  show({ operations, next_cursor: cursor }) {
     for (const line of operations) this.#seen.set(keyOf(line), line);
-    if (!this.#isLong) this.#hasOlder = hasOlder;
+    if (!this.#isLong) this.#cursor = cursor;
     const lines = this.#isLong ? [...this.#seen.values()].sort(byTime) : operations;
     this.#rows.replaceChildren(...lines.flatMap((line) => this.#row(line)));
     this.#empty.hidden = lines.length > 0;
-    this.#more.hidden = !this.#hasOlder;
+    this.#more.hidden = !this.#cursor;
   }
 
   #row(line) {
@@ -112,13 +110,12 @@ export class UsageHistory {
   }
 
   async #loadOlder() {
-    const last = this.#isLong ? [...this.#seen.values()].sort(byTime).at(-1) : this.#recent.at(-1);
     this.#more.disabled = true;
     try {
-      const page = await this.#ask(`api/usage/operations?limit=20&before=${encodeURIComponent(last.created_at)}`);
+      const page = await this.#ask(`api/usage/operations?limit=20&cursor=${encodeURIComponent(this.#cursor)}`);
       for (const line of page.operations) this.#seen.set(keyOf(line), line);
       this.#isLong = true;
-      this.#hasOlder = page.has_older;
+      this.#cursor = page.next_cursor;
       this.#more.textContent = "Show older";
     } catch {
       this.#more.textContent = "That did not work. Try again";

@@ -147,7 +147,7 @@ class SonasUsage extends HTMLElement {
     this.#draw("balances", balances, () => this.#balances.replaceChildren(...balances.map(balanceRow)));
     if (this.getAttribute("view") === "compact") return;
     this.#draw("chart", report.series, () => this.#byDay.show(report.series, balances));
-    this.#draw("history", [report.operations, report.has_older], () => this.#history.show(report));
+    this.#draw("history", [report.operations, report.next_cursor], () => this.#history.show(report));
   }
 
   // Redraws a part when what it shows has changed, and keeps the keyboard where it was.
