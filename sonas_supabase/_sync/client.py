@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -24,6 +24,7 @@ from sonas_supabase._sync.moving import Moving
 from sonas_supabase._sync.plans import Plans
 from sonas_supabase._sync.spending import Spending
 from sonas_supabase._sync.transport import Transport
+from sonas_supabase.models.ledger import HistoryEntry
 from sonas_supabase.settings import Settings
 
 if TYPE_CHECKING:
@@ -142,6 +143,28 @@ class CreditsClient(
             strict=strict,
         )
         return Hold(self, reserve, user_id=user_id, workspace_id=workspace_id, shielded=self._transport.autonomous)
+
+    def iter_credit_history(
+        self,
+        user_id: Id,
+        *,
+        credit_type: str | None = None,
+        page_size: int = 100,
+        workspace_id: Id | None = None,
+    ) -> Iterator[HistoryEntry]:
+        """Every row of the ledger once, newest first, read ``page_size`` rows at a time (1 to 1000).
+
+        What is added meanwhile is left out. The errors are those of :meth:`get_credit_history`.
+        """
+        cursor = None
+        while True:
+            page = self.get_credit_history(
+                user_id, credit_type=credit_type, limit=page_size, cursor=cursor, workspace_id=workspace_id
+            )
+            yield from page.rows
+            if page.next_cursor is None:
+                return
+            cursor = page.next_cursor
 
     def close(self) -> None:
         """Close what this client opened itself."""
