@@ -121,6 +121,7 @@ def measure(
     equal = None
     if compare:
         raw = value(connection, f"select public.{metric}({names}, p_raw => true)", given)
+        assert isinstance(answer, dict)
         assert {k: v for k, v in raw.items() if k != "now"} == {k: v for k, v in answer.items() if k != "now"}
         equal = "yes"
     shown = ", ".join(f"{name} {value}" for name, value in arguments.items())

@@ -26,12 +26,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="a little of everything, in about a minute")
 
 
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Brings what npm can bring, once for all workers, and leaves out what cannot run here."""
     config.addinivalue_line("markers", "needs(part, …): a program of tests/support/parts.py that the test runs")
     if not hasattr(config, "workerinput") and not config.option.collectonly:
-        bring_parts(lambda text: sys.stderr.write(f"{text}\n"))
-        use_embedded_server_without_image(lambda text: sys.stderr.write(f"{text}\n"))
+        bring_parts(_say)
+        use_embedded_server_without_image(_say)
     config.pluginmanager.register(Selection(config), "selection")
 
 

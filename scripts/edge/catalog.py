@@ -67,4 +67,4 @@ def read_functions(connection: psycopg.Connection[Any]) -> dict[str, Function]:
 
 def read_relations(connection: psycopg.Connection[Any]) -> dict[str, str]:
     """The names of tables, views, indexes and sequences in public, and their kinds."""
-    return dict(connection.execute(_RELATIONS).fetchall())  # type: ignore[arg-type]
+    return dict(connection.execute(_RELATIONS).fetchall())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from scripts.edge.catalog import Function
 from scripts.edge.description import Description
@@ -13,7 +13,7 @@ BEGIN, END = "<!-- calls: scripts/generate_edge.py -->", "<!-- end of calls -->"
 Edge = Sequence[tuple[Description, Function]]
 
 
-def with_calls(text: str, chapters: dict[str, Edge]) -> str:
+def with_calls(text: str, chapters: Mapping[str, Edge]) -> str:
     """docs/python.md with the table of all calls."""
     lines = [BEGIN, "", "| chapter | method | answers | |", "|---|---|---|---|"]
     for chapter, edge in chapters.items():
@@ -30,7 +30,7 @@ def with_calls(text: str, chapters: dict[str, Edge]) -> str:
     return pattern.sub(lambda _: "\n".join(lines), text)
 
 
-def catalog(chapters: dict[str, Edge]) -> str:
+def catalog(chapters: Mapping[str, Edge]) -> str:
     """tests/support/edge.json: a line a function, so that two changes seldom meet."""
     lines = []
     for chapter, edge in chapters.items():

@@ -31,7 +31,7 @@ class Function:
 
 def tables(database: Database) -> dict[str, list[str]]:
     """Every relation that PostgREST exposes, with its columns."""
-    return dict(  # type: ignore[arg-type]
+    return dict(
         database.query(
             "select c.relname::text, array_agg(a.attname::text order by a.attnum) from pg_class c "
             "join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped "

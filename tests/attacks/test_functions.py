@@ -149,7 +149,7 @@ def test_no_hostile_argument_breaks_a_function_or_the_books(world: World) -> Non
 
 def is_told(answer: httpx.Response) -> bool:
     """Refused by a slug of ours, by PostgREST, or by Postgres as a value that its type cannot have."""
-    return answer.json()["code"].startswith(("PT", "PGRST", "22"))
+    return str(answer.json()["code"]).startswith(("PT", "PGRST", "22"))
 
 
 @those_of

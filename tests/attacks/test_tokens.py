@@ -16,7 +16,6 @@ import jwt
 import pytest
 
 from sonas_supabase.local import Keys
-from sonas_supabase.local import keys as keys_module
 from tests.attacks.attack import Attack, nothing_of_others, those_of
 from tests.attacks.attack import attack as add
 from tests.attacks.world import World, unsigned
@@ -187,7 +186,7 @@ def test_keys_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> 
         return in_constant_time(known, given)
 
     keys = Keys.make()
-    monkeypatch.setattr(keys_module.secrets, "compare_digest", compare)
+    monkeypatch.setattr("sonas_supabase.local.keys.secrets.compare_digest", compare)
     assert keys.role_of(keys.secret_key[:-1] + "!") is None
     assert [known for known, _ in compared] == [keys.secret_key.encode(), keys.publishable_key.encode()]
 

@@ -126,7 +126,7 @@ def state(database: Database) -> dict[str, str]:
                 "c.relkind in ('r', 'p') and (n.nspname in ('public', 'credits') or c.oid = 'auth.users'::regclass)"
             )
         )
-    return dict(database.query(_digests[database.name]))  # type: ignore[arg-type]
+    return dict(database.query(_digests[database.name]))
 
 
 def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:

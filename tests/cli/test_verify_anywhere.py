@@ -47,7 +47,7 @@ def restored(own_database: Database, tmp_path: Path) -> Iterator[str]:
         connection.execute(sql.SQL("create database {} owner postgres").format(sql.Identifier(name)))
         target = own_database.server.superuser_url(name)
         try:
-            done = [binaries / "psql", "-q", "-o", os.devnull, "-v", "ON_ERROR_STOP=1", "-d", target]
+            done: list[str | Path] = [binaries / "psql", "-q", "-o", os.devnull, "-v", "ON_ERROR_STOP=1", "-d", target]
             subprocess.run([*done, "-f", tmp_path / "dump"], check=True)
             yield target
         finally:

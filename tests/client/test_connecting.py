@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
@@ -141,11 +142,12 @@ assert not heavy, heavy
 
 
 def test_what_is_no_address_is_said_at_once() -> None:
-    for connect in (
+    connects: list[Callable[[], CreditsClient]] = [
         lambda: CreditsClient.from_supabase("not an address", "key"),
         lambda: CreditsClient.from_supabase("https://project.supabase.co", ""),
         lambda: CreditsClient.from_url("postgresql:secret@@"),
-    ):
+    ]
+    for connect in connects:
         with pytest.raises(NotConfigured) as wrong:
             connect()
         assert "secret" not in str(wrong.value)

@@ -13,7 +13,7 @@ SOURCES = {"rollover": 10, "trial": 20, "promotion": 20, "compensation": 20, "to
 
 
 @pytest.fixture
-def user(database: Database) -> Timed:  # type: ignore[override]
+def user(database: Database) -> Timed:
     return Timed(database)
 
 

@@ -61,7 +61,7 @@ def functions(database: Database) -> list[tuple[str, str, list[str], str, bool]]
         "where n.nspname in ('public', 'credits') order by 2, 1"
     )
     assert len(rows) > 80
-    return rows  # type: ignore[return-value]
+    return rows
 
 
 def core(functions: list[tuple[str, str, list[str], str, bool]]) -> list[tuple[str, list[str], str]]:

@@ -12,7 +12,7 @@ from tests.support.timed import MICROSECOND, Timed
 
 
 @pytest.fixture
-def user(database: Database) -> Timed:  # type: ignore[override]
+def user(database: Database) -> Timed:
     return Timed(database)
 
 

@@ -22,7 +22,7 @@ PERIOD = timedelta(days=31)
 
 
 @pytest.fixture
-def user(database: Database) -> Timed:  # type: ignore[override]
+def user(database: Database) -> Timed:
     return Timed(database, start=START)
 
 
@@ -185,7 +185,7 @@ def test_over_the_new_limit_creation_is_denied_and_nothing_is_deleted(user: Time
 
 class TestPastDue:
     @pytest.fixture
-    def user(self, database: Database) -> Timed:  # type: ignore[override]
+    def user(self, database: Database) -> Timed:
         user = Timed(database, start=START, plan="pro")
         user.call("grant_credits", "message", 70, "top_up")
         for _ in range(5):

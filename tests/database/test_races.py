@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.database import Database, call
 from tests.support.people import user_without_account
-from tests.support.races import race, slug, slugs
+from tests.support.races import calling, race, slug, slugs
 from tests.support.tables import metered_projects
 
 
@@ -76,7 +76,7 @@ def test_one_key_for_two_requests_at_once_takes_effect_once(database: Database) 
     user = database.new_user()
     types = ["message", "integration"] * 5
     outcomes = race(
-        database, [lambda c, t=t: call(c, "consume_credits", user, t, idempotency_key="one key") for t in types]
+        database, [calling("consume_credits", user, credit_type, idempotency_key="one key") for credit_type in types]
     )
     assert Counter(slugs(outcomes)) == {"ok": 1, "replayed": 4, "idempotency_conflict": 5}
     used = [database.balance(user, credit_type)["used"] for credit_type in ("message", "integration")]
@@ -146,7 +146,7 @@ def test_refunds_at_once_never_exceed_the_operation(database: Database) -> None:
 def test_plan_changes_at_once_grant_no_more_than_the_largest_plan(database: Database) -> None:
     user = database.new_user()
     plans = ["starter", "builder", "pro", "elite", "free"] * 3
-    outcomes = race(database, [lambda c, p=p: call(c, "change_plan", user, p) for p in plans])
+    outcomes = race(database, [calling("change_plan", user, plan) for plan in plans])
     assert set(slugs(outcomes)) == {"ok"}
     granted = database.value(
         "select sum(amount) from credit_transactions where account_id = %s and credit_type = 'message' "

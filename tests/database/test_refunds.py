@@ -16,7 +16,7 @@ HOURS_24 = timedelta(hours=24)
 
 
 @pytest.fixture
-def user(database: Database) -> Timed:  # type: ignore[override]
+def user(database: Database) -> Timed:
     return Timed(database)
 
 

@@ -17,9 +17,7 @@ FREE = {"message": 10, "integration": 100, "project": 3}
 
 
 def balances(database: Database, user: UUID) -> dict[str, int]:
-    return dict(
-        database.query("select credit_type, remaining from public.credit_balances where user_id = %s", user)  # type: ignore[arg-type]
-    )
+    return dict(database.query("select credit_type, remaining from public.credit_balances where user_id = %s", user))
 
 
 def test_a_new_user_has_the_free_plan_in_the_transaction_of_the_sign_up(database: Database) -> None:

@@ -235,7 +235,7 @@ def test_what_is_in_dispute_does_not_roll_over(database: Database, rolling: str)
 def test_how_much_rolls_over_is_up_to_the_plan_that_ends(database: Database, rolling: str) -> None:
     user = Timed(database, plan=rolling)
     user.call("change_plan", "free", effective="period_end")
-    shown = user.at(user.period_end).remaining
+    shown = user.at(user.period_end).remaining or 0
     user.call("consume_credits", "message", 1)
     assert [grant["amount"] for grant in user.grants("rollover")] == [400]
     assert user.remaining == shown - 1 == 400 + user.balance()["allowance"] - 1

@@ -293,7 +293,7 @@ async def test_the_cost_may_change_until_the_application_has_done(
     await holding(app, credits)(exchange.scope, exchange.receive, exchange.send)
     assert database.balance(user)["used"] == 3
     with pytest.raises(RuntimeError, match="settled"):
-        exchange.scope["state"]["spends"][0].cost = 1  # type: ignore[index]
+        cast(Any, exchange.scope)["state"]["spends"][0].cost = 1
 
 
 async def test_an_error_after_the_start_is_the_servers(credits: Credits, database: Database, user: UUID) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -48,11 +48,12 @@ class Project:
         return JSONResponse({"keys": list(self.published.values())})
 
     def add(self, kid: str, algorithm: str = "ES256") -> None:
-        key, writer = {
+        makers: dict[str, Callable[[], tuple[Any, Any]]] = {
             "ES256": lambda: (ec.generate_private_key(ec.SECP256R1()), ECAlgorithm),
             "RS256": lambda: (rsa.generate_private_key(65537, 2048), RSAAlgorithm),
             "EdDSA": lambda: (ed25519.Ed25519PrivateKey.generate(), OKPAlgorithm),
-        }[algorithm]()
+        }
+        key, writer = makers[algorithm]()
         self.private[kid] = key
         self.published[kid] = {
             **json.loads(writer.to_jwk(key.public_key())), "kid": kid, "alg": algorithm, "use": "sig",
@@ -260,7 +261,7 @@ async def test_an_issuer_is_held_to_where_it_is_named() -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"jwt_secret": ""}, {"jwt_secret": "short"}])
-def test_what_cannot_verify_is_not_made(options: dict[str, str]) -> None:
+def test_what_cannot_verify_is_not_made(options: dict[str, Any]) -> None:
     with pytest.raises(NotConfigured):
         SupabaseAuth(**options)
 

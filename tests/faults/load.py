@@ -89,8 +89,8 @@ class Client(threading.Thread):
             if not self._spent:
                 function = "consume_credits"
             else:
-                account, credit_type, operation = self._spent.pop(pick.randrange(len(self._spent)))
-                arguments = {"operation_id": UUID(operation), "amount": 1}
+                account, credit_type, spent = self._spent.pop(pick.randrange(len(self._spent)))
+                arguments = {"operation_id": UUID(spent), "amount": 1}
         if function in ("consume_credits", "reserve_credits"):
             arguments = {"credit_type": credit_type, "amount": amount}
             if function == "reserve_credits":

@@ -52,9 +52,15 @@ logfile = {folder / f"pgbouncer-{user}.log"}
     )
     account = pwd.getpwnam(victim.cluster.runs_as)
     os.chown(folder, account.pw_uid, account.pw_gid)
-    as_other = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+    as_other: dict[str, Any] = (
+        {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+    )
     with subprocess.Popen(
-        [binary, "--quiet", settings], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", **as_other
+        [str(binary), "--quiet", str(settings)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        **as_other,
     ) as process:
         try:
             _wait_for(port, process)

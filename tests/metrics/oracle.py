@@ -101,7 +101,7 @@ class Window:
 
     def buckets(self) -> list[tuple[datetime, datetime, datetime]]:
         """Label, start and end of each, found by walking through the window in steps that no bucket is shorter than."""
-        starts = {}
+        starts: dict[datetime, datetime] = {}
         at = self.since
         while at < self.until:
             starts.setdefault(self.bucket_of(at), at)
@@ -119,7 +119,7 @@ class Books:
         self.plans = plans
         ids = list(plans)
         self.entries = [
-            Entry(*row, self.plan_at(row[0], row[8]))
+            Entry(*(*row, self.plan_at(row[0], row[8])))
             for row in database.query(
                 "select t.account_id, t.credit_type, t.version, t.operation_id, t.grant_id, t.kind::text, t.amount, "
                 "t.balance_after, t.created_at, t.description, t.metadata, "

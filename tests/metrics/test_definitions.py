@@ -27,7 +27,7 @@ WINDOWS = [
 
 def at_midnight(world: World) -> datetime:
     """The first midnight (UTC) of the history."""
-    first = min(world.books.opened.values())
+    first: datetime = min(world.books.opened.values())
     return first.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 

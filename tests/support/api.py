@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -26,7 +27,7 @@ class Api:
     keys: Keys
     postgrest: PostgREST
 
-    def user_token(self, user_id: UUID, **claims: object) -> str:
+    def user_token(self, user_id: UUID, **claims: Any) -> str:
         return self.keys.token(role="authenticated", user_id=str(user_id), **claims)
 
     def client(self, token: str | None = None) -> httpx.Client:

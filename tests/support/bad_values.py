@@ -139,6 +139,8 @@ _bad("bucket", ["", "fortnight of sorts", "0 days"], "invalid_argument", "PT422"
 _bad("rule", [0, 99], "invalid_argument", "PT422")
 _bad("metadata_key", ["", "k" * 300], "invalid_argument", "PT422", _only("track_metadata_key"))
 _bad("user_column", ["no such column"], "invalid_argument", "PT422")
+ODD_AMOUNTS: list[Any] = [0, -1, 1.5, 2**53 + 1, 2**63, 1e300, "1", None, True, []]
+
 _bad(
     "items",
     [
@@ -165,10 +167,7 @@ _bad(
 )
 _bad(
     "items",
-    [
-        [{"credit_type": "message", "amount": amount}]
-        for amount in (0, -1, 1.5, 2**53 + 1, 2**63, 1e300, "1", None, True, [])
-    ],
+    [[{"credit_type": "message", "amount": amount}] for amount in ODD_AMOUNTS],
     "invalid_amount",
     "PT422",
 )

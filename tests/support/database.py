@@ -59,9 +59,7 @@ class Database:
     def run(self, text: str, *arguments: Any) -> None:
         self.connection.execute(text.encode(), arguments or None)
 
-    def call(
-        self, function: str, *positional: Any, connection: psycopg.Connection[Any] | None = None, **named: Any
-    ) -> Any:
+    def call(self, function: str, *positional: Any, connection: Any = None, **named: Any) -> Any:
         """Calls public.<function>; named arguments without their p_. Dicts and lists travel as jsonb."""
         return call(connection or self.connection, function, *positional, **named)
 
@@ -94,7 +92,7 @@ class Database:
 
 
 def call(connection: psycopg.Connection[Any], function: str, *positional: Any, **named: Any) -> Any:
-    arguments = [sql.SQL("%s") for _ in positional]
+    arguments: list[sql.Composable] = [sql.SQL("%s") for _ in positional]
     arguments += [sql.SQL("{} => %s").format(sql.Identifier(f"p_{name}")) for name in named]
     query = sql.SQL("select public.{}({})").format(sql.Identifier(function), sql.SQL(", ").join(arguments))
     values = [Jsonb(value) if isinstance(value, dict | list) else value for value in (*positional, *named.values())]

@@ -10,11 +10,16 @@ from typing import Any
 
 import psycopg
 
-from tests.support.database import Database
+from tests.support.database import Database, call
 
 Contender = Callable[[psycopg.Connection[Any]], Any]
 
 PATIENCE = 30.0
+
+
+def calling(function: str, *positional: Any, **named: Any) -> Contender:
+    """A contender that calls one function."""
+    return lambda connection: call(connection, function, *positional, **named)
 
 
 def race(database: Database, contenders: Sequence[Contender]) -> list[Any]:

@@ -22,7 +22,7 @@ def test_schemathesis_finds_nothing(
 ) -> None:
     database.call("change_plan", user, "elite")
     # A fixed seed: a red run can be repeated, and a green one does not depend on luck.
-    command = [TOOL, "run", f"{site.url}/api/openapi.json", "--no-color", "--seed=20261123", f"--checks={CHECKS}"]
+    command = [str(TOOL), "run", f"{site.url}/api/openapi.json", "--no-color", "--seed=20261123", f"--checks={CHECKS}"]
     command += ["--max-examples=6", "--phases=coverage,fuzzing,stateful" if signed_in else "--phases=fuzzing"]
     if signed_in:
         command += ["--header", f"Authorization: Bearer {token(user)}"]
