@@ -71,6 +71,8 @@ def tell(found: Operation) -> Iterator[str]:
     when = f"on {cell(found.created_at)} UTC"
     if found.kind == "denial":
         yield f"An attempt to spend {found.credit_type} credits was denied {when}{why}"
+        if found.required is not None:
+            yield f"{found.required:,} were required, {found.available or 0:,} were available."
         yield "Nothing was taken."
     elif found.credit_type is None:
         yield f"{found.kind} was called {when}{why}"

@@ -131,7 +131,8 @@ def refund(
         answer = client.refund_credits(
             user, operation, amount, **options(reason=reason, idempotency_key=key, workspace_id=workspace)
         )
-    _show(answer, as_json, "Refunded", answer.amount)
+    expired = [("expired meanwhile", answer.expired)] if answer.expired else []
+    _show(answer, as_json, "Refunded", answer.amount, *expired)
 
 
 def _show(answer: Answer, as_json: bool, did: str, amount: int, *more: tuple[str, Any]) -> None:

@@ -34,6 +34,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, ClassVar
+from uuid import UUID
 
 
 class CreditsError(Exception):
@@ -106,6 +107,12 @@ class InsufficientCredits(CreditsError):
             "plan": self.plan,
             "upgrade_url": self.upgrade_url,
         }
+
+    @property
+    def operation_id(self) -> UUID | None:
+        """The id under which it is on record; None for a check, and for what was raised and so left no record."""
+        value = self.details.get("operation_id")
+        return UUID(value) if isinstance(value, str) else None
 
     @property
     def required(self) -> int:

@@ -34,6 +34,7 @@ class Operation:
 
     ``amount`` is of ``credit_type``; where an operation moved credits of several types, ``entries`` has them all. Both
     say nothing for a change of the plan (None and 0). ``related_operation_id`` is the spend that a refund gives back.
+    ``required`` and ``available`` are those of a denial.
     """
 
     operation_id: UUID
@@ -46,6 +47,8 @@ class Operation:
     status: str
     description: str | None
     metadata: dict[str, Any] | None
+    required: int | None
+    available: int | None
     created_at: datetime
     entries: tuple[Entry, ...]
     related_operation_id: UUID | None

@@ -31,9 +31,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refund(Answer):
-    """Credits given back of an earlier operation."""
+    """Credits given back of an earlier operation.
+
+    ``amount`` is what ``returned`` and what had ``expired`` meanwhile.
+    """
 
     refunds_operation_id: UUID
+    returned: int
+    expired: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

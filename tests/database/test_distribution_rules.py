@@ -33,7 +33,14 @@ WITHOUT_ACCOUNT = {
     "period_at": "pure",
     "next_period": "pure",
     "check_request": "pure",
+    "available": "pure",
+    "batch_answer": "pure",
     "batch_items": "pure",
+    "differences": "pure",
+    "is_batch_item": "pure",
+    "refuse_batch_item": "pure",
+    "spend_request": "pure",
+    "respond": "shapes an answer",
     "explain_denial": "pure, and the upgrade_url",
     "deny": "shapes an answer",
     "overseen_ids": "finds out who asks",
@@ -48,7 +55,7 @@ WITHOUT_ACCOUNT = {
 
 # What resolves the acting user, before the core proper is called.
 ASKS_AUTH = {"paying_account", "reading_user", "readable_ids", "overseen_ids"}
-SETS_CONFIG = {"deny"}
+SETS_CONFIG = {"deny", "respond"}
 
 
 @pytest.fixture(scope="module")

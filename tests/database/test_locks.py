@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +11,7 @@ import psycopg
 import pytest
 
 from tests.support.database import Database, call
-from tests.support.races import race, slugs, wait_until_blocked, weaken
+from tests.support.races import Waiting, race, slugs, wait_until_blocked, weaken
 
 Operation = Callable[[psycopg.Connection[Any], UUID], Any]
 
@@ -34,28 +33,6 @@ MANY: dict[str, Operation] = {
     "set_test_clock": lambda c, u: call(c, "set_test_clock", u, LATER),
     "deleting the user": lambda c, u: c.execute("delete from auth.users where id = %s", [u]),
 }
-
-
-class Waiting:
-    """An operation in a thread of its own, on a connection of its own."""
-
-    def __init__(self, database: Database, operation: Operation, user: UUID) -> None:
-        self.connection = database.connect()
-        self.outcome: Any = None
-        self._thread = threading.Thread(target=self._run, args=(operation, user), daemon=True)
-        self._thread.start()
-
-    def _run(self, operation: Operation, user: UUID) -> None:
-        try:
-            self.outcome = operation(self.connection, user)
-        except psycopg.Error as error:
-            self.outcome = error
-
-    def finish(self) -> Any:
-        self._thread.join(30)
-        assert not self._thread.is_alive()
-        self.connection.close()
-        return self.outcome
 
 
 @pytest.fixture
@@ -148,13 +125,15 @@ def test_everything_at_once_on_one_account_never_deadlocks(database: Database, t
     database.verify(test_user)
 
 
-def spends_of_the_last_credit(database: Database, key: str | None = None) -> list[str]:
+def spends_of_the_last_credit(
+    database: Database, second_spend: Callable[[psycopg.Connection[Any], UUID], Any]
+) -> list[str]:
     """One spend is not committed yet while the other one asks for the same, last credit."""
     user = database.new_user()
     database.call("consume_credits", user, "message", 9)
     with database.connect(autocommit=False) as first:
         outcomes = [call(first, "consume_credits", user, "message")]
-        second = Waiting(database, lambda c, u: call(c, "consume_credits", u, "message", idempotency_key=key), user)
+        second = Waiting(database, second_spend, user)
         wait_until_blocked(database, second.connection)
         first.commit()
         outcomes.append(second.finish())
@@ -163,24 +142,36 @@ def spends_of_the_last_credit(database: Database, key: str | None = None) -> lis
 
 @pytest.mark.parametrize("key", [None, "order 7"])
 def test_the_second_spend_of_the_last_credit_waits_and_is_denied(database: Database, key: str | None) -> None:
-    assert spends_of_the_last_credit(database, key) == ["insufficient_credits", "ok"]
+    outcomes = spends_of_the_last_credit(
+        database, lambda c, u: call(c, "consume_credits", u, "message", idempotency_key=key)
+    )
+    assert outcomes == ["insufficient_credits", "ok"]
+
+
+def test_a_batch_of_the_last_credit_waits_and_is_denied(database: Database) -> None:
+    outcomes = spends_of_the_last_credit(
+        database, lambda c, u: call(c, "consume_credits_batch", u, [{"credit_type": "message"}])
+    )
+    assert outcomes == ["insufficient_credits", "ok"]
 
 
 def test_without_the_lock_the_second_spend_compares_what_has_been(own_database: Database) -> None:
     """The guard removed: only the grant, which has nothing left, still stops it, with an error instead of a denial."""
     weaken(own_database, "credits.lock_balance(uuid, text)", "for no key update")
-    [ok, refused] = spends_of_the_last_credit(own_database, "order 7")
-    assert ok == "ok"
-    assert "disagree: 1 message credits are missing" in refused
+    outcomes = spends_of_the_last_credit(
+        own_database, lambda c, u: call(c, "consume_credits_batch", u, [{"credit_type": "message"}])
+    )
+    assert "ok" in outcomes
+    assert any("credit_grants_no_part_is_negative" in outcome for outcome in outcomes)
 
 
 def test_without_the_sorted_order_two_batches_deadlock(own_database: Database) -> None:
     """The guard removed: batches lock in the order of their items, and wait for each other."""
     weaken(
         own_database,
-        "credits.consume_batch(uuid, uuid, jsonb)",
-        "perform credits.lock_balance(p_account_id, v_item.credit_type)",
-        "null",
+        "credits.consume_batch(uuid, uuid, credits.batch_item[])",
+        "select distinct i.credit_type from unnest(p_items) i order by i.credit_type",
+        "select i.credit_type from unnest(p_items) i order by i.nth",
     )
     user = own_database.new_user()
     batch = [{"credit_type": "message"}, {"credit_type": "integration"}]

@@ -71,9 +71,10 @@ CORE_TABLES = (
 
 
 def fingerprint(database: Database, *account_ids: UUID) -> str:
-    """A digest of everything that is stored about these accounts, to show that nothing has changed."""
+    """A digest of all that is stored about these accounts, but for when they were last seen: nothing has changed."""
     parts = [
-        f"select '{table}' as name, to_jsonb(t)::text as content from {table} t where t.account_id = any(%(ids)s)"
+        f"select '{table}' as name, (to_jsonb(t) - 'settled_at')::text as content from {table} t "
+        "where t.account_id = any(%(ids)s)"
         for table in (
             *(table for table in ACCOUNT_TABLES if table != "public.credit_balances"),
             "credits.accounts",

@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
 from tests.support.database import Database, call
 
 Contender = Callable[[psycopg.Connection[Any]], Any]
+Operation = Callable[[psycopg.Connection[Any], UUID], Any]
 
 PATIENCE = 30.0
 
@@ -36,6 +38,30 @@ def race(database: Database, contenders: Sequence[Contender]) -> list[Any]:
 
     with ThreadPoolExecutor(len(contenders)) as pool:
         return [future.result() for future in [pool.submit(run, contender) for contender in contenders]]
+
+
+class Waiting:
+    """An operation in a thread of its own, on a connection of its own."""
+
+    def __init__(
+        self, database: Database, operation: Callable[[psycopg.Connection[Any], UUID], Any], user: UUID
+    ) -> None:
+        self.connection = database.connect()
+        self.outcome: Any = None
+        self._thread = threading.Thread(target=self._run, args=(operation, user), daemon=True)
+        self._thread.start()
+
+    def _run(self, operation: Operation, user: UUID) -> None:
+        try:
+            self.outcome = operation(self.connection, user)
+        except psycopg.Error as error:
+            self.outcome = error
+
+    def finish(self) -> Any:
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+        self.connection.close()
+        return self.outcome
 
 
 def slugs(outcomes: Sequence[Any]) -> list[str]:

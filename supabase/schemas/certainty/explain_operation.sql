@@ -16,6 +16,9 @@ begin
     'user_id', o.user_id, 'kind', o.kind, 'credit_type', o.credit_type, 'amount', o.amount,
     'price', jsonb_build_object('credit_type', o.credit_type, 'credits', o.amount), 'status', o.status,
     'description', o.description, 'metadata', o.metadata, 'created_at', o.created_at,
+    -- What a denial asked for and what there was, when it was denied.
+    'required', case when o.kind = 'denial' then o.metadata -> 'required' end,
+    'available', case when o.kind = 'denial' then o.metadata -> 'available' end,
     'entries', (
       select coalesce(jsonb_agg(jsonb_build_object(
         'version', t.version, 'credit_type', t.credit_type, 'kind', t.kind, 'grant_id', t.grant_id, 'source', g.source, 'priority', g.priority,
@@ -109,6 +112,6 @@ security invoker
 set search_path = ''
 return credits.read_operation(p_user_id, p_operation_id, p_workspace_id);
 comment on function public.explain_operation(uuid, uuid, uuid) is
-  'What an operation did: each grant it touched, with its source and priority, the balance before and after, its refunds and its hold. A signed-in user may leave p_user_id out. Raises operation_not_found.';
+  'What an operation did: each grant it touched, with its source and priority, the balance before and after, its refunds and its hold; of a denial what it required and what was available. A signed-in user may leave p_user_id out. Raises operation_not_found.';
 revoke all on function public.explain_operation(uuid, uuid, uuid) from public, anon, authenticated, service_role;
 grant execute on function public.explain_operation(uuid, uuid, uuid) to authenticated, service_role;

@@ -8,8 +8,14 @@ as $$
 begin
   return query
   with keys as (
-    select k.account_id, k.idempotency_key, k.operation_id, k.request ->> 'function' as function,
-      (k.answer ->> 'success')::boolean and k.answer ->> 'operation_id' = k.operation_id::text as answered
+    select k.account_id, k.idempotency_key, k.operation_id,
+      case when k.answer is null and k.request is null then 'consume_credits' else k.request ->> 'function' end as function,
+      case when k.answer is not null then
+          (k.answer ->> 'success')::boolean and k.answer ->> 'operation_id' = k.operation_id::text
+            and num_nulls(k.request, k.created_at) = 0
+            and num_nonnulls(k.remaining, k.allowance, k.used, k.reserved, k.period_end) = 0
+        else k.used > 0 and (k.remaining is null) = (k.allowance is null)
+          and coalesce(least(k.remaining, k.allowance, k.reserved - 1) >= 0, true) and num_nonnulls(k.request, k.created_at) = 0 end as answered
     from credits.idempotency_keys k
     where p_account_id is null or k.account_id = p_account_id
   ), broken as materialized (

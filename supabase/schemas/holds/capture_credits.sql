@@ -168,8 +168,8 @@ set search_path = ''
 as $$
 begin
   perform credits.check_request(coalesce(p_amount, 1), p_description, null, p_metadata);
-  return credits.capture(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_reservation_id, p_amount,
-    p_description, coalesce(p_metadata, '{}'));
+  return credits.respond(credits.capture(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_reservation_id, p_amount,
+    p_description, coalesce(p_metadata, '{}')));
 end
 $$;
 comment on function public.capture_credits(uuid, uuid, bigint, text, jsonb, uuid) is

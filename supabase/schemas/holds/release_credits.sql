@@ -49,7 +49,7 @@ set search_path = ''
 as $$
 begin
   perform credits.check_request(1, p_reason, null, null, 'p_reason');
-  return credits.release(credits.paying_account(p_user_id, p_workspace_id), p_reservation_id, p_reason);
+  return credits.respond(credits.release(credits.paying_account(p_user_id, p_workspace_id), p_reservation_id, p_reason));
 end
 $$;
 comment on function public.release_credits(uuid, uuid, text, uuid) is

@@ -118,7 +118,6 @@ set search_path = ''
 as $$
 declare
   v_account_id uuid;
-  v_answer jsonb;
 begin
   perform credits.check_request(p_amount, p_description, p_idempotency_key, p_metadata);
   if p_ttl_seconds is null or p_ttl_seconds not between 1 and 86400 then
@@ -126,12 +125,8 @@ begin
       'A hold lives for 1 to 86400 seconds.');
   end if;
   v_account_id := credits.paying_account(p_user_id, p_workspace_id, coalesce(p_credit_type, ''));
-  v_answer := credits.reserve(v_account_id, p_user_id, p_credit_type, p_amount, p_description, p_idempotency_key,
-    coalesce(p_metadata, '{}'), p_ttl_seconds);
-  if v_answer ->> 'code' <> 'ok' then
-    return credits.deny(v_answer, p_strict);
-  end if;
-  return v_answer;
+  return credits.respond(credits.reserve(v_account_id, p_user_id, p_credit_type, p_amount, p_description,
+    p_idempotency_key, coalesce(p_metadata, '{}'), p_ttl_seconds), p_strict);
 end
 $$;
 comment on function public.reserve_credits(uuid, text, bigint, text, text, jsonb, integer, uuid, boolean) is

@@ -31,7 +31,7 @@ begin
   if v_now.remaining < p_amount then
     return credits.explain_denial(credits.denial(v_account_id, v_balance, null, p_amount));
   end if;
-  return credits.answer(v_balance, null, p_amount);
+  return credits.respond(credits.answer(v_balance, null, p_amount));
 end
 $$;
 comment on function public.check_credits(uuid, text, bigint, uuid) is

@@ -1,222 +1,6 @@
-create function credits.spend(
-  p_account_id uuid, inout p_balance credits.balances, p_amount bigint, p_operation_id uuid, p_user_id uuid,
-  p_description text, p_metadata jsonb)
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_left bigint := p_amount;
-  v_take bigint;
-  v_grant record;
-begin
-  -- The charge has counted one ledger row already.
-  p_balance.version := p_balance.version - 1;
-  for v_grant in
-    select g.id, g.remaining - g.held as free
-    from public.credit_grants g
-    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open and g.remaining > g.held
-      and g.starts_at <= p_balance.settled_at and (g.expires_at is null or g.expires_at > p_balance.settled_at)
-      and g.frozen_at is null
-    order by g.priority, g.expires_at, g.starts_at, g.id
-  loop
-    v_take := least(v_left, v_grant.free);
-    v_left := v_left - v_take;
-    p_balance.version := p_balance.version + 1;
-    update public.credit_grants g set remaining = g.remaining - v_take, spent = g.spent + v_take
-    where g.account_id = p_account_id and g.id = v_grant.id;
-    insert into public.credit_transactions (
-      account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount, balance_after, description, metadata,
-      created_at)
-    values (
-      p_account_id, p_balance.credit_type, p_balance.version, p_operation_id, v_grant.id, p_user_id, 'consume', -v_take,
-      p_balance.balance + v_left, p_description, p_metadata, p_balance.settled_at);
-    exit when v_left = 0;
-  end loop;
-  if v_left > 0 then
-    raise exception 'the books of account % disagree: % % credits are missing', p_account_id, v_left, p_balance.credit_type
-      using hint = 'Run `sonas verify`. Nothing has been changed.';
-  end if;
-  update credits.balances b set version = p_balance.version
-  where b.account_id = p_account_id and b.credit_type = p_balance.credit_type;
-  insert into public.usage (
-    account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
-  values (
-    p_account_id, p_user_id, p_balance.credit_type, p_amount, 'allowed', p_description, p_metadata, p_operation_id,
-    p_balance.settled_at);
-end
-$$;
-comment on function credits.spend(uuid, credits.balances, bigint, uuid, uuid, text, jsonb) is
-  'Spends from the grants in burn order what has been charged to the balance: one ledger row per grant, and one row of usage.';
-revoke all on function credits.spend(uuid, credits.balances, bigint, uuid, uuid, text, jsonb)
-  from public, anon, authenticated, service_role;
-
-create function credits.spend_unlimited(
-  p_account_id uuid, p_balance credits.balances, p_amount bigint, p_operation_id uuid, p_user_id uuid, p_description text,
-  p_metadata jsonb)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  insert into public.credit_transactions (
-    account_id, credit_type, version, operation_id, user_id, kind, amount, description, metadata, created_at)
-  values (
-    p_account_id, p_balance.credit_type, p_balance.version, p_operation_id, p_user_id, 'consume', -p_amount, p_description,
-    p_metadata, p_balance.settled_at);
-  insert into public.usage (
-    account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
-  values (
-    p_account_id, p_user_id, p_balance.credit_type, p_amount, 'allowed', p_description, p_metadata, p_operation_id,
-    p_balance.settled_at);
-end
-$$;
-comment on function credits.spend_unlimited(uuid, credits.balances, bigint, uuid, uuid, text, jsonb) is
-  'Writes down what was spent of an unlimited type: one row of the ledger, of no grant, and one of usage.';
-revoke all on function credits.spend_unlimited(uuid, credits.balances, bigint, uuid, uuid, text, jsonb)
-  from public, anon, authenticated, service_role;
-
-create function credits.charge(
-  p_account_id uuid, p_user_id uuid, p_credit_type text, p_amount bigint, p_idempotency_key text, p_request jsonb,
-  p_forced boolean, out p_balance credits.balances, out p_replayed jsonb, out p_is_enough boolean)
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
--- A row beside another OUT argument is meant here; plpgsql_check takes it for a slip.
--- @plpgsql_check_options: extra_warnings = false
-declare
-  v_lacking bigint;
-begin
-  p_balance := credits.lock_balance(p_account_id, p_credit_type);
-  if p_balance.account_id is null or p_balance.account_status = 'closed'
-     or (p_balance.user_id is null and p_user_id = p_account_id) then
-    p_balance := null;
-    return;
-  end if;
-  if p_idempotency_key is not null then
-    p_replayed := credits.replay(p_account_id, p_idempotency_key, p_request);
-    if p_replayed is not null then
-      return;
-    end if;
-  end if;
-  if p_balance.account_status <> 'active' then
-    perform credits.raise_error('account_frozen');
-  end if;
-
-  v_lacking := p_amount - (p_balance.balance - p_balance.withheld - p_balance.reserved);
-  if p_balance.allowance is not null and v_lacking > 0 then
-    if not p_forced then
-      p_is_enough := false;
-      return;
-    end if;
-    p_balance := (select i.p_balance from credits.issue_allowance(p_account_id, p_balance, v_lacking, null, null,
-      gen_random_uuid(), 'existed before it was metered') i);
-  end if;
-
-  p_is_enough := true;
-  update credits.balances b set
-    version = p_balance.version + 1,
-    balance = p_balance.balance - case when p_balance.allowance is null then 0 else p_amount end,
-    used = p_balance.used + p_amount, settled_at = p_balance.settled_at
-  where b.account_id = p_account_id and b.credit_type = p_credit_type
-  returning b.version, b.balance, b.used into p_balance.version, p_balance.balance, p_balance.used;
-end
-$$;
-comment on function credits.charge(uuid, uuid, text, bigint, text, jsonb, boolean) is
-  'Locks the balance, books what has fallen due, compares, then takes the amount off the balance, not yet off a grant. The balance is null when there is none, or when it is a workspace''s and nobody acts for it.';
-revoke all on function credits.charge(uuid, uuid, text, bigint, text, jsonb, boolean)
-  from public, anon, authenticated, service_role;
-
-create function credits.consume(
-  p_account_id uuid, p_user_id uuid, p_credit_type text, p_amount bigint, p_description text, p_idempotency_key text,
-  p_metadata jsonb, p_forced boolean default false)
-returns jsonb
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_balance credits.balances;
-  v_operation_id uuid := gen_random_uuid();
-  v_request jsonb;
-  v_charged record;
-  v_answer jsonb;
-begin
-  if p_idempotency_key is null then
-    -- What charge comes to when nothing is due and there is enough, in one statement. Whoever waits in it for the lock
-    -- compares anew with what the one before left.
-    update credits.balances b set
-      version = b.version + 1, balance = b.balance - p_amount, used = b.used + p_amount,
-      settled_at = greatest(b.settled_at, least(coalesce(b.test_now, clock_timestamp()), b.due_at - interval '1 microsecond'))
-    where b.account_id = p_account_id and b.credit_type = p_credit_type and b.account_status = 'active'
-      and (b.user_id is not null or p_user_id is distinct from p_account_id)
-      and b.due_at > greatest(b.settled_at, coalesce(b.test_now, clock_timestamp()))
-      and b.allowance is not null and b.balance - b.withheld - b.reserved >= p_amount
-    returning b.* into v_balance;
-  else
-    v_request := jsonb_build_object('function', 'consume_credits', 'user_id', p_user_id, 'credit_type', p_credit_type,
-      'amount', p_amount, 'description', p_description, 'metadata', p_metadata);
-  end if;
-  if v_balance.account_id is null then
-    v_charged := credits.charge(p_account_id, p_user_id, p_credit_type, p_amount, p_idempotency_key, v_request, p_forced);
-    v_balance := v_charged.p_balance;
-    if v_balance.account_id is null or v_charged.p_replayed is not null then
-      return v_charged.p_replayed;
-    elsif not v_charged.p_is_enough then
-      return credits.refuse(p_account_id, v_balance, v_operation_id, p_amount, p_user_id, p_description, p_metadata);
-    end if;
-  end if;
-
-  if v_balance.allowance is null then
-    perform credits.spend_unlimited(p_account_id, v_balance, p_amount, v_operation_id, p_user_id, p_description, p_metadata);
-  else
-    -- What spend comes to when the first grant in burn order has it all, in one statement. The balance was locked in the one
-    -- before, so this one sees what everybody else has left.
-    with spent as (
-      update public.credit_grants g set remaining = g.remaining - p_amount, spent = g.spent + p_amount
-      where g.account_id = p_account_id and g.remaining - g.held >= p_amount and g.id = (
-        select f.id from public.credit_grants f
-        where f.account_id = p_account_id and f.credit_type = p_credit_type and f.is_open and f.remaining > f.held
-          and f.starts_at <= v_balance.settled_at and (f.expires_at is null or f.expires_at > v_balance.settled_at)
-          and f.frozen_at is null
-        order by f.priority, f.expires_at, f.starts_at, f.id
-        limit 1)
-      returning g.id
-    ), booked as (
-      insert into public.credit_transactions (
-        account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount, balance_after, description, metadata,
-        created_at)
-      select p_account_id, p_credit_type, v_balance.version, v_operation_id, s.id, p_user_id, 'consume', -p_amount,
-        v_balance.balance, p_description, p_metadata, v_balance.settled_at
-      from spent s
-    )
-    insert into public.usage (
-      account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
-    select p_account_id, p_user_id, p_credit_type, p_amount, 'allowed', p_description, p_metadata, v_operation_id,
-      v_balance.settled_at
-    from spent s;
-    if not found then
-      v_balance := credits.spend(p_account_id, v_balance, p_amount, v_operation_id, p_user_id, p_description, p_metadata);
-    end if;
-  end if;
-
-  v_answer := credits.answer(v_balance, v_operation_id, p_amount);
-  if p_idempotency_key is not null then
-    perform credits.remember(p_account_id, p_idempotency_key, v_operation_id, v_request, v_answer, v_balance.settled_at);
-  end if;
-  return v_answer;
-end
-$$;
-comment on function credits.consume(uuid, uuid, text, bigint, text, text, jsonb, boolean) is
-  'Locks the balance, compares, then spends: all of the amount or nothing. Null when there is no such balance, or when it is a workspace''s and nobody acts for it. p_forced counts what existed before a limit was metered, however many.';
-revoke all on function credits.consume(uuid, uuid, text, bigint, text, text, jsonb, boolean)
-  from public, anon, authenticated, service_role;
+-- A spend takes one of two roads. The fast one is two statements: charge the balance, which locks it, then take from the
+-- first grant, post, log and keep the key. The careful one does what the fast one cannot: book what has fallen due,
+-- replay, deny, take from several grants, and spend what is unlimited.
 
 -- edge: result=Answer callers=service_role keyed denies
 --   Spend ``amount`` credits, all or nothing.
@@ -247,15 +31,15 @@ begin
   if p_workspace_id is null then
     v_answer := credits.consume(p_user_id, p_user_id, p_credit_type, p_amount, p_description, p_idempotency_key,
       v_metadata);
+    if v_answer ->> 'code' = 'ok' and current_setting('response.status', true) is distinct from '402' then
+      return v_answer;
+    end if;
   end if;
   if v_answer is null then
     v_answer := credits.consume(credits.paying_account(p_user_id, p_workspace_id, coalesce(p_credit_type, '')), p_user_id,
       p_credit_type, p_amount, p_description, p_idempotency_key, v_metadata);
   end if;
-  if v_answer ->> 'code' <> 'ok' then
-    return credits.deny(v_answer, p_strict);
-  end if;
-  return v_answer;
+  return credits.respond(v_answer, p_strict);
 end
 $$;
 comment on function public.consume_credits(uuid, text, bigint, text, text, jsonb, uuid, boolean) is
@@ -263,3 +47,224 @@ comment on function public.consume_credits(uuid, text, bigint, text, text, jsonb
 revoke all on function public.consume_credits(uuid, text, bigint, text, text, jsonb, uuid, boolean)
   from public, anon, authenticated, service_role;
 grant execute on function public.consume_credits(uuid, text, bigint, text, text, jsonb, uuid, boolean) to service_role;
+
+create function credits.consume(
+  p_account_id uuid, p_user_id uuid, p_credit_type text, p_amount bigint, p_description text, p_idempotency_key text,
+  p_metadata jsonb, p_forced boolean default false)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_operation_id uuid;
+  v_version bigint;
+  v_balance bigint;
+  v_remaining bigint;
+  v_allowance bigint;
+  v_used bigint;
+  v_reserved bigint;
+  v_period_end timestamptz;
+  v_at timestamptz;
+begin
+  -- A caller that waits here for the lock compares anew with what the one before left.
+  update credits.balances b set
+    version = b.version + 1, balance = b.balance - p_amount, used = b.used + p_amount,
+    settled_at = greatest(b.settled_at, least(coalesce(b.test_now, clock_timestamp()), b.due_at - interval '1 microsecond'))
+  where b.account_id = p_account_id and b.credit_type = p_credit_type and b.account_status = 'active'
+    and (b.user_id is not null or p_user_id is distinct from p_account_id)
+    and b.due_at > greatest(b.settled_at, coalesce(b.test_now, clock_timestamp()))
+    and b.allowance is not null and b.balance - b.withheld - b.reserved >= p_amount
+  returning gen_random_uuid(), b.version, b.balance, b.balance - b.withheld - b.reserved, b.allowance, b.used,
+      b.reserved + b.reserved_unlimited, b.period_end, b.settled_at
+    into v_operation_id, v_version, v_balance, v_remaining, v_allowance, v_used, v_reserved, v_period_end, v_at;
+  if not found then
+    return credits.consume_with_care(p_account_id, p_user_id, p_credit_type, p_amount, p_description, p_idempotency_key,
+      p_metadata, p_forced);
+  end if;
+
+  -- The balance was locked in the statement before, so this one sees what everybody else has left. It does nothing when the
+  -- key is known or the first grant (see spendable_grants) does not have it all.
+  if p_idempotency_key is null then
+    with spent as (
+      update public.credit_grants g set remaining = g.remaining - p_amount, spent = g.spent + p_amount
+      where g.account_id = p_account_id and g.remaining - g.held >= p_amount and g.id = (
+        select f.id from public.credit_grants f
+        where f.account_id = p_account_id and f.credit_type = p_credit_type and f.is_open and f.remaining > f.held
+          and f.starts_at <= v_at and (f.expires_at is null or f.expires_at > v_at) and f.frozen_at is null
+        order by f.priority, f.expires_at, f.starts_at, f.id
+        limit 1)
+      returning g.id
+    ), posted as (
+      insert into public.credit_transactions (
+        account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount, balance_after, description,
+        metadata, created_at)
+      select p_account_id, p_credit_type, v_version, v_operation_id, s.id, p_user_id, 'consume', -p_amount, v_balance,
+        p_description, p_metadata, v_at
+      from spent s
+    )
+    insert into public.usage (
+      account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
+    select p_account_id, p_user_id, p_credit_type, p_amount, 'allowed', p_description, p_metadata, v_operation_id, v_at
+    from spent s;
+  else
+    with spent as (
+      update public.credit_grants g set remaining = g.remaining - p_amount, spent = g.spent + p_amount
+      where g.account_id = p_account_id and g.remaining - g.held >= p_amount and g.id = (
+        select f.id from public.credit_grants f
+        where f.account_id = p_account_id and f.credit_type = p_credit_type and f.is_open and f.remaining > f.held
+          and f.starts_at <= v_at and (f.expires_at is null or f.expires_at > v_at) and f.frozen_at is null
+        order by f.priority, f.expires_at, f.starts_at, f.id
+        limit 1)
+        and not exists (
+          select 1 from credits.idempotency_keys k
+          where k.account_id = p_account_id and k.idempotency_key = p_idempotency_key)
+      returning g.id
+    ), posted as (
+      insert into public.credit_transactions (
+        account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount, balance_after, description,
+        metadata, created_at)
+      select p_account_id, p_credit_type, v_version, v_operation_id, s.id, p_user_id, 'consume', -p_amount, v_balance,
+        p_description, p_metadata, v_at
+      from spent s
+    ), kept as (
+      -- Only a request for another balance, which has not waited for this lock, can have put the key there meanwhile.
+      insert into credits.idempotency_keys (
+        account_id, idempotency_key, operation_id, remaining, allowance, used, reserved, period_end)
+      select p_account_id, p_idempotency_key, v_operation_id, v_remaining, v_allowance, v_used, nullif(v_reserved, 0),
+        v_period_end
+      from spent s
+      on conflict (account_id, idempotency_key) do nothing
+      returning account_id
+    )
+    insert into public.usage (
+      account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
+    select p_account_id, p_user_id, p_credit_type, p_amount, 'allowed', p_description, p_metadata, v_operation_id, v_at
+    from kept k;
+  end if;
+  if found then
+    return jsonb_build_object(
+      'success', true, 'code', 'ok', 'operation_id', v_operation_id, 'credit_type', p_credit_type, 'amount', p_amount,
+      'remaining', v_remaining, 'limit', v_allowance, 'used', v_used, 'reserved', v_reserved, 'unlimited', false,
+      'period_end', v_period_end, 'replayed', false);
+  end if;
+
+  -- Undone, and done with care. A key that was taken while this call posted raises there, which takes all of it back.
+  update credits.balances b set version = b.version - 1, balance = b.balance + p_amount, used = b.used - p_amount
+  where b.account_id = p_account_id and b.credit_type = p_credit_type;
+  return credits.consume_with_care(p_account_id, p_user_id, p_credit_type, p_amount, p_description, p_idempotency_key,
+    p_metadata, p_forced);
+end
+$$;
+comment on function credits.consume(uuid, uuid, text, bigint, text, text, jsonb, boolean) is
+  'Spends all of the amount or nothing. Null when there is no such balance, or when it is a workspace''s and nobody acts for it. p_forced counts what existed before a limit was metered, however many.';
+revoke all on function credits.consume(uuid, uuid, text, bigint, text, text, jsonb, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.consume_with_care(
+  p_account_id uuid, p_user_id uuid, p_credit_type text, p_amount bigint, p_description text, p_idempotency_key text,
+  p_metadata jsonb, p_forced boolean)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_operation_id uuid := gen_random_uuid();
+  v_balance credits.balances;
+  v_lacking bigint;
+  v_answer jsonb;
+begin
+  v_balance := credits.lock_balance(p_account_id, p_credit_type);
+  if v_balance.account_id is null or v_balance.account_status = 'closed'
+     or (v_balance.user_id is null and p_user_id = p_account_id) then
+    return null;
+  end if;
+  v_answer := credits.replay(p_account_id, p_idempotency_key,
+    credits.spend_request(p_user_id, p_credit_type, p_amount, p_description, p_metadata));
+  if v_answer is not null then
+    return v_answer;
+  end if;
+  if v_balance.account_status <> 'active' then
+    perform credits.refuse_status(p_account_id, v_balance.account_status);
+  end if;
+
+  v_lacking := p_amount - credits.available(v_balance);
+  if v_lacking > 0 and not p_forced then
+    return credits.refuse(p_account_id, v_balance, v_operation_id, p_amount, p_user_id, p_description, p_metadata);
+  elsif v_lacking > 0 then
+    v_balance := (select i.p_balance from credits.issue_allowance(p_account_id, v_balance, v_lacking, null, null,
+      gen_random_uuid(), 'existed before it was metered') i);
+  end if;
+  v_balance := credits.spend(p_account_id, v_balance, p_amount, v_operation_id, p_user_id, p_description, p_metadata);
+  perform credits.remember_spend(p_account_id, p_idempotency_key, v_operation_id, v_balance);
+  return credits.answer(v_balance, v_operation_id, p_amount);
+end
+$$;
+comment on function credits.consume_with_care(uuid, uuid, text, bigint, text, text, jsonb, boolean) is
+  'What consume does when its fast road ends: locks the balance, books what has fallen due, replays, compares, then spends.';
+revoke all on function credits.consume_with_care(uuid, uuid, text, bigint, text, text, jsonb, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.spend(
+  p_account_id uuid, inout p_balance credits.balances, p_amount bigint, p_operation_id uuid, p_user_id uuid,
+  p_description text, p_metadata jsonb)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_left bigint := case when p_balance.allowance is not null then p_amount else 0 end;
+  v_take bigint;
+  v_grant record;
+begin
+  for v_grant in select * from credits.spendable_grants(p_account_id, p_balance.credit_type, p_balance.settled_at) loop
+    exit when v_left = 0;
+    v_take := least(v_left, v_grant.free);
+    update public.credit_grants g set remaining = g.remaining - v_take, spent = g.spent + v_take
+    where g.account_id = p_account_id and g.id = v_grant.id;
+    p_balance := credits.post_entry(p_account_id, p_balance, v_grant.id, p_user_id, p_operation_id, 'consume', -v_take, null,
+      p_description, p_metadata);
+    v_left := v_left - v_take;
+  end loop;
+  if v_left > 0 then
+    perform credits.raise_disagreement(p_account_id, p_balance.credit_type, v_left);
+  end if;
+  if p_balance.allowance is null then
+    p_balance := credits.post_entry(p_account_id, p_balance, null, p_user_id, p_operation_id, 'consume', -p_amount, null,
+      p_description, p_metadata);
+  end if;
+  p_balance.used := p_balance.used + p_amount;
+  update credits.balances b set
+    version = p_balance.version, balance = p_balance.balance, used = p_balance.used, settled_at = p_balance.settled_at
+  where b.account_id = p_account_id and b.credit_type = p_balance.credit_type;
+  insert into public.usage (
+    account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
+  values (
+    p_account_id, p_user_id, p_balance.credit_type, p_amount, 'allowed', p_description, p_metadata, p_operation_id,
+    p_balance.settled_at);
+end
+$$;
+comment on function credits.spend(uuid, credits.balances, bigint, uuid, uuid, text, jsonb) is
+  'Takes an amount that is there from the grants in burn order, one ledger row each, or from none while the type is unlimited: one row. Logs it in usage.';
+revoke all on function credits.spend(uuid, credits.balances, bigint, uuid, uuid, text, jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.raise_disagreement(p_account_id uuid, p_credit_type text, p_missing bigint)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  raise exception 'the books of account % disagree: % % credits are missing', p_account_id, p_missing, p_credit_type
+    using hint = 'Run `sonas verify`. Nothing has been changed.';
+end
+$$;
+comment on function credits.raise_disagreement(uuid, text, bigint) is
+  'Raises that the grants have less than the balance says, which no operation leaves behind.';
+revoke all on function credits.raise_disagreement(uuid, text, bigint) from public, anon, authenticated, service_role;

@@ -18,6 +18,7 @@ declare
   v_left bigint;
   v_back bigint;
   v_late bigint := 0;
+  v_expired bigint := 0;
   v_row record;
   v_answer jsonb;
 begin
@@ -65,6 +66,7 @@ begin
     continue when v_back = 0;
     -- A voided grant holds nothing but pinned credits, so what comes back to one leaves it in the same step.
     if v_row.voided_at is not null then
+      v_expired := v_expired + v_back;
       update public.credit_grants g set spent = g.spent - v_back, lapsed = g.lapsed + v_back
       where g.account_id = p_account_id and g.id = v_row.grant_id;
       v_balance := credits.post_entry(p_account_id, v_balance, v_row.grant_id, p_user_id, v_refund_id, 'refund', v_back,
@@ -78,6 +80,8 @@ begin
         p_operation_id, p_reason, '{}');
       if v_row.expires_at <= v_balance.settled_at and v_balance.settled_at < v_row.expires_at + interval '24 hours' then
         v_late := v_late + v_back;
+      elsif v_row.expires_at <= v_balance.settled_at then
+        v_expired := v_expired + v_back;
       end if;
     end if;
     v_left := v_left - v_back;
@@ -98,7 +102,7 @@ begin
   v_balance := credits.save_balance(p_account_id, v_balance);
 
   v_answer := credits.answer(v_balance, v_refund_id, v_amount)
-    || jsonb_build_object('refunds_operation_id', p_operation_id);
+    || jsonb_build_object('refunds_operation_id', p_operation_id, 'returned', v_amount - v_expired, 'expired', v_expired);
   perform credits.remember(p_account_id, p_idempotency_key, v_refund_id, v_request, v_answer, v_balance.settled_at);
   return v_answer;
 end
@@ -128,12 +132,12 @@ set search_path = ''
 as $$
 begin
   perform credits.check_request(coalesce(p_amount, 1), p_reason, p_idempotency_key, null, 'p_reason');
-  return credits.refund(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_operation_id, p_amount, p_reason,
-    p_idempotency_key);
+  return credits.respond(credits.refund(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_operation_id,
+    p_amount, p_reason, p_idempotency_key));
 end
 $$;
 comment on function public.refund_credits(uuid, uuid, bigint, text, text, uuid) is
-  'Gives back p_amount whole credits of a spend, null for what is left of it. All refunds of an operation together never exceed it. Also how a limit gets back what was deleted.';
+  'Gives back p_amount whole credits of a spend, null for what is left of it. All refunds of an operation together never exceed it. Answers how much came back (returned) and how much had expired meanwhile (expired): together they are amount. Also how a limit gets back what was deleted.';
 revoke all on function public.refund_credits(uuid, uuid, bigint, text, text, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function public.refund_credits(uuid, uuid, bigint, text, text, uuid) to service_role;

@@ -83,6 +83,21 @@ comment on function credits.paying_account(uuid, uuid, text) is
   'The account that pays: the workspace when one is named and the user is its member, else the user. Opens an account that is missing. Raises account_not_found, unknown_credit_type, invalid_argument.';
 revoke all on function credits.paying_account(uuid, uuid, text) from public, anon, authenticated, service_role;
 
+create function credits.available(p_balance credits.balances)
+returns bigint
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case when p_balance.allowance is not null then p_balance.balance - p_balance.withheld - p_balance.reserved end;
+end
+$$;
+comment on function credits.available(credits.balances) is
+  'What a settled balance has to spend: what its grants hold, less what is withheld and what live holds have pinned. Null while it is unlimited. The fast roads compare the same in the statement that charges.';
+revoke all on function credits.available(credits.balances) from public, anon, authenticated, service_role;
+
 create function credits.answer(p_balance credits.balances, p_operation_id uuid, p_amount bigint)
 returns jsonb
 language plpgsql
@@ -94,7 +109,7 @@ begin
   return jsonb_build_object(
     'success', true, 'code', 'ok', 'operation_id', p_operation_id, 'credit_type', p_balance.credit_type,
     'amount', p_amount,
-    'remaining', case when p_balance.allowance is not null then p_balance.balance - p_balance.withheld - p_balance.reserved end,
+    'remaining', credits.available(p_balance),
     'limit', p_balance.allowance, 'used', p_balance.used,
     'reserved', p_balance.reserved + p_balance.reserved_unlimited,
     'unlimited', p_balance.allowance is null, 'period_end', p_balance.period_end, 'replayed', false);
@@ -113,16 +128,43 @@ security invoker
 set search_path = ''
 as $$
 begin
-  insert into public.usage (
-    account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
-  values (
-    p_account_id, p_user_id, p_balance.credit_type, 0, 'denied', p_description, p_metadata, p_operation_id, p_balance.settled_at);
+  perform credits.log_denial(p_account_id, p_balance, p_operation_id, p_amount, credits.available(p_balance), p_user_id,
+    p_description, p_metadata);
   return credits.denial(p_account_id, p_balance, p_operation_id, p_amount);
 end
 $$;
 comment on function credits.refuse(uuid, credits.balances, uuid, bigint, uuid, text, jsonb) is
   'Puts a denial on record in usage, and answers it.';
 revoke all on function credits.refuse(uuid, credits.balances, uuid, bigint, uuid, text, jsonb) from public, anon, authenticated, service_role;
+
+create function credits.log_denial(
+  p_account_id uuid, p_balance credits.balances, p_operation_id uuid, p_required bigint, p_available bigint, p_user_id uuid,
+  p_description text, p_metadata jsonb)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  -- Denials cost the caller nothing, so a row of them is small: what explains it, whatever came along.
+  v_metadata jsonb := case when octet_length(p_metadata::text) <= 400 then p_metadata
+    else jsonb_strip_nulls(jsonb_build_object('actor', left(p_metadata ->> 'actor', 40),
+      'operator', left(p_metadata ->> 'operator', 40), 'is_shortened', true)) end;
+begin
+  insert into public.usage (
+    account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
+  values (
+    p_account_id, p_user_id, p_balance.credit_type, 0, 'denied',
+    case when octet_length(p_description) <= 240 then p_description else left(p_description, 59) || '…' end,
+    v_metadata || jsonb_build_object('required', p_required, 'available', p_available), p_operation_id,
+    p_balance.settled_at);
+end
+$$;
+comment on function credits.log_denial(uuid, credits.balances, uuid, bigint, bigint, uuid, text, jsonb) is
+  'Puts a denial on record in usage with what was asked and what there was, within 1 kB: long words are cut, large metadata is left out.';
+revoke all on function credits.log_denial(uuid, credits.balances, uuid, bigint, bigint, uuid, text, jsonb)
+  from public, anon, authenticated, service_role;
 
 create function credits.denial(p_account_id uuid, p_balance credits.balances, p_operation_id uuid, p_amount bigint)
 returns jsonb
@@ -135,8 +177,9 @@ as $$
     'success', false,
     'code', case p_balance.kind when 'limit' then 'limit_reached' else 'insufficient_credits' end,
     'details', jsonb_build_object(
+      'operation_id', p_operation_id,
       'required', p_amount,
-      'available', p_balance.balance - p_balance.withheld - p_balance.reserved,
+      'available', credits.available(p_balance),
       'resets_at', p_balance.period_end,
       'plan', (select t.plan_id from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t)))
 $$;
@@ -178,7 +221,8 @@ declare
   v_answer jsonb := credits.explain_denial(p_answer);
 begin
   if p_strict then
-    perform credits.raise_error(v_answer ->> 'code', v_answer -> 'details', v_answer ->> 'hint');
+    -- What is raised leaves no record, so there is no operation to ask about.
+    perform credits.raise_error(v_answer ->> 'code', (v_answer -> 'details') - 'operation_id', v_answer ->> 'hint');
   end if;
   -- Through PostgREST this is a 402 whose transaction commits, so that the denial stays on record.
   perform set_config('response.status', '402', true);
@@ -188,3 +232,25 @@ $$;
 comment on function credits.deny(jsonb, boolean) is
   'Answers a denial with HTTP status 402 and commits; in strict mode raises it instead, so that the caller''s own writes do not survive.';
 revoke all on function credits.deny(jsonb, boolean) from public, anon, authenticated, service_role;
+
+create function credits.respond(p_answer jsonb, p_strict boolean default false)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_answer ->> 'code' <> 'ok' then
+    return credits.deny(p_answer, p_strict);
+  end if;
+  -- A denial earlier in this transaction is not how this call ended. An empty status leaves PostgREST its own.
+  if current_setting('response.status', true) = '402' then
+    perform set_config('response.status', '', true);
+  end if;
+  return p_answer;
+end
+$$;
+comment on function credits.respond(jsonb, boolean) is
+  'How a public function answers: a denial with status 402, a success without the 402 of a denial before it. A host''s own status stays.';
+revoke all on function credits.respond(jsonb, boolean) from public, anon, authenticated, service_role;
