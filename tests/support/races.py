@@ -43,9 +43,7 @@ def race(database: Database, contenders: Sequence[Contender]) -> list[Any]:
 class Waiting:
     """An operation in a thread of its own, on a connection of its own."""
 
-    def __init__(
-        self, database: Database, operation: Callable[[psycopg.Connection[Any], UUID], Any], user: UUID
-    ) -> None:
+    def __init__(self, database: Database, operation: Operation, user: UUID) -> None:
         self.connection = database.connect()
         self.outcome: Any = None
         self._thread = threading.Thread(target=self._run, args=(operation, user), daemon=True)
