@@ -1795,13 +1795,26 @@ create table credits.idempotency_keys (
   account_id uuid not null,
   idempotency_key text not null,
   operation_id uuid not null,
-  request jsonb not null,
-  answer jsonb not null,
-  created_at timestamptz not null,
+  remaining bigint,
+  allowance bigint,
+  used bigint,
+  reserved bigint,
+  period_end timestamptz,
+  request jsonb,
+  answer jsonb,
+  created_at timestamptz,
   constraint idempotency_keys_pkey primary key (account_id, idempotency_key)
 );
 comment on table credits.idempotency_keys is
-  'Requests that took effect under a key of the caller, with their first answer. Kept as long as the ledger. A denial leaves no row.';
+  'Requests that took effect under a key of the caller, with their first answer. Kept as long as the ledger. A denial leaves no row. Of a spend the row has only what the ledger does not tell: request and answer are made again from both.';
+comment on column credits.idempotency_keys.remaining is 'Of a spend: what was left after it; null when it was unlimited.';
+comment on column credits.idempotency_keys.allowance is 'Of a spend: the allowance then; null when it was unlimited.';
+comment on column credits.idempotency_keys.used is 'Of a spend: used in the period, this spend included.';
+comment on column credits.idempotency_keys.reserved is 'Of a spend: what live holds had set aside; null for 0.';
+comment on column credits.idempotency_keys.period_end is 'Of a spend: the end of the period that it was made in.';
+comment on column credits.idempotency_keys.request is 'The request of anything but a spend.';
+comment on column credits.idempotency_keys.answer is 'The answer to anything but a spend.';
+comment on column credits.idempotency_keys.created_at is 'When anything but a spend took effect; of a spend the ledger says it.';
 alter table credits.idempotency_keys enable row level security;
 revoke all on table credits.idempotency_keys from public, anon, authenticated, service_role;
 
@@ -1813,30 +1826,125 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_request jsonb;
-  v_answer jsonb;
+  v_key record;
+  v_differs_in jsonb;
 begin
   if p_idempotency_key is null then
     return null;
   end if;
-  select k.request, k.answer into v_request, v_answer
+  select k.operation_id, k.request, k.answer into v_key
   from credits.idempotency_keys k
   where k.account_id = p_account_id and k.idempotency_key = p_idempotency_key;
   if not found then
     return null;
   end if;
-  if v_request <> p_request then
-    perform credits.raise_error('idempotency_conflict', jsonb_build_object('idempotency_key', p_idempotency_key, 'differs_in', (
-      select jsonb_agg(coalesce(a.key, b.key) order by coalesce(a.key, b.key))
-      from jsonb_each(v_request) a full join jsonb_each(p_request) b on a.key = b.key
-      where a.value is distinct from b.value)));
+  if v_key.answer is null then
+    select r.request, r.answer into v_key.request, v_key.answer
+    from credits.read_spend_of_key(p_account_id, p_idempotency_key) r;
   end if;
-  return v_answer || '{"replayed": true}';
+  v_differs_in := credits.differences(v_key.request, p_request);
+  if v_differs_in <> '[]' then
+    perform credits.raise_error('idempotency_conflict',
+      jsonb_build_object('idempotency_key', p_idempotency_key, 'differs_in', v_differs_in));
+  end if;
+  return v_key.answer || '{"replayed": true}';
 end
 $$;
 comment on function credits.replay(uuid, text, jsonb) is
   'The first answer to this request under this key, marked as replayed; null when the key is new. Raises idempotency_conflict for another request. Call it with the balance locked.';
 revoke all on function credits.replay(uuid, text, jsonb) from public, anon, authenticated, service_role;
+
+create function credits.differences(p_request jsonb, p_other jsonb)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- Times are instants, however the session that wrote them down spells them.
+  return (
+    select coalesce(jsonb_agg(coalesce(a.key, b.key) order by coalesce(a.key, b.key) collate "C"), '[]')
+    from jsonb_each(p_request) a full join jsonb_each(p_other) b on a.key = b.key
+    where a.value is distinct from b.value
+      and not coalesce(case when a.key ~ '(^|_)at$'
+        then (a.value #>> '{}')::timestamptz = (b.value #>> '{}')::timestamptz end, false));
+end
+$$;
+comment on function credits.differences(jsonb, jsonb) is
+  'In which arguments two requests differ. What ends in at is a time, and compared as an instant: a key means the same in every session.';
+revoke all on function credits.differences(jsonb, jsonb) from public, anon, authenticated, service_role;
+
+create function credits.spend_request(
+  p_user_id uuid, p_credit_type text, p_amount bigint, p_description text, p_metadata jsonb)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return jsonb_build_object('function', 'consume_credits', 'user_id', p_user_id, 'credit_type', p_credit_type,
+    'amount', p_amount, 'description', p_description, 'metadata', p_metadata);
+end
+$$;
+comment on function credits.spend_request(uuid, text, bigint, text, jsonb) is
+  'What makes a spend the same spend under its key, alone or in a batch.';
+revoke all on function credits.spend_request(uuid, text, bigint, text, jsonb) from public, anon, authenticated, service_role;
+
+create function credits.read_spend_of_key(p_account_id uuid, p_idempotency_key text, out request jsonb, out answer jsonb)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  select credits.spend_request(s.user_id, s.credit_type, s.amount, s.description, s.metadata),
+    jsonb_build_object(
+      'success', true, 'code', 'ok', 'operation_id', k.operation_id, 'credit_type', s.credit_type, 'amount', s.amount,
+      'remaining', k.remaining, 'limit', k.allowance, 'used', k.used, 'reserved', coalesce(k.reserved, 0),
+      'unlimited', k.allowance is null, 'period_end', k.period_end, 'replayed', false)
+    into request, answer
+  from credits.idempotency_keys k
+  cross join lateral (
+    select t.user_id, t.credit_type, (-sum(t.amount))::bigint as amount, t.description, t.metadata
+    from public.credit_transactions t
+    where t.account_id = k.account_id and t.operation_id = k.operation_id and t.kind = 'consume'
+    group by t.user_id, t.credit_type, t.description, t.metadata) s
+  where k.account_id = p_account_id and k.idempotency_key = p_idempotency_key;
+end
+$$;
+comment on function credits.read_spend_of_key(uuid, text) is
+  'The request and the first answer of a spend under a key, made again from the ledger and from what the key remembers.';
+revoke all on function credits.read_spend_of_key(uuid, text) from public, anon, authenticated, service_role;
+
+create function credits.remember_spend(
+  p_account_id uuid, p_idempotency_key text, p_operation_id uuid, p_balance credits.balances)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_idempotency_key is null then
+    return;
+  end if;
+  insert into credits.idempotency_keys (
+    account_id, idempotency_key, operation_id, remaining, allowance, used, reserved, period_end)
+  values (
+    p_account_id, p_idempotency_key, p_operation_id, credits.available(p_balance), p_balance.allowance, p_balance.used,
+    nullif(p_balance.reserved + p_balance.reserved_unlimited, 0), p_balance.period_end)
+  on conflict (account_id, idempotency_key) do nothing;
+  if not found then
+    perform credits.raise_error('idempotency_conflict', jsonb_build_object('idempotency_key', p_idempotency_key));
+  end if;
+end
+$$;
+comment on function credits.remember_spend(uuid, text, uuid, credits.balances) is
+  'Keeps what the ledger does not tell of the answer to a spend. Its fast road and a batch do the same in the statement that posts.';
+revoke all on function credits.remember_spend(uuid, text, uuid, credits.balances)
+  from public, anon, authenticated, service_role;
 
 create function credits.remember(
   p_account_id uuid, p_idempotency_key text, p_operation_id uuid, p_request jsonb, p_answer jsonb, p_at timestamptz)
@@ -2193,6 +2301,29 @@ comment on function public.revoke_grant(uuid, uuid, text, uuid) is
 revoke all on function public.revoke_grant(uuid, uuid, text, uuid) from public, anon, authenticated, service_role;
 grant execute on function public.revoke_grant(uuid, uuid, text, uuid) to service_role;
 
+-- schemas/ledger/spendable_grants.sql
+
+create function credits.spendable_grants(p_account_id uuid, p_credit_type text, p_at timestamptz)
+returns table (id uuid, free bigint)
+language plpgsql
+stable
+rows 3
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select g.id, g.remaining - g.held
+  from public.credit_grants g
+  where g.account_id = p_account_id and g.credit_type = p_credit_type and g.is_open and g.remaining > g.held
+    and g.starts_at <= p_at and (g.expires_at is null or g.expires_at > p_at) and g.frozen_at is null
+  order by g.priority, g.expires_at, g.starts_at, g.id;
+end
+$$;
+comment on function credits.spendable_grants(uuid, text, timestamptz) is
+  'The grants that may be spent at an instant, in burn order: started, not expired, with something free, not frozen (what was voided has nothing free). The fast roads of consume and reserve say the same in the statement that changes the first one.';
+revoke all on function credits.spendable_grants(uuid, text, timestamptz) from public, anon, authenticated, service_role;
+
 -- schemas/ledger/usage.sql
 
 -- A project may have a usage table of its own: then it keeps its columns, rows, key, privileges and policies, and gains
@@ -2287,7 +2418,7 @@ begin
   if v_now.remaining < p_amount then
     return credits.explain_denial(credits.denial(v_account_id, v_balance, null, p_amount));
   end if;
-  return credits.answer(v_balance, null, p_amount);
+  return credits.respond(credits.answer(v_balance, null, p_amount));
 end
 $$;
 comment on function public.check_credits(uuid, text, bigint, uuid) is
@@ -2297,225 +2428,9 @@ grant execute on function public.check_credits(uuid, text, bigint, uuid) to serv
 
 -- schemas/spending/consume_credits.sql
 
-create function credits.spend(
-  p_account_id uuid, inout p_balance credits.balances, p_amount bigint, p_operation_id uuid, p_user_id uuid,
-  p_description text, p_metadata jsonb)
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_left bigint := p_amount;
-  v_take bigint;
-  v_grant record;
-begin
-  -- The charge has counted one ledger row already.
-  p_balance.version := p_balance.version - 1;
-  for v_grant in
-    select g.id, g.remaining - g.held as free
-    from public.credit_grants g
-    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open and g.remaining > g.held
-      and g.starts_at <= p_balance.settled_at and (g.expires_at is null or g.expires_at > p_balance.settled_at)
-      and g.frozen_at is null
-    order by g.priority, g.expires_at, g.starts_at, g.id
-  loop
-    v_take := least(v_left, v_grant.free);
-    v_left := v_left - v_take;
-    p_balance.version := p_balance.version + 1;
-    update public.credit_grants g set remaining = g.remaining - v_take, spent = g.spent + v_take
-    where g.account_id = p_account_id and g.id = v_grant.id;
-    insert into public.credit_transactions (
-      account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount, balance_after, description, metadata,
-      created_at)
-    values (
-      p_account_id, p_balance.credit_type, p_balance.version, p_operation_id, v_grant.id, p_user_id, 'consume', -v_take,
-      p_balance.balance + v_left, p_description, p_metadata, p_balance.settled_at);
-    exit when v_left = 0;
-  end loop;
-  if v_left > 0 then
-    raise exception 'the books of account % disagree: % % credits are missing', p_account_id, v_left, p_balance.credit_type
-      using hint = 'Run `sonas verify`. Nothing has been changed.';
-  end if;
-  update credits.balances b set version = p_balance.version
-  where b.account_id = p_account_id and b.credit_type = p_balance.credit_type;
-  insert into public.usage (
-    account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
-  values (
-    p_account_id, p_user_id, p_balance.credit_type, p_amount, 'allowed', p_description, p_metadata, p_operation_id,
-    p_balance.settled_at);
-end
-$$;
-comment on function credits.spend(uuid, credits.balances, bigint, uuid, uuid, text, jsonb) is
-  'Spends from the grants in burn order what has been charged to the balance: one ledger row per grant, and one row of usage.';
-revoke all on function credits.spend(uuid, credits.balances, bigint, uuid, uuid, text, jsonb)
-  from public, anon, authenticated, service_role;
-
-create function credits.spend_unlimited(
-  p_account_id uuid, p_balance credits.balances, p_amount bigint, p_operation_id uuid, p_user_id uuid, p_description text,
-  p_metadata jsonb)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  insert into public.credit_transactions (
-    account_id, credit_type, version, operation_id, user_id, kind, amount, description, metadata, created_at)
-  values (
-    p_account_id, p_balance.credit_type, p_balance.version, p_operation_id, p_user_id, 'consume', -p_amount, p_description,
-    p_metadata, p_balance.settled_at);
-  insert into public.usage (
-    account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
-  values (
-    p_account_id, p_user_id, p_balance.credit_type, p_amount, 'allowed', p_description, p_metadata, p_operation_id,
-    p_balance.settled_at);
-end
-$$;
-comment on function credits.spend_unlimited(uuid, credits.balances, bigint, uuid, uuid, text, jsonb) is
-  'Writes down what was spent of an unlimited type: one row of the ledger, of no grant, and one of usage.';
-revoke all on function credits.spend_unlimited(uuid, credits.balances, bigint, uuid, uuid, text, jsonb)
-  from public, anon, authenticated, service_role;
-
-create function credits.charge(
-  p_account_id uuid, p_user_id uuid, p_credit_type text, p_amount bigint, p_idempotency_key text, p_request jsonb,
-  p_forced boolean, out p_balance credits.balances, out p_replayed jsonb, out p_is_enough boolean)
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
--- A row beside another OUT argument is meant here; plpgsql_check takes it for a slip.
--- @plpgsql_check_options: extra_warnings = false
-declare
-  v_lacking bigint;
-begin
-  p_balance := credits.lock_balance(p_account_id, p_credit_type);
-  if p_balance.account_id is null or p_balance.account_status = 'closed'
-     or (p_balance.user_id is null and p_user_id = p_account_id) then
-    p_balance := null;
-    return;
-  end if;
-  if p_idempotency_key is not null then
-    p_replayed := credits.replay(p_account_id, p_idempotency_key, p_request);
-    if p_replayed is not null then
-      return;
-    end if;
-  end if;
-  if p_balance.account_status <> 'active' then
-    perform credits.raise_error('account_frozen');
-  end if;
-
-  v_lacking := p_amount - (p_balance.balance - p_balance.withheld - p_balance.reserved);
-  if p_balance.allowance is not null and v_lacking > 0 then
-    if not p_forced then
-      p_is_enough := false;
-      return;
-    end if;
-    p_balance := (select i.p_balance from credits.issue_allowance(p_account_id, p_balance, v_lacking, null, null,
-      gen_random_uuid(), 'existed before it was metered') i);
-  end if;
-
-  p_is_enough := true;
-  update credits.balances b set
-    version = p_balance.version + 1,
-    balance = p_balance.balance - case when p_balance.allowance is null then 0 else p_amount end,
-    used = p_balance.used + p_amount, settled_at = p_balance.settled_at
-  where b.account_id = p_account_id and b.credit_type = p_credit_type
-  returning b.version, b.balance, b.used into p_balance.version, p_balance.balance, p_balance.used;
-end
-$$;
-comment on function credits.charge(uuid, uuid, text, bigint, text, jsonb, boolean) is
-  'Locks the balance, books what has fallen due, compares, then takes the amount off the balance, not yet off a grant. The balance is null when there is none, or when it is a workspace''s and nobody acts for it.';
-revoke all on function credits.charge(uuid, uuid, text, bigint, text, jsonb, boolean)
-  from public, anon, authenticated, service_role;
-
-create function credits.consume(
-  p_account_id uuid, p_user_id uuid, p_credit_type text, p_amount bigint, p_description text, p_idempotency_key text,
-  p_metadata jsonb, p_forced boolean default false)
-returns jsonb
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_balance credits.balances;
-  v_operation_id uuid := gen_random_uuid();
-  v_request jsonb;
-  v_charged record;
-  v_answer jsonb;
-begin
-  if p_idempotency_key is null then
-    -- What charge comes to when nothing is due and there is enough, in one statement. Whoever waits in it for the lock
-    -- compares anew with what the one before left.
-    update credits.balances b set
-      version = b.version + 1, balance = b.balance - p_amount, used = b.used + p_amount,
-      settled_at = greatest(b.settled_at, least(coalesce(b.test_now, clock_timestamp()), b.due_at - interval '1 microsecond'))
-    where b.account_id = p_account_id and b.credit_type = p_credit_type and b.account_status = 'active'
-      and (b.user_id is not null or p_user_id is distinct from p_account_id)
-      and b.due_at > greatest(b.settled_at, coalesce(b.test_now, clock_timestamp()))
-      and b.allowance is not null and b.balance - b.withheld - b.reserved >= p_amount
-    returning b.* into v_balance;
-  else
-    v_request := jsonb_build_object('function', 'consume_credits', 'user_id', p_user_id, 'credit_type', p_credit_type,
-      'amount', p_amount, 'description', p_description, 'metadata', p_metadata);
-  end if;
-  if v_balance.account_id is null then
-    v_charged := credits.charge(p_account_id, p_user_id, p_credit_type, p_amount, p_idempotency_key, v_request, p_forced);
-    v_balance := v_charged.p_balance;
-    if v_balance.account_id is null or v_charged.p_replayed is not null then
-      return v_charged.p_replayed;
-    elsif not v_charged.p_is_enough then
-      return credits.refuse(p_account_id, v_balance, v_operation_id, p_amount, p_user_id, p_description, p_metadata);
-    end if;
-  end if;
-
-  if v_balance.allowance is null then
-    perform credits.spend_unlimited(p_account_id, v_balance, p_amount, v_operation_id, p_user_id, p_description, p_metadata);
-  else
-    -- What spend comes to when the first grant in burn order has it all, in one statement. The balance was locked in the one
-    -- before, so this one sees what everybody else has left.
-    with spent as (
-      update public.credit_grants g set remaining = g.remaining - p_amount, spent = g.spent + p_amount
-      where g.account_id = p_account_id and g.remaining - g.held >= p_amount and g.id = (
-        select f.id from public.credit_grants f
-        where f.account_id = p_account_id and f.credit_type = p_credit_type and f.is_open and f.remaining > f.held
-          and f.starts_at <= v_balance.settled_at and (f.expires_at is null or f.expires_at > v_balance.settled_at)
-          and f.frozen_at is null
-        order by f.priority, f.expires_at, f.starts_at, f.id
-        limit 1)
-      returning g.id
-    ), booked as (
-      insert into public.credit_transactions (
-        account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount, balance_after, description, metadata,
-        created_at)
-      select p_account_id, p_credit_type, v_balance.version, v_operation_id, s.id, p_user_id, 'consume', -p_amount,
-        v_balance.balance, p_description, p_metadata, v_balance.settled_at
-      from spent s
-    )
-    insert into public.usage (
-      account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
-    select p_account_id, p_user_id, p_credit_type, p_amount, 'allowed', p_description, p_metadata, v_operation_id,
-      v_balance.settled_at
-    from spent s;
-    if not found then
-      v_balance := credits.spend(p_account_id, v_balance, p_amount, v_operation_id, p_user_id, p_description, p_metadata);
-    end if;
-  end if;
-
-  v_answer := credits.answer(v_balance, v_operation_id, p_amount);
-  if p_idempotency_key is not null then
-    perform credits.remember(p_account_id, p_idempotency_key, v_operation_id, v_request, v_answer, v_balance.settled_at);
-  end if;
-  return v_answer;
-end
-$$;
-comment on function credits.consume(uuid, uuid, text, bigint, text, text, jsonb, boolean) is
-  'Locks the balance, compares, then spends: all of the amount or nothing. Null when there is no such balance, or when it is a workspace''s and nobody acts for it. p_forced counts what existed before a limit was metered, however many.';
-revoke all on function credits.consume(uuid, uuid, text, bigint, text, text, jsonb, boolean)
-  from public, anon, authenticated, service_role;
+-- A spend takes one of two roads. The fast one is two statements: charge the balance, which locks it, then take from the
+-- first grant, post, log and keep the key. The careful one does what the fast one cannot: book what has fallen due,
+-- replay, deny, take from several grants, and spend what is unlimited.
 
 -- edge: result=Answer callers=service_role keyed denies
 --   Spend ``amount`` credits, all or nothing.
@@ -2546,15 +2461,15 @@ begin
   if p_workspace_id is null then
     v_answer := credits.consume(p_user_id, p_user_id, p_credit_type, p_amount, p_description, p_idempotency_key,
       v_metadata);
+    if v_answer ->> 'code' = 'ok' and current_setting('response.status', true) is distinct from '402' then
+      return v_answer;
+    end if;
   end if;
   if v_answer is null then
     v_answer := credits.consume(credits.paying_account(p_user_id, p_workspace_id, coalesce(p_credit_type, '')), p_user_id,
       p_credit_type, p_amount, p_description, p_idempotency_key, v_metadata);
   end if;
-  if v_answer ->> 'code' <> 'ok' then
-    return credits.deny(v_answer, p_strict);
-  end if;
-  return v_answer;
+  return credits.respond(v_answer, p_strict);
 end
 $$;
 comment on function public.consume_credits(uuid, text, bigint, text, text, jsonb, uuid, boolean) is
@@ -2563,62 +2478,9 @@ revoke all on function public.consume_credits(uuid, text, bigint, text, text, js
   from public, anon, authenticated, service_role;
 grant execute on function public.consume_credits(uuid, text, bigint, text, text, jsonb, uuid, boolean) to service_role;
 
--- schemas/spending/consume_credits_batch.sql
-
-create function credits.batch_items(p_items jsonb)
-returns table (item integer, credit_type text, amount bigint, description text, idempotency_key text, metadata jsonb)
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_item jsonb;
-  v_unknown text;
-begin
-  if jsonb_typeof(p_items) is distinct from 'array' or jsonb_array_length(p_items) not between 1 and 100 then
-    perform credits.raise_error('invalid_argument', '{"argument": "p_items"}', 'p_items is a JSON array of 1 to 100 objects.');
-  end if;
-  for v_index in 0 .. jsonb_array_length(p_items) - 1 loop
-    item := v_index;
-    if jsonb_typeof(p_items -> item) <> 'object' then
-      perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_items', 'item', item),
-        'Each item is a JSON object.');
-    end if;
-    select jsonb_object_agg(regexp_replace(e.key, '^p_', ''), e.value) into v_item from jsonb_each(p_items -> item) e;
-    v_item := jsonb_strip_nulls(coalesce(v_item, '{}'));
-    select k.key into v_unknown from jsonb_object_keys(v_item) as k(key)
-    where k.key not in ('credit_type', 'amount', 'description', 'idempotency_key', 'metadata') limit 1;
-    if v_unknown is not null then
-      perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_items', 'item', item, 'key', v_unknown),
-        'An item has credit_type, amount, description, idempotency_key and metadata.');
-    end if;
-    if v_item ? 'amount' and (jsonb_typeof(v_item -> 'amount') <> 'number'
-         or (v_item ->> 'amount')::numeric <> trunc((v_item ->> 'amount')::numeric)
-         or (v_item ->> 'amount')::numeric not between 1 and 9007199254740992)
-       or (p_items -> item -> 'amount') = 'null' or (p_items -> item -> 'p_amount') = 'null' then
-      perform credits.raise_error('invalid_amount', jsonb_build_object('item', item, 'amount', v_item -> 'amount'));
-    end if;
-    if exists (select from jsonb_each(v_item) e
-      where e.key in ('credit_type', 'description', 'idempotency_key') and jsonb_typeof(e.value) <> 'string') then
-      perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_items', 'item', item),
-        'credit_type, description and idempotency_key are strings.');
-    end if;
-    credit_type := coalesce(v_item ->> 'credit_type', '');
-    amount := coalesce((v_item ->> 'amount')::numeric, 1)::bigint;
-    description := v_item ->> 'description';
-    idempotency_key := v_item ->> 'idempotency_key';
-    metadata := coalesce(v_item -> 'metadata', '{}');
-    perform credits.check_request(amount, description, idempotency_key, metadata);
-    return next;
-  end loop;
-end
-$$;
-comment on function credits.batch_items(jsonb) is
-  'Reads the items of a batch. Keys are those of consume_credits, with or without p_. Raises invalid_argument or invalid_amount and says which item.';
-revoke all on function credits.batch_items(jsonb) from public, anon, authenticated, service_role;
-
-create function credits.consume_batch(p_account_id uuid, p_user_id uuid, p_items jsonb)
+create function credits.consume(
+  p_account_id uuid, p_user_id uuid, p_credit_type text, p_amount bigint, p_description text, p_idempotency_key text,
+  p_metadata jsonb, p_forced boolean default false)
 returns jsonb
 language plpgsql
 volatile
@@ -2626,46 +2488,234 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_item record;
-  v_answer jsonb;
-  v_answers jsonb := jsonb '[]';
-  v_balance credits.balances;
+  v_operation_id uuid;
+  v_version bigint;
+  v_balance bigint;
+  v_remaining bigint;
+  v_allowance bigint;
+  v_used bigint;
+  v_reserved bigint;
+  v_period_end timestamptz;
+  v_at timestamptz;
 begin
-  -- One lock order for all batches, whatever the order of their items.
-  for v_item in select distinct i.credit_type from credits.batch_items(p_items) i order by i.credit_type loop
-    perform credits.lock_balance(p_account_id, v_item.credit_type);
-  end loop;
+  -- A caller that waits here for the lock compares anew with what the one before left.
+  update credits.balances b set
+    version = b.version + 1, balance = b.balance - p_amount, used = b.used + p_amount,
+    settled_at = greatest(b.settled_at, least(coalesce(b.test_now, clock_timestamp()), b.due_at - interval '1 microsecond'))
+  where b.account_id = p_account_id and b.credit_type = p_credit_type and b.account_status = 'active'
+    and (b.user_id is not null or p_user_id is distinct from p_account_id)
+    and b.due_at > greatest(b.settled_at, coalesce(b.test_now, clock_timestamp()))
+    and b.allowance is not null and b.balance - b.withheld - b.reserved >= p_amount
+  returning gen_random_uuid(), b.version, b.balance, b.balance - b.withheld - b.reserved, b.allowance, b.used,
+      b.reserved + b.reserved_unlimited, b.period_end, b.settled_at
+    into v_operation_id, v_version, v_balance, v_remaining, v_allowance, v_used, v_reserved, v_period_end, v_at;
+  if not found then
+    return credits.consume_with_care(p_account_id, p_user_id, p_credit_type, p_amount, p_description, p_idempotency_key,
+      p_metadata, p_forced);
+  end if;
 
-  begin
-    for v_item in select * from credits.batch_items(p_items) i order by i.item loop
-      v_answer := credits.consume(p_account_id, p_user_id, v_item.credit_type, v_item.amount, v_item.description,
-        v_item.idempotency_key, v_item.metadata);
-      if v_answer is null then
-        perform credits.refuse_status(p_account_id, 'closed');
-      end if;
-      if v_answer ->> 'code' <> 'ok' then
-        raise exception using errcode = 'PTBAT';
-      end if;
-      v_answers := v_answers || jsonb_build_array(v_answer);
-    end loop;
-  exception when sqlstate 'PTBAT' then
-    -- Both or neither: what the items before took is undone here, and the denial alone goes on record. Its details say
-    -- what the item saw, after the items before it.
-    v_balance := credits.lock_balance(p_account_id, v_item.credit_type);
-    return credits.refuse(p_account_id, v_balance, (v_answer ->> 'operation_id')::uuid, v_item.amount, p_user_id,
-        v_item.description, v_item.metadata)
-      || jsonb_build_object('details', v_answer -> 'details', 'item', v_item.item, 'items', '[]'::jsonb);
-  end;
-  return jsonb_build_object(
-    'success', true, 'code', 'ok', 'operation_id', v_answer -> 'operation_id', 'credit_type', null, 'amount', (
-      select sum((a.value ->> 'amount')::bigint) from jsonb_array_elements(v_answers) a),
-    'remaining', null, 'limit', null, 'used', null, 'reserved', null, 'unlimited', null, 'period_end', null,
-    'replayed', (select bool_and((a.value ->> 'replayed')::boolean) from jsonb_array_elements(v_answers) a),
-    'items', v_answers);
+  -- The balance was locked in the statement before, so this one sees what everybody else has left. It does nothing when the
+  -- key is known or the first grant (see spendable_grants) does not have it all.
+  if p_idempotency_key is null then
+    with spent as (
+      update public.credit_grants g set remaining = g.remaining - p_amount, spent = g.spent + p_amount
+      where g.account_id = p_account_id and g.remaining - g.held >= p_amount and g.id = (
+        select f.id from public.credit_grants f
+        where f.account_id = p_account_id and f.credit_type = p_credit_type and f.is_open and f.remaining > f.held
+          and f.starts_at <= v_at and (f.expires_at is null or f.expires_at > v_at) and f.frozen_at is null
+        order by f.priority, f.expires_at, f.starts_at, f.id
+        limit 1)
+      returning g.id
+    ), posted as (
+      insert into public.credit_transactions (
+        account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount, balance_after, description,
+        metadata, created_at)
+      select p_account_id, p_credit_type, v_version, v_operation_id, s.id, p_user_id, 'consume', -p_amount, v_balance,
+        p_description, p_metadata, v_at
+      from spent s
+    )
+    insert into public.usage (
+      account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
+    select p_account_id, p_user_id, p_credit_type, p_amount, 'allowed', p_description, p_metadata, v_operation_id, v_at
+    from spent s;
+  else
+    with spent as (
+      update public.credit_grants g set remaining = g.remaining - p_amount, spent = g.spent + p_amount
+      where g.account_id = p_account_id and g.remaining - g.held >= p_amount and g.id = (
+        select f.id from public.credit_grants f
+        where f.account_id = p_account_id and f.credit_type = p_credit_type and f.is_open and f.remaining > f.held
+          and f.starts_at <= v_at and (f.expires_at is null or f.expires_at > v_at) and f.frozen_at is null
+        order by f.priority, f.expires_at, f.starts_at, f.id
+        limit 1)
+        and not exists (
+          select 1 from credits.idempotency_keys k
+          where k.account_id = p_account_id and k.idempotency_key = p_idempotency_key)
+      returning g.id
+    ), posted as (
+      insert into public.credit_transactions (
+        account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount, balance_after, description,
+        metadata, created_at)
+      select p_account_id, p_credit_type, v_version, v_operation_id, s.id, p_user_id, 'consume', -p_amount, v_balance,
+        p_description, p_metadata, v_at
+      from spent s
+    ), kept as (
+      -- Only a request for another balance, which has not waited for this lock, can have put the key there meanwhile.
+      insert into credits.idempotency_keys (
+        account_id, idempotency_key, operation_id, remaining, allowance, used, reserved, period_end)
+      select p_account_id, p_idempotency_key, v_operation_id, v_remaining, v_allowance, v_used, nullif(v_reserved, 0),
+        v_period_end
+      from spent s
+      on conflict (account_id, idempotency_key) do nothing
+      returning account_id
+    )
+    insert into public.usage (
+      account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
+    select p_account_id, p_user_id, p_credit_type, p_amount, 'allowed', p_description, p_metadata, v_operation_id, v_at
+    from kept k;
+  end if;
+  if found then
+    return jsonb_build_object(
+      'success', true, 'code', 'ok', 'operation_id', v_operation_id, 'credit_type', p_credit_type, 'amount', p_amount,
+      'remaining', v_remaining, 'limit', v_allowance, 'used', v_used, 'reserved', v_reserved, 'unlimited', false,
+      'period_end', v_period_end, 'replayed', false);
+  end if;
+
+  -- Undone, and done with care. A key that was taken while this call posted raises there, which takes all of it back.
+  update credits.balances b set version = b.version - 1, balance = b.balance + p_amount, used = b.used - p_amount
+  where b.account_id = p_account_id and b.credit_type = p_credit_type;
+  return credits.consume_with_care(p_account_id, p_user_id, p_credit_type, p_amount, p_description, p_idempotency_key,
+    p_metadata, p_forced);
 end
 $$;
-comment on function credits.consume_batch(uuid, uuid, jsonb) is 'Spends all items or none. Types are locked in sorted order.';
-revoke all on function credits.consume_batch(uuid, uuid, jsonb) from public, anon, authenticated, service_role;
+comment on function credits.consume(uuid, uuid, text, bigint, text, text, jsonb, boolean) is
+  'Spends all of the amount or nothing. Null when there is no such balance, or when it is a workspace''s and nobody acts for it. p_forced counts what existed before a limit was metered, however many.';
+revoke all on function credits.consume(uuid, uuid, text, bigint, text, text, jsonb, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.consume_with_care(
+  p_account_id uuid, p_user_id uuid, p_credit_type text, p_amount bigint, p_description text, p_idempotency_key text,
+  p_metadata jsonb, p_forced boolean)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_operation_id uuid := gen_random_uuid();
+  v_balance credits.balances;
+  v_lacking bigint;
+  v_answer jsonb;
+begin
+  v_balance := credits.lock_balance(p_account_id, p_credit_type);
+  if v_balance.account_id is null or v_balance.account_status = 'closed'
+     or (v_balance.user_id is null and p_user_id = p_account_id) then
+    return null;
+  end if;
+  v_answer := credits.replay(p_account_id, p_idempotency_key,
+    credits.spend_request(p_user_id, p_credit_type, p_amount, p_description, p_metadata));
+  if v_answer is not null then
+    return v_answer;
+  end if;
+  if v_balance.account_status <> 'active' then
+    perform credits.refuse_status(p_account_id, v_balance.account_status);
+  end if;
+
+  v_lacking := p_amount - credits.available(v_balance);
+  if v_lacking > 0 and not p_forced then
+    return credits.refuse(p_account_id, v_balance, v_operation_id, p_amount, p_user_id, p_description, p_metadata);
+  elsif v_lacking > 0 then
+    v_balance := (select i.p_balance from credits.issue_allowance(p_account_id, v_balance, v_lacking, null, null,
+      gen_random_uuid(), 'existed before it was metered') i);
+  end if;
+  v_balance := credits.spend(p_account_id, v_balance, p_amount, v_operation_id, p_user_id, p_description, p_metadata);
+  perform credits.remember_spend(p_account_id, p_idempotency_key, v_operation_id, v_balance);
+  return credits.answer(v_balance, v_operation_id, p_amount);
+end
+$$;
+comment on function credits.consume_with_care(uuid, uuid, text, bigint, text, text, jsonb, boolean) is
+  'What consume does when its fast road ends: locks the balance, books what has fallen due, replays, compares, then spends.';
+revoke all on function credits.consume_with_care(uuid, uuid, text, bigint, text, text, jsonb, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.spend(
+  p_account_id uuid, inout p_balance credits.balances, p_amount bigint, p_operation_id uuid, p_user_id uuid,
+  p_description text, p_metadata jsonb)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_left bigint := case when p_balance.allowance is not null then p_amount else 0 end;
+  v_take bigint;
+  v_grant record;
+begin
+  for v_grant in select * from credits.spendable_grants(p_account_id, p_balance.credit_type, p_balance.settled_at) loop
+    exit when v_left = 0;
+    v_take := least(v_left, v_grant.free);
+    update public.credit_grants g set remaining = g.remaining - v_take, spent = g.spent + v_take
+    where g.account_id = p_account_id and g.id = v_grant.id;
+    p_balance := credits.post_entry(p_account_id, p_balance, v_grant.id, p_user_id, p_operation_id, 'consume', -v_take, null,
+      p_description, p_metadata);
+    v_left := v_left - v_take;
+  end loop;
+  if v_left > 0 then
+    perform credits.raise_disagreement(p_account_id, p_balance.credit_type, v_left);
+  end if;
+  if p_balance.allowance is null then
+    p_balance := credits.post_entry(p_account_id, p_balance, null, p_user_id, p_operation_id, 'consume', -p_amount, null,
+      p_description, p_metadata);
+  end if;
+  p_balance.used := p_balance.used + p_amount;
+  update credits.balances b set
+    version = p_balance.version, balance = p_balance.balance, used = p_balance.used, settled_at = p_balance.settled_at
+  where b.account_id = p_account_id and b.credit_type = p_balance.credit_type;
+  insert into public.usage (
+    account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
+  values (
+    p_account_id, p_user_id, p_balance.credit_type, p_amount, 'allowed', p_description, p_metadata, p_operation_id,
+    p_balance.settled_at);
+end
+$$;
+comment on function credits.spend(uuid, credits.balances, bigint, uuid, uuid, text, jsonb) is
+  'Takes an amount that is there from the grants in burn order, one ledger row each, or from none while the type is unlimited: one row. Logs it in usage.';
+revoke all on function credits.spend(uuid, credits.balances, bigint, uuid, uuid, text, jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.raise_disagreement(p_account_id uuid, p_credit_type text, p_missing bigint)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  raise exception 'the books of account % disagree: % % credits are missing', p_account_id, p_missing, p_credit_type
+    using hint = 'Run `sonas verify`. Nothing has been changed.';
+end
+$$;
+comment on function credits.raise_disagreement(uuid, text, bigint) is
+  'Raises that the grants have less than the balance says, which no operation leaves behind.';
+revoke all on function credits.raise_disagreement(uuid, text, bigint) from public, anon, authenticated, service_role;
+
+-- schemas/spending/consume_credits_batch.sql
+
+-- A batch is one spend after the other, booked as a set: each balance and each grant is changed once, however many items.
+
+create type credits.batch_item as (
+  nth integer,
+  credit_type text,
+  amount bigint,
+  description text,
+  idempotency_key text,
+  metadata jsonb,
+  operation_id uuid,
+  first_nth integer,
+  answer jsonb
+);
+comment on type credits.batch_item is
+  'An item of a batch: what is asked, the id of its operation, the first item with the same key, and the answer that its key has already.';
 
 -- edge: result=Batch callers=service_role keyed denies reads=items:spend_items
 --   Spend several items, all or none.
@@ -2684,24 +2734,354 @@ security definer
 set search_path = ''
 as $$
 declare
+  v_items credits.batch_item[] := credits.batch_items(p_items);
   v_account_id uuid;
-  v_answer jsonb;
   v_credit_type text;
 begin
-  for v_credit_type in select distinct i.credit_type from credits.batch_items(p_items) i order by 1 loop
+  for v_credit_type in select distinct i.credit_type from unnest(v_items) i order by 1 loop
     v_account_id := credits.paying_account(p_user_id, p_workspace_id, v_credit_type);
   end loop;
-  v_answer := credits.consume_batch(v_account_id, p_user_id, p_items);
-  if v_answer ->> 'code' <> 'ok' then
-    return credits.deny(v_answer);
-  end if;
-  return v_answer;
+  return credits.respond(credits.consume_batch(v_account_id, p_user_id, v_items));
 end
 $$;
 comment on function public.consume_credits_batch(uuid, jsonb, uuid) is
-  'Spends several items, all or none. p_items is an array of 1 to 100 objects with credit_type, amount, description, idempotency_key and metadata. Answers with items, one answer each; a denial names the first item that cannot be had.';
+  'Spends several items, all or none. p_items is an array of 1 to 100 objects with credit_type, amount, description, idempotency_key and metadata. Answers with items, one answer each; the same key twice is one spend, and amount counts it once. A denial names the first item that cannot be had.';
 revoke all on function public.consume_credits_batch(uuid, jsonb, uuid) from public, anon, authenticated, service_role;
 grant execute on function public.consume_credits_batch(uuid, jsonb, uuid) to service_role;
+
+create function credits.batch_items(p_items jsonb)
+returns credits.batch_item[]
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_wrong record;
+  v_items credits.batch_item[];
+begin
+  if jsonb_typeof(p_items) is distinct from 'array' or jsonb_array_length(p_items) not between 1 and 100 then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_items"}', 'p_items is a JSON array of 1 to 100 objects.');
+  end if;
+  -- All are looked at together; what is wrong with the first bad one is told by itself.
+  select (i.nth - 1)::integer as nth, i.value into v_wrong
+  from jsonb_array_elements(p_items) with ordinality i(value, nth)
+  where not coalesce(credits.is_batch_item(i.value), false)
+  order by i.nth limit 1;
+  if found then
+    perform credits.refuse_batch_item(v_wrong.nth, v_wrong.value);
+  end if;
+  select array_agg(row((i.nth - 1)::integer, coalesce(coalesce(i.value -> 'credit_type', i.value -> 'p_credit_type') #>> '{}', ''),
+      coalesce(i.value -> 'amount', i.value -> 'p_amount', '1')::bigint,
+      coalesce(i.value -> 'description', i.value -> 'p_description') #>> '{}',
+      coalesce(i.value -> 'idempotency_key', i.value -> 'p_idempotency_key') #>> '{}',
+      coalesce(nullif(coalesce(i.value -> 'metadata', i.value -> 'p_metadata'), 'null'), '{}'),
+      gen_random_uuid(), null, null)::credits.batch_item order by i.nth) into v_items
+  from jsonb_array_elements(p_items) with ordinality i(value, nth);
+  return v_items;
+end
+$$;
+comment on function credits.batch_items(jsonb) is
+  'Reads the items of a batch. Keys are those of consume_credits, with or without p_. Raises invalid_argument or invalid_amount and says which item.';
+revoke all on function credits.batch_items(jsonb) from public, anon, authenticated, service_role;
+
+create function credits.is_batch_item(p_item jsonb)
+returns boolean
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select jsonb_typeof(p_item) = 'object'
+    and p_item - '{credit_type, amount, description, idempotency_key, metadata}'::text[]
+      - '{p_credit_type, p_amount, p_description, p_idempotency_key, p_metadata}'::text[] = '{}'
+    and case when jsonb_typeof(f.amount) = 'number' then f.amount::numeric = trunc(f.amount::numeric)
+        and f.amount::numeric between 1 and 9007199254740992 end
+    and jsonb_typeof(f.credit_type) in ('string', 'null')
+    and jsonb_typeof(f.description) in ('string', 'null') and length(coalesce(f.description #>> '{}', '')) <= 2000
+    and jsonb_typeof(f.key) in ('string', 'null') and length(coalesce(f.key #>> '{}', '-')) between 1 and 255
+    and jsonb_typeof(f.metadata) in ('object', 'null') and octet_length(f.metadata::text) <= 65536
+  from (select coalesce(p_item -> 'amount', p_item -> 'p_amount', '1') as amount,
+    coalesce(p_item -> 'credit_type', p_item -> 'p_credit_type', 'null') as credit_type,
+    coalesce(p_item -> 'description', p_item -> 'p_description', 'null') as description,
+    coalesce(p_item -> 'idempotency_key', p_item -> 'p_idempotency_key', 'null') as key,
+    coalesce(p_item -> 'metadata', p_item -> 'p_metadata', 'null') as metadata) f
+$$;
+comment on function credits.is_batch_item(jsonb) is 'Whether a JSON value is what consume_credits takes as an item of a batch.';
+revoke all on function credits.is_batch_item(jsonb) from public, anon, authenticated, service_role;
+
+create function credits.refuse_batch_item(p_nth integer, p_item jsonb)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_at jsonb := jsonb_build_object('argument', 'p_items', 'item', p_nth);
+  v_item jsonb;
+  v_unknown text;
+begin
+  if jsonb_typeof(p_item) <> 'object' then
+    perform credits.raise_error('invalid_argument', v_at, 'Each item is a JSON object.');
+  end if;
+  select coalesce(jsonb_object_agg(regexp_replace(e.key, '^p_', ''), e.value), '{}'),
+    min(e.key) filter (where e.key !~ '^(p_)?(credit_type|amount|description|idempotency_key|metadata)$')
+    into v_item, v_unknown
+  from jsonb_each(p_item) e;
+  if v_unknown is not null then
+    perform credits.raise_error('invalid_argument', v_at || jsonb_build_object('key', v_unknown),
+      'An item has credit_type, amount, description, idempotency_key and metadata.');
+  end if;
+  if exists (select 1 from jsonb_each(v_item) e
+    where e.key in ('credit_type', 'description', 'idempotency_key') and jsonb_typeof(e.value) not in ('string', 'null')) then
+    perform credits.raise_error('invalid_argument', v_at, 'credit_type, description and idempotency_key are strings.');
+  end if;
+  perform credits.check_request(1, v_item ->> 'description', v_item ->> 'idempotency_key',
+    nullif(v_item -> 'metadata', 'null'));
+  perform credits.raise_error('invalid_amount', jsonb_build_object('item', p_nth, 'amount', v_item -> 'amount'));
+end
+$$;
+comment on function credits.refuse_batch_item(integer, jsonb) is 'Raises what is wrong with an item of a batch.';
+revoke all on function credits.refuse_batch_item(integer, jsonb) from public, anon, authenticated, service_role;
+
+create function credits.consume_batch(p_account_id uuid, p_user_id uuid, p_items credits.batch_item[])
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_items credits.batch_item[];
+  v_item credits.batch_item;
+  v_balances credits.balances[] := '{}';
+  v_balance credits.balances;
+  v_before bigint;
+  v_answers jsonb := '[]';
+begin
+  -- One lock order for all batches, whatever the order of their items.
+  for v_item.credit_type in select distinct i.credit_type from unnest(p_items) i order by i.credit_type loop
+    v_balance := credits.lock_balance(p_account_id, v_item.credit_type);
+    if v_balance.account_id is null then
+      perform credits.refuse_status(p_account_id, 'closed');
+    end if;
+    v_balances := v_balances || v_balance;
+  end loop;
+  v_items := credits.recognise_items(p_account_id, p_user_id, p_items);
+  if v_balance.account_status <> 'active' and exists (
+    select 1 from unnest(v_items) i where i.answer is null and i.first_nth = i.nth) then
+    perform credits.refuse_status(p_account_id, v_balance.account_status);
+  end if;
+
+  -- The first item that cannot be had after those before it denies all of them. Nothing has been written yet.
+  select i.nth, c.before into v_item.nth, v_before
+  from unnest(v_items) i
+  join unnest(v_balances) b on b.credit_type = i.credit_type
+  cross join lateral (
+    select coalesce(sum(o.amount), 0)::bigint as before from unnest(v_items) o
+    where o.credit_type = i.credit_type and o.nth < i.nth and o.answer is null and o.first_nth = o.nth) c
+  where i.answer is null and i.first_nth = i.nth and credits.available(b) < c.before + i.amount
+  order by i.nth limit 1;
+  if found then
+    return credits.refuse_batch(p_account_id, p_user_id, v_items[v_item.nth + 1], v_before, v_balances);
+  end if;
+
+  foreach v_balance in array v_balances loop
+    v_answers := v_answers || credits.spend_items(p_account_id, p_user_id, v_balance, v_items);
+  end loop;
+  return credits.batch_answer(v_items, v_answers);
+end
+$$;
+comment on function credits.consume_batch(uuid, uuid, credits.batch_item[]) is 'Spends all items or none. Types are locked in sorted order.';
+revoke all on function credits.consume_batch(uuid, uuid, credits.batch_item[]) from public, anon, authenticated, service_role;
+
+create function credits.recognise_items(p_account_id uuid, p_user_id uuid, p_items credits.batch_item[])
+returns credits.batch_item[]
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_items credits.batch_item[] := p_items;
+  v_item credits.batch_item;
+  v_other credits.batch_item;
+begin
+  select array_agg(row(i.nth, i.credit_type, i.amount, i.description, i.idempotency_key, i.metadata, i.operation_id, i.first,
+    null)::credits.batch_item order by i.nth) into v_items
+  from (
+    select o.*, case when o.idempotency_key is null then o.nth else min(o.nth) over (partition by o.idempotency_key) end as first
+    from unnest(p_items) o) i;
+  for v_item in
+    select i.* from unnest(v_items) i
+    where i.first_nth <> i.nth or exists (
+      select 1 from credits.idempotency_keys k
+      where k.account_id = p_account_id and k.idempotency_key = i.idempotency_key)
+    order by i.nth
+  loop
+    v_items[v_item.nth + 1].answer := credits.replay(p_account_id, v_item.idempotency_key,
+      credits.spend_request(p_user_id, v_item.credit_type, v_item.amount, v_item.description, v_item.metadata));
+    v_other := v_items[v_item.first_nth + 1];
+    if v_item.credit_type <> v_other.credit_type or v_item.amount <> v_other.amount
+       or v_item.description is distinct from v_other.description or v_item.metadata <> v_other.metadata then
+      perform credits.raise_error('idempotency_conflict', jsonb_build_object(
+        'idempotency_key', v_item.idempotency_key, 'item', v_item.nth, 'differs_in', credits.differences(
+          credits.spend_request(p_user_id, v_item.credit_type, v_item.amount, v_item.description, v_item.metadata),
+          credits.spend_request(p_user_id, v_other.credit_type, v_other.amount, v_other.description, v_other.metadata))));
+    end if;
+  end loop;
+  return v_items;
+end
+$$;
+comment on function credits.recognise_items(uuid, uuid, credits.batch_item[]) is
+  'Says of each item of a batch which one is the first with its key, and what the key has been answered already. Raises idempotency_conflict. Call it with the balances locked.';
+revoke all on function credits.recognise_items(uuid, uuid, credits.batch_item[]) from public, anon, authenticated, service_role;
+
+create function credits.spend_items(
+  p_account_id uuid, p_user_id uuid, p_balance credits.balances, p_items credits.batch_item[])
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_total bigint;
+  v_keys bigint;
+  v_posted record;
+begin
+  select coalesce(sum(i.amount), 0), count(i.idempotency_key) into v_total, v_keys
+  from unnest(p_items) i
+  where i.credit_type = p_balance.credit_type and i.answer is null and i.first_nth = i.nth;
+  if v_total = 0 then
+    return '[]';
+  end if;
+  -- Items and grants are laid end to end on one line; where a stretch of an item lies on a grant, that grant pays for it.
+  with fresh as (
+    select i.nth, i.amount, i.description, i.idempotency_key, i.metadata, i.operation_id,
+      sum(i.amount) over (order by i.nth) as until
+    from unnest(p_items) i
+    where i.credit_type = p_balance.credit_type and i.answer is null and i.first_nth = i.nth
+  ), grants as (
+    select g.id, g.free, sum(g.free) over (order by g.nth) as until
+    from credits.spendable_grants(p_account_id, p_balance.credit_type, p_balance.settled_at) with ordinality g(id, free, nth)
+    where p_balance.allowance is not null
+    union all
+    select null, v_total, v_total where p_balance.allowance is null
+  ), slices as (
+    select f.nth, f.description, f.metadata, f.operation_id, g.id as grant_id, f.until,
+      (least(f.until, g.until) - greatest(f.until - f.amount, g.until - g.free))::bigint as take,
+      least(f.until, g.until)::bigint as taken, row_number() over (order by f.nth, g.until) as row_nth
+    from fresh f
+    join grants g on g.until - g.free < f.until and f.until - f.amount < g.until
+  ), spent as (
+    update public.credit_grants g set remaining = g.remaining - s.take, spent = g.spent + s.take
+    from (select x.grant_id, sum(x.take)::bigint as take from slices x group by x.grant_id) s
+    where g.account_id = p_account_id and g.id = s.grant_id
+  ), posted as (
+    insert into public.credit_transactions (
+      account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount, balance_after, description, metadata,
+      created_at)
+    select p_account_id, p_balance.credit_type, p_balance.version + s.row_nth, s.operation_id, s.grant_id, p_user_id,
+      'consume', -s.take, case when s.grant_id is not null then p_balance.balance - s.taken end, s.description, s.metadata,
+      p_balance.settled_at
+    from slices s order by s.row_nth
+  ), logged as (
+    insert into public.usage (
+      account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
+    select p_account_id, p_user_id, p_balance.credit_type, f.amount, 'allowed', f.description, f.metadata, f.operation_id,
+      p_balance.settled_at
+    from fresh f order by f.nth
+  ), kept as (
+    insert into credits.idempotency_keys (
+      account_id, idempotency_key, operation_id, remaining, allowance, used, reserved, period_end)
+    select p_account_id, f.idempotency_key, f.operation_id, credits.available(p_balance) - f.until, p_balance.allowance,
+      p_balance.used + f.until, nullif(p_balance.reserved + p_balance.reserved_unlimited, 0), p_balance.period_end
+    from fresh f where f.idempotency_key is not null
+    on conflict (account_id, idempotency_key) do nothing
+    returning account_id
+  )
+  select (select count(*) from slices) as rows, (select sum(s.take) from slices s) as taken, (select count(*) from kept) as keys,
+    (select jsonb_agg(jsonb_build_object('nth', f.nth, 'answer', credits.answer(p_balance, f.operation_id, f.amount)
+        || jsonb_build_object('used', p_balance.used + f.until, 'remaining', credits.available(p_balance) - f.until))
+      order by f.nth) from fresh f) as answers
+    into v_posted;
+  if v_posted.taken is distinct from v_total then
+    perform credits.raise_disagreement(p_account_id, p_balance.credit_type, v_total - coalesce(v_posted.taken, 0));
+  elsif v_posted.keys <> v_keys then
+    perform credits.raise_error('idempotency_conflict');
+  end if;
+  update credits.balances b set
+    version = p_balance.version + v_posted.rows, used = p_balance.used + v_total, settled_at = p_balance.settled_at,
+    balance = p_balance.balance - case when p_balance.allowance is null then 0 else v_total end
+  where b.account_id = p_account_id and b.credit_type = p_balance.credit_type;
+  return v_posted.answers;
+end
+$$;
+comment on function credits.spend_items(uuid, uuid, credits.balances, credits.batch_item[]) is
+  'Spends the new items of one credit type from the grants in burn order, as a set: what as many single spends would leave behind. Answers each of them.';
+revoke all on function credits.spend_items(uuid, uuid, credits.balances, credits.batch_item[])
+  from public, anon, authenticated, service_role;
+
+create function credits.refuse_batch(
+  p_account_id uuid, p_user_id uuid, p_item credits.batch_item, p_before bigint, p_balances credits.balances[])
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_balance credits.balances;
+  v_available bigint;
+  v_denial jsonb;
+begin
+  select b.* into v_balance from unnest(p_balances) b where b.credit_type = p_item.credit_type;
+  -- What the item saw, after the items before it.
+  v_available := credits.available(v_balance) - p_before;
+  perform credits.log_denial(p_account_id, v_balance, p_item.operation_id, p_item.amount, v_available, p_user_id,
+    p_item.description, p_item.metadata);
+  v_denial := credits.denial(p_account_id, v_balance, p_item.operation_id, p_item.amount);
+  return jsonb_set(v_denial, '{details,available}', to_jsonb(v_available))
+    || jsonb_build_object('item', p_item.nth, 'items', '[]'::jsonb);
+end
+$$;
+comment on function credits.refuse_batch(uuid, uuid, credits.batch_item, bigint, credits.balances[]) is
+  'Puts the denial of a batch on record, of its first item that cannot be had, and answers it.';
+revoke all on function credits.refuse_batch(uuid, uuid, credits.batch_item, bigint, credits.balances[])
+  from public, anon, authenticated, service_role;
+
+create function credits.batch_answer(p_items credits.batch_item[], p_answers jsonb)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    with answers as (
+      select i.nth, coalesce(i.answer, case when i.first_nth = i.nth then a.value -> 'answer'
+        else a.value -> 'answer' || '{"replayed": true}' end) as answer
+      from unnest(p_items) i
+      left join jsonb_array_elements(p_answers) a on (a.value ->> 'nth')::integer = i.first_nth
+    )
+    select jsonb_build_object(
+      'success', true, 'code', 'ok', 'operation_id', (
+        select l.answer -> 'operation_id' from answers l order by l.nth desc limit 1),
+      'credit_type', null, 'amount', (
+        -- One spend under one key, however often it was sent.
+        select sum(o.amount) from (
+          select distinct n.answer ->> 'operation_id', (n.answer ->> 'amount')::bigint as amount from answers n) o),
+      'remaining', null, 'limit', null, 'used', null, 'reserved', null, 'unlimited', null, 'period_end', null,
+      'replayed', bool_and((x.answer ->> 'replayed')::boolean), 'items', jsonb_agg(x.answer order by x.nth))
+    from answers x);
+end
+$$;
+comment on function credits.batch_answer(credits.batch_item[], jsonb) is
+  'The answer of a batch: an answer for each item, in their order, and the credits that they are together.';
+revoke all on function credits.batch_answer(credits.batch_item[], jsonb) from public, anon, authenticated, service_role;
 
 -- schemas/spending/refund_credits.sql
 
@@ -2725,6 +3105,7 @@ declare
   v_left bigint;
   v_back bigint;
   v_late bigint := 0;
+  v_expired bigint := 0;
   v_row record;
   v_answer jsonb;
 begin
@@ -2772,6 +3153,7 @@ begin
     continue when v_back = 0;
     -- A voided grant holds nothing but pinned credits, so what comes back to one leaves it in the same step.
     if v_row.voided_at is not null then
+      v_expired := v_expired + v_back;
       update public.credit_grants g set spent = g.spent - v_back, lapsed = g.lapsed + v_back
       where g.account_id = p_account_id and g.id = v_row.grant_id;
       v_balance := credits.post_entry(p_account_id, v_balance, v_row.grant_id, p_user_id, v_refund_id, 'refund', v_back,
@@ -2785,6 +3167,8 @@ begin
         p_operation_id, p_reason, '{}');
       if v_row.expires_at <= v_balance.settled_at and v_balance.settled_at < v_row.expires_at + interval '24 hours' then
         v_late := v_late + v_back;
+      elsif v_row.expires_at <= v_balance.settled_at then
+        v_expired := v_expired + v_back;
       end if;
     end if;
     v_left := v_left - v_back;
@@ -2805,7 +3189,7 @@ begin
   v_balance := credits.save_balance(p_account_id, v_balance);
 
   v_answer := credits.answer(v_balance, v_refund_id, v_amount)
-    || jsonb_build_object('refunds_operation_id', p_operation_id);
+    || jsonb_build_object('refunds_operation_id', p_operation_id, 'returned', v_amount - v_expired, 'expired', v_expired);
   perform credits.remember(p_account_id, p_idempotency_key, v_refund_id, v_request, v_answer, v_balance.settled_at);
   return v_answer;
 end
@@ -2835,12 +3219,12 @@ set search_path = ''
 as $$
 begin
   perform credits.check_request(coalesce(p_amount, 1), p_reason, p_idempotency_key, null, 'p_reason');
-  return credits.refund(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_operation_id, p_amount, p_reason,
-    p_idempotency_key);
+  return credits.respond(credits.refund(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_operation_id,
+    p_amount, p_reason, p_idempotency_key));
 end
 $$;
 comment on function public.refund_credits(uuid, uuid, bigint, text, text, uuid) is
-  'Gives back p_amount whole credits of a spend, null for what is left of it. All refunds of an operation together never exceed it. Also how a limit gets back what was deleted.';
+  'Gives back p_amount whole credits of a spend, null for what is left of it. All refunds of an operation together never exceed it. Answers how much came back (returned) and how much had expired meanwhile (expired): together they are amount. Also how a limit gets back what was deleted.';
 revoke all on function public.refund_credits(uuid, uuid, bigint, text, text, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function public.refund_credits(uuid, uuid, bigint, text, text, uuid) to service_role;
@@ -2932,6 +3316,21 @@ comment on function credits.paying_account(uuid, uuid, text) is
   'The account that pays: the workspace when one is named and the user is its member, else the user. Opens an account that is missing. Raises account_not_found, unknown_credit_type, invalid_argument.';
 revoke all on function credits.paying_account(uuid, uuid, text) from public, anon, authenticated, service_role;
 
+create function credits.available(p_balance credits.balances)
+returns bigint
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case when p_balance.allowance is not null then p_balance.balance - p_balance.withheld - p_balance.reserved end;
+end
+$$;
+comment on function credits.available(credits.balances) is
+  'What a settled balance has to spend: what its grants hold, less what is withheld and what live holds have pinned. Null while it is unlimited. The fast roads compare the same in the statement that charges.';
+revoke all on function credits.available(credits.balances) from public, anon, authenticated, service_role;
+
 create function credits.answer(p_balance credits.balances, p_operation_id uuid, p_amount bigint)
 returns jsonb
 language plpgsql
@@ -2943,7 +3342,7 @@ begin
   return jsonb_build_object(
     'success', true, 'code', 'ok', 'operation_id', p_operation_id, 'credit_type', p_balance.credit_type,
     'amount', p_amount,
-    'remaining', case when p_balance.allowance is not null then p_balance.balance - p_balance.withheld - p_balance.reserved end,
+    'remaining', credits.available(p_balance),
     'limit', p_balance.allowance, 'used', p_balance.used,
     'reserved', p_balance.reserved + p_balance.reserved_unlimited,
     'unlimited', p_balance.allowance is null, 'period_end', p_balance.period_end, 'replayed', false);
@@ -2962,16 +3361,43 @@ security invoker
 set search_path = ''
 as $$
 begin
-  insert into public.usage (
-    account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
-  values (
-    p_account_id, p_user_id, p_balance.credit_type, 0, 'denied', p_description, p_metadata, p_operation_id, p_balance.settled_at);
+  perform credits.log_denial(p_account_id, p_balance, p_operation_id, p_amount, credits.available(p_balance), p_user_id,
+    p_description, p_metadata);
   return credits.denial(p_account_id, p_balance, p_operation_id, p_amount);
 end
 $$;
 comment on function credits.refuse(uuid, credits.balances, uuid, bigint, uuid, text, jsonb) is
   'Puts a denial on record in usage, and answers it.';
 revoke all on function credits.refuse(uuid, credits.balances, uuid, bigint, uuid, text, jsonb) from public, anon, authenticated, service_role;
+
+create function credits.log_denial(
+  p_account_id uuid, p_balance credits.balances, p_operation_id uuid, p_required bigint, p_available bigint, p_user_id uuid,
+  p_description text, p_metadata jsonb)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  -- Denials cost the caller nothing, so a row of them is small: what explains it, whatever came along.
+  v_metadata jsonb := case when octet_length(p_metadata::text) <= 400 then p_metadata
+    else jsonb_strip_nulls(jsonb_build_object('actor', left(p_metadata ->> 'actor', 40),
+      'operator', left(p_metadata ->> 'operator', 40), 'is_shortened', true)) end;
+begin
+  insert into public.usage (
+    account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
+  values (
+    p_account_id, p_user_id, p_balance.credit_type, 0, 'denied',
+    case when octet_length(p_description) <= 240 then p_description else left(p_description, 59) || '…' end,
+    v_metadata || jsonb_build_object('required', p_required, 'available', p_available), p_operation_id,
+    p_balance.settled_at);
+end
+$$;
+comment on function credits.log_denial(uuid, credits.balances, uuid, bigint, bigint, uuid, text, jsonb) is
+  'Puts a denial on record in usage with what was asked and what there was, within 1 kB: long words are cut, large metadata is left out.';
+revoke all on function credits.log_denial(uuid, credits.balances, uuid, bigint, bigint, uuid, text, jsonb)
+  from public, anon, authenticated, service_role;
 
 create function credits.denial(p_account_id uuid, p_balance credits.balances, p_operation_id uuid, p_amount bigint)
 returns jsonb
@@ -2984,8 +3410,9 @@ as $$
     'success', false,
     'code', case p_balance.kind when 'limit' then 'limit_reached' else 'insufficient_credits' end,
     'details', jsonb_build_object(
+      'operation_id', p_operation_id,
       'required', p_amount,
-      'available', p_balance.balance - p_balance.withheld - p_balance.reserved,
+      'available', credits.available(p_balance),
       'resets_at', p_balance.period_end,
       'plan', (select t.plan_id from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t)))
 $$;
@@ -3027,7 +3454,8 @@ declare
   v_answer jsonb := credits.explain_denial(p_answer);
 begin
   if p_strict then
-    perform credits.raise_error(v_answer ->> 'code', v_answer -> 'details', v_answer ->> 'hint');
+    -- What is raised leaves no record, so there is no operation to ask about.
+    perform credits.raise_error(v_answer ->> 'code', (v_answer -> 'details') - 'operation_id', v_answer ->> 'hint');
   end if;
   -- Through PostgREST this is a 402 whose transaction commits, so that the denial stays on record.
   perform set_config('response.status', '402', true);
@@ -3037,6 +3465,28 @@ $$;
 comment on function credits.deny(jsonb, boolean) is
   'Answers a denial with HTTP status 402 and commits; in strict mode raises it instead, so that the caller''s own writes do not survive.';
 revoke all on function credits.deny(jsonb, boolean) from public, anon, authenticated, service_role;
+
+create function credits.respond(p_answer jsonb, p_strict boolean default false)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_answer ->> 'code' <> 'ok' then
+    return credits.deny(p_answer, p_strict);
+  end if;
+  -- A denial earlier in this transaction is not how this call ended. An empty status leaves PostgREST its own.
+  if current_setting('response.status', true) = '402' then
+    perform set_config('response.status', '', true);
+  end if;
+  return p_answer;
+end
+$$;
+comment on function credits.respond(jsonb, boolean) is
+  'How a public function answers: a denial with status 402, a success without the 402 of a denial before it. A host''s own status stays.';
+revoke all on function credits.respond(jsonb, boolean) from public, anon, authenticated, service_role;
 
 -- schemas/holds/credit_reservations.sql
 
@@ -3279,8 +3729,8 @@ set search_path = ''
 as $$
 begin
   perform credits.check_request(coalesce(p_amount, 1), p_description, null, p_metadata);
-  return credits.capture(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_reservation_id, p_amount,
-    p_description, coalesce(p_metadata, '{}'));
+  return credits.respond(credits.capture(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_reservation_id, p_amount,
+    p_description, coalesce(p_metadata, '{}')));
 end
 $$;
 comment on function public.capture_credits(uuid, uuid, bigint, text, jsonb, uuid) is
@@ -3342,7 +3792,7 @@ set search_path = ''
 as $$
 begin
   perform credits.check_request(1, p_reason, null, null, 'p_reason');
-  return credits.release(credits.paying_account(p_user_id, p_workspace_id), p_reservation_id, p_reason);
+  return credits.respond(credits.release(credits.paying_account(p_user_id, p_workspace_id), p_reservation_id, p_reason));
 end
 $$;
 comment on function public.release_credits(uuid, uuid, text, uuid) is
@@ -3472,7 +3922,6 @@ set search_path = ''
 as $$
 declare
   v_account_id uuid;
-  v_answer jsonb;
 begin
   perform credits.check_request(p_amount, p_description, p_idempotency_key, p_metadata);
   if p_ttl_seconds is null or p_ttl_seconds not between 1 and 86400 then
@@ -3480,12 +3929,8 @@ begin
       'A hold lives for 1 to 86400 seconds.');
   end if;
   v_account_id := credits.paying_account(p_user_id, p_workspace_id, coalesce(p_credit_type, ''));
-  v_answer := credits.reserve(v_account_id, p_user_id, p_credit_type, p_amount, p_description, p_idempotency_key,
-    coalesce(p_metadata, '{}'), p_ttl_seconds);
-  if v_answer ->> 'code' <> 'ok' then
-    return credits.deny(v_answer, p_strict);
-  end if;
-  return v_answer;
+  return credits.respond(credits.reserve(v_account_id, p_user_id, p_credit_type, p_amount, p_description,
+    p_idempotency_key, coalesce(p_metadata, '{}'), p_ttl_seconds), p_strict);
 end
 $$;
 comment on function public.reserve_credits(uuid, text, bigint, text, text, jsonb, integer, uuid, boolean) is
@@ -5906,6 +6351,9 @@ begin
     'user_id', o.user_id, 'kind', o.kind, 'credit_type', o.credit_type, 'amount', o.amount,
     'price', jsonb_build_object('credit_type', o.credit_type, 'credits', o.amount), 'status', o.status,
     'description', o.description, 'metadata', o.metadata, 'created_at', o.created_at,
+    -- What a denial asked for and what there was, when it was denied.
+    'required', case when o.kind = 'denial' then o.metadata -> 'required' end,
+    'available', case when o.kind = 'denial' then o.metadata -> 'available' end,
     'entries', (
       select coalesce(jsonb_agg(jsonb_build_object(
         'version', t.version, 'credit_type', t.credit_type, 'kind', t.kind, 'grant_id', t.grant_id, 'source', g.source, 'priority', g.priority,
@@ -5999,7 +6447,7 @@ security invoker
 set search_path = ''
 return credits.read_operation(p_user_id, p_operation_id, p_workspace_id);
 comment on function public.explain_operation(uuid, uuid, uuid) is
-  'What an operation did: each grant it touched, with its source and priority, the balance before and after, its refunds and its hold. A signed-in user may leave p_user_id out. Raises operation_not_found.';
+  'What an operation did: each grant it touched, with its source and priority, the balance before and after, its refunds and its hold; of a denial what it required and what was available. A signed-in user may leave p_user_id out. Raises operation_not_found.';
 revoke all on function public.explain_operation(uuid, uuid, uuid) from public, anon, authenticated, service_role;
 grant execute on function public.explain_operation(uuid, uuid, uuid) to authenticated, service_role;
 
@@ -6757,8 +7205,14 @@ as $$
 begin
   return query
   with keys as (
-    select k.account_id, k.idempotency_key, k.operation_id, k.request ->> 'function' as function,
-      (k.answer ->> 'success')::boolean and k.answer ->> 'operation_id' = k.operation_id::text as answered
+    select k.account_id, k.idempotency_key, k.operation_id,
+      case when k.answer is null and k.request is null then 'consume_credits' else k.request ->> 'function' end as function,
+      case when k.answer is not null then
+          (k.answer ->> 'success')::boolean and k.answer ->> 'operation_id' = k.operation_id::text
+            and num_nulls(k.request, k.created_at) = 0
+            and num_nonnulls(k.remaining, k.allowance, k.used, k.reserved, k.period_end) = 0
+        else k.used > 0 and (k.remaining is null) = (k.allowance is null)
+          and coalesce(least(k.remaining, k.allowance, k.reserved - 1) >= 0, true) and num_nonnulls(k.request, k.created_at) = 0 end as answered
     from credits.idempotency_keys k
     where p_account_id is null or k.account_id = p_account_id
   ), broken as materialized (
@@ -8845,7 +9299,10 @@ as $$
       case when t.has_account then 'r.account_id = $1' end,
       case when t.has_user then case when t.has_account and not o.is_usage then 'r.account_id = any ($2) and ' else '' end
         || 'r.user_id = $1' end,
-      case when t.has_request then 'r.account_id = any ($2) and r.request ->> ''user_id'' = $1::text' end),
+      -- Who asked is in the request, or for a spend in the ledger.
+      case when t.has_request then 'r.account_id = any ($2) and (r.request ->> ''user_id'' = $1::text
+        or r.request is null and exists (select 1 from public.credit_transactions o
+          where o.account_id = r.account_id and o.operation_id = r.operation_id and o.user_id = $1))' end),
     concat_ws(', ', case when t.has_time then 'r.created_at' end, coalesce((
       select string_agg(format('r.%I', a.attname), ', ' order by array_position(i.indkey::smallint[], a.attnum))
       from pg_catalog.pg_index i
@@ -9013,8 +9470,8 @@ begin
   -- A closed account answers no request again. A workspace does, so its keys stay.
   update credits.idempotency_keys k
   set idempotency_key = 'forgotten:' || k.operation_id,
-    request = jsonb_build_object('function', k.request -> 'function'),
-    answer = jsonb_build_object('success', true, 'operation_id', k.operation_id)
+    request = case when k.request is not null then jsonb_build_object('function', k.request -> 'function') end,
+    answer = case when k.answer is not null then jsonb_build_object('success', true, 'operation_id', k.operation_id) end
   where k.account_id = p_account_id;
   get diagnostics v_count = row_count;
   v_counts := v_counts || jsonb_build_object('idempotency_keys', v_count);
@@ -11426,4 +11883,4 @@ select credits.remember_installation();
 
 comment on schema credits is
   'The core of the credit system: functions over one account''s rows, and the tables that no API role
-reads directly. Never expose it. Release 0.1.0, text 1c101fcd65c85d60.';
+reads directly. Never expose it. Release 0.1.0, text 637fff82aca58cc5.';
