@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,9 @@ from sonas_supabase import CreditsClient
 from sonas_supabase.settings import Settings
 
 from ._guard import Stop
+
+if TYPE_CHECKING:
+    from psycopg import Connection
 
 DbUrl = Annotated[
     str | None,
@@ -61,6 +64,15 @@ def connect(db_url: str | None, notice: Callable[[str], None] | None = None) -> 
         if notice:
             connection.add_notice_handler(lambda said: notice(said.message_primary or ""))
         yield CreditsClient.from_connection(connection)
+
+
+@contextmanager
+def direct(db_url: str | None) -> Iterator[Connection[Any]]:
+    """A connection to Postgres, for what reads the catalog. Each statement is a transaction of its own."""
+    import psycopg
+
+    with psycopg.connect(database_url(db_url), autocommit=True, connect_timeout=10) as connection:
+        yield connection
 
 
 @contextmanager

@@ -12,5 +12,5 @@ class AsyncDoctor(AsyncCaller):
     """The calls of the chapter doctor."""
 
     async def diagnose(self) -> Diagnosis:
-        """Inspect the database: what was changed, who hands out credits, how it runs. SQL: ``diagnose``."""
+        """Inspect the credit system: what was changed, who may do what, how it runs. SQL: ``diagnose``."""
         return await self._call(calls.diagnose())

@@ -25,7 +25,5 @@ class Diagnosis:
     """What was inspected and found, the worst first. ``success`` is False when a finding is critical or high."""
 
     success: bool
-    functions: int
-    tables: int
     server_version: str
     findings: tuple[Finding, ...]

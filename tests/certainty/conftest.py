@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
 
+from sonas_supabase.doctor import examine
 from tests.support.database import Database, call
 
 Findings = set[tuple[str, str]]
@@ -34,8 +36,8 @@ def host(database: Database) -> Iterator[psycopg.Connection[Any]]:
 
 @pytest.fixture
 def diagnosis(host: psycopg.Connection[Any]) -> Callable[[], list[dict[str, Any]]]:
-    """What `diagnose` finds in the project as it stands."""
-    return lambda: list(call(host, "diagnose")["findings"])
+    """What `sonas doctor` finds in the project as it stands: in the credit system, and in the project's own code."""
+    return lambda: [*call(host, "diagnose")["findings"], *(asdict(found) for found in examine(host).findings)]
 
 
 @pytest.fixture

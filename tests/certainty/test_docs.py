@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from sonas_supabase.doctor import KINDS
 from tests.support.database import Database
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +23,8 @@ def test_every_finding_is_documented() -> None:
         for code in re.findall(r"(?:^|then |else )'([a-z]+(?:_[a-z]+)+)'", first)
     }
     made |= set(re.findall(r'code="([a-z_]+)"', (ROOT / "cli/doctor.py").read_text()))
+    made |= set(re.findall(r'code="([a-z_]+)"', (ROOT / "cli/_versions.py").read_text()))
+    made |= set(KINDS) | {"other_text", "history_is_lost"}
     section = DOC[DOC.index("## What is wrong") : DOC.index("## Moving in")]
     table = "\n".join(line for line in section.splitlines() if line.startswith("|"))
     assert set(re.findall(r"`([a-z_]+)`", table)) == made

@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from time import process_time
 from typing import Any, NamedTuple
 
 import psycopg
 import pytest
 
-from tests.support.database import call
+from sonas_supabase.doctor import examine
 
 HOSTS = Path(__file__).parent / "hosts"
 USER = "11111111-1111-4111-8111-111111111111"
@@ -53,7 +54,7 @@ def of(diagnosis: Diagnosis) -> list[dict[str, Any]]:
     return [found for found in diagnosis() if found["code"] != "scheduler_missing"]
 
 
-@pytest.mark.parametrize("case", cases("harmless_functions", "harmless_variants", "harmless_tables"))
+@pytest.mark.parametrize("case", cases("harmless_functions", "harmless_variants", "harmless_tables", "kinds_harmless"))
 def test_what_is_closed_is_let_be(project: psycopg.Connection[Any], diagnosis: Diagnosis, case: Case) -> None:
     project.execute(case.sql.encode())
     found = of(diagnosis)
@@ -61,7 +62,13 @@ def test_what_is_closed_is_let_be(project: psycopg.Connection[Any], diagnosis: D
 
 
 # What a reader would fill in. The rest is 5.
-VALUES = {"uuid": f"'{OTHER}'", "jsonb": f"""'{{"user_id": "{OTHER}", "amount": 5}}'""", "text": "'elite'"}
+VALUES = {
+    "boolean": "true",
+    "date": "current_date",
+    "uuid": f"'{OTHER}'",
+    "jsonb": f"""'{{"user_id": "{OTHER}", "amount": 5}}'""",
+    "text": "'elite'",
+}
 # The user has a row already, there is nothing to spend, there is no such operation to refund.
 REFUSED = {"23505", "P0001", "PT404"}
 
@@ -89,7 +96,7 @@ def filled(script: str) -> list[str]:
     return [statement for statement in re.split(r";\s*", script) if statement]
 
 
-@pytest.mark.parametrize("case", cases("harmful_functions", "harmful_variants", "harmful_tables"))
+@pytest.mark.parametrize("case", cases("harmful_functions", "harmful_variants", "harmful_tables", "kinds_harmful"))
 def test_what_is_open_is_found_tried_and_mended(
     project: psycopg.Connection[Any], diagnosis: Diagnosis, case: Case
 ) -> None:
@@ -106,8 +113,8 @@ def test_what_is_open_is_found_tried_and_mended(
     assert not left & {(finding["code"], finding["object"]) for finding in told}
 
 
-def test_a_big_project_is_looked_at_within_the_timeout_of_the_api(host: psycopg.Connection[Any]) -> None:
-    """500 functions and 300 tables, asked by the service role over a connection with PostgREST's eight seconds."""
+def test_a_big_project_is_looked_at_in_three_seconds(host: psycopg.Connection[Any]) -> None:
+    """500 functions of thirty statements and 300 tables: seconds of one core, whatever else the machine does."""
     columns = ("title text, settings jsonb", "credits integer default 0, plan text, settings jsonb")
     for nth in range(300):
         host.execute(
@@ -122,8 +129,11 @@ def test_a_big_project_is_looked_at_within_the_timeout_of_the_api(host: psycopg.
             f"create function f{nth}(p_id uuid, p_amount int) returns void language plpgsql security definer as $$\n"
             f"begin {lines} update public.t{nth % 300} set {set_clause} where user_id = p_id; end $$".encode()
         )
-    host.execute("set local role service_role")
-    host.execute("set local statement_timeout = '8s'")
-    told = call(host, "diagnose")
-    assert told["functions"] == 500
-    assert {"amount_not_checked", "users_write_balance"} <= {finding["code"] for finding in told["findings"]}
+    times = []
+    for _ in range(3):
+        started = process_time()
+        told = examine(host)
+        times.append(process_time() - started)
+    assert told.functions == 500
+    assert {"amount_not_checked", "users_write_balance"} <= {finding.code for finding in told.findings}
+    assert min(times) < 3

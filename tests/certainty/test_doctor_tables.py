@@ -30,7 +30,7 @@ OPENINGS = {
     ),
     "everybody may update one column": (
         'grant update (credits) on T to anon; create policy "All" on T using (true) with check (true)',
-        {"users_write_balance": "T.credits"},
+        {"users_write_balance": "T.credits", "balance_is_public": "T"},
         'drop policy "All" on T; create policy "All" on T for insert with check (true)',
     ),
     "users may bring their balance along": (

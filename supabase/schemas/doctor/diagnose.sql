@@ -1,5 +1,5 @@
 -- edge: result=Diagnosis callers=service_role repeatable
---   Inspect the database: what was changed, who hands out credits, how it runs.
+--   Inspect the credit system: what was changed, who may do what, how it runs.
 create function public.diagnose()
 returns jsonb
 language sql
@@ -9,19 +9,10 @@ set search_path = ''
 -- Many small queries over estimates of many rows: compiling them takes ten times longer than running them.
 set jit = off
 as $$
-  -- Read once: every check of the project's own code works on it.
-  with host as materialized (
-    select array(select f from credits.host_functions() f) as functions
-  ), findings as (
+  with findings as (
     select f.*, array_position('{critical, high, medium, low, info}', f.severity) as rank
     from (
       select i.* from credits.diagnose_installation() i
-      union all
-      select c.* from host h cross join lateral credits.diagnose_host_functions(h.functions) c
-      union all
-      select w.* from host h cross join lateral credits.diagnose_host_writes(h.functions) w
-      union all
-      select r.* from credits.diagnose_host_reads() r
       union all
       select o.* from credits.diagnose_operation() o
     ) f
@@ -29,8 +20,6 @@ as $$
   select jsonb_build_object(
     'success', coalesce(min(f.rank), 5) > 2,
     'code', case when coalesce(min(f.rank), 5) > 2 then 'ok' else 'findings' end,
-    'functions', (select cardinality(h.functions) from host h),
-    'tables', (select count(*) from credits.host_tables()),
     'server_version', current_setting('server_version'),
     'findings', coalesce(jsonb_agg(jsonb_build_object(
       'code', f.code, 'severity', f.severity, 'object', f.object, 'meaning', f.meaning, 'how_to_try', f.how_to_try,
@@ -38,6 +27,9 @@ as $$
   from findings f
 $$;
 comment on function public.diagnose() is
-  'Inspects this database: what of the credit system is not as it was made, where the project itself hands out credits, how the system runs. Answers findings with code, severity, object, meaning, how_to_try and how_to_mend; success is false when one is critical or high. Changes nothing.';
+  'Inspects the credit system here: what is not as it was made, who may do what, how it runs. '
+  'Answers findings with code, severity, object, meaning, how_to_try and how_to_mend; success is '
+  'false when one is critical or high. Changes nothing. The project''s own code is read by '
+  '`sonas doctor`.';
 revoke all on function public.diagnose() from public, anon, authenticated, service_role;
 grant execute on function public.diagnose() to service_role;

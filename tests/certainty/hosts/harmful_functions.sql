@@ -39,7 +39,7 @@ begin
   update public.profiles set credits = credits + v_credits where id = auth.uid();
 end $$;
 
--- @ the deduct_credits that an assistant writes: user_id_not_checked amount_not_checked read_then_write
+-- @ the deduct_credits that an assistant writes: user_id_not_checked amount_not_checked read_then_write client_names_price
 create or replace function public.deduct_credits(p_user_id uuid, p_amount integer) returns jsonb
 language plpgsql security definer set search_path = public as $$
 declare
@@ -56,7 +56,7 @@ begin
   return jsonb_build_object('success', true, 'remaining', current_credits - p_amount);
 end $$;
 
--- @ a figure worked out in one line and written in another: amount_not_checked read_then_write
+-- @ a figure worked out in one line and written in another: amount_not_checked read_then_write client_names_price
 create function spend(p_amount integer) returns integer language plpgsql security definer set search_path = public as $$
 declare
   v_profile profiles%rowtype;
@@ -69,14 +69,14 @@ begin
   return v_new;
 end $$;
 
--- @ one atomic statement without a sign: amount_not_checked
+-- @ one atomic statement without a sign: amount_not_checked client_names_price
 create function spend(p_amount integer) returns boolean language plpgsql security definer set search_path = '' as $$
 begin
   update public.profiles set credits = credits - p_amount where id = auth.uid() and credits >= p_amount;
   return found;
 end $$;
 
--- @ greatest(…, 0) checks no sign: amount_not_checked
+-- @ greatest(…, 0) checks no sign: amount_not_checked client_names_price no_limit
 create function spend(p_amount integer) returns void language sql security definer set search_path = '' as
   $$ update public.profiles set credits = greatest(credits - p_amount, 0) where id = auth.uid() $$;
 
@@ -113,7 +113,7 @@ begin
   insert into public.credit_ledger (user_id, amount, reason) values (p_user_id, p_amount, p_reason);
 end $$;
 
--- @ a ledger that is summed before it is written: amount_not_checked read_then_write
+-- @ a ledger that is summed before it is written: amount_not_checked read_then_write client_names_price
 create function spend(p_amount integer) returns void language plpgsql security definer set search_path = '' as $$
 declare v_balance integer;
 begin
@@ -129,7 +129,7 @@ begin
     to_jsonb(coalesce((settings ->> 'credits')::int, 0) + p_amount)) where id = auth.uid();
 end $$;
 
--- @ taking out of json: amount_not_checked
+-- @ taking out of json: amount_not_checked client_names_price
 create function take(p_amount integer) returns void language plpgsql security definer set search_path = '' as $$
 begin
   update public.profiles set settings = jsonb_set(settings, '{credits}', to_jsonb((settings ->> 'credits')::int - p_amount))
@@ -240,7 +240,7 @@ create function _set_plan(p_user uuid, p_plan text) returns void language plpgsq
 create function choose_plan(p_plan text) returns void language plpgsql security definer set search_path = '' as
   $$ begin perform public._set_plan(auth.uid(), p_plan); end $$;
 
--- @ a trigger on rows that users add: anyone_gets_credits
+-- @ a trigger on rows that users add: anyone_gets_credits users_write_balance
 create table purchases (id uuid primary key default gen_random_uuid(), user_id uuid not null, amount integer not null);
 alter table purchases enable row level security;
 create policy "Users add their purchases" on purchases for insert to authenticated with check (user_id = auth.uid());
@@ -257,7 +257,7 @@ alter table quotas enable row level security;
 create function reset_usage() returns void language sql security definer set search_path = '' as
   $$ update public.quotas set messages_used = 0 where user_id = auth.uid() $$;
 
--- @ a counter of what was used, raised by a negative amount: amount_not_checked
+-- @ a counter of what was used, raised by a negative amount: amount_not_checked client_names_price
 create table quotas (user_id uuid primary key, credits_used integer not null default 0);
 alter table quotas enable row level security;
 create function use(p_amount integer) returns void language sql security definer set search_path = '' as

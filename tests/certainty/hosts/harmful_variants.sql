@@ -1,4 +1,4 @@
--- @ assistant style w/ exceptions: user_id_not_checked amount_not_checked
+-- @ assistant style w/ exceptions: user_id_not_checked amount_not_checked client_names_price
 CREATE OR REPLACE FUNCTION public.use_credits(
   _user_id uuid,
   _amount integer DEFAULT 1
@@ -19,14 +19,14 @@ $function$;
 create function credit_user(uuid, int) returns void language sql security definer set search_path = '' as
  'update public.profiles set credits = credits + $2 where id = $1';
 
--- @ out params: user_id_not_checked amount_not_checked
+-- @ out params: user_id_not_checked amount_not_checked client_names_price
 create function deduct(in p_user_id uuid, out ok boolean, in p_cost numeric, out left_over int) language plpgsql security definer set search_path = '' as $$
 begin
   update public.profiles set credits = credits - p_cost where id = p_user_id and credits >= p_cost returning credits into left_over;
   ok := found;
 end $$;
 
--- @ for loop batch: anyone_gets_credits
+-- @ for loop batch: anyone_gets_credits user_id_not_checked
 create function bulk_add(p_ids uuid[], p_amount int) returns void language plpgsql security definer set search_path = '' as $$
 declare i uuid;
 begin
@@ -70,17 +70,17 @@ begin return to_jsonb(public.refund_credits(auth.uid(), p_operation)); end $$;
 create function upgrade_me(p_plan text) returns void language sql security definer set search_path = '' as
  $$ update public.profiles set plan = p_plan where id = auth.uid() $$;
 
--- @ make me admin: anyone_gets_plan user_id_not_checked
+-- @ make me admin: anyone_gets_role user_id_not_checked
 create function promote(p_user uuid, p_role text) returns void language sql security definer set search_path = '' as
  $$ insert into public.user_roles (user_id, role) values (p_user, p_role) on conflict (user_id) do update set role = excluded.role $$;
 
--- @ sum as condition and negative cost allowed by case: amount_not_checked
+-- @ sum as condition and negative cost allowed by case: amount_not_checked client_names_price
 create function pay(cost int) returns void language plpgsql security definer set search_path = '' as $$
 begin
   update public.profiles p set credits = case when p.credits >= cost then p.credits - cost else p.credits end where p.id = auth.uid();
 end $$;
 
--- @ one function for both ways: anyone_gets_credits amount_not_checked user_id_not_checked
+-- @ one function for both ways: anyone_gets_credits amount_not_checked user_id_not_checked no_limit
 create function update_credits(p_user_id uuid, p_amount int, p_operation text) returns void language plpgsql security definer set search_path = '' as $$
 begin
   if p_operation = 'subtract' then
@@ -90,6 +90,6 @@ begin
   end if;
 end $$;
 
--- @ both ways in one expression: anyone_gets_credits
+-- @ both ways in one expression: anyone_gets_credits no_limit
 create function change(p_amount int, p_kind text) returns void language sql security definer set search_path = '' as
  $$ update public.profiles set credits = case p_kind when 'down' then credits - abs(p_amount) else credits + p_amount end where id = auth.uid() $$;

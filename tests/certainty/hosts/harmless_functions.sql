@@ -1,4 +1,4 @@
--- @ for the service role alone: amount_not_checked
+-- @ for the service role alone: amount_not_checked no_limit
 create function add_credits(p_user_id uuid, p_amount integer) returns void language sql security definer set search_path = '' as
   $$ update public.profiles set credits = credits - p_amount where id = p_user_id $$;
 revoke execute on function add_credits from public, anon, authenticated;
@@ -46,28 +46,28 @@ begin
   return v_left;
 end $$;
 
--- @ a sign asked for the other way:
+-- @ a sign asked for the other way: client_names_price
 create function spend(p_amount integer) returns void language plpgsql security definer set search_path = '' as $$
 begin
   if not (p_amount > 0) then raise exception 'invalid amount'; end if;
   update public.profiles set credits = credits - p_amount where id = auth.uid() and credits >= p_amount;
 end $$;
 
--- @ a sign asked for with coalesce:
+-- @ a sign asked for with coalesce: client_names_price
 create function spend(p_amount integer) returns void language plpgsql security definer set search_path = '' as $$
 begin
   if coalesce(p_amount, 0) <= 0 then raise exception 'invalid amount'; end if;
   update public.profiles set credits = credits - p_amount where id = auth.uid() and credits >= p_amount;
 end $$;
 
--- @ one of a few amounts:
+-- @ one of a few amounts: client_names_price
 create function spend(p_amount integer) returns void language plpgsql security definer set search_path = '' as $$
 begin
   if p_amount not in (1, 5, 10) then raise exception 'invalid amount'; end if;
   update public.profiles set credits = credits - p_amount where id = auth.uid() and credits >= p_amount;
 end $$;
 
--- @ a domain that is positive:
+-- @ a domain that is positive: client_names_price
 create domain positive_int as integer check (value > 0);
 create function spend(p_amount positive_int) returns void language sql security definer set search_path = '' as
   $$ update public.profiles set credits = credits - p_amount where id = auth.uid() and credits >= p_amount $$;
@@ -76,7 +76,7 @@ create function spend(p_amount positive_int) returns void language sql security 
 create function spend(p_amount integer) returns void language sql security definer set search_path = '' as
   $$ update public.profiles set credits = credits - abs(p_amount) where id = auth.uid() and credits >= abs(p_amount) $$;
 
--- @ a sign asked for in the statement:
+-- @ a sign asked for in the statement: client_names_price
 create function spend(p_amount integer) returns void language sql security definer set search_path = ''
 begin atomic
   update public.profiles set credits = credits - p_amount where id = auth.uid() and credits >= p_amount and p_amount > 0;

@@ -61,7 +61,7 @@ create function on_stripe() returns trigger language plpgsql security definer se
 begin perform public.change_plan(new.user_id, new.plan); return new; end $$;
 create trigger on_stripe after insert on stripe_events for each row execute function on_stripe();
 
--- @ wallet float with numeric literal check:
+-- @ wallet float with numeric literal check: client_names_price
 create function pay(p_amount numeric) returns void language plpgsql security definer set search_path = '' as $$
 begin
   assert p_amount > 0.00, 'positive';

@@ -1,0 +1,54 @@
+"""The doctor: who can reach a write to a balance, a plan or a role in this project, and past which guards.
+
+It reads the catalog over a connection, which every role may, and the text of functions, policies and views with
+libpg_query; it works on a project in which nothing of the credit system is installed. Four steps: `_catalog` reads,
+`_code` walks each body into events with their conditions, `_worth` tells which columns are worth money, and
+`_functions` and `_tables` judge each way in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sonas_supabase import Finding
+
+from ._catalog import Catalog, read
+from ._doors import Doors
+from ._finding import KINDS, sorted_findings
+from ._functions import Functions
+from ._moves import Codes
+from ._tables import Tables
+from ._worth import worth_of
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+__all__ = ["KINDS", "HostReport", "examine"]
+
+
+@dataclass(frozen=True, slots=True)
+class HostReport:
+    """What the doctor says about a project: how much of it was read, and what was found."""
+
+    functions: int
+    tables: int
+    findings: tuple[Finding, ...]
+
+
+def examine(connection: Connection[Any]) -> HostReport:
+    """Reads the project on this connection and judges it. Changes nothing.
+
+    Raises psycopg errors of the connection. A function that cannot be read as SQL is a finding, not an error.
+    """
+    return judge(read(connection))
+
+
+def judge(catalog: Catalog) -> HostReport:
+    """The findings about a catalog that has been read."""
+    codes = Codes(catalog)
+    worth = worth_of(catalog, codes.read)
+    doors = Doors(catalog, codes.read, codes.expression_for)
+    findings = [*Functions(catalog, codes, worth, doors).judge(), *Tables(catalog, codes, worth, doors).judge()]
+    tables = [one for one in catalog.relations.values() if one.is_table and not one.is_own and not one.of_extension]
+    return HostReport(len(catalog.routines), len(tables), tuple(sorted_findings(findings)))
