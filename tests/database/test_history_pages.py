@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -114,12 +115,13 @@ def test_a_cursor_belongs_to_one_history(database: Database) -> None:
     user, other = Timed(database, plan="starter"), Timed(database, plan="starter")
     cursor = user.call("get_credit_history", limit=1)["next_cursor"]
     assert cursor
-    for call in (
+    calls: tuple[Callable[[], object], ...] = (
         lambda: other.call("get_credit_history", limit=1, cursor=cursor),
         lambda: user.call("get_credit_history", "message", 1, cursor),
         lambda: user.call("get_credit_history", limit=1, cursor=cursor[:-3]),
         lambda: user.call("get_credit_history", limit=1, cursor=f"{cursor}="),
-    ):
+    )
+    for call in calls:
         with pytest.raises(psycopg.Error, match="invalid_argument") as refused:
             call()
         assert json.loads(str(refused.value.diag.message_detail))["argument"] == "p_cursor"
