@@ -13,8 +13,10 @@ import sonas_supabase
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "sonas_supabase"
-LAYERS = ("fastapi", "web", "billing", "local", "metrics", "doctor")
-LAYERS_ABOVE = [layer for layer in ("fastapi", "web", "billing") if any((PACKAGE / layer).glob("*.py"))]
+LAYERS = ("fastapi", "flask", "django", "web", "billing", "local", "metrics", "doctor")
+LAYERS_ABOVE = [
+    layer for layer in ("fastapi", "flask", "django", "web", "billing") if any((PACKAGE / layer).glob("*.py"))
+]
 SQL = re.compile(r"\s*(select|insert into|update \S+ set|delete from|create (table|function)|call) ", re.I)
 
 

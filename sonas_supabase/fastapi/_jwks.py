@@ -18,6 +18,7 @@ _log = logging.getLogger("sonas_supabase")
 
 ASYMMETRIC = frozenset({"RS256", "ES256", "EdDSA"})
 _PAUSE_AFTER_FAILURE = 1.0
+_PAUSE_FOR_NEWER = 1.0
 _TIMEOUT = 5.0
 
 
@@ -43,12 +44,16 @@ class KeySet:
         self._failed_at: float | None = None
         self._lock = asyncio.Lock()
 
-    async def find(self, key_id: str) -> PyJWK | None:
-        """The key of that id, or None. Raises CreditsUnavailable when there is no telling."""
-        if not self._is_enough(key_id):
+    async def find(self, key_id: str, issued_at: float | None = None) -> PyJWK | None:
+        """The key of that id, or None. Raises CreditsUnavailable when there is no telling.
+
+        ``issued_at`` is when the token says that it was issued (seconds since 1970): a key that is newer than what was
+        fetched last may be a new one, and is asked for at once.
+        """
+        if not self._is_enough(key_id, issued_at):
             async with self._lock:
-                # Whoever waited for the lock finds what the first one fetched.
-                if not self._is_enough(key_id):
+                # The first one to have the lock fetches for those that wait for it.
+                if not self._is_enough(key_id, issued_at):
                     await self._fetch()
         key = self._keys.get(key_id)
         # A key that is not there while fetching fails may be a new one: that is our fault, not the token's.
@@ -56,14 +61,15 @@ class KeySet:
             raise CreditsUnavailable("The keys that tokens are signed with could not be fetched.")
         return key
 
-    def _is_enough(self, key_id: str) -> bool:
+    def _is_enough(self, key_id: str, issued_at: float | None) -> bool:
         now = self._clock()
         if self._failed_at is not None and now - self._failed_at < _PAUSE_AFTER_FAILURE:
             return True
         if key_id in self._keys:
             return self._age() < self._ttl
-        # Anybody can make up key ids; they must not make us fetch without end.
-        return self._age() < self._min_interval
+        # Anybody can make up key ids and times; they must not make us fetch without end.
+        is_newer = issued_at is not None and issued_at > time.time() - self._age()
+        return self._age() < (min(_PAUSE_FOR_NEWER, self._min_interval) if is_newer else self._min_interval)
 
     def _age(self) -> float:
         return float("inf") if self._fetched_at is None else self._clock() - self._fetched_at

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 from uuid import UUID
 
 import jwt
@@ -17,6 +18,9 @@ from sonas_supabase.fastapi.errors import NotAuthenticated
 
 _SHORTEST_SECRET = 32
 _ROLE = "authenticated"
+_LEVELS = ("aal1", "aal2")
+
+_log = logging.getLogger("sonas_supabase")
 
 _REASONS: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
     (jwt.ExpiredSignatureError, "The token has expired."),
@@ -39,7 +43,10 @@ class SupabaseAuth:
         jwks_url: another address of the keys.
         jwt_secret: the legacy JWT secret, of at least 32 bytes.
         audience: what ``aud`` must say.
-        issuer: what ``iss`` must say; None for anything. Supabase's is ``<url>/auth/v1``.
+        issuer: what ``iss`` must say, and be there. By default a token that names a project has to name this one:
+            ``<url>/auth/v1``.
+        allow_anonymous: whether anonymous sign-ins may do what signed-in users may.
+        assurance_level: ``aal2`` for sessions with a second factor only.
         leeway: seconds that clocks may differ by.
         jwks_ttl: seconds that fetched keys are used without asking again.
         jwks_min_interval: seconds between two fetches on account of a key id that is not known.
@@ -57,6 +64,8 @@ class SupabaseAuth:
         jwt_secret: str | None = None,
         audience: str = "authenticated",
         issuer: str | None = None,
+        allow_anonymous: bool = True,
+        assurance_level: Literal["aal1", "aal2"] = "aal1",
         leeway: float = 10.0,
         jwks_ttl: float = 600.0,
         jwks_min_interval: float = 30.0,
@@ -76,6 +85,12 @@ class SupabaseAuth:
         self._secret = jwt_secret
         self._audience = audience
         self._issuer = issuer
+        self._project = f"{url.rstrip('/')}/auth/v1" if url else None
+        self._allow_anonymous = allow_anonymous
+        if assurance_level not in _LEVELS:
+            raise NotConfigured(f"assurance_level={assurance_level!r} is none: it is one of {', '.join(_LEVELS)}.")
+        self._level = _LEVELS.index(assurance_level)
+        self._has_told = False
         self._leeway = leeway
 
     @classmethod
@@ -95,13 +110,20 @@ class SupabaseAuth:
             NotAuthenticated: there is no token, or not a good one.
             CreditsUnavailable: the keys to verify it with cannot be had.
         """
-        return _user(await self._claims(_bearer(authorization)))
+        claims = await self._claims(_bearer(authorization))
+        user = _user(claims)
+        if user.is_anonymous and not self._allow_anonymous:
+            raise NotAuthenticated("Anonymous users have to sign up first.")
+        level = claims.get("aal")
+        if self._level > (_LEVELS.index(level) if level in _LEVELS else 0):
+            raise NotAuthenticated("The session has no second factor, which is required here.")
+        return user
 
     async def _claims(self, token: str) -> dict[str, Any]:
         try:
             header = jwt.get_unverified_header(token)
             algorithm = str(header.get("alg"))
-            key = await self._key(algorithm, header.get("kid"))
+            key = await self._key(algorithm, header.get("kid"), _issued_at(token))
             claims: dict[str, Any] = jwt.decode(
                 token,
                 key,
@@ -113,19 +135,39 @@ class SupabaseAuth:
             )
         except jwt.PyJWTError as error:
             _refuse(error)
+        self._check_issuer(claims)
         return claims
 
-    async def _key(self, algorithm: str, key_id: object) -> PyJWK | str:
+    def _check_issuer(self, claims: dict[str, Any]) -> None:
+        """Refuse the tokens of another project, which may have been given the same secret."""
+        issuer = claims.get("iss")
+        names_a_project = isinstance(issuer, str) and "://" in issuer
+        if self._issuer is None and self._project and names_a_project and issuer != self._project:
+            raise NotAuthenticated("The token is from another issuer.")
+
+    async def _key(self, algorithm: str, key_id: object, issued_at: float | None) -> PyJWK | str:
         """The key for that algorithm alone: a public key must never do as the secret of an HS256 token."""
         if algorithm == "HS256" and self._secret:
             return self._secret
         if algorithm in ASYMMETRIC and self._keys and isinstance(key_id, str):
-            key = await self._keys.find(key_id)
+            key = await self._keys.find(key_id, issued_at)
             if key is None:
                 raise NotAuthenticated("The token is signed with a key that is not known.")
             if key.algorithm_name == algorithm:
                 return key
+        if algorithm == "HS256" and not self._has_told:
+            self._has_told = True
+            _log.warning(
+                "A token is signed with the project's legacy secret, and there is none here to verify it with. Set "
+                "SUPABASE_JWT_SECRET (Dashboard, Settings, JWT Keys), or migrate the project to signing keys."
+            )
         raise NotAuthenticated("The token is signed in a way that is not accepted.")
+
+
+def _issued_at(token: str) -> float | None:
+    """When the token says that it was issued. Not verified: good for a guess alone."""
+    issued_at = jwt.decode(token, options={"verify_signature": False}).get("iat")
+    return float(issued_at) if isinstance(issued_at, int | float) else None
 
 
 def _bearer(authorization: str | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 
 from sonas_supabase import CreditsClient, CreditsError
 from sonas_supabase.metrics._patience import Patience
+from sonas_supabase.models import Health
 from sonas_supabase.observe import ObservedCall, on_call, on_uncollected
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -73,28 +74,50 @@ class HealthCollector(Collector):
         try:
             health = self._health.ask()
         except (CreditsError, TimeoutError):
-            yield GaugeMetricFamily("sonas_up", "Whether the credit system answered.", value=0)
-            return
-        yield GaugeMetricFamily("sonas_up", "Whether the credit system answered.", value=1)
-        for name, text, value in (
-            ("sonas_accounts", "Accounts that are not closed, test accounts left out.", health.accounts),
-            ("sonas_due_accounts", "Accounts with something due that nobody has booked.", health.due_accounts),
-            ("sonas_renewal_lag_seconds", "How long the oldest of them has been due.", health.renewal_lag_seconds),
-            ("sonas_open_reservations", "Holds that are open.", health.open_reservations),
-            ("sonas_overdue_reservations", "Holds past their expiry, not booked yet.", health.overdue_reservations),
-            ("sonas_unread_balances", "Balances with ledger rows that no rollup has.", health.unread_balances),
-            ("sonas_roll_up_age_seconds", "Since when the rollups were up to date.", health.roll_up_age_seconds),
-        ):
-            if value is not None:
-                yield GaugeMetricFamily(name, text, value=value)
-        operations = GaugeMetricFamily(
-            "sonas_recent_operations", "Spends in the database in the last five minutes.", labels=("credit_type",)
-        )
-        denials = GaugeMetricFamily(
-            "sonas_recent_denials", "Denials in the database in the last five minutes.", labels=("credit_type",)
-        )
-        for recent in health.recent:
-            operations.add_metric((recent.credit_type,), recent.operations)
-            denials.add_metric((recent.credit_type,), recent.denials)
-        yield operations
-        yield denials
+            health = None
+        yield from health_metrics(health)
+
+
+class Found(Collector):
+    """Metrics that are there already."""
+
+    def __init__(self, metrics: Iterable[Metric]) -> None:
+        self._metrics = list(metrics)
+
+    def describe(self) -> list[Metric]:
+        """Nothing."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics."""
+        yield from self._metrics
+
+
+def health_metrics(health: Health | None) -> Iterator[Metric]:
+    """The gauges that say how the database is; None for one that has not answered."""
+    if health is None:
+        yield GaugeMetricFamily("sonas_up", "Whether the credit system answered.", value=0)
+        return
+    yield GaugeMetricFamily("sonas_up", "Whether the credit system answered.", value=1)
+    for name, text, value in (
+        ("sonas_accounts", "Accounts that are not closed, test accounts left out.", health.accounts),
+        ("sonas_due_accounts", "Accounts with something due that nobody has booked.", health.due_accounts),
+        ("sonas_renewal_lag_seconds", "How long the oldest of them has been due.", health.renewal_lag_seconds),
+        ("sonas_open_reservations", "Holds that are open.", health.open_reservations),
+        ("sonas_overdue_reservations", "Holds past their expiry, not booked yet.", health.overdue_reservations),
+        ("sonas_unread_balances", "Balances with ledger rows that no rollup has.", health.unread_balances),
+        ("sonas_roll_up_age_seconds", "Since when the rollups were up to date.", health.roll_up_age_seconds),
+    ):
+        if value is not None:
+            yield GaugeMetricFamily(name, text, value=value)
+    operations = GaugeMetricFamily(
+        "sonas_recent_operations", "Spends in the database in the last five minutes.", labels=("credit_type",)
+    )
+    denials = GaugeMetricFamily(
+        "sonas_recent_denials", "Denials in the database in the last five minutes.", labels=("credit_type",)
+    )
+    for recent in health.recent:
+        operations.add_metric((recent.credit_type,), recent.operations)
+        denials.add_metric((recent.credit_type,), recent.denials)
+    yield operations
+    yield denials

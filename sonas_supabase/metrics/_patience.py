@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
+
+from sonas_supabase import CreditsError
 
 T = TypeVar("T")
 
@@ -34,3 +37,21 @@ class Patience(Generic[T]):
             asked.set_result(self._question())
         except BaseException as error:
             asked.set_exception(error)
+
+
+class AsyncPatience(Generic[T]):
+    """The same for a coroutine: one question at a time, and each scrape waits as long as it may."""
+
+    def __init__(self, question: Callable[[], Awaitable[T]], seconds: float) -> None:
+        self._question = question
+        self._seconds = seconds
+        self._asked: asyncio.Future[T] | None = None
+
+    async def ask(self) -> T | None:
+        """The answer; None when it did not come in time, or failed."""
+        if self._asked is None or self._asked.done():
+            self._asked = asyncio.ensure_future(self._question())
+        try:
+            return await asyncio.wait_for(asyncio.shield(self._asked), self._seconds)
+        except (CreditsError, TimeoutError):
+            return None

@@ -260,6 +260,62 @@ async def test_an_issuer_is_held_to_where_it_is_named() -> None:
         await auth.user(legacy(iss="https://them.example/auth/v1"))
 
 
+async def test_a_token_of_another_project_is_refused(project: Project) -> None:
+    project.add("k")
+    for auth in (SupabaseAuth(project.url), SupabaseAuth(f"{project.url}/", jwt_secret=SECRET)):
+        assert await auth.user(project.sign("k", iss=f"{project.url}/auth/v1"))
+        assert await auth.user(project.sign("k")), "a token need not say"
+        with pytest.raises(NotAuthenticated, match="issuer"):
+            await auth.user(project.sign("k", iss="https://them.example/auth/v1"))
+    with pytest.raises(NotAuthenticated, match="issuer"):
+        await SupabaseAuth(project.url, jwt_secret=SECRET).user(legacy(iss="https://them.example/auth/v1"))
+
+
+async def test_anonymous_users_are_refused_where_it_says_so() -> None:
+    auth = SupabaseAuth(jwt_secret=SECRET, allow_anonymous=False)
+    assert await auth.user(legacy(is_anonymous=False))
+    with pytest.raises(NotAuthenticated, match="sign up"):
+        await auth.user(legacy(is_anonymous=True))
+    assert (await SupabaseAuth(jwt_secret=SECRET).user(legacy(is_anonymous=True))).is_anonymous
+
+
+async def test_a_second_factor_is_asked_for_where_it_says_so() -> None:
+    auth = SupabaseAuth(jwt_secret=SECRET, assurance_level="aal2")
+    assert await auth.user(legacy(aal="aal2"))
+    for level in ("aal1", None, "aal3", 2):
+        with pytest.raises(NotAuthenticated, match="second factor"):
+            await auth.user(legacy(aal=level))
+    with pytest.raises(NotConfigured, match="aal2"):
+        SupabaseAuth(jwt_secret=SECRET, assurance_level="2")  # type: ignore[arg-type]
+
+
+async def test_a_missing_legacy_secret_is_named_to_the_operator(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    auth = SupabaseAuth(project.url)
+    for _ in range(3):
+        with pytest.raises(NotAuthenticated, match="not accepted"):
+            await auth.user(legacy())
+    assert caplog.text.count("SUPABASE_JWT_SECRET") == 1
+
+
+async def test_a_key_that_is_newer_than_what_was_fetched_is_asked_for_at_once(project: Project) -> None:
+    project.add("old")
+    now = time.monotonic()
+    keys = KeySet(
+        f"{project.url}/auth/v1/.well-known/jwks.json", ttl=600, min_interval=30, stale_for=3600, clock=lambda: now
+    )
+    assert await keys.find("old")
+    project.add("new")
+    now += 2
+    assert await keys.find("new", time.time() - 3600) is None, "a token from before is of no new key"
+    assert await keys.find("new", time.time())
+    assert project.fetched == 2
+    for number in range(20):
+        assert await keys.find(f"made up {number}", time.time() + 9) is None
+    assert project.fetched == 2, "at most once a second"
+
+
 @pytest.mark.parametrize("options", [{}, {"jwt_secret": ""}, {"jwt_secret": "short"}])
 def test_what_cannot_verify_is_not_made(options: dict[str, Any]) -> None:
     with pytest.raises(NotConfigured):

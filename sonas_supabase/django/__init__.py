@@ -1,0 +1,124 @@
+"""Credits for Django, sync and async: errors become problem documents, and a decorator holds what a view costs.
+
+::
+
+    MIDDLEWARE = [..., "sonas_supabase.django.CreditsProblems"]
+
+    @spends(credits, "message", 5)
+    def chat(request, hold):
+        hold.capture(2)  # what it really cost; all 5 if nothing is said
+        return HttpResponse("done")
+
+An async view takes an ``AsyncCreditsClient``, and awaits what it captures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
+
+from sonas_supabase import AsyncCreditsClient, CreditsClient, CreditsError, CreditsUnavailable
+
+__all__ = ["CreditsProblems", "problem_response", "spends"]
+
+View = Callable[..., Any]
+_MEDIA_TYPE = "application/problem+json"
+
+
+class CreditsProblems:
+    """The middleware: every CreditsError of a view is answered with a problem document."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]) -> None:
+        self._get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        """Serve one request."""
+        return self._get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """What Django asks when a view has raised."""
+        return problem_response(exception) if isinstance(exception, CreditsError) else None
+
+
+def spends(
+    client: CreditsClient | AsyncCreditsClient,
+    credit_type: str,
+    amount: int = 1,
+    *,
+    user: Callable[[HttpRequest], UUID | str] = lambda request: request.user.pk,
+    workspace: Callable[[HttpRequest], UUID | str | None] = lambda request: None,
+    description: str | None = None,
+    ttl_seconds: int = 900,
+) -> Callable[[View], View]:
+    """Hold credits while a view runs; the view is given ``hold``.
+
+    A response below 300 charges all that is held, unless the view has captured or released it; a redirect, a failure or
+    an exception gives it back. What the view has captured stays charged.
+
+    Args:
+        client: an ``AsyncCreditsClient`` for an async view, else a ``CreditsClient``.
+        credit_type: which credits.
+        amount: how many to hold.
+        user: answers the id of the signed-in user.
+        workspace: answers which workspace pays; None for the user.
+        description: what the ledger says; the method and the path if left out.
+        ttl_seconds: how long the hold lives when the process dies.
+    """
+
+    def reserve(request: HttpRequest) -> Any:
+        return client.reserve(
+            user(request),
+            credit_type,
+            amount,
+            description=description or f"{request.method} {request.path}",
+            ttl_seconds=ttl_seconds,
+            workspace_id=workspace(request),
+        )
+
+    def decorate(view: View) -> View:
+        if iscoroutinefunction(view) is not isinstance(client, AsyncCreditsClient):
+            raise TypeError("An async view needs an AsyncCreditsClient, and a sync view a CreditsClient.")
+
+        @wraps(view)
+        def charged(request: HttpRequest, *arguments: object, **options: object) -> HttpResponse:
+            with reserve(request) as hold:
+                response: HttpResponse = view(request, *arguments, hold=hold, **options)
+                if _costs_nothing(response) and not hold.closed:
+                    hold.release(f"status {response.status_code}")
+            return response
+
+        @wraps(view)
+        async def charged_async(request: HttpRequest, *arguments: object, **options: object) -> HttpResponse:
+            async with reserve(request) as hold:
+                response: HttpResponse = await view(request, *arguments, hold=hold, **options)
+                if _costs_nothing(response) and not hold.closed:
+                    await hold.release(f"status {response.status_code}")
+            return response
+
+        return charged_async if iscoroutinefunction(view) else charged
+
+    return decorate
+
+
+def problem_response(error: CreditsError) -> HttpResponse:
+    """The problem document of an error, as a response."""
+    response = JsonResponse(error.to_problem(), status=error.status, content_type=_MEDIA_TYPE)
+    if isinstance(error, CreditsUnavailable):
+        response.headers["Retry-After"] = "5"
+    return response
+
+
+def _costs_nothing(response: HttpResponse) -> bool:
+    return bool(response.status_code >= HTTPStatus.MULTIPLE_CHOICES)

@@ -1,0 +1,96 @@
+"""Credits for Flask: errors become problem documents, and a decorator holds what a view costs.
+
+::
+
+    credits = FlaskCredits(CreditsClient.from_env(), user=lambda: g.user_id)
+    credits.init_app(app)
+
+    @app.post("/chat")
+    @credits.spend("message", 5)
+    def chat(hold: Hold) -> str:
+        hold.capture(2)  # what it really cost; all 5 if nothing is said
+        return "done"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from http import HTTPStatus
+from typing import ParamSpec, TypeVar
+from uuid import UUID
+
+from flask import Flask, Response, current_app, jsonify, make_response, request
+
+from sonas_supabase import CreditsClient, CreditsError, CreditsUnavailable
+
+__all__ = ["FlaskCredits", "problem_response"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_MEDIA_TYPE = "application/problem+json"
+
+
+class FlaskCredits:
+    """The extension: the client, and who sent the request.
+
+    Args:
+        client: makes the calls. The application that made it closes it.
+        user: answers the id of the signed-in user, inside of a request.
+        workspace: answers which workspace pays; None for the user.
+    """
+
+    def __init__(
+        self,
+        client: CreditsClient,
+        *,
+        user: Callable[[], UUID | str],
+        workspace: Callable[[], UUID | str | None] = lambda: None,
+    ) -> None:
+        self.client = client
+        self._user = user
+        self._workspace = workspace
+
+    def init_app(self, app: Flask) -> None:
+        """Answer every CreditsError with a problem document."""
+        app.register_error_handler(CreditsError, problem_response)
+
+    def spend(
+        self, credit_type: str, amount: int = 1, *, description: str | None = None, ttl_seconds: int = 900
+    ) -> Callable[[Callable[..., T]], Callable[..., Response]]:
+        """Hold credits while a view runs; the view is given ``hold``.
+
+        A response below 300 charges all that is held, unless the view has captured or released it; a redirect, a
+        failure or an exception gives it back. What the view has captured stays charged.
+        """
+
+        def decorate(view: Callable[..., T]) -> Callable[..., Response]:
+            @wraps(view)
+            def charged(*arguments: object, **options: object) -> Response:
+                with self.client.reserve(
+                    self._user(),
+                    credit_type,
+                    amount,
+                    description=description or f"{request.method} {request.path}",
+                    ttl_seconds=ttl_seconds,
+                    workspace_id=self._workspace(),
+                ) as hold:
+                    returned = current_app.ensure_sync(view)(*arguments, hold=hold, **options)
+                    response: Response = make_response(returned)
+                    if response.status_code >= HTTPStatus.MULTIPLE_CHOICES and not hold.closed:
+                        hold.release(f"status {response.status_code}")
+                return response
+
+            return charged
+
+        return decorate
+
+
+def problem_response(error: CreditsError) -> Response:
+    """The problem document of an error, as a response."""
+    response: Response = jsonify(error.to_problem())
+    response.status_code = error.status
+    response.content_type = _MEDIA_TYPE
+    if isinstance(error, CreditsUnavailable):
+        response.headers["Retry-After"] = "5"
+    return response

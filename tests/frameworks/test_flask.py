@@ -1,0 +1,80 @@
+"""Flask: a denial is a problem document, and a view that is decorated costs credits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import UUID
+
+import pytest
+from flask import Flask, Response, redirect, request
+from flask.testing import FlaskClient
+
+from sonas_supabase import CreditsClient, CreditsUnavailable, Hold
+from sonas_supabase.flask import FlaskCredits
+from tests.support.database import Database
+
+
+@pytest.fixture(scope="module")
+def client(database: Database) -> Iterator[FlaskClient]:
+    app = Flask(__name__)
+    with CreditsClient.from_url(database.url) as calls:
+        credits = FlaskCredits(calls, user=lambda: request.headers["user"])
+        credits.init_app(app)
+
+        @app.post("/chat")
+        @credits.spend("message", 5)
+        def chat(hold: Hold) -> str:
+            if "cost" in request.args:
+                hold.capture(int(request.args["cost"]))
+            return "done"
+
+        @app.post("/ends/<int:status>")
+        @credits.spend("message", 5)
+        def ends(hold: Hold, status: int) -> Response:
+            if request.args:
+                hold.capture(2)
+            return Response("done", status) if status != 302 else redirect("/chat")  # type: ignore[return-value]
+
+        @app.post("/breaks")
+        @credits.spend("message", 5)
+        def breaks(hold: Hold) -> str:
+            raise ZeroDivisionError
+
+        @app.post("/by-hand")
+        def by_hand() -> str:
+            calls.consume_credits(request.headers["user"], "message", 11)
+            return "never"
+
+        @app.post("/away")
+        def away() -> str:
+            raise CreditsUnavailable("password of the database is wrong")
+
+        yield app.test_client()
+
+
+def test_a_denial_is_a_problem_document(client: FlaskClient, database: Database, user: UUID) -> None:
+    for path, required in (("/by-hand", 11), ("/chat", 5)):
+        answer = client.post(path, headers={"user": str(user)})
+        assert (answer.status_code, answer.content_type) == (402, "application/problem+json")
+        assert answer.json is not None
+        assert (answer.json["code"], answer.json["required"]) == ("insufficient_credits", required)
+        database.call("consume_credits", user, "message", 6) if path == "/by-hand" else None
+    assert database.balance(user)["used"] == 6
+
+
+def test_why_the_database_is_away_is_not_the_clients_business(client: FlaskClient) -> None:
+    answer = client.post("/away")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert b"password" not in answer.data
+
+
+@pytest.mark.parametrize(
+    ("path", "used"),
+    [("/chat", 5), ("/chat?cost=2", 2), ("/ends/201", 5), ("/ends/302", 0), ("/ends/404", 0), ("/ends/404?cost", 2),
+     ("/ends/500", 0), ("/breaks", 0)],
+)  # fmt: skip
+def test_what_a_view_costs(client: FlaskClient, database: Database, user: UUID, path: str, used: int) -> None:
+    client.post(path, headers={"user": str(user)})
+    balance = database.balance(user)
+    assert (balance["used"], balance["reserved"]) == (used, 0)
+    database.verify(user)
