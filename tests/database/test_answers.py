@@ -139,7 +139,7 @@ end $$;
 grant execute on function public.try_twice(uuid, bigint), public.create_something(uuid) to service_role;
 notify pgrst, 'reload schema'
 """
-SUCCEEDS = {
+SUCCEEDS: dict[str, dict[str, Any]] = {
     "reserve_credits": {"p_credit_type": "message"},
     "check_credits": {"p_credit_type": "message"},
     "consume_credits_batch": {"p_items": [{"credit_type": "message"}]},
