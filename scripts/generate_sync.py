@@ -13,14 +13,15 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent.parent / "sonas_supabase"
 SOURCE = PACKAGE / "_async"
 TARGET = PACKAGE / "_sync"
-# Threads and asyncio wait in different ways, so this file is written twice.
-BY_HAND = {"waiting.py"}
+# Threads and asyncio wait in different ways, so these files are written twice.
+BY_HAND = {"sessions.py", "waiting.py"}
 
 RULES = [
     (r"Awaitable\[([^\[\]]+)\]", r"\1"),
     (r"\bAwaitable, ", ""),
     (r"\basync def\b", "def"),
     (r"\basync with\b", "with"),
+    (r"\basynccontextmanager\b", "contextmanager"),
     (r"\bawait ", ""),
     (r"\bfor (\w+) in ([\w.]+):\n +yield \1\b", r"yield from \2"),
     (r"__aenter__", "__enter__"),

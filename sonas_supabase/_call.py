@@ -22,7 +22,7 @@ class Call(Generic[T]):
     """A call of ``public.<function>`` with ``p_<name>`` for each of ``arguments``.
 
     ``repeatable``: sending it twice has the effect of sending it once. ``keyed``: it has, with an idempotency key.
-    ``denies``: running out is one of its answers.
+    ``denies``: running out is one of its answers. ``slow``: it may take longer than a client usually waits.
     """
 
     function: str
@@ -31,6 +31,7 @@ class Call(Generic[T]):
     repeatable: bool = False
     keyed: bool = False
     denies: bool = False
+    slow: bool = False
 
     @property
     def params(self) -> dict[str, Any]:
@@ -46,7 +47,7 @@ class Call(Generic[T]):
             arguments["items"] = [{"idempotency_key": str(uuid4()), **item} for item in arguments["items"]]
         elif arguments["idempotency_key"] is None:
             arguments["idempotency_key"] = str(uuid4())
-        return Call(self.function, arguments, self.read_answer, repeatable=True, denies=self.denies)
+        return Call(self.function, arguments, self.read_answer, repeatable=True, denies=self.denies, slow=self.slow)
 
     def read(self, answer: Any) -> T:
         """The result. Raises the denial that a call which spends was answered with."""

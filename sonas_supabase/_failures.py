@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,12 @@ from sonas_supabase.errors import (
 )
 
 # The database took it back: serialization failure, deadlock, no lock to be had, resources, operator intervention.
+DATABASE_AWAY = {"PGRST000", "PGRST001", "PGRST002"}
+"""PostgREST is there, and the database behind it is not."""
+NO_SUCH_HOST = re.compile(
+    r"name or service not known|nodename nor servname|no address associated|getaddrinfo failed|errno -[25]\b",
+    re.IGNORECASE,
+)
 _TAKEN_BACK = ("40", "53", "55P03", "57")
 # The statement timeout: over REST a few seconds.
 _TOO_SLOW = "57014"

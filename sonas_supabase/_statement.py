@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import lru_cache
 from typing import Any
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
 
+from sonas_supabase._addresses import connection_parameters
 from sonas_supabase._call import Call
 from sonas_supabase._failures import reported, unreachable
-from sonas_supabase.errors import CreditsError, NotConfigured
+from sonas_supabase.errors import AccessDenied, CreditsError, NotConfigured
+
+__all__ = ["connection_parameters", "not_connected", "statement", "translated"]
 
 
 def statement(call: Call[Any]) -> tuple[bytes, dict[str, str]]:
@@ -30,27 +33,58 @@ def _function_call(function: str, names: tuple[str, ...]) -> bytes:
     return query.as_bytes()
 
 
-# Else a call to a host that has vanished would hang for a quarter of an hour.
-_DEFAULTS = {
-    "application_name": "sonas_supabase",
-    "connect_timeout": "10",
-    "keepalives_idle": "30",
-    "keepalives_interval": "10",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "30000",
-}
+def not_connected(error: psycopg.Error) -> CreditsError:
+    """Why no connection could be made: AccessDenied and NotConfigured, which waiting does not mend, or unavailable.
+
+    Such errors have no SQLSTATE in psycopg; what the server has said is in the text.
+    """
+    said = " ".join(str(error).split())
+    for words, kind, message, hint in _NEVER:
+        if re.search(words, said, re.IGNORECASE):
+            return kind(f"{message} ({_last_words(said)})", hint=hint)
+    return unreachable(_last_words(said), may_have_taken_effect=False)
 
 
-def connection_parameters(database_url: str) -> dict[str, Any]:
-    """What a connection string says, and our defaults. Raises NotConfigured for what is no connection string."""
-    try:
-        return {**_DEFAULTS, **conninfo_to_dict(database_url)}
-    except psycopg.ProgrammingError:
-        # The string and what libpq says of it may hold the password.
-        raise NotConfigured(
-            "DATABASE_URL is not a Postgres connection string.",
-            hint="It looks like postgresql://user:password@host:5432/postgres.",
-        ) from None
+_NEVER: tuple[tuple[str, type[CreditsError], str, str], ...] = (
+    (
+        r"password authentication failed|no password supplied|authentication failed|28P01|SASL|SCRAM",
+        AccessDenied,
+        "The database refuses the user or the password.",
+        "Look at user and password in DATABASE_URL; special characters in a password are percent-encoded.",
+    ),
+    (
+        r"role .* does not exist|no pg_hba.conf entry|not permitted to log in|permission denied for database"
+        r"|tenant or user not found|user not found",
+        AccessDenied,
+        "The database does not let this user in.",
+        "Look at the user in DATABASE_URL; a pooler of Supabase wants postgres.<project>.",
+    ),
+    (
+        r"database .* does not exist",
+        NotConfigured,
+        "There is no such database.",
+        "Look at the name at the end of DATABASE_URL; in a Supabase project it is postgres.",
+    ),
+    (
+        r"name or service not known|nodename nor servname|could not translate host name|no address associated"
+        r"|getaddrinfo failed|no such host|errno -2\b|errno -5\b|errno 8\b",
+        NotConfigured,
+        "There is no such host.",
+        "Look at the host in DATABASE_URL.",
+    ),
+    (
+        r"does not support SSL|certificate verify failed|root certificate file .* does not exist"
+        r"|no such file or directory",
+        NotConfigured,
+        "The connection cannot be made as DATABASE_URL asks for it.",
+        "Look at the host and the SSL settings in DATABASE_URL.",
+    ),
+)
+
+
+def _last_words(said: str) -> str:
+    """What the server or the system said, without the prefixes of libpq and psycopg."""
+    return said.rpartition("FATAL:")[2].strip() or said
 
 
 def translated(error: psycopg.Error) -> CreditsError:

@@ -13,6 +13,7 @@ them it is the comment in the catalog).
     repeatable              a second call changes nothing more, so a lost one is sent again
     repeatable-without=a    the same, as long as argument a is left out
     denies                  running out is one of its answers
+    slow                    it goes over everything: the client waits longer where the caller does not say how long
     required=a,b            arguments that the client asks for, although SQL has a default for signed-in users
     reads=a:reader          a jsonb argument that sonas_supabase/_arguments.py reads by a function of its own
 """
@@ -23,7 +24,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-FLAGS = {"keyed", "repeatable", "denies"}
+FLAGS = {"keyed", "repeatable", "denies", "slow"}
 OPTIONS = {"result", "callers", "repeatable-without", "required", "reads"}
 ROLES = {"anon", "authenticated", "service_role"}
 FORM = "-- edge: result=<Model> callers=service_role [keyed] [repeatable] [denies]"
@@ -43,6 +44,7 @@ class Description:
     keyed: bool = False
     repeatable: bool = False
     denies: bool = False
+    slow: bool = False
     repeatable_without: str = ""
     required: tuple[str, ...] = ()
     reads: dict[str, str] = field(default_factory=dict)
@@ -57,7 +59,7 @@ class Description:
     def line(self) -> str:
         """The description again, in one line; two descriptions that mean the same have the same line."""
         parts = [f"result={self.result}", f"callers={','.join(self.callers)}"]
-        parts += [flag for flag in ("keyed", "repeatable", "denies") if getattr(self, flag)]
+        parts += [flag for flag in ("keyed", "repeatable", "denies", "slow") if getattr(self, flag)]
         parts += [f"repeatable-without={self.repeatable_without}"] if self.repeatable_without else []
         parts += [f"required={','.join(self.required)}"] if self.required else []
         parts += [f"reads={','.join(f'{a}:{r}' for a, r in self.reads.items())}"] if self.reads else []
@@ -124,6 +126,7 @@ def _parse(name: str, path: Path, block: list[str]) -> Description:
         keyed="keyed" in flags,
         repeatable="repeatable" in flags,
         denies="denies" in flags,
+        slow="slow" in flags,
         repeatable_without=options.get("repeatable-without", ""),
         required=tuple(part for part in options.get("required", "").split(",") if part),
         reads=reads,

@@ -15,32 +15,52 @@ class AsyncAccounts(AsyncCaller):
     """The calls of the chapter accounts."""
 
     async def freeze_account(
-        self, user_id: Id, *, reason: str | None = None, workspace_id: Id | None = None
+        self,
+        user_id: Id,
+        *,
+        reason: str | None = None,
+        workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> StatusChange:
         """Stop all spending until :meth:`unfreeze_account`. SQL: ``freeze_account``.
 
         Raises:
             AccountNotFound.
         """
-        return await self._call(calls.freeze_account(user_id=user_id, reason=reason, workspace_id=workspace_id))
+        return await self._call(
+            calls.freeze_account(user_id=user_id, reason=reason, workspace_id=workspace_id), timeout, retries
+        )
 
-    async def get_credit_summary(self, user_id: Id, *, workspace_id: Id | None = None) -> Summary:
+    async def get_credit_summary(
+        self, user_id: Id, *, workspace_id: Id | None = None, timeout: float | None = None, retries: int | None = None
+    ) -> Summary:
         """Plan, period, balances with warnings, open grants. SQL: ``get_credit_summary``.
 
         Raises:
             AccountNotFound: there is no such user or workspace.
         """
-        return await self._call(calls.get_credit_summary(user_id=user_id, workspace_id=workspace_id))
+        return await self._call(calls.get_credit_summary(user_id=user_id, workspace_id=workspace_id), timeout, retries)
 
-    async def mark_test_account(self, user_id: Id, *, workspace_id: Id | None = None) -> Clock:
+    async def mark_test_account(
+        self, user_id: Id, *, workspace_id: Id | None = None, timeout: float | None = None, retries: int | None = None
+    ) -> Clock:
         """Make an account a test account, which it stays. SQL: ``mark_test_account``.
 
         Raises:
             AccountNotFound.
         """
-        return await self._call(calls.mark_test_account(user_id=user_id, workspace_id=workspace_id))
+        return await self._call(calls.mark_test_account(user_id=user_id, workspace_id=workspace_id), timeout, retries)
 
-    async def set_test_clock(self, user_id: Id, now: datetime, *, workspace_id: Id | None = None) -> Clock:
+    async def set_test_clock(
+        self,
+        user_id: Id,
+        now: datetime,
+        *,
+        workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
+    ) -> Clock:
         """Set the time of a test account, forwards only; every rule follows it. SQL: ``set_test_clock``.
 
         Raises:
@@ -48,23 +68,43 @@ class AsyncAccounts(AsyncCaller):
             InvalidArgument: the time is not aware, or earlier than the account's.
             AccountNotFound.
         """
-        return await self._call(calls.set_test_clock(user_id=user_id, now=now, workspace_id=workspace_id))
+        return await self._call(
+            calls.set_test_clock(user_id=user_id, now=now, workspace_id=workspace_id), timeout, retries
+        )
 
-    async def set_time_zone(self, user_id: Id, time_zone: str, *, workspace_id: Id | None = None) -> TimeZoneChange:
+    async def set_time_zone(
+        self,
+        user_id: Id,
+        time_zone: str,
+        *,
+        workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
+    ) -> TimeZoneChange:
         """Set the wall clock that later periods follow, such as ``Europe/Paris``. SQL: ``set_time_zone``.
 
         Raises:
             InvalidArgument: not a name of the IANA time zone database.
             AccountNotFound.
         """
-        return await self._call(calls.set_time_zone(user_id=user_id, time_zone=time_zone, workspace_id=workspace_id))
+        return await self._call(
+            calls.set_time_zone(user_id=user_id, time_zone=time_zone, workspace_id=workspace_id), timeout, retries
+        )
 
     async def unfreeze_account(
-        self, user_id: Id, *, reason: str | None = None, workspace_id: Id | None = None
+        self,
+        user_id: Id,
+        *,
+        reason: str | None = None,
+        workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> StatusChange:
         """Allow a frozen account to spend again. SQL: ``unfreeze_account``.
 
         Raises:
             AccountNotFound.
         """
-        return await self._call(calls.unfreeze_account(user_id=user_id, reason=reason, workspace_id=workspace_id))
+        return await self._call(
+            calls.unfreeze_account(user_id=user_id, reason=reason, workspace_id=workspace_id), timeout, retries
+        )

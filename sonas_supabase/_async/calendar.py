@@ -21,6 +21,8 @@ class AsyncCalendar(AsyncCaller):
         effective: str = "now",
         idempotency_key: str | None = None,
         workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> PlanChange:
         """Move an account to another plan: ``"now"``, or at the ``"period_end"``. SQL: ``change_plan``.
 
@@ -38,10 +40,14 @@ class AsyncCalendar(AsyncCaller):
                 effective=effective,
                 idempotency_key=idempotency_key,
                 workspace_id=workspace_id,
-            )
+            ),
+            timeout,
+            retries,
         )
 
-    async def reset_monthly_credits(self, user_id: Id | None = None) -> Reset:
+    async def reset_monthly_credits(
+        self, user_id: Id | None = None, *, timeout: float | None = None, retries: int | None = None
+    ) -> Reset:
         """Restart a person's allowance now, period unchanged. SQL: ``reset_monthly_credits``.
 
         Without a user: renew every account that has fallen due, and answer how many ``accounts``. A call ends after
@@ -51,10 +57,16 @@ class AsyncCalendar(AsyncCaller):
         Raises:
             AccountNotFound: there is no such user.
         """
-        return await self._call(calls.reset_monthly_credits(user_id=user_id))
+        return await self._call(calls.reset_monthly_credits(user_id=user_id), timeout, retries)
 
     async def set_subscription_status(
-        self, user_id: Id, status: str, *, workspace_id: Id | None = None
+        self,
+        user_id: Id,
+        status: str,
+        *,
+        workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> StatusChange:
         """Record whether the subscription is paid for. SQL: ``set_subscription_status``.
 
@@ -65,5 +77,5 @@ class AsyncCalendar(AsyncCaller):
             AccountNotFound.
         """
         return await self._call(
-            calls.set_subscription_status(user_id=user_id, status=status, workspace_id=workspace_id)
+            calls.set_subscription_status(user_id=user_id, status=status, workspace_id=workspace_id), timeout, retries
         )

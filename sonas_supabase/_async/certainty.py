@@ -31,6 +31,8 @@ class AsyncCertainty(AsyncCaller):
         since: datetime | None = None,
         until: datetime | None = None,
         workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> BalanceStory:
         """Where the credits of one type went, from the start of the period until now unless said otherwise (UTC).
 
@@ -43,10 +45,20 @@ class AsyncCertainty(AsyncCaller):
         return await self._call(
             calls.explain_balance(
                 user_id=user_id, credit_type=credit_type, since=since, until=until, workspace_id=workspace_id
-            )
+            ),
+            timeout,
+            retries,
         )
 
-    async def explain_operation(self, user_id: Id, operation_id: Id, *, workspace_id: Id | None = None) -> Operation:
+    async def explain_operation(
+        self,
+        user_id: Id,
+        operation_id: Id,
+        *,
+        workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
+    ) -> Operation:
         """Which grants an operation touched, its price, the balance before and after. SQL: ``explain_operation``.
 
         Raises:
@@ -54,10 +66,14 @@ class AsyncCertainty(AsyncCaller):
             AccountNotFound.
         """
         return await self._call(
-            calls.explain_operation(user_id=user_id, operation_id=operation_id, workspace_id=workspace_id)
+            calls.explain_operation(user_id=user_id, operation_id=operation_id, workspace_id=workspace_id),
+            timeout,
+            retries,
         )
 
-    async def find_operation(self, operation_id: Id) -> FoundOperation:
+    async def find_operation(
+        self, operation_id: Id, *, timeout: float | None = None, retries: int | None = None
+    ) -> FoundOperation:
         """Whose operation it is, out of all accounts. For support: it reads the whole ledger.
 
         SQL: ``find_operation``.
@@ -65,7 +81,7 @@ class AsyncCertainty(AsyncCaller):
         Raises:
             OperationNotFound: no account has such an operation.
         """
-        return await self._call(calls.find_operation(operation_id=operation_id))
+        return await self._call(calls.find_operation(operation_id=operation_id), timeout, retries)
 
     async def ledger_digest(
         self,
@@ -74,6 +90,8 @@ class AsyncCertainty(AsyncCaller):
         after: LedgerEnd | None = None,
         ends: Iterable[LedgerEnd] | None = None,
         workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> LedgerDigest:
         """Digests of the ledger, of one account or of all: history whose digest is the same was not changed.
 
@@ -85,10 +103,18 @@ class AsyncCertainty(AsyncCaller):
         Raises:
             InvalidArgument: too many ``ends``, or a version below 1.
         """
-        return await self._call(calls.ledger_digest(user_id=user_id, after=after, ends=ends, workspace_id=workspace_id))
+        return await self._call(
+            calls.ledger_digest(user_id=user_id, after=after, ends=ends, workspace_id=workspace_id), timeout, retries
+        )
 
     async def verify_books(
-        self, user_id: Id | None = None, *, workspace_id: Id | None = None, rule: int | None = None
+        self,
+        user_id: Id | None = None,
+        *,
+        workspace_id: Id | None = None,
+        rule: int | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> Verification:
         """Check the always-true rules, or the one with this number (1 to 8), for one account or for all.
 
@@ -98,8 +124,10 @@ class AsyncCertainty(AsyncCaller):
             InvalidArgument: another ``rule``.
             AccountNotFound: there is no such account.
         """
-        return await self._call(calls.verify_books(user_id=user_id, workspace_id=workspace_id, rule=rule))
+        return await self._call(
+            calls.verify_books(user_id=user_id, workspace_id=workspace_id, rule=rule), timeout, retries
+        )
 
-    async def verify_checklist(self) -> Checklist:
+    async def verify_checklist(self, *, timeout: float | None = None, retries: int | None = None) -> Checklist:
         """Try the guide's checklist with a probe user of whom nothing stays. SQL: ``verify_checklist``."""
-        return await self._call(calls.verify_checklist())
+        return await self._call(calls.verify_checklist(), timeout, retries)

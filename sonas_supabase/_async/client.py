@@ -7,21 +7,11 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from sonas_supabase._async.accounts import AsyncAccounts
-from sonas_supabase._async.calendar import AsyncCalendar
-from sonas_supabase._async.certainty import AsyncCertainty
-from sonas_supabase._async.doctor import AsyncDoctor
+from sonas_supabase._async.chapters import AsyncChapters
 from sonas_supabase._async.hold import AsyncHold
-from sonas_supabase._async.holds import AsyncHolds
-from sonas_supabase._async.http import AsyncHttp
-from sonas_supabase._async.installation import AsyncInstallation
-from sonas_supabase._async.ledger import AsyncLedger
-from sonas_supabase._async.metrics import AsyncMetrics
-from sonas_supabase._async.moving import AsyncMoving
-from sonas_supabase._async.plans import AsyncPlans
-from sonas_supabase._async.spending import AsyncSpending
 from sonas_supabase._async.transport import AsyncTransport
 from sonas_supabase._call import Id
+from sonas_supabase._deadline import checked_retries, checked_timeout
 from sonas_supabase._extras import needs_postgres
 from sonas_supabase.models.ledger import HistoryEntry
 from sonas_supabase.settings import Settings
@@ -31,32 +21,25 @@ if TYPE_CHECKING:
     from supabase import AsyncClient
 
 
-class AsyncCreditsClient(
-    AsyncPlans,
-    AsyncAccounts,
-    AsyncLedger,
-    AsyncSpending,
-    AsyncHolds,
-    AsyncHttp,
-    AsyncCalendar,
-    AsyncCertainty,
-    AsyncDoctor,
-    AsyncMoving,
-    AsyncMetrics,
-    AsyncInstallation,
-):
+class AsyncCreditsClient(AsyncChapters):
     """Credits on Supabase, for asyncio. One method per SQL function, under the same name.
 
-    Make one per process and share it. Close it at the end, or use it in an ``async with`` block. A call that got
-    lost is sent again up to ``retries`` times, if that cannot double its effect.
+    Make one per program and share it: a forked process opens connections of its own, and so does another event loop.
+    Close it at the end, or use it in an ``async with`` block.
+
+    A call that got lost is sent again up to ``retries`` times, if that cannot double its effect, and ends within
+    ``timeout`` seconds, retries included; both can be said for each call. What goes over everything (reports, imports,
+    checks) has an hour where the call does not say. After a failure to reach the database calls fail at once, until it
+    is back.
     """
 
-    def __init__(self, transport: AsyncTransport, *, retries: int = 3) -> None:
+    def __init__(self, transport: AsyncTransport, *, timeout: float = 10, retries: int = 3) -> None:
         self._transport = transport
-        self._retries = retries
+        self._timeout = checked_timeout(timeout)
+        self._retries = checked_retries(retries)
 
     @classmethod
-    def from_env(cls, *, retries: int = 3) -> Self:
+    def from_env(cls, *, timeout: float | None = None, retries: int = 3) -> Self:
         """A client for what the environment or ``.env`` says.
 
         ``DATABASE_URL`` if it is set (a hop less, and nothing else to run), else ``SUPABASE_URL`` with
@@ -67,49 +50,53 @@ class AsyncCreditsClient(
         """
         settings = Settings.from_env()
         if settings.database_url:
-            return cls.from_url(settings.database_url, retries=retries)
-        return cls.from_supabase(*settings.require_supabase(), retries=retries)
+            return cls.from_url(settings.database_url, timeout=timeout or 10, retries=retries)
+        return cls.from_supabase(*settings.require_supabase(), timeout=timeout or 30, retries=retries)
 
     @classmethod
     def from_url(cls, database_url: str, *, pool_size: int = 10, timeout: float = 10, retries: int = 3) -> Self:
         """A client with up to ``pool_size`` Postgres connections, opened as they are needed.
 
-        A call waits at most ``timeout`` seconds for one of them. Poolers in transaction mode are fine.
+        A call ends within ``timeout`` seconds, retries included. Poolers in transaction mode are fine.
 
         Raises:
             NotConfigured: psycopg is not installed.
         """
         with needs_postgres():
             from sonas_supabase._async.postgres import AsyncPoolTransport
-        return cls(AsyncPoolTransport(database_url, pool_size=pool_size, timeout=timeout), retries=retries)
+        return cls(AsyncPoolTransport(database_url, pool_size=pool_size), timeout=timeout, retries=retries)
 
     @classmethod
-    def from_connection(cls, connection: psycopg.AsyncConnection[Any]) -> Self:
+    def from_connection(cls, connection: psycopg.AsyncConnection[Any], *, timeout: float = 60) -> Self:
         """A client on a psycopg connection that you have open, for spends that belong to your own writes.
 
         It never commits and never rolls back what is yours: the calls take effect when your transaction commits, and
-        not at all when it rolls back. A call that fails leaves your transaction usable. Nothing is sent twice.
+        not at all when it rolls back. A call that fails leaves your transaction usable. Nothing is sent twice. A
+        connection that gives no answer for ``timeout`` seconds is closed.
 
         Raises:
             NotConfigured: psycopg is not installed.
         """
         with needs_postgres():
             from sonas_supabase._async.postgres import AsyncConnectionTransport
-        return cls(AsyncConnectionTransport(connection), retries=0)
+        return cls(AsyncConnectionTransport(connection), timeout=timeout, retries=0)
 
     @classmethod
     def from_supabase(cls, url: str, secret_key: str, *, timeout: float = 30, retries: int = 3) -> Self:
-        """A client over HTTPS, with the project's address and secret key. ``timeout`` is in seconds."""
+        """A client over HTTPS, with the project's address and secret key.
+
+        A call ends within ``timeout`` seconds, retries included.
+        """
         from sonas_supabase._async.rpc import AsyncRpcTransport
 
-        return cls(AsyncRpcTransport.connect(url, secret_key, timeout), retries=retries)
+        return cls(AsyncRpcTransport.connect(url, secret_key), timeout=timeout, retries=retries)
 
     @classmethod
-    def from_supabase_client(cls, client: AsyncClient, *, retries: int = 3) -> Self:
+    def from_supabase_client(cls, client: AsyncClient, *, timeout: float = 30, retries: int = 3) -> Self:
         """A client over a supabase client that you have. It must keep the secret key: nobody may sign in with it."""
         from sonas_supabase._async.rpc import AsyncRpcTransport
 
-        return cls(AsyncRpcTransport(client), retries=retries)
+        return cls(AsyncRpcTransport.of_client(client), timeout=timeout, retries=retries)
 
     def reserve(
         self,
@@ -123,6 +110,8 @@ class AsyncCreditsClient(
         ttl_seconds: int = 900,
         workspace_id: Id | None = None,
         strict: bool = False,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> AsyncHold:
         """Hold credits for the length of an ``async with`` block, at most ``ttl_seconds``.
 
@@ -140,6 +129,8 @@ class AsyncCreditsClient(
             ttl_seconds=ttl_seconds,
             workspace_id=workspace_id,
             strict=strict,
+            timeout=timeout,
+            retries=retries,
         )
         return AsyncHold(self, reserve, user_id=user_id, workspace_id=workspace_id, shielded=self._transport.autonomous)
 
@@ -150,15 +141,23 @@ class AsyncCreditsClient(
         credit_type: str | None = None,
         page_size: int = 100,
         workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> AsyncIterator[HistoryEntry]:
         """Every row of the ledger once, newest first, read ``page_size`` rows at a time (1 to 1000).
 
-        What is added meanwhile is left out. The errors are those of :meth:`get_credit_history`.
+        What is added meanwhile is left out; ``timeout`` is that of a page. The errors are those of :meth:`get_credit_history`.
         """
         cursor = None
         while True:
             page = await self.get_credit_history(
-                user_id, credit_type=credit_type, limit=page_size, cursor=cursor, workspace_id=workspace_id
+                user_id,
+                credit_type=credit_type,
+                limit=page_size,
+                cursor=cursor,
+                workspace_id=workspace_id,
+                timeout=timeout,
+                retries=retries,
             )
             for row in page.rows:
                 yield row
@@ -167,7 +166,8 @@ class AsyncCreditsClient(
             cursor = page.next_cursor
 
     async def close(self) -> None:
-        """Close what this client opened itself."""
+        """Close what this client opened itself. A call after this raises NotConfigured."""
+        self._closed = True
         await self._transport.close()
 
     async def __aenter__(self) -> Self:

@@ -11,6 +11,6 @@ from sonas_supabase.models.doctor import Diagnosis
 class AsyncDoctor(AsyncCaller):
     """The calls of the chapter doctor."""
 
-    async def diagnose(self) -> Diagnosis:
+    async def diagnose(self, *, timeout: float | None = None, retries: int | None = None) -> Diagnosis:
         """Inspect the credit system: what was changed, who may do what, how it runs. SQL: ``diagnose``."""
-        return await self._call(calls.diagnose())
+        return await self._call(calls.diagnose(), timeout, retries)

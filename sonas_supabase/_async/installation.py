@@ -11,6 +11,6 @@ from sonas_supabase.models.installation import SystemStatus
 class AsyncInstallation(AsyncCaller):
     """The calls of the chapter installation."""
 
-    async def system_status(self) -> SystemStatus:
+    async def system_status(self, *, timeout: float | None = None, retries: int | None = None) -> SystemStatus:
         """Accounts, what is due, open holds, the size of the ledger. SQL: ``system_status``."""
-        return await self._call(calls.system_status())
+        return await self._call(calls.system_status(), timeout, retries)

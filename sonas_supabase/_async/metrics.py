@@ -35,6 +35,8 @@ class AsyncMetrics(AsyncCaller):
         credit_type: str | None = None,
         include_test: bool = False,
         raw: bool = False,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> ActiveAccounts:
         """Accounts that spent at least once, opened and closed ones, per bucket. SQL: ``metrics_active_accounts``."""
         return await self._call(
@@ -47,7 +49,9 @@ class AsyncMetrics(AsyncCaller):
                 credit_type=credit_type,
                 include_test=include_test,
                 raw=raw,
-            )
+            ),
+            timeout,
+            retries,
         )
 
     async def metrics_breakage(
@@ -61,6 +65,8 @@ class AsyncMetrics(AsyncCaller):
         credit_type: str | None = None,
         include_test: bool = False,
         raw: bool = False,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> Breakage:
         """Credits that expired or were voided unspent, by the source of their grant. SQL: ``metrics_breakage``."""
         return await self._call(
@@ -73,7 +79,9 @@ class AsyncMetrics(AsyncCaller):
                 credit_type=credit_type,
                 include_test=include_test,
                 raw=raw,
-            )
+            ),
+            timeout,
+            retries,
         )
 
     async def metrics_consumption(
@@ -87,6 +95,8 @@ class AsyncMetrics(AsyncCaller):
         credit_type: str | None = None,
         include_test: bool = False,
         raw: bool = False,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> Consumption:
         """Spent against granted, per bucket, plan and credit type. SQL: ``metrics_consumption``."""
         return await self._call(
@@ -99,7 +109,9 @@ class AsyncMetrics(AsyncCaller):
                 credit_type=credit_type,
                 include_test=include_test,
                 raw=raw,
-            )
+            ),
+            timeout,
+            retries,
         )
 
     async def metrics_conversion(
@@ -111,12 +123,16 @@ class AsyncMetrics(AsyncCaller):
         time_zone: str = "UTC",
         include_test: bool = False,
         raw: bool = False,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> Conversion:
         """From free to paid, also soon after a denial or after 80 % were spent. SQL: ``metrics_conversion``."""
         return await self._call(
             calls.metrics_conversion(
                 since=since, until=until, bucket=bucket, time_zone=time_zone, include_test=include_test, raw=raw
-            )
+            ),
+            timeout,
+            retries,
         )
 
     async def metrics_exhaustion(
@@ -130,6 +146,8 @@ class AsyncMetrics(AsyncCaller):
         credit_type: str | None = None,
         include_test: bool = False,
         raw: bool = False,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> Exhaustion:
         """Account-periods that ran dry, and on which day; first denial to upgrade. SQL: ``metrics_exhaustion``."""
         return await self._call(
@@ -142,12 +160,14 @@ class AsyncMetrics(AsyncCaller):
                 credit_type=credit_type,
                 include_test=include_test,
                 raw=raw,
-            )
+            ),
+            timeout,
+            retries,
         )
 
-    async def metrics_health(self) -> Health:
+    async def metrics_health(self, *, timeout: float | None = None, retries: int | None = None) -> Health:
         """Renewal lag, holds, what the rollups have not read, the last five minutes. SQL: ``metrics_health``."""
-        return await self._call(calls.metrics_health())
+        return await self._call(calls.metrics_health(), timeout, retries)
 
     async def metrics_liability(
         self,
@@ -159,6 +179,8 @@ class AsyncMetrics(AsyncCaller):
         credit_type: str | None = None,
         include_test: bool = False,
         raw: bool = False,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> Liability:
         """Credits owed at the end of each bucket, and now. SQL: ``metrics_liability``."""
         return await self._call(
@@ -170,7 +192,9 @@ class AsyncMetrics(AsyncCaller):
                 credit_type=credit_type,
                 include_test=include_test,
                 raw=raw,
-            )
+            ),
+            timeout,
+            retries,
         )
 
     async def metrics_usage(
@@ -187,6 +211,8 @@ class AsyncMetrics(AsyncCaller):
         limit: int = 20,
         include_test: bool = False,
         raw: bool = False,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> Usage:
         """Spent by plan, credit_type, source, weekday, hour, cohort, account or metadata. SQL: ``metrics_usage``."""
         return await self._call(
@@ -202,13 +228,19 @@ class AsyncMetrics(AsyncCaller):
                 limit=limit,
                 include_test=include_test,
                 raw=raw,
-            )
+            ),
+            timeout,
+            retries,
         )
 
-    async def roll_up_metrics(self, *, limit: int = 1000) -> RollUp:
+    async def roll_up_metrics(
+        self, *, limit: int = 1000, timeout: float | None = None, retries: int | None = None
+    ) -> RollUp:
         """Bring the sums that metrics read up to date. Repeat it until ``finished``. SQL: ``roll_up_metrics``."""
-        return await self._call(calls.roll_up_metrics(limit=limit))
+        return await self._call(calls.roll_up_metrics(limit=limit), timeout, retries)
 
-    async def track_metadata_key(self, metadata_key: str, *, tracked: bool = True) -> TrackedKeys:
+    async def track_metadata_key(
+        self, metadata_key: str, *, tracked: bool = True, timeout: float | None = None, retries: int | None = None
+    ) -> TrackedKeys:
         """Roll a key of metadata up, so that usage by it is fast, or no longer. SQL: ``track_metadata_key``."""
-        return await self._call(calls.track_metadata_key(metadata_key=metadata_key, tracked=tracked))
+        return await self._call(calls.track_metadata_key(metadata_key=metadata_key, tracked=tracked), timeout, retries)

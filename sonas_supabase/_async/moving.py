@@ -13,7 +13,14 @@ class AsyncMoving(AsyncCaller):
     """The calls of the chapter moving."""
 
     async def export_account(
-        self, user_id: Id, *, table: str | None = None, offset: int | None = None, limit: int | None = None
+        self,
+        user_id: Id,
+        *,
+        table: str | None = None,
+        offset: int | None = None,
+        limit: int | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> AccountExport:
         """Everything that is stored about one user, table by table, also of a closed account.
 
@@ -26,9 +33,13 @@ class AsyncMoving(AsyncCaller):
             InvalidArgument: no such table, or too much for one answer.
             AccountNotFound.
         """
-        return await self._call(calls.export_account(user_id=user_id, table=table, offset=offset, limit=limit))
+        return await self._call(
+            calls.export_account(user_id=user_id, table=table, offset=offset, limit=limit), timeout, retries
+        )
 
-    async def forget_account(self, user_id: Id) -> Forgotten:
+    async def forget_account(
+        self, user_id: Id, *, timeout: float | None = None, retries: int | None = None
+    ) -> Forgotten:
         """Close a user's account for good and remove their words from the books, whose figures stay.
 
         What Auth knows of the user is yours to delete.
@@ -38,7 +49,7 @@ class AsyncMoving(AsyncCaller):
         Raises:
             AccountNotFound.
         """
-        return await self._call(calls.forget_account(user_id=user_id))
+        return await self._call(calls.forget_account(user_id=user_id), timeout, retries)
 
     async def import_balances(
         self,
@@ -50,6 +61,8 @@ class AsyncMoving(AsyncCaller):
         source: str = "top_up",
         expected_total: int | None = None,
         dry_run: bool = False,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> BalanceImport:
         """Take the balances of a table or view over as grants that never expire: all rows, or none.
 
@@ -71,5 +84,7 @@ class AsyncMoving(AsyncCaller):
                 source=source,
                 expected_total=expected_total,
                 dry_run=dry_run,
-            )
+            ),
+            timeout,
+            retries,
         )

@@ -16,7 +16,14 @@ class AsyncSpending(AsyncCaller):
     """The calls of the chapter spending."""
 
     async def check_credits(
-        self, user_id: Id, credit_type: str, amount: int = 1, *, workspace_id: Id | None = None
+        self,
+        user_id: Id,
+        credit_type: str,
+        amount: int = 1,
+        *,
+        workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> Advice:
         """Whether ``amount`` credits could be spent now. SQL: ``check_credits``.
 
@@ -24,7 +31,9 @@ class AsyncSpending(AsyncCaller):
         be sure, reserve.
         """
         return await self._call(
-            calls.check_credits(user_id=user_id, credit_type=credit_type, amount=amount, workspace_id=workspace_id)
+            calls.check_credits(user_id=user_id, credit_type=credit_type, amount=amount, workspace_id=workspace_id),
+            timeout,
+            retries,
         )
 
     async def consume_credits(
@@ -38,6 +47,8 @@ class AsyncSpending(AsyncCaller):
         metadata: Mapping[str, Any] | None = None,
         workspace_id: Id | None = None,
         strict: bool = False,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> Answer:
         """Spend ``amount`` credits, all or nothing. SQL: ``consume_credits``.
 
@@ -59,11 +70,19 @@ class AsyncSpending(AsyncCaller):
                 metadata=metadata,
                 workspace_id=workspace_id,
                 strict=strict,
-            )
+            ),
+            timeout,
+            retries,
         )
 
     async def consume_credits_batch(
-        self, user_id: Id, items: Sequence[Item], *, workspace_id: Id | None = None
+        self,
+        user_id: Id,
+        items: Sequence[Item],
+        *,
+        workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> Batch:
         """Spend several items, all or none. SQL: ``consume_credits_batch``.
 
@@ -74,7 +93,9 @@ class AsyncSpending(AsyncCaller):
             InsufficientCredits: one of them cannot be had, so none was spent.
             InvalidAmount, InvalidArgument: ``details["item"]`` says which item.
         """
-        return await self._call(calls.consume_credits_batch(user_id=user_id, items=items, workspace_id=workspace_id))
+        return await self._call(
+            calls.consume_credits_batch(user_id=user_id, items=items, workspace_id=workspace_id), timeout, retries
+        )
 
     async def refund_credits(
         self,
@@ -85,6 +106,8 @@ class AsyncSpending(AsyncCaller):
         reason: str | None = None,
         idempotency_key: str | None = None,
         workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> Refund:
         """Give back ``amount`` credits of a spend, None for what is left of it. SQL: ``refund_credits``.
 
@@ -103,5 +126,7 @@ class AsyncSpending(AsyncCaller):
                 reason=reason,
                 idempotency_key=idempotency_key,
                 workspace_id=workspace_id,
-            )
+            ),
+            timeout,
+            retries,
         )

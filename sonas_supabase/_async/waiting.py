@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -40,3 +41,63 @@ def _go_on(coroutine: Any) -> None:
     task = asyncio.ensure_future(coroutine)
     _going_on.add(task)
     task.add_done_callback(_going_on.discard)
+
+
+State = TypeVar("State")
+within = asyncio.timeout
+"""Ends what is in the block with TimeoutError when the seconds are over."""
+
+
+class Slots:
+    """So many callers at once; the others wait."""
+
+    def __init__(self, number: int) -> None:
+        self._free = asyncio.Semaphore(number)
+
+    async def take(self, seconds: float) -> bool:
+        """Wait for a place; False when there was none in time."""
+        if not self._free.locked():
+            return await self._free.acquire()
+        try:
+            return await asyncio.wait_for(self._free.acquire(), max(seconds, 0))
+        except TimeoutError:
+            return False
+
+    def give(self) -> None:
+        """Leave the place."""
+        self._free.release()
+
+
+class Homes(Generic[State]):
+    """What belongs to one event loop of one process: neither a fork nor another loop may use its connections."""
+
+    def __init__(self, make: Callable[[], State], end: Callable[[State], Awaitable[object]]) -> None:
+        self._make = make
+        self._end = end
+        self._homes: dict[tuple[int, int], tuple[asyncio.AbstractEventLoop, State, AsyncGenerator[None]]] = {}
+
+    async def here(self) -> State:
+        """The state of this loop, made at its first use. It ends with the loop, or by :meth:`end_here`."""
+        loop = asyncio.get_running_loop()
+        key = (os.getpid(), id(loop))
+        found = self._homes.get(key)
+        if found is None or found[0] is not loop:
+            state = self._make()
+            keeper = self._keep(key, state)
+            # A loop that shuts down closes the asynchronous generators that began in it, and so what they keep.
+            await anext(keeper)
+            found = self._homes[key] = (loop, state, keeper)
+        return found[1]
+
+    async def _keep(self, key: tuple[int, int], state: State) -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            self._homes.pop(key, None)
+            await self._end(state)
+
+    async def end_here(self) -> None:
+        """End the state of this loop."""
+        found = self._homes.get((os.getpid(), id(asyncio.get_running_loop())))
+        if found is not None:
+            await found[2].aclose()

@@ -14,31 +14,53 @@ from sonas_supabase.models.accounts import Clock, StatusChange, Summary, TimeZon
 class Accounts(Caller):
     """The calls of the chapter accounts."""
 
-    def freeze_account(self, user_id: Id, *, reason: str | None = None, workspace_id: Id | None = None) -> StatusChange:
+    def freeze_account(
+        self,
+        user_id: Id,
+        *,
+        reason: str | None = None,
+        workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
+    ) -> StatusChange:
         """Stop all spending until :meth:`unfreeze_account`. SQL: ``freeze_account``.
 
         Raises:
             AccountNotFound.
         """
-        return self._call(calls.freeze_account(user_id=user_id, reason=reason, workspace_id=workspace_id))
+        return self._call(
+            calls.freeze_account(user_id=user_id, reason=reason, workspace_id=workspace_id), timeout, retries
+        )
 
-    def get_credit_summary(self, user_id: Id, *, workspace_id: Id | None = None) -> Summary:
+    def get_credit_summary(
+        self, user_id: Id, *, workspace_id: Id | None = None, timeout: float | None = None, retries: int | None = None
+    ) -> Summary:
         """Plan, period, balances with warnings, open grants. SQL: ``get_credit_summary``.
 
         Raises:
             AccountNotFound: there is no such user or workspace.
         """
-        return self._call(calls.get_credit_summary(user_id=user_id, workspace_id=workspace_id))
+        return self._call(calls.get_credit_summary(user_id=user_id, workspace_id=workspace_id), timeout, retries)
 
-    def mark_test_account(self, user_id: Id, *, workspace_id: Id | None = None) -> Clock:
+    def mark_test_account(
+        self, user_id: Id, *, workspace_id: Id | None = None, timeout: float | None = None, retries: int | None = None
+    ) -> Clock:
         """Make an account a test account, which it stays. SQL: ``mark_test_account``.
 
         Raises:
             AccountNotFound.
         """
-        return self._call(calls.mark_test_account(user_id=user_id, workspace_id=workspace_id))
+        return self._call(calls.mark_test_account(user_id=user_id, workspace_id=workspace_id), timeout, retries)
 
-    def set_test_clock(self, user_id: Id, now: datetime, *, workspace_id: Id | None = None) -> Clock:
+    def set_test_clock(
+        self,
+        user_id: Id,
+        now: datetime,
+        *,
+        workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
+    ) -> Clock:
         """Set the time of a test account, forwards only; every rule follows it. SQL: ``set_test_clock``.
 
         Raises:
@@ -46,23 +68,41 @@ class Accounts(Caller):
             InvalidArgument: the time is not aware, or earlier than the account's.
             AccountNotFound.
         """
-        return self._call(calls.set_test_clock(user_id=user_id, now=now, workspace_id=workspace_id))
+        return self._call(calls.set_test_clock(user_id=user_id, now=now, workspace_id=workspace_id), timeout, retries)
 
-    def set_time_zone(self, user_id: Id, time_zone: str, *, workspace_id: Id | None = None) -> TimeZoneChange:
+    def set_time_zone(
+        self,
+        user_id: Id,
+        time_zone: str,
+        *,
+        workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
+    ) -> TimeZoneChange:
         """Set the wall clock that later periods follow, such as ``Europe/Paris``. SQL: ``set_time_zone``.
 
         Raises:
             InvalidArgument: not a name of the IANA time zone database.
             AccountNotFound.
         """
-        return self._call(calls.set_time_zone(user_id=user_id, time_zone=time_zone, workspace_id=workspace_id))
+        return self._call(
+            calls.set_time_zone(user_id=user_id, time_zone=time_zone, workspace_id=workspace_id), timeout, retries
+        )
 
     def unfreeze_account(
-        self, user_id: Id, *, reason: str | None = None, workspace_id: Id | None = None
+        self,
+        user_id: Id,
+        *,
+        reason: str | None = None,
+        workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> StatusChange:
         """Allow a frozen account to spend again. SQL: ``unfreeze_account``.
 
         Raises:
             AccountNotFound.
         """
-        return self._call(calls.unfreeze_account(user_id=user_id, reason=reason, workspace_id=workspace_id))
+        return self._call(
+            calls.unfreeze_account(user_id=user_id, reason=reason, workspace_id=workspace_id), timeout, retries
+        )

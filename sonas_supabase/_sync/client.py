@@ -9,20 +9,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from sonas_supabase._call import Id
+from sonas_supabase._deadline import checked_retries, checked_timeout
 from sonas_supabase._extras import needs_postgres
-from sonas_supabase._sync.accounts import Accounts
-from sonas_supabase._sync.calendar import Calendar
-from sonas_supabase._sync.certainty import Certainty
-from sonas_supabase._sync.doctor import Doctor
+from sonas_supabase._sync.chapters import Chapters
 from sonas_supabase._sync.hold import Hold
-from sonas_supabase._sync.holds import Holds
-from sonas_supabase._sync.http import Http
-from sonas_supabase._sync.installation import Installation
-from sonas_supabase._sync.ledger import Ledger
-from sonas_supabase._sync.metrics import Metrics
-from sonas_supabase._sync.moving import Moving
-from sonas_supabase._sync.plans import Plans
-from sonas_supabase._sync.spending import Spending
 from sonas_supabase._sync.transport import Transport
 from sonas_supabase.models.ledger import HistoryEntry
 from sonas_supabase.settings import Settings
@@ -32,32 +22,25 @@ if TYPE_CHECKING:
     from supabase import Client
 
 
-class CreditsClient(
-    Plans,
-    Accounts,
-    Ledger,
-    Spending,
-    Holds,
-    Http,
-    Calendar,
-    Certainty,
-    Doctor,
-    Moving,
-    Metrics,
-    Installation,
-):
+class CreditsClient(Chapters):
     """Credits on Supabase. One method per SQL function, under the same name.
 
-    Make one per process and share it. Close it at the end, or use it in a ``with`` block. A call that got
-    lost is sent again up to ``retries`` times, if that cannot double its effect.
+    Make one per program and share it: a forked process opens connections of its own, and so does another event loop.
+    Close it at the end, or use it in a ``with`` block.
+
+    A call that got lost is sent again up to ``retries`` times, if that cannot double its effect, and ends within
+    ``timeout`` seconds, retries included; both can be said for each call. What goes over everything (reports, imports,
+    checks) has an hour where the call does not say. After a failure to reach the database calls fail at once, until it
+    is back.
     """
 
-    def __init__(self, transport: Transport, *, retries: int = 3) -> None:
+    def __init__(self, transport: Transport, *, timeout: float = 10, retries: int = 3) -> None:
         self._transport = transport
-        self._retries = retries
+        self._timeout = checked_timeout(timeout)
+        self._retries = checked_retries(retries)
 
     @classmethod
-    def from_env(cls, *, retries: int = 3) -> Self:
+    def from_env(cls, *, timeout: float | None = None, retries: int = 3) -> Self:
         """A client for what the environment or ``.env`` says.
 
         ``DATABASE_URL`` if it is set (a hop less, and nothing else to run), else ``SUPABASE_URL`` with
@@ -68,49 +51,53 @@ class CreditsClient(
         """
         settings = Settings.from_env()
         if settings.database_url:
-            return cls.from_url(settings.database_url, retries=retries)
-        return cls.from_supabase(*settings.require_supabase(), retries=retries)
+            return cls.from_url(settings.database_url, timeout=timeout or 10, retries=retries)
+        return cls.from_supabase(*settings.require_supabase(), timeout=timeout or 30, retries=retries)
 
     @classmethod
     def from_url(cls, database_url: str, *, pool_size: int = 10, timeout: float = 10, retries: int = 3) -> Self:
         """A client with up to ``pool_size`` Postgres connections, opened as they are needed.
 
-        A call waits at most ``timeout`` seconds for one of them. Poolers in transaction mode are fine.
+        A call ends within ``timeout`` seconds, retries included. Poolers in transaction mode are fine.
 
         Raises:
             NotConfigured: psycopg is not installed.
         """
         with needs_postgres():
             from sonas_supabase._sync.postgres import PoolTransport
-        return cls(PoolTransport(database_url, pool_size=pool_size, timeout=timeout), retries=retries)
+        return cls(PoolTransport(database_url, pool_size=pool_size), timeout=timeout, retries=retries)
 
     @classmethod
-    def from_connection(cls, connection: psycopg.Connection[Any]) -> Self:
+    def from_connection(cls, connection: psycopg.Connection[Any], *, timeout: float = 60) -> Self:
         """A client on a psycopg connection that you have open, for spends that belong to your own writes.
 
         It never commits and never rolls back what is yours: the calls take effect when your transaction commits, and
-        not at all when it rolls back. A call that fails leaves your transaction usable. Nothing is sent twice.
+        not at all when it rolls back. A call that fails leaves your transaction usable. Nothing is sent twice. A
+        connection that gives no answer for ``timeout`` seconds is closed.
 
         Raises:
             NotConfigured: psycopg is not installed.
         """
         with needs_postgres():
             from sonas_supabase._sync.postgres import ConnectionTransport
-        return cls(ConnectionTransport(connection), retries=0)
+        return cls(ConnectionTransport(connection), timeout=timeout, retries=0)
 
     @classmethod
     def from_supabase(cls, url: str, secret_key: str, *, timeout: float = 30, retries: int = 3) -> Self:
-        """A client over HTTPS, with the project's address and secret key. ``timeout`` is in seconds."""
+        """A client over HTTPS, with the project's address and secret key.
+
+        A call ends within ``timeout`` seconds, retries included.
+        """
         from sonas_supabase._sync.rpc import RpcTransport
 
-        return cls(RpcTransport.connect(url, secret_key, timeout), retries=retries)
+        return cls(RpcTransport.connect(url, secret_key), timeout=timeout, retries=retries)
 
     @classmethod
-    def from_supabase_client(cls, client: Client, *, retries: int = 3) -> Self:
+    def from_supabase_client(cls, client: Client, *, timeout: float = 30, retries: int = 3) -> Self:
         """A client over a supabase client that you have. It must keep the secret key: nobody may sign in with it."""
         from sonas_supabase._sync.rpc import RpcTransport
 
-        return cls(RpcTransport(client), retries=retries)
+        return cls(RpcTransport.of_client(client), timeout=timeout, retries=retries)
 
     def reserve(
         self,
@@ -124,6 +111,8 @@ class CreditsClient(
         ttl_seconds: int = 900,
         workspace_id: Id | None = None,
         strict: bool = False,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> Hold:
         """Hold credits for the length of a ``with`` block, at most ``ttl_seconds``.
 
@@ -141,6 +130,8 @@ class CreditsClient(
             ttl_seconds=ttl_seconds,
             workspace_id=workspace_id,
             strict=strict,
+            timeout=timeout,
+            retries=retries,
         )
         return Hold(self, reserve, user_id=user_id, workspace_id=workspace_id, shielded=self._transport.autonomous)
 
@@ -151,15 +142,23 @@ class CreditsClient(
         credit_type: str | None = None,
         page_size: int = 100,
         workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> Iterator[HistoryEntry]:
         """Every row of the ledger once, newest first, read ``page_size`` rows at a time (1 to 1000).
 
-        What is added meanwhile is left out. The errors are those of :meth:`get_credit_history`.
+        What is added meanwhile is left out; ``timeout`` is that of a page. The errors are those of :meth:`get_credit_history`.
         """
         cursor = None
         while True:
             page = self.get_credit_history(
-                user_id, credit_type=credit_type, limit=page_size, cursor=cursor, workspace_id=workspace_id
+                user_id,
+                credit_type=credit_type,
+                limit=page_size,
+                cursor=cursor,
+                workspace_id=workspace_id,
+                timeout=timeout,
+                retries=retries,
             )
             yield from page.rows
             if page.next_cursor is None:
@@ -167,7 +166,8 @@ class CreditsClient(
             cursor = page.next_cursor
 
     def close(self) -> None:
-        """Close what this client opened itself."""
+        """Close what this client opened itself. A call after this raises NotConfigured."""
+        self._closed = True
         self._transport.close()
 
     def __enter__(self) -> Self:

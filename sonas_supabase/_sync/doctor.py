@@ -11,6 +11,6 @@ from sonas_supabase.models.doctor import Diagnosis
 class Doctor(Caller):
     """The calls of the chapter doctor."""
 
-    def diagnose(self) -> Diagnosis:
+    def diagnose(self, *, timeout: float | None = None, retries: int | None = None) -> Diagnosis:
         """Inspect the credit system: what was changed, who may do what, how it runs. SQL: ``diagnose``."""
-        return self._call(calls.diagnose())
+        return self._call(calls.diagnose(), timeout, retries)

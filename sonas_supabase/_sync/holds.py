@@ -24,6 +24,8 @@ class Holds(Caller):
         description: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> Capture:
         """Charge a hold, once: ``amount`` credits, None for all of it. SQL: ``capture_credits``.
 
@@ -43,11 +45,20 @@ class Holds(Caller):
                 description=description,
                 metadata=metadata,
                 workspace_id=workspace_id,
-            )
+            ),
+            timeout,
+            retries,
         )
 
     def release_credits(
-        self, user_id: Id, reservation_id: Id, *, reason: str | None = None, workspace_id: Id | None = None
+        self,
+        user_id: Id,
+        reservation_id: Id,
+        *,
+        reason: str | None = None,
+        workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> Release:
         """Give a hold back without charging anything. SQL: ``release_credits``.
 
@@ -60,7 +71,9 @@ class Holds(Caller):
         return self._call(
             calls.release_credits(
                 user_id=user_id, reservation_id=reservation_id, reason=reason, workspace_id=workspace_id
-            )
+            ),
+            timeout,
+            retries,
         )
 
     def reserve_credits(
@@ -75,6 +88,8 @@ class Holds(Caller):
         ttl_seconds: int = 900,
         workspace_id: Id | None = None,
         strict: bool = False,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> Reservation:
         """Hold ``amount`` credits for 1 to 86400 seconds, all or nothing. SQL: ``reserve_credits``.
 
@@ -96,5 +111,7 @@ class Holds(Caller):
                 ttl_seconds=ttl_seconds,
                 workspace_id=workspace_id,
                 strict=strict,
-            )
+            ),
+            timeout,
+            retries,
         )

@@ -23,7 +23,15 @@ class Http(Caller):
     """The calls of the chapter http."""
 
     def claim_http_request(
-        self, user_id: Id, key: str, fingerprint: str, claim_id: Id, *, lease_seconds: int = 60
+        self,
+        user_id: Id,
+        key: str,
+        fingerprint: str,
+        claim_id: Id,
+        *,
+        lease_seconds: int = 60,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> HttpClaim:
         """Claim an ``Idempotency-Key`` for a request, or learn what came of it before. SQL: ``claim_http_request``.
 
@@ -39,10 +47,14 @@ class Http(Caller):
         return self._call(
             calls.claim_http_request(
                 user_id=user_id, key=key, fingerprint=fingerprint, claim_id=claim_id, lease_seconds=lease_seconds
-            )
+            ),
+            timeout,
+            retries,
         )
 
-    def drop_http_claim(self, user_id: Id, key: str, claim_id: Id) -> HttpClaimDropped:
+    def drop_http_claim(
+        self, user_id: Id, key: str, claim_id: Id, *, timeout: float | None = None, retries: int | None = None
+    ) -> HttpClaimDropped:
         """Give an ``Idempotency-Key`` back: the request failed or was denied, and may be sent again.
 
         ``dropped`` is False when the claim was not there any more.
@@ -52,10 +64,16 @@ class Http(Caller):
         Raises:
             AccountNotFound, InvalidArgument.
         """
-        return self._call(calls.drop_http_claim(user_id=user_id, key=key, claim_id=claim_id))
+        return self._call(calls.drop_http_claim(user_id=user_id, key=key, claim_id=claim_id), timeout, retries)
 
     def list_uncollected(
-        self, user_id: Id | None = None, *, limit: int = 100, workspace_id: Id | None = None
+        self,
+        user_id: Id | None = None,
+        *,
+        limit: int = 100,
+        workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> UncollectedList:
         """What was done and could not be charged, the newest first, with the sum of each credit type.
 
@@ -66,7 +84,9 @@ class Http(Caller):
         Raises:
             InvalidArgument: ``limit`` is not 1 to 1000.
         """
-        return self._call(calls.list_uncollected(user_id=user_id, limit=limit, workspace_id=workspace_id))
+        return self._call(
+            calls.list_uncollected(user_id=user_id, limit=limit, workspace_id=workspace_id), timeout, retries
+        )
 
     def record_uncollected(
         self,
@@ -78,6 +98,8 @@ class Http(Caller):
         description: str | None = None,
         idempotency_key: str | None = None,
         workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> UncollectedEntry:
         """Put on record that work was done and could not be charged. SQL: ``record_uncollected``.
 
@@ -96,11 +118,20 @@ class Http(Caller):
                 description=description,
                 idempotency_key=idempotency_key,
                 workspace_id=workspace_id,
-            )
+            ),
+            timeout,
+            retries,
         )
 
     def resolve_uncollected(
-        self, user_id: Id, uncollected_id: Id, resolution: str, *, workspace_id: Id | None = None
+        self,
+        user_id: Id,
+        uncollected_id: Id,
+        resolution: str,
+        *,
+        workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> UncollectedResolved:
         """Say what came of an entry: charged by hand, forgiven, a mistake. It is listed no more.
 
@@ -114,7 +145,9 @@ class Http(Caller):
         return self._call(
             calls.resolve_uncollected(
                 user_id=user_id, uncollected_id=uncollected_id, resolution=resolution, workspace_id=workspace_id
-            )
+            ),
+            timeout,
+            retries,
         )
 
     def store_http_answer(
@@ -126,6 +159,8 @@ class Http(Caller):
         *,
         headers: Mapping[str, Any] | None = None,
         body: str | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> HttpAnswerStored:
         """Keep the answer to a request whose ``Idempotency-Key`` was claimed. SQL: ``store_http_answer``.
 
@@ -139,5 +174,7 @@ class Http(Caller):
         return self._call(
             calls.store_http_answer(
                 user_id=user_id, key=key, claim_id=claim_id, http_status=http_status, headers=headers, body=body
-            )
+            ),
+            timeout,
+            retries,
         )

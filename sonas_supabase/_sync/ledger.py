@@ -24,6 +24,8 @@ class Ledger(Caller):
         limit: int = 50,
         cursor: str | None = None,
         workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> HistoryPage:
         """A page of the ledger, newest first: 1 to 1000 rows. ``cursor`` is the ``next_cursor`` of the page before.
 
@@ -38,7 +40,9 @@ class Ledger(Caller):
         return self._call(
             calls.get_credit_history(
                 user_id=user_id, credit_type=credit_type, limit=limit, cursor=cursor, workspace_id=workspace_id
-            )
+            ),
+            timeout,
+            retries,
         )
 
     def grant_credits(
@@ -53,6 +57,8 @@ class Ledger(Caller):
         idempotency_key: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> Grant:
         """Give ``amount`` credits beside the allowance, until ``expires_at`` (None: for ever).
 
@@ -76,11 +82,20 @@ class Ledger(Caller):
                 idempotency_key=idempotency_key,
                 metadata=metadata,
                 workspace_id=workspace_id,
-            )
+            ),
+            timeout,
+            retries,
         )
 
     def revoke_grant(
-        self, user_id: Id, grant_id: Id, *, reason: str | None = None, workspace_id: Id | None = None
+        self,
+        user_id: Id,
+        grant_id: Id,
+        *,
+        reason: str | None = None,
+        workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> Grant:
         """Take back what a grant has left; ``amount`` says how much that was. SQL: ``revoke_grant``.
 
@@ -90,5 +105,7 @@ class Ledger(Caller):
             InvalidArgument: the account has no such grant.
         """
         return self._call(
-            calls.revoke_grant(user_id=user_id, grant_id=grant_id, reason=reason, workspace_id=workspace_id)
+            calls.revoke_grant(user_id=user_id, grant_id=grant_id, reason=reason, workspace_id=workspace_id),
+            timeout,
+            retries,
         )

@@ -13,7 +13,14 @@ class Moving(Caller):
     """The calls of the chapter moving."""
 
     def export_account(
-        self, user_id: Id, *, table: str | None = None, offset: int | None = None, limit: int | None = None
+        self,
+        user_id: Id,
+        *,
+        table: str | None = None,
+        offset: int | None = None,
+        limit: int | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> AccountExport:
         """Everything that is stored about one user, table by table, also of a closed account.
 
@@ -26,9 +33,11 @@ class Moving(Caller):
             InvalidArgument: no such table, or too much for one answer.
             AccountNotFound.
         """
-        return self._call(calls.export_account(user_id=user_id, table=table, offset=offset, limit=limit))
+        return self._call(
+            calls.export_account(user_id=user_id, table=table, offset=offset, limit=limit), timeout, retries
+        )
 
-    def forget_account(self, user_id: Id) -> Forgotten:
+    def forget_account(self, user_id: Id, *, timeout: float | None = None, retries: int | None = None) -> Forgotten:
         """Close a user's account for good and remove their words from the books, whose figures stay.
 
         What Auth knows of the user is yours to delete.
@@ -38,7 +47,7 @@ class Moving(Caller):
         Raises:
             AccountNotFound.
         """
-        return self._call(calls.forget_account(user_id=user_id))
+        return self._call(calls.forget_account(user_id=user_id), timeout, retries)
 
     def import_balances(
         self,
@@ -50,6 +59,8 @@ class Moving(Caller):
         source: str = "top_up",
         expected_total: int | None = None,
         dry_run: bool = False,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> BalanceImport:
         """Take the balances of a table or view over as grants that never expire: all rows, or none.
 
@@ -71,5 +82,7 @@ class Moving(Caller):
                 source=source,
                 expected_total=expected_total,
                 dry_run=dry_run,
-            )
+            ),
+            timeout,
+            retries,
         )

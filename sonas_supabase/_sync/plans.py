@@ -11,6 +11,6 @@ from sonas_supabase.models.plans import Plan
 class Plans(Caller):
     """The calls of the chapter plans."""
 
-    def list_plans(self) -> tuple[Plan, ...]:
+    def list_plans(self, *, timeout: float | None = None, retries: int | None = None) -> tuple[Plan, ...]:
         """All plans with their prices and limits, the smallest first. SQL: ``list_plans``."""
-        return self._call(calls.list_plans())
+        return self._call(calls.list_plans(), timeout, retries)

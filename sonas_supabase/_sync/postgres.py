@@ -4,18 +4,22 @@
 from __future__ import annotations
 
 import json
-from contextlib import nullcontext
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
-from psycopg_pool import ConnectionPool
-from psycopg_pool import PoolTimeout as PsycopgPoolTimeout
 
+from sonas_supabase._breaker import Breaker
 from sonas_supabase._call import Call
-from sonas_supabase._statement import connection_parameters, statement, translated
-from sonas_supabase.errors import CreditsError, PoolTimeout, UnexpectedAnswer
+from sonas_supabase._deadline import Limits, TimeIsUp, bounded
+from sonas_supabase._failures import unreachable
+from sonas_supabase._statement import statement, translated
+from sonas_supabase._sync.pool import Pool
+from sonas_supabase.errors import NotConfigured, UnexpectedAnswer
 
 _Connection = psycopg.Connection[Any]
 
@@ -25,45 +29,19 @@ class PoolTransport:
 
     autonomous = True
 
-    def __init__(self, database_url: str, *, pool_size: int, timeout: float) -> None:
-        self._timeout = timeout
-        self._pool = ConnectionPool(
-            # Poolers in transaction mode hand the next statement to another server process.
-            kwargs={**connection_parameters(database_url), "autocommit": True, "prepare_threshold": None},
-            min_size=0,
-            max_size=pool_size,
-            timeout=timeout,
-            # A pool's attempts come ever more rarely. Given up, they begin afresh with the next caller.
-            reconnect_timeout=timeout,
-            open=False,
-            name="sonas_supabase",
-        )
+    def __init__(self, database_url: str, *, pool_size: int) -> None:
+        self._pool = Pool(database_url, size=pool_size)
+        self.breaker: Breaker | None = self._pool.breaker
 
-    def send(self, call: Call[Any]) -> Any:
+    def send(self, call: Call[Any], limits: Limits) -> Any:
         """Run the call once and return its JSON answer. Raises CreditsError."""
-        self._pool.open()
         try:
-            with self._pool.connection() as connection:
+            with self._pool.connection(limits) as connection:
                 return _execute(connection, call)
-        except PsycopgPoolTimeout as error:
-            raise self._no_connection() from error
-        except psycopg.OperationalError as error:
-            if error.sqlstate is None:
-                # One connection is dead; its neighbours probably died with it.
-                self._pool.check()
-            raise translated(error) from error
+        except TimeIsUp:
+            raise unreachable("The database did not answer in time.", may_have_taken_effect=True) from None
         except psycopg.Error as error:
             raise translated(error) from error
-
-    def _no_connection(self) -> CreditsError:
-        if self._pool.get_stats().get("pool_size", 0) < self._pool.max_size:
-            return PoolTimeout(
-                f"The database could not be reached within {self._timeout:g} s.", hint="Try again later."
-            )
-        return PoolTimeout(
-            f"All {self._pool.max_size} connections stayed busy for {self._timeout:g} s.",
-            hint="Give the client a larger pool_size.",
-        )
 
     def close(self) -> None:
         """Close the pool."""
@@ -74,19 +52,30 @@ class ConnectionTransport:
     """Calls join the transaction of a connection that the caller has open, and commit or roll back with it."""
 
     autonomous = False
+    breaker: Breaker | None = None
 
     def __init__(self, connection: _Connection) -> None:
         self._connection = connection
+        self._process = os.getpid()
 
-    def send(self, call: Call[Any]) -> Any:
+    def send(self, call: Call[Any], limits: Limits) -> Any:
         """Run the call once and return its JSON answer. Raises CreditsError."""
         connection = self._connection
+        if os.getpid() != self._process:
+            raise NotConfigured(
+                "This connection belongs to the process that this one was forked from.",
+                hint="Open a connection in this process.",
+            )
         begins = not connection.autocommit and _status(connection) is TransactionStatus.IDLE
         # A savepoint keeps a call that fails from taking the caller's own writes with it.
         inside = _status(connection) is TransactionStatus.INTRANS
         try:
-            with connection.transaction() if inside else nullcontext():
+            with _giving_up(connection, limits.deadline), connection.transaction() if inside else nullcontext():
                 return _execute(connection, call)
+        except TimeIsUp:
+            # The connection is in the middle of an answer and good for nothing any more.
+            connection.close()
+            raise unreachable("The database did not answer in time.", may_have_taken_effect=False) from None
         except psycopg.Error as error:
             if begins and not connection.closed:
                 # The transaction began with this very call, so there is nothing in it but the failure.
@@ -95,6 +84,21 @@ class ConnectionTransport:
 
     def close(self) -> None:
         """Leave the connection to its owner."""
+
+
+@contextmanager
+def _giving_up(connection: _Connection, deadline: float) -> Iterator[None]:
+    """Let the caller's connection wait for nothing beyond the deadline while the block runs."""
+    wait = connection.wait
+
+    def wait_in_time(gen: Any, *args: Any, **options: Any) -> Any:
+        return wait(bounded(gen, deadline), *args, **options)
+
+    vars(connection)["wait"] = wait_in_time
+    try:
+        yield
+    finally:
+        vars(connection).pop("wait", None)
 
 
 def _execute(connection: _Connection, call: Call[Any]) -> Any:

@@ -16,7 +16,14 @@ class Spending(Caller):
     """The calls of the chapter spending."""
 
     def check_credits(
-        self, user_id: Id, credit_type: str, amount: int = 1, *, workspace_id: Id | None = None
+        self,
+        user_id: Id,
+        credit_type: str,
+        amount: int = 1,
+        *,
+        workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> Advice:
         """Whether ``amount`` credits could be spent now. SQL: ``check_credits``.
 
@@ -24,7 +31,9 @@ class Spending(Caller):
         be sure, reserve.
         """
         return self._call(
-            calls.check_credits(user_id=user_id, credit_type=credit_type, amount=amount, workspace_id=workspace_id)
+            calls.check_credits(user_id=user_id, credit_type=credit_type, amount=amount, workspace_id=workspace_id),
+            timeout,
+            retries,
         )
 
     def consume_credits(
@@ -38,6 +47,8 @@ class Spending(Caller):
         metadata: Mapping[str, Any] | None = None,
         workspace_id: Id | None = None,
         strict: bool = False,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> Answer:
         """Spend ``amount`` credits, all or nothing. SQL: ``consume_credits``.
 
@@ -59,10 +70,20 @@ class Spending(Caller):
                 metadata=metadata,
                 workspace_id=workspace_id,
                 strict=strict,
-            )
+            ),
+            timeout,
+            retries,
         )
 
-    def consume_credits_batch(self, user_id: Id, items: Sequence[Item], *, workspace_id: Id | None = None) -> Batch:
+    def consume_credits_batch(
+        self,
+        user_id: Id,
+        items: Sequence[Item],
+        *,
+        workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
+    ) -> Batch:
         """Spend several items, all or none. SQL: ``consume_credits_batch``.
 
         Each of the 1 to 100 items is a mapping with ``credit_type`` and, as in :meth:`consume_credits`, ``amount``,
@@ -72,7 +93,9 @@ class Spending(Caller):
             InsufficientCredits: one of them cannot be had, so none was spent.
             InvalidAmount, InvalidArgument: ``details["item"]`` says which item.
         """
-        return self._call(calls.consume_credits_batch(user_id=user_id, items=items, workspace_id=workspace_id))
+        return self._call(
+            calls.consume_credits_batch(user_id=user_id, items=items, workspace_id=workspace_id), timeout, retries
+        )
 
     def refund_credits(
         self,
@@ -83,6 +106,8 @@ class Spending(Caller):
         reason: str | None = None,
         idempotency_key: str | None = None,
         workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> Refund:
         """Give back ``amount`` credits of a spend, None for what is left of it. SQL: ``refund_credits``.
 
@@ -101,5 +126,7 @@ class Spending(Caller):
                 reason=reason,
                 idempotency_key=idempotency_key,
                 workspace_id=workspace_id,
-            )
+            ),
+            timeout,
+            retries,
         )

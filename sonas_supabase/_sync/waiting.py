@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+from sonas_supabase._deadline import DEADLINE
 
 T = TypeVar("T")
+State = TypeVar("State")
 
 pause = time.sleep
 
@@ -14,3 +20,53 @@ pause = time.sleep
 def see_through(work: Callable[[], T], undo: Callable[[T], object] | None = None) -> T:
     """Do the work. A thread cannot be cancelled, so there is nothing to undo."""
     return work()
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Tell what is in the block when its seconds are over; see :mod:`sonas_supabase._deadline`."""
+    token = DEADLINE.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        DEADLINE.reset(token)
+
+
+class Slots:
+    """So many callers at once; the others wait."""
+
+    def __init__(self, number: int) -> None:
+        self._free = threading.Semaphore(number)
+
+    def take(self, seconds: float) -> bool:
+        """Wait for a place; False when there was none in time."""
+        return self._free.acquire(timeout=max(seconds, 0))
+
+    def give(self) -> None:
+        """Leave the place."""
+        self._free.release()
+
+
+class Homes(Generic[State]):
+    """What belongs to one process: a fork may not use its connections, and opens its own."""
+
+    def __init__(self, make: Callable[[], State], end: Callable[[State], object]) -> None:
+        self._make = make
+        self._end = end
+        # What a fork inherits stays here untouched: to close it would close the connections of the parent.
+        self._homes: dict[int, State] = {}
+
+    def here(self) -> State:
+        """The state of this process, made at its first use."""
+        process = os.getpid()
+        if process not in self._homes:
+            # No lock, which a fork could inherit locked; of two states that are made at once, one is kept, the other
+            # has no connection yet.
+            self._homes.setdefault(process, self._make())
+        return self._homes[process]
+
+    def end_here(self) -> None:
+        """End the state of this process."""
+        state = self._homes.pop(os.getpid(), None)
+        if state is not None:
+            self._end(state)

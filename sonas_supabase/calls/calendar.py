@@ -38,6 +38,7 @@ def reset_monthly_credits(*, user_id: Id | None) -> Call[Reset]:
             "user_id": arg.optional(arg.uuid, "user_id", user_id),
         },
         partial(parse, Reset),
+        slow=True,
         repeatable=user_id is None,
     )
 

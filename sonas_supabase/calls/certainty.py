@@ -62,6 +62,7 @@ def find_operation(*, operation_id: Id) -> Call[FoundOperation]:
         },
         partial(parse, FoundOperation),
         repeatable=True,
+        slow=True,
     )
 
 
@@ -79,6 +80,7 @@ def ledger_digest(
         },
         partial(parse, LedgerDigest),
         repeatable=True,
+        slow=True,
     )
 
 
@@ -93,9 +95,10 @@ def verify_books(*, user_id: Id | None, workspace_id: Id | None, rule: int | Non
         },
         partial(parse, Verification),
         repeatable=True,
+        slow=True,
     )
 
 
 def verify_checklist() -> Call[Checklist]:
     """The call of ``verify_checklist``."""
-    return Call("verify_checklist", {}, partial(parse, Checklist), repeatable=True)
+    return Call("verify_checklist", {}, partial(parse, Checklist), repeatable=True, slow=True)

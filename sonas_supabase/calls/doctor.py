@@ -12,4 +12,4 @@ from sonas_supabase.models.doctor import Diagnosis
 
 def diagnose() -> Call[Diagnosis]:
     """The call of ``diagnose``."""
-    return Call("diagnose", {}, partial(parse, Diagnosis), repeatable=True)
+    return Call("diagnose", {}, partial(parse, Diagnosis), repeatable=True, slow=True)

@@ -49,6 +49,7 @@ def metrics_active_accounts(
         },
         partial(parse, ActiveAccounts),
         repeatable=True,
+        slow=True,
     )
 
 
@@ -78,6 +79,7 @@ def metrics_breakage(
         },
         partial(parse, Breakage),
         repeatable=True,
+        slow=True,
     )
 
 
@@ -107,6 +109,7 @@ def metrics_consumption(
         },
         partial(parse, Consumption),
         repeatable=True,
+        slow=True,
     )
 
 
@@ -126,6 +129,7 @@ def metrics_conversion(
         },
         partial(parse, Conversion),
         repeatable=True,
+        slow=True,
     )
 
 
@@ -155,12 +159,13 @@ def metrics_exhaustion(
         },
         partial(parse, Exhaustion),
         repeatable=True,
+        slow=True,
     )
 
 
 def metrics_health() -> Call[Health]:
     """The call of ``metrics_health``."""
-    return Call("metrics_health", {}, partial(parse, Health), repeatable=True)
+    return Call("metrics_health", {}, partial(parse, Health), repeatable=True, slow=True)
 
 
 def metrics_liability(
@@ -187,6 +192,7 @@ def metrics_liability(
         },
         partial(parse, Liability),
         repeatable=True,
+        slow=True,
     )
 
 
@@ -222,6 +228,7 @@ def metrics_usage(
         },
         partial(parse, Usage),
         repeatable=True,
+        slow=True,
     )
 
 
@@ -234,6 +241,7 @@ def roll_up_metrics(*, limit: int) -> Call[RollUp]:
         },
         partial(parse, RollUp),
         repeatable=True,
+        slow=True,
     )
 
 
@@ -247,4 +255,5 @@ def track_metadata_key(*, metadata_key: str, tracked: bool) -> Call[TrackedKeys]
         },
         partial(parse, TrackedKeys),
         repeatable=True,
+        slow=True,
     )

@@ -23,6 +23,7 @@ def export_account(*, user_id: Id, table: str | None, offset: int | None, limit:
         },
         partial(parse, AccountExport),
         repeatable=True,
+        slow=True,
     )
 
 
@@ -35,6 +36,7 @@ def forget_account(*, user_id: Id) -> Call[Forgotten]:
         },
         partial(parse, Forgotten),
         repeatable=True,
+        slow=True,
     )
 
 
@@ -62,4 +64,5 @@ def import_balances(
         },
         partial(parse, BalanceImport),
         repeatable=True,
+        slow=True,
     )

@@ -5213,7 +5213,7 @@ comment on function credits.renew_due() is
   'Books what has fallen due on all accounts, in batches, for about five seconds at most. Several processes may run it at once. Nothing depends on it: every operation settles its own account first.';
 revoke all on function credits.renew_due() from public, anon, authenticated, service_role;
 
--- edge: result=Reset callers=service_role repeatable-without=user_id
+-- edge: result=Reset callers=service_role repeatable-without=user_id slow
 --   Restart a person's allowance now, period unchanged.
 --
 --   Without a user: renew every account that has fallen due, and answer how many ``accounts``. A
@@ -6453,7 +6453,7 @@ grant execute on function public.explain_operation(uuid, uuid, uuid) to authenti
 
 -- schemas/certainty/find_operation.sql
 
--- edge: result=FoundOperation callers=service_role repeatable
+-- edge: result=FoundOperation callers=service_role repeatable slow
 --   Whose operation it is, out of all accounts. For support: it reads the whole ledger.
 --
 --   Raises:
@@ -6553,7 +6553,7 @@ comment on function credits.digest_ledger(uuid, jsonb, jsonb) is
   'One page of digests: of at most 5000 stretches of the ledger, and about 50000 rows.';
 revoke all on function credits.digest_ledger(uuid, jsonb, jsonb) from public, anon, authenticated, service_role;
 
--- edge: result=LedgerDigest callers=service_role repeatable reads=after:ledger_end,ends:ledger_ends
+-- edge: result=LedgerDigest callers=service_role repeatable reads=after:ledger_end,ends:ledger_ends slow
 --   Digests of the ledger, of one account or of all: history whose digest is the same was not
 --   changed.
 --
@@ -6816,7 +6816,7 @@ $$;
 comment on function credits.verify_all(uuid, integer) is 'All always-true rules, or one of them, in one snapshot.';
 revoke all on function credits.verify_all(uuid, integer) from public, anon, authenticated, service_role;
 
--- edge: result=Verification callers=service_role repeatable
+-- edge: result=Verification callers=service_role repeatable slow
 --   Check the always-true rules, or the one with this number (1 to 8), for one account or for all.
 --
 --   Raises:
@@ -6985,7 +6985,7 @@ comment on function credits.rehearse_checklist() is
   'Plays the guide''s checklist with a probe user inside a subtransaction that is rolled back, and answers what was seen.';
 revoke all on function credits.rehearse_checklist() from public, anon, authenticated, service_role;
 
--- edge: result=Checklist callers=service_role repeatable
+-- edge: result=Checklist callers=service_role repeatable slow
 --   Try the guide's checklist with a probe user of whom nothing stays.
 create function public.verify_checklist()
 returns jsonb
@@ -7563,7 +7563,7 @@ revoke all on function credits.call_as_user(text, text) from public, anon, authe
 
 -- schemas/doctor/diagnose.sql
 
--- edge: result=Diagnosis callers=service_role repeatable
+-- edge: result=Diagnosis callers=service_role repeatable slow
 --   Inspect the credit system: what was changed, who may do what, how it runs.
 create function public.diagnose()
 returns jsonb
@@ -8117,7 +8117,7 @@ comment on function credits.export_rows(uuid, text, bigint, integer) is
   'The rows of somebody in one of the system''s tables, oldest first; p_limit null for all from p_offset on.';
 revoke all on function credits.export_rows(uuid, text, bigint, integer) from public, anon, authenticated, service_role;
 
--- edge: result=AccountExport callers=service_role repeatable
+-- edge: result=AccountExport callers=service_role repeatable slow
 --   Everything that is stored about one user, table by table, also of a closed account.
 --
 --   A user with very many rows does not fit into one answer: read one ``table`` after the other
@@ -8265,7 +8265,7 @@ comment on function credits.forget_words(uuid) is
   'Blanks every description, metadata, reason, key and request of a forgotten person, and takes them out of their workspaces.';
 revoke all on function credits.forget_words(uuid) from public, anon, authenticated, service_role;
 
--- edge: result=Forgotten callers=service_role repeatable
+-- edge: result=Forgotten callers=service_role repeatable slow
 --   Close a user's account for good and remove their words from the books, whose figures stay.
 --
 --   What Auth knows of the user is yours to delete.
@@ -8613,7 +8613,7 @@ comment on function credits.import_grants(regclass, name, name, text, text, text
   'Issues the opening grants, and adds up those of them that the ledger has with the very amount of their row.';
 revoke all on function credits.import_grants(regclass, name, name, text, text, text) from public, anon, authenticated, service_role;
 
--- edge: result=BalanceImport callers=service_role repeatable
+-- edge: result=BalanceImport callers=service_role repeatable slow
 --   Take the balances of a table or view over as grants that never expire: all rows, or none.
 --
 --   Nothing changes when a row cannot be used, when the totals differ from each other or from
@@ -9378,7 +9378,7 @@ revoke all on function credits.left_out(boolean) from public, anon, authenticate
 
 -- schemas/metrics/metrics_active_accounts.sql
 
--- edge: result=ActiveAccounts callers=service_role repeatable
+-- edge: result=ActiveAccounts callers=service_role repeatable slow
 --   Accounts that spent at least once, opened and closed ones, per bucket.
 create function public.metrics_active_accounts(
   p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'day', p_time_zone text default 'UTC',
@@ -9474,7 +9474,7 @@ grant execute on function public.metrics_active_accounts(timestamptz, timestampt
 
 -- schemas/metrics/metrics_breakage.sql
 
--- edge: result=Breakage callers=service_role repeatable
+-- edge: result=Breakage callers=service_role repeatable slow
 --   Credits that expired or were voided unspent, by the source of their grant.
 create function public.metrics_breakage(
   p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'all', p_time_zone text default 'UTC',
@@ -9522,7 +9522,7 @@ grant execute on function public.metrics_breakage(timestamptz, timestamptz, text
 
 -- schemas/metrics/metrics_consumption.sql
 
--- edge: result=Consumption callers=service_role repeatable
+-- edge: result=Consumption callers=service_role repeatable slow
 --   Spent against granted, per bucket, plan and credit type.
 create function public.metrics_consumption(
   p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'day', p_time_zone text default 'UTC',
@@ -9587,7 +9587,7 @@ $$;
 comment on function credits.upgraded_after(bigint, bigint, bigint) is 'How many of the spells in which something happened led to an upgrade soon after.';
 revoke all on function credits.upgraded_after(bigint, bigint, bigint) from public, anon, authenticated, service_role;
 
--- edge: result=Conversion callers=service_role repeatable
+-- edge: result=Conversion callers=service_role repeatable slow
 --   From free to paid, also soon after a denial or after 80 % were spent.
 create function public.metrics_conversion(
   p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'day', p_time_zone text default 'UTC',
@@ -9670,7 +9670,7 @@ grant execute on function public.metrics_conversion(timestamptz, timestamptz, te
 
 -- schemas/metrics/metrics_exhaustion.sql
 
--- edge: result=Exhaustion callers=service_role repeatable
+-- edge: result=Exhaustion callers=service_role repeatable slow
 --   Account-periods that ran dry, and on which day; first denial to upgrade.
 create function public.metrics_exhaustion(
   p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'all', p_time_zone text default 'UTC',
@@ -9775,7 +9775,7 @@ grant execute on function public.metrics_exhaustion(timestamptz, timestamptz, te
 
 -- schemas/metrics/metrics_health.sql
 
--- edge: result=Health callers=service_role repeatable
+-- edge: result=Health callers=service_role repeatable slow
 --   Renewal lag, holds, what the rollups have not read, the last five minutes.
 create function public.metrics_health()
 returns jsonb
@@ -9823,7 +9823,7 @@ grant execute on function public.metrics_health() to service_role;
 
 -- schemas/metrics/metrics_liability.sql
 
--- edge: result=Liability callers=service_role repeatable
+-- edge: result=Liability callers=service_role repeatable slow
 --   Credits owed at the end of each bucket, and now.
 create function public.metrics_liability(
   p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'day', p_time_zone text default 'UTC',
@@ -10025,7 +10025,7 @@ $$;
 comment on function credits.usage_rows(text, jsonb) is 'The rows of metrics_usage: in order, with the share of each bucket.';
 revoke all on function credits.usage_rows(text, jsonb) from public, anon, authenticated, service_role;
 
--- edge: result=Usage callers=service_role repeatable
+-- edge: result=Usage callers=service_role repeatable slow
 --   Spent by plan, credit_type, source, weekday, hour, cohort, account or metadata.
 create function public.metrics_usage(
   p_by text default 'plan', p_metadata_key text default null, p_since timestamptz default null, p_until timestamptz default null,
@@ -10188,7 +10188,7 @@ comment on function credits.roll_up_batch(integer) is
   'Adds to the rollups what the ledgers of so many balances have gained, in one statement and so from one snapshot. Call it with the state locked.';
 revoke all on function credits.roll_up_batch(integer) from public, anon, authenticated, service_role;
 
--- edge: result=RollUp callers=service_role repeatable
+-- edge: result=RollUp callers=service_role repeatable slow
 --   Bring the sums that metrics read up to date. Repeat it until ``finished``.
 create function public.roll_up_metrics(p_limit integer default 1000)
 returns jsonb
@@ -10295,7 +10295,7 @@ create trigger accounts_leave_the_rollups after update of is_test on credits.acc
 
 -- schemas/metrics/track_metadata_key.sql
 
--- edge: result=TrackedKeys callers=service_role repeatable
+-- edge: result=TrackedKeys callers=service_role repeatable slow
 --   Roll a key of metadata up, so that usage by it is fast, or no longer.
 create function public.track_metadata_key(p_metadata_key text, p_tracked boolean default true)
 returns jsonb
@@ -10697,4 +10697,4 @@ select credits.remember_installation();
 
 comment on schema credits is
   'The core of the credit system: functions over one account''s rows, and the tables that no API role
-reads directly. Never expose it. Release 0.1.0, text 33219f7f999443c8.';
+reads directly. Never expose it. Release 0.1.0, text de01ba63be12cee2.';

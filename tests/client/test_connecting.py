@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import httpx
 import pytest
+from psycopg.conninfo import make_conninfo
 from supabase import ClientOptions, create_client
 
 from sonas_supabase import (
     AccessDenied,
     AsyncCreditsClient,
     CreditsClient,
+    CreditsError,
+    CreditsUnavailable,
     NotConfigured,
     NotInstalled,
     PoolTimeout,
     Settings,
 )
+from sonas_supabase._addresses import connection_parameters
 from tests.support.api import Api
+from tests.support.clients import COLOURS, TRANSPORTS, make_client
 from tests.support.database import Database
+from tests.support.proxy import proxy_to
 
 VARIABLES = ("DATABASE_URL", "SUPABASE_URL", "SUPABASE_SECRET_KEY")
 
@@ -135,7 +144,7 @@ def test_importing_is_light() -> None:
     program = """
 import sys
 import sonas_supabase
-heavy = {"psycopg", "supabase", "postgrest", "httpx", "fastapi", "typer"} & set(sys.modules)
+heavy = {"psycopg", "supabase", "postgrest", "httpx", "fastapi", "typer", "rich", "pydantic"} & set(sys.modules)
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", program], check=True)
@@ -158,3 +167,107 @@ def test_nobody_at_an_address_is_said_in_time() -> None:
     url = "postgresql://nobody:x@127.0.0.1:1/x"
     with CreditsClient.from_url(url, timeout=0.5) as credits, pytest.raises(PoolTimeout, match="could not be reached"):
         credits.list_plans()
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "said"),
+    [
+        ({"password": "wrong"}, AccessDenied, "user or the password"),
+        ({"user": "nobody_of_this_name"}, AccessDenied, "user"),
+        ({"dbname": "no_such_database"}, NotConfigured, "no such database"),
+        ({"host": "no-such-host.invalid"}, NotConfigured, "no such host"),
+    ],
+)
+@pytest.mark.parametrize("colour", COLOURS)
+async def test_what_waiting_does_not_mend_is_said_at_once(
+    database: Database, colour: str, change: dict[str, str], kind: type[CreditsError], said: str
+) -> None:
+    url = make_conninfo(database.url, **change)
+    async with make_client("postgres", colour, url=url) as credits:
+        for _ in range(2):
+            began = time.monotonic()
+            with pytest.raises(kind, match=said) as wrong:
+                await credits.list_plans()
+            assert time.monotonic() - began < 2
+            assert not wrong.value.retryable
+            assert wrong.value.hint
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+async def test_no_such_host_is_said_over_https_too(colour: str) -> None:
+    async with make_client("rpc", colour, url="http://no-such-host.invalid", secret_key="sb_secret_x") as credits:
+        with pytest.raises(NotConfigured, match="no such host") as wrong:
+            await credits.list_plans()
+        assert not wrong.value.retryable
+
+
+@pytest.mark.parametrize("suffix", ["/rest/v1", "/rest/v1/", "/auth/v1", "/", "/rest/v1/rpc/consume_credits", "  "])
+def test_the_address_of_a_service_is_that_of_its_project(api: Api, user: UUID, suffix: str) -> None:
+    with CreditsClient.from_supabase(api.url + suffix, api.keys.secret_key) as credits:
+        assert credits.consume_credits(user, "message").remaining == 9
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        "{url}?pgbouncer=true",
+        "{url}?pgbouncer=true&connection_limit=1&schema=public&application_name=mine",
+        "{driver}",
+        '"{url}"\n',
+        "jdbc:{url}",
+    ],
+)
+def test_strings_of_other_drivers_are_understood(database: Database, user: UUID, write: str) -> None:
+    for driver in ("asyncpg", "psycopg", "psycopg2"):
+        written = write.format(
+            url=database.url, driver=database.url.replace("postgresql://", f"postgresql+{driver}://")
+        )
+        with CreditsClient.from_url(written) as credits:
+            credits.list_plans()
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://u:p@h/d?colour=red", "colour"),
+        ("https://project.supabase.co", "SUPABASE_URL"),
+        ("mysql://u:p@h/d", "mysql"),
+        ("postgresql://postgres:[YOUR-PASSWORD]@db.x.supabase.co:5432/postgres", "YOUR-PASSWORD"),
+    ],
+)
+def test_a_string_that_is_not_understood_says_which_part(url: str, said: str) -> None:
+    with pytest.raises(NotConfigured) as wrong:
+        CreditsClient.from_url(url)
+    assert said in f"{wrong.value} {wrong.value.hint}"
+
+
+def test_special_characters_of_a_password_may_stand_as_they_are() -> None:
+    for password in ("p@ss/w#rd?", "a[b]c%", "50%ä:x@"):
+        assert connection_parameters(f"postgresql://u:{password}@h:5432/d")["password"] == password
+    encoded = connection_parameters("postgresql://u:p%40ss@h/d?ssl=true")
+    assert (encoded["password"], encoded["sslmode"]) == ("p@ss", "require")
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("colour", COLOURS)
+async def test_while_the_database_is_away_calls_fail_at_once_until_it_is_back(
+    transport: str, colour: str, database: Database, api: Api
+) -> None:
+    target = urlsplit(database.url if transport == "postgres" else api.url)
+    assert target.hostname
+    assert target.port
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+    url = target._replace(netloc=target.netloc.replace(str(target.port), str(port))).geturl()
+    async with make_client(transport, colour, url=url, secret_key=api.keys.secret_key, timeout=2) as credits:
+        with pytest.raises(CreditsUnavailable):
+            await credits.list_plans()
+        began = time.monotonic()
+        for _ in range(20):
+            with pytest.raises(CreditsUnavailable) as away:
+                await credits.list_plans()
+            assert away.value.retryable
+            assert not away.value.may_have_taken_effect
+        assert time.monotonic() - began < 1
+        with proxy_to(target.hostname, target.port, port=port):
+            assert (await credits.list_plans())[0].id == "free"

@@ -18,6 +18,8 @@ from tests.support.sources import source
 
 ROOT = Path(__file__).resolve().parents[2]
 # What the client has beside one method per SQL function: making it, ending it, the hold.
+# What each method takes beside the parameters of its SQL function.
+IN_BETWEEN = ("self", "cls", "timeout", "retries")
 OWN_METHODS = {"from_env", "from_url", "from_connection", "from_supabase", "from_supabase_client", "close", "reserve"}
 
 
@@ -35,7 +37,7 @@ def sql_functions(database: Database) -> dict[str, list[str]]:
 
 def methods_of(client: type[Any]) -> dict[str, list[str]]:
     return {
-        name: [parameter for parameter in inspect.signature(member).parameters if parameter not in ("self", "cls")]
+        name: [parameter for parameter in inspect.signature(member).parameters if parameter not in IN_BETWEEN]
         for name, member in inspect.getmembers(client, callable)
         if not name.startswith("_") and name not in OWN_METHODS
     }

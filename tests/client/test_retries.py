@@ -217,11 +217,11 @@ async def test_a_restarted_server_is_met_again(colour: str, database: Database, 
 async def test_a_pool_that_stays_busy_says_so(colour: str, database: Database, user: UUID) -> None:
     with database.connect(autocommit=False) as blocker:
         blocker.execute("select 1 from credits.balances where account_id = %s for update", [user])
-        async with make_client("postgres", colour, url=database.url, pool_size=1, timeout=0.3) as credits:
+        async with make_client("postgres", colour, url=database.url, pool_size=1, timeout=20) as credits:
             waiting = asyncio.create_task(credits.consume_credits(user, "message"))
             await until_blocked(database)
             with pytest.raises(PoolTimeout) as busy:
-                await credits.list_plans()
+                await credits.list_plans(timeout=0.3)
             assert (busy.value.code, busy.value.status, busy.value.retryable) == ("pool_timeout", 503, True)
             assert "pool_size" in busy.value.hint
             blocker.rollback()

@@ -11,9 +11,9 @@ from contextlib import contextmanager, suppress
 class Proxy:
     """Forwards bytes to one address. `lose_answers` is how many of the next answers never arrive."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, own_port: int = 0) -> None:
         self._target = (host, port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", own_port))
         self._open: list[socket.socket] = []
         self._lock = threading.Lock()
         self.port = self._listener.getsockname()[1]
@@ -76,8 +76,8 @@ def break_connection(connection: socket.socket) -> None:
 
 
 @contextmanager
-def proxy_to(host: str, port: int) -> Iterator[Proxy]:
-    proxy = Proxy(host, port)
+def proxy_to(host: str, target: int, *, port: int = 0) -> Iterator[Proxy]:
+    proxy = Proxy(host, target, port)
     try:
         yield proxy
     finally:

@@ -138,7 +138,7 @@ comment on function credits.renew_due() is
   'Books what has fallen due on all accounts, in batches, for about five seconds at most. Several processes may run it at once. Nothing depends on it: every operation settles its own account first.';
 revoke all on function credits.renew_due() from public, anon, authenticated, service_role;
 
--- edge: result=Reset callers=service_role repeatable-without=user_id
+-- edge: result=Reset callers=service_role repeatable-without=user_id slow
 --   Restart a person's allowance now, period unchanged.
 --
 --   Without a user: renew every account that has fallen due, and answer how many ``accounts``. A

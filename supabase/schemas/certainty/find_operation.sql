@@ -1,4 +1,4 @@
--- edge: result=FoundOperation callers=service_role repeatable
+-- edge: result=FoundOperation callers=service_role repeatable slow
 --   Whose operation it is, out of all accounts. For support: it reads the whole ledger.
 --
 --   Raises:

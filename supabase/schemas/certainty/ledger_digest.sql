@@ -54,7 +54,7 @@ comment on function credits.digest_ledger(uuid, jsonb, jsonb) is
   'One page of digests: of at most 5000 stretches of the ledger, and about 50000 rows.';
 revoke all on function credits.digest_ledger(uuid, jsonb, jsonb) from public, anon, authenticated, service_role;
 
--- edge: result=LedgerDigest callers=service_role repeatable reads=after:ledger_end,ends:ledger_ends
+-- edge: result=LedgerDigest callers=service_role repeatable reads=after:ledger_end,ends:ledger_ends slow
 --   Digests of the ledger, of one account or of all: history whose digest is the same was not
 --   changed.
 --

@@ -51,7 +51,7 @@ $$;
 comment on function credits.verify_all(uuid, integer) is 'All always-true rules, or one of them, in one snapshot.';
 revoke all on function credits.verify_all(uuid, integer) from public, anon, authenticated, service_role;
 
--- edge: result=Verification callers=service_role repeatable
+-- edge: result=Verification callers=service_role repeatable slow
 --   Check the always-true rules, or the one with this number (1 to 8), for one account or for all.
 --
 --   Raises:

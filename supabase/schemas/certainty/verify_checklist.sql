@@ -92,7 +92,7 @@ comment on function credits.rehearse_checklist() is
   'Plays the guide''s checklist with a probe user inside a subtransaction that is rolled back, and answers what was seen.';
 revoke all on function credits.rehearse_checklist() from public, anon, authenticated, service_role;
 
--- edge: result=Checklist callers=service_role repeatable
+-- edge: result=Checklist callers=service_role repeatable slow
 --   Try the guide's checklist with a probe user of whom nothing stays.
 create function public.verify_checklist()
 returns jsonb

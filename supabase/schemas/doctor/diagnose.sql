@@ -1,4 +1,4 @@
--- edge: result=Diagnosis callers=service_role repeatable
+-- edge: result=Diagnosis callers=service_role repeatable slow
 --   Inspect the credit system: what was changed, who may do what, how it runs.
 create function public.diagnose()
 returns jsonb

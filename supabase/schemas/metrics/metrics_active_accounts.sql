@@ -1,4 +1,4 @@
--- edge: result=ActiveAccounts callers=service_role repeatable
+-- edge: result=ActiveAccounts callers=service_role repeatable slow
 --   Accounts that spent at least once, opened and closed ones, per bucket.
 create function public.metrics_active_accounts(
   p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'day', p_time_zone text default 'UTC',

@@ -1,4 +1,4 @@
--- edge: result=Breakage callers=service_role repeatable
+-- edge: result=Breakage callers=service_role repeatable slow
 --   Credits that expired or were voided unspent, by the source of their grant.
 create function public.metrics_breakage(
   p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'all', p_time_zone text default 'UTC',

@@ -1,4 +1,4 @@
--- edge: result=Consumption callers=service_role repeatable
+-- edge: result=Consumption callers=service_role repeatable slow
 --   Spent against granted, per bucket, plan and credit type.
 create function public.metrics_consumption(
   p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'day', p_time_zone text default 'UTC',

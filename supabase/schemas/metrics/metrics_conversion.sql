@@ -13,7 +13,7 @@ $$;
 comment on function credits.upgraded_after(bigint, bigint, bigint) is 'How many of the spells in which something happened led to an upgrade soon after.';
 revoke all on function credits.upgraded_after(bigint, bigint, bigint) from public, anon, authenticated, service_role;
 
--- edge: result=Conversion callers=service_role repeatable
+-- edge: result=Conversion callers=service_role repeatable slow
 --   From free to paid, also soon after a denial or after 80 % were spent.
 create function public.metrics_conversion(
   p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'day', p_time_zone text default 'UTC',

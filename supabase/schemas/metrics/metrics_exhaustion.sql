@@ -1,4 +1,4 @@
--- edge: result=Exhaustion callers=service_role repeatable
+-- edge: result=Exhaustion callers=service_role repeatable slow
 --   Account-periods that ran dry, and on which day; first denial to upgrade.
 create function public.metrics_exhaustion(
   p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'all', p_time_zone text default 'UTC',

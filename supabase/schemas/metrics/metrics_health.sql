@@ -1,4 +1,4 @@
--- edge: result=Health callers=service_role repeatable
+-- edge: result=Health callers=service_role repeatable slow
 --   Renewal lag, holds, what the rollups have not read, the last five minutes.
 create function public.metrics_health()
 returns jsonb

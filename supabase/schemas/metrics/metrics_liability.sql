@@ -1,4 +1,4 @@
--- edge: result=Liability callers=service_role repeatable
+-- edge: result=Liability callers=service_role repeatable slow
 --   Credits owed at the end of each bucket, and now.
 create function public.metrics_liability(
   p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'day', p_time_zone text default 'UTC',

@@ -121,7 +121,7 @@ $$;
 comment on function credits.usage_rows(text, jsonb) is 'The rows of metrics_usage: in order, with the share of each bucket.';
 revoke all on function credits.usage_rows(text, jsonb) from public, anon, authenticated, service_role;
 
--- edge: result=Usage callers=service_role repeatable
+-- edge: result=Usage callers=service_role repeatable slow
 --   Spent by plan, credit_type, source, weekday, hour, cohort, account or metadata.
 create function public.metrics_usage(
   p_by text default 'plan', p_metadata_key text default null, p_since timestamptz default null, p_until timestamptz default null,

@@ -77,7 +77,7 @@ comment on function credits.roll_up_batch(integer) is
   'Adds to the rollups what the ledgers of so many balances have gained, in one statement and so from one snapshot. Call it with the state locked.';
 revoke all on function credits.roll_up_batch(integer) from public, anon, authenticated, service_role;
 
--- edge: result=RollUp callers=service_role repeatable
+-- edge: result=RollUp callers=service_role repeatable slow
 --   Bring the sums that metrics read up to date. Repeat it until ``finished``.
 create function public.roll_up_metrics(p_limit integer default 1000)
 returns jsonb

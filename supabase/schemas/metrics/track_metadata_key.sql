@@ -1,4 +1,4 @@
--- edge: result=TrackedKeys callers=service_role repeatable
+-- edge: result=TrackedKeys callers=service_role repeatable slow
 --   Roll a key of metadata up, so that usage by it is fast, or no longer.
 create function public.track_metadata_key(p_metadata_key text, p_tracked boolean default true)
 returns jsonb

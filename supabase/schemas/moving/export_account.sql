@@ -60,7 +60,7 @@ comment on function credits.export_rows(uuid, text, bigint, integer) is
   'The rows of somebody in one of the system''s tables, oldest first; p_limit null for all from p_offset on.';
 revoke all on function credits.export_rows(uuid, text, bigint, integer) from public, anon, authenticated, service_role;
 
--- edge: result=AccountExport callers=service_role repeatable
+-- edge: result=AccountExport callers=service_role repeatable slow
 --   Everything that is stored about one user, table by table, also of a closed account.
 --
 --   A user with very many rows does not fit into one answer: read one ``table`` after the other

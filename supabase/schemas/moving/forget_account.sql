@@ -85,7 +85,7 @@ comment on function credits.forget_words(uuid) is
   'Blanks every description, metadata, reason, key and request of a forgotten person, and takes them out of their workspaces.';
 revoke all on function credits.forget_words(uuid) from public, anon, authenticated, service_role;
 
--- edge: result=Forgotten callers=service_role repeatable
+-- edge: result=Forgotten callers=service_role repeatable slow
 --   Close a user's account for good and remove their words from the books, whose figures stay.
 --
 --   What Auth knows of the user is yours to delete.

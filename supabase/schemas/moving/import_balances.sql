@@ -262,7 +262,7 @@ comment on function credits.import_grants(regclass, name, name, text, text, text
   'Issues the opening grants, and adds up those of them that the ledger has with the very amount of their row.';
 revoke all on function credits.import_grants(regclass, name, name, text, text, text) from public, anon, authenticated, service_role;
 
--- edge: result=BalanceImport callers=service_role repeatable
+-- edge: result=BalanceImport callers=service_role repeatable slow
 --   Take the balances of a table or view over as grants that never expire: all rows, or none.
 --
 --   Nothing changes when a row cannot be used, when the totals differ from each other or from
