@@ -146,7 +146,8 @@ class AsyncCreditsClient(AsyncChapters):
     ) -> AsyncIterator[HistoryEntry]:
         """Every row of the ledger once, newest first, read ``page_size`` rows at a time (1 to 1000).
 
-        What is added meanwhile is left out; ``timeout`` is that of a page. The errors are those of :meth:`get_credit_history`.
+        What is added meanwhile is left out; ``timeout`` is that of a page. The errors are those of
+        :meth:`get_credit_history`.
         """
         cursor = None
         while True:

@@ -20,7 +20,16 @@ ROOT = Path(__file__).resolve().parents[2]
 # What the client has beside one method per SQL function: making it, ending it, the hold.
 # What each method takes beside the parameters of its SQL function.
 IN_BETWEEN = ("self", "cls", "timeout", "retries")
-OWN_METHODS = {"from_env", "from_url", "from_connection", "from_supabase", "from_supabase_client", "close", "reserve"}
+OWN_METHODS = {
+    "from_env",
+    "from_url",
+    "from_connection",
+    "from_supabase",
+    "from_supabase_client",
+    "close",
+    "reserve",
+    "iter_credit_history",
+}
 
 
 def sql_functions(database: Database) -> dict[str, list[str]]:
