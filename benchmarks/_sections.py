@@ -8,6 +8,7 @@ from functools import partial
 
 from benchmarks._figures import Figure, Run, take_turns
 from benchmarks._http import consume_body, load, postgrest
+from benchmarks._metering import metering
 from benchmarks._pgbench import pgbench
 from benchmarks._server import Server
 from benchmarks._steps import steps
@@ -123,5 +124,6 @@ SECTIONS: dict[str, Callable[[Server, Plan, Say], list[Figure]]] = {
     "api": api,
     "growth": growth,
     "steps": each_step,
+    "metering": lambda server, plan, say: metering(server, max(plan.rounds, 5)),
     "verify": verify,
 }

@@ -8,7 +8,7 @@ from datetime import datetime
 from sonas_supabase._async.caller import AsyncCaller
 from sonas_supabase._call import Id
 from sonas_supabase.calls import accounts as calls
-from sonas_supabase.models.accounts import Clock, StatusChange, Summary, TimeZoneChange
+from sonas_supabase.models.accounts import Clock, OpenedAccount, StatusChange, Summary, TimeZoneChange
 
 
 class AsyncAccounts(AsyncCaller):
@@ -51,6 +51,19 @@ class AsyncAccounts(AsyncCaller):
             AccountNotFound.
         """
         return await self._call(calls.mark_test_account(user_id=user_id, workspace_id=workspace_id), timeout, retries)
+
+    async def open_account(
+        self, user_id: Id, *, timeout: float | None = None, retries: int | None = None
+    ) -> OpenedAccount:
+        """Open an account on the default plan for an id that has no row in `auth.users` here: a user of another
+        project, or of another shard. It is there until it is forgotten.
+
+        SQL: ``open_account``.
+
+        Raises:
+            AccountNotFound: the id is a workspace's, or the account was forgotten.
+        """
+        return await self._call(calls.open_account(user_id=user_id), timeout, retries)
 
     async def set_test_clock(
         self,

@@ -9,7 +9,7 @@ from functools import partial
 from sonas_supabase import _arguments as arg
 from sonas_supabase._call import Call, Id
 from sonas_supabase._parse import parse
-from sonas_supabase.models.accounts import Clock, StatusChange, Summary, TimeZoneChange
+from sonas_supabase.models.accounts import Clock, OpenedAccount, StatusChange, Summary, TimeZoneChange
 
 
 def freeze_account(*, user_id: Id, reason: str | None, workspace_id: Id | None) -> Call[StatusChange]:
@@ -48,6 +48,18 @@ def mark_test_account(*, user_id: Id, workspace_id: Id | None) -> Call[Clock]:
             "workspace_id": arg.optional(arg.uuid, "workspace_id", workspace_id),
         },
         partial(parse, Clock),
+        repeatable=True,
+    )
+
+
+def open_account(*, user_id: Id) -> Call[OpenedAccount]:
+    """The call of ``open_account``."""
+    return Call(
+        "open_account",
+        {
+            "user_id": arg.uuid("user_id", user_id),
+        },
+        partial(parse, OpenedAccount),
         repeatable=True,
     )
 

@@ -39,6 +39,13 @@ class AccountAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedAccount(AccountAnswer):
+    """An account that is open now."""
+
+    account_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StatusChange(AccountAnswer):
     """The status that the subscription or the account has now."""
 
@@ -78,7 +85,11 @@ class OpenGrant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """Everything that a usage page shows of one account."""
+    """Everything that a usage page shows of one account.
+
+    ``message`` says that the account is frozen and whom to write to, else None. ``free_credits`` is ``own``, or why the
+    account has none of the free plan's: ``anonymous``, ``other_account``.
+    """
 
     account_id: UUID
     user_id: UUID
@@ -86,6 +97,9 @@ class Summary:
     plan_name: str
     status: str
     upgrade_url: str
+    support_contact: str | None
+    message: str | None
+    free_credits: str
     pending_plan: str | None
     pending_at: datetime | None
     period_start: datetime | None

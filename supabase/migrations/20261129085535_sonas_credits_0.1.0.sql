@@ -56,12 +56,12 @@ declare
     get_credit_summary, grant_credits, import_balances, ledger_digest, list_plans, list_uncollected,
     mark_test_account, metrics_active_accounts, metrics_breakage, metrics_consumption,
     metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability, metrics_usage,
-    record_uncollected, refund_credits, release_credits, reserve_credits, reset_monthly_credits,
-    resolve_uncollected, revoke_grant, roll_up_metrics, set_subscription_status, set_test_clock,
-    set_time_zone, store_http_answer, system_status, track_metadata_key, unfreeze_account,
-    verify_books, verify_checklist}';
+    open_account, record_uncollected, refund_credits, release_credits, reserve_credits,
+    reset_monthly_credits, resolve_uncollected, revoke_grant, roll_up_metrics,
+    set_subscription_status, set_test_clock, set_time_zone, store_http_answer, system_status,
+    track_metadata_key, unfreeze_account, verify_books, verify_checklist}';
   -- End of the names.
-  v_triggers constant name[] := array['credits_open_account', 'credits_close_account'];
+  v_triggers constant name[] := array['credits_open_account', 'credits_close_account', 'credits_follow_user'];
   -- What stands in the way: {object, problem, cure: [statement], named_by: [function]}.
   v_found jsonb := '[]';
   v_usage regclass := to_regclass('public.usage');
@@ -380,7 +380,7 @@ begin
     ('insufficient_credits', 'PT402', 'There are not enough credits. Upgrade the plan, buy a top-up, or wait for the renewal.'),
     ('limit_reached', 'PT402', 'The plan''s limit is reached. Upgrade the plan or delete something that counts towards it.'),
     ('member_cap_reached', 'PT402', 'The member''s cap is reached. Ask an owner of the workspace to raise it.'),
-    ('account_frozen', 'PT403', 'The account is frozen. Nothing can be spent until it is unfrozen with unfreeze_account.'),
+    ('account_frozen', 'PT403', 'This account is frozen. Nothing can be spent from it.'),
     ('account_not_found', 'PT404', 'There is no such account. Pass the id of a row in auth.users, and of a workspace that this user belongs to.'),
     ('unknown_credit_type', 'PT404', 'There is no such credit type. credits.credit_types lists them.'),
     ('reservation_not_found', 'PT404', 'This account has no such reservation.'),
@@ -395,6 +395,9 @@ begin
   where e.slug = p_slug;
   if not found then
     raise exception 'unknown error slug: %', p_slug;
+  end if;
+  if p_slug = 'account_frozen' then
+    v_hint := credits.frozen_words();
   end if;
   raise exception using errcode = v_state, message = p_slug, detail = p_details::text, hint = coalesce(p_hint, v_hint);
 end
@@ -580,8 +583,15 @@ insert into public.plan_limits (plan_id, credit_type, allowance) values
 create table credits.settings (
   only_row boolean primary key default true,
   upgrade_url text not null default '/pricing',
+  support_contact text,
+  identity_by text not null default 'email',
+  anonymous_credits text not null default 'none',
+  workspace_credits text not null default 'none',
   stored_body_bytes integer not null default 16384,
   stored_answer_retention interval not null default '24 hours',
+  constraint settings_identity_is_by_email_or_person check (identity_by in ('email', 'person')),
+  constraint settings_anonymous_credits_are_none_or_free check (anonymous_credits in ('none', 'free')),
+  constraint settings_workspace_credits_are_none_or_free check (workspace_credits in ('none', 'free')),
   constraint settings_has_one_row check (only_row),
   constraint settings_stored_body_bytes_are_up_to_a_mebibyte
     check (stored_body_bytes between 0 and 1048576),
@@ -594,6 +604,14 @@ comment on column credits.settings.stored_body_bytes is
   'The largest body of an HTTP answer that is kept for a repeat under the same Idempotency-Key.';
 comment on column credits.settings.stored_answer_retention is
   'How long an HTTP answer is kept for a repeat under the same Idempotency-Key.';
+comment on column credits.settings.support_contact is
+  'Whom people write to about an account that is frozen: an e-mail address or the address of a page.';
+comment on column credits.settings.identity_by is
+  'What makes two accounts the same person''s: the e-mail as it is, or (person) without plus-tags and dots that do not matter.';
+comment on column credits.settings.anonymous_credits is
+  'Whether anonymous sign-ins have the free plan''s credits. They have its limits, and get its credits on becoming permanent.';
+comment on column credits.settings.workspace_credits is
+  'Whether a workspace on the free plan has its credits, beside those of its members. It has its limits.';
 alter table credits.settings enable row level security;
 revoke all on table credits.settings from public, anon, authenticated, service_role;
 grant select on table credits.settings to authenticated, service_role;
@@ -609,19 +627,25 @@ create table credits.accounts (
   status text not null default 'active',
   is_test boolean not null default false,
   is_elsewhere boolean not null default false,
+  free_credits text not null default 'own',
   test_now timestamptz,
   frozen_reason text,
   created_at timestamptz not null default now(),
   closed_at timestamptz,
   constraint accounts_kind_is_person_or_workspace check (kind in ('person', 'workspace')),
   constraint accounts_status_is_active_frozen_or_closed check (status in ('active', 'frozen', 'closed')),
+  constraint accounts_free_credits_are_own_or_withheld_for_a_reason
+    check (free_credits in ('own', 'anonymous', 'other_account')),
   constraint accounts_closed_has_a_time check ((status = 'closed') = (closed_at is not null)),
   constraint accounts_only_test_accounts_have_a_clock check (is_test or test_now is null)
 );
+create index accounts_closed_at_idx on credits.accounts (closed_at) where closed_at is not null;
 comment on table credits.accounts is
   'Who owns credits: a person (account_id is the auth user''s id) or a workspace (account_id is the workspace''s id). Deleting the user closes the account and keeps its ledger.';
 comment on column credits.accounts.is_elsewhere is
   'Opened by open_account for an id that has no row in auth.users here, and therefore not gone without one.';
+comment on column credits.accounts.free_credits is
+  'own: the default plan''s allowance is its own. Else why it has none: its person is anonymous, or has another open account.';
 comment on column credits.accounts.test_now is 'The time of a test account, moved by set_test_clock; null follows the real clock.';
 alter table credits.accounts enable row level security;
 revoke all on table credits.accounts from public, anon, authenticated, service_role;
@@ -802,6 +826,295 @@ comment on function credits.account_answer(uuid, uuid) is
   'The answer of an operation on a whole account: what belongs to one credit type is null, balances has all of them.';
 revoke all on function credits.account_answer(uuid, uuid) from public, anon, authenticated, service_role;
 
+-- schemas/accounts/close_account.sql
+
+-- An account ends with its person or workspace. From that instant it spends nothing: each spend asks whether they exist
+-- (credits.living_accounts). What else has to be done is done here, at once where no transaction is in the way, and by the
+-- job otherwise: a deletion neither fails nor waits because of credits.
+
+create table credits.accounts_to_follow (
+  account_id uuid not null,
+  noticed_at timestamptz not null default now(),
+  constraint accounts_to_follow_pkey primary key (account_id)
+);
+comment on table credits.accounts_to_follow is
+  'Accounts whose person or workspace has left, come back or changed while the account was busy. The job works them off.';
+alter table credits.accounts_to_follow enable row level security;
+revoke all on table credits.accounts_to_follow from public, anon, authenticated, service_role;
+
+create function credits.close_account(p_account_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := clock_timestamp();
+begin
+  perform credits.release_open_holds(p_account_id, null, 'the account was closed');
+  perform credits.give_deleted_rows_back(p_account_id);
+  perform credits.end_plan(p_account_id);
+  update credits.accounts a set status = 'closed', closed_at = v_now
+  where a.account_id = p_account_id and a.status <> 'closed';
+  update credits.balances b set account_status = 'closed' where b.account_id = p_account_id;
+  perform credits.leave_workspaces(p_account_id);
+  perform credits.pass_identities_on(p_account_id);
+end
+$$;
+comment on function credits.close_account(uuid) is
+  'Closes an account and keeps its ledger: releases its holds, ends its plan like a cancellation, takes the person out of workspaces.';
+revoke all on function credits.close_account(uuid) from public, anon, authenticated, service_role;
+
+create function credits.end_plan(p_account_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if exists (
+    select 1 from public.subscriptions s join public.plans p on p.id = s.plan_id
+    where s.account_id = p_account_id and not p.is_default) then
+    perform credits.switch_plan(p_account_id, null, (select p.id from public.plans p where p.is_default), 'now',
+      gen_random_uuid(), (select max(b.settled_at) from credits.balances b where b.account_id = p_account_id));
+  end if;
+end
+$$;
+comment on function credits.end_plan(uuid) is 'Ends a plan that is paid for, like a cancellation that takes effect now.';
+revoke all on function credits.end_plan(uuid) from public, anon, authenticated, service_role;
+
+create function credits.reopen_account(p_account_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_status text;
+begin
+  perform 1 from credits.balances b where b.account_id = p_account_id order by b.credit_type for no key update;
+  -- One that was frozen comes back frozen, and one that was forgotten never does.
+  update credits.accounts a set
+    status = case when a.frozen_reason is null then 'active' else 'frozen' end, closed_at = null
+  where a.account_id = p_account_id and a.status = 'closed'
+    and not exists (select 1 from credits.forgotten_accounts f where f.account_id = p_account_id)
+  returning a.status into v_status;
+  if found then
+    update credits.balances b set account_status = v_status, due_at = '-infinity' where b.account_id = p_account_id;
+  end if;
+end
+$$;
+comment on function credits.reopen_account(uuid) is
+  'Gives an id that came back its account, with what it had bought. Does nothing for an account that is open or was forgotten.';
+revoke all on function credits.reopen_account(uuid) from public, anon, authenticated, service_role;
+
+create function credits.leave_workspaces(p_account_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  delete from public.credit_workspace_members m where m.user_id = p_account_id;
+end
+$$;
+comment on function credits.leave_workspaces(uuid) is 'Takes a person out of all workspaces, which releases their holds there.';
+revoke all on function credits.leave_workspaces(uuid) from public, anon, authenticated, service_role;
+
+create function credits.release_open_holds(p_account_id uuid, p_user_id uuid, p_reason text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_balance credits.balances;
+  v_hold public.credit_reservations;
+begin
+  for v_balance in select * from credits.lock_account(p_account_id) loop
+    for v_hold in
+      select r.* from public.credit_reservations r
+      where r.account_id = p_account_id and r.credit_type = v_balance.credit_type and r.status = 'open'
+        and (p_user_id is null or r.user_id = p_user_id)
+      order by r.id
+    loop
+      v_balance := credits.close_hold(p_account_id, v_balance, v_hold, p_reason);
+    end loop;
+  end loop;
+end
+$$;
+comment on function credits.release_open_holds(uuid, uuid, text) is
+  'Releases all holds of an account, or those of one person, also when the account is gone.';
+revoke all on function credits.release_open_holds(uuid, uuid, text) from public, anon, authenticated, service_role;
+
+create function credits.release_holds_of_removed_member()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  -- A workspace that is gone releases all its holds. Who is in it again keeps them.
+  if exists (
+    select 1 from public.credit_reservations r
+    where r.account_id = old.account_id and r.user_id = old.user_id and r.status = 'open')
+    and credits.is_living(old.account_id)
+    and not exists (
+      select 1 from public.credit_workspace_members m
+      where m.account_id = old.account_id and m.user_id = old.user_id) then
+    perform credits.release_open_holds(old.account_id, old.user_id, 'the member was removed');
+  end if;
+  return null;
+end
+$$;
+comment on function credits.release_holds_of_removed_member() is 'Removing a member releases what they hold of the workspace.';
+revoke all on function credits.release_holds_of_removed_member() from public, anon, authenticated, service_role;
+create trigger credit_workspace_members_release_holds after delete on public.credit_workspace_members
+  for each row execute function credits.release_holds_of_removed_member();
+
+create function credits.follow_account(p_account_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_status text;
+begin
+  select a.status into v_status from credits.accounts a where a.account_id = p_account_id;
+  if v_status <> 'closed' and not credits.is_living(p_account_id) then
+    perform credits.close_account(p_account_id);
+  elsif v_status = 'closed' and credits.is_living(p_account_id) then
+    perform credits.reopen_account(p_account_id);
+  end if;
+  if credits.is_living(p_account_id) then
+    perform credits.remember_identities(p_account_id);
+    perform credits.decide_free_credits(p_account_id);
+  elsif v_status = 'closed' then
+    perform credits.give_deleted_rows_back(p_account_id);
+  end if;
+end
+$$;
+comment on function credits.follow_account(uuid) is
+  'Brings an account in line with its person or workspace: closes it where they are gone, reopens it where they are back, and gives free credits that they are due by now. Safe to repeat.';
+revoke all on function credits.follow_account(uuid) from public, anon, authenticated, service_role;
+
+create function credits.follow_at_once(p_account_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+-- Nothing is waited for: whoever deletes a user may hold what a spend wants, while the spend holds the account.
+set lock_timeout = '1ms'
+as $$
+begin
+  begin
+    perform credits.follow_account(p_account_id);
+  exception when others then
+    insert into credits.accounts_to_follow (account_id) values (p_account_id) on conflict (account_id) do nothing;
+  end;
+exception when others then
+  raise warning 'credits: account % could not be brought in line with its user: % (%)', p_account_id, sqlerrm, sqlstate;
+end
+$$;
+comment on function credits.follow_at_once(uuid) is
+  'Brings an account in line with its person or workspace, or leaves that to the job where the account is busy. Waits for no lock and raises nothing.';
+revoke all on function credits.follow_at_once(uuid) from public, anon, authenticated, service_role;
+
+create function credits.follow_waiting_accounts(p_limit integer default 100)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '1ms'
+as $$
+declare
+  v_account_id uuid;
+  v_count integer := 0;
+begin
+  for v_account_id in
+    select f.account_id from credits.accounts_to_follow f order by f.account_id limit p_limit for update skip locked
+  loop
+    begin
+      perform credits.follow_account(v_account_id);
+      delete from credits.accounts_to_follow f where f.account_id = v_account_id;
+      v_count := v_count + 1;
+    exception when others then
+      raise warning 'credits: account % could not be brought in line with its user: % (%)', v_account_id, sqlerrm, sqlstate;
+    end;
+  end loop;
+  return v_count;
+end
+$$;
+comment on function credits.follow_waiting_accounts(integer) is
+  'Works off accounts whose person or workspace changed while they were busy. Answers how many.';
+revoke all on function credits.follow_waiting_accounts(integer) from public, anon, authenticated, service_role;
+
+create function credits.tend_accounts()
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform credits.follow_waiting_accounts();
+  perform credits.return_dropped_tables();
+  perform credits.drop_old_identities();
+end
+$$;
+comment on function credits.tend_accounts() is
+  'The part of the job that is about accounts: follows what users and workspaces did while accounts were busy, gives back rows of dropped tables, and drops old identities. Bounded.';
+revoke all on function credits.tend_accounts() from public, anon, authenticated, service_role;
+
+create function credits.follow_user()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  perform credits.follow_at_once(coalesce(new.id, old.id));
+  return null;
+end
+$$;
+comment on function credits.follow_user() is
+  'Follows what becomes of a user: deleted, also softly, come back, under another e-mail, no longer anonymous. Never blocks it.';
+revoke all on function credits.follow_user() from public, anon, authenticated, service_role;
+-- At the end of the transaction, when all that goes with the user is gone as well.
+create constraint trigger credits_close_account after delete on auth.users
+  deferrable initially deferred for each row execute function credits.follow_user();
+create constraint trigger credits_follow_user
+  after update of deleted_at, email, phone, is_anonymous on auth.users
+  deferrable initially deferred for each row
+  when ((old.deleted_at, old.email, old.phone, old.is_anonymous)
+    is distinct from (new.deleted_at, new.email, new.phone, new.is_anonymous))
+  execute function credits.follow_user();
+
+create function credits.follow_workspace()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  perform credits.follow_at_once(old.account_id);
+  return null;
+end
+$$;
+comment on function credits.follow_workspace() is 'Closes the account of a workspace that is deleted.';
+revoke all on function credits.follow_workspace() from public, anon, authenticated, service_role;
+create constraint trigger credit_workspaces_follow_deleted after delete on public.credit_workspaces
+  deferrable initially deferred for each row execute function credits.follow_workspace();
+
 -- schemas/accounts/freeze_account.sql
 
 create function credits.mark_frozen(p_account_id uuid, p_frozen boolean, p_reason text)
@@ -849,6 +1162,20 @@ comment on function public.freeze_account(uuid, text, uuid) is
   'Stops all spending: consume, reserve and capture raise account_frozen until unfreeze_account. Credits, renewals, releases and refunds go on.';
 revoke all on function public.freeze_account(uuid, text, uuid) from public, anon, authenticated, service_role;
 grant execute on function public.freeze_account(uuid, text, uuid) to service_role;
+
+create function credits.frozen_words()
+returns text
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select format('This account is frozen: nothing can be spent from it, and its credits stay. Write to %s to have it looked at.',
+    coalesce(nullif(s.support_contact, ''), 'the support of this service'))
+  from credits.settings s
+$$;
+comment on function credits.frozen_words() is 'What the person is told whose account is frozen, and whom to write to.';
+revoke all on function credits.frozen_words() from public, anon, authenticated, service_role;
 
 -- schemas/accounts/get_credit_summary.sql
 
@@ -916,6 +1243,7 @@ declare
   v_account credits.accounts;
   v_at timestamptz;
 begin
+  perform credits.give_deleted_rows_back(v_account_id);
   select * into v_account from credits.accounts a where a.account_id = v_account_id;
   v_at := greatest(coalesce(v_account.test_now, statement_timestamp()), (
     select max(b.settled_at) from credits.balances b where b.account_id = v_account_id));
@@ -924,6 +1252,9 @@ begin
       'success', true, 'code', 'ok', 'account_id', v_account_id, 'user_id', v_user_id,
       'plan', p.id, 'plan_name', p.name, 'status', case when v_account.status = 'frozen' then 'frozen' else s.status end,
       'upgrade_url', (select c.upgrade_url from credits.settings c),
+      'support_contact', (select c.support_contact from credits.settings c),
+      'message', case when v_account.status = 'frozen' then credits.frozen_words() end,
+      'free_credits', v_account.free_credits,
       'pending_plan', case when s.pending_at > v_at then s.pending_plan_id end,
       'pending_at', case when s.pending_at > v_at then s.pending_at end,
       'period_start', r.period_start, 'period_end', r.period_end, 'now', v_at,
@@ -966,6 +1297,351 @@ comment on function public.get_credit_summary(uuid, uuid) is
   'Everything that a usage page shows of one account: plan, period, balances with percentage and warning, open grants. A signed-in user may leave p_user_id out; another user''s raises account_not_found.';
 revoke all on function public.get_credit_summary(uuid, uuid) from public, anon, authenticated, service_role;
 grant execute on function public.get_credit_summary(uuid, uuid) to authenticated, service_role;
+
+-- schemas/accounts/identity.sql
+
+-- Free credits once per person. The default plan's allowance of a period belongs to an identity, not to an id: an account of
+-- the same identity that is open has it, and one that follows it continues with what it left, in the same period. Of an
+-- identity only a keyed hash is kept, which survives forget_account, for a year after the account was closed.
+
+create table credits.identity_key (
+  only_row boolean primary key default true,
+  inner_key bytea not null,
+  outer_key bytea not null,
+  constraint identity_key_has_one_row check (only_row)
+);
+comment on table credits.identity_key is
+  'The secret of the hashes of identities, as the two blocks of HMAC-SHA256. Made once, and never read but by hash_identity.';
+alter table credits.identity_key enable row level security;
+revoke all on table credits.identity_key from public, anon, authenticated, service_role;
+do $$
+declare
+  v_key bytea := uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid());
+  v_inner bytea := decode(repeat('36', 64), 'hex');
+  v_outer bytea := decode(repeat('5c', 64), 'hex');
+begin
+  for n in 0 .. length(v_key) - 1 loop
+    v_inner := set_byte(v_inner, n, get_byte(v_inner, n) # get_byte(v_key, n));
+    v_outer := set_byte(v_outer, n, get_byte(v_outer, n) # get_byte(v_key, n));
+  end loop;
+  insert into credits.identity_key (inner_key, outer_key) values (v_inner, v_outer);
+end
+$$;
+
+create table credits.account_identities (
+  account_id uuid not null,
+  identity bytea not null,
+  created_at timestamptz not null default now(),
+  constraint account_identities_pkey primary key (account_id, identity)
+);
+create index account_identities_identity_idx on credits.account_identities (identity);
+comment on table credits.account_identities is
+  'Which identities an account has had: the hash of each e-mail or phone number, or what credits.identity_of says.';
+alter table credits.account_identities enable row level security;
+revoke all on table credits.account_identities from public, anon, authenticated, service_role;
+
+create table credits.identity_holders (
+  identity bytea not null,
+  account_id uuid not null,
+  constraint identity_holders_pkey primary key (identity)
+);
+create index identity_holders_account_id_idx on credits.identity_holders (account_id);
+comment on table credits.identity_holders is
+  'Which account has the free credits of an identity. Two sign-ups of one identity at once meet here, and one of them waits.';
+alter table credits.identity_holders enable row level security;
+revoke all on table credits.identity_holders from public, anon, authenticated, service_role;
+
+create table credits.carried_allowances (
+  account_id uuid not null,
+  credit_type text not null,
+  period_end timestamptz not null,
+  amount bigint not null,
+  constraint carried_allowances_pkey primary key (account_id, credit_type),
+  constraint carried_allowances_amount_is_not_negative check (amount >= 0)
+);
+comment on table credits.carried_allowances is
+  'What an earlier account of the same person had left of the free allowance of the period that ends at period_end.';
+alter table credits.carried_allowances enable row level security;
+revoke all on table credits.carried_allowances from public, anon, authenticated, service_role;
+
+create function credits.free_allowance(
+  p_account_id uuid, p_credit_type text, p_period_start timestamptz, p_allowance bigint)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_free_credits text;
+  v_kind text;
+  v_carried bigint;
+begin
+  select a.free_credits, a.kind into v_free_credits, v_kind from credits.accounts a where a.account_id = p_account_id;
+  if v_kind = 'workspace' then
+    return case when (select s.workspace_credits from credits.settings s) = 'free' then p_allowance else 0 end;
+  end if;
+  if v_free_credits <> 'own' then
+    return 0;
+  end if;
+  select c.amount into v_carried
+  from credits.carried_allowances c
+  where c.account_id = p_account_id and c.credit_type = p_credit_type and p_period_start < c.period_end;
+  return least(p_allowance, v_carried);
+end
+$$;
+comment on function credits.free_allowance(uuid, text, timestamptz, bigint) is
+  'How much of the default plan''s allowance of a period an account is due: all of it, what an earlier account of the same person left of it, or nothing.';
+revoke all on function credits.free_allowance(uuid, text, timestamptz, bigint)
+  from public, anon, authenticated, service_role;
+
+create function credits.identity_of(p_user auth.users)
+returns text
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select case
+    when e.email is null then 'phone:' || nullif(regexp_replace(p_user.phone, '[^0-9]', '', 'g'), '')
+    when s.identity_by <> 'person' then 'email:' || e.email
+    when e.domain in ('gmail.com', 'googlemail.com') then 'email:' || replace(e.mailbox, '.', '') || '@gmail.com'
+    else 'email:' || e.mailbox || '@' || e.domain end
+  from credits.settings s
+  cross join lateral (
+    select n.email, split_part(split_part(n.email, '@', 1), '+', 1) as mailbox, split_part(n.email, '@', 2) as domain
+    from (select nullif(lower(btrim(p_user.email)), '') as email) n
+  ) e
+$$;
+comment on function credits.identity_of(auth.users) is
+  'What tells one person from another, as a text of which only a keyed hash is kept: the e-mail without regard to case, without one the phone number; with identity_by = ''person'' without plus-tags, and without dots where the provider ignores them. Null is no identity. A project may replace this function.';
+revoke all on function credits.identity_of(auth.users) from public, anon, authenticated, service_role;
+
+create function credits.hash_identity(p_identity text)
+returns bytea
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select sha256(k.outer_key || sha256(k.inner_key || convert_to(p_identity, 'UTF8'))) from credits.identity_key k);
+end
+$$;
+comment on function credits.hash_identity(text) is 'The keyed hash (HMAC-SHA256) of an identity.';
+revoke all on function credits.hash_identity(text) from public, anon, authenticated, service_role;
+
+create function credits.remember_identities(p_account_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_identity bytea := (
+    select credits.hash_identity(credits.identity_of(u)) from auth.users u
+    where u.id = p_account_id and u.deleted_at is null);
+begin
+  if v_identity is not null then
+    insert into credits.account_identities (account_id, identity) values (p_account_id, v_identity)
+    on conflict (account_id, identity) do nothing;
+  end if;
+end
+$$;
+comment on function credits.remember_identities(uuid) is
+  'Notes the identity that an account has now; earlier ones count on. It has none while it has neither e-mail nor phone number.';
+revoke all on function credits.remember_identities(uuid) from public, anon, authenticated, service_role;
+
+create function credits.decide_free_credits(p_account_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_had text;
+  v_has text := 'own';
+begin
+  select a.free_credits into v_had from credits.accounts a where a.account_id = p_account_id and a.kind = 'person';
+  if exists (
+    select 1 from auth.users u cross join credits.settings s
+    where u.id = p_account_id and u.is_anonymous and s.anonymous_credits = 'none') then
+    v_has := 'anonymous';
+  elsif not credits.hold_identities(p_account_id) then
+    v_has := 'other_account';
+  end if;
+  -- What an account has is not taken back: it can only gain them once it is open.
+  if v_had is null or v_had = 'own' and exists (
+    select 1 from credits.balances b where b.account_id = p_account_id) then
+    return;
+  end if;
+  if v_has = 'own' then
+    perform credits.carry_allowances(p_account_id);
+  end if;
+  if v_had <> v_has then
+    update credits.accounts a set free_credits = v_has where a.account_id = p_account_id;
+    update credits.balances b set due_at = '-infinity', allowance_period = null
+    where b.account_id = p_account_id and v_has = 'own';
+  end if;
+end
+$$;
+comment on function credits.decide_free_credits(uuid) is
+  'Finds out whether an account has free credits of its own: not while its person is anonymous, nor beside another open account of the same identity. Safe to repeat; what was given is never taken back.';
+revoke all on function credits.decide_free_credits(uuid) from public, anon, authenticated, service_role;
+
+create function credits.hold_identities(p_account_id uuid)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_identity bytea;
+  v_holder_id uuid;
+  v_is_holder boolean := true;
+begin
+  for v_identity in
+    select i.identity from credits.account_identities i where i.account_id = p_account_id order by i.identity
+  loop
+    -- Whoever comes second waits here, and looks afterwards.
+    insert into credits.identity_holders (identity, account_id) values (v_identity, p_account_id)
+    on conflict (identity) do nothing;
+    select h.account_id into v_holder_id
+    from credits.identity_holders h where h.identity = v_identity for update;
+    if v_holder_id = p_account_id then
+      continue;
+    elsif credits.is_living(v_holder_id) then
+      v_is_holder := false;
+    else
+      update credits.identity_holders h set account_id = p_account_id where h.identity = v_identity;
+    end if;
+  end loop;
+  return v_is_holder;
+end
+$$;
+comment on function credits.hold_identities(uuid) is
+  'Takes the free credits of an account''s identities over, unless another open account has them. Answers whether it has them now.';
+revoke all on function credits.hold_identities(uuid) from public, anon, authenticated, service_role;
+
+create function credits.earlier_accounts(p_account_id uuid)
+returns setof uuid
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+    select distinct o.account_id
+    from credits.account_identities i
+    join credits.account_identities o on o.identity = i.identity and o.account_id <> p_account_id
+    join credits.accounts a on a.account_id = o.account_id
+    where i.account_id = p_account_id and a.free_credits = 'own' and not credits.is_living(o.account_id)
+      and coalesce(a.closed_at > clock_timestamp() - interval '1 year', true);
+end
+$$;
+comment on function credits.earlier_accounts(uuid) is
+  'The accounts of the same person that had free credits and are gone, for no longer than a year.';
+revoke all on function credits.earlier_accounts(uuid) from public, anon, authenticated, service_role;
+
+create function credits.carry_allowances(p_account_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := clock_timestamp();
+begin
+  insert into credits.carried_allowances (account_id, credit_type, period_end, amount)
+  select p_account_id, l.credit_type, max(l.period_end), min(l.amount)
+  from credits.earlier_accounts(p_account_id) e
+  cross join lateral (
+    select c.credit_type, c.period_end, c.amount
+    from credits.carried_allowances c where c.account_id = e and c.period_end > v_now
+    union all
+    select g.credit_type, max(g.expires_at), sum(g.remaining)::bigint
+    from public.credit_grants g join public.plans p on p.id = g.plan_id and p.is_default
+    where g.account_id = e and g.source = 'plan' and g.starts_at <= v_now and g.expires_at > v_now
+    group by g.credit_type
+  ) l
+  group by l.credit_type
+  on conflict (account_id, credit_type) do nothing;
+end
+$$;
+comment on function credits.carry_allowances(uuid) is
+  'Notes what earlier accounts of the same person left of the free allowance of the period that is running.';
+revoke all on function credits.carry_allowances(uuid) from public, anon, authenticated, service_role;
+
+create function credits.inherited_anchor(p_account_id uuid)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select s.anchor_at
+    from credits.earlier_accounts(p_account_id) e
+    join credits.accounts a on a.account_id = e
+    join public.subscriptions s on s.account_id = e
+    where s.anchor_at <= clock_timestamp()
+    order by a.created_at desc, e
+    limit 1);
+end
+$$;
+comment on function credits.inherited_anchor(uuid) is
+  'The instant that the periods of the person''s last account were counted from: a new one continues with the same periods. Null where there was none.';
+revoke all on function credits.inherited_anchor(uuid) from public, anon, authenticated, service_role;
+
+create function credits.pass_identities_on(p_account_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_next_id uuid;
+begin
+  delete from credits.identity_holders h where h.account_id = p_account_id;
+  for v_next_id in
+    select distinct o.account_id
+    from credits.account_identities i
+    join credits.account_identities o on o.identity = i.identity and o.account_id <> p_account_id
+    join credits.accounts a on a.account_id = o.account_id and a.free_credits = 'other_account' and a.status <> 'closed'
+    where i.account_id = p_account_id
+    order by o.account_id
+  loop
+    perform credits.decide_free_credits(v_next_id);
+  end loop;
+end
+$$;
+comment on function credits.pass_identities_on(uuid) is
+  'When an account is closed: another open account of the same person continues with what is left of the free credits.';
+revoke all on function credits.pass_identities_on(uuid) from public, anon, authenticated, service_role;
+
+create function credits.drop_old_identities()
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  delete from credits.account_identities i
+  using credits.accounts a
+  where a.closed_at < clock_timestamp() - interval '1 year' and i.account_id = a.account_id;
+end
+$$;
+comment on function credits.drop_old_identities() is 'Drops the hashes of accounts that were closed more than a year ago.';
+revoke all on function credits.drop_old_identities() from public, anon, authenticated, service_role;
 
 -- schemas/accounts/living_accounts.sql
 
@@ -1025,6 +1701,43 @@ grant execute on function public.mark_test_account(uuid, uuid) to service_role;
 
 -- schemas/accounts/open_account.sql
 
+-- edge: result=OpenedAccount callers=service_role repeatable
+--   Open an account on the default plan for an id that has no row in `auth.users` here: a user of
+--   another project, or of another shard. It is there until it is forgotten.
+--
+--   Raises:
+--       AccountNotFound: the id is a workspace's, or the account was forgotten.
+create function public.open_account(p_user_id uuid)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+begin
+  if p_user_id is null then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_user_id"}', 'Pass the id of the user.');
+  end if;
+  if exists (select 1 from credits.accounts a where a.account_id = p_user_id and a.kind <> 'person')
+     or exists (select 1 from credits.forgotten_accounts f where f.account_id = p_user_id)
+     or exists (select 1 from auth.users u where u.id = p_user_id and u.deleted_at is not null) then
+    perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id));
+  end if;
+  perform credits.open_account(p_user_id, 'person');
+  -- A user who is known here comes and goes by auth.users; another one is there from now on.
+  if not exists (select 1 from auth.users u where u.id = p_user_id) then
+    update credits.accounts a set is_elsewhere = true where a.account_id = p_user_id and not a.is_elsewhere;
+    perform credits.reopen_account(p_user_id);
+    perform credits.lock_account(p_user_id);
+  end if;
+  return credits.account_answer(p_user_id) || jsonb_build_object('account_id', p_user_id);
+end
+$$;
+comment on function public.open_account(uuid) is
+  'Opens an account on the default plan for an id that has no row in auth.users here: users of another project, or a shard''s. Safe to repeat.';
+revoke all on function public.open_account(uuid) from public, anon, authenticated, service_role;
+grant execute on function public.open_account(uuid) to service_role;
+
 create function credits.open_account(p_account_id uuid, p_kind text)
 returns void
 language plpgsql
@@ -1035,11 +1748,17 @@ as $$
 declare
   v_now timestamptz := clock_timestamp();
   v_user_id uuid := case when p_kind = 'person' then p_account_id end;
+  v_anchor_at timestamptz := v_now;
 begin
   insert into credits.accounts (account_id, kind, created_at) values (p_account_id, p_kind, v_now)
   on conflict (account_id) do nothing;
+  if p_kind = 'person' then
+    perform credits.remember_identities(p_account_id);
+    perform credits.decide_free_credits(p_account_id);
+    v_anchor_at := coalesce(credits.inherited_anchor(p_account_id), v_now);
+  end if;
   insert into public.subscriptions (account_id, user_id, plan_id, anchor_at, created_at, updated_at)
-  select p_account_id, v_user_id, p.id, v_now, v_now, v_now from public.plans p where p.is_default
+  select p_account_id, v_user_id, p.id, v_anchor_at, v_now, v_now from public.plans p where p.is_default
   on conflict (account_id) do nothing;
   insert into credits.balances (
     account_id, credit_type, user_id, kind, used_since, period_start, period_end, settled_at, test_now, account_status)
@@ -1050,11 +1769,14 @@ begin
   left join lateral credits.period_at(s.anchor_at, s.time_zone, coalesce(a.test_now, v_now)) p on t.kind = 'credit'
   order by t.id
   on conflict (account_id, credit_type) do nothing;
+  if credits.is_living(p_account_id) then
+    perform credits.reopen_account(p_account_id);
+  end if;
   perform credits.lock_account(p_account_id);
 end
 $$;
 comment on function credits.open_account(uuid, text) is
-  'Opens an account on the default plan with its credits, or completes one that lacks something. Safe to repeat.';
+  'Opens an account on the default plan with its credits, completes one that lacks something, or reopens one whose person is back. Safe to repeat.';
 revoke all on function credits.open_account(uuid, text) from public, anon, authenticated, service_role;
 
 create function credits.open_account_of_new_user()
@@ -1065,6 +1787,8 @@ set search_path = ''
 as $$
 begin
   perform credits.open_account(new.id, 'person');
+  -- From now on the account ends with the user who is known here.
+  update credits.accounts a set is_elsewhere = false where a.account_id = new.id and a.is_elsewhere;
   return new;
 exception when others then
   -- A sign-up is worth more than its credits: the first call opens the account then.
@@ -1077,32 +1801,6 @@ comment on function credits.open_account_of_new_user() is
 revoke all on function credits.open_account_of_new_user() from public, anon, authenticated, service_role;
 create trigger credits_open_account after insert on auth.users
   for each row execute function credits.open_account_of_new_user();
-
-create function credits.close_account_of_deleted_user()
-returns trigger
-language plpgsql
-security definer
-set search_path = ''
-as $$
-begin
-  perform 1 from credits.balances b where b.account_id = old.id order by b.credit_type for no key update;
-  update credits.accounts a set status = 'closed', closed_at = clock_timestamp()
-  where a.account_id = old.id and a.status <> 'closed';
-  update credits.balances b set account_status = 'closed' where b.account_id = old.id;
-  delete from public.credit_workspace_members m where m.user_id = old.id;
-  perform credits.give_deleted_rows_back(old.id);
-  return old;
-exception when others then
-  raise warning 'credits: the account of user % could not be closed: % (%)', old.id, sqlerrm, sqlstate;
-  return old;
-end
-$$;
-comment on function credits.close_account_of_deleted_user() is
-  'Closes the account of a deleted user and keeps its ledger. Never blocks the deletion.';
-revoke all on function credits.close_account_of_deleted_user() from public, anon, authenticated, service_role;
--- At the end of the transaction, when all that goes with the user is gone as well.
-create constraint trigger credits_close_account after delete on auth.users
-  deferrable initially deferred for each row execute function credits.close_account_of_deleted_user();
 
 create function credits.open_account_of_new_workspace()
 returns trigger
@@ -1119,6 +1817,40 @@ comment on function credits.open_account_of_new_workspace() is 'Gives a new work
 revoke all on function credits.open_account_of_new_workspace() from public, anon, authenticated, service_role;
 create trigger credit_workspaces_open_account after insert on public.credit_workspaces
   for each row execute function credits.open_account_of_new_workspace();
+
+-- schemas/accounts/refuse_repeated_signup.sql
+
+-- A hook of Supabase Auth (before user created) that a project may switch on. Without it a second account of a person is
+-- let in, with no free credits of its own.
+create function credits.refuse_repeated_signup(p_event jsonb)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+declare
+  v_user auth.users := jsonb_populate_record(null::auth.users, jsonb_build_object(
+    'email', p_event #> '{user,email}', 'phone', p_event #> '{user,phone}',
+    'is_anonymous', p_event #> '{user,is_anonymous}', 'raw_app_meta_data', p_event #> '{user,app_metadata}',
+    'raw_user_meta_data', p_event #> '{user,user_metadata}'));
+begin
+  if exists (
+    select 1 from credits.identity_holders h
+    where h.identity = credits.hash_identity(credits.identity_of(v_user)) and credits.is_living(h.account_id)) then
+    return jsonb_build_object('error', jsonb_build_object('http_code', 403,
+      'message', 'You have an account already. Sign in with the address that you signed up with.'));
+  end if;
+  return '{}';
+exception when others then
+  -- A sign-up is worth more than its credits.
+  raise warning 'credits: a sign-up was let in unseen: % (%)', sqlerrm, sqlstate;
+  return '{}';
+end
+$$;
+comment on function credits.refuse_repeated_signup(jsonb) is
+  'A before-user-created hook of Supabase Auth: refuses to sign a person up who has an open account, as far as credits.identity_of can tell. Switch it on with: grant usage on schema credits to supabase_auth_admin; grant execute on function credits.refuse_repeated_signup(jsonb) to supabase_auth_admin; and choose it under Authentication, Hooks.';
+revoke all on function credits.refuse_repeated_signup(jsonb) from public, anon, authenticated, service_role;
 
 -- schemas/accounts/set_test_clock.sql
 
@@ -2405,6 +3137,7 @@ declare
 begin
   perform credits.check_request(p_amount, null, null, null);
   v_account_id := credits.paying_account(p_user_id, p_workspace_id, coalesce(p_credit_type, ''));
+  perform credits.give_deleted_rows_back(v_account_id);
   select * into v_balance from credits.balances b where b.account_id = v_account_id and b.credit_type = p_credit_type;
   v_balance.settled_at := greatest(coalesce(v_balance.test_now, statement_timestamp()), v_balance.settled_at);
   select * into v_now from credits.balance_at(v_account_id, v_balance, v_balance.settled_at);
@@ -2415,6 +3148,10 @@ begin
   v_balance.withheld := 0;
   v_balance.balance := v_now.remaining + v_now.reserved;
   v_balance.period_end := v_now.period_end;
+  if v_balance.account_status = 'frozen' then
+    return credits.explain_denial(credits.denial(v_account_id, v_balance, null, p_amount)) || jsonb_build_object(
+      'code', 'account_frozen', 'message', 'This account is frozen.', 'hint', credits.frozen_words());
+  end if;
   if v_now.remaining < p_amount then
     return credits.explain_denial(credits.denial(v_account_id, v_balance, null, p_amount));
   end if;
@@ -2422,7 +3159,7 @@ begin
 end
 $$;
 comment on function public.check_credits(uuid, text, bigint, uuid) is
-  'Whether p_amount could be spent now: advice for a UI, with the answer that consume_credits would give. Changes nothing and holds nothing; to be sure, reserve.';
+  'Whether p_amount could be spent now: advice for a UI, with the answer that consume_credits would give, or the code account_frozen. Changes nothing and holds nothing; to be sure, reserve.';
 revoke all on function public.check_credits(uuid, text, bigint, uuid) from public, anon, authenticated, service_role;
 grant execute on function public.check_credits(uuid, text, bigint, uuid) to service_role;
 
@@ -2515,11 +3252,12 @@ begin
   end if;
 
   -- The balance was locked in the statement before, so this one sees what everybody else has left. It does nothing when the
-  -- key is known or the first grant (see spendable_grants) does not have it all.
+  -- account is gone, the key is known, or the first grant (see spendable_grants) does not have it all.
   if p_idempotency_key is null then
     with spent as (
       update public.credit_grants g set remaining = g.remaining - p_amount, spent = g.spent + p_amount
-      where g.account_id = p_account_id and g.remaining - g.held >= p_amount and g.id = (
+      where g.account_id = p_account_id and g.remaining - g.held >= p_amount
+        and exists (select 1 from credits.living_accounts l where l.account_id = p_account_id) and g.id = (
         select f.id from public.credit_grants f
         where f.account_id = p_account_id and f.credit_type = p_credit_type and f.is_open and f.remaining > f.held
           and f.starts_at <= v_at and (f.expires_at is null or f.expires_at > v_at) and f.frozen_at is null
@@ -2541,7 +3279,8 @@ begin
   else
     with spent as (
       update public.credit_grants g set remaining = g.remaining - p_amount, spent = g.spent + p_amount
-      where g.account_id = p_account_id and g.remaining - g.held >= p_amount and g.id = (
+      where g.account_id = p_account_id and g.remaining - g.held >= p_amount
+        and exists (select 1 from credits.living_accounts l where l.account_id = p_account_id) and g.id = (
         select f.id from public.credit_grants f
         where f.account_id = p_account_id and f.credit_type = p_credit_type and f.is_open and f.remaining > f.held
           and f.starts_at <= v_at and (f.expires_at is null or f.expires_at > v_at) and f.frozen_at is null
@@ -2622,6 +3361,11 @@ begin
   end if;
 
   v_lacking := p_amount - credits.available(v_balance);
+  -- Rows that were deleted without the account, with their table perhaps, count no more before a place is denied.
+  if v_lacking > 0 and v_balance.kind = 'limit' and credits.give_deleted_rows_back(p_account_id) > 0 then
+    v_balance := credits.lock_balance(p_account_id, p_credit_type);
+    v_lacking := p_amount - credits.available(v_balance);
+  end if;
   if v_lacking > 0 and not p_forced then
     return credits.refuse(p_account_id, v_balance, v_operation_id, p_amount, p_user_id, p_description, p_metadata);
   elsif v_lacking > 0 then
@@ -3283,28 +4027,30 @@ begin
   if p_user_id is null then
     perform credits.raise_error('invalid_argument', '{"argument": "p_user_id"}', 'Pass the id of the acting user.');
   end if;
-  if p_workspace_id is not null and not exists (
-    select from public.credit_workspace_members m where m.account_id = p_workspace_id and m.user_id = p_user_id) then
+  -- A member whose own account is gone is one no longer, whether or not the membership has been ended.
+  if p_workspace_id is not null and (not exists (
+      select 1 from public.credit_workspace_members m where m.account_id = p_workspace_id and m.user_id = p_user_id)
+    or exists (
+      select 1 from credits.accounts a where a.account_id = p_user_id and not credits.is_living(p_user_id))) then
     perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id, 'workspace_id', p_workspace_id));
   end if;
 
   select b.account_status into v_status from credits.balances b
   where b.account_id = v_account_id and (p_credit_type is null or b.credit_type = p_credit_type)
   limit 1;
-  if not found then
+  if not found or v_status = 'closed' then
     -- The sign-up trigger may have failed, or the credit type is younger than the account: mend it now.
     if p_credit_type is not null and not exists (select from credits.credit_types t where t.id = p_credit_type) then
       perform credits.raise_error('unknown_credit_type', jsonb_build_object('credit_type', p_credit_type,
         'known', (select jsonb_agg(t.id order by t.id) from credits.credit_types t)));
     end if;
-    if not exists (select from credits.accounts a where a.account_id = v_account_id)
-       and not exists (select from auth.users u where u.id = v_account_id) then
+    if not credits.is_living(v_account_id) then
       perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id, 'workspace_id', p_workspace_id));
     end if;
     perform credits.open_account(v_account_id, case when p_workspace_id is null then 'person' else 'workspace' end);
     select a.status into v_status from credits.accounts a where a.account_id = v_account_id;
   end if;
-  if v_status = 'closed'
+  if v_status = 'closed' or not credits.is_living(v_account_id)
      or (p_workspace_id is null and exists (
        select from credits.accounts a where a.account_id = v_account_id and a.kind = 'workspace')) then
     perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id, 'workspace_id', p_workspace_id));
@@ -3414,6 +4160,7 @@ as $$
       'required', p_amount,
       'available', credits.available(p_balance),
       'resets_at', p_balance.period_end,
+      'free_credits', (select a.free_credits from credits.accounts a where a.account_id = p_account_id),
       'plan', (select t.plan_id from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t)))
 $$;
 comment on function credits.denial(uuid, credits.balances, uuid, bigint) is
@@ -3433,7 +4180,12 @@ as $$
         p_answer #>> '{details,plan}', p_answer #>> '{details,required}', p_answer ->> 'credit_type', p_answer #>> '{details,available}')
       else format('Not enough %s credits: %s required, %s available.',
         p_answer ->> 'credit_type', p_answer #>> '{details,required}', p_answer #>> '{details,available}') end,
-    'hint', case when p_answer #>> '{details,resets_at}' is null
+    'hint', case
+      when p_answer ->> 'code' = 'insufficient_credits' and p_answer #>> '{details,free_credits}' = 'anonymous'
+      then format('Sign up to get free credits, or upgrade at %s.', s.upgrade_url)
+      when p_answer ->> 'code' = 'insufficient_credits' and p_answer #>> '{details,free_credits}' = 'other_account'
+      then format('Another account of yours has the free credits. Use that one, or upgrade at %s.', s.upgrade_url)
+      when p_answer #>> '{details,resets_at}' is null
       then format('Upgrade at %s, or delete something that counts towards the limit.', s.upgrade_url)
       else format('Upgrade at %s, or wait until %s UTC, when the allowance renews.', s.upgrade_url,
         to_char((p_answer #>> '{details,resets_at}')::timestamptz at time zone 'UTC', 'YYYY-MM-DD HH24:MI')) end,
@@ -3760,19 +4512,35 @@ begin
     perform credits.raise_error('reservation_closed',
       jsonb_build_object('reservation_id', v_hold.id, 'status', v_hold.status, 'captured', v_hold.captured));
   end if;
-  v_balance := credits.release_slices(p_account_id, v_balance, v_hold.id);
-  update public.credit_reservations r set
-    status = 'released', released = v_hold.amount, closed_at = v_balance.settled_at, close_reason = p_reason
-  where r.account_id = p_account_id and r.id = v_hold.id;
-  v_balance := credits.expire_ended(p_account_id, v_balance, v_hold.operation_id);
-  v_balance := credits.align_allowance(p_account_id, v_balance, v_hold.operation_id);
-  v_balance := credits.save_balance(p_account_id, v_balance);
+  v_balance := credits.close_hold(p_account_id, v_balance, v_hold, p_reason);
   return credits.answer(v_balance, v_hold.operation_id, v_hold.amount)
     || jsonb_build_object('reservation_id', v_hold.id, 'released', v_hold.amount);
 end
 $$;
 comment on function credits.release(uuid, uuid, text) is 'Gives a hold back to its grants, once. What returns to an expired grant expires at once.';
 revoke all on function credits.release(uuid, uuid, text) from public, anon, authenticated, service_role;
+
+create function credits.close_hold(
+  p_account_id uuid, inout p_balance credits.balances, p_hold public.credit_reservations, p_reason text)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  p_balance := credits.release_slices(p_account_id, p_balance, p_hold.id);
+  update public.credit_reservations r set
+    status = 'released', released = p_hold.amount, closed_at = p_balance.settled_at, close_reason = p_reason
+  where r.account_id = p_account_id and r.id = p_hold.id;
+  p_balance := credits.expire_ended(p_account_id, p_balance, p_hold.operation_id);
+  p_balance := credits.align_allowance(p_account_id, p_balance, p_hold.operation_id);
+  p_balance := credits.save_balance(p_account_id, p_balance);
+end
+$$;
+comment on function credits.close_hold(uuid, credits.balances, public.credit_reservations, text) is
+  'Releases an open hold on the locked balance, and writes it back.';
+revoke all on function credits.close_hold(uuid, credits.balances, public.credit_reservations, text)
+  from public, anon, authenticated, service_role;
 
 -- edge: result=Release callers=service_role repeatable
 --   Give a hold back without charging anything.
@@ -4514,6 +5282,10 @@ begin
   if not v_terms.renews then
     return;
   end if;
+  if v_terms.allowance > 0 and v_terms.plan_id = (select p.id from public.plans p where p.is_default) then
+    v_terms.allowance := credits.free_allowance(p_account_id, p_balance.credit_type, p_balance.period_start,
+      v_terms.allowance);
+  end if;
   p_balance.allowance_period := p_balance.period_start;
   p_balance.peak_allowance := coalesce(v_terms.allowance, 0);
   if v_terms.allowance > 0 then
@@ -4538,6 +5310,10 @@ begin
   for no key update;
   if not found then
     return;
+  end if;
+  -- Looked at under the lock: whoever is gone by now spends nothing, whether or not the account was closed.
+  if p_balance.account_status <> 'closed' and not credits.is_living(p_account_id) then
+    p_balance.account_status := 'closed';
   end if;
   -- From here on settled_at is the time of this operation. It is read after the lock, so versions and times agree.
   p_balance.settled_at := greatest(coalesce(p_balance.test_now, clock_timestamp()), p_balance.settled_at);
@@ -4712,7 +5488,10 @@ begin
        and (select t.renews from credits.plan_terms_at(p_account_id, p_balance.credit_type, period_start) t)
        and not v_terms.is_past_grace then
       v_free := v_free + coalesce((
-        select t.allowance from credits.plan_terms_at(p_account_id, p_balance.credit_type, period_start) t), 0);
+        select case when p.is_default and t.allowance > 0
+          then credits.free_allowance(p_account_id, p_balance.credit_type, period_start, t.allowance) else t.allowance end
+        from credits.plan_terms_at(p_account_id, p_balance.credit_type, period_start) t
+        join public.plans p on p.id = t.plan_id), 0);
     end if;
   end if;
   remaining := case when allowance is not null then v_free end;
@@ -5235,6 +6014,7 @@ declare
   v_balance credits.balances;
 begin
   if p_user_id is null then
+    perform credits.tend_accounts();
     return credits.account_answer(null) || jsonb_build_object('accounts', credits.renew_due());
   end if;
   v_account_id := credits.paying_account(p_user_id);
@@ -5378,26 +6158,33 @@ set search_path = ''
 as $$
 declare
   v_meter credits.meters;
+  v_old_keys text[];
+  v_new_key_of jsonb;
   v_moved record;
   v_taken text[];
 begin
   select * into strict v_meter from credits.meters m where m.id = p_meter_id;
 
   -- The owner kept the row under another key: the charge follows. All are taken before one is put, for keys may be swapped.
-  with moved as (
-    delete from credits.metered_rows m
-    using unnest(p_changes) c
-    where m.account_id = p_account_id and m.meter_id = p_meter_id and m.row_key = c.old_key and m.deleted_at is null
-      and c.old_owner = p_account_id and c.new_owner = p_account_id and c.old_key <> c.new_key
-    returning c.new_key, m.operation_id, m.amount
-  )
-  select array_agg(d.new_key) as keys, array_agg(d.operation_id) as operations, array_agg(d.amount) as amounts
-    into v_moved
-  from moved d;
-  insert into credits.metered_rows (account_id, meter_id, row_key, operation_id, amount)
-  select p_account_id, p_meter_id, r.row_key, r.operation_id, r.amount
-  from unnest(v_moved.keys, v_moved.operations, v_moved.amounts) as r(row_key, operation_id, amount)
-  on conflict (account_id, meter_id, row_key, operation_id) do update set amount = metered_rows.amount + excluded.amount;
+  select array_agg(c.old_key), jsonb_object_agg(c.old_key, c.new_key) into v_old_keys, v_new_key_of
+  from unnest(p_changes) c
+  where c.old_owner = p_account_id and c.new_owner = p_account_id and c.old_key <> c.new_key;
+  if v_old_keys is not null then
+    -- One pass over the index, and a look-up for each row: no join of all with all, whatever the planner believes.
+    with moved as (
+      delete from credits.metered_rows m
+      where m.account_id = p_account_id and m.meter_id = p_meter_id and m.row_key = any (v_old_keys)
+        and m.deleted_at is null
+      returning v_new_key_of ->> m.row_key as new_key, m.operation_id, m.amount
+    )
+    select array_agg(d.new_key) as keys, array_agg(d.operation_id) as operations, array_agg(d.amount) as amounts
+      into v_moved
+    from moved d;
+    insert into credits.metered_rows (account_id, meter_id, row_key, operation_id, amount)
+    select p_account_id, p_meter_id, r.row_key, r.operation_id, r.amount
+    from unnest(v_moved.keys, v_moved.operations, v_moved.amounts) as r(row_key, operation_id, amount)
+    on conflict (account_id, meter_id, row_key, operation_id) do update set amount = metered_rows.amount + excluded.amount;
+  end if;
 
   -- A row whose amount has changed is given back and charged anew. One that is used up by being created is charged once.
   select array_agg(case when c.new_owner = p_account_id then c.new_key else c.old_key end) into v_taken
@@ -5455,17 +6242,26 @@ security invoker
 set search_path = ''
 as $$
 declare
+  v_now timestamptz := clock_timestamp();
+  v_dropped uuid[] := (select array_agg(m.id) from credits.meters m where not credits.table_exists(m.table_id));
   v_credit_type text;
   v_spend record;
   v_rows bigint := 0;
 begin
+  if v_dropped is not null then
+    update credits.metered_rows r set deleted_at = v_now
+    where r.account_id = p_account_id and r.meter_id = any (v_dropped) and r.deleted_at is null;
+  end if;
+  if not exists (
+    select 1 from credits.metered_rows r where r.account_id = p_account_id and r.deleted_at is not null) then
+    return 0;
+  end if;
   -- Balances are locked first, in the one order, so that whatever the charges are, they stay.
   for v_credit_type in
     select m.credit_type from credits.meters m
     where exists (
       select 1 from credits.metered_rows r
-      where r.account_id = p_account_id and r.meter_id = m.id
-        and (r.deleted_at is not null or not credits.table_exists(m.table_id)))
+      where r.account_id = p_account_id and r.meter_id = m.id and r.deleted_at is not null)
     order by m.credit_type
   loop
     perform credits.lock_balance(p_account_id, v_credit_type);
@@ -5474,8 +6270,7 @@ begin
     with deleted as (
       delete from credits.metered_rows r
       using credits.meters m
-      where r.account_id = p_account_id and m.id = r.meter_id
-        and (r.deleted_at is not null or not credits.table_exists(m.table_id))
+      where r.account_id = p_account_id and m.id = r.meter_id and r.deleted_at is not null
       returning r.operation_id, r.amount, m.table_name, m.gives_back
     )
     select d.operation_id, d.table_name, sum(d.amount)::bigint as amount, count(*) as row_count,
@@ -5528,11 +6323,16 @@ set search_path = ''
 as $$
 declare
   v_meter credits.meters;
+  v_known text[];
   v_new record;
   v_answer jsonb;
 begin
   select * into strict v_meter from credits.meters m where m.id = p_meter_id;
   -- What has a charge already stays as it is: two triggers may report one row.
+  select coalesce(array_agg(m.row_key), '{}') into v_known
+  from credits.metered_rows m
+  where m.account_id = p_account_id and m.meter_id = p_meter_id and m.deleted_at is null
+    and m.row_key = any (array(select c.new_key from unnest(p_changes) c where c.new_owner = p_account_id));
   select array_agg(c.new_key) as keys, array_agg(c.new_amount) as amounts, sum(c.new_amount)::bigint as amount,
     min(c.new_amount) as least_amount
     into v_new
@@ -5540,9 +6340,7 @@ begin
   where c.new_owner = p_account_id and c.new_amount <> 0
     and (c.old_owner is distinct from p_account_id or c.old_amount is distinct from c.new_amount)
     and (v_meter.gives_back or c.old_owner is null)
-    and not exists (
-      select 1 from credits.metered_rows m
-      where m.account_id = p_account_id and m.meter_id = p_meter_id and m.row_key = c.new_key and m.deleted_at is null);
+    and c.new_key <> all (v_known);
   if v_new.keys is null then
     return 0;
   end if;
@@ -5556,7 +6354,10 @@ begin
       select a.account_id from credits.accounts a where a.account_id = p_account_id and a.kind = 'person'),
     v_meter.credit_type, v_new.amount, v_meter.table_name, null,
     jsonb_build_object('table', v_meter.table_name, 'rows', cardinality(v_new.keys)), p_forced);
-  if v_answer ->> 'code' <> 'ok' then
+  -- Closed while the statement waited: a row of an owner who is gone costs nothing.
+  if v_answer is null then
+    return 0;
+  elsif v_answer ->> 'code' <> 'ok' then
     perform credits.deny(v_answer, p_strict => true);
   end if;
   insert into credits.metered_rows (account_id, meter_id, row_key, operation_id, amount)
@@ -5647,15 +6448,13 @@ begin
   if not found then
     return 0;
   end if;
-  for v_owner_id, v_gained in
-    select o.owner_id, bool_or(o.is_new)
+  for v_owner_id, v_gained, v_changes in
+    select o.owner_id, bool_or(c.new_owner is not distinct from o.owner_id), array_agg(c)
     from unnest(p_changes) c
-    cross join lateral (values (c.old_owner, false), (c.new_owner, true)) as o(owner_id, is_new)
+    cross join lateral (select c.old_owner union select c.new_owner) as o(owner_id)
     where o.owner_id is not null
     group by o.owner_id order by o.owner_id
   loop
-    select array_agg(c) into v_changes
-    from unnest(p_changes) c where v_owner_id in (c.old_owner, c.new_owner);
     perform credits.change_metered_rows(v_owner_id, p_meter_id, v_changes);
     -- A row whose owner has no account, or none any more, costs nothing.
     if v_gained and credits.metered_account(v_owner_id, v_credit_type) is not null then
@@ -6190,6 +6989,7 @@ language plpgsql
 volatile
 security invoker
 set search_path = ''
+set lock_timeout = '1ms'
 as $$
 declare
   v_account_id uuid;
@@ -6202,7 +7002,12 @@ begin
     order by r.account_id
     limit 100
   loop
-    v_rows := v_rows + credits.give_deleted_rows_back(v_account_id);
+    begin
+      v_rows := v_rows + credits.give_deleted_rows_back(v_account_id);
+    exception when others then
+      -- A busy account has its turn with its own next operation, or with the next run.
+      raise warning 'credits: rows of account % are given back later: % (%)', v_account_id, sqlerrm, sqlstate;
+    end;
   end loop;
   return v_rows;
 end
@@ -6595,6 +7400,45 @@ comment on function public.ledger_digest(uuid, jsonb, jsonb, uuid) is
 revoke all on function public.ledger_digest(uuid, jsonb, jsonb, uuid) from public, anon, authenticated, service_role;
 grant execute on function public.ledger_digest(uuid, jsonb, jsonb, uuid) to service_role;
 
+-- schemas/certainty/verify_accounts.sql
+
+create function credits.verify_accounts(p_account_id uuid)
+returns table (checked bigint, violations jsonb)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  with broken as materialized (
+    -- Free credits are held by an account of that person.
+    select h.account_id, 'holds the free credits of an identity that it has never had' as problem
+    from credits.identity_holders h
+    where (p_account_id is null or h.account_id = p_account_id) and not exists (
+      select 1 from credits.account_identities i where i.account_id = h.account_id and i.identity = h.identity)
+    union all
+    select i.account_id, 'has free credits of an identity that no account holds'
+    from credits.account_identities i
+    join credits.accounts a on a.account_id = i.account_id and a.status <> 'closed' and a.free_credits = 'own'
+    where (p_account_id is null or i.account_id = p_account_id)
+      and not exists (select 1 from credits.identity_holders h where h.identity = i.identity)
+    union all
+    select r.account_id, 'is closed and holds credits'
+    from public.credit_reservations r
+    join credits.accounts a on a.account_id = r.account_id and a.closed_at < r.expires_at
+    where r.status = 'open' and (p_account_id is null or r.account_id = p_account_id)
+      and not exists (select 1 from credits.forgotten_accounts f where f.account_id = r.account_id)
+  )
+  select (select count(*) from credits.accounts a where p_account_id is null or a.account_id = p_account_id),
+    coalesce((select jsonb_agg(to_jsonb(b)) from (
+      select c.account_id, c.problem from broken c order by c.account_id limit 10) b), '[]');
+end
+$$;
+comment on function credits.verify_accounts(uuid) is
+  'Rule 5: the free credits of a person are held by an account of that person, and an account that was closed holds nothing.';
+revoke all on function credits.verify_accounts(uuid) from public, anon, authenticated, service_role;
+
 -- schemas/certainty/verify_allowances.sql
 
 create function credits.verify_allowances(p_account_id uuid)
@@ -6797,6 +7641,9 @@ begin
     where coalesce(p_rule, 5) = 5
     union all
     select 5, 'every account is on the plan that its history says', v.* from credits.verify_plans(p_account_id) v
+    where coalesce(p_rule, 5) = 5
+    union all
+    select 5, 'free credits are held once per person', v.* from credits.verify_accounts(p_account_id) v
     where coalesce(p_rule, 5) = 5
     union all
     select 7, 'everything granted is spent, lapsed or left', v.* from credits.verify_conservation(p_account_id) v
@@ -7410,8 +8257,11 @@ as $$
     ('public.subscriptions', 'subscriptions_record_first_plan'),
     ('public.subscriptions', 'subscriptions_record_plan_change'),
     ('public.credit_workspaces', 'credit_workspaces_open_account'),
+    ('public.credit_workspaces', 'credit_workspaces_follow_deleted'),
+    ('public.credit_workspace_members', 'credit_workspace_members_release_holds'),
     ('auth.users', 'credits_open_account'),
-    ('auth.users', 'credits_close_account')
+    ('auth.users', 'credits_close_account'),
+    ('auth.users', 'credits_follow_user')
 $$;
 comment on function credits.expected_triggers() is 'The triggers that keep the books, and keep them from being changed.';
 revoke all on function credits.expected_triggers() from public, anon, authenticated, service_role;
@@ -7642,6 +8492,8 @@ as $$
     ('trigger credit_transactions_are_never_truncated on public.credit_transactions', 'critical', 'The ledger can be emptied by whoever owns it.'),
     ('trigger credits_open_account on auth.users', 'medium', 'A new user has no account until the first call, and no balance to show until then.'),
     ('trigger credits_close_account on auth.users', 'medium', 'The account of a deleted user stays open.'),
+    ('trigger credits_follow_user on auth.users', 'medium',
+      'The account of a user whom Auth deletes softly stays open, and anonymous users who sign up get no free credits.'),
     ('trigger subscriptions_make_balances_due on public.subscriptions', 'high', 'A change of a subscription is not booked by the next operation.')
   ), compared as materialized (
     select coalesce(i.object, o.object) as object, coalesce(i.kind, o.kind) as kind, i.definition as installed, o.definition as found,
@@ -7943,6 +8795,30 @@ as $$
     'select get_credit_summary(u.id) from auth.users u where not exists (select from credits.accounts a where a.account_id = u.id);'
   from auth.users u
   where not exists (select from credits.accounts a where a.account_id = u.id)
+  having count(*) > 0
+
+  union all
+  select 'accounts_of_one_person', 'info', 'credits.account_identities',
+    format('%s people have more than one open account, the busiest of them %s. Only one of each has free credits.',
+      count(*), max(i.accounts)),
+    'select i.identity, count(*) from credits.account_identities i join credits.accounts a using (account_id) where a.status <> ''closed'' group by i.identity having count(*) > 1;',
+    'Nothing has to be done. To let in one account each: the hook credits.refuse_repeated_signup.'
+  from (
+    select i.identity, count(*) as accounts
+    from credits.account_identities i
+    join credits.accounts a on a.account_id = i.account_id and a.status <> 'closed'
+    group by i.identity having count(*) > 1
+  ) i
+  having count(*) > 0
+
+  union all
+  select 'accounts_of_nobody', 'low', 'credits.accounts',
+    format('%s accounts are open whose user or workspace is gone. They spend nothing; their holds and plans still have to be ended.', count(*)),
+    'select a.account_id from credits.accounts a where a.status <> ''closed'' and not credits.is_living(a.account_id) limit 10;',
+    'select credits.follow_account(a.account_id) from credits.accounts a where a.status <> ''closed'' and not credits.is_living(a.account_id);'
+  from credits.accounts a
+  left join credits.living_accounts l on l.account_id = a.account_id
+  where a.status <> 'closed' and l.account_id is null
   having count(*) > 0
 
   union all
@@ -10529,7 +11405,7 @@ as $$
       format('; alter table %s %s trigger %I;', g.tgrelid::regclass, case g.tgenabled when 'D' then 'disable' when 'A' then 'enable always' else 'enable replica' end, g.tgname) end
   from pg_catalog.pg_trigger g
   where not g.tgisinternal and (g.tgrelid in (select r.oid from credits.own_relations() r where not r.is_usage)
-    or g.tgrelid = 'auth.users'::regclass and g.tgname in ('credits_open_account', 'credits_close_account'))
+    or g.tgrelid = 'auth.users'::regclass and g.tgname in ('credits_open_account', 'credits_close_account', 'credits_follow_user'))
   union all
   select format('policy %I on %s', y.polname, r.name), 'policy', format('create policy %I on %s as %s for %s to %s%s%s;', y.polname, r.name,
     case when y.polpermissive then 'permissive' else 'restrictive' end,
@@ -10607,10 +11483,10 @@ as $$
     get_credit_summary, grant_credits, import_balances, ledger_digest, list_plans, list_uncollected,
     mark_test_account, metrics_active_accounts, metrics_breakage, metrics_consumption,
     metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability, metrics_usage,
-    record_uncollected, refund_credits, release_credits, reserve_credits, reset_monthly_credits,
-    resolve_uncollected, revoke_grant, roll_up_metrics, set_subscription_status, set_test_clock,
-    set_time_zone, store_http_answer, system_status, track_metadata_key, unfreeze_account,
-    verify_books, verify_checklist}'::name[])
+    open_account, record_uncollected, refund_credits, release_credits, reserve_credits,
+    reset_monthly_credits, resolve_uncollected, revoke_grant, roll_up_metrics,
+    set_subscription_status, set_test_clock, set_time_zone, store_http_answer, system_status,
+    track_metadata_key, unfreeze_account, verify_books, verify_checklist}'::name[])
 $$;
 comment on function credits.public_functions() is
   'The functions in schema public that are this system''s.';
@@ -10697,4 +11573,4 @@ select credits.remember_installation();
 
 comment on schema credits is
   'The core of the credit system: functions over one account''s rows, and the tables that no API role
-reads directly. Never expose it. Release 0.1.0, text de01ba63be12cee2.';
+reads directly. Never expose it. Release 0.1.0, text 9c80b98329d67da8.';

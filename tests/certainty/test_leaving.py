@@ -298,7 +298,8 @@ def test_unknown_people(database: Database, user: UUID) -> None:
 # Text and jsonb that are nobody's words: names of plans, types and states, times zones, the calendar's own texts.
 NOBODYS_WORDS = {
     "credit_type", "kind", "status", "source", "plan_id", "pending_plan_id", "from_plan", "to_plan",
-    "time_zone", "role", "account_status", "public.credit_grants.frozen_reason", "name",
+    "time_zone", "role", "account_status", "free_credits",
+    "public.credit_grants.frozen_reason", "name",
 }  # fmt: skip
 
 

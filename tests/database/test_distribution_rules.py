@@ -13,7 +13,11 @@ from tests.support.edge import OPERATIONS
 REFERENCE = {
     *("public.plans", "public.plan_limits", "credits.plan_limit_changes"),
     *("credits.credit_types", "credits.grant_sources", "credits.settings", "credits.meters"),
+    "credits.identity_key",
 }
+
+# Who a person is over all their accounts: kept by identity, and asked where an account is opened, not where it spends.
+IDENTITIES = {"credits.identity_holders"}
 
 # Figures over all accounts, worked out from the ledger and made anew from it at any time: a coordinator's tables.
 REPORTS = {
@@ -27,7 +31,10 @@ CATALOG = {"credits.installed_objects"}
 # Core functions that are about no account: pure functions of their arguments, what covers all accounts by design,
 # the triggers, and the readers which first find out who asks.
 WITHOUT_ACCOUNT = {
-    "raise_error": "pure",
+    "raise_error": "pure, and whom to write to",
+    "frozen_words": "pure, and whom to write to",
+    "identity_of": "pure, and the setting identity_by",
+    "hash_identity": "pure, and its key",
     "answer": "pure",
     "period_boundary": "pure",
     "period_at": "pure",
@@ -50,11 +57,20 @@ WITHOUT_ACCOUNT = {
     "read_summary": "finds out who asks",
     "read_operation": "finds out who asks",
     "read_history": "finds out who asks",
+    "table_exists": "pure, of the catalog",
+    "tend_accounts": "works through accounts, one after the other",
+    "follow_waiting_accounts": "works through accounts, one after the other",
+    "return_dropped_tables": "works through accounts, one after the other",
+    "drop_old_identities": "works through accounts that were closed a year ago",
     "renew_due": "works through all accounts, one after the other",
 }
 
 # What resolves the acting user, before the core proper is called.
-ASKS_AUTH = {"paying_account", "reading_user", "readable_ids", "overseen_ids"}
+ASKS_AUTH = {
+    *("paying_account", "reading_user", "readable_ids", "overseen_ids"),
+    # Who a person is, asked when an account is opened.
+    *("remember_identities", "decide_free_credits"),
+}
 SETS_CONFIG = {"deny", "respond"}
 
 
@@ -105,7 +121,7 @@ def test_the_account_leads_every_key_and_every_unique_index(database: Database) 
         "where n.nspname in ('public', 'credits') and i.indisunique"
     )
     led = {index for _, index, first in indexes if first == "account_id"}
-    reference = {name.removeprefix("public.") for name in REFERENCE | REPORTS | CATALOG}
+    reference = {name.removeprefix("public.") for name in REFERENCE | REPORTS | CATALOG | IDENTITIES}
     others = {index for table, index, first in indexes if first != "account_id" and table not in reference}
     assert len(led) >= 12
     assert others == set()

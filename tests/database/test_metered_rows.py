@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from uuid import UUID, uuid4
 
@@ -240,6 +241,22 @@ def test_a_dropped_table_gives_its_places_back(database: Database, name: str, us
     database.verify(user)
 
 
+def test_a_dropped_table_stands_in_the_way_of_nothing(database: Database, name: str, user: UUID) -> None:
+    """Who looks or creates something next does not find its rows counted."""
+    for function, arguments in (
+        ("get_credit_summary", ()),
+        ("check_credits", ("project",)),
+        ("consume_credits", ("project",)),
+    ):
+        meter(database, name, SIMPLE)
+        database.run(f"insert into {name} select n, %s from generate_series(1, 3) n", user)
+        database.run(f"drop table {name}")
+        answer = database.call(function, user, *arguments)
+        assert answer["success"], function
+        assert used(database, user) == (1 if function == "consume_credits" else 0)
+    database.verify(user)
+
+
 def test_a_table_that_is_metered_no_longer_gives_back_or_keeps(
     database: Database, name: str, new_user: Callable[[], UUID]
 ) -> None:
@@ -309,6 +326,28 @@ def test_a_statement_is_one_spend_of_each_owner(database: Database, name: str, n
         assert database.query("select credits_used from usage where account_id = %s", user) == [(500,)]
     database.run(f"delete from {name} where id <= 998")
     assert [used(database, user) for user in users] == [1, 1]
+
+
+def test_the_plan_of_a_statement_does_not_depend_on_what_was_written_before(
+    database: Database, name: str, new_user: Callable[[], UUID]
+) -> None:
+    """Rows of an owner who has many already are looked up, not compared with each other."""
+    user = unlimited(database, new_user)
+    meter(database, name, SIMPLE)
+    seconds = []
+    for start in range(0, 8000, 1000):
+        began = time.perf_counter()
+        database.run(
+            f"insert into {name} select n, %s from generate_series(%s::int, %s::int) n", user, start, start + 999
+        )
+        seconds.append(time.perf_counter() - began)
+    assert min(seconds[4:]) < 5 * min(seconds[:4])
+    began = time.perf_counter()
+    database.run(f"update {name} set id = id + 100000")
+    database.run(f"delete from {name}")
+    assert time.perf_counter() - began < 40 * max(seconds) + 5
+    assert used(database, user) == 0
+    database.verify(user)
 
 
 def test_two_statements_of_two_owners_in_opposite_order_wait_for_each_other(

@@ -116,6 +116,7 @@ async def test_what_was_held_for_a_request_that_was_cancelled_meanwhile_is_given
 
 
 async def test_a_workspace_pays_for_its_members(http: httpx.AsyncClient, database: Database, user: UUID) -> None:
+    database.run("update credits.settings set workspace_credits = 'free'")
     team = database.value("insert into public.credit_workspaces (name) values ('team') returning account_id")
     database.run("insert into public.credit_workspace_members (account_id, user_id) values (%s, %s)", team, user)
     database.run("select credits.open_account(%s, 'workspace')", team)

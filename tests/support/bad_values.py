@@ -91,7 +91,7 @@ _OF_WHO_IS_GONE = ("ledger_digest", "record_uncollected", "list_uncollected", "r
 _bad(
     "user_id", [None], "invalid_argument", "PT422", lambda f, a: _operates(f, a) and (a.required or f.name in FOR_USERS)
 )
-_bad("user_id", [UNKNOWN, NIL], "account_not_found", "PT404", _except(*_OF_WHO_IS_GONE))
+_bad("user_id", [UNKNOWN, NIL], "account_not_found", "PT404", _except(*_OF_WHO_IS_GONE, "open_account"))
 _bad("workspace_id", [UNKNOWN, NIL], "account_not_found", "PT404", _except(*_OF_WHO_IS_GONE))
 _bad("workspace_id", [ANOTHERS], "account_not_found", "PT404", _operates)
 _bad(

@@ -27,7 +27,8 @@ def acting_as(database: Database, role: str, user_id: UUID | None = None) -> Ite
 
 
 def new_workspace(database: Database, *members: UUID, plan: str | None = None) -> UUID:
-    """A workspace with these members, the first of them its owner."""
+    """A workspace with these members, the first of them its owner, and with the credits of the free plan too."""
+    database.run("update credits.settings set workspace_credits = 'free' where workspace_credits = 'none'")
     workspace_id: UUID = database.value(
         "insert into public.credit_workspaces (name) values ('Team') returning account_id"
     )

@@ -43,3 +43,17 @@ comment on function public.freeze_account(uuid, text, uuid) is
   'Stops all spending: consume, reserve and capture raise account_frozen until unfreeze_account. Credits, renewals, releases and refunds go on.';
 revoke all on function public.freeze_account(uuid, text, uuid) from public, anon, authenticated, service_role;
 grant execute on function public.freeze_account(uuid, text, uuid) to service_role;
+
+create function credits.frozen_words()
+returns text
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select format('This account is frozen: nothing can be spent from it, and its credits stay. Write to %s to have it looked at.',
+    coalesce(nullif(s.support_contact, ''), 'the support of this service'))
+  from credits.settings s
+$$;
+comment on function credits.frozen_words() is 'What the person is told whose account is frozen, and whom to write to.';
+revoke all on function credits.frozen_words() from public, anon, authenticated, service_role;

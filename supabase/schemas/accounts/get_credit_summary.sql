@@ -62,6 +62,7 @@ declare
   v_account credits.accounts;
   v_at timestamptz;
 begin
+  perform credits.give_deleted_rows_back(v_account_id);
   select * into v_account from credits.accounts a where a.account_id = v_account_id;
   v_at := greatest(coalesce(v_account.test_now, statement_timestamp()), (
     select max(b.settled_at) from credits.balances b where b.account_id = v_account_id));
@@ -70,6 +71,9 @@ begin
       'success', true, 'code', 'ok', 'account_id', v_account_id, 'user_id', v_user_id,
       'plan', p.id, 'plan_name', p.name, 'status', case when v_account.status = 'frozen' then 'frozen' else s.status end,
       'upgrade_url', (select c.upgrade_url from credits.settings c),
+      'support_contact', (select c.support_contact from credits.settings c),
+      'message', case when v_account.status = 'frozen' then credits.frozen_words() end,
+      'free_credits', v_account.free_credits,
       'pending_plan', case when s.pending_at > v_at then s.pending_plan_id end,
       'pending_at', case when s.pending_at > v_at then s.pending_at end,
       'period_start', r.period_start, 'period_end', r.period_end, 'now', v_at,

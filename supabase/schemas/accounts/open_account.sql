@@ -1,3 +1,40 @@
+-- edge: result=OpenedAccount callers=service_role repeatable
+--   Open an account on the default plan for an id that has no row in `auth.users` here: a user of
+--   another project, or of another shard. It is there until it is forgotten.
+--
+--   Raises:
+--       AccountNotFound: the id is a workspace's, or the account was forgotten.
+create function public.open_account(p_user_id uuid)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+begin
+  if p_user_id is null then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_user_id"}', 'Pass the id of the user.');
+  end if;
+  if exists (select 1 from credits.accounts a where a.account_id = p_user_id and a.kind <> 'person')
+     or exists (select 1 from credits.forgotten_accounts f where f.account_id = p_user_id)
+     or exists (select 1 from auth.users u where u.id = p_user_id and u.deleted_at is not null) then
+    perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id));
+  end if;
+  perform credits.open_account(p_user_id, 'person');
+  -- A user who is known here comes and goes by auth.users; another one is there from now on.
+  if not exists (select 1 from auth.users u where u.id = p_user_id) then
+    update credits.accounts a set is_elsewhere = true where a.account_id = p_user_id and not a.is_elsewhere;
+    perform credits.reopen_account(p_user_id);
+    perform credits.lock_account(p_user_id);
+  end if;
+  return credits.account_answer(p_user_id) || jsonb_build_object('account_id', p_user_id);
+end
+$$;
+comment on function public.open_account(uuid) is
+  'Opens an account on the default plan for an id that has no row in auth.users here: users of another project, or a shard''s. Safe to repeat.';
+revoke all on function public.open_account(uuid) from public, anon, authenticated, service_role;
+grant execute on function public.open_account(uuid) to service_role;
+
 create function credits.open_account(p_account_id uuid, p_kind text)
 returns void
 language plpgsql
@@ -8,11 +45,17 @@ as $$
 declare
   v_now timestamptz := clock_timestamp();
   v_user_id uuid := case when p_kind = 'person' then p_account_id end;
+  v_anchor_at timestamptz := v_now;
 begin
   insert into credits.accounts (account_id, kind, created_at) values (p_account_id, p_kind, v_now)
   on conflict (account_id) do nothing;
+  if p_kind = 'person' then
+    perform credits.remember_identities(p_account_id);
+    perform credits.decide_free_credits(p_account_id);
+    v_anchor_at := coalesce(credits.inherited_anchor(p_account_id), v_now);
+  end if;
   insert into public.subscriptions (account_id, user_id, plan_id, anchor_at, created_at, updated_at)
-  select p_account_id, v_user_id, p.id, v_now, v_now, v_now from public.plans p where p.is_default
+  select p_account_id, v_user_id, p.id, v_anchor_at, v_now, v_now from public.plans p where p.is_default
   on conflict (account_id) do nothing;
   insert into credits.balances (
     account_id, credit_type, user_id, kind, used_since, period_start, period_end, settled_at, test_now, account_status)
@@ -23,11 +66,14 @@ begin
   left join lateral credits.period_at(s.anchor_at, s.time_zone, coalesce(a.test_now, v_now)) p on t.kind = 'credit'
   order by t.id
   on conflict (account_id, credit_type) do nothing;
+  if credits.is_living(p_account_id) then
+    perform credits.reopen_account(p_account_id);
+  end if;
   perform credits.lock_account(p_account_id);
 end
 $$;
 comment on function credits.open_account(uuid, text) is
-  'Opens an account on the default plan with its credits, or completes one that lacks something. Safe to repeat.';
+  'Opens an account on the default plan with its credits, completes one that lacks something, or reopens one whose person is back. Safe to repeat.';
 revoke all on function credits.open_account(uuid, text) from public, anon, authenticated, service_role;
 
 create function credits.open_account_of_new_user()
@@ -38,6 +84,8 @@ set search_path = ''
 as $$
 begin
   perform credits.open_account(new.id, 'person');
+  -- From now on the account ends with the user who is known here.
+  update credits.accounts a set is_elsewhere = false where a.account_id = new.id and a.is_elsewhere;
   return new;
 exception when others then
   -- A sign-up is worth more than its credits: the first call opens the account then.
@@ -50,32 +98,6 @@ comment on function credits.open_account_of_new_user() is
 revoke all on function credits.open_account_of_new_user() from public, anon, authenticated, service_role;
 create trigger credits_open_account after insert on auth.users
   for each row execute function credits.open_account_of_new_user();
-
-create function credits.close_account_of_deleted_user()
-returns trigger
-language plpgsql
-security definer
-set search_path = ''
-as $$
-begin
-  perform 1 from credits.balances b where b.account_id = old.id order by b.credit_type for no key update;
-  update credits.accounts a set status = 'closed', closed_at = clock_timestamp()
-  where a.account_id = old.id and a.status <> 'closed';
-  update credits.balances b set account_status = 'closed' where b.account_id = old.id;
-  delete from public.credit_workspace_members m where m.user_id = old.id;
-  perform credits.give_deleted_rows_back(old.id);
-  return old;
-exception when others then
-  raise warning 'credits: the account of user % could not be closed: % (%)', old.id, sqlerrm, sqlstate;
-  return old;
-end
-$$;
-comment on function credits.close_account_of_deleted_user() is
-  'Closes the account of a deleted user and keeps its ledger. Never blocks the deletion.';
-revoke all on function credits.close_account_of_deleted_user() from public, anon, authenticated, service_role;
--- At the end of the transaction, when all that goes with the user is gone as well.
-create constraint trigger credits_close_account after delete on auth.users
-  deferrable initially deferred for each row execute function credits.close_account_of_deleted_user();
 
 create function credits.open_account_of_new_workspace()
 returns trigger

@@ -1,8 +1,15 @@
 create table credits.settings (
   only_row boolean primary key default true,
   upgrade_url text not null default '/pricing',
+  support_contact text,
+  identity_by text not null default 'email',
+  anonymous_credits text not null default 'none',
+  workspace_credits text not null default 'none',
   stored_body_bytes integer not null default 16384,
   stored_answer_retention interval not null default '24 hours',
+  constraint settings_identity_is_by_email_or_person check (identity_by in ('email', 'person')),
+  constraint settings_anonymous_credits_are_none_or_free check (anonymous_credits in ('none', 'free')),
+  constraint settings_workspace_credits_are_none_or_free check (workspace_credits in ('none', 'free')),
   constraint settings_has_one_row check (only_row),
   constraint settings_stored_body_bytes_are_up_to_a_mebibyte
     check (stored_body_bytes between 0 and 1048576),
@@ -15,6 +22,14 @@ comment on column credits.settings.stored_body_bytes is
   'The largest body of an HTTP answer that is kept for a repeat under the same Idempotency-Key.';
 comment on column credits.settings.stored_answer_retention is
   'How long an HTTP answer is kept for a repeat under the same Idempotency-Key.';
+comment on column credits.settings.support_contact is
+  'Whom people write to about an account that is frozen: an e-mail address or the address of a page.';
+comment on column credits.settings.identity_by is
+  'What makes two accounts the same person''s: the e-mail as it is, or (person) without plus-tags and dots that do not matter.';
+comment on column credits.settings.anonymous_credits is
+  'Whether anonymous sign-ins have the free plan''s credits. They have its limits, and get its credits on becoming permanent.';
+comment on column credits.settings.workspace_credits is
+  'Whether a workspace on the free plan has its credits, beside those of its members. It has its limits.';
 alter table credits.settings enable row level security;
 revoke all on table credits.settings from public, anon, authenticated, service_role;
 grant select on table credits.settings to authenticated, service_role;

@@ -79,6 +79,10 @@ begin
   if not v_terms.renews then
     return;
   end if;
+  if v_terms.allowance > 0 and v_terms.plan_id = (select p.id from public.plans p where p.is_default) then
+    v_terms.allowance := credits.free_allowance(p_account_id, p_balance.credit_type, p_balance.period_start,
+      v_terms.allowance);
+  end if;
   p_balance.allowance_period := p_balance.period_start;
   p_balance.peak_allowance := coalesce(v_terms.allowance, 0);
   if v_terms.allowance > 0 then
@@ -103,6 +107,10 @@ begin
   for no key update;
   if not found then
     return;
+  end if;
+  -- Looked at under the lock: whoever is gone by now spends nothing, whether or not the account was closed.
+  if p_balance.account_status <> 'closed' and not credits.is_living(p_account_id) then
+    p_balance.account_status := 'closed';
   end if;
   -- From here on settled_at is the time of this operation. It is read after the lock, so versions and times agree.
   p_balance.settled_at := greatest(coalesce(p_balance.test_now, clock_timestamp()), p_balance.settled_at);

@@ -119,7 +119,10 @@ begin
        and (select t.renews from credits.plan_terms_at(p_account_id, p_balance.credit_type, period_start) t)
        and not v_terms.is_past_grace then
       v_free := v_free + coalesce((
-        select t.allowance from credits.plan_terms_at(p_account_id, p_balance.credit_type, period_start) t), 0);
+        select case when p.is_default and t.allowance > 0
+          then credits.free_allowance(p_account_id, p_balance.credit_type, period_start, t.allowance) else t.allowance end
+        from credits.plan_terms_at(p_account_id, p_balance.credit_type, period_start) t
+        join public.plans p on p.id = t.plan_id), 0);
     end if;
   end if;
   remaining := case when allowance is not null then v_free end;

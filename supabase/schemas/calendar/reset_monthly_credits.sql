@@ -160,6 +160,7 @@ declare
   v_balance credits.balances;
 begin
   if p_user_id is null then
+    perform credits.tend_accounts();
     return credits.account_answer(null) || jsonb_build_object('accounts', credits.renew_due());
   end if;
   v_account_id := credits.paying_account(p_user_id);

@@ -34,6 +34,9 @@ begin
     select 5, 'every account is on the plan that its history says', v.* from credits.verify_plans(p_account_id) v
     where coalesce(p_rule, 5) = 5
     union all
+    select 5, 'free credits are held once per person', v.* from credits.verify_accounts(p_account_id) v
+    where coalesce(p_rule, 5) = 5
+    union all
     select 7, 'everything granted is spent, lapsed or left', v.* from credits.verify_conservation(p_account_id) v
     where coalesce(p_rule, 7) = 7
     union all

@@ -46,8 +46,11 @@ as $$
     ('public.subscriptions', 'subscriptions_record_first_plan'),
     ('public.subscriptions', 'subscriptions_record_plan_change'),
     ('public.credit_workspaces', 'credit_workspaces_open_account'),
+    ('public.credit_workspaces', 'credit_workspaces_follow_deleted'),
+    ('public.credit_workspace_members', 'credit_workspace_members_release_holds'),
     ('auth.users', 'credits_open_account'),
-    ('auth.users', 'credits_close_account')
+    ('auth.users', 'credits_close_account'),
+    ('auth.users', 'credits_follow_user')
 $$;
 comment on function credits.expected_triggers() is 'The triggers that keep the books, and keep them from being changed.';
 revoke all on function credits.expected_triggers() from public, anon, authenticated, service_role;

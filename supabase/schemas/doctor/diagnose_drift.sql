@@ -39,6 +39,8 @@ as $$
     ('trigger credit_transactions_are_never_truncated on public.credit_transactions', 'critical', 'The ledger can be emptied by whoever owns it.'),
     ('trigger credits_open_account on auth.users', 'medium', 'A new user has no account until the first call, and no balance to show until then.'),
     ('trigger credits_close_account on auth.users', 'medium', 'The account of a deleted user stays open.'),
+    ('trigger credits_follow_user on auth.users', 'medium',
+      'The account of a user whom Auth deletes softly stays open, and anonymous users who sign up get no free credits.'),
     ('trigger subscriptions_make_balances_due on public.subscriptions', 'high', 'A change of a subscription is not booked by the next operation.')
   ), compared as materialized (
     select coalesce(i.object, o.object) as object, coalesce(i.kind, o.kind) as kind, i.definition as installed, o.definition as found,

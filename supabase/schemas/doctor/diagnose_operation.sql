@@ -94,6 +94,30 @@ as $$
   having count(*) > 0
 
   union all
+  select 'accounts_of_one_person', 'info', 'credits.account_identities',
+    format('%s people have more than one open account, the busiest of them %s. Only one of each has free credits.',
+      count(*), max(i.accounts)),
+    'select i.identity, count(*) from credits.account_identities i join credits.accounts a using (account_id) where a.status <> ''closed'' group by i.identity having count(*) > 1;',
+    'Nothing has to be done. To let in one account each: the hook credits.refuse_repeated_signup.'
+  from (
+    select i.identity, count(*) as accounts
+    from credits.account_identities i
+    join credits.accounts a on a.account_id = i.account_id and a.status <> 'closed'
+    group by i.identity having count(*) > 1
+  ) i
+  having count(*) > 0
+
+  union all
+  select 'accounts_of_nobody', 'low', 'credits.accounts',
+    format('%s accounts are open whose user or workspace is gone. They spend nothing; their holds and plans still have to be ended.', count(*)),
+    'select a.account_id from credits.accounts a where a.status <> ''closed'' and not credits.is_living(a.account_id) limit 10;',
+    'select credits.follow_account(a.account_id) from credits.accounts a where a.status <> ''closed'' and not credits.is_living(a.account_id);'
+  from credits.accounts a
+  left join credits.living_accounts l on l.account_id = a.account_id
+  where a.status <> 'closed' and l.account_id is null
+  having count(*) > 0
+
+  union all
   select 'server_is_old', 'high', 'PostgreSQL ' || current_setting('server_version'),
     'The system is tested with PostgreSQL 15, 17 and 18.', 'select version();',
     'Upgrade the project (Dashboard, Settings, Infrastructure).'

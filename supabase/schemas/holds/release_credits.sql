@@ -17,19 +17,35 @@ begin
     perform credits.raise_error('reservation_closed',
       jsonb_build_object('reservation_id', v_hold.id, 'status', v_hold.status, 'captured', v_hold.captured));
   end if;
-  v_balance := credits.release_slices(p_account_id, v_balance, v_hold.id);
-  update public.credit_reservations r set
-    status = 'released', released = v_hold.amount, closed_at = v_balance.settled_at, close_reason = p_reason
-  where r.account_id = p_account_id and r.id = v_hold.id;
-  v_balance := credits.expire_ended(p_account_id, v_balance, v_hold.operation_id);
-  v_balance := credits.align_allowance(p_account_id, v_balance, v_hold.operation_id);
-  v_balance := credits.save_balance(p_account_id, v_balance);
+  v_balance := credits.close_hold(p_account_id, v_balance, v_hold, p_reason);
   return credits.answer(v_balance, v_hold.operation_id, v_hold.amount)
     || jsonb_build_object('reservation_id', v_hold.id, 'released', v_hold.amount);
 end
 $$;
 comment on function credits.release(uuid, uuid, text) is 'Gives a hold back to its grants, once. What returns to an expired grant expires at once.';
 revoke all on function credits.release(uuid, uuid, text) from public, anon, authenticated, service_role;
+
+create function credits.close_hold(
+  p_account_id uuid, inout p_balance credits.balances, p_hold public.credit_reservations, p_reason text)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  p_balance := credits.release_slices(p_account_id, p_balance, p_hold.id);
+  update public.credit_reservations r set
+    status = 'released', released = p_hold.amount, closed_at = p_balance.settled_at, close_reason = p_reason
+  where r.account_id = p_account_id and r.id = p_hold.id;
+  p_balance := credits.expire_ended(p_account_id, p_balance, p_hold.operation_id);
+  p_balance := credits.align_allowance(p_account_id, p_balance, p_hold.operation_id);
+  p_balance := credits.save_balance(p_account_id, p_balance);
+end
+$$;
+comment on function credits.close_hold(uuid, credits.balances, public.credit_reservations, text) is
+  'Releases an open hold on the locked balance, and writes it back.';
+revoke all on function credits.close_hold(uuid, credits.balances, public.credit_reservations, text)
+  from public, anon, authenticated, service_role;
 
 -- edge: result=Release callers=service_role repeatable
 --   Give a hold back without charging anything.

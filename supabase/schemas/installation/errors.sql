@@ -16,7 +16,7 @@ begin
     ('insufficient_credits', 'PT402', 'There are not enough credits. Upgrade the plan, buy a top-up, or wait for the renewal.'),
     ('limit_reached', 'PT402', 'The plan''s limit is reached. Upgrade the plan or delete something that counts towards it.'),
     ('member_cap_reached', 'PT402', 'The member''s cap is reached. Ask an owner of the workspace to raise it.'),
-    ('account_frozen', 'PT403', 'The account is frozen. Nothing can be spent until it is unfrozen with unfreeze_account.'),
+    ('account_frozen', 'PT403', 'This account is frozen. Nothing can be spent from it.'),
     ('account_not_found', 'PT404', 'There is no such account. Pass the id of a row in auth.users, and of a workspace that this user belongs to.'),
     ('unknown_credit_type', 'PT404', 'There is no such credit type. credits.credit_types lists them.'),
     ('reservation_not_found', 'PT404', 'This account has no such reservation.'),
@@ -31,6 +31,9 @@ begin
   where e.slug = p_slug;
   if not found then
     raise exception 'unknown error slug: %', p_slug;
+  end if;
+  if p_slug = 'account_frozen' then
+    v_hint := credits.frozen_words();
   end if;
   raise exception using errcode = v_state, message = p_slug, detail = p_details::text, hint = coalesce(p_hint, v_hint);
 end

@@ -162,7 +162,7 @@ as $$
       format('; alter table %s %s trigger %I;', g.tgrelid::regclass, case g.tgenabled when 'D' then 'disable' when 'A' then 'enable always' else 'enable replica' end, g.tgname) end
   from pg_catalog.pg_trigger g
   where not g.tgisinternal and (g.tgrelid in (select r.oid from credits.own_relations() r where not r.is_usage)
-    or g.tgrelid = 'auth.users'::regclass and g.tgname in ('credits_open_account', 'credits_close_account'))
+    or g.tgrelid = 'auth.users'::regclass and g.tgname in ('credits_open_account', 'credits_close_account', 'credits_follow_user'))
   union all
   select format('policy %I on %s', y.polname, r.name), 'policy', format('create policy %I on %s as %s for %s to %s%s%s;', y.polname, r.name,
     case when y.polpermissive then 'permissive' else 'restrictive' end,

@@ -73,15 +73,13 @@ begin
   if not found then
     return 0;
   end if;
-  for v_owner_id, v_gained in
-    select o.owner_id, bool_or(o.is_new)
+  for v_owner_id, v_gained, v_changes in
+    select o.owner_id, bool_or(c.new_owner is not distinct from o.owner_id), array_agg(c)
     from unnest(p_changes) c
-    cross join lateral (values (c.old_owner, false), (c.new_owner, true)) as o(owner_id, is_new)
+    cross join lateral (select c.old_owner union select c.new_owner) as o(owner_id)
     where o.owner_id is not null
     group by o.owner_id order by o.owner_id
   loop
-    select array_agg(c) into v_changes
-    from unnest(p_changes) c where v_owner_id in (c.old_owner, c.new_owner);
     perform credits.change_metered_rows(v_owner_id, p_meter_id, v_changes);
     -- A row whose owner has no account, or none any more, costs nothing.
     if v_gained and credits.metered_account(v_owner_id, v_credit_type) is not null then

@@ -85,11 +85,12 @@ begin
   end if;
 
   -- The balance was locked in the statement before, so this one sees what everybody else has left. It does nothing when the
-  -- key is known or the first grant (see spendable_grants) does not have it all.
+  -- account is gone, the key is known, or the first grant (see spendable_grants) does not have it all.
   if p_idempotency_key is null then
     with spent as (
       update public.credit_grants g set remaining = g.remaining - p_amount, spent = g.spent + p_amount
-      where g.account_id = p_account_id and g.remaining - g.held >= p_amount and g.id = (
+      where g.account_id = p_account_id and g.remaining - g.held >= p_amount
+        and exists (select 1 from credits.living_accounts l where l.account_id = p_account_id) and g.id = (
         select f.id from public.credit_grants f
         where f.account_id = p_account_id and f.credit_type = p_credit_type and f.is_open and f.remaining > f.held
           and f.starts_at <= v_at and (f.expires_at is null or f.expires_at > v_at) and f.frozen_at is null
@@ -111,7 +112,8 @@ begin
   else
     with spent as (
       update public.credit_grants g set remaining = g.remaining - p_amount, spent = g.spent + p_amount
-      where g.account_id = p_account_id and g.remaining - g.held >= p_amount and g.id = (
+      where g.account_id = p_account_id and g.remaining - g.held >= p_amount
+        and exists (select 1 from credits.living_accounts l where l.account_id = p_account_id) and g.id = (
         select f.id from public.credit_grants f
         where f.account_id = p_account_id and f.credit_type = p_credit_type and f.is_open and f.remaining > f.held
           and f.starts_at <= v_at and (f.expires_at is null or f.expires_at > v_at) and f.frozen_at is null
@@ -192,6 +194,11 @@ begin
   end if;
 
   v_lacking := p_amount - credits.available(v_balance);
+  -- Rows that were deleted without the account, with their table perhaps, count no more before a place is denied.
+  if v_lacking > 0 and v_balance.kind = 'limit' and credits.give_deleted_rows_back(p_account_id) > 0 then
+    v_balance := credits.lock_balance(p_account_id, p_credit_type);
+    v_lacking := p_amount - credits.available(v_balance);
+  end if;
   if v_lacking > 0 and not p_forced then
     return credits.refuse(p_account_id, v_balance, v_operation_id, p_amount, p_user_id, p_description, p_metadata);
   elsif v_lacking > 0 then

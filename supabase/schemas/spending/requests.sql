@@ -50,28 +50,30 @@ begin
   if p_user_id is null then
     perform credits.raise_error('invalid_argument', '{"argument": "p_user_id"}', 'Pass the id of the acting user.');
   end if;
-  if p_workspace_id is not null and not exists (
-    select from public.credit_workspace_members m where m.account_id = p_workspace_id and m.user_id = p_user_id) then
+  -- A member whose own account is gone is one no longer, whether or not the membership has been ended.
+  if p_workspace_id is not null and (not exists (
+      select 1 from public.credit_workspace_members m where m.account_id = p_workspace_id and m.user_id = p_user_id)
+    or exists (
+      select 1 from credits.accounts a where a.account_id = p_user_id and not credits.is_living(p_user_id))) then
     perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id, 'workspace_id', p_workspace_id));
   end if;
 
   select b.account_status into v_status from credits.balances b
   where b.account_id = v_account_id and (p_credit_type is null or b.credit_type = p_credit_type)
   limit 1;
-  if not found then
+  if not found or v_status = 'closed' then
     -- The sign-up trigger may have failed, or the credit type is younger than the account: mend it now.
     if p_credit_type is not null and not exists (select from credits.credit_types t where t.id = p_credit_type) then
       perform credits.raise_error('unknown_credit_type', jsonb_build_object('credit_type', p_credit_type,
         'known', (select jsonb_agg(t.id order by t.id) from credits.credit_types t)));
     end if;
-    if not exists (select from credits.accounts a where a.account_id = v_account_id)
-       and not exists (select from auth.users u where u.id = v_account_id) then
+    if not credits.is_living(v_account_id) then
       perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id, 'workspace_id', p_workspace_id));
     end if;
     perform credits.open_account(v_account_id, case when p_workspace_id is null then 'person' else 'workspace' end);
     select a.status into v_status from credits.accounts a where a.account_id = v_account_id;
   end if;
-  if v_status = 'closed'
+  if v_status = 'closed' or not credits.is_living(v_account_id)
      or (p_workspace_id is null and exists (
        select from credits.accounts a where a.account_id = v_account_id and a.kind = 'workspace')) then
     perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id, 'workspace_id', p_workspace_id));
@@ -181,6 +183,7 @@ as $$
       'required', p_amount,
       'available', credits.available(p_balance),
       'resets_at', p_balance.period_end,
+      'free_credits', (select a.free_credits from credits.accounts a where a.account_id = p_account_id),
       'plan', (select t.plan_id from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t)))
 $$;
 comment on function credits.denial(uuid, credits.balances, uuid, bigint) is
@@ -200,7 +203,12 @@ as $$
         p_answer #>> '{details,plan}', p_answer #>> '{details,required}', p_answer ->> 'credit_type', p_answer #>> '{details,available}')
       else format('Not enough %s credits: %s required, %s available.',
         p_answer ->> 'credit_type', p_answer #>> '{details,required}', p_answer #>> '{details,available}') end,
-    'hint', case when p_answer #>> '{details,resets_at}' is null
+    'hint', case
+      when p_answer ->> 'code' = 'insufficient_credits' and p_answer #>> '{details,free_credits}' = 'anonymous'
+      then format('Sign up to get free credits, or upgrade at %s.', s.upgrade_url)
+      when p_answer ->> 'code' = 'insufficient_credits' and p_answer #>> '{details,free_credits}' = 'other_account'
+      then format('Another account of yours has the free credits. Use that one, or upgrade at %s.', s.upgrade_url)
+      when p_answer #>> '{details,resets_at}' is null
       then format('Upgrade at %s, or delete something that counts towards the limit.', s.upgrade_url)
       else format('Upgrade at %s, or wait until %s UTC, when the allowance renews.', s.upgrade_url,
         to_char((p_answer #>> '{details,resets_at}')::timestamptz at time zone 'UTC', 'YYYY-MM-DD HH24:MI')) end,

@@ -1,0 +1,356 @@
+"""The free plan's credits belong to a person, not to an id: leaving and signing up again brings no new ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from tests.support.database import Database, call, copied_database
+from tests.support.errors import raises
+from tests.support.people import new_workspace
+from tests.support.races import race, wait_until_blocked
+from tests.support.server import Server
+
+
+@pytest.fixture(scope="module")
+def by_person(server: Server) -> Iterator[Database]:
+    with copied_database(server) as database:
+        database.run("update credits.settings set identity_by = 'person'")
+        yield database
+
+
+def email() -> str:
+    return f"ann.{uuid4().hex[:10]}@example.com"
+
+
+def leave(database: Database, user: UUID) -> None:
+    database.run("delete from auth.users where id = %s", user)
+
+
+def left(database: Database, user: UUID, credit_type: str = "message") -> int:
+    return int(database.balance(user, credit_type)["remaining"])
+
+
+def anonymous(database: Database) -> UUID:
+    user = uuid4()
+    database.run("insert into auth.users (id, is_anonymous) values (%s, true)", user)
+    return user
+
+
+def test_who_signs_up_again_continues_with_what_was_left_in_the_same_period(database: Database) -> None:
+    address = email()
+    first = database.new_user(email=address)
+    database.call("consume_credits", first, "message", 7)
+    before = database.balance(first)
+    leave(database, first)
+    second = database.new_user(email=address.upper())
+    after = database.balance(second)
+    assert after["remaining"] == 3
+    assert (after["period_start"], after["period_end"]) == (before["period_start"], before["period_end"])
+    assert left(database, second, "integration") == 100
+    database.call("consume_credits", second, "message", 3)
+    leave(database, second)
+    third = database.new_user(email=address)
+    assert left(database, third) == 0
+    assert left(database, third, "project") == 3
+    with raises("insufficient_credits", "PT402"):
+        database.call("consume_credits", third, "message", strict=True)
+    for user in (first, second, third):
+        database.verify(user)
+
+
+def test_the_next_period_brings_the_whole_allowance(database: Database) -> None:
+    address = email()
+    first = database.new_user(email=address)
+    database.call("consume_credits", first, "message", 10)
+    leave(database, first)
+    second = database.new_user(email=address)
+    database.call("mark_test_account", second)
+    end = database.value(
+        "select period_end from credit_balances where account_id = %s and credit_type = 'message'", second
+    )
+    database.call("set_test_clock", second, end - timedelta(seconds=1))
+    assert left(database, second) == 0
+    database.call("set_test_clock", second, end)
+    assert left(database, second) == 10
+    assert database.call("consume_credits", second, "message", 4)["remaining"] == 6
+    database.verify(second)
+
+
+def test_after_a_year_a_person_is_new(database: Database) -> None:
+    address = email()
+    first = database.new_user(email=address)
+    database.call("consume_credits", first, "message", 10)
+    leave(database, first)
+    database.run("update credits.accounts set closed_at = closed_at - interval '366 days' where account_id = %s", first)
+    assert left(database, database.new_user(email=address)) == 10
+    database.run("select credits.drop_old_identities()")
+    assert database.query("select 1 from credits.account_identities where account_id = %s", first) == []
+
+
+def test_what_was_bought_is_never_touched(database: Database) -> None:
+    address = email()
+    first = database.new_user(email=address)
+    database.call("consume_credits", first, "message", 10)
+    leave(database, first)
+    second = database.new_user(email=address)
+    database.call("grant_credits", second, "message", 50, "top_up")
+    assert left(database, second) == 50
+    database.call("change_plan", second, "starter")
+    assert left(database, second) == 150
+    database.verify(second)
+
+
+def test_both_addresses_count_after_a_change(database: Database) -> None:
+    old, new = email(), email()
+    first = database.new_user(email=old)
+    database.call("consume_credits", first, "message", 10)
+    database.run("update auth.users set email = %s where id = %s", new, first)
+    beside = database.new_user(email=old)
+    assert left(database, beside) == 0
+    leave(database, first)
+    assert left(database, database.new_user(email=new)) == 0
+
+
+def test_without_an_address_the_phone_number_counts(database: Database) -> None:
+    users = uuid4(), uuid4()
+    number = f"+49{uuid4().int % 10**10}"
+    database.run("insert into auth.users (id, phone) values (%s, %s)", users[0], number)
+    database.call("consume_credits", users[0], "message", 8)
+    leave(database, users[0])
+    database.run("insert into auth.users (id, phone) values (%s, %s)", users[1], number)
+    assert left(database, users[1]) == 2
+
+
+def test_who_was_forgotten_is_still_known_by_a_keyed_hash_alone(database: Database) -> None:
+    address = email()
+    first = database.new_user(email=address)
+    database.call("consume_credits", first, "message", 10)
+    database.call("forget_account", first)
+    leave(database, first)
+    assert left(database, database.new_user(email=address)) == 0
+    [(identity,)] = database.query("select identity from credits.account_identities where account_id = %s", first)
+    assert len(identity) == 32
+    plain = database.value("select sha256(convert_to('email:' || %s, 'UTF8'))", address)
+    assert bytes(identity) != bytes(plain)
+
+
+def test_the_hash_is_hmac_sha256(database: Database) -> None:
+    import hashlib
+
+    [(inner, outer)] = database.query("select inner_key, outer_key from credits.identity_key")
+    expected = hashlib.sha256(bytes(outer) + hashlib.sha256(bytes(inner) + b"email:x").digest()).digest()
+    assert bytes(database.value("select credits.hash_identity('email:x')")) == expected
+    assert (len(inner), len(outer)) == (64, 64)
+    key = bytes(b ^ 0x36 for b in inner)
+    assert key == bytes(b ^ 0x5C for b in outer)
+    assert key[:48] != bytes(48)
+
+
+def test_a_plus_tag_is_another_address_by_default(database: Database) -> None:
+    name = uuid4().hex[:10]
+    database.new_user(email=f"{name}@example.com")
+    assert left(database, database.new_user(email=f"{name}+two@example.com")) == 10
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("{}@example.com", "{}+again@Example.com", True),
+        ("a.{}@gmail.com", "A{}+x@googlemail.com", True),
+        ("a.{}@example.com", "a{}@example.com", False),
+        ("{}@example.com", "{}@example.org", False),
+    ],
+)
+def test_by_person_a_second_account_beside_a_living_one_has_no_free_credits(
+    by_person: Database, one: str, other: str, same: bool
+) -> None:
+    name = uuid4().hex[:10]
+    first = by_person.new_user(email=one.format(name))
+    second = by_person.new_user(email=other.format(name))
+    assert (left(by_person, first), left(by_person, second)) == (10, 0 if same else 10)
+    assert left(by_person, second, "project") == 3
+    if not same:
+        return
+    denial = by_person.call("consume_credits", second, "message")
+    assert denial["details"]["free_credits"] == "other_account"
+    assert "Another account of yours" in denial["hint"]
+    assert by_person.call("get_credit_summary", second)["free_credits"] == "other_account"
+    # When the first is gone the second continues with what it left.
+    by_person.call("consume_credits", first, "message", 6)
+    leave(by_person, first)
+    assert left(by_person, second) == 4
+    assert by_person.call("consume_credits", second, "message", 4)["success"]
+    by_person.verify(second)
+
+
+def test_a_project_may_say_by_itself_what_an_identity_is(own_database: Database) -> None:
+    own_database.run(
+        "create or replace function credits.identity_of(p_user auth.users) returns text language sql stable "
+        "set search_path = '' as $$ select p_user.raw_user_meta_data ->> 'device' $$"
+    )
+    users = uuid4(), uuid4()
+    for user in users:
+        own_database.run(
+            'insert into auth.users (id, email, raw_user_meta_data) values (%s, %s, \'{"device": "d1"}\')',
+            user,
+            email(),
+        )
+    assert [left(own_database, user) for user in users] == [10, 0]
+
+
+def test_an_anonymous_user_has_the_limits_and_gets_the_credits_on_becoming_permanent(database: Database) -> None:
+    user = anonymous(database)
+    assert [left(database, user, kind) for kind in ("integration", "message", "project")] == [0, 0, 3]
+    denial = database.call("consume_credits", user, "message")
+    assert denial["details"]["free_credits"] == "anonymous"
+    assert "Sign up" in denial["hint"]
+    database.call("grant_credits", user, "message", 5)
+    database.call("consume_credits", user, "message", 2)
+    database.run("update auth.users set is_anonymous = false, email = %s where id = %s", email(), user)
+    assert left(database, user) == 13
+    assert database.call("get_credit_history", user)
+    database.verify(user)
+
+
+def test_an_anonymous_user_who_was_somebody_before_continues(database: Database) -> None:
+    address = email()
+    first = database.new_user(email=address)
+    database.call("consume_credits", first, "message", 9)
+    leave(database, first)
+    user = anonymous(database)
+    database.run("update auth.users set is_anonymous = false, email = %s where id = %s", address, user)
+    assert left(database, user) == 1
+
+
+def test_a_project_may_give_anonymous_users_and_workspaces_the_free_credits(own_database: Database) -> None:
+    own_database.run("update credits.settings set anonymous_credits = 'free'")
+    user = anonymous(own_database)
+    assert left(own_database, user) == 10
+    own_database.run("update auth.users set is_anonymous = false, email = %s where id = %s", email(), user)
+    assert left(own_database, user) == 10
+    workspace = new_workspace(own_database, user)
+    assert left(own_database, workspace) == 10
+    own_database.run("update credits.settings set workspace_credits = 'none'")
+    workspace = own_database.value("insert into credit_workspaces (name) values ('w') returning account_id")
+    assert [left(own_database, workspace, kind) for kind in ("integration", "message", "project")] == [0, 0, 3]
+    own_database.verify()
+
+
+def test_two_sign_ups_of_one_person_at_once_get_the_credits_once(by_person: Database) -> None:
+    name = uuid4().hex[:10]
+
+    def sign_up(tag: int) -> Any:
+        def insert(connection: psycopg.Connection[Any]) -> UUID:
+            user = uuid4()
+            connection.execute(
+                "insert into auth.users (id, email) values (%s, %s)", [user, f"{name}+{tag}@example.com"]
+            )
+            return user
+
+        return insert
+
+    users = race(by_person, [sign_up(n) for n in range(6)])
+    assert sorted(left(by_person, user) for user in users) == [0, 0, 0, 0, 0, 10]
+
+
+def test_a_sign_up_while_the_account_before_is_being_deleted_gets_what_is_left(database: Database) -> None:
+    address = email()
+    first = database.new_user(email=address)
+    database.call("consume_credits", first, "message", 4)
+    second = uuid4()
+    with database.connect(autocommit=False) as deleting, database.connect() as signing_up:
+        deleting.execute("delete from auth.users where id = %s", [first])
+        signing_up.execute("insert into auth.users (id, email) values (%s, %s)", [second, address])
+        assert left(database, second) == 0
+        deleting.commit()
+    assert left(database, second) == 6
+    assert database.call("consume_credits", second, "message", 6)["success"]
+    database.verify(second)
+
+
+def test_a_sign_up_that_comes_second_waits_for_the_first(by_person: Database) -> None:
+    import threading
+
+    name = uuid4().hex[:10]
+    users = uuid4(), uuid4()
+    query = "insert into auth.users (id, email) values (%s, %s)"
+    with by_person.connect(autocommit=False) as first, by_person.connect(autocommit=False) as second:
+        first.execute(query, [users[0], f"{name}@example.com"])
+        thread = threading.Thread(target=lambda: second.execute(query, [users[1], f"{name}+b@example.com"]))
+        thread.start()
+        wait_until_blocked(by_person, second)
+        first.rollback()
+        thread.join()
+        second.commit()
+    assert left(by_person, users[1]) == 10
+    assert call(by_person.connection, "consume_credits", users[1], "message")["success"]
+
+
+def sign_up_event(address: str, **more: Any) -> Jsonb:
+    """What Supabase Auth sends to a before-user-created hook."""
+    user = {"id": str(uuid4()), "aud": "authenticated", "role": "", "email": address, "phone": "", "app_metadata": {}}
+    return Jsonb(
+        {
+            "metadata": {"uuid": str(uuid4()), "name": "before-user-created", "ip_address": "127.0.0.1"},
+            "user": user | {"user_metadata": {}, "identities": [], "is_anonymous": False} | more,
+        }
+    )
+
+
+def test_the_hook_of_auth_refuses_a_second_account_of_a_person(by_person: Database) -> None:
+    name = uuid4().hex[:10]
+    first = by_person.new_user(email=f"{name}@example.com")
+    with psycopg.connect(by_person.superuser_url) as connection:
+        connection.execute("grant usage on schema credits to supabase_auth_admin")
+        connection.execute("grant execute on function credits.refuse_repeated_signup(jsonb) to supabase_auth_admin")
+        connection.execute("set role supabase_auth_admin")
+
+        def asked(event: Jsonb) -> Any:
+            row = connection.execute("select credits.refuse_repeated_signup(%s)", [event]).fetchone()
+            assert row is not None
+            return row[0]
+
+        refused = asked(sign_up_event(f"{name}+two@example.com"))
+        assert refused["error"]["http_code"] == 403
+        assert "account already" in refused["error"]["message"]
+        assert asked(sign_up_event(f"{name}-other@example.com")) == {}
+        assert asked(sign_up_event("", is_anonymous=True)) == {}
+        assert asked(Jsonb({"user": "nonsense"})) == {}
+        connection.rollback()
+    leave(by_person, first)
+    assert by_person.query("select credits.refuse_repeated_signup(%s)", sign_up_event(f"{name}@example.com")) == [({},)]
+
+
+def test_the_doctor_counts_accounts_of_one_person_and_accounts_of_nobody(own_database: Database) -> None:
+    own_database.run("update credits.settings set identity_by = 'person'")
+    for tag in ("", "+a", "+b"):
+        own_database.new_user(email=f"ann{tag}@example.com")
+    gone = own_database.new_user()
+    with psycopg.connect(own_database.superuser_url) as connection:
+        connection.execute("set local session_replication_role = replica")
+        connection.execute("delete from auth.users where id = %s", [gone])
+    found = {entry["code"]: entry for entry in own_database.call("diagnose")["findings"]}
+    assert found["accounts_of_one_person"]["meaning"].startswith(
+        "1 people have more than one open account, the busiest of them 3"
+    )
+    assert found["accounts_of_nobody"]["meaning"].startswith("1 accounts are open")
+    own_database.run(found["accounts_of_nobody"]["how_to_mend"])
+    assert "accounts_of_nobody" not in {entry["code"] for entry in own_database.call("diagnose")["findings"]}
+
+
+def test_the_job_brings_accounts_in_line_that_were_busy(own_database: Database) -> None:
+    user = own_database.new_user()
+    with own_database.connect(autocommit=False) as busy:
+        busy.execute("select 1 from credits.balances where account_id = %s for update", [user])
+        own_database.run("delete from auth.users where id = %s", user)
+        assert own_database.query("select account_id from credits.accounts_to_follow") == [(user,)]
+    own_database.call("reset_monthly_credits")
+    assert own_database.query("select account_id from credits.accounts_to_follow") == []
+    assert own_database.value("select status from credits.accounts where account_id = %s", user) == "closed"
