@@ -7,7 +7,8 @@
 The first line says what the catalog cannot say; the lines below it are the docstring of the client's method (without
 them it is the comment in the catalog).
 
-    result=Model            the dataclass in sonas_supabase/models that the answer is read into; Model.field for a part
+    result=Model            the dataclass in sonas_supabase/models that the answer is read into; Model.field for a part,
+                            bool for yes or no
     callers=role,role       the API roles that may call it; the grants below the function must say the same
     keyed                   it takes an idempotency key: the client makes one where the caller gives none
     repeatable              a second call changes nothing more, so a lost one is sent again

@@ -136,6 +136,8 @@ def _signature(params: Sequence[Parameter], *, defaults: bool) -> str:
 def _result(description: Description, models: dict[str, Model]) -> tuple[str, str, str]:
     """The type that the method returns, the reader of the answer, and the model."""
     name, _, part = description.result.partition(".")
+    if name == "bool":
+        return name, name, name
     if name not in models:
         raise Unmade(
             f"public.{description.name}: result={name}, and there is no such model. Write the class {name} in "

@@ -51,6 +51,18 @@ class AsyncMoving(AsyncCaller):
         """
         return await self._call(calls.forget_account(user_id=user_id), timeout, retries)
 
+    async def has_credits(self, credit_type: str, amount: int = 1) -> bool:
+        """Whether the signed-in user could spend ``amount`` credits now: for policies of your own tables.
+
+        It reads and holds nothing: two rows that are inserted at the same time are both let in.
+
+        SQL: ``has_credits``.
+
+        Raises:
+            InvalidAmount, UnknownCreditType.
+        """
+        return await self._call(calls.has_credits(credit_type=credit_type, amount=amount))
+
     async def import_balances(
         self,
         table: str,
@@ -88,3 +100,13 @@ class AsyncMoving(AsyncCaller):
             timeout,
             retries,
         )
+
+    async def within_limit(self, credit_type: str) -> bool:
+        """Whether the signed-in user may have one more of what this type limits: for policies of your own.
+
+        SQL: ``within_limit``.
+
+        Raises:
+            UnknownCreditType.
+        """
+        return await self._call(calls.within_limit(credit_type=credit_type))

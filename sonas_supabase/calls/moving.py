@@ -40,6 +40,19 @@ def forget_account(*, user_id: Id) -> Call[Forgotten]:
     )
 
 
+def has_credits(*, credit_type: str, amount: int) -> Call[bool]:
+    """The call of ``has_credits``."""
+    return Call(
+        "has_credits",
+        {
+            "credit_type": arg.text("credit_type", credit_type),
+            "amount": arg.amount(amount),
+        },
+        bool,
+        repeatable=True,
+    )
+
+
 def import_balances(
     *,
     table: str,
@@ -65,4 +78,16 @@ def import_balances(
         partial(parse, BalanceImport),
         repeatable=True,
         slow=True,
+    )
+
+
+def within_limit(*, credit_type: str) -> Call[bool]:
+    """The call of ``within_limit``."""
+    return Call(
+        "within_limit",
+        {
+            "credit_type": arg.text("credit_type", credit_type),
+        },
+        bool,
+        repeatable=True,
     )

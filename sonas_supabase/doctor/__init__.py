@@ -8,32 +8,44 @@ libpg_query; it works on a project in which nothing of the credit system is inst
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sonas_supabase import Finding
 
-from ._catalog import Catalog, read
+from ._catalog import UUID, Catalog, read
+from ._clashes import Clash, in_the_way
 from ._doors import Doors
 from ._finding import KINDS, sorted_findings
 from ._functions import Functions
 from ._moves import Codes
 from ._tables import Tables
-from ._worth import worth_of
+from ._worth import Worth, is_personal, snake, worth_of
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
-__all__ = ["KINDS", "HostReport", "examine"]
+__all__ = ["KINDS", "Balance", "Clash", "HostReport", "examine", "in_the_way"]
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """A balance of the project's own that an import could take over."""
+
+    table: str
+    user_column: str
+    column: str
 
 
 @dataclass(frozen=True, slots=True)
 class HostReport:
-    """What the doctor says about a project: how much of it was read, and what was found."""
+    """What the doctor says about a project: how much of it was read, what was found, which balances there are."""
 
     functions: int
     tables: int
     findings: tuple[Finding, ...]
+    balances: tuple[Balance, ...]
 
 
 def examine(connection: Connection[Any]) -> HostReport:
@@ -51,4 +63,18 @@ def judge(catalog: Catalog) -> HostReport:
     doors = Doors(catalog, codes.read, codes.expression_for)
     findings = [*Functions(catalog, codes, worth, doors).judge(), *Tables(catalog, codes, worth, doors).judge()]
     tables = [one for one in catalog.relations.values() if one.is_table and not one.is_own and not one.of_extension]
-    return HostReport(len(catalog.routines), len(tables), tuple(sorted_findings(findings)))
+    return HostReport(
+        len(catalog.routines), len(tables), tuple(sorted_findings(findings)), tuple(_balances(catalog, worth))
+    )
+
+
+def _balances(catalog: Catalog, worth: Worth) -> Iterator[Balance]:
+    for (name, column), kind in worth.kinds.items():
+        relation = catalog.relation(name)
+        if kind != "counter" or relation is None or not is_personal(relation):
+            continue
+        uuids = [one for one in relation.columns.values() if one.type == UUID]
+        named = [one.name for one in uuids if one.name in relation.user_columns or "user" in snake(one.name)]
+        keys = [one.name for one in uuids if one.in_key]
+        if named or keys:
+            yield Balance(relation.title, (named or keys)[0], column)

@@ -74,7 +74,7 @@ as $$
       p.prokind, p.proowner, p.proacl,
       exists (
         select 1 from credits.public_callers() k where k.function = p.proname) as reads_for_users,
-      p.proname in ('balance_at', 'read_summary', 'read_operation', 'read_history') as serves_readers
+      p.proname in ('balance_at', 'read_summary', 'read_operation', 'read_history', 'read_room') as serves_readers
     from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
     where n.nspname = 'credits' or n.nspname = 'public' and p.proname in (select credits.public_functions())
   ), compared as (

@@ -74,7 +74,8 @@ begin
     select p.oid::regprocedure::text as name, lower(p.prosrc) as text
     from pg_catalog.pg_proc p
     join pg_catalog.pg_language l on l.oid = p.prolang and l.lanname in ('sql', 'plpgsql')
-    where p.pronamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+    join pg_catalog.pg_namespace n on n.oid = p.pronamespace and n.nspname !~ '^pg_'
+    where n.nspname <> 'information_schema'
       and p.prosqlbody is null
       and not exists (select 1 from pg_catalog.pg_depend d
                       where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')

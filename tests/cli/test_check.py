@@ -1,0 +1,105 @@
+"""`sonas check` and `sonas doctor` on a project in which nothing is installed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from sonas_cli import app
+from sonas_supabase import local
+from tests.support.database import Database, copied_database
+from tests.support.server import Server
+
+
+@pytest.fixture
+def project(server: Server) -> Iterator[Database]:
+    """A Supabase project without the credit system."""
+    with copied_database(server, template="template0") as bare:
+        local.shape(bare.superuser_url)
+        yield bare
+
+
+def sonas(database: Database, *words: str, exit_code: int) -> Any:
+    result = CliRunner().invoke(app, [*words, "--db-url", database.url, "--json"])
+    assert result.exit_code == exit_code, result.output
+    return json.loads(result.stdout)
+
+
+def test_an_empty_project_is_clean(project: Database) -> None:
+    told = sonas(project, "check", exit_code=0)
+    assert (told["success"], told["clashes"], told["findings"]) == (True, [], [])
+    assert told["server_is_supported"] is True
+    result = CliRunner().invoke(app, ["check", "--db-url", project.url])
+    assert "Nothing is in the way." in result.output
+
+
+HOST = """
+create table public.plans (id bigint generated always as identity primary key, name text);
+create function public.price_of(p_plan bigint) returns text language sql set search_path = '' as
+  'select name from public.plans where id = p_plan';
+create table public.wallets (user_id uuid primary key references auth.users (id), coins integer not null default 0);
+alter table public.wallets enable row level security;
+grant select, update on public.wallets to authenticated;
+create policy "Own wallet" on public.wallets to authenticated using (user_id = auth.uid());
+create table public.usage (id bigint generated always as identity primary key, feature text not null);
+"""
+
+
+def test_all_that_is_in_the_way_is_listed_with_its_cure_and_nothing_changes(project: Database) -> None:
+    project.run(HOST)
+    told = sonas(project, "check", exit_code=1)
+    assert {clash["object"] for clash in told["clashes"]} == {"table public.plans", "column public.usage.feature"}
+    [plans] = [clash for clash in told["clashes"] if clash["object"] == "table public.plans"]
+    assert plans["named_by"] == ["price_of(bigint)"]
+    assert {"users_write_balance"} <= {finding["code"] for finding in told["findings"]}
+    assert told["importable"] == [{"table": "public.wallets", "user_column": "user_id", "column": "coins"}]
+    assert project.value("select to_regclass('public.plans') is not null and to_regnamespace('credits') is null")
+    columns = "select count(*) from pg_attribute where attrelid = 'public.usage'::regclass and attnum > 0"
+    assert project.value(columns) == 2
+    for clash in told["clashes"]:
+        for statement in clash["cure"]:
+            project.run(statement)
+    project.run("revoke insert, update on public.wallets from authenticated")
+    assert sonas(project, "check", exit_code=0)["clashes"] == []
+
+
+def test_for_people_the_cure_can_be_copied(project: Database) -> None:
+    project.run("create table public.plans (id bigint primary key)")
+    result = CliRunner().invoke(app, ["check", "--db-url", project.url])
+    assert result.exit_code == 1
+    assert "alter table public.plans rename to app_plans;\n" in result.output
+
+
+def test_where_it_is_installed_the_doctor_is_the_one_to_ask(database: Database) -> None:
+    told = sonas(database, "check", exit_code=2)
+    assert told["code"] == "cannot_check"
+
+
+def test_the_doctor_runs_before_the_installation(project: Database) -> None:
+    project.run(HOST)
+    told = sonas(project, "doctor", exit_code=5)
+    assert told["installed"] is False
+    assert {"users_write_balance"} <= {finding["code"] for finding in told["findings"]}
+    assert (told["functions"], told["tables"]) == (1, 3)
+
+
+def test_what_is_proven_has_been_tried_and_taken_back(project: Database) -> None:
+    project.run(HOST)
+    project.run("insert into auth.users (id) values ('00000000-0000-4000-8000-000000000001')")
+    project.run("insert into public.wallets (user_id, coins) values ('00000000-0000-4000-8000-000000000001', 3)")
+    told = sonas(project, "doctor", "--prove", "--yes", exit_code=5)
+    found = next(one for one in told["findings"] if one["how_to_try"].count("update public.wallets"))
+    assert "Tried: 1 rows as authenticated." in found["meaning"]
+    assert project.value("select coins from public.wallets") == 3
+    asked = CliRunner().invoke(app, ["doctor", "--prove", "--db-url", project.url], input="n\n")
+    assert asked.exit_code == 1
+
+
+def test_whether_credits_are_enough_is_another_command(database: Database) -> None:
+    user = database.new_user()
+    assert sonas(database, "check-credits", str(user), "message", "5", exit_code=0)["success"] is True
+    assert sonas(database, "check-credits", str(user), "message", "50", exit_code=0)["success"] is False
