@@ -51,7 +51,9 @@ class AsyncMoving(AsyncCaller):
         """
         return await self._call(calls.forget_account(user_id=user_id), timeout, retries)
 
-    async def has_credits(self, credit_type: str, amount: int = 1) -> bool:
+    async def has_credits(
+        self, credit_type: str, amount: int = 1, *, timeout: float | None = None, retries: int | None = None
+    ) -> bool:
         """Whether the signed-in user could spend ``amount`` credits now: for policies of your own tables.
 
         It reads and holds nothing: two rows that are inserted at the same time are both let in.
@@ -61,7 +63,7 @@ class AsyncMoving(AsyncCaller):
         Raises:
             InvalidAmount, UnknownCreditType.
         """
-        return await self._call(calls.has_credits(credit_type=credit_type, amount=amount))
+        return await self._call(calls.has_credits(credit_type=credit_type, amount=amount), timeout, retries)
 
     async def import_balances(
         self,
@@ -101,7 +103,7 @@ class AsyncMoving(AsyncCaller):
             retries,
         )
 
-    async def within_limit(self, credit_type: str) -> bool:
+    async def within_limit(self, credit_type: str, *, timeout: float | None = None, retries: int | None = None) -> bool:
         """Whether the signed-in user may have one more of what this type limits: for policies of your own.
 
         SQL: ``within_limit``.
@@ -109,4 +111,4 @@ class AsyncMoving(AsyncCaller):
         Raises:
             UnknownCreditType.
         """
-        return await self._call(calls.within_limit(credit_type=credit_type))
+        return await self._call(calls.within_limit(credit_type=credit_type), timeout, retries)

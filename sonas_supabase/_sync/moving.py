@@ -49,6 +49,20 @@ class Moving(Caller):
         """
         return self._call(calls.forget_account(user_id=user_id), timeout, retries)
 
+    def has_credits(
+        self, credit_type: str, amount: int = 1, *, timeout: float | None = None, retries: int | None = None
+    ) -> bool:
+        """Whether the signed-in user could spend ``amount`` credits now: for policies of your own tables.
+
+        It reads and holds nothing: two rows that are inserted at the same time are both let in.
+
+        SQL: ``has_credits``.
+
+        Raises:
+            InvalidAmount, UnknownCreditType.
+        """
+        return self._call(calls.has_credits(credit_type=credit_type, amount=amount), timeout, retries)
+
     def import_balances(
         self,
         table: str,
@@ -86,3 +100,13 @@ class Moving(Caller):
             timeout,
             retries,
         )
+
+    def within_limit(self, credit_type: str, *, timeout: float | None = None, retries: int | None = None) -> bool:
+        """Whether the signed-in user may have one more of what this type limits: for policies of your own.
+
+        SQL: ``within_limit``.
+
+        Raises:
+            UnknownCreditType.
+        """
+        return self._call(calls.within_limit(credit_type=credit_type), timeout, retries)
