@@ -53,13 +53,13 @@ declare
     capture_credits, change_plan, check_credits, claim_http_request, consume_credits,
     consume_credits_batch, diagnose, drop_http_claim, explain_balance, explain_operation,
     export_account, find_operation, forget_account, freeze_account, get_credit_history,
-    get_credit_summary, grant_credits, import_balances, ledger_digest, list_plans, list_uncollected,
-    mark_test_account, metrics_active_accounts, metrics_breakage, metrics_consumption,
-    metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability, metrics_usage,
-    open_account, record_uncollected, refund_credits, release_credits, reserve_credits,
-    reset_monthly_credits, resolve_uncollected, revoke_grant, roll_up_metrics,
+    get_credit_summary, grant_credits, has_credits, import_balances, ledger_digest, list_plans,
+    list_uncollected, mark_test_account, metrics_active_accounts, metrics_breakage,
+    metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability,
+    metrics_usage, open_account, record_uncollected, refund_credits, release_credits,
+    reserve_credits, reset_monthly_credits, resolve_uncollected, revoke_grant, roll_up_metrics,
     set_subscription_status, set_test_clock, set_time_zone, store_http_answer, system_status,
-    track_metadata_key, unfreeze_account, verify_books, verify_checklist}';
+    track_metadata_key, unfreeze_account, verify_books, verify_checklist, within_limit}';
   -- End of the names.
   v_triggers constant name[] := array['credits_open_account', 'credits_close_account', 'credits_follow_user'];
   -- What stands in the way: {object, problem, cure: [statement], named_by: [function]}.
@@ -85,7 +85,8 @@ begin
     select p.oid::regprocedure::text as name, lower(p.prosrc) as text
     from pg_catalog.pg_proc p
     join pg_catalog.pg_language l on l.oid = p.prolang and l.lanname in ('sql', 'plpgsql')
-    where p.pronamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+    join pg_catalog.pg_namespace n on n.oid = p.pronamespace and n.nspname !~ '^pg_'
+    where n.nspname <> 'information_schema'
       and p.prosqlbody is null
       and not exists (select 1 from pg_catalog.pg_depend d
                       where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
@@ -8285,7 +8286,7 @@ as $$
       p.prokind, p.proowner, p.proacl,
       exists (
         select 1 from credits.public_callers() k where k.function = p.proname) as reads_for_users,
-      p.proname in ('balance_at', 'read_summary', 'read_operation', 'read_history') as serves_readers
+      p.proname in ('balance_at', 'read_summary', 'read_operation', 'read_history', 'read_room') as serves_readers
     from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
     where n.nspname = 'credits' or n.nspname = 'public' and p.proname in (select credits.public_functions())
   ), compared as (
@@ -9178,6 +9179,83 @@ comment on function public.forget_account(uuid) is
 revoke all on function public.forget_account(uuid) from public, anon, authenticated, service_role;
 grant execute on function public.forget_account(uuid) to service_role;
 
+-- schemas/moving/has_credits.sql
+
+-- What a project's own policies ask: may this user's row be there, by the credits that the user has now?
+
+create function credits.read_room(p_credit_type text, p_amount bigint)
+returns bigint
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+begin
+  perform credits.check_request(p_amount, null, null, null);
+  return credits.room_of(auth.uid(), p_credit_type);
+end
+$$;
+comment on function credits.read_room(text, bigint) is
+  'What room_of says of the signed-in user; raises where p_amount is no amount.';
+revoke all on function credits.read_room(text, bigint)
+  from public, anon, authenticated, service_role;
+grant execute on function credits.read_room(text, bigint) to authenticated, service_role;
+
+create function credits.room_of(p_user_id uuid, p_credit_type text)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_balance credits.balances;
+  v_room bigint;
+begin
+  if not exists (select 1 from credits.credit_types t where t.id = p_credit_type) then
+    perform credits.raise_error('unknown_credit_type', jsonb_build_object(
+      'credit_type', p_credit_type,
+      'known', (select jsonb_agg(t.id order by t.id) from credits.credit_types t)));
+  end if;
+  select * into v_balance from credits.balances b
+  where b.account_id = p_user_id and b.credit_type = p_credit_type and b.account_status = 'active';
+  if not found then
+    return 0;
+  end if;
+  -- The instant of public.credit_balances, so that a policy and a page say the same.
+  select n.remaining into v_room
+  from credits.balance_at(p_user_id, v_balance,
+    greatest(coalesce(v_balance.test_now, statement_timestamp()), v_balance.settled_at)) n;
+  return v_room;
+end
+$$;
+comment on function credits.room_of(uuid, text) is
+  'Credits of this type that a person could spend now, or how many more may exist of a limit; null '
+  'is unlimited, 0 for an account that is not active.';
+revoke all on function credits.room_of(uuid, text) from public, anon, authenticated, service_role;
+
+-- edge: result=bool callers=authenticated,service_role repeatable
+--   Whether the signed-in user could spend ``amount`` credits now: for policies of your own tables.
+--
+--   It reads and holds nothing: two rows that are inserted at the same time are both let in.
+--
+--   Raises:
+--       InvalidAmount, UnknownCreditType.
+create function public.has_credits(p_credit_type text, p_amount bigint default 1)
+returns boolean
+language sql
+stable
+security invoker
+set search_path = ''
+return coalesce(credits.read_room(p_credit_type, p_amount) >= p_amount, true);
+comment on function public.has_credits(text, bigint) is
+  'Whether the signed-in user could spend p_amount credits now, right to the second: for policies '
+  'of your own tables, written as (select has_credits(''message'')). Nobody signed in, a frozen or '
+  'a closed account have none. It holds nothing: what must not be spent twice is consumed.';
+revoke all on function public.has_credits(text, bigint)
+  from public, anon, authenticated, service_role;
+grant execute on function public.has_credits(text, bigint) to authenticated, service_role;
+
 -- schemas/moving/host_tables.sql
 
 -- The schemas and tables of the project around the credit system: what balances can be imported from.
@@ -9558,6 +9636,27 @@ comment on function public.import_balances(text, text, text, text, text, bigint,
 revoke all on function public.import_balances(text, text, text, text, text, bigint, boolean)
   from public, anon, authenticated, service_role;
 grant execute on function public.import_balances(text, text, text, text, text, bigint, boolean) to service_role;
+
+-- schemas/moving/within_limit.sql
+
+-- edge: result=bool callers=authenticated,service_role repeatable
+--   Whether the signed-in user may have one more of what this type limits: for policies of your own.
+--
+--   Raises:
+--       UnknownCreditType.
+create function public.within_limit(p_credit_type text)
+returns boolean
+language sql
+stable
+security invoker
+set search_path = ''
+return coalesce(credits.read_room(p_credit_type, 1) > 0, true);
+comment on function public.within_limit(text) is
+  'Whether the signed-in user may have one more of what this type limits, right to the second: for '
+  'policies of your own tables, written as (select within_limit(''project'')). The limit itself is '
+  'kept by consuming or by credits.meter_table; this says so before.';
+revoke all on function public.within_limit(text) from public, anon, authenticated, service_role;
+grant execute on function public.within_limit(text) to authenticated, service_role;
 
 -- schemas/metrics/plan_changes.sql
 
@@ -11480,13 +11579,13 @@ as $$
     capture_credits, change_plan, check_credits, claim_http_request, consume_credits,
     consume_credits_batch, diagnose, drop_http_claim, explain_balance, explain_operation,
     export_account, find_operation, forget_account, freeze_account, get_credit_history,
-    get_credit_summary, grant_credits, import_balances, ledger_digest, list_plans, list_uncollected,
-    mark_test_account, metrics_active_accounts, metrics_breakage, metrics_consumption,
-    metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability, metrics_usage,
-    open_account, record_uncollected, refund_credits, release_credits, reserve_credits,
-    reset_monthly_credits, resolve_uncollected, revoke_grant, roll_up_metrics,
+    get_credit_summary, grant_credits, has_credits, import_balances, ledger_digest, list_plans,
+    list_uncollected, mark_test_account, metrics_active_accounts, metrics_breakage,
+    metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability,
+    metrics_usage, open_account, record_uncollected, refund_credits, release_credits,
+    reserve_credits, reset_monthly_credits, resolve_uncollected, revoke_grant, roll_up_metrics,
     set_subscription_status, set_test_clock, set_time_zone, store_http_answer, system_status,
-    track_metadata_key, unfreeze_account, verify_books, verify_checklist}'::name[])
+    track_metadata_key, unfreeze_account, verify_books, verify_checklist, within_limit}'::name[])
 $$;
 comment on function credits.public_functions() is
   'The functions in schema public that are this system''s.';
@@ -11502,7 +11601,9 @@ as $$
   values
     ('explain_operation'::name, 'authenticated'::name),
     ('get_credit_history'::name, 'authenticated'::name),
-    ('get_credit_summary'::name, 'authenticated'::name)
+    ('get_credit_summary'::name, 'authenticated'::name),
+    ('has_credits'::name, 'authenticated'::name),
+    ('within_limit'::name, 'authenticated'::name)
 $$;
 comment on function credits.public_callers() is
   'Which API roles beside the service role may call which function of schema public.';
@@ -11573,4 +11674,4 @@ select credits.remember_installation();
 
 comment on schema credits is
   'The core of the credit system: functions over one account''s rows, and the tables that no API role
-reads directly. Never expose it. Release 0.1.0, text 9c80b98329d67da8.';
+reads directly. Never expose it. Release 0.1.0, text ec3243563014e89c.';
