@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.database import Database
+from tests.support.errors import raises
 from tests.support.people import acting_as, new_workspace
 from tests.support.timed import Timed
 
@@ -141,3 +142,30 @@ def test_deep_pages_read_no_more_than_the_first(database: Database) -> None:
         ).fetchone()
     assert row is not None
     assert row[0]["rows"]
+
+
+@pytest.mark.parametrize("limit", [0, 1001, None])
+def test_a_page_of_the_history_has_its_bounds(database: Database, user: UUID, limit: int | None) -> None:
+    with raises("invalid_argument", "PT422") as seen:
+        database.call("get_credit_history", user, limit=limit)
+    assert seen.details["argument"] == "p_limit"
+
+
+def test_a_page_of_the_history_is_the_newest_of_all_types(database: Database) -> None:
+    user = Timed(database)
+    user.call("grant_credits", "message", 3)
+    user.wait(seconds=1).call("consume_credits", "message", 5)
+    newest_of_message = user.entries("consume")[-1]["version"]
+    user.wait(seconds=1).call("consume_credits", "integration", 1)
+    for limit, expected in ((1, ["integration"]), (2, ["integration", "message"])):
+        entries = user.call("get_credit_history", limit=limit)["rows"]
+        assert [entry["credit_type"] for entry in entries] == expected
+    assert entries[-1]["version"] == newest_of_message
+
+
+def test_entries_of_one_instant_come_with_the_last_one_first(database: Database) -> None:
+    user = Timed(database)
+    user.call("grant_credits", "message", 3)
+    user.wait(seconds=1).call("consume_credits", "message", 5)
+    versions = [e["version"] for e in user.call("get_credit_history", "message")["rows"][:2]]
+    assert versions == [e["version"] for e in reversed(user.entries("consume"))]

@@ -267,3 +267,61 @@ def test_a_browser_cannot_charge_somebody_else(
     with api.client(api.user_token(me)) as browser:
         assert browser.post(f"/{table.removeprefix('public.')}", json={"owner_id": str(other)}).status_code == 403
     assert used(database, other) == 0
+
+
+def test_the_same_key_in_two_metered_tables_is_two_rows(database: Database, user: UUID) -> None:
+    tables = metered_projects(database), metered_projects(database)
+    key = uuid4()
+    for table in tables:
+        database.run(f"insert into {table} (id, owner_id) values (%s, %s)", key, user)
+    database.run(f"delete from {tables[1]} where id = %s", key)
+    assert database.balance(user, "project")["used"] == 1
+    assert database.query(
+        "select m.table_name from credits.metered_rows r join credits.meters m on m.id = r.meter_id "
+        "where r.account_id = %s",
+        user,
+    ) == [(tables[0],)]
+    database.verify(user)
+
+
+def test_a_row_of_a_user_who_left_costs_nothing(database: Database, user: UUID) -> None:
+    table = metered_projects(database)
+    database.run("delete from auth.users where id = %s", user)
+    database.run(f"insert into {table} (owner_id) values (%s)", user)
+    assert database.query("select 1 from credits.metered_rows where account_id = %s", user) == []
+
+
+def test_rows_that_just_fit_when_a_table_is_metered_raise_no_allowance(database: Database, user: UUID) -> None:
+    table = metered_projects(database)
+    allowance = database.balance(user, "project")["remaining"]
+    database.run(f"alter table {table} disable trigger user")
+    database.run(f"insert into {table} (owner_id) select %s from generate_series(1, %s)", user, allowance)
+    database.run(f"alter table {table} enable trigger user")
+    grants = (
+        "select count(*) from credit_transactions where account_id = %s and credit_type = 'project' and kind = 'grant'"
+    )
+    before = database.value(grants, user)
+    database.value("select credits.meter_table(%s, 'project', 'owner_id')", table)
+    assert (database.balance(user, "project")["remaining"], database.value(grants, user)) == (0, before)
+    database.verify(user)
+
+
+def test_rows_of_somebody_who_left_are_not_counted_when_a_table_is_metered(database: Database, user: UUID) -> None:
+    table = metered_projects(database)
+    gone = database.new_user()
+    database.run(f"alter table {table} disable trigger user")
+    database.run(f"insert into {table} (owner_id) values (%s), (%s)", user, gone)
+    database.run(f"alter table {table} enable trigger user")
+    database.run("delete from auth.users where id = %s", gone)
+    database.value("select credits.meter_table(%s, 'project', 'owner_id')", table)
+    assert database.balance(user, "project")["used"] == 1
+    assert database.query("select 1 from credits.metered_rows where account_id = %s", gone) == []
+
+
+def test_an_update_that_keeps_the_key_writes_nothing(database: Database, user: UUID) -> None:
+    table = metered_projects(database)
+    database.run(f"insert into {table} (owner_id) values (%s)", user)
+    row = "select m.xmin::text, to_jsonb(m) from credits.metered_rows m where m.account_id = %s"
+    before = database.query(row, user)
+    database.run(f"update {table} set owner_id = owner_id, id = id where owner_id = %s", user)
+    assert database.query(row, user) == before

@@ -215,3 +215,25 @@ def test_without_the_comparison_verify_finds_the_refund_that_is_too_much(own_dat
     user.call("refund_credits", operation, 6)
     with pytest.raises(AssertionError, match="refunds never exceed their operation"):
         user.verify()
+
+
+def test_a_refund_at_the_instant_of_expiry_is_compensated(database: Database) -> None:
+    user = Timed(database)
+    user.call("grant_credits", "message", 6, source="promotion", expires_at=user.now + timedelta(hours=1))
+    spent = user.call("consume_credits", "message", 6)["operation_id"]
+    user.wait(hours=1).call("refund_credits", spent)
+    assert [grant["amount"] for grant in user.grants("compensation")] == [6]
+    user.verify()
+
+
+def test_a_refund_of_a_capture_goes_back_to_each_grant_as_far_as_it_was_spent(database: Database) -> None:
+    user = Timed(database)
+    user.call("grant_credits", "message", 3, source="promotion")
+    user.call("grant_credits", "message", 5, source="top_up", expires_at=user.now + timedelta(minutes=1))
+    user.call("consume_credits", "message", 10, idempotency_key="the allowance")
+    spent = {grant["id"]: grant["spent"] for s in ("promotion", "top_up") for grant in user.grants(s)}
+    hold = user.call("reserve_credits", "message", 6, ttl_seconds=3600)
+    user.wait(minutes=2).call("capture_credits", hold["reservation_id"], 5)
+    user.call("refund_credits", hold["operation_id"])
+    assert {grant["id"]: grant["spent"] for s in ("promotion", "top_up") for grant in user.grants(s)} == spent
+    user.verify()

@@ -13,19 +13,31 @@ declare
 begin
   select e.state, e.hint into v_state, v_hint
   from (values
-    ('insufficient_credits', 'PT402', 'There are not enough credits. Upgrade the plan, buy a top-up, or wait for the renewal.'),
-    ('limit_reached', 'PT402', 'The plan''s limit is reached. Upgrade the plan or delete something that counts towards it.'),
-    ('member_cap_reached', 'PT402', 'The member''s cap is reached. Ask an owner of the workspace to raise it.'),
+    ('insufficient_credits', 'PT402',
+      'There are not enough credits. Upgrade the plan, buy a top-up, or wait for the renewal.'),
+    ('limit_reached', 'PT402',
+      'The plan''s limit is reached. Upgrade the plan or delete something that counts towards it.'),
+    ('member_cap_reached', 'PT402',
+      'The member''s cap is reached. Ask an owner of the workspace to raise it.'),
     ('account_frozen', 'PT403', 'This account is frozen. Nothing can be spent from it.'),
-    ('account_not_found', 'PT404', 'There is no such account. Pass the id of a row in auth.users, and of a workspace that this user belongs to.'),
-    ('unknown_credit_type', 'PT404', 'There is no such credit type. credits.credit_types lists them.'),
+    ('account_not_found', 'PT404',
+      'There is no such account. Pass the id of a row in auth.users, and of a workspace that this '
+      'user belongs to.'),
+    ('unknown_credit_type', 'PT404',
+      'There is no such credit type. credits.credit_types lists them.'),
     ('reservation_not_found', 'PT404', 'This account has no such reservation.'),
     ('operation_not_found', 'PT404', 'This account has no such operation.'),
-    ('ledger_is_append_only', 'PT405', 'The ledger is never changed. Book a correction with refund_credits, grant_credits or revoke_grant.'),
-    ('idempotency_conflict', 'PT409', 'This idempotency key belongs to another request. Use a new key for a new request.'),
-    ('reservation_closed', 'PT409', 'The reservation has been captured, released or has expired. Make a new one.'),
-    ('not_a_test_account', 'PT409', 'Only a test account has a clock of its own. Mark it first with mark_test_account.'),
-    ('invalid_amount', 'PT422', 'An amount is a whole number of credits from 1 to 9007199254740992.'),
+    ('ledger_is_append_only', 'PT405',
+      'The ledger is never changed. Book a correction with refund_credits, grant_credits or '
+      'revoke_grant.'),
+    ('idempotency_conflict', 'PT409',
+      'This idempotency key belongs to another request. Use a new key for a new request.'),
+    ('reservation_closed', 'PT409',
+      'The reservation has been captured, released or has expired. Make a new one.'),
+    ('not_a_test_account', 'PT409',
+      'Only a test account has a clock of its own. Mark it first with mark_test_account.'),
+    ('invalid_amount', 'PT422',
+      'An amount is a whole number of credits from 1 to 9007199254740992.'),
     ('invalid_argument', 'PT422', 'One of the arguments cannot be used; the details name it.')
   ) as e(slug, state, hint)
   where e.slug = p_slug;

@@ -1,5 +1,6 @@
--- What the migrations made, written down when the last of them has run: diagnose compares it with what is there. A
--- definition is the statement that makes the object again, so what it says to do is what was there before.
+-- What the migrations made, written down when the last of them has run: diagnose compares it with
+-- what is there. A definition is the statement that makes the object again, so what it says to do
+-- is what was there before.
 
 create table credits.installed_objects (
   object text primary key,
@@ -8,7 +9,8 @@ create table credits.installed_objects (
   server_major integer not null
 );
 comment on table credits.installed_objects is
-  'Every object of the credit system as its migrations made it, with the statement that makes it again. Written by remember_installation.';
+  'Every object of the credit system as its migrations made it, with the statement that makes it '
+  'again. Written by remember_installation.';
 alter table credits.installed_objects enable row level security;
 revoke all on table credits.installed_objects from public, anon, authenticated, service_role;
 
@@ -27,7 +29,8 @@ as $$
   where c.relkind in ('r', 'p', 'v', 'm', 'S')
     and (n.nspname = 'credits' or n.nspname = 'public' and (c.relname = 'usage' or c.relname in (select credits.public_relations())))
 $$;
-comment on function credits.own_relations() is 'The tables, views and sequences of the credit system.';
+comment on function credits.own_relations() is
+  'The tables, views and sequences of the credit system.';
 revoke all on function credits.own_relations() from public, anon, authenticated, service_role;
 
 create function credits.own_functions()
@@ -63,7 +66,8 @@ as $$
 $$;
 comment on function credits.privileges_as_statements(text, aclitem[]) is
   'The statements after which public and the API''s roles have exactly these privileges.';
-revoke all on function credits.privileges_as_statements(text, aclitem[]) from public, anon, authenticated, service_role;
+revoke all on function credits.privileges_as_statements(text, aclitem[])
+  from public, anon, authenticated, service_role;
 
 create function credits.own_privileges()
 returns table (object text, kind text, definition text)
@@ -135,7 +139,8 @@ as $$
       'usage_user_id_created_at_idx', 'usage_account_id_created_at_idx', 'usage_denied_idx'))
     and not exists (select from pg_catalog.pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x'))
 $$;
-comment on function credits.own_table_parts() is 'Columns, constraints and indexes of the credit system, each as the statement that makes it.';
+comment on function credits.own_table_parts() is
+  'Columns, constraints and indexes of the credit system, each as the statement that makes it.';
 revoke all on function credits.own_table_parts() from public, anon, authenticated, service_role;
 
 create function credits.own_objects()
@@ -203,5 +208,6 @@ as $$
   select count(*) from remembered
 $$;
 comment on function credits.remember_installation() is
-  'Writes down what is there as what should be: the last statement of every migration, and after an upgrade of the server.';
+  'Writes down what is there as what should be: the last statement of every migration, and after '
+  'an upgrade of the server.';
 revoke all on function credits.remember_installation() from public, anon, authenticated, service_role;

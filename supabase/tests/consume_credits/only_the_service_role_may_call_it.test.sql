@@ -1,5 +1,5 @@
 begin;
-create extension if not exists pgtap with schema extensions;
+\ir ../people.psql
 select plan(3);
 
 select function_privs_are(

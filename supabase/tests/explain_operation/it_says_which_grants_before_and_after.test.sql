@@ -1,10 +1,6 @@
 begin;
-create extension if not exists pgtap with schema extensions;
+\ir ../people.psql
 select plan(3);
-
-create function pg_temp.ann() returns uuid language sql immutable
-  as $$ select '00000000-0000-4000-a000-000000000001'::uuid $$;
-insert into auth.users (id) values (pg_temp.ann());
 
 select lives_ok($$select grant_credits(pg_temp.ann(), 'message', 3)$$, 'a promotion of three');
 create temporary table spent on commit drop as

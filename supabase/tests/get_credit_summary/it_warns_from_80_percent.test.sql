@@ -1,10 +1,6 @@
 begin;
-create extension if not exists pgtap with schema extensions;
+\ir ../people.psql
 select plan(6);
-
-create function pg_temp.ann() returns uuid language sql immutable
-  as $$ select '00000000-0000-4000-a000-000000000001'::uuid $$;
-insert into auth.users (id) values (pg_temp.ann());
 
 create function pg_temp.warning() returns text language sql as $$
   select b ->> 'warning' from jsonb_array_elements(get_credit_summary(pg_temp.ann()) -> 'balances') b where b ->> 'credit_type' = 'message'

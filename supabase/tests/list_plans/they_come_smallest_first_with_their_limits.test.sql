@@ -1,10 +1,6 @@
 begin;
-create extension if not exists pgtap with schema extensions;
+\ir ../people.psql
 select plan(2);
-
-create function pg_temp.ann() returns uuid language sql immutable
-  as $$ select '00000000-0000-4000-a000-000000000001'::uuid $$;
-insert into auth.users (id) values (pg_temp.ann());
 
 select is(list_plans() #>> '{plans,0,id}', 'free', 'the smallest plan first');
 select is(

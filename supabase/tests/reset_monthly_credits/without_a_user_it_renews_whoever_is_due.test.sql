@@ -1,10 +1,6 @@
 begin;
-create extension if not exists pgtap with schema extensions;
+\ir ../people.psql
 select plan(4);
-
-create function pg_temp.ann() returns uuid language sql immutable
-  as $$ select '00000000-0000-4000-a000-000000000001'::uuid $$;
-insert into auth.users (id) values (pg_temp.ann());
 
 select lives_ok($$select mark_test_account(pg_temp.ann())$$, 'a clock of its own');
 select lives_ok(

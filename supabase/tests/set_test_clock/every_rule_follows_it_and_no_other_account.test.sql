@@ -1,16 +1,8 @@
 begin;
-create extension if not exists pgtap with schema extensions;
+\ir ../people.psql
 select plan(5);
 
-create function pg_temp.ann() returns uuid language sql immutable
-  as $$ select '00000000-0000-4000-a000-000000000001'::uuid $$;
-create function pg_temp.bob() returns uuid language sql immutable
-  as $$ select '00000000-0000-4000-a000-000000000002'::uuid $$;
-create function pg_temp.remaining(p_credit_type text) returns bigint language sql as $$
-  select b.remaining from credit_balances b
-  where b.user_id = pg_temp.ann() and b.credit_type = p_credit_type
-$$;
-insert into auth.users (id) values (pg_temp.ann()), (pg_temp.bob());
+insert into auth.users (id) values (pg_temp.bob());
 
 select lives_ok(
   $$select consume_credits(pg_temp.ann(), 'message', 10), consume_credits(pg_temp.bob(), 'message', 10)$$,
