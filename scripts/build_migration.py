@@ -44,11 +44,12 @@ _INCLUDE = re.compile(r"^-- include (\S+)$", re.MULTILINE)
 _REPLACED = re.compile(r"^create (function|view|trigger) ", re.MULTILINE)
 _BY_HAND = re.compile(r"^(create|alter) (table|type|index|unique index|policy|schema)\b.*$", re.MULTILINE)
 
-# The digest is of everything above it. `sonas migrate` knows a database by it whose history was lost.
+# The digest is of everything above it. `sonas migrate` knows a database by it whose history was lost. It stands on a
+# table, since a restore of single schemas brings no comments of schemas.
 CLOSING = """\
-comment on schema credits is
-  'The core of the credit system: functions over one account''s rows, and the tables that no API role
-reads directly. Never expose it. Release {release}, text {digest}.';
+comment on table credits.installed_objects is
+  'Every object of the credit system as its migrations made it, with the statement that makes it '
+  'again. Written by remember_installation. Release {release}, text {digest}.';
 """
 
 

@@ -52,7 +52,7 @@ class Migration:
 
     @property
     def mark(self) -> str | None:
-        """The release and the digest that the migration leaves in the comment of the schema `credits`."""
+        """The release and the digest that the migration leaves in the comment of `credits.installed_objects`."""
         found = _MARK.search(self.sql)
         return found[0] if found else None
 
@@ -198,11 +198,11 @@ def _other_texts(found: list[tuple[Migration, Applied | None]], mark: str | None
 
 
 def _database_mark(connection: Connection[Any]) -> str | None:
-    """What the last migration has left in the comment of the schema; None without a schema `credits` of ours."""
+    """What the last migration has left in a comment; None without a schema `credits` of ours."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "select coalesce(obj_description(n.oid, 'pg_namespace'), '') from pg_catalog.pg_namespace n "
-            "where n.nspname = 'credits' and to_regclass('credits.installed_objects') is not null"
+            "select coalesce(obj_description(c.oid, 'pg_class'), '') from pg_catalog.pg_class c "
+            "where c.oid = to_regclass('credits.installed_objects')"
         )
         row = cursor.fetchone()
         if row is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from tests.support.database import Database
 OURS = migrations.migrations()
 LAST = OURS[-1]
 HISTORY = "supabase_migrations.schema_migrations"
+NO_MARK = "comment on table credits.installed_objects is null"
+OTHER_MARK = "comment on table credits.installed_objects is 'Release 0.1.0, text 0000000000000000.'"
 
 
 def run(*words: object, exit_code: int = 0) -> Any:
@@ -117,10 +120,10 @@ def test_migrate_applies_once_and_says_what_is_pending(empty_url: str) -> None:
     [
         f"update {HISTORY} set statements = array[replace(statements[1], 'least(', 'greatest(')]",
         f"update {HISTORY} set statements = array[statements[1] || 'select 1']",
-        f"update {HISTORY} set statements = null; comment on schema credits is 'Release 0.1.0, text 0000000000000000.'",
-        f"delete from {HISTORY}; comment on schema credits is 'Release 0.1.0, text 0000000000000000.'",
-        f"delete from {HISTORY}; comment on schema credits is null",
-        "drop schema supabase_migrations cascade; comment on schema credits is null",
+        f"update {HISTORY} set statements = null; {OTHER_MARK}",
+        f"delete from {HISTORY}; {OTHER_MARK}",
+        f"delete from {HISTORY}; {NO_MARK}",
+        f"drop schema supabase_migrations cascade; {NO_MARK}",
     ],
 )
 def test_another_text_is_no_success_anywhere(own_database: Database, change: str) -> None:
@@ -163,6 +166,19 @@ def test_a_restore_without_the_history_is_recorded_and_not_applied_again(own_dat
     assert told["recorded"] == [f"{migration.version}_{migration.name}" for migration in OURS]
     assert migrations.state(own_database.connection) == migrations.State()
     assert run("migrate", "--record", "--db-url", own_database.url)["recorded"] == []
+
+
+def test_a_restore_of_single_schemas_is_recorded_too(own_database: Database, empty_url: str, tmp_path: Path) -> None:
+    binaries, dump = local.embedded_binaries(), tmp_path / "dump"
+    subprocess.run([binaries / "pg_dump", "-Fc", f"--file={dump}", "--dbname", own_database.superuser_url], check=True)
+    with psycopg.connect(empty_url, autocommit=True) as connection:
+        # A restore of single schemas does not make them.
+        connection.execute("create schema credits")
+        schemas = ("--schema=public", "--schema=credits")
+        subprocess.run([binaries / "pg_restore", *schemas, "--dbname", empty_url, dump], check=False)
+        assert migrations.state(connection).is_lost
+        assert len(run("migrate", "--record", "--db-url", empty_url)["recorded"]) == len(OURS)
+        assert migrations.state(connection) == migrations.State()
 
 
 def test_nothing_is_recorded_where_nothing_was_applied(empty_url: str) -> None:

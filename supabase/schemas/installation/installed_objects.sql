@@ -1,6 +1,6 @@
 -- What the migrations made, written down when the last of them has run: diagnose compares it with
 -- what is there. A definition is the statement that makes the object again, so what it says to do
--- is what was there before.
+-- is what was there before. The build writes the comment of the table.
 
 create table credits.installed_objects (
   object text primary key,
@@ -8,9 +8,6 @@ create table credits.installed_objects (
   definition text not null,
   server_major integer not null
 );
-comment on table credits.installed_objects is
-  'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation.';
 alter table credits.installed_objects enable row level security;
 revoke all on table credits.installed_objects from public, anon, authenticated, service_role;
 
