@@ -26,7 +26,7 @@ CHAPTERS: dict[str, list[str]] = {
     "spending": ["database/test_denials.py", "database/test_idempotency.py", "database/test_guide_lines.py"],
 }
 
-# Folder of tests -> what of it runs. Of a folder that is not here, and that no chapter has taken from, its smallest file.
+# Folder of tests -> what of it runs. Of a folder that neither list has, its smallest file runs.
 FOLDERS: dict[str, list[str]] = {
     "attacks": ["attacks/test_count.py"],
     "cli": ["cli/test_migrations.py::test_(init|migrate_applies)", "cli/test_migration_text.py"],
