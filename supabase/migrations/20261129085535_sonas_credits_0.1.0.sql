@@ -357,8 +357,11 @@ drop function pg_temp.stop_at_what_is_in_the_way(), pg_temp.what_is_in_the_way()
 -- The core lives in a schema of its own that PostgREST never exposes, and API roles get no USAGE on
 -- it: they cannot name anything in it. Policies, views and SQL-standard function bodies name things
 -- when they are made, so what these call is granted function by function, and runs as its owner,
--- since what it calls in turn is named when it runs. The build writes the comment of the schema.
+-- since what it calls in turn is named when it runs.
 create schema credits;
+comment on schema credits is
+  'The core of the credit system: functions over one account''s rows, and the tables that no API '
+  'role reads directly. Never expose it.';
 revoke all on schema credits from public, anon, authenticated, service_role;
 
 -- schemas/installation/errors.sql
@@ -378,19 +381,31 @@ declare
 begin
   select e.state, e.hint into v_state, v_hint
   from (values
-    ('insufficient_credits', 'PT402', 'There are not enough credits. Upgrade the plan, buy a top-up, or wait for the renewal.'),
-    ('limit_reached', 'PT402', 'The plan''s limit is reached. Upgrade the plan or delete something that counts towards it.'),
-    ('member_cap_reached', 'PT402', 'The member''s cap is reached. Ask an owner of the workspace to raise it.'),
+    ('insufficient_credits', 'PT402',
+      'There are not enough credits. Upgrade the plan, buy a top-up, or wait for the renewal.'),
+    ('limit_reached', 'PT402',
+      'The plan''s limit is reached. Upgrade the plan or delete something that counts towards it.'),
+    ('member_cap_reached', 'PT402',
+      'The member''s cap is reached. Ask an owner of the workspace to raise it.'),
     ('account_frozen', 'PT403', 'This account is frozen. Nothing can be spent from it.'),
-    ('account_not_found', 'PT404', 'There is no such account. Pass the id of a row in auth.users, and of a workspace that this user belongs to.'),
-    ('unknown_credit_type', 'PT404', 'There is no such credit type. credits.credit_types lists them.'),
+    ('account_not_found', 'PT404',
+      'There is no such account. Pass the id of a row in auth.users, and of a workspace that this '
+      'user belongs to.'),
+    ('unknown_credit_type', 'PT404',
+      'There is no such credit type. credits.credit_types lists them.'),
     ('reservation_not_found', 'PT404', 'This account has no such reservation.'),
     ('operation_not_found', 'PT404', 'This account has no such operation.'),
-    ('ledger_is_append_only', 'PT405', 'The ledger is never changed. Book a correction with refund_credits, grant_credits or revoke_grant.'),
-    ('idempotency_conflict', 'PT409', 'This idempotency key belongs to another request. Use a new key for a new request.'),
-    ('reservation_closed', 'PT409', 'The reservation has been captured, released or has expired. Make a new one.'),
-    ('not_a_test_account', 'PT409', 'Only a test account has a clock of its own. Mark it first with mark_test_account.'),
-    ('invalid_amount', 'PT422', 'An amount is a whole number of credits from 1 to 9007199254740992.'),
+    ('ledger_is_append_only', 'PT405',
+      'The ledger is never changed. Book a correction with refund_credits, grant_credits or '
+      'revoke_grant.'),
+    ('idempotency_conflict', 'PT409',
+      'This idempotency key belongs to another request. Use a new key for a new request.'),
+    ('reservation_closed', 'PT409',
+      'The reservation has been captured, released or has expired. Make a new one.'),
+    ('not_a_test_account', 'PT409',
+      'Only a test account has a clock of its own. Mark it first with mark_test_account.'),
+    ('invalid_amount', 'PT422',
+      'An amount is a whole number of credits from 1 to 9007199254740992.'),
     ('invalid_argument', 'PT422', 'One of the arguments cannot be used; the details name it.')
   ) as e(slug, state, hint)
   where e.slug = p_slug;
@@ -11340,8 +11355,9 @@ create trigger forgotten_accounts_leave_the_rollups after insert on credits.forg
 
 -- schemas/installation/installed_objects.sql
 
--- What the migrations made, written down when the last of them has run: diagnose compares it with what is there. A
--- definition is the statement that makes the object again, so what it says to do is what was there before.
+-- What the migrations made, written down when the last of them has run: diagnose compares it with
+-- what is there. A definition is the statement that makes the object again, so what it says to do
+-- is what was there before. The build writes the comment of the table.
 
 create table credits.installed_objects (
   object text primary key,
@@ -11349,8 +11365,6 @@ create table credits.installed_objects (
   definition text not null,
   server_major integer not null
 );
-comment on table credits.installed_objects is
-  'Every object of the credit system as its migrations made it, with the statement that makes it again. Written by remember_installation.';
 alter table credits.installed_objects enable row level security;
 revoke all on table credits.installed_objects from public, anon, authenticated, service_role;
 
@@ -11369,7 +11383,8 @@ as $$
   where c.relkind in ('r', 'p', 'v', 'm', 'S')
     and (n.nspname = 'credits' or n.nspname = 'public' and (c.relname = 'usage' or c.relname in (select credits.public_relations())))
 $$;
-comment on function credits.own_relations() is 'The tables, views and sequences of the credit system.';
+comment on function credits.own_relations() is
+  'The tables, views and sequences of the credit system.';
 revoke all on function credits.own_relations() from public, anon, authenticated, service_role;
 
 create function credits.own_functions()
@@ -11405,7 +11420,8 @@ as $$
 $$;
 comment on function credits.privileges_as_statements(text, aclitem[]) is
   'The statements after which public and the API''s roles have exactly these privileges.';
-revoke all on function credits.privileges_as_statements(text, aclitem[]) from public, anon, authenticated, service_role;
+revoke all on function credits.privileges_as_statements(text, aclitem[])
+  from public, anon, authenticated, service_role;
 
 create function credits.own_privileges()
 returns table (object text, kind text, definition text)
@@ -11477,7 +11493,8 @@ as $$
       'usage_user_id_created_at_idx', 'usage_account_id_created_at_idx', 'usage_denied_idx'))
     and not exists (select from pg_catalog.pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x'))
 $$;
-comment on function credits.own_table_parts() is 'Columns, constraints and indexes of the credit system, each as the statement that makes it.';
+comment on function credits.own_table_parts() is
+  'Columns, constraints and indexes of the credit system, each as the statement that makes it.';
 revoke all on function credits.own_table_parts() from public, anon, authenticated, service_role;
 
 create function credits.own_objects()
@@ -11545,7 +11562,8 @@ as $$
   select count(*) from remembered
 $$;
 comment on function credits.remember_installation() is
-  'Writes down what is there as what should be: the last statement of every migration, and after an upgrade of the server.';
+  'Writes down what is there as what should be: the last statement of every migration, and after '
+  'an upgrade of the server.';
 revoke all on function credits.remember_installation() from public, anon, authenticated, service_role;
 
 -- schemas/installation/public_objects.sql
@@ -11625,10 +11643,13 @@ as $$
     'accounts', (select count(*) from credits.accounts a where a.status <> 'closed'),
     'due', (select count(distinct b.account_id) from credits.balances b
       where b.account_status <> 'closed'
-        and ((b.test_now is null and b.due_at <= statement_timestamp()) or (b.test_now is not null and b.due_at <= b.test_now))),
+        and ((b.test_now is null and b.due_at <= statement_timestamp())
+          or (b.test_now is not null and b.due_at <= b.test_now))),
     'oldest_due_at', (select min(b.due_at) from credits.balances b
-      where b.test_now is null and b.account_status <> 'closed' and b.due_at <= statement_timestamp() and isfinite(b.due_at)),
-    'open_reservations', (select count(*) from public.credit_reservations r where r.status = 'open'),
+      where b.test_now is null and b.account_status <> 'closed'
+        and b.due_at <= statement_timestamp() and isfinite(b.due_at)),
+    'open_reservations', (
+      select count(*) from public.credit_reservations r where r.status = 'open'),
     'transactions_estimate', (select greatest(c.reltuples, 0)::bigint from pg_catalog.pg_class c
       where c.oid = 'public.credit_transactions'::regclass),
     'scheduler', (select e.extname from pg_catalog.pg_extension e where e.extname = 'pg_cron'),
@@ -11636,7 +11657,8 @@ as $$
     'now', statement_timestamp())
 $$;
 comment on function public.system_status() is
-  'How the system is doing: accounts, how many have something due, open holds, size of the ledger, whether pg_cron is there to book what falls due.';
+  'How the system is doing: accounts, how many have something due, open holds, size of the '
+  'ledger, whether pg_cron is there to book what falls due.';
 revoke all on function public.system_status() from public, anon, authenticated, service_role;
 grant execute on function public.system_status() to service_role;
 
@@ -11655,14 +11677,21 @@ $$;
 
 -- schemas/completion/schedule_jobs.sql
 
--- Where pg_cron runs, it books what falls due every minute and keeps the sums that metrics read fresh. Nothing depends on
--- it: balances are right without it, and metrics are slower. Where pg_cron is enabled later, run these statements.
+-- Where pg_cron runs, it books what falls due every minute and keeps the sums that metrics read
+-- fresh. Nothing depends on it: balances are right without it, and metrics are slower. Where
+-- pg_cron is enabled later, run these statements.
 do $$
 begin
   if exists (select from pg_catalog.pg_extension e where e.extname = 'pg_cron') then
-    execute $cron$select cron.schedule('sonas-renew-credits', '* * * * *', 'select public.reset_monthly_credits()')$cron$;
-    execute $cron$select cron.schedule('sonas-roll-up-metrics', '*/5 * * * *', 'select public.roll_up_metrics()')$cron$;
-    execute $cron$select cron.schedule('sonas-forget-answers', '13 * * * *', 'select credits.forget_stored_answers(100000)')$cron$;
+    execute $cron$
+      select cron.schedule(
+        'sonas-renew-credits', '* * * * *', 'select public.reset_monthly_credits()')$cron$;
+    execute $cron$
+      select cron.schedule(
+        'sonas-roll-up-metrics', '*/5 * * * *', 'select public.roll_up_metrics()')$cron$;
+    execute $cron$
+      select cron.schedule(
+        'sonas-forget-answers', '13 * * * *', 'select credits.forget_stored_answers(100000)')$cron$;
   end if;
 end
 $$;
@@ -11672,6 +11701,6 @@ $$;
 -- What is there now is what `sonas doctor` expects from here on.
 select credits.remember_installation();
 
-comment on schema credits is
-  'The core of the credit system: functions over one account''s rows, and the tables that no API role
-reads directly. Never expose it. Release 0.1.0, text ec3243563014e89c.';
+comment on table credits.installed_objects is
+  'Every object of the credit system as its migrations made it, with the statement that makes it '
+  'again. Written by remember_installation. Release 0.1.0, text 79f935d7fea3ca8a.';
