@@ -43,6 +43,16 @@ def test_a_stream_is_charged_by_what_it_produced(database: Database, user: UUID)
     assert database.balance(user)["remaining"] == 8
 
 
+def test_a_job_is_charged_by_who_works_on_it(database: Database, user: UUID) -> None:
+    assert run("background_job", database, user) == [
+        "job-0: ONE",
+        "job-1: there is nothing to translate, nothing charged",
+        "job-2: THREE",
+        "8 left",
+    ]
+    database.verify(user)
+
+
 def test_every_example_is_listed_and_tested() -> None:
     names = {path.stem for path in EXAMPLES.glob("*.py")}
     listed = (EXAMPLES / "README.md").read_text()

@@ -13,10 +13,12 @@ from uuid import UUID
 
 from sonas_supabase._call import Id
 from sonas_supabase._sync.waiting import see_through
-from sonas_supabase.errors import ReservationClosed
+from sonas_supabase.errors import ReservationClosed, UnexpectedAnswer
+from sonas_supabase.handing_over import HoldToken
 from sonas_supabase.models import Capture, Release, Reservation
 
 if TYPE_CHECKING:
+    from sonas_supabase._sync.client import CreditsClient
     from sonas_supabase._sync.holds import Holds
 
 _log = logging.getLogger("sonas_supabase")
@@ -78,6 +80,45 @@ class Hold:
     def closed(self) -> bool:
         """Whether this hold was captured or released here."""
         return self._closed
+
+    @classmethod
+    def from_token(cls, token: str, client: CreditsClient) -> Hold:
+        """Take up a hold that another process has handed over with ``detach``, for one block.
+
+        Entering the block asks whether the hold is still open: a job that comes twice, or too late, does not begin.
+
+        Raises:
+            InvalidArgument: it is no token.
+            ReservationClosed: on entering; ``details["status"]`` says whether it was captured, released or has expired.
+        """
+        handed = HoldToken.from_text(token)
+
+        def take_up() -> Reservation:
+            operation_id = handed.reservation.operation_id
+            if operation_id is None:
+                raise UnexpectedAnswer("A reservation has no operation.")
+            operation = client.explain_operation(handed.user_id, operation_id, workspace_id=handed.workspace_id)
+            status = str((operation.reservation or {}).get("status"))
+            if status != "open":
+                raise ReservationClosed(f"The hold is {status}.", details={"status": status})
+            return handed.reservation
+
+        return cls(client, take_up, user_id=handed.user_id, workspace_id=handed.workspace_id, shielded=False)
+
+    def detach(self) -> str:
+        """Hand the hold over to another process: the text for :meth:`from_token`. The block then leaves it alone.
+
+        It is as good as the credits it holds: keep it between servers. The hold expires as it would have.
+        """
+        if self._closed:
+            raise RuntimeError("This hold was captured, released or handed over.")
+        token = HoldToken(
+            user_id=UUID(str(self._user_id)),
+            workspace_id=UUID(str(self._workspace_id)) if self._workspace_id else None,
+            reservation=self.reservation,
+        )
+        self._closed = True
+        return token.to_text()
 
     def capture(
         self,

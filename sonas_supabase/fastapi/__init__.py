@@ -29,6 +29,7 @@ from sonas_supabase.fastapi._app import Credits
 from sonas_supabase.fastapi._books import Uncollected
 from sonas_supabase.fastapi._dependencies import CurrentUser, current_user, spend
 from sonas_supabase.fastapi._journal import DeadLetter, Journal, Replay
+from sonas_supabase.fastapi._meter import Meter, meter
 from sonas_supabase.fastapi._middleware import CreditsMiddleware
 from sonas_supabase.fastapi._rules import Rule
 from sonas_supabase.fastapi._spend import Spend
@@ -51,6 +52,7 @@ __all__ = [
     "CurrentUser",
     "DeadLetter",
     "Journal",
+    "Meter",
     "Misconfigured",
     "NoAccount",
     "NotAuthenticated",
@@ -63,5 +65,6 @@ __all__ = [
     "User",
     "WrongDeclaration",
     "current_user",
+    "meter",
     "spend",
 ]

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from starlette.responses import Response
-from starlette.websockets import WebSocket, WebSocketState
+from starlette.websockets import WebSocket
 
 from sonas_supabase import CreditsError
 from sonas_supabase.fastapi._answers import StoredAnswer
 from sonas_supabase.fastapi._middleware import CreditsMiddleware
 from sonas_supabase.fastapi._openapi import document
-from sonas_supabase.fastapi._problems import close_messages, problem
-from sonas_supabase.fastapi._request_spends import SCOPE_KEY
+from sonas_supabase.fastapi._problems import problem
 from sonas_supabase.fastapi._services import Services
+from sonas_supabase.fastapi._websockets import refuse
 from sonas_supabase.fastapi.errors import NotAuthenticated
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Credits(Services):
 async def _answer(connection: Any, error: Exception) -> Response | None:
     refusal = cast(CreditsError | NotAuthenticated, error)
     if isinstance(connection, WebSocket):
-        await _close(connection, refusal)
+        await refuse(connection, refusal)
         return None
     answer = problem(refusal)
     response = Response(answer.body, answer.status)
@@ -64,12 +64,3 @@ async def _answer_again(_: Any, stored: Exception) -> Response:
     response = Response(answer.body, answer.status)
     response.raw_headers = answer.headers
     return response
-
-
-async def _close(websocket: WebSocket, refusal: CreditsError | NotAuthenticated) -> None:
-    accepted = websocket.application_state is not WebSocketState.CONNECTING
-    if not accepted and SCOPE_KEY in websocket.scope:
-        websocket.scope[SCOPE_KEY].was_refused = True
-    if websocket.application_state is not WebSocketState.DISCONNECTED:
-        for message in close_messages(refusal, accepted=accepted):
-            await websocket.send(message)

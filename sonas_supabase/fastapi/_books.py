@@ -52,6 +52,8 @@ class Held:
 
     reservation: Reservation
     status: str
+    charged: int | None = None
+    """Credits that the earlier run has charged, and not given back."""
 
 
 class Books:
@@ -121,7 +123,7 @@ class Books:
                 reservation.operation_id,
                 credits,
                 reason=reason,
-                idempotency_key=f"{request.key}:back",
+                idempotency_key=f"{request.key}:back:{credits}",
                 workspace_id=request.workspace_id,
             )
         except Exception:
@@ -181,21 +183,22 @@ async def hold(client: AsyncCreditsClient, request: SpendRequest) -> Held:
             ttl_seconds=request.ttl_seconds,
             workspace_id=request.workspace_id,
         )
-        status = await _status(client, request, reservation) if reservation.replayed else "new"
-        if status in ("new", "open", "captured"):
-            return Held(reservation, status)
+        held = await _earlier(client, request, reservation) if reservation.replayed else Held(reservation, "new")
+        if held.status in ("new", "open", "captured"):
+            return held
     raise IdempotencyConflict(
         f"The server died {_MOST_CRASHES} times while it worked on a request with this key.", hint="Use a new key."
     )
 
 
-async def _status(client: AsyncCreditsClient, request: SpendRequest, reservation: Reservation) -> str:
+async def _earlier(client: AsyncCreditsClient, request: SpendRequest, reservation: Reservation) -> Held:
     if reservation.operation_id is None:
         raise UnexpectedAnswer("A reservation has no operation.")
     operation = await client.explain_operation(
         request.user_id, reservation.operation_id, workspace_id=request.workspace_id
     )
-    return str((operation.reservation or {}).get("status"))
+    status = str((operation.reservation or {}).get("status"))
+    return Held(reservation, status, abs(operation.amount) - operation.refunded if status == "captured" else None)
 
 
 async def capture(client: AsyncCreditsClient, request: SpendRequest, reservation: Reservation, cost: int) -> int:

@@ -29,6 +29,7 @@ class Inbox:
         self._others: deque[Message] = deque()
         self._complete = False
         self.client_left = False
+        self.after_receiving: Callable[[Message], Awaitable[Message]] | None = None
 
     async def receive(self) -> Message:
         """The next message, for the application."""
@@ -39,7 +40,8 @@ class Inbox:
             if not self._unread:
                 self.close()
             return {"type": "http.request", "body": body, "more_body": more}
-        return self._others.popleft() if self._others else await self._next()
+        message = self._others.popleft() if self._others else await self._next()
+        return message if self.after_receiving is None else await self.after_receiving(message)
 
     def close(self) -> None:
         """Forget what was read ahead."""

@@ -155,6 +155,8 @@ class _WebSocket:
         if message["type"] == "websocket.accept" and not self._spends.was_refused:
             await self._spends.settle(Outcome.SERVED)
             self.has_started = True
+        if self._spends.before_sending is not None:
+            await self._spends.before_sending(message)
         try:
             await self._send(message)
         except OSError:

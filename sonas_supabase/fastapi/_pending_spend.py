@@ -36,7 +36,6 @@ class PendingSpend:
     journal_entry: str | None = None
     handed_over: bool = False
     charged: int | None = None
-    _times_changed: int = 0
 
     def cost(self, outcome: Outcome) -> int:
         """Credits that this spend costs if the request ends like that."""
@@ -52,7 +51,7 @@ class PendingSpend:
     async def settle(self, outcome: Outcome) -> None:
         """Charge or give back what this outcome comes to. May be called again when the cost has changed."""
         cost = self.cost(outcome)
-        if self.handed_over or self.spend.replayed or cost == self.charged:
+        if self.handed_over or cost == self.charged:
             return
         before, self.charged = self.charged, cost
         if self.journal_entry is not None:
@@ -65,9 +64,8 @@ class PendingSpend:
             await self.books.release(self.request, self.reservation, outcome.value)
 
     async def _change(self, before: int, cost: int, outcome: Outcome) -> None:
-        self._times_changed += 1
         if cost > before:
-            more = replace(self.request, key=f"{self.request.key}:more:{self._times_changed}", amount=cost - before)
+            more = replace(self.request, key=f"{self.request.key}:more:{before}:{cost}", amount=cost - before)
             await self.books.charge(more, None, cost - before)
         elif cost < before and self.reservation is not None:
             await self.books.refund(self.request, self.reservation, before - cost, outcome.value)

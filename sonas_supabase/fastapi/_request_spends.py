@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Coroutine, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
 from typing import Any, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
@@ -22,7 +22,6 @@ from sonas_supabase import (
     IdempotencyConflict,
     InsufficientCredits,
     NotConfigured,
-    Reservation,
 )
 from sonas_supabase.fastapi import _answers, _background, _books, _ratelimit
 from sonas_supabase.fastapi._answers import Run, StoredAnswer
@@ -36,6 +35,7 @@ from sonas_supabase.fastapi._spend import Spend
 from sonas_supabase.fastapi._spend_request import SpendRequest
 from sonas_supabase.fastapi._user import User
 from sonas_supabase.fastapi.errors import Misconfigured, NoAccount, NotAuthenticated
+from sonas_supabase.handing_over import HoldToken
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class RequestSpends:
     """What belongs to one request, from its first hold to the last capture."""
 
     def __init__(self, services: Services, scope: MutableMapping[str, Any], inbox: Inbox) -> None:
-        self._books = services.books
+        self.books = self._books = services.books
         self._auth = services.auth
         self._answer_timeout = services.answer_timeout
         self._scope = scope
@@ -62,6 +62,7 @@ class RequestSpends:
         self._has_ended = False
         # Whether this library has refused the request: the application's own answers are another matter.
         self.was_refused = False
+        self.before_sending: Callable[[Message], Awaitable[None]] | None = None
 
     @classmethod
     def of(cls, scope: Mapping[str, Any]) -> RequestSpends:
@@ -95,7 +96,7 @@ class RequestSpends:
             raise Misconfigured('on_unavailable="allow" needs a journal: Credits(..., journal=Journal(path)).')
         if self._key and self._run is None:
             await self._claim(user, declaration)
-        request = await self._request(declaration, user, connection)
+        request = await self.request(declaration, connection)
         if not request.amount:
             return self._enter(user, request, declaration, None)
         try:
@@ -172,6 +173,7 @@ class RequestSpends:
             at_least=declaration.at_least if request.amount else 0,
             reservation=held.reservation if held else None,
             journal_entry=journal_entry,
+            charged=held.charged if held else None,
         )
         self._pending.append(pending)
         return spend
@@ -180,9 +182,13 @@ class RequestSpends:
         if pending.reservation is None or pending.charged is not None or pending.handed_over or self._has_ended:
             raise RuntimeError("There is no hold that could be handed over.")
         pending.handed_over = True
-        return token_of(pending.request, pending.reservation)
+        request = pending.request
+        token = HoldToken(user_id=request.user_id, workspace_id=request.workspace_id, reservation=pending.reservation)
+        return token.to_text()
 
-    async def _request(self, declaration: Declaration, user: User, connection: HTTPConnection) -> SpendRequest:
+    async def request(self, declaration: Declaration, connection: HTTPConnection) -> SpendRequest:
+        """What the books are to be asked for."""
+        user = await self.user()
         method, path = self._scope.get("method", "WEBSOCKET"), _path(self._scope)
         metadata = {"method": method, "path": path}
         amount = 0 if await declaration.is_exempt(connection) else await declaration.amount_for(connection)
@@ -242,6 +248,16 @@ class RequestSpends:
         """The balances as they will be when this response has gone out."""
         return _ratelimit.headers(pending.balance_after(outcome) for pending in self._pending)
 
+    def watch(
+        self,
+        *,
+        received: Callable[[Message], Awaitable[Message]] | None = None,
+        sent: Callable[[Message], Awaitable[None]] | None = None,
+    ) -> None:
+        """Show each message of a WebSocket to a meter; without arguments to none any more."""
+        self._inbox.after_receiving = received
+        self.before_sending = sent
+
     def record(self, message: Message) -> None:
         """Take down what is sent, for whoever sends the same request again."""
         if self._run is not None:
@@ -280,11 +296,6 @@ class RequestSpends:
         # The last message may be cancelled while it charges, and the end come meanwhile.
         async with self._lock:
             await pending.settle(outcome)
-
-
-def token_of(request: SpendRequest, reservation: Reservation) -> str:
-    """What another process needs to take a hold up."""
-    raise NotImplementedError
 
 
 def _idempotency_key(headers: Headers) -> bytes:

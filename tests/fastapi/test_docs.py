@@ -11,10 +11,11 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
+from websockets.sync.client import connect
 
 from sonas_supabase import CreditsUnavailable, IdempotencyConflict, InsufficientCredits
-from sonas_supabase.fastapi import NoAccount, NotAuthenticated, RequestInProgress
-from tests.fastapi.support import KEYS, bearer, calling
+from sonas_supabase.fastapi import AnswerNotStored, NoAccount, NotAuthenticated, RequestInProgress
+from tests.fastapi.support import KEYS, bearer, calling, serving, settled
 from tests.support.database import Database
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "fastapi.md"
@@ -59,6 +60,27 @@ async def test_the_examples_work(
     assert (balance["used"], balance["reserved"]) == (7, 0)
 
 
+async def test_a_job_is_charged_by_who_works_on_it(page: dict[str, Any], database: Database, user: UUID) -> None:
+    async with page["client"]:
+        async with calling(page["app"]) as http:
+            token = (await http.post("/jobs", headers=bearer(user))).json()
+        assert database.balance(user)["reserved"] == 5
+        await page["work"](token)
+    balance = database.balance(user)
+    assert (balance["used"], balance["reserved"]) == (2, 0)
+
+
+async def test_a_metered_session_pays_by_message(page: dict[str, Any], database: Database, user: UUID) -> None:
+    with serving(page["app"]) as server:
+        url = f"ws://127.0.0.1:{server.port}/talk"
+        with connect(url, additional_headers=bearer(user), open_timeout=20) as websocket:
+            for text in ("one", "two"):
+                websocket.send(text)
+                assert websocket.recv(20) == text.upper()
+            assert database.balance(user)["reserved"] == 10
+        assert (await settled(database, user))["used"] == 2
+
+
 async def test_every_code_is_on_the_page(http: httpx.AsyncClient) -> None:
     text = PAGE.read_text()
     problem = (await http.get("/me")).json()
@@ -69,6 +91,7 @@ async def test_every_code_is_on_the_page(http: httpx.AsyncClient) -> None:
         NoAccount,
         IdempotencyConflict,
         RequestInProgress,
+        AnswerNotStored,
         CreditsUnavailable,
     ):
         assert re.search(rf"\| {error.status} \|.*`{error.code}`", text), error
