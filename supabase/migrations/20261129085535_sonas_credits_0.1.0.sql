@@ -2230,7 +2230,7 @@ comment on column public.credit_transactions.created_at is 'When it was booked, 
 alter table public.credit_transactions enable row level security;
 revoke all on table public.credit_transactions from public, anon, authenticated, service_role;
 grant select on table public.credit_transactions to authenticated, service_role;
-create policy "Users may read their ledger, and of a workspace what they did or oversee"
+create policy "Users may read their ledger and what they oversee"
   on public.credit_transactions for select to authenticated using (
     account_id = any (credits.readable_ids())
     and (user_id = account_id or user_id = auth.uid() or account_id = any (credits.overseen_ids())));
@@ -3123,7 +3123,7 @@ begin
   alter table public.usage enable row level security;
   revoke all on table public.usage from public, anon, authenticated, service_role;
   grant select on table public.usage to authenticated, service_role;
-  create policy "Users may read their usage, and of a workspace what they did or oversee"
+  create policy "Users may read their usage and what they oversee"
     on public.usage for select to authenticated using (
       account_id = any (credits.readable_ids())
       and (user_id = account_id or user_id = auth.uid()
@@ -4303,7 +4303,7 @@ comment on column public.credit_reservations.expires_at is 'From this instant on
 alter table public.credit_reservations enable row level security;
 revoke all on table public.credit_reservations from public, anon, authenticated, service_role;
 grant select on table public.credit_reservations to authenticated, service_role;
-create policy "Users may read their holds, and of a workspace what they hold or oversee"
+create policy "Users may read their holds and what they oversee"
   on public.credit_reservations for select to authenticated using (
     account_id = any (credits.readable_ids())
     and (user_id = account_id or user_id = auth.uid() or account_id = any (credits.overseen_ids())));
@@ -8243,9 +8243,9 @@ as $$
     ('credits.balances', 'Users may read their balances', 'authenticated'),
     ('public.credit_grants', 'Users may read their grants', 'authenticated'),
     ('public.credit_transactions',
-      'Users may read their ledger, and of a workspace what they did or oversee', 'authenticated'),
+      'Users may read their ledger and what they oversee', 'authenticated'),
     ('public.credit_reservations',
-      'Users may read their holds, and of a workspace what they hold or oversee', 'authenticated'),
+      'Users may read their holds and what they oversee', 'authenticated'),
     ('public.credit_workspaces', 'Members may read their workspaces', 'authenticated'),
     ('public.credit_workspace_members', 'Members may read who else is a member', 'authenticated')
 $$;
@@ -11530,7 +11530,7 @@ as $$
     ' using (' || pg_catalog.pg_get_expr(y.polqual, y.polrelid) || ')', ' with check (' || pg_catalog.pg_get_expr(y.polwithcheck, y.polrelid) || ')')
   from pg_catalog.pg_policy y join credits.own_relations() r on r.oid = y.polrelid
   where not r.is_usage or y.polname =
-    'Users may read their usage, and of a workspace what they did or oversee'
+    'Users may read their usage and what they oversee'
   union all
   select f.kind || ' ' || f.name, f.kind, case f.kind when 'aggregate' then '-' else pg_catalog.pg_get_functiondef(f.oid) end
   from credits.own_functions() f
@@ -11703,4 +11703,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 79f935d7fea3ca8a.';
+  'again. Written by remember_installation. Release 0.1.0, text 1aa059a653dd5f92.';

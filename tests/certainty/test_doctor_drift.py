@@ -13,7 +13,7 @@ from tests.support.server import Server
 
 Diagnosis = Callable[[], list[dict[str, Any]]]
 
-USAGE_POLICY = "Users may read their usage, and of a workspace what they did or oversee"
+USAGE_POLICY = "Users may read their usage and what they oversee"
 GRANTS = "public.credit_grants"
 CONSUME = "public.consume_credits"
 POLICY = f'"Users may read their grants" on {GRANTS}'

@@ -38,7 +38,8 @@ def sql_functions(database: Database) -> dict[str, list[str]]:
         """
         select p.proname, coalesce(p.proargnames, '{}')
         from pg_catalog.pg_proc p
-        where p.pronamespace = 'public'::regnamespace and p.prokind = 'f' and p.prorettype = 'jsonb'::regtype
+        where p.pronamespace = 'public'::regnamespace and p.prokind = 'f' 
+          and p.prorettype in ('jsonb'::regtype, 'boolean'::regtype)
         """
     )
     return {name: [parameter.removeprefix("p_") for parameter in parameters] for name, parameters in rows}

@@ -177,7 +177,7 @@ def test_the_newest_attempts_of_one_account_are_read_in_order(filled: Database) 
     [
         (
             "public.usage",
-            'alter policy "Users may read their usage, and of a workspace what they did or oversee" on public.usage '
+            'alter policy "Users may read their usage and what they oversee" on public.usage '
             "using (account_id in (select unnest(credits.readable_ids())))",
         ),
         ("public.usage", "alter table public.usage drop constraint usage_pkey"),

@@ -152,9 +152,10 @@ def test_with_pg_cron_the_migration_schedules_the_job(own_database: Database) ->
         "'insert into cron.jobs values ($1, $2, $3)'"
     )
     own_database.run(text.replace("%", "%%"))
-    [(schedule, command), _] = own_database.query("select schedule, command from cron.jobs")
-    assert schedule == "* * * * *"
-    own_database.run(command)
+    jobs = dict(own_database.query("select name, array[schedule, command] from cron.jobs"))
+    assert jobs["sonas-renew-credits"][0] == "* * * * *"
+    for _, command in jobs.values():
+        own_database.run(command)
 
 
 def test_the_job_cannot_fail_for_one_account_that_is_refused(own_database: Database) -> None:

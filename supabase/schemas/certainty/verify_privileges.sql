@@ -16,9 +16,9 @@ as $$
     ('credits.balances', 'Users may read their balances', 'authenticated'),
     ('public.credit_grants', 'Users may read their grants', 'authenticated'),
     ('public.credit_transactions',
-      'Users may read their ledger, and of a workspace what they did or oversee', 'authenticated'),
+      'Users may read their ledger and what they oversee', 'authenticated'),
     ('public.credit_reservations',
-      'Users may read their holds, and of a workspace what they hold or oversee', 'authenticated'),
+      'Users may read their holds and what they oversee', 'authenticated'),
     ('public.credit_workspaces', 'Members may read their workspaces', 'authenticated'),
     ('public.credit_workspace_members', 'Members may read who else is a member', 'authenticated')
 $$;

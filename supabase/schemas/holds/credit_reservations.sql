@@ -43,7 +43,7 @@ comment on column public.credit_reservations.expires_at is 'From this instant on
 alter table public.credit_reservations enable row level security;
 revoke all on table public.credit_reservations from public, anon, authenticated, service_role;
 grant select on table public.credit_reservations to authenticated, service_role;
-create policy "Users may read their holds, and of a workspace what they hold or oversee"
+create policy "Users may read their holds and what they oversee"
   on public.credit_reservations for select to authenticated using (
     account_id = any (credits.readable_ids())
     and (user_id = account_id or user_id = auth.uid() or account_id = any (credits.overseen_ids())));

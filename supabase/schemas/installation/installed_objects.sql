@@ -173,7 +173,7 @@ as $$
     ' using (' || pg_catalog.pg_get_expr(y.polqual, y.polrelid) || ')', ' with check (' || pg_catalog.pg_get_expr(y.polwithcheck, y.polrelid) || ')')
   from pg_catalog.pg_policy y join credits.own_relations() r on r.oid = y.polrelid
   where not r.is_usage or y.polname =
-    'Users may read their usage, and of a workspace what they did or oversee'
+    'Users may read their usage and what they oversee'
   union all
   select f.kind || ' ' || f.name, f.kind, case f.kind when 'aggregate' then '-' else pg_catalog.pg_get_functiondef(f.oid) end
   from credits.own_functions() f

@@ -39,7 +39,7 @@ comment on column public.credit_transactions.created_at is 'When it was booked, 
 alter table public.credit_transactions enable row level security;
 revoke all on table public.credit_transactions from public, anon, authenticated, service_role;
 grant select on table public.credit_transactions to authenticated, service_role;
-create policy "Users may read their ledger, and of a workspace what they did or oversee"
+create policy "Users may read their ledger and what they oversee"
   on public.credit_transactions for select to authenticated using (
     account_id = any (credits.readable_ids())
     and (user_id = account_id or user_id = auth.uid() or account_id = any (credits.overseen_ids())));

@@ -47,7 +47,7 @@ begin
   alter table public.usage enable row level security;
   revoke all on table public.usage from public, anon, authenticated, service_role;
   grant select on table public.usage to authenticated, service_role;
-  create policy "Users may read their usage, and of a workspace what they did or oversee"
+  create policy "Users may read their usage and what they oversee"
     on public.usage for select to authenticated using (
       account_id = any (credits.readable_ids())
       and (user_id = account_id or user_id = auth.uid()
