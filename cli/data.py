@@ -30,6 +30,12 @@ def import_(
     source: Annotated[
         str, typer.Option("--source", help="Source of the opening grants: top_up, promotion, goodwill, …")
     ] = "top_up",
+    expires_column: Annotated[
+        str | None,
+        typer.Option(
+            "--expires", help="Column that says when a row's credits expire; a user may have several rows then."
+        ),
+    ] = None,
     expect: Annotated[
         int | None, typer.Option("--expect", help="The total that your own books say; any other is refused.")
     ] = None,
@@ -60,7 +66,7 @@ def import_(
                 credit_type,
                 source=source,
                 dry_run=dry_run,
-                **options(expected_total=expect),
+                **options(expected_total=expect, expires_column=expires_column),
             )
     problems = [(found.problem, found.rows, ", ".join(map(str, found.users))) for found in done.problems]
     output.answer(

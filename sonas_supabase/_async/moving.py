@@ -75,15 +75,17 @@ class AsyncMoving(AsyncCaller):
         source: str = "top_up",
         expected_total: int | None = None,
         dry_run: bool = False,
+        expires_column: str | None = None,
         timeout: float | None = None,
         retries: int | None = None,
     ) -> BalanceImport:
-        """Take the balances of a table or view over as grants that never expire: all rows, or none.
+        """Take the balances of a table or view over as grants: all rows, or none. SQL: ``import_balances``.
+
+        With ``expires_column`` each row is a lot that expires then (null: never), and a user may have several; without
+        it nothing expires.
 
         Nothing changes when a row cannot be used, when the totals differ from each other or from ``expected_total``
         (credits), or with ``dry_run``. A second run adds nothing.
-
-        SQL: ``import_balances``.
 
         Raises:
             InvalidArgument: no such table, column or source.
@@ -98,6 +100,7 @@ class AsyncMoving(AsyncCaller):
                 source=source,
                 expected_total=expected_total,
                 dry_run=dry_run,
+                expires_column=expires_column,
             ),
             timeout,
             retries,

@@ -62,6 +62,7 @@ def import_balances(
     source: str,
     expected_total: int | None,
     dry_run: bool,
+    expires_column: str | None,
 ) -> Call[BalanceImport]:
     """The call of ``import_balances``."""
     return Call(
@@ -74,6 +75,7 @@ def import_balances(
             "source": arg.text("source", source),
             "expected_total": arg.optional(arg.bigint, "expected_total", expected_total),
             "dry_run": arg.boolean("dry_run", dry_run),
+            "expires_column": arg.optional(arg.text, "expires_column", expires_column),
         },
         partial(parse, BalanceImport),
         repeatable=True,

@@ -15,10 +15,10 @@ from ._catalog import DOCUMENTS, TEXTS, UUID, Catalog, Relation
 from ._code import Event
 from ._doors import Doors
 from ._finding import as_user, call_of, closing, finding, identifier, insert_into, revoke_call, whoever
-from ._guards import any_holds, bare, compared, is_argument, is_caller, is_floored, is_privileged, ties
+from ._guards import any_holds, bare, compared, is_argument, is_caller, is_floored, is_privileged, of_caller, ties
 from ._moves import Codes, Entry, in_trigger
 from ._tree import NOTHING, Tree, parts_of, walk
-from ._worth import OWNER, Worth, is_personal, snake
+from ._worth import OWNER, PERSONS, Worth, is_personal, snake
 
 MOVING = {
     "consume_credits", "consume_credits_batch", "reserve_credits", "capture_credits", "release_credits",
@@ -86,6 +86,36 @@ class Functions:
     def __init__(self, catalog: Catalog, codes: Codes, worth: Worth, doors: Doors) -> None:
         self.catalog, self.codes, self.worth, self.doors = catalog, codes, worth, doors
         self.findings: list[Finding] = []
+        self.lists = self._lists()
+
+    def privileged(self, part: Tree) -> bool:
+        """Whether a condition lets through only who the project itself has set apart, a list of its own included."""
+        if is_privileged(part):
+            return True
+        select = part[1] if part[0] == "exists" else None
+        if part[0] == "not" and part[1][0] == "null" and part[1][1][0] == "sub":
+            select = part[1][1][1]
+        if select is None or select[0] != "select" or len(select[2]) != 1 or select[2][0][0] != "table":
+            return False
+        return select[2][0][1] in self.lists and of_caller(select[3]) and not is_argument(select)
+
+    def _ties(self, part: Tree, *, value: Tree) -> bool:
+        """Whether a condition says that a value is the caller's, or that the caller may act on all."""
+        return ties(part, value) or self.privileged(part)
+
+    def _lists(self) -> set[str]:
+        """Small tables of people that neither API roles nor any function of the project write."""
+        written = {event.table for code in self.codes.read.values() for event in code.events if event.kind == "write"}
+        return {
+            relation.full
+            for relation in self.catalog.relations.values()
+            if relation.is_table
+            and relation.full not in written
+            and len(relation.columns) <= 3
+            and not PERSONS.search(relation.name)
+            and not self.worth.columns(relation.full)
+            and not any(self.doors.doors(relation, verb) for verb in ("insert", "update"))
+        }
 
     def entries(self) -> Iterator[Entry]:
         """The functions that API roles call with an owner's rights, and the triggers that their rows run."""
@@ -233,7 +263,7 @@ class Functions:
         gifts = [move for move in moves if move.gives() and move.worth != "plan" and self._is_gift(entry, move)]
         open_gifts = []
         for move in gifts:
-            if any_holds(move.holds(), is_privileged):
+            if any_holds(move.holds(), self.privileged):
                 continue
             if self._is_paid(move, moves):
                 continue
@@ -443,7 +473,7 @@ class Functions:
             if move.worth not in ("plan", "role"):
                 continue
             value = bare(move.value)
-            if any_holds(move.holds(), is_privileged) or self._is_harmless_value(entry, move, value):
+            if any_holds(move.holds(), self.privileged) or self._is_harmless_value(entry, move, value):
                 continue
             if any(other.takes() for other in moves):
                 continue
@@ -497,7 +527,7 @@ class Functions:
     def _own_gifts(self, entry: Entry, calls: list[Event]) -> None:
         for event in calls:
             name = self._own(event.name)
-            if name not in _GIVING or any_holds(event.holds(), is_privileged):
+            if name not in _GIVING or any_holds(event.holds(), self.privileged):
                 continue
             given = self._given(event)
             if name == "grant_credits":
@@ -556,7 +586,7 @@ class Functions:
             account = given.get("p_user_id", given.get(0))
             if account is None or (not is_argument(account) and account[0] != "sub"):
                 continue
-            if is_argument(account) and not any_holds(event.holds(), partial(ties, value=account)):
+            if is_argument(account) and not any_holds(event.holds(), partial(self._ties, value=account)):
                 self._acts_on(entry, account, event.holds())
 
     def _is_pay_to(self, move: Move, moves: list[Move]) -> bool:
@@ -604,7 +634,7 @@ class Functions:
         return chosen
 
     def _acts_on(self, entry: Entry, value: Tree, holds: list[Tree]) -> None:
-        if any_holds(holds, lambda part: ties(part, value) or self._knows_secret(part, value)):
+        if any_holds(holds, partial(self._ties, value=value)):
             return
         if value[0] == "new" or (any(node[0] == "new" for node in walk(value)) and entry.relation is not None):
             relation = entry.relation
@@ -629,14 +659,11 @@ class Functions:
             "'not yours'; end if;",
         )  # fmt: skip
 
-    def _knows_secret(self, part: Tree, value: Tree) -> bool:
-        return False
-
     # How much
 
     def _amounts(self, entry: Entry, moves: list[Move], is_strong: bool) -> None:
         for move in moves:
-            if any_holds(move.holds(), is_privileged) and is_strong:
+            if any_holds(move.holds(), self.privileged) and is_strong:
                 continue
             for atom in move.takes():
                 found = may_be_negative(atom, [*move.holds(), *self._checks(entry, atom)])
@@ -684,7 +711,7 @@ class Functions:
                 continue
             if move.worth == "counter" and move.form.old == "none" and move.event.verb == "update":
                 continue
-            if any_holds(move.holds(), is_privileged) or self._is_limited(entry, move, events, moves):
+            if any_holds(move.holds(), self.privileged) or self._is_limited(entry, move, events, moves):
                 continue
             severity = "medium" if not is_strong or move.form.floored else "high"
             self._add(
@@ -828,7 +855,7 @@ class Functions:
         if not is_strong or entry.relation is not None:
             return
         for move in moves:
-            if any_holds(move.holds(), is_privileged) or any(other.gives() and not other.takes() for other in moves):
+            if any_holds(move.holds(), self.privileged) or any(other.gives() and not other.takes() for other in moves):
                 continue
             for atom in move.takes():
                 if atom[0] == "argument" or leaves(atom):
@@ -859,7 +886,7 @@ class Functions:
 
     def _dynamic(self, entry: Entry, events: list[Event]) -> None:
         for event in events:
-            if event.kind != "dynamic" or any_holds(event.holds(), is_privileged):
+            if event.kind != "dynamic" or any_holds(event.holds(), self.privileged):
                 continue
             for leaf in _pasted(event.value):
                 labels = [one for one in entry.routine.arguments if ("argument", one.nth) in walk(leaf)]

@@ -16,6 +16,8 @@ _ADMIN_FUNCTION = re.compile(
     r"(^|_)is_?[a-z_]*(admin|staff|superuser|operator)|has_(role|permission)|^authorize$|require_[a-z_]*(admin|role)"
 )
 _SECRET_NAME = re.compile(r"(secret|api_?key|key_?hash|token|signature|password|hash)", re.IGNORECASE)
+# The type of an event is long, too: a secret has figures in it, or says what it is.
+_LOOKS_SECRET = re.compile(r"^(?=.{12,})(?=.*([0-9].*[a-z]|[a-z].*[0-9]|secret|key))[^ .]+$", re.IGNORECASE)
 _BACKEND_SECRET = re.compile(r"(secret|signature|hmac)", re.IGNORECASE)
 _UNTRUSTED_ROLES = {"anon", "authenticated", "user", "member", "customer", "free"}
 
@@ -252,7 +254,7 @@ def _is_secret(part: Tree, names: re.Pattern[str] = _SECRET_NAME) -> bool:
             for one in walk(side)
             if one[0] == "call" and one[1].rpartition(".")[2] in ("digest", "hmac", "crypt", "sha256", "md5")
         ]
-        if other[0] == "const" and isinstance(other[1], str) and (named or len(other[1]) >= 16):
+        if other[0] == "const" and isinstance(other[1], str) and (named or _LOOKS_SECRET.search(other[1])):
             return True
     return False
 

@@ -50,7 +50,7 @@ _PLAN = re.compile(
 )
 _SHOP = re.compile(r"^(price|product|variant|customer)_id$|^subscription$")
 _SHELF = re.compile(r"(plan|pack|package|price|product|tier|feature|offer|job|setting|item|good)s?$", re.IGNORECASE)
-_PERSONS = re.compile(
+PERSONS = re.compile(
     r"(profile|user|account|subscription|organi[sz]ation|team|workspace|member|customer)s?(_app)?$", re.IGNORECASE
 )
 _ROLES = re.compile(r"(^|_)(profile|user|account|user_role|member|membership)s?$", re.IGNORECASE)
@@ -85,7 +85,7 @@ def is_personal(relation: Relation) -> bool:
             return True
     if relation.is_personal:
         return True
-    return bool(_PERSONS.search(relation.name)) or any(
+    return bool(PERSONS.search(relation.name)) or any(
         column.in_key
         and column.type == UUID
         and column.name != "id"
@@ -134,7 +134,7 @@ def by_name(relation: Relation, column: Column) -> str | None:
     if column.type in DOCUMENTS:
         found = re.search(r'"(credits?|balance|quota|coins|points|tokens|plan|tier)"', column.default or "")
         return "json" if found else None
-    if _PLAN.match(name) and (not _SHOP.match(name) or _PERSONS.search(relation.name)):
+    if _PLAN.match(name) and (not _SHOP.match(name) or PERSONS.search(relation.name)):
         return "plan"
     if column.type == BOOLEAN and re.match(r"^((is_)?(super_?)?(admin|staff|superuser))$", name):
         return "role"

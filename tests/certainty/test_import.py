@@ -323,7 +323,7 @@ def test_how_far_it_is(own_database: Database) -> None:
         own_database.run("insert into old values (%s, 5)", own_database.new_user())
     # Told once a second; here, after each row.
     weaken(
-        own_database, "credits.import_grants(regclass,name,name,text,text,text)", "interval '1 second'", "interval '0'"
+        own_database, "credits.import_grants(regclass,name,name,name,text,text,text)", "interval '1 second'", "interval '0'"
     )
     heard: list[str] = []
     own_database.connection.add_notice_handler(lambda said: heard.append(said.message_primary or ""))
@@ -347,3 +347,34 @@ def test_bad_arguments(database: Database, old: Table, named: dict[str, str], sl
     arguments = {"table": old(), "user_column": "user_id", "balance_column": "credits", "credit_type": "message"}
     with raises(slug):
         database.call("import_balances", **(arguments | named))
+
+
+def test_lots_keep_when_they_expire(database: Database) -> None:
+    user, other = database.new_user(), database.new_user()
+    table = f"lots_{uuid4().hex[:8]}"
+    database.run(f"""
+        create table public.{table} (user_id uuid, credits integer, ends date);
+        insert into public.{table} values ('{user}', 30, current_date + 10), ('{user}', 20, current_date + 40),
+          ('{user}', 5, null), ('{other}', 7, current_date + 10)
+    """)
+    arguments = dict(expires_column="ends", expected_total=62)
+    told = database.call("import_balances", table, "user_id", "credits", "message", **arguments)
+    assert (told["success"], told["granted"], told["granted_total"]) == (True, 4, 62)
+    lots = (
+        "select amount, expires_at::date - current_date from credit_grants where account_id = %s and source = 'top_up'"
+    )
+    assert sorted(database.query(lots, user), key=str) == [(20, 40), (30, 10), (5, None)]
+    again = database.call("import_balances", table, "user_id", "credits", "message", **arguments)
+    assert (again["granted"], again["replayed"], again["elsewhere"]) == (4, 4, {})
+    assert database.balance(user, "message")["remaining"] == 65
+    database.verify(user)
+
+
+def test_a_lot_that_has_expired_is_named(database: Database) -> None:
+    user, table = database.new_user(), f"lots_{uuid4().hex[:8]}"
+    database.run(f"create table public.{table} (user_id uuid, credits integer, ends timestamptz, note text)")
+    database.run(f"insert into public.{table} values ('{user}', 30, now() - interval '1 day')")
+    told = database.call("import_balances", table, "user_id", "credits", "message", expires_column="ends")
+    assert [problem["problem"] for problem in told["problems"]] == ["it has expired"]
+    with pytest.raises(psycopg.Error, match="invalid_argument"):
+        database.call("import_balances", table, "user_id", "credits", "message", expires_column="note")
