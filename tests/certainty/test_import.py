@@ -323,7 +323,10 @@ def test_how_far_it_is(own_database: Database) -> None:
         own_database.run("insert into old values (%s, 5)", own_database.new_user())
     # Told once a second; here, after each row.
     weaken(
-        own_database, "credits.import_grants(regclass,name,name,name,text,text,text)", "interval '1 second'", "interval '0'"
+        own_database,
+        "credits.import_grants(regclass,name,name,name,text,text,text)",
+        "interval '1 second'",
+        "interval '0'",
     )
     heard: list[str] = []
     own_database.connection.add_notice_handler(lambda said: heard.append(said.message_primary or ""))
