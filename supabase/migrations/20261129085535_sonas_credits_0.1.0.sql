@@ -9321,8 +9321,9 @@ revoke all on function credits.host_tables() from public, anon, authenticated, s
 -- Balances move in from a table or view of the project, all of them or none. One grant per row, under a key of its own: a
 -- second run finds the first one's grants and adds nothing.
 
-create function credits.import_rows(p_table regclass, p_user_column name, p_balance_column name)
-returns table (user_id text, amount numeric)
+create function credits.import_rows(
+  p_table regclass, p_user_column name, p_balance_column name, p_expires_column name)
+returns table (user_id text, amount numeric, expires_at timestamptz)
 language plpgsql
 volatile
 security invoker
@@ -9336,31 +9337,49 @@ declare
     where a.attrelid = p_table and a.attname = p_balance_column and not a.attisdropped);
 begin
   -- A text that is no number is a problem of its row, and no error of the whole.
-  return query execute format(case when v_is_number then 'select lower(%I::text), %I::numeric from %s'
+  return query execute format(case when v_is_number then 'select lower(%1$I::text), %2$I::numeric, %4$s from %3$s'
     else 'select lower(%1$I::text), case
         when btrim(%2$I::text) ~ ''^[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]{1,3})?$'' then btrim(%2$I::text)::numeric
-        when %2$I is not null then ''NaN'' end
-      from %3$s' end, p_user_column, p_balance_column, p_table);
+        when %2$I is not null then ''NaN'' end, %4$s
+      from %3$s' end, p_user_column, p_balance_column, p_table,
+    case when p_expires_column is null then 'null::timestamptz' else format('%I::timestamptz', p_expires_column) end);
 end
 $$;
-comment on function credits.import_rows(regclass, name, name) is 'The balances as they stand in the project''s table or view.';
-revoke all on function credits.import_rows(regclass, name, name) from public, anon, authenticated, service_role;
+comment on function credits.import_rows(regclass, name, name, name) is 'The balances as they stand in the project''s table or view.';
+revoke all on function credits.import_rows(regclass, name, name, name) from public, anon, authenticated, service_role;
 
-create function credits.import_ids(p_table regclass, p_user_column name, p_balance_column name)
-returns table (user_id text, id uuid, amount numeric)
+create function credits.import_key(p_key text, p_expires_at timestamptz)
+returns text
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  -- In seconds, so that it means the same in every time zone.
+  select p_key || coalesce(':@' || extract(epoch from p_expires_at)::text, '')
+$$;
+comment on function credits.import_key(text, timestamptz) is
+  'The idempotency key of one lot: that of its import, and when the lot expires.';
+revoke all on function credits.import_key(text, timestamptz) from public, anon, authenticated, service_role;
+
+create function credits.import_ids(
+  p_table regclass, p_user_column name, p_balance_column name, p_expires_column name)
+returns table (user_id text, id uuid, amount numeric, expires_at timestamptz)
 language sql
 volatile
 security invoker
 set search_path = ''
 as $$
-  select r.user_id, case when r.user_id ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then r.user_id::uuid end, r.amount
-  from credits.import_rows(p_table, p_user_column, p_balance_column) r
+  select r.user_id, case when r.user_id ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then r.user_id::uuid end, r.amount,
+    r.expires_at
+  from credits.import_rows(p_table, p_user_column, p_balance_column, p_expires_column) r
 $$;
-comment on function credits.import_ids(regclass, name, name) is 'The balances, with the id of the user where it is one.';
-revoke all on function credits.import_ids(regclass, name, name) from public, anon, authenticated, service_role;
+comment on function credits.import_ids(regclass, name, name, name) is 'The balances, with the id of the user where it is one.';
+revoke all on function credits.import_ids(regclass, name, name, name) from public, anon, authenticated, service_role;
 
 create function credits.import_problems(
-  p_table regclass, p_user_column name, p_balance_column name, p_credit_type text, p_source text, p_key text)
+  p_table regclass, p_user_column name, p_balance_column name, p_expires_column name,
+  p_credit_type text, p_source text, p_key text)
 returns jsonb
 language sql
 volatile
@@ -9376,7 +9395,8 @@ as $$
       when r.amount < 0 then 'the balance is negative'
       when r.amount <> trunc(r.amount) then 'the balance is not a whole number'
       when r.amount > 9007199254740992 then 'the balance is too large'
-      when count(*) over (partition by r.user_id) > 1 then 'several rows for one user'
+      when count(*) over (partition by r.user_id, r.expires_at) > 1 then 'several rows for one user'
+      when r.amount > 0 and r.expires_at <= now() and k.request is null then 'it has expired'
       when a.kind = 'workspace' then 'a workspace, and no user'
       when a.status = 'closed' then 'the account is closed'
       when a.account_id is null and u.id is null then 'no such user in auth.users'
@@ -9385,13 +9405,14 @@ as $$
       when k.request is null and b.balance + r.amount > 9007199254740992 then 'the balance is too large beside what the account has'
     end as problem
     -- Compared as ids, so that their indexes serve: as texts it is every row with every user.
-    from credits.import_ids(p_table, p_user_column, p_balance_column) r
+    from credits.import_ids(p_table, p_user_column, p_balance_column, p_expires_column) r
     left join auth.users u on u.id = r.id
     left join credits.accounts a on a.account_id = r.id
     -- One look-up per row: that all have the same key, the planner does not expect, and would compare every row with every key.
     left join lateral (
       select k.request from credits.idempotency_keys k
-      where k.account_id = a.account_id and k.idempotency_key = p_key limit 1) k on true
+      where k.account_id = a.account_id
+        and k.idempotency_key = credits.import_key(p_key, r.expires_at) limit 1) k on true
     left join credits.balances b on b.account_id = a.account_id and b.credit_type = p_credit_type
   )
   select coalesce(jsonb_agg(to_jsonb(c) order by c.problem), '[]')
@@ -9399,12 +9420,13 @@ as $$
     select j.problem, count(*) as rows, (array_agg(distinct j.user_id))[1:10] as users
     from judged j where j.problem is not null group by j.problem) c
 $$;
-comment on function credits.import_problems(regclass, name, name, text, text, text) is
+comment on function credits.import_problems(regclass, name, name, name, text, text, text) is
   'What keeps rows from being imported, with how many there are of it and the first ten users.';
-revoke all on function credits.import_problems(regclass, name, name, text, text, text) from public, anon, authenticated, service_role;
+revoke all on function credits.import_problems(regclass, name, name, name, text, text, text) from public, anon, authenticated, service_role;
 
 create function credits.imported_elsewhere(
-  p_table regclass, p_user_column name, p_balance_column name, p_credit_type text, p_key text)
+  p_table regclass, p_user_column name, p_balance_column name, p_expires_column name,
+  p_credit_type text, p_key text)
 returns jsonb
 language sql
 volatile
@@ -9413,19 +9435,21 @@ set search_path = ''
 as $$
   select coalesce(jsonb_object_agg(f.key, f.users order by f.key), '{}')
   from (
-    select regexp_replace(k.idempotency_key, '^import:(.*):[^:]*$', '\1') as key, count(*) as users
-    from credits.import_ids(p_table, p_user_column, p_balance_column) r
+    select regexp_replace(k.idempotency_key, '^import:(.*?):[^:]*(:@[^:]*)?$', '\1') as key,
+      count(distinct a.account_id) as users
+    from credits.import_ids(p_table, p_user_column, p_balance_column, p_expires_column) r
     join credits.accounts a on a.account_id = r.id
     join lateral (
       select k.idempotency_key, k.request from credits.idempotency_keys k
       where k.account_id = a.account_id and k.idempotency_key like 'import:%' offset 0) k on true
-    where k.idempotency_key <> p_key and k.request ->> 'credit_type' = p_credit_type and r.amount > 0
+    where k.idempotency_key <> p_key and
+      not starts_with(k.idempotency_key, p_key || ':@') and k.request ->> 'credit_type' = p_credit_type and r.amount > 0
       and k.request ->> 'description' = 'opening balance'
     group by 1) f
 $$;
-comment on function credits.imported_elsewhere(regclass, name, name, text, text) is
+comment on function credits.imported_elsewhere(regclass, name, name, name, text, text) is
   'From which other tables or columns these users have opening balances of this type, and how many of them: the same money, maybe.';
-revoke all on function credits.imported_elsewhere(regclass, name, name, text, text) from public, anon, authenticated, service_role;
+revoke all on function credits.imported_elsewhere(regclass, name, name, name, text, text) from public, anon, authenticated, service_role;
 
 create function credits.find_table(p_table text)
 returns regclass
@@ -9451,7 +9475,8 @@ $$;
 comment on function credits.find_table(text) is 'The table or view of this name, in schema public if it names none; null when there is none.';
 revoke all on function credits.find_table(text) from public, anon, authenticated, service_role;
 
-create function credits.import_table(p_table text, p_user_column text, p_balance_column text)
+create function credits.import_table(
+  p_table text, p_user_column text, p_balance_column text, p_expires_column text)
 returns regclass
 language plpgsql
 stable
@@ -9475,7 +9500,7 @@ begin
         where (select count(*) from pg_catalog.pg_attribute a
           where a.attrelid = t.oid and a.attname in (p_user_column, p_balance_column) and not a.attisdropped) = 2) || '.', ''));
   end if;
-  foreach v_column in array array[p_user_column, p_balance_column] loop
+  foreach v_column in array array[p_user_column, p_balance_column, p_expires_column] loop
     if v_column <> all (v_columns) then
       perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'column', 'value', v_column, 'known', v_columns),
         format('%s has no column %s. It has %s.', v_table, v_column, array_to_string(v_columns, ', ')));
@@ -9489,12 +9514,22 @@ begin
     perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'column', 'value', p_balance_column, 'type', v_type),
       format('%s.%s is %s, which is no balance. Import from a view that makes a number of it.', v_table, p_balance_column, v_type));
   end if;
+  select format_type(a.atttypid, null) into v_type
+  from pg_catalog.pg_attribute a
+  where a.attrelid = v_table and a.attname = p_expires_column
+    and a.atttypid <> all (array['date', 'timestamp', 'timestamptz']::regtype[]);
+  if found then
+    perform credits.raise_error('invalid_argument', jsonb_build_object(
+        'argument', 'p_expires_column', 'value', p_expires_column, 'type', v_type),
+      format('%s.%s is %s, and no time. Import from a view that makes one of it.', v_table,
+        p_expires_column, v_type));
+  end if;
   return v_table;
 end
 $$;
-comment on function credits.import_table(text, text, text) is
+comment on function credits.import_table(text, text, text, text) is
   'The table or view of the project that a call names, with these columns, the second of which can be a balance. Raises invalid_argument.';
-revoke all on function credits.import_table(text, text, text) from public, anon, authenticated, service_role;
+revoke all on function credits.import_table(text, text, text, text) from public, anon, authenticated, service_role;
 
 create function credits.keep_still(p_table regclass)
 returns void
@@ -9531,7 +9566,8 @@ comment on function credits.keep_still(regclass) is
 revoke all on function credits.keep_still(regclass) from public, anon, authenticated, service_role;
 
 create function credits.import_grants(
-  p_table regclass, p_user_column name, p_balance_column name, p_credit_type text, p_source text, p_key text)
+  p_table regclass, p_user_column name, p_balance_column name, p_expires_column name,
+  p_credit_type text, p_source text, p_key text)
 returns table (granted bigint, replayed bigint, total numeric)
 language plpgsql
 volatile
@@ -9543,21 +9579,25 @@ declare
   v_told_at timestamptz := clock_timestamp();
 begin
   select count(*), count(k.operation_id) into granted, replayed
-  from credits.import_rows(p_table, p_user_column, p_balance_column) r
+  from credits.import_rows(p_table, p_user_column, p_balance_column, p_expires_column) r
   left join lateral (
     select k.operation_id from credits.idempotency_keys k
-    where k.account_id = r.user_id::uuid and k.idempotency_key = p_key limit 1) k on true
+    where k.account_id = r.user_id::uuid
+      and k.idempotency_key = credits.import_key(p_key, r.expires_at) limit 1) k on true
   where r.amount > 0;
   for v_row in
-    select r.user_id::uuid as user_id, r.amount::bigint as amount, row_number() over (order by r.user_id) as nth
-    from credits.import_rows(p_table, p_user_column, p_balance_column) r
+    select r.user_id::uuid as user_id, r.amount::bigint as amount, r.expires_at,
+      row_number() over (order by r.user_id, r.expires_at) as nth
+    from credits.import_rows(p_table, p_user_column, p_balance_column, p_expires_column) r
     left join lateral (
       select k.operation_id from credits.idempotency_keys k
-      where k.account_id = r.user_id::uuid and k.idempotency_key = p_key limit 1) k on true
-    where r.amount > 0 and k.operation_id is null order by r.user_id
+      where k.account_id = r.user_id::uuid
+      and k.idempotency_key = credits.import_key(p_key, r.expires_at) limit 1) k on true
+    where r.amount > 0 and k.operation_id is null order by r.user_id, r.expires_at
   loop
     perform credits.grant_to(credits.paying_account(v_row.user_id, null, p_credit_type), v_row.user_id, p_credit_type,
-      v_row.amount, p_source, 'opening balance', null, p_key, '{}');
+      v_row.amount, p_source, 'opening balance', v_row.expires_at,
+      credits.import_key(p_key, v_row.expires_at), '{}');
     if clock_timestamp() > v_told_at + interval '1 second' then
       v_told_at := clock_timestamp();
       raise notice using message = concat('imported ', v_row.nth, ' of ', granted - replayed);
@@ -9566,10 +9606,11 @@ begin
 
   -- What is proven is read back from the ledger, row by row.
   select sum(t.amount) filter (where t.amount = r.amount) into total
-  from credits.import_rows(p_table, p_user_column, p_balance_column) r
+  from credits.import_rows(p_table, p_user_column, p_balance_column, p_expires_column) r
   join lateral (
     select k.account_id, k.operation_id from credits.idempotency_keys k
-    where k.account_id = r.user_id::uuid and k.idempotency_key = p_key limit 1) k on true
+    where k.account_id = r.user_id::uuid
+      and k.idempotency_key = credits.import_key(p_key, r.expires_at) limit 1) k on true
   join lateral (
     select t.amount from public.credit_transactions t
     where t.account_id = k.account_id and t.operation_id = k.operation_id and t.kind = 'grant' limit 1) t on true
@@ -9578,12 +9619,15 @@ begin
   return next;
 end
 $$;
-comment on function credits.import_grants(regclass, name, name, text, text, text) is
+comment on function credits.import_grants(regclass, name, name, name, text, text, text) is
   'Issues the opening grants, and adds up those of them that the ledger has with the very amount of their row.';
-revoke all on function credits.import_grants(regclass, name, name, text, text, text) from public, anon, authenticated, service_role;
+revoke all on function credits.import_grants(regclass, name, name, name, text, text, text) from public, anon, authenticated, service_role;
 
 -- edge: result=BalanceImport callers=service_role repeatable slow
---   Take the balances of a table or view over as grants that never expire: all rows, or none.
+--   Take the balances of a table or view over as grants: all rows, or none.
+--
+--   With ``expires_column`` each row is a lot that expires then (null: never), and a user may have
+--   several; without it nothing expires.
 --
 --   Nothing changes when a row cannot be used, when the totals differ from each other or from
 --   ``expected_total`` (credits), or with ``dry_run``. A second run adds nothing.
@@ -9593,7 +9637,7 @@ revoke all on function credits.import_grants(regclass, name, name, text, text, t
 --       UnknownCreditType.
 create function public.import_balances(
   p_table text, p_user_column text, p_balance_column text, p_credit_type text, p_source text default 'top_up',
-  p_expected_total bigint default null, p_dry_run boolean default false)
+  p_expected_total bigint default null, p_dry_run boolean default false, p_expires_column text default null)
 returns jsonb
 language plpgsql
 volatile
@@ -9601,7 +9645,7 @@ security definer
 set search_path = ''
 as $$
 declare
-  v_table regclass := credits.import_table(p_table, p_user_column, p_balance_column);
+  v_table regclass := credits.import_table(p_table, p_user_column, p_balance_column, p_expires_column);
   v_key text := format('import:%s:%s:%s', v_table, p_balance_column, p_credit_type);
   v_rows record;
   v_done record;
@@ -9620,12 +9664,12 @@ begin
 
   select count(*) as rows, coalesce(trunc(sum(r.amount) filter (where r.amount between 0 and 9007199254740992)), 0) as total,
     count(*) filter (where r.amount = 0) as empty into v_rows
-  from credits.import_rows(v_table, p_user_column, p_balance_column) r;
+  from credits.import_rows(v_table, p_user_column, p_balance_column, p_expires_column) r;
   v_answer := jsonb_build_object('success', false, 'code', 'unusable_rows', 'credit_type', p_credit_type, 'rows', v_rows.rows,
     'empty', v_rows.empty, 'total', v_rows.total, 'expected_total', p_expected_total, 'granted', 0, 'replayed', 0,
     'granted_total', 0, 'dry_run', p_dry_run,
-    'elsewhere', credits.imported_elsewhere(v_table, p_user_column, p_balance_column, p_credit_type, v_key),
-    'problems', credits.import_problems(v_table, p_user_column, p_balance_column, p_credit_type, p_source, v_key));
+    'elsewhere', credits.imported_elsewhere(v_table, p_user_column, p_balance_column, p_expires_column, p_credit_type, v_key),
+    'problems', credits.import_problems(v_table, p_user_column, p_balance_column, p_expires_column, p_credit_type, p_source, v_key));
   if v_answer -> 'problems' <> '[]' then
     return v_answer;
   end if;
@@ -9634,7 +9678,7 @@ begin
   end if;
 
   begin
-    select * into v_done from credits.import_grants(v_table, p_user_column, p_balance_column, p_credit_type, p_source, v_key);
+    select * into v_done from credits.import_grants(v_table, p_user_column, p_balance_column, p_expires_column, p_credit_type, p_source, v_key);
     v_answer := v_answer || jsonb_build_object('success', v_done.total = v_rows.total,
       'code', case when v_done.total = v_rows.total then 'ok' else 'totals_differ' end,
       'granted', v_done.granted, 'replayed', v_done.replayed, 'granted_total', v_done.total);
@@ -9646,11 +9690,11 @@ begin
   return v_answer;
 end
 $$;
-comment on function public.import_balances(text, text, text, text, text, bigint, boolean) is
-  'Takes the balances of a table or view of the project over, as grants of p_source that never expire: all rows, or none. Answers rows, total, granted, granted_total, problems, and elsewhere: how many of the users have an opening balance of this type already from which other table; success is false, and nothing has changed, when a row cannot be used, or when the totals differ from each other or from p_expected_total. A second run adds nothing. p_dry_run takes everything back.';
-revoke all on function public.import_balances(text, text, text, text, text, bigint, boolean)
+comment on function public.import_balances(text, text, text, text, text, bigint, boolean, text) is
+  'Takes the balances of a table or view of the project over, as grants of p_source: all rows, or none. With p_expires_column each row is a lot that expires then (null: never), and a user may have several; without it nothing expires. Answers rows, total, granted, granted_total, problems, and elsewhere: how many of the users have an opening balance of this type already from which other table; success is false, and nothing has changed, when a row cannot be used, or when the totals differ from each other or from p_expected_total. A second run adds nothing. p_dry_run takes everything back.';
+revoke all on function public.import_balances(text, text, text, text, text, bigint, boolean, text)
   from public, anon, authenticated, service_role;
-grant execute on function public.import_balances(text, text, text, text, text, bigint, boolean) to service_role;
+grant execute on function public.import_balances(text, text, text, text, text, bigint, boolean, text) to service_role;
 
 -- schemas/moving/within_limit.sql
 
@@ -11703,4 +11747,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 1aa059a653dd5f92.';
+  'again. Written by remember_installation. Release 0.1.0, text f55d8e0725eb3982.';
