@@ -18,6 +18,7 @@ from uuid import UUID, uuid4
 from sonas_supabase import AsyncCreditsClient, CreditsError, CreditsUnavailable, NotConfigured
 from sonas_supabase.fastapi._books import book
 from sonas_supabase.fastapi._spend_request import SpendRequest
+from sonas_supabase.observe import tell_uncollected
 
 T = TypeVar("T")
 
@@ -153,6 +154,7 @@ class Journal:
                 if letter is not None:
                     _log.error("%s is given up in %s: %s", entry, self._path, error)
                     dead.append(letter)
+                    await _put_on_record(client, letter)
                 else:
                     _log.warning("%s still waits in %s: %s", entry, self._path, error)
                     code = str(getattr(error, "code", "unreadable"))
@@ -216,6 +218,24 @@ class Journal:
 
 class _UnreadableError(Exception):
     """An entry is not what was kept."""
+
+
+async def _put_on_record(client: AsyncCreditsClient, letter: DeadLetter) -> None:
+    """Show the seller a spend that was given up. One that is revived and charged later is theirs to resolve."""
+    try:
+        request = _readable(letter.request)
+        tell_uncollected(request.credit_type, letter.credits, letter.reason)
+        await client.record_uncollected(
+            request.user_id,
+            request.credit_type,
+            letter.credits,
+            letter.reason,
+            description=request.description,
+            idempotency_key=request.key,
+            workspace_id=request.workspace_id,
+        )
+    except (CreditsError, _UnreadableError) as error:
+        _log.error("%s is not on record in the database: %s", letter, error)
 
 
 def _insert(file: sqlite3.Connection, request: SpendRequest, cost: int, state: str) -> str:

@@ -181,6 +181,7 @@ async def test_what_cannot_be_paid_is_given_up_after_ten_refusals(shop: Shop, da
     [letter] = (await shop.journal.replay(shop.client)).dead
     assert (letter.user_id, letter.credits, letter.reason) == (str(user), 1, "insufficient_credits")
     assert await shop.journal.dead_letters() == [letter]
+    assert database.call("list_uncollected", user)["totals"] == {"message": 1}
     assert await shop.journal.replay(shop.client) == Replay(booked=0, waiting={})
     denied = "select count(*) from public.usage where user_id = %s and status = 'denied'"
     assert database.value(denied, user) == 10, "and none more, however often it is replayed"

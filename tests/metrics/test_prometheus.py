@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 
 from sonas_supabase import AsyncCreditsClient, CreditsClient, InsufficientCredits, InvalidArgument
 from sonas_supabase.metrics import CallMetrics, metrics_app
+from sonas_supabase.observe import tell_uncollected
 from tests.support.database import Database
 from tests.support.timed import Timed
 
@@ -130,6 +131,7 @@ async def test_the_dashboard_the_alerts_and_the_page_name_what_there_is(client: 
     client.consume_credits(user, "message", 10)
     with pytest.raises(InsufficientCredits):
         client.consume_credits(user, "message", 1)
+    tell_uncollected("message", 1, "unavailable")
     there = {name.split()[0] for name in await scrape(app)}
     dashboard = json.loads((OPERATIONS / "grafana-dashboard.json").read_text())
     shown = " ".join(target["expr"] for panel in dashboard["panels"] for target in panel["targets"])
@@ -139,5 +141,5 @@ async def test_the_dashboard_the_alerts_and_the_page_name_what_there_is(client: 
         assert named <= there
     families = {re.sub(r"_(bucket|count|sum|created)$", "", name) for name in there}
     documented = set(re.findall(r"`(sonas_[a-z_]+)[`{]", (OPERATIONS / "monitoring.md").read_text()))
-    assert documented - {"sonas_supabase"} == families - {"sonas_calls", "sonas_denials"}
+    assert documented - {"sonas_supabase"} == families - {"sonas_calls", "sonas_denials", "sonas_uncollected_credits"}
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])

@@ -1,10 +1,11 @@
 -- edge: result=HttpClaim callers=service_role repeatable
 --   Claim an ``Idempotency-Key`` for a request, or learn what came of it before.
 --
---   ``key`` and ``fingerprint`` are hashes that the web application makes: of method, path and key, and of the whole
---   request. The claim lasts ``lease_seconds``; the same ``claim_id`` again renews it. ``state`` says what to do:
---   ``claimed``, work; ``working``, another request is at it; ``answered``, give the stored answer; ``not_stored``, it
---   was answered once and cannot be answered again.
+--   ``key`` and ``fingerprint`` are hashes that the web application makes: of method, path and
+--   key, and of the whole request. The claim lasts ``lease_seconds``; the same ``claim_id`` again
+--   renews it. ``state`` says what to do: ``claimed``, work; ``working``, another request is at
+--   it; ``answered``, give the stored answer; ``not_stored``, it was answered once and cannot be
+--   answered again.
 --
 --   Raises:
 --       IdempotencyConflict: the key belongs to another request.
@@ -39,7 +40,9 @@ begin
 end
 $$;
 comment on function public.claim_http_request(uuid, text, text, uuid, integer) is
-  'Claims an Idempotency-Key for one HTTP request, renews the claim, or answers what the request before was answered. Raises idempotency_conflict for another request under the same key.';
+  'Claims an Idempotency-Key for one HTTP request, renews the claim, or answers what the '
+  'request before was answered. Raises idempotency_conflict for another request under the same '
+  'key.';
 revoke all on function public.claim_http_request(uuid, text, text, uuid, integer)
   from public, anon, authenticated, service_role;
 grant execute on function public.claim_http_request(uuid, text, text, uuid, integer)
@@ -100,7 +103,8 @@ begin
 end
 $$;
 comment on function credits.claim_answer(uuid, text, text, uuid, integer) is
-  'One claim on one key: made, renewed, taken over from a server that died, or refused because another request is at work or has been answered.';
+  'One claim on one key: made, renewed, taken over from a server that died, or refused because '
+  'another request is at work or has been answered.';
 revoke all on function credits.claim_answer(uuid, text, text, uuid, integer)
   from public, anon, authenticated, service_role;
 

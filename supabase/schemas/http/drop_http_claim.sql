@@ -23,7 +23,8 @@ begin
 end
 $$;
 comment on function public.drop_http_claim(uuid, text, uuid) is
-  'Gives a claimed Idempotency-Key back after a failure or a denial. The next request under it is a new one.';
+  'Gives a claimed Idempotency-Key back after a failure or a denial. The next request under it '
+  'is a new one.';
 revoke all on function public.drop_http_claim(uuid, text, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function public.drop_http_claim(uuid, text, uuid) to service_role;

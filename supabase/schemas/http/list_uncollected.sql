@@ -20,10 +20,12 @@ declare
   v_totals jsonb;
 begin
   if p_limit is null or p_limit not between 1 and 1000 then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_limit', 'value', p_limit),
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_limit', 'value', p_limit),
       'The limit is 1 to 1000.');
   end if;
-  select coalesce(jsonb_agg(to_jsonb(r) order by r.created_at desc, r.uncollected_id), '[]') into v_rows
+  select coalesce(jsonb_agg(to_jsonb(r) order by r.created_at desc, r.uncollected_id), '[]')
+    into v_rows
   from (
     select u.id as uncollected_id, u.account_id, u.user_id, u.credit_type, u.amount, u.reason,
       u.description, u.created_at
@@ -43,7 +45,8 @@ begin
 end
 $$;
 comment on function public.list_uncollected(uuid, integer, uuid) is
-  'What was done and could not be charged, of one account or of all, the newest first, and the sum by credit type.';
+  'What was done and could not be charged, of one account or of all, the newest first, and the '
+  'sum by credit type.';
 revoke all on function public.list_uncollected(uuid, integer, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function public.list_uncollected(uuid, integer, uuid) to service_role;

@@ -1,8 +1,8 @@
 -- edge: result=UncollectedEntry callers=service_role keyed
 --   Put on record that work was done and could not be charged.
 --
---   The account need not be there any more. ``reason`` is a slug: ``insufficient_credits``, ``account_frozen``,
---   ``unavailable`` and so on. The same ``idempotency_key`` makes one entry.
+--   The account need not be there any more. ``reason`` is a slug: ``insufficient_credits``,
+--   ``account_frozen``, ``unavailable`` and so on. The same ``idempotency_key`` makes one entry.
 --
 --   Raises:
 --       InvalidAmount, InvalidArgument, UnknownCreditType.
@@ -40,7 +40,8 @@ begin
 end
 $$;
 comment on function public.record_uncollected(uuid, text, bigint, text, text, text, uuid) is
-  'Puts on record that work was done and could not be charged, once for each key. The account may be gone.';
+  'Puts on record that work was done and could not be charged, once for each key. The account '
+  'may be gone.';
 revoke all on function public.record_uncollected(uuid, text, bigint, text, text, text, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function public.record_uncollected(uuid, text, bigint, text, text, text, uuid)

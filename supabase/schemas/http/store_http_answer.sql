@@ -1,8 +1,9 @@
 -- edge: result=HttpAnswerStored callers=service_role repeatable
 --   Keep the answer to a request whose ``Idempotency-Key`` was claimed.
 --
---   ``body`` is in base64; None, or one above the setting ``stored_body_bytes``, is not kept: the request then counts as
---   answered, and a repeat of it is refused. ``stored`` is False when the claim has lapsed and another has taken over.
+--   ``body`` is in base64; None, or one above the setting ``stored_body_bytes``, is not kept: the
+--   request then counts as answered, and a repeat of it is refused. ``stored`` is False when the
+--   claim has lapsed and another has taken over.
 --
 --   Raises:
 --       AccountNotFound, InvalidArgument.
@@ -26,9 +27,11 @@ begin
   perform credits.check_http_claim(p_key, p_claim_id);
   if p_http_status is null or p_http_status not between 100 and 599 then
     perform credits.raise_error('invalid_argument',
-      jsonb_build_object('argument', 'p_http_status', 'value', p_http_status), 'A status is 100 to 599.');
+      jsonb_build_object('argument', 'p_http_status', 'value', p_http_status),
+      'A status is 100 to 599.');
   end if;
-  if p_headers is null or jsonb_typeof(p_headers) <> 'object' or octet_length(p_headers::text) > 16384 then
+  if p_headers is null or jsonb_typeof(p_headers) <> 'object'
+    or octet_length(p_headers::text) > 16384 then
     perform credits.raise_error('invalid_argument', '{"argument": "p_headers"}',
       'Headers are a JSON object of up to 16384 bytes.');
   end if;
@@ -37,7 +40,8 @@ begin
   begin
     v_body := decode(p_body, 'base64');
   exception when invalid_parameter_value then
-    perform credits.raise_error('invalid_argument', '{"argument": "p_body"}', 'A body is in base64.');
+    perform credits.raise_error('invalid_argument', '{"argument": "p_body"}',
+      'A body is in base64.');
   end;
   v_account_id := credits.paying_account(p_user_id);
   update credits.stored_answers s
@@ -48,7 +52,8 @@ begin
 end
 $$;
 comment on function public.store_http_answer(uuid, text, uuid, integer, jsonb, text) is
-  'Keeps what a claimed HTTP request was answered, for as long as the settings say. A body that is too big is not kept: the request cannot be answered again then.';
+  'Keeps what a claimed HTTP request was answered, for as long as the settings say. A body that '
+  'is too big is not kept: the request cannot be answered again then.';
 revoke all on function public.store_http_answer(uuid, text, uuid, integer, jsonb, text)
   from public, anon, authenticated, service_role;
 grant execute on function public.store_http_answer(uuid, text, uuid, integer, jsonb, text)

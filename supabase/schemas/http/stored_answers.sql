@@ -25,13 +25,15 @@ create table credits.stored_answers (
 create index stored_answers_account_id_expires_at_idx
   on credits.stored_answers (account_id, expires_at);
 comment on table credits.stored_answers is
-  'Answers to HTTP requests under an Idempotency-Key, and who is at work on one. Kept for a while; nothing of the books depends on them.';
+  'Answers to HTTP requests under an Idempotency-Key, and who is at work on one. Kept for a '
+  'while; nothing of the books depends on them.';
 comment on column credits.stored_answers.request_key is
   'A hash of method, path and key, made by the web application.';
 comment on column credits.stored_answers.fingerprint is
   'A hash of the whole request: the same key with another one is another request.';
 comment on column credits.stored_answers.run_id is
-  'Names the run in the keys of what it spends; a server that takes over a lapsed claim continues it.';
+  'Names the run in the keys of what it spends; a server that takes over a lapsed claim '
+  'continues it.';
 comment on column credits.stored_answers.body is
   'Null when the answer was too big or broke off: it was given once, and cannot be given again.';
 alter table credits.stored_answers enable row level security;
@@ -61,6 +63,7 @@ begin
 end
 $$;
 comment on function credits.forget_stored_answers(integer) is
-  'Deletes stored answers whose time has passed, at most so many, and says how many. For the scheduled job.';
+  'Deletes stored answers whose time has passed, at most so many, and says how many. For the '
+  'scheduled job.';
 revoke all on function credits.forget_stored_answers(integer)
   from public, anon, authenticated, service_role;

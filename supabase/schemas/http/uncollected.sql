@@ -19,7 +19,8 @@ create table credits.uncollected (
   constraint uncollected_is_resolved_in_words check ((resolved_at is null) = (resolution is null))
 );
 comment on table credits.uncollected is
-  'Work that was done and could not be charged, each once. It has no account to belong to when that is gone, hence no foreign key.';
+  'Work that was done and could not be charged, each once. It has no account to belong to when '
+  'that is gone, hence no foreign key.';
 comment on column credits.uncollected.user_id is 'Who the work was done for.';
 alter table credits.uncollected enable row level security;
 revoke all on table credits.uncollected from public, anon, authenticated, service_role;
@@ -39,7 +40,8 @@ begin
     when p_reason is null or p_reason !~ '^[a-z][a-z0-9_]{0,62}$' then 'p_reason'
   end;
   if not exists (select 1 from credits.credit_types t where t.id = p_credit_type) then
-    perform credits.raise_error('unknown_credit_type', jsonb_build_object('credit_type', p_credit_type));
+    perform credits.raise_error('unknown_credit_type',
+      jsonb_build_object('credit_type', p_credit_type));
   end if;
   if v_argument is not null then
     perform credits.raise_error('invalid_argument', jsonb_build_object('argument', v_argument));
