@@ -4752,13 +4752,15 @@ create table credits.stored_answers (
 create index stored_answers_account_id_expires_at_idx
   on credits.stored_answers (account_id, expires_at);
 comment on table credits.stored_answers is
-  'Answers to HTTP requests under an Idempotency-Key, and who is at work on one. Kept for a while; nothing of the books depends on them.';
+  'Answers to HTTP requests under an Idempotency-Key, and who is at work on one. Kept for a '
+  'while; nothing of the books depends on them.';
 comment on column credits.stored_answers.request_key is
   'A hash of method, path and key, made by the web application.';
 comment on column credits.stored_answers.fingerprint is
   'A hash of the whole request: the same key with another one is another request.';
 comment on column credits.stored_answers.run_id is
-  'Names the run in the keys of what it spends; a server that takes over a lapsed claim continues it.';
+  'Names the run in the keys of what it spends; a server that takes over a lapsed claim '
+  'continues it.';
 comment on column credits.stored_answers.body is
   'Null when the answer was too big or broke off: it was given once, and cannot be given again.';
 alter table credits.stored_answers enable row level security;
@@ -4788,7 +4790,8 @@ begin
 end
 $$;
 comment on function credits.forget_stored_answers(integer) is
-  'Deletes stored answers whose time has passed, at most so many, and says how many. For the scheduled job.';
+  'Deletes stored answers whose time has passed, at most so many, and says how many. For the '
+  'scheduled job.';
 revoke all on function credits.forget_stored_answers(integer)
   from public, anon, authenticated, service_role;
 
@@ -4815,7 +4818,8 @@ create table credits.uncollected (
   constraint uncollected_is_resolved_in_words check ((resolved_at is null) = (resolution is null))
 );
 comment on table credits.uncollected is
-  'Work that was done and could not be charged, each once. It has no account to belong to when that is gone, hence no foreign key.';
+  'Work that was done and could not be charged, each once. It has no account to belong to when '
+  'that is gone, hence no foreign key.';
 comment on column credits.uncollected.user_id is 'Who the work was done for.';
 alter table credits.uncollected enable row level security;
 revoke all on table credits.uncollected from public, anon, authenticated, service_role;
@@ -4835,7 +4839,8 @@ begin
     when p_reason is null or p_reason !~ '^[a-z][a-z0-9_]{0,62}$' then 'p_reason'
   end;
   if not exists (select 1 from credits.credit_types t where t.id = p_credit_type) then
-    perform credits.raise_error('unknown_credit_type', jsonb_build_object('credit_type', p_credit_type));
+    perform credits.raise_error('unknown_credit_type',
+      jsonb_build_object('credit_type', p_credit_type));
   end if;
   if v_argument is not null then
     perform credits.raise_error('invalid_argument', jsonb_build_object('argument', v_argument));
@@ -4852,10 +4857,11 @@ revoke all on function credits.check_uncollected(uuid, text, text)
 -- edge: result=HttpClaim callers=service_role repeatable
 --   Claim an ``Idempotency-Key`` for a request, or learn what came of it before.
 --
---   ``key`` and ``fingerprint`` are hashes that the web application makes: of method, path and key, and of the whole
---   request. The claim lasts ``lease_seconds``; the same ``claim_id`` again renews it. ``state`` says what to do:
---   ``claimed``, work; ``working``, another request is at it; ``answered``, give the stored answer; ``not_stored``, it
---   was answered once and cannot be answered again.
+--   ``key`` and ``fingerprint`` are hashes that the web application makes: of method, path and
+--   key, and of the whole request. The claim lasts ``lease_seconds``; the same ``claim_id`` again
+--   renews it. ``state`` says what to do: ``claimed``, work; ``working``, another request is at
+--   it; ``answered``, give the stored answer; ``not_stored``, it was answered once and cannot be
+--   answered again.
 --
 --   Raises:
 --       IdempotencyConflict: the key belongs to another request.
@@ -4890,7 +4896,9 @@ begin
 end
 $$;
 comment on function public.claim_http_request(uuid, text, text, uuid, integer) is
-  'Claims an Idempotency-Key for one HTTP request, renews the claim, or answers what the request before was answered. Raises idempotency_conflict for another request under the same key.';
+  'Claims an Idempotency-Key for one HTTP request, renews the claim, or answers what the '
+  'request before was answered. Raises idempotency_conflict for another request under the same '
+  'key.';
 revoke all on function public.claim_http_request(uuid, text, text, uuid, integer)
   from public, anon, authenticated, service_role;
 grant execute on function public.claim_http_request(uuid, text, text, uuid, integer)
@@ -4951,7 +4959,8 @@ begin
 end
 $$;
 comment on function credits.claim_answer(uuid, text, text, uuid, integer) is
-  'One claim on one key: made, renewed, taken over from a server that died, or refused because another request is at work or has been answered.';
+  'One claim on one key: made, renewed, taken over from a server that died, or refused because '
+  'another request is at work or has been answered.';
 revoke all on function credits.claim_answer(uuid, text, text, uuid, integer)
   from public, anon, authenticated, service_role;
 
@@ -5005,7 +5014,8 @@ begin
 end
 $$;
 comment on function public.drop_http_claim(uuid, text, uuid) is
-  'Gives a claimed Idempotency-Key back after a failure or a denial. The next request under it is a new one.';
+  'Gives a claimed Idempotency-Key back after a failure or a denial. The next request under it '
+  'is a new one.';
 revoke all on function public.drop_http_claim(uuid, text, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function public.drop_http_claim(uuid, text, uuid) to service_role;
@@ -5034,10 +5044,12 @@ declare
   v_totals jsonb;
 begin
   if p_limit is null or p_limit not between 1 and 1000 then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_limit', 'value', p_limit),
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_limit', 'value', p_limit),
       'The limit is 1 to 1000.');
   end if;
-  select coalesce(jsonb_agg(to_jsonb(r) order by r.created_at desc, r.uncollected_id), '[]') into v_rows
+  select coalesce(jsonb_agg(to_jsonb(r) order by r.created_at desc, r.uncollected_id), '[]')
+    into v_rows
   from (
     select u.id as uncollected_id, u.account_id, u.user_id, u.credit_type, u.amount, u.reason,
       u.description, u.created_at
@@ -5057,7 +5069,8 @@ begin
 end
 $$;
 comment on function public.list_uncollected(uuid, integer, uuid) is
-  'What was done and could not be charged, of one account or of all, the newest first, and the sum by credit type.';
+  'What was done and could not be charged, of one account or of all, the newest first, and the '
+  'sum by credit type.';
 revoke all on function public.list_uncollected(uuid, integer, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function public.list_uncollected(uuid, integer, uuid) to service_role;
@@ -5067,8 +5080,8 @@ grant execute on function public.list_uncollected(uuid, integer, uuid) to servic
 -- edge: result=UncollectedEntry callers=service_role keyed
 --   Put on record that work was done and could not be charged.
 --
---   The account need not be there any more. ``reason`` is a slug: ``insufficient_credits``, ``account_frozen``,
---   ``unavailable`` and so on. The same ``idempotency_key`` makes one entry.
+--   The account need not be there any more. ``reason`` is a slug: ``insufficient_credits``,
+--   ``account_frozen``, ``unavailable`` and so on. The same ``idempotency_key`` makes one entry.
 --
 --   Raises:
 --       InvalidAmount, InvalidArgument, UnknownCreditType.
@@ -5106,7 +5119,8 @@ begin
 end
 $$;
 comment on function public.record_uncollected(uuid, text, bigint, text, text, text, uuid) is
-  'Puts on record that work was done and could not be charged, once for each key. The account may be gone.';
+  'Puts on record that work was done and could not be charged, once for each key. The account '
+  'may be gone.';
 revoke all on function public.record_uncollected(uuid, text, bigint, text, text, text, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function public.record_uncollected(uuid, text, bigint, text, text, text, uuid)
@@ -5162,8 +5176,9 @@ grant execute on function public.resolve_uncollected(uuid, uuid, text, uuid) to 
 -- edge: result=HttpAnswerStored callers=service_role repeatable
 --   Keep the answer to a request whose ``Idempotency-Key`` was claimed.
 --
---   ``body`` is in base64; None, or one above the setting ``stored_body_bytes``, is not kept: the request then counts as
---   answered, and a repeat of it is refused. ``stored`` is False when the claim has lapsed and another has taken over.
+--   ``body`` is in base64; None, or one above the setting ``stored_body_bytes``, is not kept: the
+--   request then counts as answered, and a repeat of it is refused. ``stored`` is False when the
+--   claim has lapsed and another has taken over.
 --
 --   Raises:
 --       AccountNotFound, InvalidArgument.
@@ -5187,9 +5202,11 @@ begin
   perform credits.check_http_claim(p_key, p_claim_id);
   if p_http_status is null or p_http_status not between 100 and 599 then
     perform credits.raise_error('invalid_argument',
-      jsonb_build_object('argument', 'p_http_status', 'value', p_http_status), 'A status is 100 to 599.');
+      jsonb_build_object('argument', 'p_http_status', 'value', p_http_status),
+      'A status is 100 to 599.');
   end if;
-  if p_headers is null or jsonb_typeof(p_headers) <> 'object' or octet_length(p_headers::text) > 16384 then
+  if p_headers is null or jsonb_typeof(p_headers) <> 'object'
+    or octet_length(p_headers::text) > 16384 then
     perform credits.raise_error('invalid_argument', '{"argument": "p_headers"}',
       'Headers are a JSON object of up to 16384 bytes.');
   end if;
@@ -5198,7 +5215,8 @@ begin
   begin
     v_body := decode(p_body, 'base64');
   exception when invalid_parameter_value then
-    perform credits.raise_error('invalid_argument', '{"argument": "p_body"}', 'A body is in base64.');
+    perform credits.raise_error('invalid_argument', '{"argument": "p_body"}',
+      'A body is in base64.');
   end;
   v_account_id := credits.paying_account(p_user_id);
   update credits.stored_answers s
@@ -5209,7 +5227,8 @@ begin
 end
 $$;
 comment on function public.store_http_answer(uuid, text, uuid, integer, jsonb, text) is
-  'Keeps what a claimed HTTP request was answered, for as long as the settings say. A body that is too big is not kept: the request cannot be answered again then.';
+  'Keeps what a claimed HTTP request was answered, for as long as the settings say. A body that '
+  'is too big is not kept: the request cannot be answered again then.';
 revoke all on function public.store_http_answer(uuid, text, uuid, integer, jsonb, text)
   from public, anon, authenticated, service_role;
 grant execute on function public.store_http_answer(uuid, text, uuid, integer, jsonb, text)
@@ -11747,4 +11766,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text f55d8e0725eb3982.';
+  'again. Written by remember_installation. Release 0.1.0, text a5be81e1e6832c50.';
