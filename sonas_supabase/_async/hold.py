@@ -125,11 +125,14 @@ class AsyncHold:
         *,
         description: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        final: bool = True,
+        idempotency_key: str | None = None,
     ) -> Capture:
         """Charge ``amount`` credits, None for all that is held; the rest goes back.
 
         Above the hold, what is available is taken and the answer says the ``shortfall``. The same capture again is
-        answered like the first. SQL: ``capture_credits``.
+        answered like the first. ``final`` False charges a part and keeps the rest held; a part that is sent again under
+        its ``idempotency_key`` is charged once. SQL: ``capture_credits``.
 
         Raises:
             ReservationClosed: it was released, has expired, or was captured with another amount.
@@ -141,9 +144,22 @@ class AsyncHold:
             description=description,
             metadata=metadata,
             workspace_id=self._workspace_id,
+            final=final,
+            idempotency_key=idempotency_key,
         )
-        self._closed = True
+        self._closed = final
         return captured
+
+    async def extend(self, ttl_seconds: int = 900) -> Reservation:
+        """Keep it open for ``ttl_seconds`` from now, never shorter than it was. SQL: ``extend_reservation``.
+
+        Raises:
+            ReservationClosed: it was captured, released or has expired.
+        """
+        self._reservation = await self._client.extend_reservation(
+            self._user_id, self.reservation_id, ttl_seconds, workspace_id=self._workspace_id
+        )
+        return self._reservation
 
     async def release(self, reason: str | None = None) -> Release:
         """Give all of it back. SQL: ``release_credits``.

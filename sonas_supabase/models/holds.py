@@ -19,11 +19,15 @@ class Reservation(Answer):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capture(Answer):
-    """A hold that was charged: ``captured`` was spent, ``released`` went back, ``shortfall`` could not be had."""
+    """A hold that was charged: ``captured`` was spent, ``released`` went back, ``shortfall`` could not be had.
+
+    Of a part, ``held`` is what stays held for the next one.
+    """
 
     reservation_id: UUID
     captured: int
     released: int
+    held: int
     shortfall: int
 
 

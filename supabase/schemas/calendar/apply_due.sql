@@ -27,7 +27,7 @@ begin
   loop
     p_balance := credits.release_slices(p_account_id, p_balance, v_hold.id);
     update public.credit_reservations r
-    set status = 'expired', released = v_hold.amount, closed_at = v_hold.expires_at, close_reason = 'expired'
+    set status = 'expired', released = r.amount + r.extra - r.captured, closed_at = v_hold.expires_at, close_reason = 'expired'
     where r.account_id = p_account_id and r.id = v_hold.id;
   end loop;
   p_balance := credits.expire_ended(p_account_id, p_balance);

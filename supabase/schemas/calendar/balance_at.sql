@@ -5,7 +5,7 @@ stable
 security invoker
 set search_path = ''
 as $$
-  select s.grant_id, sum(s.amount)::bigint
+  select s.grant_id, sum(s.amount - s.captured)::bigint
   from public.credit_reservations r
   join credits.reservation_slices s on s.account_id = r.account_id and s.reservation_id = r.id
   where r.account_id = p_account_id and r.credit_type = p_credit_type and r.status = 'open' and r.expires_at > p_at
@@ -83,7 +83,7 @@ begin
 
   select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_at);
   allowance := v_terms.allowance;
-  select coalesce(sum(r.unlimited), 0) into v_unlimited
+  select coalesce(sum(r.unlimited - r.unlimited_captured), 0) into v_unlimited
   from public.credit_reservations r
   where r.account_id = p_account_id and r.credit_type = p_balance.credit_type and r.status = 'open' and r.expires_at > p_at;
   select v_unlimited + coalesce(sum(h.amount), 0) into reserved

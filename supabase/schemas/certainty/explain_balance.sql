@@ -59,7 +59,8 @@ as $$
         where n.kind in ('consume', 'capture') and (p_only_actor is null or n.user_id = p_only_actor)
         group by n.operation_id order by sum(n.amount), min(n.created_at) limit 5) x),
     'holds', (
-      select coalesce(jsonb_agg(jsonb_build_object('reservation_id', r.id, 'amount', r.amount, 'description', r.description,
+      select coalesce(jsonb_agg(jsonb_build_object('reservation_id', r.id, 'amount', r.amount + r.extra - r.captured,
+        'description', r.description,
         'created_at', r.created_at, 'expires_at', r.expires_at) order by r.expires_at), '[]')
       from public.credit_reservations r
       where r.account_id = p_account_id and r.credit_type = p_credit_type and r.status = 'open' and r.expires_at > p_now

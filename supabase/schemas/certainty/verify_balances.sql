@@ -43,7 +43,8 @@ begin
     where p_account_id is null or g.account_id = p_account_id
     group by g.account_id, g.credit_type
   ), holds as (
-    select r.account_id, r.credit_type, sum(r.amount - r.unlimited) as reserved, sum(r.unlimited) as unlimited, min(r.expires_at) as due_at
+    select r.account_id, r.credit_type, sum(r.amount + r.extra - r.captured - r.unlimited + r.unlimited_captured) as reserved,
+      sum(r.unlimited - r.unlimited_captured) as unlimited, min(r.expires_at) as due_at
     from public.credit_reservations r
     where r.status = 'open' and (p_account_id is null or r.account_id = p_account_id)
     group by r.account_id, r.credit_type

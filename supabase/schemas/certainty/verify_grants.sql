@@ -22,7 +22,7 @@ begin
     where t.grant_id is not null and (p_account_id is null or t.account_id = p_account_id)
     group by t.account_id, t.grant_id, t.credit_type
   ), pinned as (
-    select s.account_id, s.grant_id, sum(s.amount) as held
+    select s.account_id, s.grant_id, sum(s.amount - s.captured) as held
     from credits.reservation_slices s
     join public.credit_reservations r on r.account_id = s.account_id and r.id = s.reservation_id and r.status = 'open'
     where p_account_id is null or s.account_id = p_account_id

@@ -18,8 +18,8 @@ begin
       jsonb_build_object('reservation_id', v_hold.id, 'status', v_hold.status, 'captured', v_hold.captured));
   end if;
   v_balance := credits.close_hold(p_account_id, v_balance, v_hold, p_reason);
-  return credits.answer(v_balance, v_hold.operation_id, v_hold.amount)
-    || jsonb_build_object('reservation_id', v_hold.id, 'released', v_hold.amount);
+  return credits.answer(v_balance, v_hold.operation_id, v_hold.amount + v_hold.extra - v_hold.captured)
+    || jsonb_build_object('reservation_id', v_hold.id, 'released', v_hold.amount + v_hold.extra - v_hold.captured);
 end
 $$;
 comment on function credits.release(uuid, uuid, text) is 'Gives a hold back to its grants, once. What returns to an expired grant expires at once.';
@@ -35,7 +35,7 @@ as $$
 begin
   p_balance := credits.release_slices(p_account_id, p_balance, p_hold.id);
   update public.credit_reservations r set
-    status = 'released', released = p_hold.amount, closed_at = p_balance.settled_at, close_reason = p_reason
+    status = 'released', released = r.amount + r.extra - r.captured, closed_at = p_balance.settled_at, close_reason = p_reason
   where r.account_id = p_account_id and r.id = p_hold.id;
   p_balance := credits.expire_ended(p_account_id, p_balance, p_hold.operation_id);
   p_balance := credits.align_allowance(p_account_id, p_balance, p_hold.operation_id);

@@ -10,12 +10,7 @@ declare
   v_grant record;
 begin
   for v_grant in
-    select g.id, g.remaining - g.held as free
-    from public.credit_grants g
-    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open and g.remaining > g.held
-      and g.starts_at <= p_balance.settled_at and (g.expires_at is null or g.expires_at > p_balance.settled_at)
-      and g.frozen_at is null
-    order by g.priority, g.expires_at, g.starts_at, g.id
+    select s.id, s.free from credits.spendable_grants(p_account_id, p_balance.credit_type, p_balance.settled_at) s
   loop
     v_take := least(v_left, v_grant.free);
     update public.credit_grants g set held = g.held + v_take where g.account_id = p_account_id and g.id = v_grant.id;
@@ -26,8 +21,7 @@ begin
     exit when v_left = 0;
   end loop;
   if v_left > 0 then
-    raise exception 'the books of account % disagree: % % credits are missing', p_account_id, v_left, p_balance.credit_type
-      using hint = 'Run `sonas verify`. Nothing has been changed.';
+    perform credits.raise_disagreement(p_account_id, p_balance.credit_type, v_left);
   end if;
   p_balance.reserved := p_balance.reserved + p_amount;
 end
@@ -64,7 +58,7 @@ begin
     perform credits.refuse_status(p_account_id, v_balance.account_status);
   end if;
 
-  if v_balance.allowance is not null and v_balance.balance - v_balance.withheld - v_balance.reserved < p_amount then
+  if credits.available(v_balance) < p_amount then
     return credits.refuse(p_account_id, v_balance, v_operation_id, p_amount, p_user_id, p_description, p_metadata);
   end if;
 
@@ -120,10 +114,7 @@ declare
   v_account_id uuid;
 begin
   perform credits.check_request(p_amount, p_description, p_idempotency_key, p_metadata);
-  if p_ttl_seconds is null or p_ttl_seconds not between 1 and 86400 then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_ttl_seconds', 'value', p_ttl_seconds),
-      'A hold lives for 1 to 86400 seconds.');
-  end if;
+  perform credits.check_ttl(p_ttl_seconds);
   v_account_id := credits.paying_account(p_user_id, p_workspace_id, coalesce(p_credit_type, ''));
   return credits.respond(credits.reserve(v_account_id, p_user_id, p_credit_type, p_amount, p_description,
     p_idempotency_key, coalesce(p_metadata, '{}'), p_ttl_seconds), p_strict);

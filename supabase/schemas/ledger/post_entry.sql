@@ -149,7 +149,7 @@ declare
   v_amount bigint;
 begin
   with slices as (
-    select s.grant_id, s.amount from credits.reservation_slices s
+    select s.grant_id, s.amount - s.captured as amount from credits.reservation_slices s
     where s.account_id = p_account_id and s.reservation_id = p_reservation_id
   ), unpinned as (
     update public.credit_grants g set held = g.held - s.amount
@@ -158,7 +158,8 @@ begin
   select coalesce(sum(s.amount), 0) into v_amount from slices s;
   p_balance.reserved := p_balance.reserved - v_amount;
   p_balance.reserved_unlimited := p_balance.reserved_unlimited - (
-    select r.unlimited from public.credit_reservations r where r.account_id = p_account_id and r.id = p_reservation_id);
+    select r.unlimited - r.unlimited_captured from public.credit_reservations r
+    where r.account_id = p_account_id and r.id = p_reservation_id);
 end
 $$;
 comment on function credits.release_slices(uuid, credits.balances, uuid) is 'Gives what a hold has set aside back: its slices to their grants, and what was unlimited to nothing.';
