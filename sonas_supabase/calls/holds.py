@@ -21,6 +21,8 @@ def capture_credits(
     description: str | None,
     metadata: Mapping[str, Any] | None,
     workspace_id: Id | None,
+    final: bool,
+    idempotency_key: str | None,
 ) -> Call[Capture]:
     """The call of ``capture_credits``."""
     return Call(
@@ -32,8 +34,27 @@ def capture_credits(
             "description": arg.optional(arg.text, "description", description),
             "metadata": arg.optional(arg.json_object, "metadata", metadata),
             "workspace_id": arg.optional(arg.uuid, "workspace_id", workspace_id),
+            "final": arg.boolean("final", final),
+            "idempotency_key": arg.optional(arg.text, "idempotency_key", idempotency_key),
         },
         partial(parse, Capture),
+        keyed=True,
+    )
+
+
+def extend_reservation(
+    *, user_id: Id, reservation_id: Id, ttl_seconds: int, workspace_id: Id | None
+) -> Call[Reservation]:
+    """The call of ``extend_reservation``."""
+    return Call(
+        "extend_reservation",
+        {
+            "user_id": arg.uuid("user_id", user_id),
+            "reservation_id": arg.uuid("reservation_id", reservation_id),
+            "ttl_seconds": arg.integer("ttl_seconds", ttl_seconds),
+            "workspace_id": arg.optional(arg.uuid, "workspace_id", workspace_id),
+        },
+        partial(parse, Reservation),
         repeatable=True,
     )
 

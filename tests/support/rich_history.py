@@ -136,6 +136,7 @@ def _endless(database: Database) -> UUID:
     hold = user.call("reserve_credits", "message", 300)["reservation_id"]
     user.wait(seconds=1).call("capture_credits", hold, 450)
     hold = user.call("reserve_credits", "message", 80)["reservation_id"]
+    user.wait(seconds=1).call("capture_credits", hold, 20, final=False)
     user.wait(seconds=1).call("release_credits", hold)
     user.at(user.now + timedelta(days=40)).call("consume_credits", "message", 70)
     user.call("change_plan", "starter")

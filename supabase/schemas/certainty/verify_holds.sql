@@ -25,7 +25,7 @@ begin
         and (r.shortfall = 0 or r.captured = r.amount + r.extra)
         -- It answers for the last part.
         and coalesce((r.answer ->> 'captured')::bigint <= r.captured and (r.answer ->> 'shortfall')::bigint <= r.shortfall
-          and (r.answer ->> 'released')::bigint = case r.status when 'captured' then r.released else 0 end, r.captured = 0)
+          and (r.answer ->> 'released')::bigint = case r.status when 'captured' then r.released else 0 end, true)
         and r.expires_at > r.created_at and r.expires_at <= coalesce(r.extended_at, r.created_at) + interval '24 hours'
         and coalesce(r.extended_at between r.created_at and b.settled_at and r.extended_at < r.expires_at, true)
         and case r.status when 'open' then r.expires_at > b.settled_at and b.due_at <= r.expires_at
@@ -40,7 +40,7 @@ begin
     select s.account_id, s.reservation_id, sum(s.amount) as amount, coalesce(sum(c.amount), 0) as captured,
       bool_and(coalesce(g.credit_type = h.credit_type and s.captured <= s.amount and s.captured = coalesce(c.amount, 0)
         and (c.amount is null or c.credit_type = h.credit_type and c.since >= h.created_at and c.until <= h.closed_at
-          and coalesce(c.whole_at = h.closed_at and h.status = 'captured', true)), false)) as are_sane
+          and (c.whole_at is null or c.whole_at = h.closed_at and h.status = 'captured')), false)) as are_sane
     from credits.reservation_slices s
     left join holds h on h.account_id = s.account_id and h.id = s.reservation_id
     left join public.credit_grants g on g.account_id = s.account_id and g.id = s.grant_id
@@ -51,7 +51,7 @@ begin
     -- Of no grant, so no slice has it.
     select h.account_id, h.id as reservation_id, h.unlimited as amount, coalesce(c.amount, 0) as captured,
       h.unlimited_captured = coalesce(c.amount, 0) and coalesce(c.amount <= h.unlimited and c.credit_type = h.credit_type
-        and c.since >= h.created_at and c.until <= h.closed_at and coalesce(c.whole_at = h.closed_at and h.status = 'captured', true),
+        and c.since >= h.created_at and c.until <= h.closed_at and (c.whole_at is null or c.whole_at = h.closed_at and h.status = 'captured'),
         true) as is_sane
     from holds h
     left join captures c on c.account_id = h.account_id and c.operation_id = h.operation_id and c.grant_id is null
