@@ -26,7 +26,8 @@ begin
       and not exists (select from public.credit_transactions t where t.account_id = k.account_id and t.operation_id = k.operation_id)
       and not exists (select from public.credit_reservations r where r.account_id = k.account_id and r.operation_id = k.operation_id)
     union all
-    select k.account_id, max(k.idempotency_key) from keys k group by k.account_id, k.operation_id having count(*) > 1
+    -- A hold and its capture are one operation, and may have a key each.
+    select k.account_id, max(k.idempotency_key) from keys k group by k.account_id, k.operation_id, k.function having count(*) > 1
   )
   select (select count(*) from credits.idempotency_keys x where p_account_id is null or x.account_id = p_account_id),
     coalesce((select jsonb_agg(to_jsonb(b)) from (
