@@ -157,7 +157,7 @@ class AsyncHold:
             ReservationClosed: it was captured, released or has expired.
         """
         self._reservation = await self._client.extend_reservation(
-            self._user_id, self.reservation_id, ttl_seconds, workspace_id=self._workspace_id
+            self._user_id, self.reservation_id, ttl_seconds=ttl_seconds, workspace_id=self._workspace_id
         )
         return self._reservation
 

@@ -14,7 +14,7 @@ from tests.support.timed import Timed
 
 
 @pytest.fixture
-def user(database: Database) -> Timed:  # type: ignore[override]
+def user(database: Database) -> Timed:
     return Timed(database, plan="starter")
 
 
