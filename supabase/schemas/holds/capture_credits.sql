@@ -91,9 +91,7 @@ declare
   v_locked record;
   v_balance credits.balances;
   v_hold public.credit_reservations;
-  v_request jsonb := jsonb_build_object('function', 'capture_credits', 'user_id', p_user_id,
-    'reservation_id', p_reservation_id, 'amount', p_amount, 'description', p_description, 'metadata', p_metadata,
-    'final', p_is_final);
+  v_request jsonb := credits.capture_request(p_user_id, p_reservation_id, p_amount, p_description, p_metadata, p_is_final);
   v_left bigint;
   v_wanted bigint;
   v_captured bigint;
@@ -196,6 +194,122 @@ comment on function credits.replay_capture(public.credit_reservations, bigint) i
 revoke all on function credits.replay_capture(public.credit_reservations, bigint)
   from public, anon, authenticated, service_role;
 
+create function credits.capture_at_once(
+  p_account_id uuid, p_user_id uuid, p_reservation_id uuid, p_amount bigint, p_description text, p_metadata jsonb,
+  p_idempotency_key text)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_credit_type text;
+  v_operation_id uuid;
+  v_held bigint;
+  v_captured bigint;
+  v_version bigint;
+  v_balance bigint;
+  v_remaining bigint;
+  v_allowance bigint;
+  v_used bigint;
+  v_reserved bigint;
+  v_period_end timestamptz;
+  v_at timestamptz;
+  v_answer jsonb;
+begin
+  update credits.balances b set
+    version = b.version + 1, reserved = b.reserved - r.amount, balance = b.balance - coalesce(p_amount, r.amount),
+    used = b.used + coalesce(p_amount, r.amount),
+    settled_at = greatest(b.settled_at, least(coalesce(b.test_now, clock_timestamp()), b.due_at - interval '1 microsecond'))
+  from public.credit_reservations r
+  where b.account_id = p_account_id and r.account_id = p_account_id and r.id = p_reservation_id
+    and b.credit_type = r.credit_type and b.account_status = 'active' and b.allowance is not null
+    and (b.user_id is not null or p_user_id is distinct from p_account_id)
+    and b.due_at > greatest(b.settled_at, coalesce(b.test_now, clock_timestamp()))
+    and r.status = 'open' and r.captured = 0 and r.unlimited = 0 and b.reserved >= r.amount
+    and (coalesce(p_amount, r.amount) = r.amount or p_amount < r.amount and b.kind = 'credit')
+  returning b.credit_type, r.operation_id, r.amount, coalesce(p_amount, r.amount), b.version, b.balance,
+      b.balance - b.withheld - b.reserved, b.allowance, b.used, b.reserved + b.reserved_unlimited, b.period_end, b.settled_at
+    into v_credit_type, v_operation_id, v_held, v_captured, v_version, v_balance, v_remaining, v_allowance, v_used,
+      v_reserved, v_period_end, v_at;
+  if not found then
+    return null;
+  end if;
+  v_answer := jsonb_build_object(
+    'success', true, 'code', 'ok', 'operation_id', v_operation_id, 'credit_type', v_credit_type, 'amount', v_captured,
+    'remaining', v_remaining, 'limit', v_allowance, 'used', v_used, 'reserved', v_reserved, 'unlimited', false,
+    'period_end', v_period_end, 'replayed', false, 'reservation_id', p_reservation_id, 'captured', v_captured,
+    'released', v_held - v_captured, 'held', 0, 'shortfall', 0);
+  -- The hold was read before the lock, so it is asked again here: still open, with one slice, whose rest may go back.
+  with spent as (
+    update public.credit_grants g set
+      held = g.held - v_held, remaining = g.remaining - v_captured, spent = g.spent + v_captured
+    from credits.reservation_slices s, public.credit_reservations r
+    where g.account_id = p_account_id and s.account_id = p_account_id and s.reservation_id = p_reservation_id
+      and g.id = s.grant_id and s.amount = v_held and s.captured = 0
+      and r.account_id = p_account_id and r.id = p_reservation_id and r.status = 'open' and r.captured = 0
+      and (v_captured = v_held or g.voided_at is null and g.frozen_at is null and (g.expires_at is null or g.expires_at > v_at))
+      and (p_idempotency_key is null or not exists (
+        select 1 from credits.idempotency_keys k
+        where k.account_id = p_account_id and k.idempotency_key = p_idempotency_key))
+    returning g.id, coalesce(p_description, r.description) as description, r.metadata || p_metadata as metadata
+  ), sliced as (
+    update credits.reservation_slices s set captured = v_captured from spent
+    where s.account_id = p_account_id and s.reservation_id = p_reservation_id and s.grant_id = spent.id
+  ), closed as (
+    update public.credit_reservations r set
+      status = 'captured', captured = v_captured, released = v_held - v_captured, closed_at = v_at, answer = v_answer
+    from spent where r.account_id = p_account_id and r.id = p_reservation_id
+  ), posted as (
+    insert into public.credit_transactions (
+      account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount, balance_after, description, metadata,
+      created_at)
+    select p_account_id, v_credit_type, v_version, v_operation_id, s.id, p_user_id, 'capture', -v_captured, v_balance,
+      s.description, s.metadata, v_at
+    from spent s
+  )
+  insert into public.usage (
+    account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
+  select p_account_id, p_user_id, v_credit_type, v_captured, 'allowed', s.description, s.metadata, v_operation_id, v_at
+  from spent s;
+  if not found then
+    -- Undone, and done with care.
+    update credits.balances b set
+      version = b.version - 1, reserved = b.reserved + v_held, balance = b.balance + v_captured, used = b.used - v_captured
+    where b.account_id = p_account_id and b.credit_type = v_credit_type;
+    return null;
+  end if;
+  if p_idempotency_key is not null then
+    perform credits.remember(p_account_id, p_idempotency_key, v_operation_id,
+      credits.capture_request(p_user_id, p_reservation_id, p_amount, p_description, p_metadata, true), v_answer, v_at);
+  end if;
+  return v_answer;
+end
+$$;
+comment on function credits.capture_at_once(uuid, uuid, uuid, bigint, text, jsonb, text) is
+  'The fast road of capture: all of a hold in one go, from its one slice. Null when that cannot be done at once; then nothing has changed.';
+revoke all on function credits.capture_at_once(uuid, uuid, uuid, bigint, text, jsonb, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.capture_request(
+  p_user_id uuid, p_reservation_id uuid, p_amount bigint, p_description text, p_metadata jsonb, p_is_final boolean)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return jsonb_build_object('function', 'capture_credits', 'user_id', p_user_id, 'reservation_id', p_reservation_id,
+    'amount', p_amount, 'description', p_description, 'metadata', p_metadata, 'final', p_is_final);
+end
+$$;
+comment on function credits.capture_request(uuid, uuid, bigint, text, jsonb, boolean) is
+  'What makes a capture the same capture under its key.';
+revoke all on function credits.capture_request(uuid, uuid, bigint, text, jsonb, boolean)
+  from public, anon, authenticated, service_role;
+
 -- edge: result=Capture callers=service_role keyed
 --   Charge a hold: ``amount`` credits, None for all of it. The rest goes back.
 --
@@ -217,10 +331,19 @@ volatile
 security definer
 set search_path = ''
 as $$
+declare
+  v_answer jsonb;
 begin
   perform credits.check_request(coalesce(p_amount, 1), p_description, p_idempotency_key, p_metadata);
-  return credits.respond(credits.capture(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_reservation_id,
-    p_amount, p_description, coalesce(p_metadata, '{}'), coalesce(p_final, true), p_idempotency_key));
+  if p_workspace_id is null and p_final then
+    v_answer := credits.capture_at_once(p_user_id, p_user_id, p_reservation_id, p_amount, p_description,
+      coalesce(p_metadata, '{}'), p_idempotency_key);
+  end if;
+  if v_answer is null then
+    v_answer := credits.capture(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_reservation_id, p_amount,
+      p_description, coalesce(p_metadata, '{}'), coalesce(p_final, true), p_idempotency_key);
+  end if;
+  return credits.respond(v_answer);
 end
 $$;
 comment on function public.capture_credits(uuid, uuid, bigint, text, jsonb, uuid, boolean, text) is

@@ -48,8 +48,7 @@ declare
   v_answer jsonb;
 begin
   v_balance := credits.lock_balance(p_account_id, p_credit_type);
-  v_request := jsonb_build_object('function', 'reserve_credits', 'user_id', p_user_id, 'credit_type', p_credit_type,
-    'amount', p_amount, 'description', p_description, 'metadata', p_metadata, 'ttl_seconds', p_ttl_seconds);
+  v_request := credits.hold_request(p_user_id, p_credit_type, p_amount, p_description, p_metadata, p_ttl_seconds);
   v_answer := credits.replay(p_account_id, p_idempotency_key, v_request);
   if v_answer is not null then
     return v_answer;
@@ -90,6 +89,102 @@ comment on function credits.reserve(uuid, uuid, text, bigint, text, text, jsonb,
 revoke all on function credits.reserve(uuid, uuid, text, bigint, text, text, jsonb, integer)
   from public, anon, authenticated, service_role;
 
+create function credits.reserve_at_once(
+  p_account_id uuid, p_user_id uuid, p_credit_type text, p_amount bigint, p_description text, p_idempotency_key text,
+  p_metadata jsonb, p_ttl_seconds integer)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_operation_id uuid;
+  v_reservation_id uuid;
+  v_remaining bigint;
+  v_allowance bigint;
+  v_used bigint;
+  v_reserved bigint;
+  v_period_end timestamptz;
+  v_at timestamptz;
+  v_expires_at timestamptz;
+  v_answer jsonb;
+begin
+  update credits.balances b set
+    reserved = b.reserved + p_amount,
+    settled_at = greatest(b.settled_at, least(coalesce(b.test_now, clock_timestamp()), b.due_at - interval '1 microsecond')),
+    due_at = least(b.due_at, greatest(b.settled_at, least(coalesce(b.test_now, clock_timestamp()),
+      b.due_at - interval '1 microsecond')) + make_interval(secs => p_ttl_seconds))
+  where b.account_id = p_account_id and b.credit_type = p_credit_type and b.account_status = 'active'
+    and (b.user_id is not null or p_user_id is distinct from p_account_id)
+    and b.due_at > greatest(b.settled_at, coalesce(b.test_now, clock_timestamp()))
+    and b.allowance is not null and b.balance - b.withheld - b.reserved >= p_amount
+  returning gen_random_uuid(), gen_random_uuid(), b.balance - b.withheld - b.reserved, b.allowance, b.used,
+      b.reserved + b.reserved_unlimited, b.period_end, b.settled_at, b.settled_at + make_interval(secs => p_ttl_seconds)
+    into v_operation_id, v_reservation_id, v_remaining, v_allowance, v_used, v_reserved, v_period_end, v_at, v_expires_at;
+  if not found then
+    return null;
+  end if;
+  with held as (
+    update public.credit_grants g set held = g.held + p_amount
+    where g.account_id = p_account_id and g.remaining - g.held >= p_amount and g.id = (
+      select f.id from public.credit_grants f
+      where f.account_id = p_account_id and f.credit_type = p_credit_type and f.is_open and f.remaining > f.held
+        and f.starts_at <= v_at and (f.expires_at is null or f.expires_at > v_at) and f.frozen_at is null
+      order by f.priority, f.expires_at, f.starts_at, f.id
+      limit 1)
+      and (p_idempotency_key is null or not exists (
+        select 1 from credits.idempotency_keys k
+        where k.account_id = p_account_id and k.idempotency_key = p_idempotency_key))
+    returning g.id
+  ), made as (
+    insert into public.credit_reservations (
+      account_id, id, credit_type, operation_id, user_id, amount, description, metadata, created_at, expires_at)
+    select p_account_id, v_reservation_id, p_credit_type, v_operation_id, p_user_id, p_amount, p_description, p_metadata, v_at,
+      v_expires_at
+    from held h
+  )
+  insert into credits.reservation_slices (account_id, reservation_id, grant_id, amount)
+  select p_account_id, v_reservation_id, h.id, p_amount from held h;
+  if not found then
+    -- Undone, and done with care.
+    update credits.balances b set reserved = b.reserved - p_amount
+    where b.account_id = p_account_id and b.credit_type = p_credit_type;
+    return null;
+  end if;
+  v_answer := jsonb_build_object(
+    'success', true, 'code', 'ok', 'operation_id', v_operation_id, 'credit_type', p_credit_type, 'amount', p_amount,
+    'remaining', v_remaining, 'limit', v_allowance, 'used', v_used, 'reserved', v_reserved, 'unlimited', false,
+    'period_end', v_period_end, 'replayed', false, 'reservation_id', v_reservation_id, 'expires_at', v_expires_at);
+  if p_idempotency_key is not null then
+    perform credits.remember(p_account_id, p_idempotency_key, v_operation_id,
+      credits.hold_request(p_user_id, p_credit_type, p_amount, p_description, p_metadata, p_ttl_seconds), v_answer, v_at);
+  end if;
+  return v_answer;
+end
+$$;
+comment on function credits.reserve_at_once(uuid, uuid, text, bigint, text, text, jsonb, integer) is
+  'The fast road of reserve, as that of consume: pins one slice of the first grant in burn order. Null when that cannot be done at once; then nothing has changed.';
+revoke all on function credits.reserve_at_once(uuid, uuid, text, bigint, text, text, jsonb, integer)
+  from public, anon, authenticated, service_role;
+
+create function credits.hold_request(
+  p_user_id uuid, p_credit_type text, p_amount bigint, p_description text, p_metadata jsonb, p_ttl_seconds integer)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return jsonb_build_object('function', 'reserve_credits', 'user_id', p_user_id, 'credit_type', p_credit_type,
+    'amount', p_amount, 'description', p_description, 'metadata', p_metadata, 'ttl_seconds', p_ttl_seconds);
+end
+$$;
+comment on function credits.hold_request(uuid, text, bigint, text, jsonb, integer) is 'What makes a hold the same hold under its key.';
+revoke all on function credits.hold_request(uuid, text, bigint, text, jsonb, integer)
+  from public, anon, authenticated, service_role;
+
 -- edge: result=Reservation callers=service_role keyed denies
 --   Hold ``amount`` credits for 1 to 86400 seconds, all or nothing.
 --
@@ -111,13 +206,19 @@ security definer
 set search_path = ''
 as $$
 declare
-  v_account_id uuid;
+  v_answer jsonb;
 begin
   perform credits.check_request(p_amount, p_description, p_idempotency_key, p_metadata);
   perform credits.check_ttl(p_ttl_seconds);
-  v_account_id := credits.paying_account(p_user_id, p_workspace_id, coalesce(p_credit_type, ''));
-  return credits.respond(credits.reserve(v_account_id, p_user_id, p_credit_type, p_amount, p_description,
-    p_idempotency_key, coalesce(p_metadata, '{}'), p_ttl_seconds), p_strict);
+  if p_workspace_id is null then
+    v_answer := credits.reserve_at_once(p_user_id, p_user_id, p_credit_type, p_amount, p_description, p_idempotency_key,
+      coalesce(p_metadata, '{}'), p_ttl_seconds);
+  end if;
+  if v_answer is null then
+    v_answer := credits.reserve(credits.paying_account(p_user_id, p_workspace_id, coalesce(p_credit_type, '')), p_user_id,
+      p_credit_type, p_amount, p_description, p_idempotency_key, coalesce(p_metadata, '{}'), p_ttl_seconds);
+  end if;
+  return credits.respond(v_answer, p_strict);
 end
 $$;
 comment on function public.reserve_credits(uuid, text, bigint, text, text, jsonb, integer, uuid, boolean) is
