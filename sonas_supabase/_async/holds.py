@@ -24,18 +24,21 @@ class AsyncHolds(AsyncCaller):
         description: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         workspace_id: Id | None = None,
+        final: bool = True,
+        idempotency_key: str | None = None,
         timeout: float | None = None,
         retries: int | None = None,
     ) -> Capture:
-        """Charge a hold, once: ``amount`` credits, None for all of it. SQL: ``capture_credits``.
+        """Charge a hold: ``amount`` credits, None for all of it. The rest goes back. SQL: ``capture_credits``.
 
-        Above the hold, what is available is taken and the answer says the ``shortfall``. The same capture again is
-        answered like the first.
+        Above the hold it takes what is available; the answer has the ``shortfall``. With ``final`` false it is a part:
+        it is charged at once, and what is ``held`` stays so until the last part, or until the hold expires. A part is
+        known again by its key alone; the last one also by its amount.
 
         Raises:
-            ReservationNotFound: the account has no such hold.
-            ReservationClosed: it was released, has expired, or was captured with another amount.
-            AccountFrozen, AccountNotFound, InvalidAmount, InvalidArgument.
+            ReservationNotFound, ReservationClosed: it had been released, or had expired, or captured otherwise.
+            IdempotencyConflict: the key belongs to another request.
+            AccountFrozen, InvalidAmount, InvalidArgument.
         """
         return await self._call(
             calls.capture_credits(
@@ -45,6 +48,35 @@ class AsyncHolds(AsyncCaller):
                 description=description,
                 metadata=metadata,
                 workspace_id=workspace_id,
+                final=final,
+                idempotency_key=idempotency_key,
+            ),
+            timeout,
+            retries,
+        )
+
+    async def extend_reservation(
+        self,
+        user_id: Id,
+        reservation_id: Id,
+        *,
+        ttl_seconds: int = 900,
+        workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
+    ) -> Reservation:
+        """Keep a hold open for ``ttl_seconds`` (1 second to 24 hours) from now; it never ends sooner than it would
+        have.
+
+        SQL: ``extend_reservation``.
+
+        Raises:
+            ReservationNotFound, ReservationClosed: it is open no longer.
+            AccountFrozen, InvalidArgument.
+        """
+        return await self._call(
+            calls.extend_reservation(
+                user_id=user_id, reservation_id=reservation_id, ttl_seconds=ttl_seconds, workspace_id=workspace_id
             ),
             timeout,
             retries,
