@@ -8,9 +8,9 @@ from functools import partial
 
 from benchmarks._figures import Figure, Run, take_turns
 from benchmarks._http import consume_body, load, postgrest
-from benchmarks._metering import metering
 from benchmarks._pgbench import pgbench
 from benchmarks._server import Server
+from benchmarks._size import size
 from benchmarks._steps import steps
 from benchmarks._verify import verify
 
@@ -39,6 +39,7 @@ def _direct(section: str, server: Server, plan: Plan, say: Say, accounts: int) -
     sides = {
         "consume_credits": _runs(server, plan, "bench", "consume", accounts),
         "consume_credits with a key": _runs(server, plan, "bench", "consume_with_key", accounts),
+        "a peer's transfer": _runs(server, plan, "bench", "peer_transfer", accounts),
         "two statements": _runs(server, plan, "bench", "floor_two_statements", accounts),
         "one statement": _runs(server, plan, "bench", "floor_one_statement", accounts),
     }
@@ -57,6 +58,32 @@ def many(server: Server, plan: Plan, say: Say) -> list[Figure]:
 def hot(server: Server, plan: Plan, say: Say) -> list[Figure]:
     """On one account: what its lock allows."""
     return _direct("hot", server, plan, say, 1)
+
+
+def holds(server: Server, plan: Plan, say: Say) -> list[Figure]:
+    """Pairs of reserve and capture beside spends, over many accounts and on one, there also by one client."""
+    say("filling")
+    server.add_database("bench", plan.accounts)
+    pair, alone = "reserve_and_capture", replace(plan, clients=1)
+    sides = {
+        "reserve and capture": _runs(server, plan, "bench", pair, plan.accounts),
+        "consume_credits": _runs(server, plan, "bench", "consume", plan.accounts),
+        "reserve and capture, one account": _runs(server, plan, "bench", pair, 1),
+        "reserve and capture, one account, one client": _runs(server, alone, "bench", pair, 1),
+    }
+    return take_turns("holds", sides, ("consume_credits",), rounds=plan.rounds, say=say)
+
+
+def batch(server: Server, plan: Plan, say: Say) -> list[Figure]:
+    """Spends per second on one account: in batches of 100, and one by one."""
+    say("filling")
+    server.add_database("bench", plan.accounts)
+    batches = _runs(server, plan, "bench", "batch", 1)
+    sides: dict[str, Run] = {
+        "batches of 100": lambda: 100 * batches(),
+        "one by one": _runs(server, plan, "bench", "consume", 1),
+    }
+    return take_turns("batch", sides, ("one by one",), rounds=plan.rounds, say=say)
 
 
 def api(server: Server, plan: Plan, say: Say) -> list[Figure]:
@@ -121,9 +148,11 @@ def each_step(server: Server, plan: Plan, say: Say) -> list[Figure]:
 SECTIONS: dict[str, Callable[[Server, Plan, Say], list[Figure]]] = {
     "many": many,
     "hot": hot,
+    "holds": holds,
+    "batch": batch,
+    "size": size,
     "api": api,
     "growth": growth,
     "steps": each_step,
-    "metering": lambda server, plan, say: metering(server, max(plan.rounds, 5)),
     "verify": verify,
 }

@@ -247,6 +247,7 @@ begin
       held = g.held - v_held, remaining = g.remaining - v_captured, spent = g.spent + v_captured
     from credits.reservation_slices s, public.credit_reservations r
     where g.account_id = p_account_id and s.account_id = p_account_id and s.reservation_id = p_reservation_id
+      and exists (select 1 from credits.living_accounts l where l.account_id = p_account_id)
       and g.id = s.grant_id and s.amount = v_held and s.captured = 0
       and r.account_id = p_account_id and r.id = p_reservation_id and r.status = 'open' and r.captured = 0
       and (v_captured = v_held or g.voided_at is null and g.frozen_at is null and (g.expires_at is null or g.expires_at > v_at))

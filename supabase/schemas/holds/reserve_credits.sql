@@ -127,7 +127,8 @@ begin
   end if;
   with held as (
     update public.credit_grants g set held = g.held + p_amount
-    where g.account_id = p_account_id and g.remaining - g.held >= p_amount and g.id = (
+    where g.account_id = p_account_id and g.remaining - g.held >= p_amount
+      and exists (select 1 from credits.living_accounts l where l.account_id = p_account_id) and g.id = (
       select f.id from public.credit_grants f
       where f.account_id = p_account_id and f.credit_type = p_credit_type and f.is_open and f.remaining > f.held
         and f.starts_at <= v_at and (f.expires_at is null or f.expires_at > v_at) and f.frozen_at is null
