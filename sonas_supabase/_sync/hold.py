@@ -126,11 +126,14 @@ class Hold:
         *,
         description: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        final: bool = True,
+        idempotency_key: str | None = None,
     ) -> Capture:
         """Charge ``amount`` credits, None for all that is held; the rest goes back.
 
         Above the hold, what is available is taken and the answer says the ``shortfall``. The same capture again is
-        answered like the first. SQL: ``capture_credits``.
+        answered like the first. ``final`` False charges a part and keeps the rest held; a part that is sent again under
+        its ``idempotency_key`` is charged once. SQL: ``capture_credits``.
 
         Raises:
             ReservationClosed: it was released, has expired, or was captured with another amount.
@@ -142,9 +145,22 @@ class Hold:
             description=description,
             metadata=metadata,
             workspace_id=self._workspace_id,
+            final=final,
+            idempotency_key=idempotency_key,
         )
-        self._closed = True
+        self._closed = final
         return captured
+
+    def extend(self, ttl_seconds: int = 900) -> Reservation:
+        """Keep it open for ``ttl_seconds`` from now, never shorter than it was. SQL: ``extend_reservation``.
+
+        Raises:
+            ReservationClosed: it was captured, released or has expired.
+        """
+        self._reservation = self._client.extend_reservation(
+            self._user_id, self.reservation_id, ttl_seconds=ttl_seconds, workspace_id=self._workspace_id
+        )
+        return self._reservation
 
     def release(self, reason: str | None = None) -> Release:
         """Give all of it back. SQL: ``release_credits``.
