@@ -52,14 +52,15 @@ declare
   v_routines constant name[] := '{
     capture_credits, change_plan, check_credits, claim_http_request, consume_credits,
     consume_credits_batch, diagnose, drop_http_claim, explain_balance, explain_operation,
-    export_account, find_operation, forget_account, freeze_account, get_credit_history,
-    get_credit_summary, grant_credits, has_credits, import_balances, ledger_digest, list_plans,
-    list_uncollected, mark_test_account, metrics_active_accounts, metrics_breakage,
-    metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability,
-    metrics_usage, open_account, record_uncollected, refund_credits, release_credits,
-    reserve_credits, reset_monthly_credits, resolve_uncollected, revoke_grant, roll_up_metrics,
-    set_subscription_status, set_test_clock, set_time_zone, store_http_answer, system_status,
-    track_metadata_key, unfreeze_account, verify_books, verify_checklist, within_limit}';
+    export_account, extend_reservation, find_operation, forget_account, freeze_account,
+    get_credit_history, get_credit_summary, grant_credits, has_credits, import_balances,
+    ledger_digest, list_plans, list_uncollected, mark_test_account, metrics_active_accounts,
+    metrics_breakage, metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health,
+    metrics_liability, metrics_usage, open_account, record_uncollected, refund_credits,
+    release_credits, reserve_credits, reset_monthly_credits, resolve_uncollected, revoke_grant,
+    roll_up_metrics, set_subscription_status, set_test_clock, set_time_zone, store_http_answer,
+    system_status, track_metadata_key, unfreeze_account, verify_books, verify_checklist,
+    within_limit}';
   -- End of the names.
   v_triggers constant name[] := array['credits_open_account', 'credits_close_account', 'credits_follow_user'];
   -- What stands in the way: {object, problem, cure: [statement], named_by: [function]}.
@@ -2872,7 +2873,7 @@ declare
   v_amount bigint;
 begin
   with slices as (
-    select s.grant_id, s.amount from credits.reservation_slices s
+    select s.grant_id, s.amount - s.captured as amount from credits.reservation_slices s
     where s.account_id = p_account_id and s.reservation_id = p_reservation_id
   ), unpinned as (
     update public.credit_grants g set held = g.held - s.amount
@@ -2881,7 +2882,8 @@ begin
   select coalesce(sum(s.amount), 0) into v_amount from slices s;
   p_balance.reserved := p_balance.reserved - v_amount;
   p_balance.reserved_unlimited := p_balance.reserved_unlimited - (
-    select r.unlimited from public.credit_reservations r where r.account_id = p_account_id and r.id = p_reservation_id);
+    select r.unlimited - r.unlimited_captured from public.credit_reservations r
+    where r.account_id = p_account_id and r.id = p_reservation_id);
 end
 $$;
 comment on function credits.release_slices(uuid, credits.balances, uuid) is 'Gives what a hold has set aside back: its slices to their grants, and what was unlimited to nothing.';
@@ -4270,11 +4272,13 @@ create table public.credit_reservations (
   released bigint not null default 0,
   extra bigint not null default 0,
   unlimited bigint not null default 0,
+  unlimited_captured bigint not null default 0,
   shortfall bigint not null default 0,
   description text,
   metadata jsonb not null default '{}',
   created_at timestamptz not null,
   expires_at timestamptz not null,
+  extended_at timestamptz,
   closed_at timestamptz,
   close_reason text,
   answer jsonb,
@@ -4282,22 +4286,27 @@ create table public.credit_reservations (
   constraint credit_reservations_status_is_known check (status in ('open', 'captured', 'released', 'expired')),
   constraint credit_reservations_closed_has_a_time check ((status = 'open') = (closed_at is null)),
   constraint credit_reservations_amount_is_positive check (amount > 0),
-  constraint credit_reservations_parts_are_not_negative check (least(captured, released, extra, unlimited, shortfall) >= 0),
-  constraint credit_reservations_open_has_moved_nothing check (status <> 'open' or captured + released + extra + shortfall = 0),
-  constraint credit_reservations_captured_and_returned_is_held check (status = 'open' or captured + released = amount + extra),
-  constraint credit_reservations_only_captured_ones_capture check ((status = 'captured') = (captured > 0)),
+  constraint credit_reservations_parts_are_not_negative check (least(captured, released, extra, unlimited, unlimited_captured, shortfall) >= 0),
+  constraint credit_reservations_open_has_released_nothing check (status <> 'open' or released = 0),
+  constraint credit_reservations_captured_is_of_what_was_held
+    check (captured + released <= amount + extra and unlimited_captured <= least(unlimited, captured)),
+  constraint credit_reservations_closed_has_captured_or_returned_all check (status = 'open' or captured + released = amount + extra),
+  constraint credit_reservations_captured_has_captured_something check (status <> 'captured' or captured > 0),
+  constraint credit_reservations_extended_while_it_lives check (extended_at between created_at and expires_at),
   constraint credit_reservations_expire_after_they_start check (expires_at > created_at)
 ) with (fillfactor = 80);
 create index credit_reservations_open_idx on public.credit_reservations (account_id, credit_type, expires_at)
   where status = 'open';
 comment on table public.credit_reservations is
-  'Holds: credits set aside for work in progress. Open, then captured, released or expired, once.';
+  'Holds: credits set aside for work in progress. Open, then captured, released or expired, once. While it is open, parts of it may be captured; what is left goes back when it closes.';
 comment on column public.credit_reservations.amount is 'Credits held.';
-comment on column public.credit_reservations.captured is 'Credits charged in the end; at most amount plus extra.';
+comment on column public.credit_reservations.captured is 'Credits charged so far; at most amount plus extra.';
 comment on column public.credit_reservations.released is 'Held credits that went back to their grants.';
 comment on column public.credit_reservations.extra is 'Credits captured above the hold, as far as they could be had.';
 comment on column public.credit_reservations.unlimited is
   'The part of amount and extra that was set aside while the type was unlimited: of no grant.';
+comment on column public.credit_reservations.unlimited_captured is 'The part of unlimited that was charged.';
+comment on column public.credit_reservations.extended_at is 'When the hold was last extended.';
 comment on column public.credit_reservations.shortfall is 'Credits asked for above the hold that could not be had.';
 comment on column public.credit_reservations.expires_at is 'From this instant on the hold counts as released, booked or not.';
 alter table public.credit_reservations enable row level security;
@@ -4313,15 +4322,14 @@ create table credits.reservation_slices (
   reservation_id uuid not null,
   grant_id uuid not null,
   amount bigint not null,
+  captured bigint not null default 0,
   constraint reservation_slices_pkey primary key (account_id, reservation_id, grant_id),
-  constraint reservation_slices_reservation_fkey foreign key (account_id, reservation_id)
-    references public.credit_reservations (account_id, id),
-  constraint reservation_slices_grant_fkey foreign key (account_id, grant_id)
-    references public.credit_grants (account_id, id),
-  constraint reservation_slices_amount_is_positive check (amount > 0)
+  constraint reservation_slices_captured_is_of_the_slice check (amount > 0 and captured between 0 and amount)
 );
+-- A foreign key costs each hold a look-up; verify_books says that every slice has its hold and its grant.
 create index reservation_slices_grant_idx on credits.reservation_slices (account_id, grant_id);
 comment on table credits.reservation_slices is 'Which credits of which grant a hold has pinned. Kept after the hold is closed.';
+comment on column credits.reservation_slices.captured is 'What of it was charged; the rest is pinned while the hold is open.';
 alter table credits.reservation_slices enable row level security;
 revoke all on table credits.reservation_slices from public, anon, authenticated, service_role;
 
@@ -4357,51 +4365,59 @@ comment on function credits.lock_reservation(uuid, uuid) is
 revoke all on function credits.lock_reservation(uuid, uuid) from public, anon, authenticated, service_role;
 
 create function credits.spend_slices(
-  p_account_id uuid, inout p_balance credits.balances, p_reservation public.credit_reservations, p_amount bigint,
-  p_user_id uuid, p_description text, p_metadata jsonb)
+  p_account_id uuid, inout p_balance credits.balances, p_hold public.credit_reservations, p_amount bigint, p_is_final boolean,
+  p_user_id uuid, p_operation_id uuid, p_description text, p_metadata jsonb)
 language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
 declare
+  v_related_id uuid := nullif(p_hold.operation_id, p_operation_id);
+  v_unlimited bigint := p_hold.unlimited - p_hold.unlimited_captured;
   v_left bigint := p_amount;
   v_take bigint;
+  v_free bigint;
   v_slice record;
 begin
   for v_slice in
-    select s.grant_id, s.amount
+    select s.grant_id, s.amount - s.captured as amount
     from credits.reservation_slices s
     join public.credit_grants g on g.account_id = s.account_id and g.id = s.grant_id
-    where s.account_id = p_account_id and s.reservation_id = p_reservation.id
+    where s.account_id = p_account_id and s.reservation_id = p_hold.id and s.amount > s.captured
     order by g.priority, g.expires_at, g.starts_at, g.id
   loop
     v_take := least(v_left, v_slice.amount);
-    update public.credit_grants g set
-      held = g.held - v_slice.amount, remaining = g.remaining - v_take, spent = g.spent + v_take
+    v_free := case when p_is_final then v_slice.amount else v_take end;
+    continue when v_free = 0;
+    update public.credit_grants g set held = g.held - v_free, remaining = g.remaining - v_take, spent = g.spent + v_take
     where g.account_id = p_account_id and g.id = v_slice.grant_id;
-    p_balance.reserved := p_balance.reserved - v_slice.amount;
+    p_balance.reserved := p_balance.reserved - v_free;
     if v_take > 0 then
-      p_balance := credits.post_entry(p_account_id, p_balance, v_slice.grant_id, p_user_id, p_reservation.operation_id, 'capture',
-        -v_take, null, p_description, p_metadata);
+      update credits.reservation_slices s set captured = s.captured + v_take
+      where s.account_id = p_account_id and s.reservation_id = p_hold.id and s.grant_id = v_slice.grant_id;
+      p_balance := credits.post_entry(p_account_id, p_balance, v_slice.grant_id, p_user_id, p_operation_id, 'capture',
+        -v_take, v_related_id, p_description, p_metadata);
     end if;
     v_left := v_left - v_take;
   end loop;
-  p_balance.reserved_unlimited := p_balance.reserved_unlimited - p_reservation.unlimited;
+  p_balance.reserved_unlimited := p_balance.reserved_unlimited
+    - case when p_is_final then v_unlimited else least(v_left, v_unlimited) end;
   if v_left > 0 then
-    p_balance := credits.post_entry(p_account_id, p_balance, null, p_user_id, p_reservation.operation_id, 'capture', -v_left,
-      null, p_description, p_metadata);
+    p_balance := credits.post_entry(p_account_id, p_balance, null, p_user_id, p_operation_id, 'capture', -v_left,
+      v_related_id, p_description, p_metadata);
   end if;
   p_balance.used := p_balance.used + p_amount;
 end
 $$;
-comment on function credits.spend_slices(uuid, credits.balances, public.credit_reservations, bigint, uuid, text, jsonb) is
-  'Spends p_amount from the pinned slices in burn order, one ledger row per grant, and what no slice has as unlimited; gives the rest back.';
-revoke all on function credits.spend_slices(uuid, credits.balances, public.credit_reservations, bigint, uuid, text, jsonb)
+comment on function credits.spend_slices(uuid, credits.balances, public.credit_reservations, bigint, boolean, uuid, uuid, text, jsonb) is
+  'Spends p_amount from the pinned slices in burn order, one ledger row per grant, and what no slice has as unlimited. The last part gives the rest back.';
+revoke all on function credits.spend_slices(uuid, credits.balances, public.credit_reservations, bigint, boolean, uuid, uuid, text, jsonb)
   from public, anon, authenticated, service_role;
 
 create function credits.capture(
-  p_account_id uuid, p_user_id uuid, p_reservation_id uuid, p_amount bigint, p_description text, p_metadata jsonb)
+  p_account_id uuid, p_user_id uuid, p_reservation_id uuid, p_amount bigint, p_description text, p_metadata jsonb,
+  p_is_final boolean, p_idempotency_key text)
 returns jsonb
 language plpgsql
 volatile
@@ -4412,83 +4428,278 @@ declare
   v_locked record;
   v_balance credits.balances;
   v_hold public.credit_reservations;
+  v_request jsonb := credits.capture_request(p_user_id, p_reservation_id, p_amount, p_description, p_metadata, p_is_final);
+  v_left bigint;
   v_wanted bigint;
-  v_extra bigint := 0;
-  v_unlimited bigint := 0;
   v_captured bigint;
   v_shortfall bigint;
+  v_extra bigint := 0;
+  v_unlimited bigint := 0;
+  v_operation_id uuid := gen_random_uuid();
   v_metadata jsonb;
   v_answer jsonb;
 begin
   v_locked := credits.lock_reservation(p_account_id, p_reservation_id);
   v_balance := v_locked.p_balance;
   v_hold := v_locked.p_reservation;
-  v_wanted := coalesce(p_amount, v_hold.amount);
-  if v_hold.status = 'captured' and v_wanted = v_hold.captured + v_hold.shortfall then
-    return v_hold.answer || '{"replayed": true}';
-  end if;
-  if v_hold.status <> 'open' then
+  v_answer := coalesce(credits.replay(p_account_id, p_idempotency_key, v_request),
+    case when p_is_final then credits.replay_capture(v_hold, p_amount) end);
+  if v_answer is not null then
+    return v_answer;
+  elsif v_hold.status <> 'open' then
     perform credits.raise_error('reservation_closed',
       jsonb_build_object('reservation_id', v_hold.id, 'status', v_hold.status, 'captured', v_hold.captured));
-  end if;
-  if v_balance.account_status <> 'active' then
+  elsif v_balance.account_status <> 'active' then
     perform credits.refuse_status(p_account_id, v_balance.account_status);
   end if;
 
-  if v_wanted > v_hold.amount then
-    v_extra := v_wanted - v_hold.amount;
-    if v_balance.allowance is null then
-      v_unlimited := v_extra;
-    else
-      v_extra := least(v_extra, v_balance.balance - v_balance.withheld - v_balance.reserved);
-      if v_extra > 0 then
-        v_balance := credits.hold_slices(p_account_id, v_balance, v_hold.id, v_extra);
-      end if;
+  v_left := v_hold.amount + v_hold.extra - v_hold.captured;
+  v_wanted := coalesce(p_amount, v_left);
+  if v_wanted = 0 and not p_is_final then
+    perform credits.raise_error('invalid_amount', '{"amount": 0}', 'Nothing of this hold is left to capture.');
+  end if;
+  if v_wanted > v_left then
+    v_extra := least(v_wanted - v_left, coalesce(credits.available(v_balance), v_wanted - v_left));
+    v_unlimited := case when v_balance.allowance is null then v_extra else 0 end;
+    if v_extra > v_unlimited then
+      v_balance := credits.hold_slices(p_account_id, v_balance, v_hold.id, v_extra);
     end if;
   end if;
-  v_captured := least(v_wanted, v_hold.amount + v_extra);
+  v_captured := least(v_wanted, v_left + v_extra);
   v_shortfall := v_wanted - v_captured;
   v_metadata := v_hold.metadata || p_metadata
     || case when v_shortfall > 0 then jsonb_build_object('shortfall', v_shortfall) else '{}' end;
+  -- A hold that is captured at once is one operation with its capture; each part is one of its own.
+  if p_is_final and v_hold.captured = 0 then
+    v_operation_id := v_hold.operation_id;
+  end if;
 
-  v_balance := credits.spend_slices(p_account_id, v_balance, v_hold, v_captured, p_user_id,
+  v_balance := credits.spend_slices(p_account_id, v_balance, v_hold, v_captured, p_is_final, p_user_id, v_operation_id,
     coalesce(p_description, v_hold.description), v_metadata);
   insert into public.usage (
     account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
-  values (
-    p_account_id, p_user_id, v_hold.credit_type, v_captured, 'allowed', coalesce(p_description, v_hold.description),
-    v_metadata, v_hold.operation_id, v_balance.settled_at);
-  v_balance := credits.expire_ended(p_account_id, v_balance, v_hold.operation_id);
-  v_balance := credits.align_allowance(p_account_id, v_balance, v_hold.operation_id);
+  select p_account_id, p_user_id, v_hold.credit_type, v_captured, 'allowed', coalesce(p_description, v_hold.description),
+    v_metadata, v_operation_id, v_balance.settled_at
+  where v_captured > 0;
+  v_balance := credits.expire_ended(p_account_id, v_balance, v_operation_id);
+  v_balance := credits.align_allowance(p_account_id, v_balance, v_operation_id);
   v_balance := credits.save_balance(p_account_id, v_balance);
 
-  v_answer := credits.answer(v_balance, v_hold.operation_id, v_captured) || jsonb_build_object(
-    'reservation_id', v_hold.id, 'captured', v_captured, 'released', v_hold.amount + v_extra - v_captured,
-    'shortfall', v_shortfall);
+  v_left := v_left + v_extra - v_captured;
+  v_answer := credits.answer(v_balance, v_operation_id, v_captured) || jsonb_build_object(
+    'reservation_id', v_hold.id, 'captured', v_captured, 'released', case when p_is_final then v_left else 0 end,
+    'held', case when p_is_final then 0 else v_left end, 'shortfall', v_shortfall);
   update public.credit_reservations r set
-    status = 'captured', captured = v_captured, released = v_hold.amount + v_extra - v_captured, extra = v_extra,
-    unlimited = r.unlimited + v_unlimited, shortfall = v_shortfall, closed_at = v_balance.settled_at, answer = v_answer
+    captured = r.captured + v_captured, extra = r.extra + v_extra, unlimited = r.unlimited + v_unlimited,
+    unlimited_captured = v_hold.captured + v_captured - (
+      select coalesce(sum(s.captured), 0) from credits.reservation_slices s
+      where s.account_id = p_account_id and s.reservation_id = v_hold.id),
+    shortfall = r.shortfall + v_shortfall,
+    status = case when p_is_final then 'captured' else 'open' end,
+    released = case when p_is_final then v_left else 0 end,
+    closed_at = case when p_is_final then v_balance.settled_at end, answer = v_answer
   where r.account_id = p_account_id and r.id = v_hold.id;
+  perform credits.remember(p_account_id, p_idempotency_key, v_operation_id, v_request, v_answer, v_balance.settled_at);
   return v_answer;
 end
 $$;
-comment on function credits.capture(uuid, uuid, uuid, bigint, text, jsonb) is
-  'Charges a hold, once: up to the held amount from its slices, above it what is available; the rest goes back to its grants.';
-revoke all on function credits.capture(uuid, uuid, uuid, bigint, text, jsonb) from public, anon, authenticated, service_role;
+comment on function credits.capture(uuid, uuid, uuid, bigint, text, jsonb, boolean, text) is
+  'Charges a hold, all at once or in parts: what is held from its slices, above it what is available. The last part gives the rest back to its grants.';
+revoke all on function credits.capture(uuid, uuid, uuid, bigint, text, jsonb, boolean, text)
+  from public, anon, authenticated, service_role;
 
--- edge: result=Capture callers=service_role repeatable
---   Charge a hold, once: ``amount`` credits, None for all of it.
+create function credits.replay_capture(p_hold public.credit_reservations, p_amount bigint)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_captured bigint := (p_hold.answer ->> 'captured')::bigint;
+  v_shortfall bigint := (p_hold.answer ->> 'shortfall')::bigint;
+begin
+  if p_hold.status = 'captured' and (p_amount = v_captured + v_shortfall
+    or p_amount is null and p_hold.released + v_shortfall = 0 and v_captured <= p_hold.amount) then
+    return p_hold.answer || '{"replayed": true}';
+  end if;
+  return null;
+end
+$$;
+comment on function credits.replay_capture(public.credit_reservations, bigint) is
+  'The answer to the last capture of a closed hold, when the same amount is captured again; else null.';
+revoke all on function credits.replay_capture(public.credit_reservations, bigint)
+  from public, anon, authenticated, service_role;
+
+create function credits.capture_at_once(
+  p_account_id uuid, p_user_id uuid, p_reservation_id uuid, p_amount bigint, p_description text, p_metadata jsonb,
+  p_idempotency_key text)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_credit_type text;
+  v_operation_id uuid;
+  v_held bigint;
+  v_captured bigint;
+  v_version bigint;
+  v_balance bigint;
+  v_remaining bigint;
+  v_allowance bigint;
+  v_used bigint;
+  v_reserved bigint;
+  v_period_end timestamptz;
+  v_at timestamptz;
+  v_answer jsonb;
+begin
+  update credits.balances b set
+    version = b.version + 1, reserved = b.reserved - r.amount, balance = b.balance - coalesce(p_amount, r.amount),
+    used = b.used + coalesce(p_amount, r.amount),
+    settled_at = greatest(b.settled_at, least(coalesce(b.test_now, clock_timestamp()), b.due_at - interval '1 microsecond'))
+  from public.credit_reservations r
+  where b.account_id = p_account_id and r.account_id = p_account_id and r.id = p_reservation_id
+    and b.credit_type = r.credit_type and b.account_status = 'active' and b.allowance is not null
+    and (b.user_id is not null or p_user_id is distinct from p_account_id)
+    and b.due_at > greatest(b.settled_at, coalesce(b.test_now, clock_timestamp()))
+    and r.status = 'open' and r.captured = 0 and r.unlimited = 0 and b.reserved >= r.amount
+    and (coalesce(p_amount, r.amount) = r.amount or p_amount < r.amount and b.kind = 'credit')
+  returning b.credit_type, r.operation_id, r.amount, coalesce(p_amount, r.amount), b.version, b.balance,
+      b.balance - b.withheld - b.reserved, b.allowance, b.used, b.reserved + b.reserved_unlimited, b.period_end, b.settled_at
+    into v_credit_type, v_operation_id, v_held, v_captured, v_version, v_balance, v_remaining, v_allowance, v_used,
+      v_reserved, v_period_end, v_at;
+  if not found then
+    return null;
+  end if;
+  v_answer := jsonb_build_object(
+    'success', true, 'code', 'ok', 'operation_id', v_operation_id, 'credit_type', v_credit_type, 'amount', v_captured,
+    'remaining', v_remaining, 'limit', v_allowance, 'used', v_used, 'reserved', v_reserved, 'unlimited', false,
+    'period_end', v_period_end, 'replayed', false, 'reservation_id', p_reservation_id, 'captured', v_captured,
+    'released', v_held - v_captured, 'held', 0, 'shortfall', 0);
+  -- The hold was read before the lock, so it is asked again here: still open, with one slice, whose rest may go back.
+  with spent as (
+    update public.credit_grants g set
+      held = g.held - v_held, remaining = g.remaining - v_captured, spent = g.spent + v_captured
+    from credits.reservation_slices s, public.credit_reservations r
+    where g.account_id = p_account_id and s.account_id = p_account_id and s.reservation_id = p_reservation_id
+      and exists (select 1 from credits.living_accounts l where l.account_id = p_account_id)
+      and g.id = s.grant_id and s.amount = v_held and s.captured = 0
+      and r.account_id = p_account_id and r.id = p_reservation_id and r.status = 'open' and r.captured = 0
+      and (v_captured = v_held or g.voided_at is null and g.frozen_at is null and (g.expires_at is null or g.expires_at > v_at))
+      and (p_idempotency_key is null or not exists (
+        select 1 from credits.idempotency_keys k
+        where k.account_id = p_account_id and k.idempotency_key = p_idempotency_key))
+    returning g.id, coalesce(p_description, r.description) as description, r.metadata || p_metadata as metadata
+  ), sliced as (
+    update credits.reservation_slices s set captured = v_captured from spent
+    where s.account_id = p_account_id and s.reservation_id = p_reservation_id and s.grant_id = spent.id
+  ), closed as (
+    update public.credit_reservations r set
+      status = 'captured', captured = v_captured, released = v_held - v_captured, closed_at = v_at, answer = v_answer
+    from spent where r.account_id = p_account_id and r.id = p_reservation_id
+  ), posted as (
+    insert into public.credit_transactions (
+      account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount, balance_after, description, metadata,
+      created_at)
+    select p_account_id, v_credit_type, v_version, v_operation_id, s.id, p_user_id, 'capture', -v_captured, v_balance,
+      s.description, s.metadata, v_at
+    from spent s
+  )
+  insert into public.usage (
+    account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
+  select p_account_id, p_user_id, v_credit_type, v_captured, 'allowed', s.description, s.metadata, v_operation_id, v_at
+  from spent s;
+  if not found then
+    -- Undone, and done with care.
+    update credits.balances b set
+      version = b.version - 1, reserved = b.reserved + v_held, balance = b.balance + v_captured, used = b.used - v_captured
+    where b.account_id = p_account_id and b.credit_type = v_credit_type;
+    return null;
+  end if;
+  if p_idempotency_key is not null then
+    perform credits.remember(p_account_id, p_idempotency_key, v_operation_id,
+      credits.capture_request(p_user_id, p_reservation_id, p_amount, p_description, p_metadata, true), v_answer, v_at);
+  end if;
+  return v_answer;
+end
+$$;
+comment on function credits.capture_at_once(uuid, uuid, uuid, bigint, text, jsonb, text) is
+  'The fast road of capture: all of a hold in one go, from its one slice. Null when that cannot be done at once; then nothing has changed.';
+revoke all on function credits.capture_at_once(uuid, uuid, uuid, bigint, text, jsonb, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.capture_request(
+  p_user_id uuid, p_reservation_id uuid, p_amount bigint, p_description text, p_metadata jsonb, p_is_final boolean)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return jsonb_build_object('function', 'capture_credits', 'user_id', p_user_id, 'reservation_id', p_reservation_id,
+    'amount', p_amount, 'description', p_description, 'metadata', p_metadata, 'final', p_is_final);
+end
+$$;
+comment on function credits.capture_request(uuid, uuid, bigint, text, jsonb, boolean) is
+  'What makes a capture the same capture under its key.';
+revoke all on function credits.capture_request(uuid, uuid, bigint, text, jsonb, boolean)
+  from public, anon, authenticated, service_role;
+
+-- edge: result=Capture callers=service_role keyed
+--   Charge a hold: ``amount`` credits, None for all of it. The rest goes back.
 --
---   Above the hold, what is available is taken and the answer says the ``shortfall``. The same
---   capture again is answered like the first.
+--   Above the hold it takes what is available; the answer has the ``shortfall``. With ``final`` false
+--   it is a part: it is charged at once, and what is ``held`` stays so until the last part, or until
+--   the hold expires. A part is known again by its key alone; the last one also by its amount.
 --
 --   Raises:
---       ReservationNotFound: the account has no such hold.
---       ReservationClosed: it was released, has expired, or was captured with another amount.
---       AccountFrozen, AccountNotFound, InvalidAmount, InvalidArgument.
+--       ReservationNotFound, ReservationClosed: it had been released, or had expired, or captured otherwise.
+--       IdempotencyConflict: the key belongs to another request.
+--       AccountFrozen, InvalidAmount, InvalidArgument.
 create function public.capture_credits(
   p_user_id uuid, p_reservation_id uuid, p_amount bigint default null, p_description text default null,
-  p_metadata jsonb default '{}', p_workspace_id uuid default null)
+  p_metadata jsonb default '{}', p_workspace_id uuid default null, p_final boolean default true,
+  p_idempotency_key text default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_answer jsonb;
+begin
+  perform credits.check_request(coalesce(p_amount, 1), p_description, p_idempotency_key, p_metadata);
+  if p_workspace_id is null and p_final then
+    v_answer := credits.capture_at_once(p_user_id, p_user_id, p_reservation_id, p_amount, p_description,
+      coalesce(p_metadata, '{}'), p_idempotency_key);
+  end if;
+  if v_answer is null then
+    v_answer := credits.capture(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_reservation_id, p_amount,
+      p_description, coalesce(p_metadata, '{}'), coalesce(p_final, true), p_idempotency_key);
+  end if;
+  return credits.respond(v_answer);
+end
+$$;
+comment on function public.capture_credits(uuid, uuid, bigint, text, jsonb, uuid, boolean, text) is
+  'Charges a hold: p_amount whole credits, null for what is left of it. Above the hold it takes what is available and answers the shortfall. p_final false charges a part and keeps the rest held; a part is recognised as a repeat by its key alone. The same last capture again is replayed; anything else on a closed hold raises reservation_closed.';
+revoke all on function public.capture_credits(uuid, uuid, bigint, text, jsonb, uuid, boolean, text)
+  from public, anon, authenticated, service_role;
+grant execute on function public.capture_credits(uuid, uuid, bigint, text, jsonb, uuid, boolean, text) to service_role;
+
+-- schemas/holds/extend_reservation.sql
+
+-- edge: result=Reservation callers=service_role repeatable
+--   Keep a hold open for ``ttl_seconds`` (1 second to 24 hours) from now; it never ends sooner than it would have.
+--
+--   Raises:
+--       ReservationNotFound, ReservationClosed: it is open no longer.
+--       AccountFrozen, InvalidArgument.
+create function public.extend_reservation(
+  p_user_id uuid, p_reservation_id uuid, p_ttl_seconds integer default 900, p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
 volatile
@@ -4496,16 +4707,67 @@ security definer
 set search_path = ''
 as $$
 begin
-  perform credits.check_request(coalesce(p_amount, 1), p_description, null, p_metadata);
-  return credits.respond(credits.capture(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_reservation_id, p_amount,
-    p_description, coalesce(p_metadata, '{}')));
+  perform credits.check_ttl(p_ttl_seconds);
+  return credits.respond(credits.extend(credits.paying_account(p_user_id, p_workspace_id), p_reservation_id, p_ttl_seconds));
 end
 $$;
-comment on function public.capture_credits(uuid, uuid, bigint, text, jsonb, uuid) is
-  'Charges a hold: p_amount whole credits, null for all of it. Above the hold it takes what is available and answers the shortfall. The same capture again is replayed; anything else on a closed hold raises reservation_closed.';
-revoke all on function public.capture_credits(uuid, uuid, bigint, text, jsonb, uuid)
-  from public, anon, authenticated, service_role;
-grant execute on function public.capture_credits(uuid, uuid, bigint, text, jsonb, uuid) to service_role;
+comment on function public.extend_reservation(uuid, uuid, integer, uuid) is
+  'Keeps a hold that lives open for p_ttl_seconds from now, never shorter than it was. Answers expires_at. Raises reservation_closed when it is no longer open.';
+revoke all on function public.extend_reservation(uuid, uuid, integer, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.extend_reservation(uuid, uuid, integer, uuid) to service_role;
+
+create function credits.extend(p_account_id uuid, p_reservation_id uuid, p_ttl_seconds integer)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_locked record;
+  v_balance credits.balances;
+  v_hold public.credit_reservations;
+  v_expires_at timestamptz;
+begin
+  v_locked := credits.lock_reservation(p_account_id, p_reservation_id);
+  v_balance := v_locked.p_balance;
+  v_hold := v_locked.p_reservation;
+  if v_hold.status <> 'open' then
+    perform credits.raise_error('reservation_closed',
+      jsonb_build_object('reservation_id', v_hold.id, 'status', v_hold.status, 'captured', v_hold.captured));
+  elsif v_balance.account_status <> 'active' then
+    perform credits.refuse_status(p_account_id, v_balance.account_status);
+  end if;
+  v_expires_at := greatest(v_hold.expires_at, v_balance.settled_at + make_interval(secs => p_ttl_seconds));
+  if v_expires_at > v_hold.expires_at then
+    update public.credit_reservations r set expires_at = v_expires_at, extended_at = v_balance.settled_at
+    where r.account_id = p_account_id and r.id = p_reservation_id;
+    v_balance := credits.save_balance(p_account_id, v_balance);
+  end if;
+  return credits.answer(v_balance, v_hold.operation_id, v_hold.amount + v_hold.extra - v_hold.captured)
+    || jsonb_build_object('reservation_id', v_hold.id, 'expires_at', v_expires_at);
+end
+$$;
+comment on function credits.extend(uuid, uuid, integer) is
+  'Moves the end of an open hold to p_ttl_seconds from now, if that is later. What it has pinned is read by its end, so nothing else changes.';
+revoke all on function credits.extend(uuid, uuid, integer) from public, anon, authenticated, service_role;
+
+create function credits.check_ttl(p_ttl_seconds integer)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_ttl_seconds is null or p_ttl_seconds not between 1 and 86400 then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_ttl_seconds', 'value', p_ttl_seconds),
+      'A hold lives for 1 to 86400 seconds.');
+  end if;
+end
+$$;
+comment on function credits.check_ttl(integer) is 'Raises invalid_argument for what is no time for a hold to live.';
+revoke all on function credits.check_ttl(integer) from public, anon, authenticated, service_role;
 
 -- schemas/holds/release_credits.sql
 
@@ -4529,8 +4791,8 @@ begin
       jsonb_build_object('reservation_id', v_hold.id, 'status', v_hold.status, 'captured', v_hold.captured));
   end if;
   v_balance := credits.close_hold(p_account_id, v_balance, v_hold, p_reason);
-  return credits.answer(v_balance, v_hold.operation_id, v_hold.amount)
-    || jsonb_build_object('reservation_id', v_hold.id, 'released', v_hold.amount);
+  return credits.answer(v_balance, v_hold.operation_id, v_hold.amount + v_hold.extra - v_hold.captured)
+    || jsonb_build_object('reservation_id', v_hold.id, 'released', v_hold.amount + v_hold.extra - v_hold.captured);
 end
 $$;
 comment on function credits.release(uuid, uuid, text) is 'Gives a hold back to its grants, once. What returns to an expired grant expires at once.';
@@ -4546,7 +4808,7 @@ as $$
 begin
   p_balance := credits.release_slices(p_account_id, p_balance, p_hold.id);
   update public.credit_reservations r set
-    status = 'released', released = p_hold.amount, closed_at = p_balance.settled_at, close_reason = p_reason
+    status = 'released', released = r.amount + r.extra - r.captured, closed_at = p_balance.settled_at, close_reason = p_reason
   where r.account_id = p_account_id and r.id = p_hold.id;
   p_balance := credits.expire_ended(p_account_id, p_balance, p_hold.operation_id);
   p_balance := credits.align_allowance(p_account_id, p_balance, p_hold.operation_id);
@@ -4598,12 +4860,7 @@ declare
   v_grant record;
 begin
   for v_grant in
-    select g.id, g.remaining - g.held as free
-    from public.credit_grants g
-    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open and g.remaining > g.held
-      and g.starts_at <= p_balance.settled_at and (g.expires_at is null or g.expires_at > p_balance.settled_at)
-      and g.frozen_at is null
-    order by g.priority, g.expires_at, g.starts_at, g.id
+    select s.id, s.free from credits.spendable_grants(p_account_id, p_balance.credit_type, p_balance.settled_at) s
   loop
     v_take := least(v_left, v_grant.free);
     update public.credit_grants g set held = g.held + v_take where g.account_id = p_account_id and g.id = v_grant.id;
@@ -4614,8 +4871,7 @@ begin
     exit when v_left = 0;
   end loop;
   if v_left > 0 then
-    raise exception 'the books of account % disagree: % % credits are missing', p_account_id, v_left, p_balance.credit_type
-      using hint = 'Run `sonas verify`. Nothing has been changed.';
+    perform credits.raise_disagreement(p_account_id, p_balance.credit_type, v_left);
   end if;
   p_balance.reserved := p_balance.reserved + p_amount;
 end
@@ -4642,8 +4898,7 @@ declare
   v_answer jsonb;
 begin
   v_balance := credits.lock_balance(p_account_id, p_credit_type);
-  v_request := jsonb_build_object('function', 'reserve_credits', 'user_id', p_user_id, 'credit_type', p_credit_type,
-    'amount', p_amount, 'description', p_description, 'metadata', p_metadata, 'ttl_seconds', p_ttl_seconds);
+  v_request := credits.hold_request(p_user_id, p_credit_type, p_amount, p_description, p_metadata, p_ttl_seconds);
   v_answer := credits.replay(p_account_id, p_idempotency_key, v_request);
   if v_answer is not null then
     return v_answer;
@@ -4652,7 +4907,7 @@ begin
     perform credits.refuse_status(p_account_id, v_balance.account_status);
   end if;
 
-  if v_balance.allowance is not null and v_balance.balance - v_balance.withheld - v_balance.reserved < p_amount then
+  if credits.available(v_balance) < p_amount then
     return credits.refuse(p_account_id, v_balance, v_operation_id, p_amount, p_user_id, p_description, p_metadata);
   end if;
 
@@ -4684,6 +4939,103 @@ comment on function credits.reserve(uuid, uuid, text, bigint, text, text, jsonb,
 revoke all on function credits.reserve(uuid, uuid, text, bigint, text, text, jsonb, integer)
   from public, anon, authenticated, service_role;
 
+create function credits.reserve_at_once(
+  p_account_id uuid, p_user_id uuid, p_credit_type text, p_amount bigint, p_description text, p_idempotency_key text,
+  p_metadata jsonb, p_ttl_seconds integer)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_operation_id uuid;
+  v_reservation_id uuid;
+  v_remaining bigint;
+  v_allowance bigint;
+  v_used bigint;
+  v_reserved bigint;
+  v_period_end timestamptz;
+  v_at timestamptz;
+  v_expires_at timestamptz;
+  v_answer jsonb;
+begin
+  update credits.balances b set
+    reserved = b.reserved + p_amount,
+    settled_at = greatest(b.settled_at, least(coalesce(b.test_now, clock_timestamp()), b.due_at - interval '1 microsecond')),
+    due_at = least(b.due_at, greatest(b.settled_at, least(coalesce(b.test_now, clock_timestamp()),
+      b.due_at - interval '1 microsecond')) + make_interval(secs => p_ttl_seconds))
+  where b.account_id = p_account_id and b.credit_type = p_credit_type and b.account_status = 'active'
+    and (b.user_id is not null or p_user_id is distinct from p_account_id)
+    and b.due_at > greatest(b.settled_at, coalesce(b.test_now, clock_timestamp()))
+    and b.allowance is not null and b.balance - b.withheld - b.reserved >= p_amount
+  returning gen_random_uuid(), gen_random_uuid(), b.balance - b.withheld - b.reserved, b.allowance, b.used,
+      b.reserved + b.reserved_unlimited, b.period_end, b.settled_at, b.settled_at + make_interval(secs => p_ttl_seconds)
+    into v_operation_id, v_reservation_id, v_remaining, v_allowance, v_used, v_reserved, v_period_end, v_at, v_expires_at;
+  if not found then
+    return null;
+  end if;
+  with held as (
+    update public.credit_grants g set held = g.held + p_amount
+    where g.account_id = p_account_id and g.remaining - g.held >= p_amount
+      and exists (select 1 from credits.living_accounts l where l.account_id = p_account_id) and g.id = (
+      select f.id from public.credit_grants f
+      where f.account_id = p_account_id and f.credit_type = p_credit_type and f.is_open and f.remaining > f.held
+        and f.starts_at <= v_at and (f.expires_at is null or f.expires_at > v_at) and f.frozen_at is null
+      order by f.priority, f.expires_at, f.starts_at, f.id
+      limit 1)
+      and (p_idempotency_key is null or not exists (
+        select 1 from credits.idempotency_keys k
+        where k.account_id = p_account_id and k.idempotency_key = p_idempotency_key))
+    returning g.id
+  ), made as (
+    insert into public.credit_reservations (
+      account_id, id, credit_type, operation_id, user_id, amount, description, metadata, created_at, expires_at)
+    select p_account_id, v_reservation_id, p_credit_type, v_operation_id, p_user_id, p_amount, p_description, p_metadata, v_at,
+      v_expires_at
+    from held h
+  )
+  insert into credits.reservation_slices (account_id, reservation_id, grant_id, amount)
+  select p_account_id, v_reservation_id, h.id, p_amount from held h;
+  if not found then
+    -- Undone, and done with care.
+    update credits.balances b set reserved = b.reserved - p_amount
+    where b.account_id = p_account_id and b.credit_type = p_credit_type;
+    return null;
+  end if;
+  v_answer := jsonb_build_object(
+    'success', true, 'code', 'ok', 'operation_id', v_operation_id, 'credit_type', p_credit_type, 'amount', p_amount,
+    'remaining', v_remaining, 'limit', v_allowance, 'used', v_used, 'reserved', v_reserved, 'unlimited', false,
+    'period_end', v_period_end, 'replayed', false, 'reservation_id', v_reservation_id, 'expires_at', v_expires_at);
+  if p_idempotency_key is not null then
+    perform credits.remember(p_account_id, p_idempotency_key, v_operation_id,
+      credits.hold_request(p_user_id, p_credit_type, p_amount, p_description, p_metadata, p_ttl_seconds), v_answer, v_at);
+  end if;
+  return v_answer;
+end
+$$;
+comment on function credits.reserve_at_once(uuid, uuid, text, bigint, text, text, jsonb, integer) is
+  'The fast road of reserve, as that of consume: pins one slice of the first grant in burn order. Null when that cannot be done at once; then nothing has changed.';
+revoke all on function credits.reserve_at_once(uuid, uuid, text, bigint, text, text, jsonb, integer)
+  from public, anon, authenticated, service_role;
+
+create function credits.hold_request(
+  p_user_id uuid, p_credit_type text, p_amount bigint, p_description text, p_metadata jsonb, p_ttl_seconds integer)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return jsonb_build_object('function', 'reserve_credits', 'user_id', p_user_id, 'credit_type', p_credit_type,
+    'amount', p_amount, 'description', p_description, 'metadata', p_metadata, 'ttl_seconds', p_ttl_seconds);
+end
+$$;
+comment on function credits.hold_request(uuid, text, bigint, text, jsonb, integer) is 'What makes a hold the same hold under its key.';
+revoke all on function credits.hold_request(uuid, text, bigint, text, jsonb, integer)
+  from public, anon, authenticated, service_role;
+
 -- edge: result=Reservation callers=service_role keyed denies
 --   Hold ``amount`` credits for 1 to 86400 seconds, all or nothing.
 --
@@ -4705,16 +5057,19 @@ security definer
 set search_path = ''
 as $$
 declare
-  v_account_id uuid;
+  v_answer jsonb;
 begin
   perform credits.check_request(p_amount, p_description, p_idempotency_key, p_metadata);
-  if p_ttl_seconds is null or p_ttl_seconds not between 1 and 86400 then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_ttl_seconds', 'value', p_ttl_seconds),
-      'A hold lives for 1 to 86400 seconds.');
+  perform credits.check_ttl(p_ttl_seconds);
+  if p_workspace_id is null then
+    v_answer := credits.reserve_at_once(p_user_id, p_user_id, p_credit_type, p_amount, p_description, p_idempotency_key,
+      coalesce(p_metadata, '{}'), p_ttl_seconds);
   end if;
-  v_account_id := credits.paying_account(p_user_id, p_workspace_id, coalesce(p_credit_type, ''));
-  return credits.respond(credits.reserve(v_account_id, p_user_id, p_credit_type, p_amount, p_description,
-    p_idempotency_key, coalesce(p_metadata, '{}'), p_ttl_seconds), p_strict);
+  if v_answer is null then
+    v_answer := credits.reserve(credits.paying_account(p_user_id, p_workspace_id, coalesce(p_credit_type, '')), p_user_id,
+      p_credit_type, p_amount, p_description, p_idempotency_key, coalesce(p_metadata, '{}'), p_ttl_seconds);
+  end if;
+  return credits.respond(v_answer, p_strict);
 end
 $$;
 comment on function public.reserve_credits(uuid, text, bigint, text, text, jsonb, integer, uuid, boolean) is
@@ -5265,7 +5620,7 @@ begin
   loop
     p_balance := credits.release_slices(p_account_id, p_balance, v_hold.id);
     update public.credit_reservations r
-    set status = 'expired', released = v_hold.amount, closed_at = v_hold.expires_at, close_reason = 'expired'
+    set status = 'expired', released = r.amount + r.extra - r.captured, closed_at = v_hold.expires_at, close_reason = 'expired'
     where r.account_id = p_account_id and r.id = v_hold.id;
   end loop;
   p_balance := credits.expire_ended(p_account_id, p_balance);
@@ -5409,7 +5764,7 @@ stable
 security invoker
 set search_path = ''
 as $$
-  select s.grant_id, sum(s.amount)::bigint
+  select s.grant_id, sum(s.amount - s.captured)::bigint
   from public.credit_reservations r
   join credits.reservation_slices s on s.account_id = r.account_id and s.reservation_id = r.id
   where r.account_id = p_account_id and r.credit_type = p_credit_type and r.status = 'open' and r.expires_at > p_at
@@ -5487,7 +5842,7 @@ begin
 
   select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_at);
   allowance := v_terms.allowance;
-  select coalesce(sum(r.unlimited), 0) into v_unlimited
+  select coalesce(sum(r.unlimited - r.unlimited_captured), 0) into v_unlimited
   from public.credit_reservations r
   where r.account_id = p_account_id and r.credit_type = p_balance.credit_type and r.status = 'open' and r.expires_at > p_at;
   select v_unlimited + coalesce(sum(h.amount), 0) into reserved
@@ -7114,7 +7469,8 @@ as $$
         where n.kind in ('consume', 'capture') and (p_only_actor is null or n.user_id = p_only_actor)
         group by n.operation_id order by sum(n.amount), min(n.created_at) limit 5) x),
     'holds', (
-      select coalesce(jsonb_agg(jsonb_build_object('reservation_id', r.id, 'amount', r.amount, 'description', r.description,
+      select coalesce(jsonb_agg(jsonb_build_object('reservation_id', r.id, 'amount', r.amount + r.extra - r.captured,
+        'description', r.description,
         'created_at', r.created_at, 'expires_at', r.expires_at) order by r.expires_at), '[]')
       from public.credit_reservations r
       where r.account_id = p_account_id and r.credit_type = p_credit_type and r.status = 'open' and r.expires_at > p_now
@@ -7591,7 +7947,8 @@ begin
     where p_account_id is null or g.account_id = p_account_id
     group by g.account_id, g.credit_type
   ), holds as (
-    select r.account_id, r.credit_type, sum(r.amount - r.unlimited) as reserved, sum(r.unlimited) as unlimited, min(r.expires_at) as due_at
+    select r.account_id, r.credit_type, sum(r.amount + r.extra - r.captured - r.unlimited + r.unlimited_captured) as reserved,
+      sum(r.unlimited - r.unlimited_captured) as unlimited, min(r.expires_at) as due_at
     from public.credit_reservations r
     where r.status = 'open' and (p_account_id is null or r.account_id = p_account_id)
     group by r.account_id, r.credit_type
@@ -7973,7 +8330,7 @@ begin
     where t.grant_id is not null and (p_account_id is null or t.account_id = p_account_id)
     group by t.account_id, t.grant_id, t.credit_type
   ), pinned as (
-    select s.account_id, s.grant_id, sum(s.amount) as held
+    select s.account_id, s.grant_id, sum(s.amount - s.captured) as held
     from credits.reservation_slices s
     join public.credit_reservations r on r.account_id = s.account_id and r.id = s.reservation_id and r.status = 'open'
     where p_account_id is null or s.account_id = p_account_id
@@ -8011,32 +8368,39 @@ as $$
 begin
   return query
   with captures as (
-    select t.account_id, t.operation_id, t.grant_id, t.credit_type, -sum(t.amount) as amount,
-      min(t.created_at) as since, max(t.created_at) as until
+    -- A part has an operation of its own, related to the hold's.
+    select t.account_id, coalesce(t.related_operation_id, t.operation_id) as operation_id, t.grant_id, t.credit_type,
+      -sum(t.amount) as amount, min(t.created_at) as since, max(t.created_at) as until,
+      min(t.created_at) filter (where t.related_operation_id is null) as whole_at
     from public.credit_transactions t
     where t.kind = 'capture' and (p_account_id is null or t.account_id = p_account_id)
-    group by t.account_id, t.operation_id, t.grant_id, t.credit_type
+    group by t.account_id, coalesce(t.related_operation_id, t.operation_id), t.grant_id, t.credit_type
   ), holds as (
-    select r.account_id, r.id, r.credit_type, r.operation_id, r.amount + r.extra as amount, r.unlimited, r.captured, r.closed_at,
+    select r.account_id, r.id, r.credit_type, r.operation_id, r.amount + r.extra as amount, r.unlimited,
+      r.unlimited_captured, r.captured, r.status, r.created_at, coalesce(r.closed_at, 'infinity') as closed_at,
       b.account_id is not null
-        and r.captured + r.released = case r.status when 'open' then 0 else r.amount + r.extra end
-        and (r.status = 'captured' or r.extra + r.shortfall = 0)
+        and case r.status when 'open' then r.released = 0 and r.captured <= r.amount + r.extra
+          else r.captured + r.released = r.amount + r.extra end
+        and (r.captured > 0 or r.extra + r.shortfall = 0)
         and (r.shortfall = 0 or r.captured = r.amount + r.extra)
-        and coalesce((r.answer ->> 'captured')::bigint = r.captured and (r.answer ->> 'shortfall')::bigint = r.shortfall, true)
-        and r.expires_at > r.created_at and r.expires_at <= r.created_at + interval '24 hours'
+        -- It answers for the last part.
+        and coalesce((r.answer ->> 'captured')::bigint <= r.captured and (r.answer ->> 'shortfall')::bigint <= r.shortfall
+          and (r.answer ->> 'released')::bigint = case r.status when 'captured' then r.released else 0 end, true)
+        and r.expires_at > r.created_at and r.expires_at <= coalesce(r.extended_at, r.created_at) + interval '24 hours'
+        and coalesce(r.extended_at between r.created_at and b.settled_at and r.extended_at < r.expires_at, true)
         and case r.status when 'open' then r.expires_at > b.settled_at and b.due_at <= r.expires_at
           when 'expired' then r.closed_at = r.expires_at
           else r.status in ('captured', 'released') and r.closed_at >= r.created_at and r.closed_at < r.expires_at end
-        and (r.status = 'captured') = (r.captured > 0) as is_sane
+        and (r.status <> 'captured' or r.captured > 0) as is_sane
     from public.credit_reservations r
     left join credits.balances b on b.account_id = r.account_id and b.credit_type = r.credit_type
     where p_account_id is null or r.account_id = p_account_id
   ), slices as (
-    -- A capture spends what its hold has pinned: no more from a grant than the slice of it, at the time the hold was closed.
+    -- A capture spends what its hold has pinned: no more from a grant than the slice of it, while the hold was open.
     select s.account_id, s.reservation_id, sum(s.amount) as amount, coalesce(sum(c.amount), 0) as captured,
-      bool_and(coalesce(g.credit_type = h.credit_type and (c.amount is null
-        or c.amount <= s.amount and c.credit_type = h.credit_type and c.since = h.closed_at and c.until = h.closed_at), false))
-        as are_sane
+      bool_and(coalesce(g.credit_type = h.credit_type and s.captured <= s.amount and s.captured = coalesce(c.amount, 0)
+        and (c.amount is null or c.credit_type = h.credit_type and c.since >= h.created_at and c.until <= h.closed_at
+          and (c.whole_at is null or c.whole_at = h.closed_at and h.status = 'captured')), false)) as are_sane
     from credits.reservation_slices s
     left join holds h on h.account_id = s.account_id and h.id = s.reservation_id
     left join public.credit_grants g on g.account_id = s.account_id and g.id = s.grant_id
@@ -8046,11 +8410,12 @@ begin
   ), unlimited as (
     -- Of no grant, so no slice has it.
     select h.account_id, h.id as reservation_id, h.unlimited as amount, coalesce(c.amount, 0) as captured,
-      coalesce(c.amount <= h.unlimited and c.credit_type = h.credit_type and c.since = h.closed_at
-        and c.until = h.closed_at, true) as is_sane
+      h.unlimited_captured = coalesce(c.amount, 0) and coalesce(c.amount <= h.unlimited and c.credit_type = h.credit_type
+        and c.since >= h.created_at and c.until <= h.closed_at and (c.whole_at is null or c.whole_at = h.closed_at and h.status = 'captured'),
+        true) as is_sane
     from holds h
     left join captures c on c.account_id = h.account_id and c.operation_id = h.operation_id and c.grant_id is null
-    where h.unlimited > 0 or c.amount is not null
+    where h.unlimited + h.unlimited_captured > 0 or c.amount is not null
   ), broken as materialized (
     select coalesce(h.account_id, s.account_id) as account_id, coalesce(h.id, s.reservation_id) as reservation_id
     from holds h
@@ -8105,7 +8470,8 @@ begin
       and not exists (select from public.credit_transactions t where t.account_id = k.account_id and t.operation_id = k.operation_id)
       and not exists (select from public.credit_reservations r where r.account_id = k.account_id and r.operation_id = k.operation_id)
     union all
-    select k.account_id, max(k.idempotency_key) from keys k group by k.account_id, k.operation_id having count(*) > 1
+    -- A hold and its capture are one operation, and may have a key each.
+    select k.account_id, max(k.idempotency_key) from keys k group by k.account_id, k.operation_id, k.function having count(*) > 1
   )
   select (select count(*) from credits.idempotency_keys x where p_account_id is null or x.account_id = p_account_id),
     coalesce((select jsonb_agg(to_jsonb(b)) from (
@@ -11659,14 +12025,15 @@ as $$
   select unnest('{
     capture_credits, change_plan, check_credits, claim_http_request, consume_credits,
     consume_credits_batch, diagnose, drop_http_claim, explain_balance, explain_operation,
-    export_account, find_operation, forget_account, freeze_account, get_credit_history,
-    get_credit_summary, grant_credits, has_credits, import_balances, ledger_digest, list_plans,
-    list_uncollected, mark_test_account, metrics_active_accounts, metrics_breakage,
-    metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability,
-    metrics_usage, open_account, record_uncollected, refund_credits, release_credits,
-    reserve_credits, reset_monthly_credits, resolve_uncollected, revoke_grant, roll_up_metrics,
-    set_subscription_status, set_test_clock, set_time_zone, store_http_answer, system_status,
-    track_metadata_key, unfreeze_account, verify_books, verify_checklist, within_limit}'::name[])
+    export_account, extend_reservation, find_operation, forget_account, freeze_account,
+    get_credit_history, get_credit_summary, grant_credits, has_credits, import_balances,
+    ledger_digest, list_plans, list_uncollected, mark_test_account, metrics_active_accounts,
+    metrics_breakage, metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health,
+    metrics_liability, metrics_usage, open_account, record_uncollected, refund_credits,
+    release_credits, reserve_credits, reset_monthly_credits, resolve_uncollected, revoke_grant,
+    roll_up_metrics, set_subscription_status, set_test_clock, set_time_zone, store_http_answer,
+    system_status, track_metadata_key, unfreeze_account, verify_books, verify_checklist,
+    within_limit}'::name[])
 $$;
 comment on function credits.public_functions() is
   'The functions in schema public that are this system''s.';
@@ -11766,4 +12133,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text a5be81e1e6832c50.';
+  'again. Written by remember_installation. Release 0.1.0, text f832dccd35d654cb.';
