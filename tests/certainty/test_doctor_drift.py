@@ -63,8 +63,8 @@ DRIFT = {
     f"alter function {CONSUME} security invoker": "object_was_changed",
     f"alter function {CONSUME} set work_mem = '1GB'": "object_was_changed",
     f"alter function {CONSUME} set search_path = public": "search_path_is_open",
-    "create or replace function credits.as_pattern(p_name text) returns text language sql immutable "
-    "set search_path = '' as 'select p_name'": "object_was_changed",
+    "create or replace function credits.call_as_user(p_role text, p_statement text) returns text language sql "
+    "immutable set search_path = '' as 'select p_role'": "object_was_changed",
     "drop function public.refund_credits": "object_is_missing",
     "alter view public.credit_balances reset (security_invoker)": "object_was_changed",
     "drop view public.credit_balances": "object_is_missing",
