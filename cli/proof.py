@@ -21,7 +21,7 @@ from ._output import Output, table
 from ._register import register as _register
 from .stack import DEMO_USERS
 
-RULES = 8
+RULES = 11
 CHAIN = 2
 NOT_HERE = "not installed here"
 NOT_RUNNING = "no app is running here: `sonas up`, or --app-url"

@@ -43,6 +43,10 @@ def grant_credits(
     idempotency_key: str | None,
     metadata: Mapping[str, Any] | None,
     workspace_id: Id | None,
+    starts_at: datetime | None,
+    priority: int | None,
+    paid_amount: int | None,
+    currency: str | None,
 ) -> Call[Grant]:
     """The call of ``grant_credits``."""
     return Call(
@@ -57,13 +61,19 @@ def grant_credits(
             "idempotency_key": arg.optional(arg.text, "idempotency_key", idempotency_key),
             "metadata": arg.optional(arg.json_object, "metadata", metadata),
             "workspace_id": arg.optional(arg.uuid, "workspace_id", workspace_id),
+            "starts_at": arg.optional(arg.time, "starts_at", starts_at),
+            "priority": arg.optional(arg.integer, "priority", priority),
+            "paid_amount": arg.optional(arg.bigint, "paid_amount", paid_amount),
+            "currency": arg.optional(arg.text, "currency", currency),
         },
         partial(parse, Grant),
         keyed=True,
     )
 
 
-def revoke_grant(*, user_id: Id, grant_id: Id, reason: str | None, workspace_id: Id | None) -> Call[Grant]:
+def revoke_grant(
+    *, user_id: Id, grant_id: Id, reason: str | None, workspace_id: Id | None, amount: int | None
+) -> Call[Grant]:
     """The call of ``revoke_grant``."""
     return Call(
         "revoke_grant",
@@ -72,7 +82,8 @@ def revoke_grant(*, user_id: Id, grant_id: Id, reason: str | None, workspace_id:
             "grant_id": arg.uuid("grant_id", grant_id),
             "reason": arg.optional(arg.text, "reason", reason),
             "workspace_id": arg.optional(arg.uuid, "workspace_id", workspace_id),
+            "amount": arg.optional_amount(amount),
         },
         partial(parse, Grant),
-        repeatable=True,
+        repeatable=amount is None,
     )

@@ -12,7 +12,7 @@ class Balance:
     """What an account has of one credit type.
 
     ``percent_used`` counts top-ups as much as the allowance; ``warning`` is ``low`` from 80 %, ``exhausted`` at nothing
-    left, else None. ``kind`` is ``credit`` or ``limit``.
+    left, else None. ``kind`` is ``credit`` or ``limit``. ``debt`` is what the next purchase pays first.
     """
 
     credit_type: str
@@ -26,6 +26,7 @@ class Balance:
     warning: str | None
     period_start: datetime | None
     period_end: datetime | None
+    debt: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

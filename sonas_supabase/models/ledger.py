@@ -12,9 +12,10 @@ from sonas_supabase.models.spending import Answer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant(Answer):
-    """Credits given beside the allowance, or taken back again."""
+    """Credits given beside the allowance, or taken back again. ``debt_paid`` of them paid what the account owed."""
 
     grant_id: UUID
+    debt_paid: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

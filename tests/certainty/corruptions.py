@@ -34,6 +34,8 @@ LEDGER = "public.credit_transactions"
 BALANCES = "credits.balances"
 HOLDS = "public.credit_reservations"
 SLICES = "credits.reservation_slices"
+DEBTS = "credits.debts"
+PAYMENTS = "credits.debt_payments"
 USAGE = "public.usage"
 KEYS = "credits.idempotency_keys"
 PLANS = "credits.plan_changes"
@@ -200,6 +202,21 @@ CORRUPTIONS = [
     Corruption(5, "credits.identity_holders.account_id", "free credits of another person", "true", "account_id = gen_random_uuid()"),
     Corruption(5, "credits.identity_holders.identity", "free credits of no identity", "true", "identity = 'lost'"),
     Corruption(5, "credits.account_identities.identity", "an identity that no account holds", "account_id in (select a.account_id from credits.accounts a where a.status = 'active')", "identity = 'lost'"),
+    # Rule 10: debts.
+    Corruption(10, f"{DEBTS}.paid", "a debt that nothing paid", "paid < amount", "paid = paid + 1"),
+    Corruption(10, f"{DEBTS}.amount", "a debt that was paid twice", "paid > 0", "amount = paid - 1"),
+    Corruption(10, f"{DEBTS}.source", "a payment for another debt", "paid > 0", "source = 'another'"),
+    Corruption(10, f"{DEBTS}.credit_type", "a debt in another type", "paid > 0", "credit_type = 'integration'"),
+    Corruption(10, f"{DEBTS}.account_id", "a debt of somebody else", "paid > 0", "account_id = gen_random_uuid()"),
+    Corruption(10, DEBTS, "a paid debt that is gone", "paid > 0"),
+    Corruption(10, f"{PAYMENTS}.amount", "a payment of more", "amount > 0", "amount = amount + 1"),
+    Corruption(10, f"{PAYMENTS}.operation_id", "a payment that is not on the ledger", "true", "operation_id = gen_random_uuid()"),
+    Corruption(10, f"{PAYMENTS}.grant_id", "a payment by another grant", "amount > 0", "grant_id = gen_random_uuid()"),
+    Corruption(10, f"{PAYMENTS}.source", "a payment of another debt", "true", "source = 'another'"),
+    Corruption(10, f"{PAYMENTS}.credit_type", "a payment in another type", "true", "credit_type = 'integration'"),
+    Corruption(10, f"{PAYMENTS}.account_id", "a payment of somebody else", "true", "account_id = gen_random_uuid()"),
+    Corruption(1, f"{GRANTS}.currency", "a price without a currency", "paid_amount is not null", "currency = null"),
+    Corruption(1, f"{GRANTS}.paid_amount", "a currency without a price", "paid_amount is not null", "paid_amount = null"),
     # Rule 7: conservation.
     Corruption(7, f"{LEDGER}.amount", "a credit out of nothing", "kind = 'grant'", "amount = amount + 1"),
     Corruption(7, f"{BALANCES}.used", "less used than spent", "kind = 'credit' and used > 1 and exists (select from public.credit_transactions t where (t.account_id, t.credit_type) = (x.account_id, x.credit_type) and t.created_at > x.used_since and t.kind = 'consume') and not exists (select from public.credit_transactions t where (t.account_id, t.credit_type) = (x.account_id, x.credit_type) and t.created_at = x.used_since)", "used = 0"),
@@ -231,6 +248,8 @@ UNJUDGED = {
     f"{USAGE}.created_at": "a log, which may be cleared",
     f"{KEYS}.idempotency_key": "the caller's choice, and forgotten with an account",
     f"{KEYS}.period_end": "what a caller was answered once, when the period was another",
+    f"{DEBTS}.created_at": "the order in which debts are paid, whichever it is",
+    f"{PAYMENTS}.created_at": UNUSED,
     f"{SUBSCRIPTIONS}.status": LATER,
     f"{SUBSCRIPTIONS}.anchor_at": LATER,
     f"{SUBSCRIPTIONS}.time_zone": LATER,

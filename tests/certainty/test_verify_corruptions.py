@@ -14,8 +14,9 @@ from tests.support import rich_history
 from tests.support.database import Database, call, copied_database
 from tests.support.server import Server
 
-# Figures that are worked out from the ledger and made anew at any time: reports, no books.
-REPORTS = "^(account_numbers|account_periods|monthly_accounts|daily_accounts|rolled_up)$"
+# Figures that are worked out from the ledger and made anew at any time: reports, no books. And what HTTP answered
+# and could not collect, where no credits live.
+REPORTS = "^(account_(numbers|periods)|(monthly|daily)_accounts|rolled_up|stored_answers|uncollected)$"
 
 CONSTRAINTS = """
 select format('alter table %s drop constraint %I', c.conrelid::regclass, c.conname)
@@ -79,7 +80,7 @@ def test_it_takes_no_plan_that_only_finds_the_first_few(own_database: Database) 
     with own_database.connect() as connection:
         connection.execute("analyze")
         connection.execute("set statement_timeout = '5s'")
-        for rule in range(1, 8):
+        for rule in (1, 2, 3, 4, 5, 6, 7, 9, 10, 11):
             assert call(connection, "verify_books", rule=rule)["success"] is True
 
 

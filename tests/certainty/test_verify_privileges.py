@@ -50,7 +50,7 @@ CHANGES = {
     ),
     "a function that users may call": (
         "grant execute on function public.grant_credits to authenticated",
-        "text,jsonb,uuid) may be called by authenticated",
+        "bigint,text) may be called by authenticated",
     ),
     "a function that everybody may call": (
         "grant execute on function public.verify_books to public",

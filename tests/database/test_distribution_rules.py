@@ -52,6 +52,8 @@ WITHOUT_ACCOUNT = {
     "hold_request": "pure",
     "capture_request": "pure",
     "respond": "shapes an answer",
+    "check_grant_order": "pure",
+    "grant_request": "pure",
     "explain_denial": "pure, and the upgrade_url",
     "deny": "shapes an answer",
     "overseen_ids": "finds out who asks",

@@ -33,6 +33,7 @@ def make(database: Database) -> dict[str, UUID]:
         "endless": _endless(database),
         "debtor": _debtor(database),
         "keeper": _keeper(database),
+        "buyer": _buyer(database),
     }
     people |= _others(database)
     database.verify()
@@ -65,6 +66,24 @@ def _spender(database: Database) -> UUID:
     user.call("consume_credits", "message", 2)
     user.call("grant_credits", "message", 3, expires_at=user.now + timedelta(days=2))
     assert promotion["success"]
+    return user.id
+
+
+def _buyer(database: Database) -> UUID:
+    """A pack of which a part was taken back, debts that were paid, and one that was smaller in the end."""
+    user = Timed(database)
+    pack = user.call("grant_credits", "message", 50, "top_up", "a pack", paid_amount=900, currency="usd")["grant_id"]
+    user.call("consume_credits", "message", 40)
+    user.call("revoke_grant", pack, "refunded in part", amount=5)
+    for source, amount in (("re_1", 30), ("re_2", 20)):
+        owing = "credits.set_debt(%(id)s, credits.lock_balance(%(id)s, 'message'), %(source)s, %(amount)s)"
+        values = {"id": user.id, "source": source, "amount": amount}
+        database.connection.execute(f"select credits.save_balance(%(id)s, {owing})".encode(), values)
+        user.wait(seconds=1)
+        user.call("grant_credits", "message", 25, "top_up", "a small pack")
+    for source, amount in (("re_1", 10), ("re_3", 15)):
+        values = {"id": user.id, "source": source, "amount": amount}
+        database.connection.execute(f"select credits.save_balance(%(id)s, {owing})".encode(), values)
     return user.id
 
 

@@ -9,6 +9,7 @@ as $$
     'credit_type', n.credit_type, 'kind', t.kind, 'allowance', n.allowance, 'used', n.used, 'reserved', n.reserved,
     'remaining', n.remaining, 'unlimited', n.allowance is null, 'percent_used', w.percent_used,
     'warning', case when n.remaining <= 0 then 'exhausted' when w.percent_used >= 80 then 'low' end,
+    'debt', credits.debt_of(p_account_id, n.credit_type),
     'period_start', n.period_start, 'period_end', n.period_end) order by n.credit_type), '[]')
   from public.credit_balances n
   join credits.credit_types t on t.id = n.credit_type

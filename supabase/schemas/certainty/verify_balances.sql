@@ -37,7 +37,7 @@ begin
         and (g.remaining = g.held or g.voided_at is null and coalesce(g.expires_at > b.settled_at, true))
         and case when b.kind = 'limit' then g.expires_at is null and coalesce(g.period_start = 'epoch', true)
           when g.source = 'plan' then g.period_start = g.starts_at and g.expires_at is not null else true end
-        and exists (select from credits.grant_sources o where o.id = g.source)) as are_sane
+        and exists (select 1 from credits.grant_sources o where o.id = g.source)) as are_sane
     from public.credit_grants g
     join credits.balances b on b.account_id = g.account_id and b.credit_type = g.credit_type
     where p_account_id is null or g.account_id = p_account_id

@@ -41,7 +41,11 @@ begin
     where coalesce(p_rule, 7) = 7
     union all
     select 8, 'only the service role moves credits, nobody changes the ledger', v.* from credits.verify_privileges() v
-    where coalesce(p_rule, 8) = 8
+    -- Who may do what is a matter of the whole database, and of no account.
+    where coalesce(p_rule, 8) = 8 and p_account_id is null
+    union all
+    select 10, 'every debt is what it was set to, less what was paid', v.* from credits.verify_debts(p_account_id) v
+    where coalesce(p_rule, 10) = 10
   )
   select coalesce(jsonb_agg(jsonb_build_object('rule', c.rule, 'name', c.name, 'ok', c.violations = '[]', 'checked', c.checked,
     'violations', c.violations)), '[]') into v_checks
@@ -55,7 +59,7 @@ comment on function credits.verify_all(uuid, integer) is 'All always-true rules,
 revoke all on function credits.verify_all(uuid, integer) from public, anon, authenticated, service_role;
 
 -- edge: result=Verification callers=service_role repeatable slow
---   Check the always-true rules, or the one with this number (1 to 8), for one account or for all.
+--   Check the always-true rules, or the one with this number (1 to 11), for one account or for all.
 --
 --   Raises:
 --       InvalidArgument: another ``rule``.
@@ -71,17 +75,17 @@ as $$
 declare
   v_account_id uuid := coalesce(p_workspace_id, p_user_id);
 begin
-  if p_rule not between 1 and 8 then
+  if p_rule not between 1 and 11 then
     perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_rule', 'value', p_rule),
-      'The rules are numbered 1 to 8.');
+      'The rules are numbered 1 to 11.');
   end if;
   -- Nothing is wrong with an account that does not exist, which is what a mistyped id would be told. One that was lost from
   -- the books, but not without a trace, is looked at.
   if v_account_id is not null
-     and not exists (select from credits.accounts a where a.account_id = v_account_id)
-     and not exists (select from credits.balances b where b.account_id = v_account_id)
-     and not exists (select from public.credit_transactions t where t.account_id = v_account_id)
-     and not exists (select from auth.users u where u.id = v_account_id) then
+     and not exists (select 1 from credits.accounts a where a.account_id = v_account_id)
+     and not exists (select 1 from credits.balances b where b.account_id = v_account_id)
+     and not exists (select 1 from public.credit_transactions t where t.account_id = v_account_id)
+     and not exists (select 1 from auth.users u where u.id = v_account_id) then
     perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id, 'workspace_id', p_workspace_id));
   end if;
   return credits.verify_all(v_account_id, p_rule);

@@ -24,7 +24,7 @@ begin
     from public.credit_transactions f
     join credits.balances b on b.account_id = f.account_id and b.credit_type = f.credit_type
     where f.kind = 'refund' and f.created_at >= b.used_since and (p_account_id is null or f.account_id = p_account_id)
-      and exists (select from public.credit_transactions t
+      and exists (select 1 from public.credit_transactions t
         where t.account_id = f.account_id and t.operation_id = f.related_operation_id and t.created_at >= b.used_since)
     group by f.account_id, f.credit_type
   ), compared as (

@@ -13,7 +13,11 @@ as $$
 begin
   return query
   with entries as (
-    select t.account_id, t.grant_id, t.credit_type, sum(t.amount) as remaining, bool_or(t.kind = 'void') as is_voided,
+    select t.account_id, t.grant_id, t.credit_type, sum(t.amount) as remaining, bool_or(case when t.kind = 'void' then not exists (
+        -- What took a part relates to what issued the grant, which goes on.
+        select 1 from public.credit_transactions i
+        where i.account_id = t.account_id and i.operation_id = t.related_operation_id
+          and i.grant_id = t.grant_id and i.kind = 'grant') end) as is_voided,
       min(t.created_at) as since, max(t.created_at) filter (where t.kind = 'expire') as expired_at,
       coalesce(sum(t.amount) filter (where t.kind = 'grant'), 0) as amount,
       -coalesce(sum(t.amount) filter (where t.kind in ('consume', 'capture', 'refund')), 0) as spent,
@@ -31,7 +35,8 @@ begin
     select coalesce(g.account_id, e.account_id) as account_id, coalesce(g.id, e.grant_id) as grant_id,
       g.id is not null and e.grant_id is not null and g.remaining = e.remaining and g.amount = e.amount
         and g.spent = e.spent and g.lapsed = e.lapsed and g.held = coalesce(p.held, 0)
-        and e.since = g.created_at and case when g.voided_at is null then not e.is_voided else coalesce(e.expired_at <= g.voided_at, true) end
+        and e.since = g.created_at and case when g.voided_at is null then e.is_voided is not true else coalesce(e.expired_at <= g.voided_at, true) end
+        and (g.paid_amount is null) = (g.currency is null)
         and g.remaining between 0 and g.amount and g.held between 0 and g.remaining as ok
     from (select * from public.credit_grants x where p_account_id is null or x.account_id = p_account_id) g
     full join entries e on e.account_id = g.account_id and e.grant_id = g.id and e.credit_type = g.credit_type

@@ -10,7 +10,7 @@ declare
   v_seed bigint := pg_catalog.hashtextextended(statement_timestamp()::text, pg_backend_pid()::bigint);
   -- A project with a usage table of its own may have rows of its own there, whatever their ids.
   v_is_ours boolean := exists (
-    select from pg_catalog.pg_attribute a
+    select 1 from pg_catalog.pg_attribute a
     where a.attrelid = 'public.usage'::regclass and a.attname = 'operation_id' and a.attnotnull);
 begin
   return query
@@ -53,7 +53,7 @@ begin
     select a.account_id, a.operation_id from attempts a
     left join spends s on s.account_id = a.account_id and s.operation_id = a.operation_id and s.credit_type = a.credit_type
     where s.amount <> a.amount or s.amount is null and (v_is_ours
-      or exists (select from spends o where o.account_id = a.account_id and o.operation_id = a.operation_id))
+      or exists (select 1 from spends o where o.account_id = a.account_id and o.operation_id = a.operation_id))
     union all
     select u.account_id, u.operation_id from public.usage u
     where v_is_ours and (p_account_id is null or u.account_id = p_account_id)

@@ -153,7 +153,7 @@ as $$
     from roles r join pg_catalog.pg_namespace n on n.nspname = 'credits'
     union all
     select format('the trigger %s on %s is missing or disabled', w.trigger, w.relation), exists (
-      select from pg_catalog.pg_trigger g
+      select 1 from pg_catalog.pg_trigger g
       where g.tgrelid = to_regclass(w.relation) and g.tgname = w.trigger and g.tgenabled in ('O', 'A'))
     from credits.expected_triggers() w
   )

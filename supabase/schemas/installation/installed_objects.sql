@@ -92,7 +92,7 @@ as $$
     format('revoke all (%I) on table %s from public, anon, authenticated, service_role;', a.attname, r.name)
   from credits.own_relations() r join pg_catalog.pg_attribute a on a.attrelid = r.oid and not a.attisdropped and a.attacl is not null
   where not r.is_usage
-    and exists (select from aclexplode(a.attacl) x where x.grantee in (0, 'anon'::regrole, 'authenticated'::regrole, 'service_role'::regrole))
+    and exists (select 1 from aclexplode(a.attacl) x where x.grantee in (0, 'anon'::regrole, 'authenticated'::regrole, 'service_role'::regrole))
 $$;
 comment on function credits.own_privileges() is
   'Who of public and the API''s roles may do what with the objects of the credit system.';
@@ -134,7 +134,7 @@ as $$
   join pg_catalog.pg_class c on c.oid = i.indexrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   where (not r.is_usage or c.relname in (
       'usage_user_id_created_at_idx', 'usage_account_id_created_at_idx', 'usage_denied_idx'))
-    and not exists (select from pg_catalog.pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x'))
+    and not exists (select 1 from pg_catalog.pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x'))
 $$;
 comment on function credits.own_table_parts() is
   'Columns, constraints and indexes of the credit system, each as the statement that makes it.';

@@ -17,6 +17,8 @@ create table public.credit_grants (
   frozen_reason text,
   voided_at timestamptz,
   void_reason text,
+  paid_amount bigint,
+  currency text,
   description text,
   metadata jsonb not null default '{}',
   created_at timestamptz not null,
@@ -44,6 +46,8 @@ comment on column public.credit_grants.period_start is
   'For the plan''s allowance: start of its period. A limit has none: then it is 1970, an instant that
    every client can read. One per account, type and period.';
 comment on column public.credit_grants.frozen_at is 'Not spendable from here on, not lost either: a payment is past due or disputed.';
+comment on column public.credit_grants.paid_amount is
+  'What was paid for it, in the smallest unit of the currency; null where nothing was sold.';
 alter table public.credit_grants enable row level security;
 revoke all on table public.credit_grants from public, anon, authenticated, service_role;
 grant select on table public.credit_grants to authenticated, service_role;

@@ -55,7 +55,7 @@ begin
   if tg_op = 'UPDATE' then
     if new.description is null and new.metadata = '{}'
        and to_jsonb(new) - '{description, metadata}'::text[] = to_jsonb(old) - '{description, metadata}'::text[]
-       and exists (select from credits.forgotten_accounts f where f.account_id in (old.account_id, old.user_id)) then
+       and exists (select 1 from credits.forgotten_accounts f where f.account_id in (old.account_id, old.user_id)) then
       return new;
     end if;
   end if;

@@ -21,7 +21,7 @@ select t.account_id, t.credit_type, t.version, t.created_at, t.amount, t.user_id
   case when t.kind in ('consume', 'capture') then -t.amount else 0 end as spent,
   -- The rows of one operation follow each other; its first one counts it.
   case when exists (
-    select from public.credit_transactions p
+    select 1 from public.credit_transactions p
     where p.account_id = t.account_id and p.credit_type = t.credit_type and p.version = t.version - 1
       and p.operation_id = t.operation_id) then 0 else 1 end as operations
 from public.credit_transactions t

@@ -86,7 +86,7 @@ begin
   -- Where nothing was booked from the end of the window to the end of its last hour or day, as when it ends now, that is whole.
   -- Rows are counted, as whoever looks for a first one may read the ledger from its beginning.
   if to_at < p_to and not p_raw
-    and not exists (select from credits.hourly_flows h where h.hour >= v_hour and h.hour < v_end)
+    and not exists (select 1 from credits.hourly_flows h where h.hour >= v_hour and h.hour < v_end)
     and (select count(*) from public.credit_transactions t where t.created_at >= p_to and t.created_at < v_hour) = 0
   then
     to_at := v_end;
@@ -173,7 +173,7 @@ declare
   v_inner record;
 begin
   select * into v_inner from credits.inner_window(p_from, p_to, 'day', p_raw or p_segment <> 'cohort'
-    and not exists (select from credits.tracked_keys k where k.metadata_key = v_key));
+    and not exists (select 1 from credits.tracked_keys k where k.metadata_key = v_key));
   return query
   select d.day::timestamp at time zone 'UTC', d.value, d.credit_type, d.plan_id, d.spent, d.operations
   from credits.daily_segments d

@@ -27,7 +27,7 @@ begin
     perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_since', 'since', from_at, 'until', to_at),
       case when p_until is null then 'A window begins before it ends, which is now unless p_until is said.' else 'A window begins before it ends.' end);
   end if;
-  if p_credit_type is not null and not exists (select from credits.credit_types t where t.id = p_credit_type) then
+  if p_credit_type is not null and not exists (select 1 from credits.credit_types t where t.id = p_credit_type) then
     perform credits.raise_error('unknown_credit_type', jsonb_build_object('credit_type', p_credit_type));
   end if;
   if p_bucket in ('hour', 'day', 'week', 'month', 'quarter', 'year') then

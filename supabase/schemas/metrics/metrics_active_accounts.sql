@@ -49,12 +49,12 @@ begin
     union all
     -- Whoever was never rolled up has no number and is in no set.
     select o.bucket, o.plan_id, 1 from outside o
-    where not exists (select from credits.account_numbers n where n.account_id = o.account_id)
+    where not exists (select 1 from credits.account_numbers n where n.account_id = o.account_id)
   ), counted_once as (
     select s.bucket, bit_count(bit_or(s.accounts)) as active from sets s group by s.bucket, s.chunk
     union all
     select o.bucket, count(distinct o.account_id) from outside o
-    where not exists (select from credits.account_numbers n where n.account_id = o.account_id) group by o.bucket
+    where not exists (select 1 from credits.account_numbers n where n.account_id = o.account_id) group by o.bucket
   ), per_plan as (
     select c.bucket, c.plan_id, sum(c.active)::bigint as active from counted c group by 1, 2
   ), totals as (

@@ -49,7 +49,7 @@ begin
     select p.started_at, p.plan_id, p.credit_type, 0, p.weight, 0, null
     from periods p
     where exists (
-      select from refused d
+      select 1 from refused d
       where d.account_id = p.account_id and d.credit_type = p.credit_type
         and d.created_at >= p.started_at and d.created_at < p.ended_at)
   ), days as (

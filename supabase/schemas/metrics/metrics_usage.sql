@@ -53,7 +53,7 @@ begin
   -- From the nearest month on, to the nearest one: its days outside the window are taken off, those it lacks are added.
   v_first_month := date_trunc('month', v_first + 15)::date;
   v_last_month := date_trunc('month', v_last + 15)::date;
-  if not exists (select from credits.hourly_flows h where h.hour >= v_inner.to_at) then
+  if not exists (select 1 from credits.hourly_flows h where h.hour >= v_inner.to_at) then
     v_last_month := date_trunc('month', v_last::timestamp - interval '1 day' + interval '1 month')::date;
   end if;
   if v_first_month >= v_last_month or v_first = v_last then

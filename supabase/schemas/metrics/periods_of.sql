@@ -47,7 +47,7 @@ with behind as materialized (
 select p.account_id, p.credit_type, p.version, p.started_at, p.plan_id, p.ended_at, p.crossed_80_at, p.ran_dry_at, false as is_test
 from credits.account_periods p
 where not exists (
-  select from behind b
+  select 1 from behind b
   where b.account_id = p.account_id and b.credit_type = p.credit_type and p.version >= b.period_version)
 union all
 select b.account_id, b.credit_type, p.version, p.started_at, p.plan_id, p.ended_at, p.crossed_80_at, p.ran_dry_at, b.is_test

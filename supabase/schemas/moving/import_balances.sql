@@ -275,9 +275,10 @@ begin
       and k.idempotency_key = credits.import_key(p_key, r.expires_at) limit 1) k on true
     where r.amount > 0 and k.operation_id is null order by r.user_id, r.expires_at
   loop
-    perform credits.grant_to(credits.paying_account(v_row.user_id, null, p_credit_type), v_row.user_id, p_credit_type,
-      v_row.amount, p_source, 'opening balance', v_row.expires_at,
-      credits.import_key(p_key, v_row.expires_at), '{}');
+    perform credits.grant_to(
+      credits.paying_account(v_row.user_id, null, p_credit_type), v_row.user_id,
+      row(p_credit_type, v_row.amount, p_source, 'opening balance', null, v_row.expires_at, null, null,
+        null, '{}')::credits.grant_order, credits.import_key(p_key, v_row.expires_at));
     if clock_timestamp() > v_told_at + interval '1 second' then
       v_told_at := clock_timestamp();
       raise notice using message = concat('imported ', v_row.nth, ' of ', granted - replayed);

@@ -184,7 +184,9 @@ as $$
       'available', credits.available(p_balance),
       'resets_at', p_balance.period_end,
       'free_credits', (select a.free_credits from credits.accounts a where a.account_id = p_account_id),
-      'plan', (select t.plan_id from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t)))
+      'plan', (select t.plan_id from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t))
+      || (select case when d.open > 0 then jsonb_build_object('debt', d.open) else '{}' end
+        from credits.debt_of(p_account_id, p_balance.credit_type) d(open)))
 $$;
 comment on function credits.denial(uuid, credits.balances, uuid, bigint) is
   'The answer of an operation that cannot be had: what it required, what there is, when it renews, on which plan.';
