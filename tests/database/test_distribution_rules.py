@@ -269,3 +269,140 @@ def test_credits_are_whole_numbers_in_every_column(database: Database) -> None:
     )
     assert len(columns) > 20
     assert {type_name for _, type_name in columns} == {"bigint"}
+
+
+# Rules that let the tables be distributed with Citus by their accounts. What breaks one stands here with its reason.
+STATEMENTS = r"\b(?:update|insert into)\s+(?:public|credits)\.[^;]*;"
+CLOCK = r"\b(?:clock_timestamp|statement_timestamp|transaction_timestamp|now)\s*\("
+READS = r"\b(?:from|join|update|into)\s+(?:public|credits)\.(\w+)"
+OF_ONE_ROW = "called for one account at a time, which it names in every condition"
+EXEMPT: dict[str, dict[str, str]] = {
+    # Reports for an operator, and what is run once when moving in or out: on the coordinator, or on each machine.
+    "select from": dict.fromkeys(
+        "diagnose_amounts diagnose_callers diagnose_drift diagnose_host_reads diagnose_host_writes diagnose_operation "
+        "diagnose_privileges diagnose_surroundings export_account forget_account forget_words gift_of guarded_by_trigger "
+        "host_functions host_gifts host_json_counters host_tables import_balances import_table insert_into "
+        "is_invoker_view may_write_rows never_below_zero".split(),
+        "a report, or run once",
+    )
+    | dict.fromkeys(["change_plan", "paying_account", "plan_is_used"], "older than the rule"),
+    "clock in an update": {
+        "close_account_of_deleted_user": "older than the rule",
+        "consume": "the one statement of a spend: the clock has to be read where the row is locked",
+        "forget_account": "run once",
+        "record_limit_change": "writes a small table that every machine has",
+        "record_uncollected": "a default of a column",
+        "roll_up_metrics": "a report's own state",
+    },
+    "interval in an update": {
+        "consume": "the one statement of a spend: a microsecond off the row's own time",
+    },
+    "sql with parameters": {
+        "account_answer": OF_ONE_ROW,
+        "balances_of": OF_ONE_ROW,
+        "book_pending_plan": OF_ONE_ROW,
+        "import_problems": "run once",
+        "imported_elsewhere": "run once",
+        "left_out": "a report",
+        "live_holds_at": OF_ONE_ROW,
+        "periods_of": "a report",
+        "plan_terms_at": OF_ONE_ROW,
+        "read_balance_story": OF_ONE_ROW,
+        "roll_up_batch": "a report",
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def sources(database: Database) -> dict[str, tuple[str, str, int]]:
+    """By name: the language, the source without comments and texts, and how many arguments it takes."""
+    rows = database.query(
+        "select p.proname, l.lanname, coalesce(nullif(p.prosrc, ''), pg_get_function_sqlbody(p.oid)), p.pronargs "
+        "from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_language l on l.oid = p.prolang "
+        "where n.nspname in ('public', 'credits') and p.prokind = 'f'"
+    )
+    return {
+        name: (language, re.sub(r"--[^\n]*|'[^']*'", "''", source).lower(), arguments)
+        for name, language, source, arguments in rows
+    }
+
+
+def breaks(sources: dict[str, tuple[str, str, int]], pattern: str, within: str = "") -> set[str]:
+    return {
+        name
+        for name, (_, source, _) in sources.items()
+        if any(re.search(pattern, part) for part in (re.findall(within, source) if within else [source]))
+    }
+
+
+def test_a_policy_compares_with_an_array_and_asks_no_table(database: Database) -> None:
+    policies = database.query(
+        "select p.polrelid::regclass::text, pg_get_expr(p.polqual, p.polrelid) from pg_policy p "
+        "join pg_class c on c.oid = p.polrelid join pg_namespace n on n.oid = c.relnamespace "
+        "where n.nspname in ('public', 'credits')"
+    )
+    assert len(policies) >= 10
+    for table, condition in policies:
+        assert "select" not in condition.lower(), table
+        assert condition == "true" or "(account_id = ANY (credits.readable_ids()))" in condition, table
+
+
+def test_a_row_is_looked_for_with_select_1(sources: dict[str, tuple[str, str, int]]) -> None:
+    assert breaks(sources, r"\bselect\s+from\b") <= set(EXEMPT["select from"])
+
+
+def test_the_clock_is_read_before_an_update(sources: dict[str, tuple[str, str, int]]) -> None:
+    assert breaks(sources, CLOCK, STATEMENTS) <= set(EXEMPT["clock in an update"])
+
+
+def test_an_update_moves_no_time_by_an_interval(sources: dict[str, tuple[str, str, int]]) -> None:
+    pattern = r"\w+(?:_at|_since|_start|_end)\s*[-+]\s*interval"
+    assert breaks(sources, pattern, STATEMENTS) <= set(EXEMPT["interval in an update"])
+
+
+def test_a_function_that_takes_parameters_and_reads_accounts_is_plpgsql(
+    database: Database, sources: dict[str, tuple[str, str, int]]
+) -> None:
+    """A function in SQL is put into the statement around it, and then no longer one over one account."""
+    shared = {name.partition(".")[2] for name in REFERENCE | REPORTS | CATALOG}
+    tables = {name for (name,) in database.query("select relname from pg_class where relkind in ('r', 'p', 'v')")}
+    wrong = {
+        name
+        for name, (language, source, arguments) in sources.items()
+        if language == "sql" and arguments and set(re.findall(READS, source)) & tables - shared
+    }
+    assert wrong <= set(EXEMPT["sql with parameters"])
+
+
+def test_no_public_function_has_a_row_of_a_table_in_its_signature(database: Database) -> None:
+    assert (
+        database.query(
+            "select p.oid::regprocedure::text from pg_proc p "
+            "cross join lateral unnest(p.proargtypes::oid[] || p.prorettype || coalesce(p.proallargtypes, '{}')) t "
+            "join pg_type y on y.oid = t join pg_class c on c.oid = y.typrelid and c.relkind in ('r', 'p', 'v') "
+            "where p.pronamespace = 'public'::regnamespace and p.proname in (select credits.public_functions())"
+        )
+        == []
+    )
+
+
+def test_a_table_that_all_accounts_share_refers_to_no_account(database: Database) -> None:
+    """So that each machine can have its own copy of it."""
+    shared = [name for name in REFERENCE if name != "credits.plan_limit_changes"]
+    for (target,) in database.query(
+        "select confrelid::regclass::text from pg_constraint where contype = 'f' and conrelid::regclass::text = any (%s)",
+        [name.removeprefix("public.") for name in shared],
+    ):
+        assert target in {name.removeprefix("public.") for name in REFERENCE}
+
+
+def test_a_check_of_the_books_can_run_on_each_machine(database: Database) -> None:
+    """It looks at one account or at those that are there, and answers a count and a list, which add up."""
+    checks = database.query(
+        "select p.proname, p.proargnames[1:p.pronargs], pg_get_function_result(p.oid) from pg_proc p "
+        "where p.pronamespace = 'credits'::regnamespace and p.proname like 'verify\\_%%' and p.proname <> 'verify_all'"
+    )
+    assert len(checks) >= 9
+    for name, arguments, result in checks:
+        assert arguments in (["p_account_id"], None, []), name
+        assert result == "TABLE(checked bigint, violations jsonb)", name

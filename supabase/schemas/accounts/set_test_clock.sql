@@ -10,7 +10,7 @@ declare
 begin
   -- Nothing is booked here: what falls due by the new time does so whoever comes by first.
   perform 1 from credits.balances b where b.account_id = p_account_id order by b.credit_type for no key update;
-  if not exists (select from credits.accounts a where a.account_id = p_account_id and a.is_test) then
+  if not exists (select 1 from credits.accounts a where a.account_id = p_account_id and a.is_test) then
     perform credits.raise_error('not_a_test_account');
   end if;
   select max(greatest(b.test_now, b.settled_at)) into v_now

@@ -30,7 +30,7 @@ as $$
 declare
   v_account_id uuid;
 begin
-  if not exists (select from pg_catalog.pg_timezone_names z where z.name = p_time_zone) then
+  if not exists (select 1 from pg_catalog.pg_timezone_names z where z.name = p_time_zone) then
     perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_time_zone', 'value', p_time_zone),
       'Pass a name of the IANA time zone database, such as Europe/Paris.');
   end if;

@@ -4,7 +4,8 @@ create table public.credit_workspaces (
   created_at timestamptz not null default now(),
   constraint credit_workspaces_name_is_not_empty check (name <> '')
 );
-comment on table public.credit_workspaces is 'Teams that share one pool of credits. The workspace''s id is the id of its account.';
+comment on table public.credit_workspaces is
+  'Teams that share one pool of credits. The workspace''s id is the id of its account.';
 alter table public.credit_workspaces enable row level security;
 revoke all on table public.credit_workspaces from public, anon, authenticated, service_role;
 grant select on table public.credit_workspaces to authenticated, service_role;
@@ -16,18 +17,21 @@ create table public.credit_workspace_members (
   role text not null default 'member',
   created_at timestamptz not null default now(),
   constraint credit_workspace_members_pkey primary key (account_id, user_id),
-  constraint credit_workspace_members_role_is_known check (role in ('owner', 'admin', 'member', 'viewer'))
+  constraint credit_workspace_members_role_is_known check (role in ('owner', 'admin', 'member',
+    'viewer'))
 );
 create index credit_workspace_members_user_id_idx on public.credit_workspace_members (user_id);
 comment on table public.credit_workspace_members is
-  'Who is in a workspace, and as what: a viewer reads, a member spends, an admin and an owner oversee it.';
+  'Who is in a workspace, and as what: a viewer reads, a member spends, an admin and an owner '
+  'oversee it.';
 comment on column public.credit_workspace_members.account_id is 'The workspace.';
 alter table public.credit_workspace_members enable row level security;
 revoke all on table public.credit_workspace_members from public, anon, authenticated, service_role;
 grant select on table public.credit_workspace_members to authenticated, service_role;
 
--- Every policy compares the account with this array, which makes it an index condition, asked for once. The cost says that
--- it is dear, so that no plan reads other people's rows in some order and asks for each.
+-- Every policy compares the account with this array, which makes it an index condition, asked for
+-- once. The cost says that it is dear, so that no plan reads other people's rows in some order and
+-- asks for each.
 create function credits.readable_ids()
 returns uuid[]
 language plpgsql
@@ -46,7 +50,8 @@ begin
 end
 $$;
 comment on function credits.readable_ids() is
-  'The accounts whose plan and balance the signed-in user may read: their own and those of their workspaces.';
+  'The accounts whose plan and balance the signed-in user may read: their own and those of their '
+  'workspaces.';
 revoke all on function credits.readable_ids() from public, anon, authenticated, service_role;
 grant execute on function credits.readable_ids() to authenticated;
 
@@ -68,7 +73,8 @@ begin
 end
 $$;
 comment on function credits.overseen_ids() is
-  'The accounts of which the signed-in user may read what everybody did: their own, and the workspaces that they own or administer.';
+  'The accounts of which the signed-in user may read what everybody did: their own, and the '
+  'workspaces that they own or administer.';
 revoke all on function credits.overseen_ids() from public, anon, authenticated, service_role;
 grant execute on function credits.overseen_ids() to authenticated;
 
@@ -82,15 +88,18 @@ as $$
 begin
   if p_user_id = p_account_id or exists (
     select 1 from public.credit_workspace_members m
-    where m.account_id = p_account_id and m.user_id = p_user_id and m.role in ('owner', 'admin')) then
+    where m.account_id = p_account_id and m.user_id = p_user_id
+      and m.role in ('owner', 'admin')) then
     return null;
   end if;
   return p_user_id;
 end
 $$;
 comment on function credits.only_actor(uuid, uuid) is
-  'Whose acts on an account a reader sees: null for everybody''s, where they oversee it, else the reader''s own.';
-revoke all on function credits.only_actor(uuid, uuid) from public, anon, authenticated, service_role;
+  'Whose acts on an account a reader sees: null for everybody''s, where they oversee it, else the '
+  'reader''s own.';
+revoke all on function credits.only_actor(uuid, uuid) from public, anon, authenticated,
+  service_role;
 
 create policy "Members may read their workspaces" on public.credit_workspaces
   for select to authenticated using (account_id = any (credits.readable_ids()));

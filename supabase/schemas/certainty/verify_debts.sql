@@ -37,6 +37,7 @@ begin
 end
 $$;
 comment on function credits.verify_debts(uuid) is
-  'Rule 10: what an account owes is never negative, and what was paid of it is what grants paid on the ledger, less what came back.';
+  'Rule 10: what an account owes is never negative, and what was paid of it is what grants paid on '
+  'the ledger, less what came back.';
 revoke all on function credits.verify_debts(uuid)
   from public, anon, authenticated, service_role;

@@ -1,5 +1,6 @@
--- What an account owes: credits of a purchase whose payment was taken back after they had been spent. The next purchase
--- pays first, an allowance never does. A debt that turns out to be smaller than what was paid comes back as credits.
+-- What an account owes: credits of a purchase whose payment was taken back after they had been
+-- spent. The next purchase pays first, an allowance never does. A debt that turns out to be smaller
+-- than what was paid comes back as credits.
 
 create table credits.debts (
   account_id uuid not null
@@ -13,10 +14,12 @@ create table credits.debts (
   constraint debts_paid_is_a_part_of_the_amount check (paid >= 0 and paid <= amount)
 );
 comment on table credits.debts is
-  'Credits that an account owes. A row stays when it is paid, so that a payment that fails later can be told apart.';
+  'Credits that an account owes. A row stays when it is paid, so that a payment that fails later '
+  'can be told apart.';
 comment on column credits.debts.source is
   'What it is for: the payment that was taken back, by its provider''s id.';
-comment on column credits.debts.amount is 'Credits owed in all; amount less paid is still to be paid.';
+comment on column credits.debts.amount is
+  'Credits owed in all; amount less paid is still to be paid.';
 comment on column credits.debts.paid is 'Credits that purchases have paid, less what came back.';
 alter table credits.debts enable row level security;
 revoke all on table credits.debts from public, anon, authenticated, service_role;
@@ -35,8 +38,10 @@ create table credits.debt_payments (
   constraint debt_payments_move_something check (amount <> 0)
 );
 comment on table credits.debt_payments is
-  'Which grant paid a debt, and which one gave back what had been paid too much. The ledger has a row of each.';
-comment on column credits.debt_payments.amount is 'Credits: positive for a payment, negative for what came back.';
+  'Which grant paid a debt, and which one gave back what had been paid too much. The ledger has a '
+  'row of each.';
+comment on column credits.debt_payments.amount is
+  'Credits: positive for a payment, negative for what came back.';
 alter table credits.debt_payments enable row level security;
 revoke all on table credits.debt_payments from public, anon, authenticated, service_role;
 
@@ -53,7 +58,8 @@ begin
     where d.account_id = p_account_id and d.credit_type = p_credit_type);
 end
 $$;
-comment on function credits.debt_of(uuid, text) is 'Credits that an account still owes of one type.';
+comment on function credits.debt_of(uuid, text) is
+  'Credits that an account still owes of one type.';
 revoke all on function credits.debt_of(uuid, text) from public, anon, authenticated, service_role;
 
 create function credits.pay_debts(
@@ -96,7 +102,8 @@ begin
 end
 $$;
 comment on function credits.pay_debts(uuid, credits.balances, uuid, bigint, uuid) is
-  'Pays debts of the locked balance''s type out of a grant that p_related_operation_id has just issued, the oldest debt first.';
+  'Pays debts of the locked balance''s type out of a grant that p_related_operation_id has just '
+  'issued, the oldest debt first.';
 revoke all on function credits.pay_debts(uuid, credits.balances, uuid, bigint, uuid)
   from public, anon, authenticated, service_role;
 
@@ -127,7 +134,8 @@ begin
 end
 $$;
 comment on function credits.set_debt(uuid, credits.balances, text, bigint) is
-  'Sets what the account owes for p_source, whatever order the news came in. What had been paid above it comes back as credits. Call save_balance afterwards.';
+  'Sets what the account owes for p_source, whatever order the news came in. What had been paid '
+  'above it comes back as credits. Call save_balance afterwards.';
 revoke all on function credits.set_debt(uuid, credits.balances, text, bigint)
   from public, anon, authenticated, service_role;
 
@@ -145,7 +153,8 @@ declare
   v_issued record;
   v_operation_id uuid;
 begin
-  -- The last payment first, as long as it may be spent as the credits that paid it, and for a day at least.
+  -- The last payment first, as long as it may be spent as the credits that paid it, and for a day
+  -- at least.
   for v_payment in
     select p.grant_id, g.expires_at, sum(p.amount) as amount, max(p.created_at) as paid_at
     from credits.debt_payments p
@@ -179,6 +188,7 @@ begin
 end
 $$;
 comment on function credits.give_back_paid(uuid, credits.balances, text, bigint) is
-  'Gives credits back that had paid a debt, as grants with the expiry of those that paid. Other debts are paid from them first.';
+  'Gives credits back that had paid a debt, as grants with the expiry of those that paid. Other '
+  'debts are paid from them first.';
 revoke all on function credits.give_back_paid(uuid, credits.balances, text, bigint)
   from public, anon, authenticated, service_role;

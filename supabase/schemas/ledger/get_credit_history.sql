@@ -1,6 +1,6 @@
--- The ledger of an account, page by page. Times are no place to go on from: several rows may share an instant. A cursor
--- holds how far each chain has been read, by version, so a page is found at once and every row comes once, also
--- while new ones are added.
+-- The ledger of an account, page by page. Times are no place to go on from: several rows may share
+-- an instant. A cursor holds how far each chain has been read, by version, so a page is found at
+-- once and every row comes once, also while new ones are added.
 
 create function credits.entries_below(
   p_account_id uuid, p_credit_type text, p_version bigint, p_only_actor uuid, p_limit integer)
@@ -35,7 +35,8 @@ begin
 end
 $$;
 comment on function credits.entries_below(uuid, text, bigint, uuid, integer) is
-  'The newest p_limit ledger rows of a chain below a version; of one actor alone where one is named.';
+  'The newest p_limit ledger rows of a chain below a version; of one actor alone where one is '
+  'named.';
 revoke all on function credits.entries_below(uuid, text, bigint, uuid, integer)
   from public, anon, authenticated, service_role;
 
@@ -84,7 +85,8 @@ begin
 end
 $$;
 comment on function credits.read_cursor(uuid, text, text) is
-  'How far the chains of an account have been read: the version below which the next page starts, by credit type.';
+  'How far the chains of an account have been read: the version below which the next page starts, '
+  'by credit type.';
 revoke all on function credits.read_cursor(uuid, text, text)
   from public, anon, authenticated, service_role;
 
@@ -100,7 +102,8 @@ begin
   return (
     with found as (
       select t.*,
-        -- Times follow versions. Where a clock had stepped back they would not, and versions decide.
+        -- Times follow versions. Where a clock had stepped back they would not, and versions
+        -- decide.
         min(t.created_at) over (partition by t.credit_type order by t.version desc) as at
       from jsonb_each_text(p_versions) c
       cross join lateral credits.entries_below(
@@ -112,7 +115,8 @@ begin
       select n.* from numbered n where n.nth <= p_limit
     )
     select jsonb_build_object(
-      'rows', (select coalesce(jsonb_agg(to_jsonb(p) - '{at, nth}'::text[] order by p.nth), '[]') from page p),
+      'rows', (select coalesce(jsonb_agg(to_jsonb(p) - '{at, nth}'::text[] order by p.nth), '[]')
+        from page p),
       'next_cursor', case when exists (select 1 from numbered n where n.nth > p_limit) then
         credits.write_cursor(p_account_id, p_credit_type, p_versions || (
           select jsonb_object_agg(l.credit_type, l.version)
@@ -120,7 +124,8 @@ begin
 end
 $$;
 comment on function credits.history_page(uuid, text, integer, jsonb, uuid) is
-  'A page of the ledger below these versions, newest first, and the cursor of the next one; null after the last.';
+  'A page of the ledger below these versions, newest first, and the cursor of the next one; null '
+  'after the last.';
 revoke all on function credits.history_page(uuid, text, integer, jsonb, uuid)
   from public, anon, authenticated, service_role;
 
@@ -179,7 +184,9 @@ security invoker
 set search_path = ''
 return credits.read_history(p_user_id, p_credit_type, p_limit, p_cursor, p_workspace_id);
 comment on function public.get_credit_history(uuid, text, integer, text, uuid) is
-  'The ledger of an account, newest first: p_limit rows (1 to 1000), and next_cursor for the page after them, null after the last. Every row comes once. A signed-in user may leave p_user_id out; of a workspace a member reads what they did themselves.';
+  'The ledger of an account, newest first: p_limit rows (1 to 1000), and next_cursor for the page '
+  'after them, null after the last. Every row comes once. A signed-in user may leave p_user_id '
+  'out; of a workspace a member reads what they did themselves.';
 revoke all on function public.get_credit_history(uuid, text, integer, text, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function public.get_credit_history(uuid, text, integer, text, uuid)

@@ -28,7 +28,8 @@ begin
     perform credits.raise_error('invalid_argument', jsonb_build_object(
       'argument', 'p_source', 'value', p_order.source, 'known', (
         select jsonb_agg(s.id order by s.id) from credits.grant_sources s where s.may_be_granted)),
-      'The source says where the credits come from; the plan''s allowance is granted by the calendar alone.');
+      'The source says where the credits come from; the plan''s allowance is granted by the '
+      'calendar alone.');
   end if;
   if not coalesce(isfinite(p_order.starts_at), true) then
     v_argument := 'p_starts_at';
@@ -65,17 +66,15 @@ revoke all on function credits.check_grant_order(credits.grant_order)
 create function credits.grant_request(p_user_id uuid, p_order credits.grant_order)
 returns jsonb
 language plpgsql
-immutable
+stable
 security invoker
 set search_path = ''
 as $$
 begin
-  -- Instants without a time zone: the same request is the same text in every session.
   return jsonb_build_object(
     'function', 'grant_credits', 'user_id', p_user_id, 'credit_type', p_order.credit_type,
     'amount', p_order.amount, 'source', p_order.source, 'description', p_order.description,
-    'starts_at', p_order.starts_at at time zone 'UTC',
-    'expires_at', p_order.expires_at at time zone 'UTC', 'priority', p_order.priority,
+    'starts_at', p_order.starts_at, 'expires_at', p_order.expires_at, 'priority', p_order.priority,
     'paid_amount', p_order.paid_amount, 'currency', p_order.currency,
     'metadata', p_order.metadata);
 end
@@ -188,7 +187,10 @@ $$;
 comment on function public.grant_credits(
   uuid, text, bigint, text, text, timestamptz, text, jsonb, uuid, timestamptz, integer, bigint,
   text) is
-  'Gives an account p_amount whole credits beside its allowance, from p_starts_at (null: now) until p_expires_at (null: for ever). Answers grant_id. p_source: rollover, trial, promotion, compensation, top_up or goodwill; it decides the order of spending unless p_priority does. A top_up pays first what the account owes (debt_paid).';
+  'Gives an account p_amount whole credits beside its allowance, from p_starts_at (null: now) '
+  'until p_expires_at (null: for ever). Answers grant_id. p_source: rollover, trial, promotion, '
+  'compensation, top_up or goodwill; it decides the order of spending unless p_priority does. A '
+  'top_up pays first what the account owes (debt_paid).';
 revoke all on function public.grant_credits(
   uuid, text, bigint, text, text, timestamptz, text, jsonb, uuid, timestamptz, integer, bigint,
   text) from public, anon, authenticated, service_role;

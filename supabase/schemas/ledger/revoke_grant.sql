@@ -19,7 +19,8 @@ begin
 end
 $$;
 comment on function credits.lock_grant(uuid, uuid) is
-  'Locks the balance that a grant belongs to. Raises invalid_argument when the account has no such grant.';
+  'Locks the balance that a grant belongs to. Raises invalid_argument when the account has no such '
+  'grant.';
 revoke all on function credits.lock_grant(uuid, uuid)
   from public, anon, authenticated, service_role;
 
@@ -40,7 +41,8 @@ begin
   if v_balance.account_status = 'closed' then
     perform credits.refuse_status(p_account_id, v_balance.account_status);
   end if;
-  select g.source, g.voided_at, g.remaining - g.held as free, g.credit_type, g.created_at into v_grant
+  select g.source, g.voided_at, g.remaining - g.held as free, g.credit_type, g.created_at
+    into v_grant
   from public.credit_grants g where g.account_id = p_account_id and g.id = p_grant_id;
   if v_grant.voided_at is not null then
     return credits.answer(v_balance, null, 0)
@@ -80,7 +82,8 @@ begin
 end
 $$;
 comment on function credits.revoke(uuid, uuid, uuid, text, bigint) is
-  'Voids what a grant has left, or p_amount of it. What a live hold has pinned stays with the hold, and lapses when it is released.';
+  'Voids what a grant has left, or p_amount of it. What a live hold has pinned stays with the '
+  'hold, and lapses when it is released.';
 revoke all on function credits.revoke(uuid, uuid, uuid, text, bigint)
   from public, anon, authenticated, service_role;
 
@@ -107,7 +110,8 @@ begin
 end
 $$;
 comment on function credits.freeze_grant(uuid, uuid, text) is
-  'Keeps what a grant has left from being spent, for a reason in words: a payment is disputed. Says whether it is frozen for this reason now; one that is frozen for another one keeps that.';
+  'Keeps what a grant has left from being spent, for a reason in words: a payment is disputed. '
+  'Says whether it is frozen for this reason now; one that is frozen for another one keeps that.';
 revoke all on function credits.freeze_grant(uuid, uuid, text)
   from public, anon, authenticated, service_role;
 
@@ -161,7 +165,8 @@ begin
 end
 $$;
 comment on function public.revoke_grant(uuid, uuid, text, uuid, bigint) is
-  'Takes back what a grant has left, or p_amount of it; amount says how much that was. What was spent stays spent. A second time changes nothing and answers replayed.';
+  'Takes back what a grant has left, or p_amount of it; amount says how much that was. What was '
+  'spent stays spent. A second time changes nothing and answers replayed.';
 revoke all on function public.revoke_grant(uuid, uuid, text, uuid, bigint)
   from public, anon, authenticated, service_role;
 grant execute on function public.revoke_grant(uuid, uuid, text, uuid, bigint) to service_role;

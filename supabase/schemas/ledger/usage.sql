@@ -1,5 +1,6 @@
--- A project may have a usage table of its own: then it keeps its columns, rows, key, privileges and policies, and gains
--- what is missing, nullable. The preflight has made sure that rows of ours can live in it.
+-- A project may have a usage table of its own: then it keeps its columns, rows, key, privileges and
+-- policies, and gains what is missing, nullable. The preflight has made sure that rows of ours can
+-- live in it.
 do $usage$
 begin
   if to_regclass('public.usage') is not null then
@@ -12,7 +13,8 @@ begin
       add column if not exists created_at timestamptz;
     -- Rows that were there say nothing about when; new ones do.
     if (select not a.atthasdef and a.attidentity = '' and format_type(a.atttypid, null) = 'uuid'
-        from pg_catalog.pg_attribute a where a.attrelid = 'public.usage'::regclass and a.attname = 'id') then
+        from pg_catalog.pg_attribute a where a.attrelid = 'public.usage'::regclass
+          and a.attname = 'id') then
       alter table public.usage alter column id set default gen_random_uuid();
     end if;
     if (select not a.atthasdef from pg_catalog.pg_attribute a
@@ -41,9 +43,11 @@ begin
   );
   create index usage_user_id_created_at_idx on public.usage (user_id, created_at);
   comment on table public.usage is
-    'Every metered attempt, allowed or denied. A hold is one attempt: denied when it was refused, allowed when it was captured.';
+    'Every metered attempt, allowed or denied. A hold is one attempt: denied when it was refused, '
+    'allowed when it was captured.';
   comment on column public.usage.user_id is 'Who acted; account_id is who pays.';
-  comment on column public.usage.credits_used is 'Credits charged by this attempt; 0 when it was denied.';
+  comment on column public.usage.credits_used is
+    'Credits charged by this attempt; 0 when it was denied.';
   alter table public.usage enable row level security;
   revoke all on table public.usage from public, anon, authenticated, service_role;
   grant select on table public.usage to authenticated, service_role;

@@ -1,8 +1,10 @@
 -- edge: result=Breakage callers=service_role repeatable slow
 --   Credits that expired or were voided unspent, by the source of their grant.
 create function public.metrics_breakage(
-  p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'all', p_time_zone text default 'UTC',
-  p_plan text default null, p_credit_type text default null, p_include_test boolean default false, p_raw boolean default false)
+  p_since timestamptz default null, p_until timestamptz default null,
+  p_bucket text default 'all', p_time_zone text default 'UTC',
+  p_plan text default null, p_credit_type text default null, p_include_test boolean default false,
+  p_raw boolean default false)
 returns jsonb
 language plpgsql
 stable
@@ -16,30 +18,39 @@ declare
   w record;
   v_rows jsonb;
 begin
-  select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone, p_credit_type);
+  select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone,
+    p_credit_type);
   with sums as (
     select case when w.unit is not null then date_trunc(w.unit, f.at, p_time_zone)
-        when w.width is not null then date_bin(w.width, f.at, w.origin) else w.from_at end as bucket,
+        when w.width is not null then date_bin(w.width, f.at, w.origin)
+          else w.from_at end as bucket,
       f.plan_id, f.credit_type, f.source,
       coalesce(sum(f.amount) filter (where f.flow = 'granted'), 0)::bigint as granted,
       -coalesce(sum(f.amount) filter (where f.flow in ('spent', 'refunded')), 0)::bigint as spent,
       -coalesce(sum(f.amount) filter (where f.flow = 'expired'), 0)::bigint as expired,
       -coalesce(sum(f.amount) filter (where f.flow = 'voided'), 0)::bigint as voided
     from credits.flow_facts(w.from_at, w.to_at, p_raw or not w.hourly, p_include_test) f
-    where (p_plan is null or f.plan_id = p_plan) and (p_credit_type is null or f.credit_type = p_credit_type)
+    where (p_plan is null or f.plan_id = p_plan) and (p_credit_type is null
+      or f.credit_type = p_credit_type)
     group by 1, 2, 3, 4
   )
-  select jsonb_agg(jsonb_build_object('bucket', s.bucket, 'plan', s.plan_id, 'credit_type', s.credit_type, 'source', s.source,
+  select jsonb_agg(jsonb_build_object('bucket', s.bucket, 'plan', s.plan_id,
+    'credit_type', s.credit_type, 'source', s.source,
     'granted', s.granted, 'spent', s.spent, 'expired', s.expired, 'voided', s.voided,
-    'share', round((s.expired + s.voided)::numeric / nullif(greatest(s.spent + s.expired + s.voided, 0), 0), 4))
+    'share', round((s.expired + s.voided)::numeric / nullif(greatest(s.spent + s.expired + s.voided,
+      0), 0), 4))
     order by s.bucket, s.plan_id, s.credit_type, s.source)
     into v_rows
   from sums s;
   return credits.metric_answer(w.from_at, w.to_at, p_bucket, p_time_zone, v_rows);
 end
 $$;
-comment on function public.metrics_breakage(timestamptz, timestamptz, text, text, text, text, boolean, boolean) is
-  'Credits that ended unspent, expired or voided, per bucket, plan, credit type and source of the grant; share is their part of all that ended: spent less refunded, expired, voided.';
-revoke all on function public.metrics_breakage(timestamptz, timestamptz, text, text, text, text, boolean, boolean)
+comment on function public.metrics_breakage(timestamptz, timestamptz, text, text, text, text,
+  boolean, boolean) is
+  'Credits that ended unspent, expired or voided, per bucket, plan, credit type and source of the '
+  'grant; share is their part of all that ended: spent less refunded, expired, voided.';
+revoke all on function public.metrics_breakage(timestamptz, timestamptz, text, text, text, text,
+  boolean, boolean)
   from public, anon, authenticated, service_role;
-grant execute on function public.metrics_breakage(timestamptz, timestamptz, text, text, text, text, boolean, boolean) to service_role;
+grant execute on function public.metrics_breakage(timestamptz, timestamptz, text, text, text, text,
+  boolean, boolean) to service_role;

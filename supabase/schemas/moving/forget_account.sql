@@ -4,7 +4,8 @@ create table credits.forgotten_accounts (
   forgotten_at timestamptz not null default clock_timestamp()
 );
 comment on table credits.forgotten_accounts is
-  'People whose words were removed. Only for them does the ledger let description and metadata be blanked; its figures stay for ever.';
+  'People whose words were removed. Only for them does the ledger let description and metadata be '
+  'blanked; its figures stay for ever.';
 alter table credits.forgotten_accounts enable row level security;
 revoke all on table credits.forgotten_accounts from public, anon, authenticated, service_role;
 
@@ -18,24 +19,30 @@ as $$
 declare
   v_counts jsonb := jsonb '{}';
   v_count bigint;
-  -- Their own account, and the workspaces that they may have acted in: by its account a row is found without reading all.
-  v_accounts uuid[] := p_account_id || array(select a.account_id from credits.accounts a where a.kind = 'workspace');
+  -- Their own account, and the workspaces that they may have acted in: by its account a row is
+  -- found without reading all.
+  v_accounts uuid[] := p_account_id || array(select a.account_id from credits.accounts a
+    where a.kind = 'workspace');
   -- A project with a usage table of its own may want a text there.
   v_nothing text := (select case when a.attnotnull then '' end from pg_catalog.pg_attribute a
     where a.attrelid = 'public.usage'::regclass and a.attname = 'description');
 begin
-  -- What the calendar wrote about a plan's allowance are nobody's words, and the books are checked by them.
+  -- What the calendar wrote about a plan's allowance are nobody's words, and the books are checked
+  -- by them.
   update public.credit_transactions t set description = null, metadata = '{}'
-  where t.account_id = any (v_accounts) and (t.account_id = p_account_id or t.user_id = p_account_id)
+  where t.account_id = any (v_accounts) and (t.account_id = p_account_id
+    or t.user_id = p_account_id)
     and (t.description is not null or t.metadata <> '{}')
     and (t.kind in ('consume', 'capture', 'refund', 'void') or t.kind = 'grant' and not exists (
       select from public.credit_grants g
-      where g.account_id = t.account_id and g.id = t.grant_id and g.source in ('plan', 'rollover')));
+      where g.account_id = t.account_id and g.id = t.grant_id
+        and g.source in ('plan', 'rollover')));
   get diagnostics v_count = row_count;
   v_counts := v_counts || jsonb_build_object('credit_transactions', v_count);
 
   update public.credit_grants g
-  set description = null, metadata = '{}', void_reason = case when g.voided_at is not null then 'forgotten' end
+  set description = null, metadata = '{}', void_reason = case when g.voided_at is not null
+    then 'forgotten' end
   where g.account_id = p_account_id
     or g.account_id = any (v_accounts) and g.source not in ('plan', 'rollover') and exists (
       select from public.credit_transactions t
@@ -47,7 +54,8 @@ begin
   update public.credit_reservations r set description = null, metadata = '{}', close_reason = null,
     -- What a workspace holds may be captured once more by somebody else, and is answered alike.
     answer = case when r.account_id <> p_account_id then r.answer end
-  where r.account_id = any (v_accounts) and (r.account_id = p_account_id or r.user_id = p_account_id);
+  where r.account_id = any (v_accounts) and (r.account_id = p_account_id
+    or r.user_id = p_account_id);
   get diagnostics v_count = row_count;
   v_counts := v_counts || jsonb_build_object('credit_reservations', v_count);
 
@@ -59,12 +67,15 @@ begin
   -- A closed account answers no request again. A workspace does, so its keys stay.
   update credits.idempotency_keys k
   set idempotency_key = 'forgotten:' || k.operation_id,
-    request = case when k.request is not null then jsonb_build_object('function', k.request -> 'function') end,
-    answer = case when k.answer is not null then jsonb_build_object('success', true, 'operation_id', k.operation_id) end
+    request = case when k.request is not null
+      then jsonb_build_object('function', k.request -> 'function') end,
+    answer = case when k.answer is not null then jsonb_build_object('success', true,
+      'operation_id', k.operation_id) end
   where k.account_id = p_account_id;
   get diagnostics v_count = row_count;
   v_counts := v_counts || jsonb_build_object('idempotency_keys', v_count);
-  update credits.idempotency_keys k set request = k.request - '{description, metadata, reason}'::text[]
+  update credits.idempotency_keys k
+    set request = k.request - '{description, metadata, reason}'::text[]
   where k.account_id = any (v_accounts) and k.account_id <> p_account_id
     and k.request @> jsonb_build_object('user_id', p_account_id);
 
@@ -82,7 +93,8 @@ begin
 end
 $$;
 comment on function credits.forget_words(uuid) is
-  'Blanks every description, metadata, reason, key and request of a forgotten person, and takes them out of their workspaces.';
+  'Blanks every description, metadata, reason, key and request of a forgotten person, and takes '
+  'them out of their workspaces.';
 revoke all on function credits.forget_words(uuid) from public, anon, authenticated, service_role;
 
 -- edge: result=Forgotten callers=service_role repeatable slow
@@ -103,21 +115,27 @@ declare
   v_new boolean;
   v_at timestamptz;
 begin
-  if not exists (select from credits.accounts a where a.account_id = p_user_id and a.kind = 'person') then
+  if not exists (select from credits.accounts a where a.account_id = p_user_id
+    and a.kind = 'person') then
     perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id));
   end if;
-  perform 1 from credits.balances b where b.account_id = p_user_id order by b.credit_type for no key update;
+  perform 1 from credits.balances b where b.account_id = p_user_id
+    order by b.credit_type for no key update;
   update credits.accounts a set status = 'closed', closed_at = clock_timestamp()
   where a.account_id = p_user_id and a.status <> 'closed';
   update credits.balances b set account_status = 'closed' where b.account_id = p_user_id;
-  insert into credits.forgotten_accounts (account_id) values (p_user_id) on conflict (account_id) do nothing;
+  insert into credits.forgotten_accounts (account_id) values (p_user_id)
+    on conflict (account_id) do nothing;
   v_new := found;
   select f.forgotten_at into v_at from credits.forgotten_accounts f where f.account_id = p_user_id;
-  return jsonb_build_object('success', true, 'code', 'ok', 'account_id', p_user_id, 'forgotten_at', v_at,
+  return jsonb_build_object('success', true, 'code', 'ok', 'account_id', p_user_id,
+    'forgotten_at', v_at,
     'rows', credits.forget_words(p_user_id), 'replayed', not v_new);
 end
 $$;
 comment on function public.forget_account(uuid) is
-  'Closes a user''s account for good and removes their words from the books: descriptions, metadata, reasons, idempotency keys. Ids, times and figures stay, so the books still balance. What Auth knows of the user is yours to delete. Raises account_not_found.';
+  'Closes a user''s account for good and removes their words from the books: descriptions, '
+  'metadata, reasons, idempotency keys. Ids, times and figures stay, so the books still balance. '
+  'What Auth knows of the user is yours to delete. Raises account_not_found.';
 revoke all on function public.forget_account(uuid) from public, anon, authenticated, service_role;
 grant execute on function public.forget_account(uuid) to service_role;
