@@ -279,10 +279,13 @@ OF_ONE_ROW = "called for one account at a time, which it names in every conditio
 EXEMPT: dict[str, dict[str, str]] = {
     # Reports for an operator, and what is run once when moving in or out: on the coordinator, or on each machine.
     "select from": dict.fromkeys(
-        "diagnose_amounts diagnose_callers diagnose_drift diagnose_host_reads diagnose_host_writes diagnose_operation "
-        "diagnose_privileges diagnose_surroundings export_account forget_account forget_words gift_of guarded_by_trigger "
-        "host_functions host_gifts host_json_counters host_tables import_balances import_table insert_into "
-        "is_invoker_view may_write_rows never_below_zero".split(),
+        [
+            *("diagnose_amounts", "diagnose_callers", "diagnose_drift", "diagnose_host_reads", "diagnose_host_writes"),
+            *("diagnose_operation", "diagnose_privileges", "diagnose_surroundings", "export_account", "forget_account"),
+            *("forget_words", "gift_of", "guarded_by_trigger", "host_functions", "host_gifts", "host_json_counters"),
+            *("host_tables", "import_balances", "import_table", "insert_into", "is_invoker_view", "may_write_rows"),
+            "never_below_zero",
+        ],
         "a report, or run once",
     )
     | dict.fromkeys(["change_plan", "paying_account", "plan_is_used"], "older than the rule"),
@@ -390,7 +393,8 @@ def test_a_table_that_all_accounts_share_refers_to_no_account(database: Database
     """So that each machine can have its own copy of it."""
     shared = [name for name in REFERENCE if name != "credits.plan_limit_changes"]
     for (target,) in database.query(
-        "select confrelid::regclass::text from pg_constraint where contype = 'f' and conrelid::regclass::text = any (%s)",
+        "select confrelid::regclass::text from pg_constraint "
+        "where contype = 'f' and conrelid::regclass::text = any (%s)",
         [name.removeprefix("public.") for name in shared],
     ):
         assert target in {name.removeprefix("public.") for name in REFERENCE}
