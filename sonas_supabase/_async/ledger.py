@@ -57,12 +57,19 @@ class AsyncLedger(AsyncCaller):
         idempotency_key: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         workspace_id: Id | None = None,
+        starts_at: datetime | None = None,
+        priority: int | None = None,
+        paid_amount: int | None = None,
+        currency: str | None = None,
         timeout: float | None = None,
         retries: int | None = None,
     ) -> Grant:
-        """Give ``amount`` credits beside the allowance, until ``expires_at`` (None: for ever).
+        """Give ``amount`` credits beside the allowance, from ``starts_at`` (None: now) until ``expires_at`` (None: for
+        ever).
 
-        ``source`` is rollover, trial, promotion, compensation, top_up or goodwill, and decides the order of spending.
+        ``source`` is rollover, trial, promotion, compensation, top_up or goodwill, and decides the order of spending,
+        unless ``priority`` does (0 to 1000, the lowest first). A ``top_up`` is a purchase: it pays first what the
+        account owes. ``paid_amount`` is what it cost, in the smallest unit of ``currency``.
 
         SQL: ``grant_credits``.
 
@@ -82,6 +89,10 @@ class AsyncLedger(AsyncCaller):
                 idempotency_key=idempotency_key,
                 metadata=metadata,
                 workspace_id=workspace_id,
+                starts_at=starts_at,
+                priority=priority,
+                paid_amount=paid_amount,
+                currency=currency,
             ),
             timeout,
             retries,
@@ -94,18 +105,25 @@ class AsyncLedger(AsyncCaller):
         *,
         reason: str | None = None,
         workspace_id: Id | None = None,
+        amount: int | None = None,
         timeout: float | None = None,
         retries: int | None = None,
     ) -> Grant:
-        """Take back what a grant has left; ``amount`` says how much that was. SQL: ``revoke_grant``.
+        """Take back what a grant has left, or ``amount`` of it; the answer's ``amount`` says how much that was.
 
-        What was spent stays spent. A second time changes nothing and answers ``replayed``.
+        What was spent stays spent. A second time changes nothing and answers ``replayed``. Where a part was taken back,
+        the grant goes on.
+
+        SQL: ``revoke_grant``.
 
         Raises:
             InvalidArgument: the account has no such grant.
+            InvalidAmount: more than it has left.
         """
         return await self._call(
-            calls.revoke_grant(user_id=user_id, grant_id=grant_id, reason=reason, workspace_id=workspace_id),
+            calls.revoke_grant(
+                user_id=user_id, grant_id=grant_id, reason=reason, workspace_id=workspace_id, amount=amount
+            ),
             timeout,
             retries,
         )

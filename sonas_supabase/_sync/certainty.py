@@ -116,7 +116,7 @@ class Certainty(Caller):
         timeout: float | None = None,
         retries: int | None = None,
     ) -> Verification:
-        """Check the always-true rules, or the one with this number (1 to 8), for one account or for all.
+        """Check the always-true rules, or the one with this number (1 to 11), for one account or for all.
 
         SQL: ``verify_books``.
 

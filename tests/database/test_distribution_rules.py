@@ -304,6 +304,7 @@ EXEMPT: dict[str, dict[str, str]] = {
         "account_answer": OF_ONE_ROW,
         "balances_of": OF_ONE_ROW,
         "book_pending_plan": OF_ONE_ROW,
+        "denial": OF_ONE_ROW,
         "import_problems": "run once",
         "imported_elsewhere": "run once",
         "left_out": "a report",
