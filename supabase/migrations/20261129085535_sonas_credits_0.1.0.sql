@@ -675,7 +675,8 @@ create table public.credit_workspaces (
   created_at timestamptz not null default now(),
   constraint credit_workspaces_name_is_not_empty check (name <> '')
 );
-comment on table public.credit_workspaces is 'Teams that share one pool of credits. The workspace''s id is the id of its account.';
+comment on table public.credit_workspaces is
+  'Teams that share one pool of credits. The workspace''s id is the id of its account.';
 alter table public.credit_workspaces enable row level security;
 revoke all on table public.credit_workspaces from public, anon, authenticated, service_role;
 grant select on table public.credit_workspaces to authenticated, service_role;
@@ -687,18 +688,21 @@ create table public.credit_workspace_members (
   role text not null default 'member',
   created_at timestamptz not null default now(),
   constraint credit_workspace_members_pkey primary key (account_id, user_id),
-  constraint credit_workspace_members_role_is_known check (role in ('owner', 'admin', 'member', 'viewer'))
+  constraint credit_workspace_members_role_is_known check (role in ('owner', 'admin', 'member',
+    'viewer'))
 );
 create index credit_workspace_members_user_id_idx on public.credit_workspace_members (user_id);
 comment on table public.credit_workspace_members is
-  'Who is in a workspace, and as what: a viewer reads, a member spends, an admin and an owner oversee it.';
+  'Who is in a workspace, and as what: a viewer reads, a member spends, an admin and an owner '
+  'oversee it.';
 comment on column public.credit_workspace_members.account_id is 'The workspace.';
 alter table public.credit_workspace_members enable row level security;
 revoke all on table public.credit_workspace_members from public, anon, authenticated, service_role;
 grant select on table public.credit_workspace_members to authenticated, service_role;
 
--- Every policy compares the account with this array, which makes it an index condition, asked for once. The cost says that
--- it is dear, so that no plan reads other people's rows in some order and asks for each.
+-- Every policy compares the account with this array, which makes it an index condition, asked for
+-- once. The cost says that it is dear, so that no plan reads other people's rows in some order and
+-- asks for each.
 create function credits.readable_ids()
 returns uuid[]
 language plpgsql
@@ -717,7 +721,8 @@ begin
 end
 $$;
 comment on function credits.readable_ids() is
-  'The accounts whose plan and balance the signed-in user may read: their own and those of their workspaces.';
+  'The accounts whose plan and balance the signed-in user may read: their own and those of their '
+  'workspaces.';
 revoke all on function credits.readable_ids() from public, anon, authenticated, service_role;
 grant execute on function credits.readable_ids() to authenticated;
 
@@ -739,7 +744,8 @@ begin
 end
 $$;
 comment on function credits.overseen_ids() is
-  'The accounts of which the signed-in user may read what everybody did: their own, and the workspaces that they own or administer.';
+  'The accounts of which the signed-in user may read what everybody did: their own, and the '
+  'workspaces that they own or administer.';
 revoke all on function credits.overseen_ids() from public, anon, authenticated, service_role;
 grant execute on function credits.overseen_ids() to authenticated;
 
@@ -753,15 +759,18 @@ as $$
 begin
   if p_user_id = p_account_id or exists (
     select 1 from public.credit_workspace_members m
-    where m.account_id = p_account_id and m.user_id = p_user_id and m.role in ('owner', 'admin')) then
+    where m.account_id = p_account_id and m.user_id = p_user_id
+      and m.role in ('owner', 'admin')) then
     return null;
   end if;
   return p_user_id;
 end
 $$;
 comment on function credits.only_actor(uuid, uuid) is
-  'Whose acts on an account a reader sees: null for everybody''s, where they oversee it, else the reader''s own.';
-revoke all on function credits.only_actor(uuid, uuid) from public, anon, authenticated, service_role;
+  'Whose acts on an account a reader sees: null for everybody''s, where they oversee it, else the '
+  'reader''s own.';
+revoke all on function credits.only_actor(uuid, uuid) from public, anon, authenticated,
+  service_role;
 
 create policy "Members may read their workspaces" on public.credit_workspaces
   for select to authenticated using (account_id = any (credits.readable_ids()));
@@ -1207,6 +1216,7 @@ as $$
     'credit_type', n.credit_type, 'kind', t.kind, 'allowance', n.allowance, 'used', n.used, 'reserved', n.reserved,
     'remaining', n.remaining, 'unlimited', n.allowance is null, 'percent_used', w.percent_used,
     'warning', case when n.remaining <= 0 then 'exhausted' when w.percent_used >= 80 then 'low' end,
+    'debt', credits.debt_of(p_account_id, n.credit_type),
     'period_start', n.period_start, 'period_end', n.period_end) order by n.credit_type), '[]')
   from public.credit_balances n
   join credits.credit_types t on t.id = n.credit_type
@@ -1883,7 +1893,7 @@ declare
 begin
   -- Nothing is booked here: what falls due by the new time does so whoever comes by first.
   perform 1 from credits.balances b where b.account_id = p_account_id order by b.credit_type for no key update;
-  if not exists (select from credits.accounts a where a.account_id = p_account_id and a.is_test) then
+  if not exists (select 1 from credits.accounts a where a.account_id = p_account_id and a.is_test) then
     perform credits.raise_error('not_a_test_account');
   end if;
   select max(greatest(b.test_now, b.settled_at)) into v_now
@@ -1959,7 +1969,7 @@ as $$
 declare
   v_account_id uuid;
 begin
-  if not exists (select from pg_catalog.pg_timezone_names z where z.name = p_time_zone) then
+  if not exists (select 1 from pg_catalog.pg_timezone_names z where z.name = p_time_zone) then
     perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_time_zone', 'value', p_time_zone),
       'Pass a name of the IANA time zone database, such as Europe/Paris.');
   end if;
@@ -2009,14 +2019,19 @@ create table credits.grant_sources (
   may_be_granted boolean not null,
   description text not null
 );
-comment on table credits.grant_sources is 'Where credits come from, and in which order they are burnt: the lowest priority first.';
-comment on column credits.grant_sources.priority is 'Given to a grant that never expires, frozen on the grant when it is issued.';
-comment on column credits.grant_sources.priority_when_expiring is 'Given to a grant that expires, frozen on the grant when it is issued.';
-comment on column credits.grant_sources.may_be_granted is 'Whether grant_credits accepts it; the plan allowance is granted by the calendar alone.';
+comment on table credits.grant_sources is
+  'Where credits come from, and in which order they are burnt: the lowest priority first.';
+comment on column credits.grant_sources.priority is
+  'Given to a grant that never expires, frozen on the grant when it is issued.';
+comment on column credits.grant_sources.priority_when_expiring is
+  'Given to a grant that expires, frozen on the grant when it is issued.';
+comment on column credits.grant_sources.may_be_granted is
+  'Whether grant_credits accepts it; the plan allowance is granted by the calendar alone.';
 alter table credits.grant_sources enable row level security;
 revoke all on table credits.grant_sources from public, anon, authenticated, service_role;
 
-insert into credits.grant_sources (id, priority, priority_when_expiring, may_be_granted, description) values
+insert into credits.grant_sources (id, priority, priority_when_expiring, may_be_granted,
+  description) values
   ('rollover', 10, 10, true, 'Unspent allowance of the period before'),
   ('trial', 20, 20, true, 'Credits to try a plan'),
   ('promotion', 20, 20, true, 'Credits of a campaign'),
@@ -2137,7 +2152,8 @@ create trigger plan_limits_make_subscribers_due after insert or update or delete
 -- schemas/ledger/credit_grants.sql
 
 create table public.credit_grants (
-  account_id uuid not null constraint credit_grants_account_id_fkey references credits.accounts (account_id),
+  account_id uuid not null constraint credit_grants_account_id_fkey
+    references credits.accounts (account_id),
   id uuid not null default gen_random_uuid(),
   credit_type text not null,
   source text not null,
@@ -2155,6 +2171,8 @@ create table public.credit_grants (
   frozen_reason text,
   voided_at timestamptz,
   void_reason text,
+  paid_amount bigint,
+  currency text,
   description text,
   metadata jsonb not null default '{}',
   created_at timestamptz not null,
@@ -2166,22 +2184,30 @@ create table public.credit_grants (
 ) with (fillfactor = 70);
 create index credit_grants_open_idx on public.credit_grants
   (account_id, credit_type, priority, expires_at, starts_at, id) where is_open;
-create unique index credit_grants_period_key on public.credit_grants (account_id, credit_type, period_start)
+create unique index credit_grants_period_key on public.credit_grants (account_id, credit_type,
+  period_start)
   where period_start is not null and voided_at is null;
--- A check costs every spend its share of time, most of all one that compares texts. Here and in the ledger stand those that
--- keep credits from being lost or overspent; verify_books checks the rest.
+-- A check costs every spend its share of time, most of all one that compares texts. Here and in the
+-- ledger stand those that keep credits from being lost or overspent; verify_books checks the rest.
 comment on table public.credit_grants is
-  'The only home of credits. What a grant held at first is spent, lapsed (expired or voided) or remaining; nothing else can happen to it.';
-comment on column public.credit_grants.source is 'plan, rollover, trial, promotion, compensation, top_up or goodwill.';
-comment on column public.credit_grants.priority is 'Burn order: lower first. Taken from the source when the grant was issued.';
-comment on column public.credit_grants.amount is 'Credits issued. Grows for a plan grant when an upgrade adds to it.';
+  'The only home of credits. What a grant held at first is spent, lapsed (expired or voided) or '
+  'remaining; nothing else can happen to it.';
+comment on column public.credit_grants.source is
+  'plan, rollover, trial, promotion, compensation, top_up or goodwill.';
+comment on column public.credit_grants.priority is
+  'Burn order: lower first. Taken from the source when the grant was issued.';
+comment on column public.credit_grants.amount is
+  'Credits issued. Grows for a plan grant when an upgrade adds to it.';
 comment on column public.credit_grants.held is 'The part of remaining that live holds have pinned.';
 comment on column public.credit_grants.spent is 'Consumed or captured, less refunded.';
 comment on column public.credit_grants.lapsed is 'Expired or voided.';
 comment on column public.credit_grants.period_start is
   'For the plan''s allowance: start of its period. A limit has none: then it is 1970, an instant that
    every client can read. One per account, type and period.';
-comment on column public.credit_grants.frozen_at is 'Not spendable from here on, not lost either: a payment is past due or disputed.';
+comment on column public.credit_grants.frozen_at is
+  'Not spendable from here on, not lost either: a payment is past due or disputed.';
+comment on column public.credit_grants.paid_amount is
+  'What was paid for it, in the smallest unit of the currency; null where nothing was sold.';
 alter table public.credit_grants enable row level security;
 revoke all on table public.credit_grants from public, anon, authenticated, service_role;
 grant select on table public.credit_grants to authenticated, service_role;
@@ -2192,7 +2218,8 @@ create policy "Users may read their grants" on public.credit_grants
 
 create type credits.entry_kind as enum ('grant', 'consume', 'capture', 'refund', 'expire', 'void');
 comment on type credits.entry_kind is
-  'grant and refund add credits to a grant; consume and capture spend them; expire and void take them away unspent.';
+  'grant and refund add credits to a grant; consume and capture spend them; expire and void take '
+  'them away unspent.';
 
 create table public.credit_transactions (
   account_id uuid not null,
@@ -2211,30 +2238,45 @@ create table public.credit_transactions (
   constraint credit_transactions_pkey primary key (account_id, credit_type, version),
   constraint credit_transactions_balance_is_not_negative check (balance_after >= 0)
 );
-create index credit_transactions_operation_idx on public.credit_transactions (account_id, operation_id);
-create index credit_transactions_related_idx on public.credit_transactions (account_id, related_operation_id)
+create index credit_transactions_operation_idx on public.credit_transactions (account_id,
+  operation_id);
+create index credit_transactions_related_idx on public.credit_transactions (account_id,
+  related_operation_id)
   where related_operation_id is not null;
 -- What a member did in a workspace. Rows of persons are not in it, so their spends do not grow.
 create index credit_transactions_user_id_idx
   on public.credit_transactions (account_id, user_id, created_at) where user_id <> account_id;
 comment on table public.credit_transactions is
-  'The ledger: one row per operation and grant touched, chained by version and balance_after per account and credit type. While a type is unlimited, one row per operation, of no grant and outside of the chain. Rows are added, never changed.';
-comment on column public.credit_transactions.version is '1, 2, 3 … per account and credit type, without a gap.';
-comment on column public.credit_transactions.operation_id is 'What belongs together: all rows of one operation have its id. A hold and its capture are one operation.';
-comment on column public.credit_transactions.grant_id is 'The grant whose credits moved; null while the type is unlimited, which has no stock.';
-comment on column public.credit_transactions.user_id is 'Who acted; null for what time did by itself.';
-comment on column public.credit_transactions.amount is 'Credits, signed: positive into the grant, negative out of it.';
-comment on column public.credit_transactions.balance_after is 'What the grants of this account and type hold after this row: the last balance_after before it plus amount. Null when it moved no grant: what is unlimited has no balance.';
+  'The ledger: one row per operation and grant touched, chained by version and balance_after per '
+  'account and credit type. While a type is unlimited, one row per operation, of no grant and '
+  'outside of the chain. Rows are added, never changed.';
+comment on column public.credit_transactions.version is
+  '1, 2, 3 … per account and credit type, without a gap.';
+comment on column public.credit_transactions.operation_id is
+  'What belongs together: all rows of one operation have its id. A hold and its capture are one '
+  'operation.';
+comment on column public.credit_transactions.grant_id is
+  'The grant whose credits moved; null while the type is unlimited, which has no stock.';
+comment on column public.credit_transactions.user_id is
+  'Who acted; null for what time did by itself.';
+comment on column public.credit_transactions.amount is
+  'Credits, signed: positive into the grant, negative out of it.';
+comment on column public.credit_transactions.balance_after is
+  'What the grants of this account and type hold after this row: the last balance_after before it '
+  'plus amount. Null when it moved no grant: what is unlimited has no balance.';
 comment on column public.credit_transactions.related_operation_id is
-  'For a refund the operation it gives back; for an expiry or a compensation the operation that caused it.';
-comment on column public.credit_transactions.created_at is 'When it was booked, in the account''s time.';
+  'For a refund the operation it gives back; for an expiry or a compensation the operation that '
+  'caused it.';
+comment on column public.credit_transactions.created_at is
+  'When it was booked, in the account''s time.';
 alter table public.credit_transactions enable row level security;
 revoke all on table public.credit_transactions from public, anon, authenticated, service_role;
 grant select on table public.credit_transactions to authenticated, service_role;
 create policy "Users may read their ledger and what they oversee"
   on public.credit_transactions for select to authenticated using (
     account_id = any (credits.readable_ids())
-    and (user_id = account_id or user_id = auth.uid() or account_id = any (credits.overseen_ids())));
+    and (user_id = account_id or user_id = auth.uid()
+      or account_id = any (credits.overseen_ids())));
 
 create function credits.refuse_ledger_change()
 returns trigger
@@ -2246,27 +2288,231 @@ begin
   -- Figures never change. The words of somebody who is forgotten may be blanked, and nothing else.
   if tg_op = 'UPDATE' then
     if new.description is null and new.metadata = '{}'
-       and to_jsonb(new) - '{description, metadata}'::text[] = to_jsonb(old) - '{description, metadata}'::text[]
-       and exists (select from credits.forgotten_accounts f where f.account_id in (old.account_id, old.user_id)) then
+       and to_jsonb(new) - '{description, metadata}'::text[] = to_jsonb(old)
+         - '{description, metadata}'::text[]
+       and exists (select 1 from credits.forgotten_accounts f
+         where f.account_id in (old.account_id, old.user_id)) then
       return new;
     end if;
   end if;
-  perform credits.raise_error('ledger_is_append_only', jsonb_build_object('attempted', lower(tg_op)));
+  perform credits.raise_error('ledger_is_append_only', jsonb_build_object('attempted',
+    lower(tg_op)));
   return null;
 end
 $$;
-comment on function credits.refuse_ledger_change() is 'Stops UPDATE, DELETE and TRUNCATE of the ledger for those whom no privilege stops. Lets pass only what forget_account does: blank description and metadata of a forgotten account.';
-revoke all on function credits.refuse_ledger_change() from public, anon, authenticated, service_role;
-create trigger credit_transactions_are_append_only before update or delete on public.credit_transactions
+comment on function credits.refuse_ledger_change() is
+  'Stops UPDATE, DELETE and TRUNCATE of the ledger for those whom no privilege stops. Lets pass '
+  'only what forget_account does: blank description and metadata of a forgotten account.';
+revoke all on function credits.refuse_ledger_change() from public, anon, authenticated,
+  service_role;
+create trigger credit_transactions_are_append_only before update
+  or delete on public.credit_transactions
   for each row execute function credits.refuse_ledger_change();
 create trigger credit_transactions_are_never_truncated before truncate on public.credit_transactions
   for each statement execute function credits.refuse_ledger_change();
 
+-- schemas/ledger/debts.sql
+
+-- What an account owes: credits of a purchase whose payment was taken back after they had been
+-- spent. The next purchase pays first, an allowance never does. A debt that turns out to be smaller
+-- than what was paid comes back as credits.
+
+create table credits.debts (
+  account_id uuid not null
+    constraint debts_account_id_fkey references credits.accounts (account_id),
+  credit_type text not null,
+  source text not null,
+  amount bigint not null,
+  paid bigint not null default 0,
+  created_at timestamptz not null,
+  constraint debts_pkey primary key (account_id, credit_type, source),
+  constraint debts_paid_is_a_part_of_the_amount check (paid >= 0 and paid <= amount)
+);
+comment on table credits.debts is
+  'Credits that an account owes. A row stays when it is paid, so that a payment that fails later '
+  'can be told apart.';
+comment on column credits.debts.source is
+  'What it is for: the payment that was taken back, by its provider''s id.';
+comment on column credits.debts.amount is
+  'Credits owed in all; amount less paid is still to be paid.';
+comment on column credits.debts.paid is 'Credits that purchases have paid, less what came back.';
+alter table credits.debts enable row level security;
+revoke all on table credits.debts from public, anon, authenticated, service_role;
+
+create table credits.debt_payments (
+  account_id uuid not null,
+  credit_type text not null,
+  source text not null,
+  operation_id uuid not null,
+  grant_id uuid not null,
+  amount bigint not null,
+  created_at timestamptz not null,
+  constraint debt_payments_pkey primary key (account_id, credit_type, source, operation_id),
+  constraint debt_payments_debt_fkey foreign key (account_id, credit_type, source)
+    references credits.debts (account_id, credit_type, source),
+  constraint debt_payments_move_something check (amount <> 0)
+);
+comment on table credits.debt_payments is
+  'Which grant paid a debt, and which one gave back what had been paid too much. The ledger has a '
+  'row of each.';
+comment on column credits.debt_payments.amount is
+  'Credits: positive for a payment, negative for what came back.';
+alter table credits.debt_payments enable row level security;
+revoke all on table credits.debt_payments from public, anon, authenticated, service_role;
+
+create function credits.debt_of(p_account_id uuid, p_credit_type text)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select coalesce(sum(d.amount - d.paid), 0)::bigint from credits.debts d
+    where d.account_id = p_account_id and d.credit_type = p_credit_type);
+end
+$$;
+comment on function credits.debt_of(uuid, text) is
+  'Credits that an account still owes of one type.';
+revoke all on function credits.debt_of(uuid, text) from public, anon, authenticated, service_role;
+
+create function credits.pay_debts(
+  p_account_id uuid, inout p_balance credits.balances, p_grant_id uuid, p_amount bigint,
+  p_related_operation_id uuid, out p_paid bigint)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+-- A row beside another OUT argument is meant here; plpgsql_check takes it for a slip.
+-- @plpgsql_check_options: extra_warnings = false
+declare
+  v_debt record;
+  v_part bigint;
+  v_operation_id uuid;
+begin
+  p_paid := 0;
+  for v_debt in
+    select d.source, d.amount - d.paid as open from credits.debts d
+    where d.account_id = p_account_id and d.credit_type = p_balance.credit_type
+      and d.paid < d.amount
+    order by d.created_at, d.source
+  loop
+    v_part := least(v_debt.open, p_amount - p_paid);
+    exit when v_part = 0;
+    v_operation_id := gen_random_uuid();
+    p_balance := credits.take_unspent(p_account_id, p_balance, p_grant_id, v_part, 'void', null,
+      v_operation_id, p_related_operation_id,
+      'pays for credits that were spent before their payment was taken back');
+    update credits.debts d set paid = d.paid + v_part
+    where d.account_id = p_account_id and d.credit_type = p_balance.credit_type
+      and d.source = v_debt.source;
+    insert into credits.debt_payments (
+      account_id, credit_type, source, operation_id, grant_id, amount, created_at)
+    values (p_account_id, p_balance.credit_type, v_debt.source, v_operation_id, p_grant_id, v_part,
+      p_balance.settled_at);
+    p_paid := p_paid + v_part;
+  end loop;
+end
+$$;
+comment on function credits.pay_debts(uuid, credits.balances, uuid, bigint, uuid) is
+  'Pays debts of the locked balance''s type out of a grant that p_related_operation_id has just '
+  'issued, the oldest debt first.';
+revoke all on function credits.pay_debts(uuid, credits.balances, uuid, bigint, uuid)
+  from public, anon, authenticated, service_role;
+
+create function credits.set_debt(
+  p_account_id uuid, inout p_balance credits.balances, p_source text, p_amount bigint)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_paid bigint;
+begin
+  if p_amount is null or p_amount not between 0 and 9007199254740992 then
+    perform credits.raise_error('invalid_amount', jsonb_build_object('amount', p_amount));
+  end if;
+  select d.paid into v_paid from credits.debts d
+  where d.account_id = p_account_id and d.credit_type = p_balance.credit_type
+    and d.source = p_source;
+  if v_paid > p_amount then
+    p_balance := credits.give_back_paid(p_account_id, p_balance, p_source, v_paid - p_amount);
+  end if;
+  if p_amount > 0 or v_paid is not null then
+    insert into credits.debts as d (account_id, credit_type, source, amount, created_at)
+    values (p_account_id, p_balance.credit_type, p_source, p_amount, p_balance.settled_at)
+    on conflict (account_id, credit_type, source) do update set amount = excluded.amount;
+  end if;
+end
+$$;
+comment on function credits.set_debt(uuid, credits.balances, text, bigint) is
+  'Sets what the account owes for p_source, whatever order the news came in. What had been paid '
+  'above it comes back as credits. Call save_balance afterwards.';
+revoke all on function credits.set_debt(uuid, credits.balances, text, bigint)
+  from public, anon, authenticated, service_role;
+
+create function credits.give_back_paid(
+  p_account_id uuid, inout p_balance credits.balances, p_source text, p_amount bigint)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_left bigint := p_amount;
+  v_part bigint;
+  v_payment record;
+  v_issued record;
+  v_operation_id uuid;
+begin
+  -- The last payment first, as long as it may be spent as the credits that paid it, and for a day
+  -- at least.
+  for v_payment in
+    select p.grant_id, g.expires_at, sum(p.amount) as amount, max(p.created_at) as paid_at
+    from credits.debt_payments p
+    join public.credit_grants g on g.account_id = p.account_id and g.id = p.grant_id
+    where p.account_id = p_account_id and p.credit_type = p_balance.credit_type
+      and p.source = p_source
+    group by p.grant_id, g.expires_at
+    having sum(p.amount) > 0
+    order by paid_at desc, p.grant_id
+  loop
+    v_part := least(v_left, v_payment.amount);
+    exit when v_part = 0;
+    v_left := v_left - v_part;
+    v_operation_id := gen_random_uuid();
+    v_issued := credits.issue(p_account_id, p_balance, null, v_operation_id, 'top_up', v_part,
+      p_balance.settled_at, case when v_payment.expires_at is not null then
+        greatest(v_payment.expires_at, p_balance.settled_at + interval '24 hours') end, null,
+      'paid for a debt that was smaller in the end', '{}');
+    p_balance := v_issued.p_balance;
+    insert into credits.debt_payments (
+      account_id, credit_type, source, operation_id, grant_id, amount, created_at)
+    values (p_account_id, p_balance.credit_type, p_source, v_operation_id, v_payment.grant_id,
+      -v_part, p_balance.settled_at);
+    update credits.debts d set paid = d.paid - v_part, amount = d.paid - v_part
+    where d.account_id = p_account_id and d.credit_type = p_balance.credit_type
+      and d.source = p_source;
+    p_balance := (select d.p_balance
+      from credits.pay_debts(
+        p_account_id, p_balance, v_issued.p_grant_id, v_part, v_operation_id) d);
+  end loop;
+end
+$$;
+comment on function credits.give_back_paid(uuid, credits.balances, text, bigint) is
+  'Gives credits back that had paid a debt, as grants with the expiry of those that paid. Other '
+  'debts are paid from them first.';
+revoke all on function credits.give_back_paid(uuid, credits.balances, text, bigint)
+  from public, anon, authenticated, service_role;
+
 -- schemas/ledger/get_credit_history.sql
 
--- The ledger of an account, page by page. Times are no place to go on from: several rows may share an instant. A cursor
--- holds how far each chain has been read, by version, so a page is found at once and every row comes once, also
--- while new ones are added.
+-- The ledger of an account, page by page. Times are no place to go on from: several rows may share
+-- an instant. A cursor holds how far each chain has been read, by version, so a page is found at
+-- once and every row comes once, also while new ones are added.
 
 create function credits.entries_below(
   p_account_id uuid, p_credit_type text, p_version bigint, p_only_actor uuid, p_limit integer)
@@ -2301,7 +2547,8 @@ begin
 end
 $$;
 comment on function credits.entries_below(uuid, text, bigint, uuid, integer) is
-  'The newest p_limit ledger rows of a chain below a version; of one actor alone where one is named.';
+  'The newest p_limit ledger rows of a chain below a version; of one actor alone where one is '
+  'named.';
 revoke all on function credits.entries_below(uuid, text, bigint, uuid, integer)
   from public, anon, authenticated, service_role;
 
@@ -2350,7 +2597,8 @@ begin
 end
 $$;
 comment on function credits.read_cursor(uuid, text, text) is
-  'How far the chains of an account have been read: the version below which the next page starts, by credit type.';
+  'How far the chains of an account have been read: the version below which the next page starts, '
+  'by credit type.';
 revoke all on function credits.read_cursor(uuid, text, text)
   from public, anon, authenticated, service_role;
 
@@ -2366,7 +2614,8 @@ begin
   return (
     with found as (
       select t.*,
-        -- Times follow versions. Where a clock had stepped back they would not, and versions decide.
+        -- Times follow versions. Where a clock had stepped back they would not, and versions
+        -- decide.
         min(t.created_at) over (partition by t.credit_type order by t.version desc) as at
       from jsonb_each_text(p_versions) c
       cross join lateral credits.entries_below(
@@ -2378,7 +2627,8 @@ begin
       select n.* from numbered n where n.nth <= p_limit
     )
     select jsonb_build_object(
-      'rows', (select coalesce(jsonb_agg(to_jsonb(p) - '{at, nth}'::text[] order by p.nth), '[]') from page p),
+      'rows', (select coalesce(jsonb_agg(to_jsonb(p) - '{at, nth}'::text[] order by p.nth), '[]')
+        from page p),
       'next_cursor', case when exists (select 1 from numbered n where n.nth > p_limit) then
         credits.write_cursor(p_account_id, p_credit_type, p_versions || (
           select jsonb_object_agg(l.credit_type, l.version)
@@ -2386,7 +2636,8 @@ begin
 end
 $$;
 comment on function credits.history_page(uuid, text, integer, jsonb, uuid) is
-  'A page of the ledger below these versions, newest first, and the cursor of the next one; null after the last.';
+  'A page of the ledger below these versions, newest first, and the cursor of the next one; null '
+  'after the last.';
 revoke all on function credits.history_page(uuid, text, integer, jsonb, uuid)
   from public, anon, authenticated, service_role;
 
@@ -2445,7 +2696,9 @@ security invoker
 set search_path = ''
 return credits.read_history(p_user_id, p_credit_type, p_limit, p_cursor, p_workspace_id);
 comment on function public.get_credit_history(uuid, text, integer, text, uuid) is
-  'The ledger of an account, newest first: p_limit rows (1 to 1000), and next_cursor for the page after them, null after the last. Every row comes once. A signed-in user may leave p_user_id out; of a workspace a member reads what they did themselves.';
+  'The ledger of an account, newest first: p_limit rows (1 to 1000), and next_cursor for the page '
+  'after them, null after the last. Every row comes once. A signed-in user may leave p_user_id '
+  'out; of a workspace a member reads what they did themselves.';
 revoke all on function public.get_credit_history(uuid, text, integer, text, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function public.get_credit_history(uuid, text, integer, text, uuid)
@@ -2453,9 +2706,94 @@ grant execute on function public.get_credit_history(uuid, text, integer, text, u
 
 -- schemas/ledger/grant_credits.sql
 
+create type credits.grant_order as (
+  credit_type text,
+  amount bigint,
+  source text,
+  description text,
+  starts_at timestamptz,
+  expires_at timestamptz,
+  priority integer,
+  paid_amount bigint,
+  currency text,
+  metadata jsonb
+);
+comment on type credits.grant_order is 'What a caller of grant_credits asks for.';
+
+create function credits.check_grant_order(p_order credits.grant_order)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_argument text;
+  v_hint text;
+begin
+  if not exists (
+    select 1 from credits.grant_sources s where s.id = p_order.source and s.may_be_granted) then
+    perform credits.raise_error('invalid_argument', jsonb_build_object(
+      'argument', 'p_source', 'value', p_order.source, 'known', (
+        select jsonb_agg(s.id order by s.id) from credits.grant_sources s where s.may_be_granted)),
+      'The source says where the credits come from; the plan''s allowance is granted by the '
+      'calendar alone.');
+  end if;
+  if not coalesce(isfinite(p_order.starts_at), true) then
+    v_argument := 'p_starts_at';
+    v_hint := 'A grant starts at an instant, or now (null).';
+  elsif not coalesce(isfinite(p_order.expires_at), true) then
+    v_argument := 'p_expires_at';
+    v_hint := 'A grant expires in the future, or never (null).';
+  elsif p_order.expires_at <= p_order.starts_at then
+    v_argument := 'p_starts_at';
+    v_hint := 'A grant starts before it expires.';
+  elsif p_order.priority not between 0 and 1000 then
+    v_argument := 'p_priority';
+    v_hint := 'A priority is a number from 0 to 1000; the lowest is spent first.';
+  elsif p_order.paid_amount not between 0 and 9007199254740992
+        or (p_order.paid_amount is null and p_order.currency is not null) then
+    v_argument := 'p_paid_amount';
+    v_hint := 'What was paid is a whole number in the smallest unit of p_currency, from 0.';
+  elsif p_order.paid_amount is not null
+        and not coalesce(p_order.currency ~ '^[a-z]{3}$', false) then
+    v_argument := 'p_currency';
+    v_hint := 'A currency is its ISO 4217 code, such as usd. What was paid has one.';
+  end if;
+  if v_argument is not null then
+    perform credits.raise_error(
+      'invalid_argument', jsonb_build_object('argument', v_argument), v_hint);
+  end if;
+end
+$$;
+comment on function credits.check_grant_order(credits.grant_order) is
+  'Raises invalid_argument for what no grant can be.';
+revoke all on function credits.check_grant_order(credits.grant_order)
+  from public, anon, authenticated, service_role;
+
+create function credits.grant_request(p_user_id uuid, p_order credits.grant_order)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return jsonb_build_object(
+    'function', 'grant_credits', 'user_id', p_user_id, 'credit_type', p_order.credit_type,
+    'amount', p_order.amount, 'source', p_order.source, 'description', p_order.description,
+    'starts_at', p_order.starts_at, 'expires_at', p_order.expires_at, 'priority', p_order.priority,
+    'paid_amount', p_order.paid_amount, 'currency', p_order.currency,
+    'metadata', p_order.metadata);
+end
+$$;
+comment on function credits.grant_request(uuid, credits.grant_order) is
+  'What is compared when a grant is sent again under its key.';
+revoke all on function credits.grant_request(uuid, credits.grant_order)
+  from public, anon, authenticated, service_role;
+
 create function credits.grant_to(
-  p_account_id uuid, p_user_id uuid, p_credit_type text, p_amount bigint, p_source text, p_description text,
-  p_expires_at timestamptz, p_idempotency_key text, p_metadata jsonb)
+  p_account_id uuid, p_user_id uuid, p_order credits.grant_order, p_idempotency_key text)
 returns jsonb
 language plpgsql
 volatile
@@ -2466,11 +2804,12 @@ declare
   v_balance credits.balances;
   v_operation_id uuid := gen_random_uuid();
   v_issued record;
-  v_request jsonb := jsonb_build_object('function', 'grant_credits', 'user_id', p_user_id, 'credit_type', p_credit_type,
-    'amount', p_amount, 'source', p_source, 'description', p_description, 'expires_at', p_expires_at, 'metadata', p_metadata);
+  v_paid record;
+  v_debt_paid bigint := 0;
+  v_request jsonb := credits.grant_request(p_user_id, p_order);
   v_answer jsonb;
 begin
-  v_balance := credits.lock_balance(p_account_id, p_credit_type);
+  v_balance := credits.lock_balance(p_account_id, p_order.credit_type);
   if v_balance.account_status = 'closed' then
     perform credits.refuse_status(p_account_id, v_balance.account_status);
   end if;
@@ -2478,65 +2817,94 @@ begin
   if v_answer is not null then
     return v_answer;
   end if;
-  if p_expires_at <= v_balance.settled_at or not isfinite(p_expires_at) then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_expires_at', 'now', v_balance.settled_at),
+  if p_order.expires_at <= v_balance.settled_at then
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_expires_at', 'now', v_balance.settled_at),
       'A grant expires in the future, or never (null).');
   end if;
-  if v_balance.kind = 'limit' and p_expires_at is not null then
+  if v_balance.kind = 'limit' and p_order.expires_at is not null then
     perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_expires_at'),
       'A limit counts what exists, so what is granted to it never expires.');
   end if;
-  v_issued := credits.issue(p_account_id, v_balance, p_user_id, v_operation_id, p_source, p_amount, v_balance.settled_at,
-    p_expires_at, null, p_description, p_metadata);
+
+  v_issued := credits.issue(p_account_id, v_balance, p_user_id, v_operation_id, p_order.source,
+    p_order.amount, coalesce(p_order.starts_at, v_balance.settled_at), p_order.expires_at, null,
+    p_order.description, p_order.metadata);
+  v_balance := v_issued.p_balance;
+  update public.credit_grants g set
+    priority = coalesce(p_order.priority, g.priority), paid_amount = p_order.paid_amount,
+    currency = p_order.currency
+  where g.account_id = p_account_id and g.id = v_issued.p_grant_id
+    and (p_order.priority is not null or p_order.paid_amount is not null);
+  if p_order.source = 'top_up' then
+    v_paid := credits.pay_debts(
+      p_account_id, v_balance, v_issued.p_grant_id, p_order.amount, v_operation_id);
+    v_balance := v_paid.p_balance;
+    v_debt_paid := v_paid.p_paid;
+  end if;
   -- Settled, for what is frozen now freezes what comes in, too.
-  v_balance := credits.apply_due(p_account_id, v_issued.p_balance);
-  v_answer := credits.answer(v_balance, v_operation_id, p_amount)
-    || jsonb_build_object('grant_id', v_issued.p_grant_id);
-  perform credits.remember(p_account_id, p_idempotency_key, v_operation_id, v_request, v_answer, v_balance.settled_at);
+  v_balance := credits.apply_due(p_account_id, v_balance);
+  v_answer := credits.answer(v_balance, v_operation_id, p_order.amount)
+    || jsonb_build_object('grant_id', v_issued.p_grant_id, 'debt_paid', v_debt_paid);
+  perform credits.remember(p_account_id, p_idempotency_key, v_operation_id, v_request, v_answer,
+    v_balance.settled_at);
   return v_answer;
 end
 $$;
-comment on function credits.grant_to(uuid, uuid, text, bigint, text, text, timestamptz, text, jsonb) is
-  'Issues a grant beside the plan''s allowance.';
-revoke all on function credits.grant_to(uuid, uuid, text, bigint, text, text, timestamptz, text, jsonb)
+comment on function credits.grant_to(uuid, uuid, credits.grant_order, text) is
+  'Issues a grant beside the plan''s allowance. A purchase pays first what the account owes.';
+revoke all on function credits.grant_to(uuid, uuid, credits.grant_order, text)
   from public, anon, authenticated, service_role;
 
 -- edge: result=Grant callers=service_role keyed
---   Give ``amount`` credits beside the allowance, until ``expires_at`` (None: for ever).
+--   Give ``amount`` credits beside the allowance, from ``starts_at`` (None: now) until ``expires_at`` (None: for ever).
 --
 --   ``source`` is rollover, trial, promotion, compensation, top_up or goodwill, and decides the
---   order of spending.
+--   order of spending, unless ``priority`` does (0 to 1000, the lowest first). A ``top_up`` is a
+--   purchase: it pays first what the account owes. ``paid_amount`` is what it cost, in the smallest unit of ``currency``.
 --
 --   Raises:
 --       InvalidArgument: another source, or an ``expires_at`` that is past or for a limit.
 --       IdempotencyConflict: the key belongs to another request.
 --       AccountNotFound, UnknownCreditType, InvalidAmount.
 create function public.grant_credits(
-  p_user_id uuid, p_credit_type text, p_amount bigint, p_source text default 'promotion', p_description text default null,
-  p_expires_at timestamptz default null, p_idempotency_key text default null, p_metadata jsonb default '{}',
-  p_workspace_id uuid default null)
+  p_user_id uuid, p_credit_type text, p_amount bigint, p_source text default 'promotion',
+  p_description text default null, p_expires_at timestamptz default null,
+  p_idempotency_key text default null, p_metadata jsonb default '{}',
+  p_workspace_id uuid default null, p_starts_at timestamptz default null,
+  p_priority integer default null, p_paid_amount bigint default null,
+  p_currency text default null)
 returns jsonb
 language plpgsql
 volatile
 security definer
 set search_path = ''
 as $$
+declare
+  v_order credits.grant_order := row(
+    p_credit_type, p_amount, p_source, p_description, p_starts_at, p_expires_at, p_priority,
+    p_paid_amount, lower(p_currency), coalesce(p_metadata, '{}'));
 begin
   perform credits.check_request(p_amount, p_description, p_idempotency_key, p_metadata);
-  if not exists (select from credits.grant_sources s where s.id = p_source and s.may_be_granted) then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_source', 'value', p_source, 'known', (
-      select jsonb_agg(s.id order by s.id) from credits.grant_sources s where s.may_be_granted)),
-      'The source says where the credits come from; the plan''s allowance is granted by the calendar alone.');
-  end if;
-  return credits.grant_to(credits.paying_account(p_user_id, p_workspace_id, coalesce(p_credit_type, '')), p_user_id,
-    p_credit_type, p_amount, p_source, p_description, p_expires_at, p_idempotency_key, coalesce(p_metadata, '{}'));
+  perform credits.check_grant_order(v_order);
+  return credits.grant_to(
+    credits.paying_account(p_user_id, p_workspace_id, coalesce(p_credit_type, '')), p_user_id,
+    v_order, p_idempotency_key);
 end
 $$;
-comment on function public.grant_credits(uuid, text, bigint, text, text, timestamptz, text, jsonb, uuid) is
-  'Gives an account p_amount whole credits beside its allowance, until p_expires_at (null: for ever). Answers grant_id. p_source: rollover, trial, promotion, compensation, top_up or goodwill.';
-revoke all on function public.grant_credits(uuid, text, bigint, text, text, timestamptz, text, jsonb, uuid)
-  from public, anon, authenticated, service_role;
-grant execute on function public.grant_credits(uuid, text, bigint, text, text, timestamptz, text, jsonb, uuid) to service_role;
+comment on function public.grant_credits(
+  uuid, text, bigint, text, text, timestamptz, text, jsonb, uuid, timestamptz, integer, bigint,
+  text) is
+  'Gives an account p_amount whole credits beside its allowance, from p_starts_at (null: now) '
+  'until p_expires_at (null: for ever). Answers grant_id. p_source: rollover, trial, promotion, '
+  'compensation, top_up or goodwill; it decides the order of spending unless p_priority does. A '
+  'top_up pays first what the account owes (debt_paid).';
+revoke all on function public.grant_credits(
+  uuid, text, bigint, text, text, timestamptz, text, jsonb, uuid, timestamptz, integer, bigint,
+  text) from public, anon, authenticated, service_role;
+grant execute on function public.grant_credits(
+  uuid, text, bigint, text, text, timestamptz, text, jsonb, uuid, timestamptz, integer, bigint,
+  text) to service_role;
 
 -- schemas/ledger/idempotency_keys.sql
 
@@ -2979,7 +3347,34 @@ revoke all on function credits.save_balance(uuid, credits.balances) from public,
 
 -- schemas/ledger/revoke_grant.sql
 
-create function credits.revoke(p_account_id uuid, p_user_id uuid, p_grant_id uuid, p_reason text)
+create function credits.lock_grant(
+  p_account_id uuid, p_grant_id uuid, out p_balance credits.balances)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_credit_type text;
+begin
+  select g.credit_type into v_credit_type from public.credit_grants g
+  where g.account_id = p_account_id and g.id = p_grant_id;
+  if not found then
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_grant_id', 'value', p_grant_id),
+      'This account has no such grant.');
+  end if;
+  p_balance := credits.lock_balance(p_account_id, v_credit_type);
+end
+$$;
+comment on function credits.lock_grant(uuid, uuid) is
+  'Locks the balance that a grant belongs to. Raises invalid_argument when the account has no such '
+  'grant.';
+revoke all on function credits.lock_grant(uuid, uuid)
+  from public, anon, authenticated, service_role;
+
+create function credits.revoke(
+  p_account_id uuid, p_user_id uuid, p_grant_id uuid, p_reason text, p_amount bigint default null)
 returns jsonb
 language plpgsql
 volatile
@@ -2987,54 +3382,125 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_balance credits.balances;
-  v_grant public.credit_grants;
-  v_credit_type text;
+  v_balance credits.balances := credits.lock_grant(p_account_id, p_grant_id);
+  v_grant record;
   v_operation_id uuid := gen_random_uuid();
-  v_free bigint;
+  v_amount bigint;
 begin
-  select g.credit_type into v_credit_type from public.credit_grants g
-  where g.account_id = p_account_id and g.id = p_grant_id;
-  if not found then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_grant_id', 'value', p_grant_id),
-      'This account has no such grant.');
-  end if;
-  v_balance := credits.lock_balance(p_account_id, v_credit_type);
   if v_balance.account_status = 'closed' then
     perform credits.refuse_status(p_account_id, v_balance.account_status);
   end if;
-  select * into v_grant from public.credit_grants g where g.account_id = p_account_id and g.id = p_grant_id;
+  select g.source, g.voided_at, g.remaining - g.held as free, g.credit_type, g.created_at
+    into v_grant
+  from public.credit_grants g where g.account_id = p_account_id and g.id = p_grant_id;
   if v_grant.voided_at is not null then
-    return credits.answer(v_balance, null, 0) || jsonb_build_object('grant_id', p_grant_id, 'replayed', true);
+    return credits.answer(v_balance, null, 0)
+      || jsonb_build_object('grant_id', p_grant_id, 'replayed', true);
   end if;
   if v_balance.kind = 'limit' and v_grant.source = 'plan' then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_grant_id', 'value', p_grant_id),
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_grant_id', 'value', p_grant_id),
       'The allowance of a limit follows from the plan. Change the plan instead.');
   end if;
-  v_free := v_grant.remaining - v_grant.held;
-  if v_free > 0 then
-    v_balance := credits.take_unspent(p_account_id, v_balance, p_grant_id, v_free, 'void', p_user_id, v_operation_id, null,
+  if p_amount > v_grant.free then
+    perform credits.raise_error('invalid_amount',
+      jsonb_build_object('amount', p_amount, 'revocable', v_grant.free),
+      'More than a grant has left cannot be taken back.');
+  end if;
+  v_amount := coalesce(p_amount, v_grant.free);
+  if v_amount > 0 then
+    v_balance := credits.take_unspent(p_account_id, v_balance, p_grant_id, v_amount, 'void',
+      p_user_id, v_operation_id,
+      -- A part relates to what issued the grant, which tells it from the end of the grant.
+      case when p_amount is not null then (
+        select t.operation_id from public.credit_transactions t
+        where t.account_id = p_account_id and t.credit_type = v_grant.credit_type
+          and t.created_at = v_grant.created_at and t.grant_id = p_grant_id and t.kind = 'grant'
+        order by t.version limit 1) end,
       coalesce(p_reason, 'revoked'));
   end if;
-  update public.credit_grants g set voided_at = v_balance.settled_at, void_reason = coalesce(p_reason, 'revoked')
-  where g.account_id = p_account_id and g.id = p_grant_id;
+  -- A grant of which a part was taken back goes on: what is refunded into it can be spent again.
+  if p_amount is null then
+    update public.credit_grants g
+    set voided_at = v_balance.settled_at, void_reason = coalesce(p_reason, 'revoked')
+    where g.account_id = p_account_id and g.id = p_grant_id;
+  end if;
   v_balance := credits.save_balance(p_account_id, v_balance);
-  return credits.answer(v_balance, v_operation_id, v_free) || jsonb_build_object('grant_id', p_grant_id);
+  return credits.answer(v_balance, v_operation_id, v_amount)
+    || jsonb_build_object('grant_id', p_grant_id);
 end
 $$;
-comment on function credits.revoke(uuid, uuid, uuid, text) is
-  'Voids what a grant has left. What a live hold has pinned stays with the hold, and lapses when it is released.';
-revoke all on function credits.revoke(uuid, uuid, uuid, text) from public, anon, authenticated, service_role;
+comment on function credits.revoke(uuid, uuid, uuid, text, bigint) is
+  'Voids what a grant has left, or p_amount of it. What a live hold has pinned stays with the '
+  'hold, and lapses when it is released.';
+revoke all on function credits.revoke(uuid, uuid, uuid, text, bigint)
+  from public, anon, authenticated, service_role;
 
--- edge: result=Grant callers=service_role repeatable
---   Take back what a grant has left; ``amount`` says how much that was.
+create function credits.freeze_grant(p_account_id uuid, p_grant_id uuid, p_reason text)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_balance credits.balances := credits.lock_grant(p_account_id, p_grant_id);
+begin
+  -- A payment that is past due freezes and thaws with the calendar; any other reason outlasts it.
+  update public.credit_grants g
+  set frozen_at = coalesce(g.frozen_at, v_balance.settled_at), frozen_reason = p_reason
+  where g.account_id = p_account_id and g.id = p_grant_id
+    and (g.frozen_at is null or g.frozen_reason = 'past_due');
+  if not found then
+    return false;
+  end if;
+  perform credits.save_balance(p_account_id, v_balance);
+  return true;
+end
+$$;
+comment on function credits.freeze_grant(uuid, uuid, text) is
+  'Keeps what a grant has left from being spent, for a reason in words: a payment is disputed. '
+  'Says whether it is frozen for this reason now; one that is frozen for another one keeps that.';
+revoke all on function credits.freeze_grant(uuid, uuid, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.thaw_grant(p_account_id uuid, p_grant_id uuid, p_reason text)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_balance credits.balances := credits.lock_grant(p_account_id, p_grant_id);
+begin
+  update public.credit_grants g set frozen_at = null, frozen_reason = null
+  where g.account_id = p_account_id and g.id = p_grant_id and g.frozen_reason = p_reason;
+  if not found then
+    return false;
+  end if;
+  -- Where a payment is past due, that freezes it from now on.
+  perform credits.apply_due(p_account_id, v_balance);
+  return true;
+end
+$$;
+comment on function credits.thaw_grant(uuid, uuid, text) is
+  'Lets a grant be spent again that was frozen for this reason. Says whether it was.';
+revoke all on function credits.thaw_grant(uuid, uuid, text)
+  from public, anon, authenticated, service_role;
+
+-- edge: result=Grant callers=service_role repeatable-without=amount
+--   Take back what a grant has left, or ``amount`` of it; the answer's ``amount`` says how much that was.
 --
---   What was spent stays spent. A second time changes nothing and answers ``replayed``.
+--   What was spent stays spent. A second time changes nothing and answers ``replayed``. Where a part
+--   was taken back, the grant goes on.
 --
 --   Raises:
 --       InvalidArgument: the account has no such grant.
+--       InvalidAmount: more than it has left.
 create function public.revoke_grant(
-  p_user_id uuid, p_grant_id uuid, p_reason text default null, p_workspace_id uuid default null)
+  p_user_id uuid, p_grant_id uuid, p_reason text default null, p_workspace_id uuid default null,
+  p_amount bigint default null)
 returns jsonb
 language plpgsql
 volatile
@@ -3042,14 +3508,17 @@ security definer
 set search_path = ''
 as $$
 begin
-  perform credits.check_request(1, p_reason, null, null, 'p_reason');
-  return credits.revoke(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_grant_id, p_reason);
+  perform credits.check_request(coalesce(p_amount, 1), p_reason, null, null, 'p_reason');
+  return credits.revoke(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_grant_id,
+    p_reason, p_amount);
 end
 $$;
-comment on function public.revoke_grant(uuid, uuid, text, uuid) is
-  'Takes back what a grant has left; amount says how much that was. What was spent stays spent. A second time changes nothing and answers replayed.';
-revoke all on function public.revoke_grant(uuid, uuid, text, uuid) from public, anon, authenticated, service_role;
-grant execute on function public.revoke_grant(uuid, uuid, text, uuid) to service_role;
+comment on function public.revoke_grant(uuid, uuid, text, uuid, bigint) is
+  'Takes back what a grant has left, or p_amount of it; amount says how much that was. What was '
+  'spent stays spent. A second time changes nothing and answers replayed.';
+revoke all on function public.revoke_grant(uuid, uuid, text, uuid, bigint)
+  from public, anon, authenticated, service_role;
+grant execute on function public.revoke_grant(uuid, uuid, text, uuid, bigint) to service_role;
 
 -- schemas/ledger/spendable_grants.sql
 
@@ -3076,8 +3545,9 @@ revoke all on function credits.spendable_grants(uuid, text, timestamptz) from pu
 
 -- schemas/ledger/usage.sql
 
--- A project may have a usage table of its own: then it keeps its columns, rows, key, privileges and policies, and gains
--- what is missing, nullable. The preflight has made sure that rows of ours can live in it.
+-- A project may have a usage table of its own: then it keeps its columns, rows, key, privileges and
+-- policies, and gains what is missing, nullable. The preflight has made sure that rows of ours can
+-- live in it.
 do $usage$
 begin
   if to_regclass('public.usage') is not null then
@@ -3090,7 +3560,8 @@ begin
       add column if not exists created_at timestamptz;
     -- Rows that were there say nothing about when; new ones do.
     if (select not a.atthasdef and a.attidentity = '' and format_type(a.atttypid, null) = 'uuid'
-        from pg_catalog.pg_attribute a where a.attrelid = 'public.usage'::regclass and a.attname = 'id') then
+        from pg_catalog.pg_attribute a where a.attrelid = 'public.usage'::regclass
+          and a.attname = 'id') then
       alter table public.usage alter column id set default gen_random_uuid();
     end if;
     if (select not a.atthasdef from pg_catalog.pg_attribute a
@@ -3119,9 +3590,11 @@ begin
   );
   create index usage_user_id_created_at_idx on public.usage (user_id, created_at);
   comment on table public.usage is
-    'Every metered attempt, allowed or denied. A hold is one attempt: denied when it was refused, allowed when it was captured.';
+    'Every metered attempt, allowed or denied. A hold is one attempt: denied when it was refused, '
+    'allowed when it was captured.';
   comment on column public.usage.user_id is 'Who acted; account_id is who pays.';
-  comment on column public.usage.credits_used is 'Credits charged by this attempt; 0 when it was denied.';
+  comment on column public.usage.credits_used is
+    'Credits charged by this attempt; 0 when it was denied.';
   alter table public.usage enable row level security;
   revoke all on table public.usage from public, anon, authenticated, service_role;
   grant select on table public.usage to authenticated, service_role;
@@ -4179,7 +4652,9 @@ as $$
       'available', credits.available(p_balance),
       'resets_at', p_balance.period_end,
       'free_credits', (select a.free_credits from credits.accounts a where a.account_id = p_account_id),
-      'plan', (select t.plan_id from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t)))
+      'plan', (select t.plan_id from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t))
+      || (select case when d.open > 0 then jsonb_build_object('debt', d.open) else '{}' end
+        from credits.debt_of(p_account_id, p_balance.credit_type) d(open)))
 $$;
 comment on function credits.denial(uuid, credits.balances, uuid, bigint) is
   'The answer of an operation that cannot be had: what it required, what there is, when it renews, on which plan.';
@@ -7545,52 +8020,68 @@ begin
   select jsonb_build_object(
     'success', true, 'code', 'ok', 'operation_id', p_operation_id, 'account_id', v_account_id,
     'user_id', o.user_id, 'kind', o.kind, 'credit_type', o.credit_type, 'amount', o.amount,
-    'price', jsonb_build_object('credit_type', o.credit_type, 'credits', o.amount), 'status', o.status,
+    'price', jsonb_build_object('credit_type', o.credit_type, 'credits', o.amount),
+    'status', o.status,
     'description', o.description, 'metadata', o.metadata, 'created_at', o.created_at,
     -- What a denial asked for and what there was, when it was denied.
     'required', case when o.kind = 'denial' then o.metadata -> 'required' end,
     'available', case when o.kind = 'denial' then o.metadata -> 'available' end,
     'entries', (
       select coalesce(jsonb_agg(jsonb_build_object(
-        'version', t.version, 'credit_type', t.credit_type, 'kind', t.kind, 'grant_id', t.grant_id, 'source', g.source, 'priority', g.priority,
-        'expires_at', g.expires_at, 'amount', t.amount, 'balance_before', t.balance_after - t.amount,
-        'balance_after', t.balance_after, 'created_at', t.created_at) order by t.credit_type, t.version), '[]')
+        'version', t.version, 'credit_type', t.credit_type, 'kind', t.kind, 'grant_id', t.grant_id,
+        'source', g.source, 'priority', g.priority,
+        'expires_at', g.expires_at, 'amount', t.amount,
+        'balance_before', t.balance_after - t.amount,
+        'balance_after', t.balance_after, 'created_at', t.created_at) order by t.credit_type,
+          t.version), '[]')
       from public.credit_transactions t
       left join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
       where t.account_id = v_account_id and t.operation_id = p_operation_id),
     -- What it belongs to: a refund to the spend that it gives back.
     'related_operation_id', (
       select t.related_operation_id from public.credit_transactions t
-      where t.account_id = v_account_id and t.operation_id = p_operation_id and t.related_operation_id is not null
+      where t.account_id = v_account_id and t.operation_id = p_operation_id
+        and t.related_operation_id is not null
       order by t.credit_type, t.version limit 1),
     'refunded', (
       select coalesce(sum(t.amount), 0) from public.credit_transactions t
-      where t.account_id = v_account_id and t.related_operation_id = p_operation_id and t.kind = 'refund'),
+      where t.account_id = v_account_id and t.related_operation_id = p_operation_id
+        and t.kind = 'refund'),
     'refunds', (
-      select coalesce(jsonb_agg(jsonb_build_object('operation_id', f.operation_id, 'amount', f.amount, 'created_at', f.created_at)
+      select coalesce(jsonb_agg(jsonb_build_object('operation_id', f.operation_id,
+        'amount', f.amount, 'created_at', f.created_at)
         order by f.created_at), '[]')
       from (select t.operation_id, sum(t.amount) as amount, min(t.created_at) as created_at
         from public.credit_transactions t
-        where t.account_id = v_account_id and t.related_operation_id = p_operation_id and t.kind = 'refund'
+        where t.account_id = v_account_id and t.related_operation_id = p_operation_id
+          and t.kind = 'refund'
         group by t.operation_id) f),
     'related', (
-      select coalesce(jsonb_agg(jsonb_build_object('operation_id', t.operation_id, 'kind', t.kind, 'amount', t.amount,
-        'grant_id', t.grant_id, 'description', t.description) order by t.credit_type, t.version), '[]')
+      select coalesce(jsonb_agg(jsonb_build_object('operation_id', t.operation_id, 'kind', t.kind,
+        'amount', t.amount,
+        'grant_id', t.grant_id, 'description', t.description) order by t.credit_type, t.version),
+          '[]')
       from public.credit_transactions t
-      where t.account_id = v_account_id and t.related_operation_id = p_operation_id and t.kind <> 'refund'),
+      where t.account_id = v_account_id and t.related_operation_id = p_operation_id
+        and t.kind <> 'refund'),
     'reservation', (
       select jsonb_build_object('reservation_id', r.id,
-        'status', case when r.status = 'open' and r.expires_at <= n.at then 'expired' else r.status end,
-        'amount', r.amount, 'captured', r.captured, 'released', r.released, 'shortfall', r.shortfall,
+        'status', case when r.status = 'open' and r.expires_at <= n.at then 'expired'
+          else r.status end,
+        'amount', r.amount, 'captured', r.captured, 'released', r.released,
+        'shortfall', r.shortfall,
         'expires_at', r.expires_at, 'reason', r.close_reason)
       from public.credit_reservations r
       where r.account_id = v_account_id and r.operation_id = p_operation_id))
     into v_answer
   from (
-    -- The operation is known by its ledger rows, else by its hold, else by the attempt that was denied, else by its key.
-    select min(t.user_id::text)::uuid as user_id, min(t.kind)::text as kind, min(t.credit_type) as credit_type,
+    -- The operation is known by its ledger rows, else by its hold, else by the attempt that was
+    -- denied, else by its key.
+    select min(t.user_id::text)::uuid as user_id, min(t.kind)::text as kind,
+      min(t.credit_type) as credit_type,
       abs(sum(t.amount)) as amount, 'booked' as status, min(t.description) as description,
-      (array_agg(t.metadata order by t.credit_type, t.version))[1] as metadata, min(t.created_at) as created_at, 1 as rank
+      (array_agg(t.metadata order by t.credit_type, t.version))[1] as metadata,
+      min(t.created_at) as created_at, 1 as rank
     from public.credit_transactions t
     where t.account_id = v_account_id and t.operation_id = p_operation_id
       -- Credits of two types are no sum. What moved of the others is in the entries.
@@ -7599,11 +8090,13 @@ begin
         where f.account_id = v_account_id and f.operation_id = p_operation_id)
     having count(*) > 0
     union all
-    select r.user_id, 'reserve', r.credit_type, r.amount, r.status, r.description, r.metadata, r.created_at, 2
+    select r.user_id, 'reserve', r.credit_type, r.amount, r.status, r.description, r.metadata,
+      r.created_at, 2
     from public.credit_reservations r
     where r.account_id = v_account_id and r.operation_id = p_operation_id
     union all
-    select u.user_id, 'denial', u.credit_type, 0, u.status, u.description, u.metadata, u.created_at, 3
+    select u.user_id, 'denial', u.credit_type, 0, u.status, u.description, u.metadata, u.created_at,
+      3
     from public.usage u
     where u.account_id = v_account_id and u.operation_id = p_operation_id
     union all
@@ -7616,16 +8109,21 @@ begin
   ) o
   left join lateral (
     select greatest(coalesce(b.test_now, statement_timestamp()), b.settled_at) as at
-    from credits.balances b where b.account_id = v_account_id and b.credit_type = o.credit_type) n on true;
+    from credits.balances b where b.account_id = v_account_id
+      and b.credit_type = o.credit_type) n on true;
   if v_answer is null
-     or (v_only_actor is not null and v_answer ->> 'user_id' is distinct from v_only_actor::text) then
-    perform credits.raise_error('operation_not_found', jsonb_build_object('operation_id', p_operation_id));
+     or (v_only_actor is not null
+       and v_answer ->> 'user_id' is distinct from v_only_actor::text) then
+    perform credits.raise_error('operation_not_found', jsonb_build_object('operation_id',
+      p_operation_id));
   end if;
   return v_answer;
 end
 $$;
-comment on function credits.read_operation(uuid, uuid, uuid) is 'What explain_operation answers, after asking whether the caller may read it.';
-revoke all on function credits.read_operation(uuid, uuid, uuid) from public, anon, authenticated, service_role;
+comment on function credits.read_operation(uuid, uuid, uuid) is
+  'What explain_operation answers, after asking whether the caller may read it.';
+revoke all on function credits.read_operation(uuid, uuid, uuid) from public, anon, authenticated,
+  service_role;
 grant execute on function credits.read_operation(uuid, uuid, uuid) to authenticated, service_role;
 
 -- edge: result=Operation callers=authenticated,service_role repeatable required=operation_id
@@ -7643,8 +8141,11 @@ security invoker
 set search_path = ''
 return credits.read_operation(p_user_id, p_operation_id, p_workspace_id);
 comment on function public.explain_operation(uuid, uuid, uuid) is
-  'What an operation did: each grant it touched, with its source and priority, the balance before and after, its refunds and its hold; of a denial what it required and what was available. A signed-in user may leave p_user_id out. Raises operation_not_found.';
-revoke all on function public.explain_operation(uuid, uuid, uuid) from public, anon, authenticated, service_role;
+  'What an operation did: each grant it touched, with its source and priority, the balance before '
+  'and after, its refunds and its hold; of a denial what it required and what was available. A '
+  'signed-in user may leave p_user_id out. Raises operation_not_found.';
+revoke all on function public.explain_operation(uuid, uuid, uuid) from public, anon, authenticated,
+  service_role;
 grant execute on function public.explain_operation(uuid, uuid, uuid) to authenticated, service_role;
 
 -- schemas/certainty/find_operation.sql
@@ -7666,28 +8167,35 @@ declare
 begin
   select o.account_id, o.user_id into v_found
   from (
-    (select t.account_id, t.user_id from public.credit_transactions t where t.operation_id = p_operation_id limit 1)
+    (select t.account_id, t.user_id from public.credit_transactions t
+      where t.operation_id = p_operation_id limit 1)
     union all
-    (select r.account_id, r.user_id from public.credit_reservations r where r.operation_id = p_operation_id limit 1)
+    (select r.account_id, r.user_id from public.credit_reservations r
+      where r.operation_id = p_operation_id limit 1)
     union all
-    (select u.account_id, u.user_id from public.usage u where u.operation_id = p_operation_id and u.account_id is not null limit 1)
+    (select u.account_id, u.user_id from public.usage u where u.operation_id = p_operation_id
+      and u.account_id is not null limit 1)
     union all
-    (select k.account_id, (k.request ->> 'user_id')::uuid from credits.idempotency_keys k where k.operation_id = p_operation_id limit 1)
+    (select k.account_id, (k.request ->> 'user_id')::uuid from credits.idempotency_keys k
+      where k.operation_id = p_operation_id limit 1)
   ) o
   limit 1;
   if v_found is null then
-    perform credits.raise_error('operation_not_found', jsonb_build_object('operation_id', p_operation_id),
+    perform credits.raise_error('operation_not_found', jsonb_build_object('operation_id',
+      p_operation_id),
       'There is no such operation on any account.');
   end if;
   return (
     select jsonb_build_object('success', true, 'code', 'ok', 'operation_id', p_operation_id,
-      'account_id', v_found.account_id, 'user_id', case a.kind when 'person' then a.account_id else v_found.user_id end,
+      'account_id', v_found.account_id, 'user_id', case a.kind when 'person' then a.account_id
+        else v_found.user_id end,
       'workspace_id', case a.kind when 'workspace' then a.account_id end)
     from credits.accounts a where a.account_id = v_found.account_id);
 end
 $$;
 comment on function public.find_operation(uuid) is
-  'Whose operation this is: user_id and workspace_id for explain_operation. It looks through all accounts, for support only. Raises operation_not_found.';
+  'Whose operation this is: user_id and workspace_id for explain_operation. It looks through all '
+  'accounts, for support only. Raises operation_not_found.';
 revoke all on function public.find_operation(uuid) from public, anon, authenticated, service_role;
 grant execute on function public.find_operation(uuid) to service_role;
 
@@ -7701,44 +8209,54 @@ security invoker
 set search_path = ''
 as $$
 declare
-  -- A stretch never changes once it is full, so a history of millions of rows is read in parts, and so is what it is compared with.
+  -- A stretch never changes once it is full, so a history of millions of rows is read in parts, and
+  -- so is what it is compared with.
   v_stretch constant integer := 10000;
   v_rows constant integer := 50000;
   v_entries constant integer := 5000;
-  v_after_account_id uuid := coalesce((p_after ->> 'account_id')::uuid, '00000000-0000-0000-0000-000000000000');
+  v_after_account_id uuid := coalesce((p_after ->> 'account_id')::uuid,
+    '00000000-0000-0000-0000-000000000000');
   v_after_credit_type text := coalesce(p_after ->> 'credit_type', '');
   v_after_version bigint := coalesce((p_after ->> 'version')::bigint, 0);
   v_answer jsonb;
 begin
   with stretches as (
-    (select row_number() over (order by b.account_id, b.credit_type, s.first) as nth, b.account_id, b.credit_type, s.first,
+    (select row_number() over (order by b.account_id, b.credit_type, s.first) as nth, b.account_id,
+      b.credit_type, s.first,
       least(s.first + v_stretch - 1, b.version) as last
     from credits.balances b cross join lateral generate_series(1, b.version, v_stretch) as s(first)
     where p_ends is null and (p_account_id is null or b.account_id = p_account_id)
       and (b.account_id, b.credit_type) >= (v_after_account_id, v_after_credit_type)
-      and ((b.account_id, b.credit_type) > (v_after_account_id, v_after_credit_type) or s.first > v_after_version)
+      and ((b.account_id, b.credit_type) > (v_after_account_id, v_after_credit_type)
+        or s.first > v_after_version)
     order by b.account_id, b.credit_type, s.first
     limit v_entries)
     union all
     select e.nth, (e.value ->> 'account_id')::uuid, e.value ->> 'credit_type',
-      ((e.value ->> 'version')::bigint - 1) / v_stretch * v_stretch + 1, (e.value ->> 'version')::bigint
+      ((e.value ->> 'version')::bigint - 1) / v_stretch * v_stretch + 1,
+      (e.value ->> 'version')::bigint
     from jsonb_array_elements(p_ends) with ordinality e(value, nth)
   ), page as (
-    select s.*, sum(s.last - s.first + 1) over (order by s.nth) - (s.last - s.first + 1) as rows_before from stretches s
+    select s.*, sum(s.last - s.first + 1) over (order by s.nth)
+      - (s.last - s.first + 1) as rows_before from stretches s
   ), digests as (
     select p.nth, p.account_id, p.credit_type, p.last as version, d.rows, d.sha256
     from page p
     cross join lateral (
-      -- The binary form of a record says for each value its type, its length, and whether it is null: nothing runs together.
+      -- The binary form of a record says for each value its type, its length, and whether it is
+      -- null: nothing runs together.
       select count(*) as rows, encode(sha256(coalesce(string_agg(pg_catalog.record_send(row(
-        t.version, t.operation_id, t.grant_id, t.user_id, t.kind::text, t.amount, t.balance_after, t.related_operation_id,
+        t.version, t.operation_id, t.grant_id, t.user_id, t.kind::text, t.amount, t.balance_after,
+        t.related_operation_id,
         t.created_at)), '' order by t.version), '')), 'hex') as sha256
       from public.credit_transactions t
-      where t.account_id = p.account_id and t.credit_type = p.credit_type and t.version between p.first and p.last) d
+      where t.account_id = p.account_id and t.credit_type = p.credit_type
+        and t.version between p.first and p.last) d
     where p.rows_before < v_rows
   )
   select jsonb_build_object(
-    'entries', coalesce(jsonb_agg(jsonb_build_object('account_id', d.account_id, 'credit_type', d.credit_type,
+    'entries', coalesce(jsonb_agg(jsonb_build_object('account_id', d.account_id,
+      'credit_type', d.credit_type,
       'version', d.version, 'rows', d.rows, 'sha256', d.sha256) order by d.nth), '[]'),
     'is_last', count(*) < v_entries and count(*) = (select count(*) from stretches)) into v_answer
   from digests d;
@@ -7747,7 +8265,8 @@ end
 $$;
 comment on function credits.digest_ledger(uuid, jsonb, jsonb) is
   'One page of digests: of at most 5000 stretches of the ledger, and about 50000 rows.';
-revoke all on function credits.digest_ledger(uuid, jsonb, jsonb) from public, anon, authenticated, service_role;
+revoke all on function credits.digest_ledger(uuid, jsonb, jsonb) from public, anon, authenticated,
+  service_role;
 
 -- edge: result=LedgerDigest callers=service_role repeatable reads=after:ledger_end,ends:ledger_ends slow
 --   Digests of the ledger, of one account or of all: history whose digest is the same was not
@@ -7759,7 +8278,8 @@ revoke all on function credits.digest_ledger(uuid, jsonb, jsonb) from public, an
 --   Raises:
 --       InvalidArgument: too many ``ends``, or a version below 1.
 create function public.ledger_digest(
-  p_user_id uuid default null, p_after jsonb default null, p_ends jsonb default null, p_workspace_id uuid default null)
+  p_user_id uuid default null, p_after jsonb default null, p_ends jsonb default null,
+  p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
 stable
@@ -7769,14 +8289,19 @@ as $$
 declare
   v_wrong jsonb;
 begin
-  -- They come as JSON, so that PostgREST hands them on, and are looked at here, so that a slip is told in words.
+  -- They come as JSON, so that PostgREST hands them on, and are looked at here, so that a slip is
+  -- told in words.
   if jsonb_typeof(p_ends) <> 'array' or jsonb_array_length(p_ends) > 5000 then
-    perform credits.raise_error('invalid_argument', '{"argument": "p_ends"}', 'Pass an array of at most 5000 ends.');
+    perform credits.raise_error('invalid_argument', '{"argument": "p_ends"}',
+      'Pass an array of at most 5000 ends.');
   end if;
   select e.value into v_wrong
-  from (select p_after where p_after is not null union all select n.value from jsonb_array_elements(p_ends) n) as e(value)
-  where not coalesce(e.value ->> 'account_id' ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' and e.value ->> 'credit_type' <> ''
-    and jsonb_typeof(e.value -> 'version') = 'number' and e.value ->> 'version' ~ '^[1-9][0-9]{0,15}$', false)
+  from (select p_after where p_after is not null union all select n.value
+    from jsonb_array_elements(p_ends) n) as e(value)
+  where not coalesce(e.value ->> 'account_id' ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+    and e.value ->> 'credit_type' <> ''
+    and jsonb_typeof(e.value -> 'version') = 'number'
+      and e.value ->> 'version' ~ '^[1-9][0-9]{0,15}$', false)
   limit 1;
   if found then
     perform credits.raise_error('invalid_argument', jsonb_build_object(
@@ -7787,8 +8312,14 @@ begin
 end
 $$;
 comment on function public.ledger_digest(uuid, jsonb, jsonb, uuid) is
-  'A SHA-256 over each stretch of 10000 versions of the ledger, per account and credit type, without what may be forgotten (description, metadata): what is the same later was not changed. Answers entries with account_id, credit_type, version (the last one covered), rows and sha256, page by page: repeat with p_after, the last entry, until is_last. With p_ends, entries of account_id, credit_type and version, it answers the digests up to these versions instead, as many as fit into a page.';
-revoke all on function public.ledger_digest(uuid, jsonb, jsonb, uuid) from public, anon, authenticated, service_role;
+  'A SHA-256 over each stretch of 10000 versions of the ledger, per account and credit type, '
+  'without what may be forgotten (description, metadata): what is the same later was not changed. '
+  'Answers entries with account_id, credit_type, version (the last one covered), rows and sha256, '
+  'page by page: repeat with p_after, the last entry, until is_last. With p_ends, entries of '
+  'account_id, credit_type and version, it answers the digests up to these versions instead, as '
+  'many as fit into a page.';
+revoke all on function public.ledger_digest(uuid, jsonb, jsonb, uuid) from public, anon,
+  authenticated, service_role;
 grant execute on function public.ledger_digest(uuid, jsonb, jsonb, uuid) to service_role;
 
 -- schemas/certainty/verify_accounts.sql
@@ -7941,7 +8472,7 @@ begin
         and (g.remaining = g.held or g.voided_at is null and coalesce(g.expires_at > b.settled_at, true))
         and case when b.kind = 'limit' then g.expires_at is null and coalesce(g.period_start = 'epoch', true)
           when g.source = 'plan' then g.period_start = g.starts_at and g.expires_at is not null else true end
-        and exists (select from credits.grant_sources o where o.id = g.source)) as are_sane
+        and exists (select 1 from credits.grant_sources o where o.id = g.source)) as are_sane
     from public.credit_grants g
     join credits.balances b on b.account_id = g.account_id and b.credit_type = g.credit_type
     where p_account_id is null or g.account_id = p_account_id
@@ -8042,7 +8573,11 @@ begin
     where coalesce(p_rule, 7) = 7
     union all
     select 8, 'only the service role moves credits, nobody changes the ledger', v.* from credits.verify_privileges() v
-    where coalesce(p_rule, 8) = 8
+    -- Who may do what is a matter of the whole database, and of no account.
+    where coalesce(p_rule, 8) = 8 and p_account_id is null
+    union all
+    select 10, 'every debt is what it was set to, less what was paid', v.* from credits.verify_debts(p_account_id) v
+    where coalesce(p_rule, 10) = 10
   )
   select coalesce(jsonb_agg(jsonb_build_object('rule', c.rule, 'name', c.name, 'ok', c.violations = '[]', 'checked', c.checked,
     'violations', c.violations)), '[]') into v_checks
@@ -8056,7 +8591,7 @@ comment on function credits.verify_all(uuid, integer) is 'All always-true rules,
 revoke all on function credits.verify_all(uuid, integer) from public, anon, authenticated, service_role;
 
 -- edge: result=Verification callers=service_role repeatable slow
---   Check the always-true rules, or the one with this number (1 to 8), for one account or for all.
+--   Check the always-true rules, or the one with this number (1 to 11), for one account or for all.
 --
 --   Raises:
 --       InvalidArgument: another ``rule``.
@@ -8072,17 +8607,17 @@ as $$
 declare
   v_account_id uuid := coalesce(p_workspace_id, p_user_id);
 begin
-  if p_rule not between 1 and 8 then
+  if p_rule not between 1 and 11 then
     perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_rule', 'value', p_rule),
-      'The rules are numbered 1 to 8.');
+      'The rules are numbered 1 to 11.');
   end if;
   -- Nothing is wrong with an account that does not exist, which is what a mistyped id would be told. One that was lost from
   -- the books, but not without a trace, is looked at.
   if v_account_id is not null
-     and not exists (select from credits.accounts a where a.account_id = v_account_id)
-     and not exists (select from credits.balances b where b.account_id = v_account_id)
-     and not exists (select from public.credit_transactions t where t.account_id = v_account_id)
-     and not exists (select from auth.users u where u.id = v_account_id) then
+     and not exists (select 1 from credits.accounts a where a.account_id = v_account_id)
+     and not exists (select 1 from credits.balances b where b.account_id = v_account_id)
+     and not exists (select 1 from public.credit_transactions t where t.account_id = v_account_id)
+     and not exists (select 1 from auth.users u where u.id = v_account_id) then
     perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id, 'workspace_id', p_workspace_id));
   end if;
   return credits.verify_all(v_account_id, p_rule);
@@ -8109,7 +8644,8 @@ begin
       t.version = row_number() over chain
         -- What is unlimited is of no grant and has no balance: the chain passes over it.
         and (t.grant_id is null) = (t.balance_after is null)
-        and coalesce(t.balance_after = sum(t.amount) filter (where t.grant_id is not null) over chain, t.grant_id is null)
+        and coalesce(t.balance_after = sum(t.amount)
+          filter (where t.grant_id is not null) over chain, t.grant_id is null)
         and t.created_at >= coalesce(lag(t.created_at) over chain, t.created_at)
         and coalesce(t.balance_after >= 0, t.kind in ('consume', 'capture', 'refund'))
         and (t.kind in ('grant', 'refund')) = (t.amount > 0) and t.amount <> 0 as ok
@@ -8119,13 +8655,17 @@ begin
   ), broken as materialized (
     select c.account_id, c.credit_type, c.version from rows c where c.ok is not true
   )
-  select (select count(*) from public.credit_transactions x where p_account_id is null or x.account_id = p_account_id),
+  select (select count(*) from public.credit_transactions x where p_account_id is null
+    or x.account_id = p_account_id),
     coalesce((select jsonb_agg(to_jsonb(b)) from (
-      select c.account_id, c.credit_type, c.version from broken c order by c.account_id limit 10) b), '[]');
+      select c.account_id, c.credit_type, c.version from broken c order by c.account_id
+        limit 10) b), '[]');
 end
 $$;
 comment on function credits.verify_chain(uuid) is
-  'Rule 2: versions run 1 to n without a gap, each balance_after follows from the one before, times never step back, signs follow from kinds. A row of no grant has no balance: it is an unlimited spend or its refund.';
+  'Rule 2: versions run 1 to n without a gap, each balance_after follows from the one before, '
+  'times never step back, signs follow from kinds. A row of no grant has no balance: it is an '
+  'unlimited spend or its refund.';
 revoke all on function credits.verify_chain(uuid) from public, anon, authenticated, service_role;
 
 -- schemas/certainty/verify_checklist.sql
@@ -8150,16 +8690,20 @@ declare
 begin
   -- A standby, or a backup that is only to be looked at.
   if current_setting('transaction_read_only')::boolean then
-    return (select jsonb_agg(jsonb_build_object('line', l, 'ok', null, 'seen', 'not tried, this session may only read'))
+    return (select jsonb_agg(jsonb_build_object('line', l, 'ok', null, 'seen',
+      'not tried, this session may only read'))
       from generate_series(1, 10) l);
   end if;
   begin
     insert into auth.users (id) values (v_user);
-    select to_jsonb(n) into v_message from public.credit_balances n where n.user_id = v_user and n.credit_type = 'message';
-    select to_jsonb(n) into v_project from public.credit_balances n where n.user_id = v_user and n.credit_type = 'project';
+    select to_jsonb(n) into v_message from public.credit_balances n where n.user_id = v_user
+      and n.credit_type = 'message';
+    select to_jsonb(n) into v_project from public.credit_balances n where n.user_id = v_user
+      and n.credit_type = 'project';
     v_seen := v_seen || jsonb_build_object('line', 1, 'ok', v_message is not null,
       'seen', format('%s tables, %s functions', (
-        select count(*) from pg_catalog.pg_class c where c.relnamespace in ('public'::regnamespace, 'credits'::regnamespace)
+        select count(*) from pg_catalog.pg_class c where c.relnamespace in ('public'::regnamespace,
+          'credits'::regnamespace)
           and c.relkind = 'r' and c.relname ~ '^(plans|plan_|subscriptions|credit_|usage|workspace|accounts|balances)'), (
         select count(*) from pg_catalog.pg_proc p where p.pronamespace = 'credits'::regnamespace)));
     v_seen := v_seen || jsonb_build_object('line', 2,
@@ -8169,48 +8713,62 @@ begin
         and v_project ->> 'remaining' = (
           select l.allowance::text from public.plan_limits l join public.plans p on p.id = l.plan_id
           where p.is_default and l.credit_type = 'project'),
-      'seen', format('a new user has %s message credits and %s projects', v_message ->> 'remaining', v_project ->> 'remaining'));
+      'seen', format('a new user has %s message credits and %s projects', v_message ->> 'remaining',
+        v_project ->> 'remaining'));
 
     -- A generation takes a message credit and a project, a chat message takes a message credit.
     v_limit := (v_project ->> 'remaining')::bigint;
     loop
       v_count := v_count + 1;
-      v_denied := public.consume_credits_batch(v_user, '[{"credit_type": "message"}, {"credit_type": "project"}]');
+      v_denied := public.consume_credits_batch(v_user,
+        '[{"credit_type": "message"}, {"credit_type": "project"}]');
       exit when v_denied ->> 'code' <> 'ok' or v_count > v_limit;
     end loop;
-    v_seen := v_seen || jsonb_build_object('line', 4, 'ok', v_denied ->> 'code' = 'limit_reached' and v_count = v_limit + 1,
+    v_seen := v_seen || jsonb_build_object('line', 4, 'ok', v_denied ->> 'code' = 'limit_reached'
+      and v_count = v_limit + 1,
       'seen', format('generation %s: %s', v_count, v_denied ->> 'message'));
-    select b.value into v_warned from jsonb_array_elements(public.get_credit_summary(v_user) -> 'balances') b
+    select b.value into v_warned
+      from jsonb_array_elements(public.get_credit_summary(v_user) -> 'balances') b
     where b.value ->> 'credit_type' = 'project';
-    v_seen := v_seen || jsonb_build_object('line', 7, 'ok', (v_warned ->> 'allowance')::bigint = v_limit
+    v_seen := v_seen || jsonb_build_object('line', 7,
+      'ok', (v_warned ->> 'allowance')::bigint = v_limit
         and (v_warned ->> 'used')::bigint = v_limit,
-      'seen', format('the summary says %s of %s projects', v_warned ->> 'used', v_warned ->> 'allowance'));
+      'seen', format('the summary says %s of %s projects', v_warned ->> 'used',
+        v_warned ->> 'allowance'));
 
     v_warned := null;
     loop
       v_denied := public.consume_credits(v_user, 'message', 1, 'checklist');
       exit when v_denied ->> 'code' <> 'ok' or (v_denied ->> 'used')::bigint > 1000000;
       if v_warned is null then
-        select b.value into v_warned from jsonb_array_elements(public.get_credit_summary(v_user) -> 'balances') b
+        select b.value into v_warned
+          from jsonb_array_elements(public.get_credit_summary(v_user) -> 'balances') b
         where b.value ->> 'credit_type' = 'message' and b.value ->> 'warning' = 'low';
       end if;
     end loop;
-    v_seen := v_seen || jsonb_build_object('line', 5, 'ok', v_denied ->> 'code' = 'insufficient_credits'
+    v_seen := v_seen || jsonb_build_object('line', 5,
+      'ok', v_denied ->> 'code' = 'insufficient_credits'
         and v_denied ->> 'used' = v_message ->> 'remaining',
       'seen', format('after %s messages: %s', v_denied ->> 'used', v_denied ->> 'message'));
-    v_seen := v_seen || jsonb_build_object('line', 8, 'ok', coalesce(v_denied #>> '{details,upgrade_url}', '') <> '',
+    v_seen := v_seen || jsonb_build_object('line', 8,
+      'ok', coalesce(v_denied #>> '{details,upgrade_url}', '') <> '',
       'seen', format('the denial links to %s', v_denied #>> '{details,upgrade_url}'));
-    v_seen := v_seen || jsonb_build_object('line', 9, 'ok', coalesce((v_warned ->> 'percent_used')::integer between 80 and 99, false),
+    v_seen := v_seen || jsonb_build_object('line', 9,
+      'ok', coalesce((v_warned ->> 'percent_used')::integer between 80 and 99, false),
       'seen', format('the warning came at %s %%', v_warned ->> 'percent_used'));
-    v_denied := public.consume_credits_batch(v_user, '[{"credit_type": "message"}, {"credit_type": "project"}]');
-    v_seen := v_seen || jsonb_build_object('line', 3, 'ok', v_denied ->> 'code' in ('insufficient_credits', 'limit_reached'),
+    v_denied := public.consume_credits_batch(v_user,
+      '[{"credit_type": "message"}, {"credit_type": "project"}]');
+    v_seen := v_seen || jsonb_build_object('line', 3,
+      'ok', v_denied ->> 'code' in ('insufficient_credits', 'limit_reached'),
       'seen', format('the next generation: %s', v_denied ->> 'message'));
     v_seen := v_seen || jsonb_build_object('line', 6, 'ok', null, 'seen', null);
 
     perform public.reset_monthly_credits(v_user);
-    select to_jsonb(n) into v_reset from public.credit_balances n where n.user_id = v_user and n.credit_type = 'message';
+    select to_jsonb(n) into v_reset from public.credit_balances n where n.user_id = v_user
+      and n.credit_type = 'message';
     v_seen := v_seen || jsonb_build_object('line', 10,
-      'ok', v_reset ->> 'remaining' = v_message ->> 'remaining' and v_reset ->> 'period_end' = v_message ->> 'period_end',
+      'ok', v_reset ->> 'remaining' = v_message ->> 'remaining'
+        and v_reset ->> 'period_end' = v_message ->> 'period_end',
       'seen', format('%s message credits again, in the same period', v_reset ->> 'remaining'));
     raise exception using errcode = 'PTRBK', message = 'rehearsal over';
   exception when sqlstate 'PTRBK' then
@@ -8221,7 +8779,8 @@ begin
 end
 $$;
 comment on function credits.rehearse_checklist() is
-  'Plays the guide''s checklist with a probe user inside a subtransaction that is rolled back, and answers what was seen.';
+  'Plays the guide''s checklist with a probe user inside a subtransaction that is rolled back, and '
+  'answers what was seen.';
 revoke all on function credits.rehearse_checklist() from public, anon, authenticated, service_role;
 
 -- edge: result=Checklist callers=service_role repeatable slow
@@ -8235,7 +8794,8 @@ set search_path = ''
 as $$
   select jsonb_build_object(
     'success', bool_and((s.value ->> 'ok')::boolean) is not false, 'code', 'ok',
-    'checks', jsonb_agg(jsonb_build_object('line', l.line, 'name', l.name, 'ok', (s.value ->> 'ok')::boolean,
+    'checks', jsonb_agg(jsonb_build_object('line', l.line, 'name', l.name,
+      'ok', (s.value ->> 'ok')::boolean,
       'seen', s.value ->> 'seen') order by l.line))
   from (values
     (1, 'Database schema applied successfully'),
@@ -8249,10 +8809,13 @@ as $$
     (9, 'Credit warnings appear at 80% usage'),
     (10, 'Monthly reset function works correctly')
   ) as l(line, name)
-  left join jsonb_array_elements(credits.rehearse_checklist()) as s(value) on (s.value ->> 'line')::integer = l.line
+  left join jsonb_array_elements(credits.rehearse_checklist()) as s(value)
+    on (s.value ->> 'line')::integer = l.line
 $$;
 comment on function public.verify_checklist() is
-  'Tries the ten lines of the guide''s checklist on this database with a probe user of whom nothing stays. ok is null where a line needs the web app, which the caller checks, and where the session may only read.';
+  'Tries the ten lines of the guide''s checklist on this database with a probe user of whom '
+  'nothing stays. ok is null where a line needs the web app, which the caller checks, and where '
+  'the session may only read.';
 revoke all on function public.verify_checklist() from public, anon, authenticated, service_role;
 grant execute on function public.verify_checklist() to service_role;
 
@@ -8270,10 +8833,14 @@ begin
   with sums as (
     select t.account_id, t.credit_type,
       coalesce(sum(t.amount) filter (where t.kind = 'grant'), 0) as granted,
-      -coalesce(sum(t.amount) filter (where t.kind <> 'grant' and t.grant_id is not null), 0) as gone,
-      -coalesce(sum(t.amount) filter (where t.kind in ('consume', 'capture') and t.created_at >= b.used_since), 0) as spent,
-      -- Whether a spend at the very instant of a restart counts, only its place in the ledger could tell.
-      coalesce(bool_or(t.created_at = b.used_since and t.kind in ('consume', 'capture')), false) as is_unclear
+      -coalesce(sum(t.amount) filter (where t.kind <> 'grant' and t.grant_id is not null),
+        0) as gone,
+      -coalesce(sum(t.amount) filter (where t.kind in ('consume', 'capture')
+        and t.created_at >= b.used_since), 0) as spent,
+      -- Whether a spend at the very instant of a restart counts, only its place in the ledger could
+      -- tell.
+      coalesce(bool_or(t.created_at = b.used_since and t.kind in ('consume', 'capture')),
+        false) as is_unclear
     from public.credit_transactions t
     left join credits.balances b on b.account_id = t.account_id and b.credit_type = t.credit_type
     where p_account_id is null or t.account_id = p_account_id
@@ -8283,9 +8850,11 @@ begin
     select f.account_id, f.credit_type, sum(f.amount) as amount
     from public.credit_transactions f
     join credits.balances b on b.account_id = f.account_id and b.credit_type = f.credit_type
-    where f.kind = 'refund' and f.created_at >= b.used_since and (p_account_id is null or f.account_id = p_account_id)
-      and exists (select from public.credit_transactions t
-        where t.account_id = f.account_id and t.operation_id = f.related_operation_id and t.created_at >= b.used_since)
+    where f.kind = 'refund' and f.created_at >= b.used_since
+      and (p_account_id is null or f.account_id = p_account_id)
+      and exists (select 1 from public.credit_transactions t
+        where t.account_id = f.account_id and t.operation_id = f.related_operation_id
+          and t.created_at >= b.used_since)
     group by f.account_id, f.credit_type
   ), compared as (
     select s.account_id, s.credit_type, s.granted = s.gone + b.balance
@@ -8296,13 +8865,63 @@ begin
   ), broken as materialized (
     select c.account_id, c.credit_type from compared c where c.ok is not true
   )
-  select (select count(*) from credits.balances x where p_account_id is null or x.account_id = p_account_id),
+  select (select count(*) from credits.balances x where p_account_id is null
+    or x.account_id = p_account_id),
     coalesce((select jsonb_agg(to_jsonb(b)) from (
       select c.account_id, c.credit_type from broken c order by c.account_id limit 10) b), '[]');
 end
 $$;
-comment on function credits.verify_conservation(uuid) is 'Rule 7: everything granted is spent, expired, voided or left; what counts as used is what was spent since, less refunds.';
-revoke all on function credits.verify_conservation(uuid) from public, anon, authenticated, service_role;
+comment on function credits.verify_conservation(uuid) is
+  'Rule 7: everything granted is spent, expired, voided or left; what counts as used is what was '
+  'spent since, less refunds.';
+revoke all on function credits.verify_conservation(uuid) from public, anon, authenticated,
+  service_role;
+
+-- schemas/certainty/verify_debts.sql
+
+create function credits.verify_debts(p_account_id uuid)
+returns table (checked bigint, violations jsonb)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  with payments as (
+    select p.account_id, p.credit_type, p.source, sum(p.amount) as paid,
+      bool_and(exists (
+        select 1 from public.credit_transactions t
+        where t.account_id = p.account_id and t.operation_id = p.operation_id
+          and t.credit_type = p.credit_type and t.amount = -p.amount
+          and t.kind = case when p.amount > 0 then 'void' else 'grant' end::credits.entry_kind
+          and (p.amount < 0 or t.grant_id = p.grant_id))) as is_on_the_ledger
+    from credits.debt_payments p
+    where p_account_id is null or p.account_id = p_account_id
+    group by p.account_id, p.credit_type, p.source
+  ), compared as (
+    select coalesce(d.account_id, p.account_id) as account_id,
+      coalesce(d.credit_type, p.credit_type) as credit_type, coalesce(d.source, p.source) as source,
+      d.paid between 0 and d.amount and d.paid = coalesce(p.paid, 0)
+        and coalesce(p.is_on_the_ledger, true) as ok
+    from (
+      select x.account_id, x.credit_type, x.source, x.amount, x.paid from credits.debts x
+      where p_account_id is null or x.account_id = p_account_id) d
+    full join payments p
+      on p.account_id = d.account_id and p.credit_type = d.credit_type and p.source = d.source
+  )
+  select count(*), coalesce((
+    select jsonb_agg(to_jsonb(b)) from (
+      select c.account_id, c.credit_type, c.source from compared c
+      where c.ok is not true order by c.account_id, c.source limit 10) b), '[]')
+  from compared;
+end
+$$;
+comment on function credits.verify_debts(uuid) is
+  'Rule 10: what an account owes is never negative, and what was paid of it is what grants paid on '
+  'the ledger, less what came back.';
+revoke all on function credits.verify_debts(uuid)
+  from public, anon, authenticated, service_role;
 
 -- schemas/certainty/verify_grants.sql
 
@@ -8321,7 +8940,11 @@ as $$
 begin
   return query
   with entries as (
-    select t.account_id, t.grant_id, t.credit_type, sum(t.amount) as remaining, bool_or(t.kind = 'void') as is_voided,
+    select t.account_id, t.grant_id, t.credit_type, sum(t.amount) as remaining, bool_or(case when t.kind = 'void' then not exists (
+        -- What took a part relates to what issued the grant, which goes on.
+        select 1 from public.credit_transactions i
+        where i.account_id = t.account_id and i.operation_id = t.related_operation_id
+          and i.grant_id = t.grant_id and i.kind = 'grant') end) as is_voided,
       min(t.created_at) as since, max(t.created_at) filter (where t.kind = 'expire') as expired_at,
       coalesce(sum(t.amount) filter (where t.kind = 'grant'), 0) as amount,
       -coalesce(sum(t.amount) filter (where t.kind in ('consume', 'capture', 'refund')), 0) as spent,
@@ -8339,7 +8962,8 @@ begin
     select coalesce(g.account_id, e.account_id) as account_id, coalesce(g.id, e.grant_id) as grant_id,
       g.id is not null and e.grant_id is not null and g.remaining = e.remaining and g.amount = e.amount
         and g.spent = e.spent and g.lapsed = e.lapsed and g.held = coalesce(p.held, 0)
-        and e.since = g.created_at and case when g.voided_at is null then not e.is_voided else coalesce(e.expired_at <= g.voided_at, true) end
+        and e.since = g.created_at and case when g.voided_at is null then e.is_voided is not true else coalesce(e.expired_at <= g.voided_at, true) end
+        and (g.paid_amount is null) = (g.currency is null)
         and g.remaining between 0 and g.amount and g.held between 0 and g.remaining as ok
     from (select * from public.credit_grants x where p_account_id is null or x.account_id = p_account_id) g
     full join entries e on e.account_id = g.account_id and e.grant_id = g.id and e.credit_type = g.credit_type
@@ -8467,8 +9091,8 @@ begin
     union all
     select k.account_id, k.idempotency_key from keys k
     where k.function is distinct from 'change_plan'
-      and not exists (select from public.credit_transactions t where t.account_id = k.account_id and t.operation_id = k.operation_id)
-      and not exists (select from public.credit_reservations r where r.account_id = k.account_id and r.operation_id = k.operation_id)
+      and not exists (select 1 from public.credit_transactions t where t.account_id = k.account_id and t.operation_id = k.operation_id)
+      and not exists (select 1 from public.credit_reservations r where r.account_id = k.account_id and r.operation_id = k.operation_id)
     union all
     -- A hold and its capture are one operation, and may have a key each.
     select k.account_id, max(k.idempotency_key) from keys k group by k.account_id, k.operation_id, k.function having count(*) > 1
@@ -8492,31 +9116,38 @@ set search_path = ''
 as $$
 declare
   -- By chance enough: nobody knows it before the call. random() would make this volatile.
-  v_seed bigint := pg_catalog.hashtextextended(statement_timestamp()::text, pg_backend_pid()::bigint);
+  v_seed bigint := pg_catalog.hashtextextended(statement_timestamp()::text,
+    pg_backend_pid()::bigint);
   -- A project with a usage table of its own may have rows of its own there, whatever their ids.
   v_is_ours boolean := exists (
-    select from pg_catalog.pg_attribute a
+    select 1 from pg_catalog.pg_attribute a
     where a.attrelid = 'public.usage'::regclass and a.attname = 'operation_id' and a.attnotnull);
 begin
   return query
-  -- To sort or hash every operation is what takes longest of all. So each amount is multiplied by two numbers that its
-  -- operation and type are drawn by chance, and added up per account: sums that agree, twice, belong to operations that agree
-  -- (the odds are 2^-62). Only accounts where they do not are looked at operation by operation. Halves of 31 bits keep the
-  -- products within bigint.
+  -- To sort or hash every operation is what takes longest of all. So each amount is multiplied by
+  -- two numbers that its operation and type are drawn by chance, and added up per account: sums
+  -- that agree, twice, belong to operations that agree (the odds are 2^-62). Only accounts where
+  -- they do not are looked at operation by operation. Halves of 31 bits keep the products within
+  -- bigint.
   with weighed as (
     select t.account_id, -t.amount as amount,
-      pg_catalog.uuid_hash_extended(t.operation_id, v_seed) # pg_catalog.hashtextextended(t.credit_type, v_seed) as draw
+      pg_catalog.uuid_hash_extended(t.operation_id,
+        v_seed) # pg_catalog.hashtextextended(t.credit_type, v_seed) as draw
     from public.credit_transactions t
     where t.kind in ('consume', 'capture') and (p_account_id is null or t.account_id = p_account_id)
     union all
     select u.account_id, -u.credits_used::bigint,
-      pg_catalog.uuid_hash_extended(u.operation_id, v_seed) # pg_catalog.hashtextextended(u.credit_type, v_seed)
+      pg_catalog.uuid_hash_extended(u.operation_id,
+        v_seed) # pg_catalog.hashtextextended(u.credit_type, v_seed)
     from public.usage u
-    where u.status = 'allowed' and u.operation_id is not null and (p_account_id is null or u.account_id = p_account_id)
+    where u.status = 'allowed' and u.operation_id is not null
+      and (p_account_id is null or u.account_id = p_account_id)
   ), suspects as (
     select w.account_id from weighed w group by w.account_id
-    having sum(w.amount % 2147483648 * (w.draw & 2147483647)) + sum(w.amount / 2147483648 * (w.draw & 2147483647)) * 2147483648 <> 0
-      or sum(w.amount % 2147483648 * (w.draw >> 32 & 2147483647)) + sum(w.amount / 2147483648 * (w.draw >> 32 & 2147483647)) * 2147483648 <> 0
+    having sum(w.amount % 2147483648 * (w.draw & 2147483647))
+      + sum(w.amount / 2147483648 * (w.draw & 2147483647)) * 2147483648 <> 0
+      or sum(w.amount % 2147483648 * (w.draw >> 32 & 2147483647))
+        + sum(w.amount / 2147483648 * (w.draw >> 32 & 2147483647)) * 2147483648 <> 0
   ), spends as (
     select t.account_id, t.operation_id, t.credit_type, -sum(t.amount) as amount
     from public.credit_transactions t
@@ -8525,7 +9156,8 @@ begin
   ), attempts as (
     select u.account_id, u.operation_id, u.credit_type, sum(u.credits_used) as amount
     from public.usage u
-    where u.status = 'allowed' and u.operation_id is not null and u.account_id in (select s.account_id from suspects s)
+    where u.status = 'allowed' and u.operation_id is not null
+      and u.account_id in (select s.account_id from suspects s)
     group by u.account_id, u.operation_id, u.credit_type
   ), refunds as (
     -- Into the very grants that a spend came from.
@@ -8534,19 +9166,24 @@ begin
     where t.kind = 'refund' and (p_account_id is null or t.account_id = p_account_id)
     group by t.account_id, t.related_operation_id, t.grant_id
   ), broken as materialized (
-    -- The log of attempts may be cleared, so a spend without one is none of these; what is there has to agree.
+    -- The log of attempts may be cleared, so a spend without one is none of these; what is there
+    -- has to agree.
     select a.account_id, a.operation_id from attempts a
-    left join spends s on s.account_id = a.account_id and s.operation_id = a.operation_id and s.credit_type = a.credit_type
+    left join spends s on s.account_id = a.account_id and s.operation_id = a.operation_id
+      and s.credit_type = a.credit_type
     where s.amount <> a.amount or s.amount is null and (v_is_ours
-      or exists (select from spends o where o.account_id = a.account_id and o.operation_id = a.operation_id))
+      or exists (select 1 from spends o where o.account_id = a.account_id
+        and o.operation_id = a.operation_id))
     union all
     select u.account_id, u.operation_id from public.usage u
     where v_is_ours and (p_account_id is null or u.account_id = p_account_id)
-      and case u.status when 'allowed' then u.credits_used > 0 when 'denied' then u.credits_used = 0 else false end is not true
+      and case u.status when 'allowed' then u.credits_used > 0 when 'denied'
+        then u.credits_used = 0 else false end is not true
     union all
     select f.account_id, f.operation_id from refunds f
     left join public.credit_transactions t
-      on t.account_id = f.account_id and t.operation_id = f.operation_id and t.grant_id is not distinct from f.grant_id
+      on t.account_id = f.account_id and t.operation_id = f.operation_id
+        and t.grant_id is not distinct from f.grant_id
       and t.kind in ('consume', 'capture')
     group by f.account_id, f.operation_id, f.grant_id, f.amount
     having f.amount > coalesce(-sum(t.amount), 0)
@@ -8560,17 +9197,21 @@ begin
     ) m
     where m.amount > coalesce((
       select -sum(t.amount) from public.credit_transactions t
-      where t.account_id = m.account_id and t.operation_id = m.operation_id and t.kind = 'consume'), 0)
+      where t.account_id = m.account_id and t.operation_id = m.operation_id and t.kind = 'consume'),
+        0)
   )
   select (select count(*) from public.credit_transactions x
-      where x.kind in ('consume', 'capture') and (p_account_id is null or x.account_id = p_account_id)),
+      where x.kind in ('consume', 'capture') and (p_account_id is null
+        or x.account_id = p_account_id)),
     coalesce((select jsonb_agg(to_jsonb(b)) from (
       select c.account_id, c.operation_id from broken c order by c.account_id limit 10) b), '[]');
 end
 $$;
 comment on function credits.verify_operations(uuid) is
-  'Rule 3: the rows of a spend add up to what usage says it was, its refunds never exceed it in any grant, and a metered row was charged for.';
-revoke all on function credits.verify_operations(uuid) from public, anon, authenticated, service_role;
+  'Rule 3: the rows of a spend add up to what usage says it was, its refunds never exceed it in '
+  'any grant, and a metered row was charged for.';
+revoke all on function credits.verify_operations(uuid) from public, anon, authenticated,
+  service_role;
 
 -- schemas/certainty/verify_plans.sql
 
@@ -8765,7 +9406,7 @@ as $$
     from roles r join pg_catalog.pg_namespace n on n.nspname = 'credits'
     union all
     select format('the trigger %s on %s is missing or disabled', w.trigger, w.relation), exists (
-      select from pg_catalog.pg_trigger g
+      select 1 from pg_catalog.pg_trigger g
       where g.tgrelid = to_regclass(w.relation) and g.tgname = w.trigger and g.tgenabled in ('O', 'A'))
     from credits.expected_triggers() w
   )
@@ -9340,17 +9981,20 @@ security invoker
 set search_path = ''
 as $$
   select o.name,
-    -- $1 is the person, $2 the accounts that they may have acted on. A usage table of the project's names no account.
+    -- $1 is the person, $2 the accounts that they may have acted on. A usage table of the project's
+    -- names no account.
     concat_ws(' or ',
       case when t.has_account then 'r.account_id = $1' end,
-      case when t.has_user then case when t.has_account and not o.is_usage then 'r.account_id = any ($2) and ' else '' end
+      case when t.has_user then case when t.has_account and not o.is_usage
+        then 'r.account_id = any ($2) and ' else '' end
         || 'r.user_id = $1' end,
       -- Who asked is in the request, or for a spend in the ledger.
       case when t.has_request then 'r.account_id = any ($2) and (r.request ->> ''user_id'' = $1::text
         or r.request is null and exists (select 1 from public.credit_transactions o
           where o.account_id = r.account_id and o.operation_id = r.operation_id and o.user_id = $1))' end),
     concat_ws(', ', case when t.has_time then 'r.created_at' end, coalesce((
-      select string_agg(format('r.%I', a.attname), ', ' order by array_position(i.indkey::smallint[], a.attnum))
+      select string_agg(format('r.%I', a.attname), ', '
+        order by array_position(i.indkey::smallint[], a.attnum))
       from pg_catalog.pg_index i
       join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
       where i.indrelid = o.oid and i.indisprimary), 'to_jsonb(r)'))
@@ -9360,14 +10004,17 @@ as $$
       bool_or(a.attname = 'user_id' and a.atttypid = 'uuid'::regtype) as has_user,
       bool_or(a.attname = 'request' and a.atttypid = 'jsonb'::regtype) as has_request,
       bool_or(a.attname = 'created_at') as has_time
-    from pg_catalog.pg_attribute a where a.attrelid = o.oid and a.attnum > 0 and not a.attisdropped) t
+    from pg_catalog.pg_attribute a where a.attrelid = o.oid and a.attnum > 0
+      and not a.attisdropped) t
   where o.kind = 'table' and (t.has_account or t.has_user)
 $$;
 comment on function credits.account_tables() is
-  'The system''s tables that have rows of somebody, how these are found and in which order they come: read from the catalog so that none is forgotten.';
+  'The system''s tables that have rows of somebody, how these are found and in which order they '
+  'come: read from the catalog so that none is forgotten.';
 revoke all on function credits.account_tables() from public, anon, authenticated, service_role;
 
-create function credits.export_rows(p_account_id uuid, p_table text, p_offset bigint, p_limit integer)
+create function credits.export_rows(p_account_id uuid, p_table text, p_offset bigint,
+  p_limit integer)
 returns jsonb
 language plpgsql
 stable
@@ -9380,19 +10027,23 @@ declare
   v_table record;
   v_rows jsonb;
 begin
-  select t.name, t.found_by, t.ordered_by into strict v_table from credits.account_tables() t where t.name = p_table;
+  select t.name, t.found_by, t.ordered_by into strict v_table from credits.account_tables() t
+    where t.name = p_table;
   execute format(
     'select coalesce(jsonb_agg(to_jsonb(x)), ''[]'') from (
        select r.* from %s r where %s order by %s offset $3 limit $4) x',
     v_table.name, v_table.found_by, v_table.ordered_by)
     into v_rows
-    using p_account_id, array(select a.account_id from credits.accounts a where a.kind = 'workspace'), p_offset, p_limit;
+    using p_account_id, array(select a.account_id from credits.accounts a
+      where a.kind = 'workspace'), p_offset, p_limit;
   return v_rows;
 end
 $$;
 comment on function credits.export_rows(uuid, text, bigint, integer) is
-  'The rows of somebody in one of the system''s tables, oldest first; p_limit null for all from p_offset on.';
-revoke all on function credits.export_rows(uuid, text, bigint, integer) from public, anon, authenticated, service_role;
+  'The rows of somebody in one of the system''s tables, oldest first; p_limit null for all from '
+  'p_offset on.';
+revoke all on function credits.export_rows(uuid, text, bigint, integer) from public, anon,
+  authenticated, service_role;
 
 -- edge: result=AccountExport callers=service_role repeatable slow
 --   Everything that is stored about one user, table by table, also of a closed account.
@@ -9404,7 +10055,8 @@ revoke all on function credits.export_rows(uuid, text, bigint, integer) from pub
 --       InvalidArgument: no such table, or too much for one answer.
 --       AccountNotFound.
 create function public.export_account(
-  p_user_id uuid, p_table text default null, p_offset bigint default null, p_limit integer default null)
+  p_user_id uuid, p_table text default null, p_offset bigint default null,
+  p_limit integer default null)
 returns jsonb
 language plpgsql
 stable
@@ -9418,21 +10070,26 @@ declare
   v_tables jsonb := jsonb '{}';
   v_more boolean := false;
 begin
-  if not exists (select from credits.accounts a where a.account_id = p_user_id and a.kind = 'person') then
+  if not exists (select from credits.accounts a where a.account_id = p_user_id
+    and a.kind = 'person') then
     perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id));
   end if;
   if p_table is not null and p_table <> all (v_names) then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_table', 'value', p_table, 'known', v_names),
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_table',
+      'value', p_table, 'known', v_names),
       'Pass one of the known tables, or none for all of them.');
   end if;
   if p_offset < 0 or p_offset is not null and p_table is null then
-    perform credits.raise_error('invalid_argument', '{"argument": "p_offset"}', 'Pass how many rows of p_table have been read.');
+    perform credits.raise_error('invalid_argument', '{"argument": "p_offset"}',
+      'Pass how many rows of p_table have been read.');
   end if;
   if p_limit < 1 or p_limit is not null and p_table is null then
-    perform credits.raise_error('invalid_argument', '{"argument": "p_limit"}', 'Pass how many rows of p_table to read, 1 or more.');
+    perform credits.raise_error('invalid_argument', '{"argument": "p_limit"}',
+      'Pass how many rows of p_table to read, 1 or more.');
   end if;
   begin
-    foreach v_name in array coalesce(case when p_table is not null then array[p_table] end, v_names) loop
+    foreach v_name in array coalesce(case when p_table is not null then array[p_table] end,
+      v_names) loop
       v_rows := credits.export_rows(p_user_id, v_name, coalesce(p_offset, 0), p_limit + 1);
       v_more := jsonb_array_length(v_rows) > p_limit;
       if v_more then
@@ -9441,16 +10098,23 @@ begin
       v_tables := v_tables || jsonb_build_object(v_name, v_rows);
     end loop;
   exception when program_limit_exceeded then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', case when p_table is null then 'p_table' else 'p_limit' end),
-      'It is too much for one answer. Read table by table (p_table), a number of rows at a time (p_offset, p_limit), as `sonas export` does.');
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', case
+      when p_table is null then 'p_table' else 'p_limit' end),
+      'It is too much for one answer. Read table by table (p_table), a number of rows at a time '
+      '(p_offset, p_limit), as `sonas export` does.');
   end;
-  return jsonb_build_object('success', true, 'code', 'ok', 'account_id', p_user_id, 'exported_at', statement_timestamp(),
+  return jsonb_build_object('success', true, 'code', 'ok', 'account_id', p_user_id,
+    'exported_at', statement_timestamp(),
     'names', v_names, 'tables', v_tables, 'more', coalesce(v_more, false));
 end
 $$;
 comment on function public.export_account(uuid, text, bigint, integer) is
-  'Everything that the credit system has stored about one user, table by table: the rows of their account, and what they did in workspaces. Also of a closed account. With p_table, the rows of that table alone from p_offset on, p_limit at most; more says whether there are others. Raises account_not_found.';
-revoke all on function public.export_account(uuid, text, bigint, integer) from public, anon, authenticated, service_role;
+  'Everything that the credit system has stored about one user, table by table: the rows of their '
+  'account, and what they did in workspaces. Also of a closed account. With p_table, the rows of '
+  'that table alone from p_offset on, p_limit at most; more says whether there are others. Raises '
+  'account_not_found.';
+revoke all on function public.export_account(uuid, text, bigint, integer) from public, anon,
+  authenticated, service_role;
 grant execute on function public.export_account(uuid, text, bigint, integer) to service_role;
 
 -- schemas/moving/forget_account.sql
@@ -9461,7 +10125,8 @@ create table credits.forgotten_accounts (
   forgotten_at timestamptz not null default clock_timestamp()
 );
 comment on table credits.forgotten_accounts is
-  'People whose words were removed. Only for them does the ledger let description and metadata be blanked; its figures stay for ever.';
+  'People whose words were removed. Only for them does the ledger let description and metadata be '
+  'blanked; its figures stay for ever.';
 alter table credits.forgotten_accounts enable row level security;
 revoke all on table credits.forgotten_accounts from public, anon, authenticated, service_role;
 
@@ -9475,24 +10140,30 @@ as $$
 declare
   v_counts jsonb := jsonb '{}';
   v_count bigint;
-  -- Their own account, and the workspaces that they may have acted in: by its account a row is found without reading all.
-  v_accounts uuid[] := p_account_id || array(select a.account_id from credits.accounts a where a.kind = 'workspace');
+  -- Their own account, and the workspaces that they may have acted in: by its account a row is
+  -- found without reading all.
+  v_accounts uuid[] := p_account_id || array(select a.account_id from credits.accounts a
+    where a.kind = 'workspace');
   -- A project with a usage table of its own may want a text there.
   v_nothing text := (select case when a.attnotnull then '' end from pg_catalog.pg_attribute a
     where a.attrelid = 'public.usage'::regclass and a.attname = 'description');
 begin
-  -- What the calendar wrote about a plan's allowance are nobody's words, and the books are checked by them.
+  -- What the calendar wrote about a plan's allowance are nobody's words, and the books are checked
+  -- by them.
   update public.credit_transactions t set description = null, metadata = '{}'
-  where t.account_id = any (v_accounts) and (t.account_id = p_account_id or t.user_id = p_account_id)
+  where t.account_id = any (v_accounts) and (t.account_id = p_account_id
+    or t.user_id = p_account_id)
     and (t.description is not null or t.metadata <> '{}')
     and (t.kind in ('consume', 'capture', 'refund', 'void') or t.kind = 'grant' and not exists (
       select from public.credit_grants g
-      where g.account_id = t.account_id and g.id = t.grant_id and g.source in ('plan', 'rollover')));
+      where g.account_id = t.account_id and g.id = t.grant_id
+        and g.source in ('plan', 'rollover')));
   get diagnostics v_count = row_count;
   v_counts := v_counts || jsonb_build_object('credit_transactions', v_count);
 
   update public.credit_grants g
-  set description = null, metadata = '{}', void_reason = case when g.voided_at is not null then 'forgotten' end
+  set description = null, metadata = '{}', void_reason = case when g.voided_at is not null
+    then 'forgotten' end
   where g.account_id = p_account_id
     or g.account_id = any (v_accounts) and g.source not in ('plan', 'rollover') and exists (
       select from public.credit_transactions t
@@ -9504,7 +10175,8 @@ begin
   update public.credit_reservations r set description = null, metadata = '{}', close_reason = null,
     -- What a workspace holds may be captured once more by somebody else, and is answered alike.
     answer = case when r.account_id <> p_account_id then r.answer end
-  where r.account_id = any (v_accounts) and (r.account_id = p_account_id or r.user_id = p_account_id);
+  where r.account_id = any (v_accounts) and (r.account_id = p_account_id
+    or r.user_id = p_account_id);
   get diagnostics v_count = row_count;
   v_counts := v_counts || jsonb_build_object('credit_reservations', v_count);
 
@@ -9516,12 +10188,15 @@ begin
   -- A closed account answers no request again. A workspace does, so its keys stay.
   update credits.idempotency_keys k
   set idempotency_key = 'forgotten:' || k.operation_id,
-    request = case when k.request is not null then jsonb_build_object('function', k.request -> 'function') end,
-    answer = case when k.answer is not null then jsonb_build_object('success', true, 'operation_id', k.operation_id) end
+    request = case when k.request is not null
+      then jsonb_build_object('function', k.request -> 'function') end,
+    answer = case when k.answer is not null then jsonb_build_object('success', true,
+      'operation_id', k.operation_id) end
   where k.account_id = p_account_id;
   get diagnostics v_count = row_count;
   v_counts := v_counts || jsonb_build_object('idempotency_keys', v_count);
-  update credits.idempotency_keys k set request = k.request - '{description, metadata, reason}'::text[]
+  update credits.idempotency_keys k
+    set request = k.request - '{description, metadata, reason}'::text[]
   where k.account_id = any (v_accounts) and k.account_id <> p_account_id
     and k.request @> jsonb_build_object('user_id', p_account_id);
 
@@ -9539,7 +10214,8 @@ begin
 end
 $$;
 comment on function credits.forget_words(uuid) is
-  'Blanks every description, metadata, reason, key and request of a forgotten person, and takes them out of their workspaces.';
+  'Blanks every description, metadata, reason, key and request of a forgotten person, and takes '
+  'them out of their workspaces.';
 revoke all on function credits.forget_words(uuid) from public, anon, authenticated, service_role;
 
 -- edge: result=Forgotten callers=service_role repeatable slow
@@ -9560,22 +10236,28 @@ declare
   v_new boolean;
   v_at timestamptz;
 begin
-  if not exists (select from credits.accounts a where a.account_id = p_user_id and a.kind = 'person') then
+  if not exists (select from credits.accounts a where a.account_id = p_user_id
+    and a.kind = 'person') then
     perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id));
   end if;
-  perform 1 from credits.balances b where b.account_id = p_user_id order by b.credit_type for no key update;
+  perform 1 from credits.balances b where b.account_id = p_user_id
+    order by b.credit_type for no key update;
   update credits.accounts a set status = 'closed', closed_at = clock_timestamp()
   where a.account_id = p_user_id and a.status <> 'closed';
   update credits.balances b set account_status = 'closed' where b.account_id = p_user_id;
-  insert into credits.forgotten_accounts (account_id) values (p_user_id) on conflict (account_id) do nothing;
+  insert into credits.forgotten_accounts (account_id) values (p_user_id)
+    on conflict (account_id) do nothing;
   v_new := found;
   select f.forgotten_at into v_at from credits.forgotten_accounts f where f.account_id = p_user_id;
-  return jsonb_build_object('success', true, 'code', 'ok', 'account_id', p_user_id, 'forgotten_at', v_at,
+  return jsonb_build_object('success', true, 'code', 'ok', 'account_id', p_user_id,
+    'forgotten_at', v_at,
     'rows', credits.forget_words(p_user_id), 'replayed', not v_new);
 end
 $$;
 comment on function public.forget_account(uuid) is
-  'Closes a user''s account for good and removes their words from the books: descriptions, metadata, reasons, idempotency keys. Ids, times and figures stay, so the books still balance. What Auth knows of the user is yours to delete. Raises account_not_found.';
+  'Closes a user''s account for good and removes their words from the books: descriptions, '
+  'metadata, reasons, idempotency keys. Ids, times and figures stay, so the books still balance. '
+  'What Auth knows of the user is yours to delete. Raises account_not_found.';
 revoke all on function public.forget_account(uuid) from public, anon, authenticated, service_role;
 grant execute on function public.forget_account(uuid) to service_role;
 
@@ -9980,9 +10662,10 @@ begin
       and k.idempotency_key = credits.import_key(p_key, r.expires_at) limit 1) k on true
     where r.amount > 0 and k.operation_id is null order by r.user_id, r.expires_at
   loop
-    perform credits.grant_to(credits.paying_account(v_row.user_id, null, p_credit_type), v_row.user_id, p_credit_type,
-      v_row.amount, p_source, 'opening balance', v_row.expires_at,
-      credits.import_key(p_key, v_row.expires_at), '{}');
+    perform credits.grant_to(
+      credits.paying_account(v_row.user_id, null, p_credit_type), v_row.user_id,
+      row(p_credit_type, v_row.amount, p_source, 'opening balance', null, v_row.expires_at, null, null,
+        null, '{}')::credits.grant_order, credits.import_key(p_key, v_row.expires_at));
     if clock_timestamp() > v_told_at + interval '1 second' then
       v_told_at := clock_timestamp();
       raise notice using message = concat('imported ', v_row.nth, ' of ', granted - replayed);
@@ -10199,7 +10882,7 @@ select t.account_id, t.credit_type, t.version, t.created_at, t.amount, t.user_id
   case when t.kind in ('consume', 'capture') then -t.amount else 0 end as spent,
   -- The rows of one operation follow each other; its first one counts it.
   case when exists (
-    select from public.credit_transactions p
+    select 1 from public.credit_transactions p
     where p.account_id = t.account_id and p.credit_type = t.credit_type and p.version = t.version - 1
       and p.operation_id = t.operation_id) then 0 else 1 end as operations
 from public.credit_transactions t
@@ -10215,12 +10898,13 @@ revoke all on table credits.ledger_facts from public, anon, authenticated, servi
 
 -- schemas/metrics/rollups.sql
 
--- Sums of the ledger that metrics read instead of its rows. How far they have read is kept per balance as a version, and
--- versions have no gaps: rollup plus the rows above that version are the ledger, exactly, in whatever order it was
--- committed. Test accounts are never rolled up.
+-- Sums of the ledger that metrics read instead of its rows. How far they have read is kept per
+-- balance as a version, and versions have no gaps: rollup plus the rows above that version are the
+-- ledger, exactly, in whatever order it was committed. Test accounts are never rolled up.
 
 create table credits.rolled_up (
-  account_id uuid not null constraint rolled_up_account_id_fkey references credits.accounts (account_id),
+  account_id uuid not null constraint rolled_up_account_id_fkey
+    references credits.accounts (account_id),
   credit_type text not null,
   version bigint not null,
   period_version bigint not null,
@@ -10228,14 +10912,16 @@ create table credits.rolled_up (
 );
 comment on table credits.rolled_up is 'How far the rollups have read the ledger of each balance.';
 comment on column credits.rolled_up.version is 'The last version that is in the rollups.';
-comment on column credits.rolled_up.period_version is 'The version that began the account-period it is in.';
+comment on column credits.rolled_up.period_version is
+  'The version that began the account-period it is in.';
 
 create table credits.rollup_state (
   only_row boolean primary key default true,
   rolled_up_at timestamptz,
   constraint rollup_state_has_one_row check (only_row)
 );
-comment on table credits.rollup_state is 'The row that whoever changes the rollups locks first. When they last were up to date.';
+comment on table credits.rollup_state is
+  'The row that whoever changes the rollups locks first. When they last were up to date.';
 insert into credits.rollup_state default values;
 
 create table credits.hourly_flows (
@@ -10248,7 +10934,9 @@ create table credits.hourly_flows (
   operations bigint not null,
   constraint hourly_flows_pkey primary key (hour, credit_type, plan_id, source, flow)
 );
-comment on table credits.hourly_flows is 'Rollup: credits that moved per hour (UTC), type, plan, source and flow. Amounts are signed, as in the ledger.';
+comment on table credits.hourly_flows is
+  'Rollup: credits that moved per hour (UTC), type, plan, source and flow. Amounts are signed, as '
+  'in the ledger.';
 
 create table credits.daily_owed (
   day date not null,
@@ -10257,7 +10945,8 @@ create table credits.daily_owed (
   amount bigint not null,
   constraint daily_owed_pkey primary key (day, credit_type, source)
 );
-comment on table credits.daily_owed is 'Rollup: by how much the credits owed changed per day (UTC), type and source of the grant.';
+comment on table credits.daily_owed is
+  'Rollup: by how much the credits owed changed per day (UTC), type and source of the grant.';
 
 create table credits.daily_accounts (
   account_id uuid not null,
@@ -10270,7 +10959,8 @@ create table credits.daily_accounts (
 );
 create index daily_accounts_day_idx on credits.daily_accounts
   (day, account_id) include (credit_type, plan_id, spent);
-comment on table credits.daily_accounts is 'Rollup: credits that an account spent per day (UTC), type and plan, before refunds.';
+comment on table credits.daily_accounts is
+  'Rollup: credits that an account spent per day (UTC), type and plan, before refunds.';
 
 create table credits.monthly_accounts (
   account_id uuid not null,
@@ -10282,13 +10972,15 @@ create table credits.monthly_accounts (
 );
 create index monthly_accounts_month_idx on credits.monthly_accounts
   (month, account_id) include (credit_type, plan_id, spent);
-comment on table credits.monthly_accounts is 'Rollup: credits that an account spent per month (UTC), type and plan, before refunds.';
+comment on table credits.monthly_accounts is
+  'Rollup: credits that an account spent per month (UTC), type and plan, before refunds.';
 
 create table credits.account_numbers (
   account_id uuid not null constraint account_numbers_pkey primary key,
   number bigint not null generated always as identity
 );
-comment on table credits.account_numbers is 'The bit that stands for an account in credits.daily_active.';
+comment on table credits.account_numbers is
+  'The bit that stands for an account in credits.daily_active.';
 
 create table credits.daily_active (
   day date not null,
@@ -10299,8 +10991,10 @@ create table credits.daily_active (
   constraint daily_active_pkey primary key (day, credit_type, plan_id, chunk)
 );
 comment on table credits.daily_active is
-  'Rollup: a bit per account that spent on a day (UTC), per type and plan. Sets can be joined for any window without counting an account twice.';
-comment on column credits.daily_active.chunk is 'The accounts whose number divided by 4096 is this.';
+  'Rollup: a bit per account that spent on a day (UTC), per type and plan. Sets can be joined for '
+  'any window without counting an account twice.';
+comment on column credits.daily_active.chunk is
+  'The accounts whose number divided by 4096 is this.';
 
 create table credits.daily_segments (
   day date not null,
@@ -10314,13 +11008,16 @@ create table credits.daily_segments (
 -- Values come from callers and may be longer than an index row.
 create unique index daily_segments_key on credits.daily_segments
   (segment, day, md5(value), credit_type, plan_id);
-comment on table credits.daily_segments is 'Rollup: credits spent per day (UTC) and segment: the account''s sign-up month (cohort), or a tracked key of metadata.';
+comment on table credits.daily_segments is
+  'Rollup: credits spent per day (UTC) and segment: the account''s sign-up month (cohort), or a '
+  'tracked key of metadata.';
 comment on column credits.daily_segments.segment is '`cohort`, or `metadata:` and the key.';
 
 create table credits.tracked_keys (
   metadata_key text primary key
 );
-comment on table credits.tracked_keys is 'Keys of metadata that are rolled up. Any other key is read from the ledger: as exact, slower.';
+comment on table credits.tracked_keys is
+  'Keys of metadata that are rolled up. Any other key is read from the ledger: as exact, slower.';
 
 create table credits.account_periods (
   account_id uuid not null,
@@ -10338,8 +11035,10 @@ create index account_periods_started_at_idx on credits.account_periods (started_
 create index account_periods_crossed_80_at_idx on credits.account_periods (crossed_80_at)
   include (account_id, credit_type, version) where crossed_80_at is not null;
 comment on table credits.account_periods is
-  'Rollup: from one allowance of an account and type to the next, and when it ran low or dry in between.';
-comment on column credits.account_periods.ended_at is 'When the next one began; infinity for the last one.';
+  'Rollup: from one allowance of an account and type to the next, and when it ran low or dry in '
+  'between.';
+comment on column credits.account_periods.ended_at is
+  'When the next one began; infinity for the last one.';
 comment on column credits.account_periods.version is 'The ledger row that granted the allowance.';
 
 alter table credits.rolled_up enable row level security;
@@ -10353,30 +11052,37 @@ alter table credits.daily_active enable row level security;
 alter table credits.daily_segments enable row level security;
 alter table credits.tracked_keys enable row level security;
 alter table credits.account_periods enable row level security;
-revoke all on table credits.rolled_up, credits.rollup_state, credits.hourly_flows, credits.daily_owed, credits.daily_accounts,
-  credits.monthly_accounts, credits.account_numbers, credits.daily_active, credits.daily_segments, credits.tracked_keys,
+revoke all on table credits.rolled_up, credits.rollup_state, credits.hourly_flows,
+  credits.daily_owed, credits.daily_accounts,
+  credits.monthly_accounts, credits.account_numbers, credits.daily_active, credits.daily_segments,
+  credits.tracked_keys,
   credits.account_periods from public, anon, authenticated, service_role;
 
 create view credits.lagging with (security_invoker = true) as
 select b.account_id, b.credit_type, b.kind, a.is_test, a.created_at as opened_at,
-  coalesce(r.version, 0) as version, coalesce(r.period_version, 1) as period_version, b.version as until_version
+  coalesce(r.version, 0) as version, coalesce(r.period_version, 1) as period_version,
+  b.version as until_version
 from credits.balances b
 join credits.accounts a on a.account_id = b.account_id
 left join credits.rolled_up r on r.account_id = b.account_id and r.credit_type = b.credit_type
 where b.version > coalesce(r.version, 0);
-comment on view credits.lagging is 'The balances whose last ledger rows are not in the rollups yet. Those of test accounts always are here.';
+comment on view credits.lagging is
+  'The balances whose last ledger rows are not in the rollups yet. Those of test accounts always '
+  'are here.';
 revoke all on table credits.lagging from public, anon, authenticated, service_role;
 
 -- schemas/metrics/periods_of.sql
 
 create function credits.periods_of(p_account_id uuid, p_credit_type text, p_from_version bigint)
-returns table (version bigint, started_at timestamptz, plan_id text, ended_at timestamptz, crossed_80_at timestamptz, ran_dry_at timestamptz)
+returns table (version bigint, started_at timestamptz, plan_id text, ended_at timestamptz,
+  crossed_80_at timestamptz, ran_dry_at timestamptz)
 language sql
 stable
 rows 2
 security invoker
 set search_path = ''
--- Called for one balance after the other: to plan it anew each time would take longer than to run it.
+-- Called for one balance after the other: to plan it anew each time would take longer than to run
+-- it.
 set plan_cache_mode = force_generic_plan
 as $$
   with entries as (
@@ -10384,74 +11090,91 @@ as $$
       case when t.kind = 'grant' and g.source = 'plan' then t.grant_id end as allowance_id
     from public.credit_transactions t
     join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
-    where t.account_id = p_account_id and t.credit_type = p_credit_type and t.version >= p_from_version
+    where t.account_id = p_account_id and t.credit_type = p_credit_type
+      and t.version >= p_from_version
   ), starts as (
     -- An upgrade adds to the grant of its period, a new period has a grant of its own.
-    select e.version, e.allowance_id is distinct from lag(e.allowance_id) over (order by e.version) as is_start
+    select e.version, e.allowance_id is distinct from lag(e.allowance_id)
+      over (order by e.version) as is_start
     from entries e where e.allowance_id is not null
   ), placed as (
     select e.*, max(s.version) filter (where s.is_start) over (order by e.version) as period_version
     from entries e left join starts s on s.version = e.version
   ), running as (
     select p.*,
-      -coalesce(sum(p.amount) filter (where p.kind in ('consume', 'capture', 'refund')) over w, 0) as used
+      -coalesce(sum(p.amount) filter (where p.kind in ('consume', 'capture', 'refund')) over w,
+        0) as used
     from placed p where p.period_version is not null
     window w as (partition by p.period_version order by p.version)
   )
   select r.period_version, min(r.created_at),
     (select f.plan_id from credits.ledger_facts f
-      where f.account_id = p_account_id and f.credit_type = p_credit_type and f.version = r.period_version),
+      where f.account_id = p_account_id and f.credit_type = p_credit_type
+        and f.version = r.period_version),
     lead(min(r.created_at), 1, 'infinity') over (order by r.period_version),
-    min(r.created_at) filter (where r.kind in ('consume', 'capture') and r.used >= 4 * r.balance_after),
+    min(r.created_at) filter (where r.kind in ('consume', 'capture')
+      and r.used >= 4 * r.balance_after),
     min(r.created_at) filter (where r.kind in ('consume', 'capture') and r.balance_after = 0)
   from running r
   group by r.period_version
 $$;
 comment on function credits.periods_of(uuid, text, bigint) is
-  'The account-periods of one balance, read from the ledger from a version on that began one: when 80 % of all that could be spent was spent, and when nothing was left.';
-revoke all on function credits.periods_of(uuid, text, bigint) from public, anon, authenticated, service_role;
+  'The account-periods of one balance, read from the ledger from a version on that began one: when '
+  '80 % of all that could be spent was spent, and when nothing was left.';
+revoke all on function credits.periods_of(uuid, text, bigint) from public, anon, authenticated,
+  service_role;
 
 create view credits.known_periods with (security_invoker = true) as
 with behind as materialized (
   select l.account_id, l.credit_type, l.kind, l.period_version, l.is_test from credits.lagging l
 )
-select p.account_id, p.credit_type, p.version, p.started_at, p.plan_id, p.ended_at, p.crossed_80_at, p.ran_dry_at, false as is_test
+select p.account_id, p.credit_type, p.version, p.started_at, p.plan_id, p.ended_at, p.crossed_80_at,
+  p.ran_dry_at, false as is_test
 from credits.account_periods p
 where not exists (
-  select from behind b
-  where b.account_id = p.account_id and b.credit_type = p.credit_type and p.version >= b.period_version)
+  select 1 from behind b
+  where b.account_id = p.account_id and b.credit_type = p.credit_type
+    and p.version >= b.period_version)
 union all
-select b.account_id, b.credit_type, p.version, p.started_at, p.plan_id, p.ended_at, p.crossed_80_at, p.ran_dry_at, b.is_test
+select b.account_id, b.credit_type, p.version, p.started_at, p.plan_id, p.ended_at, p.crossed_80_at,
+  p.ran_dry_at, b.is_test
 from behind b
 cross join lateral credits.periods_of(b.account_id, b.credit_type, b.period_version) p
 where b.kind = 'credit';
 comment on view credits.known_periods is
-  'All account-periods: those that are rolled up, and those that have gained ledger rows since, read from the ledger.';
+  'All account-periods: those that are rolled up, and those that have gained ledger rows since, '
+  'read from the ledger.';
 revoke all on table credits.known_periods from public, anon, authenticated, service_role;
 
 create view credits.period_corrections with (security_invoker = true) as
 with behind as materialized (
   select l.account_id, l.credit_type, l.kind, l.period_version, l.is_test from credits.lagging l
 )
-select -1 as weight, b.account_id, b.credit_type, p.started_at, p.plan_id, p.ended_at, p.crossed_80_at, p.ran_dry_at, b.is_test
+select -1 as weight, b.account_id, b.credit_type, p.started_at, p.plan_id, p.ended_at,
+  p.crossed_80_at, p.ran_dry_at, b.is_test
 from behind b
 cross join lateral (
-  select k.started_at, k.plan_id, k.ended_at, k.crossed_80_at, k.ran_dry_at from credits.account_periods k
-  where k.account_id = b.account_id and k.credit_type = b.credit_type and k.version >= b.period_version offset 0) p
+  select k.started_at, k.plan_id, k.ended_at, k.crossed_80_at, k.ran_dry_at
+    from credits.account_periods k
+  where k.account_id = b.account_id and k.credit_type = b.credit_type
+    and k.version >= b.period_version offset 0) p
 union all
-select 1, b.account_id, b.credit_type, p.started_at, p.plan_id, p.ended_at, p.crossed_80_at, p.ran_dry_at, b.is_test
+select 1, b.account_id, b.credit_type, p.started_at, p.plan_id, p.ended_at, p.crossed_80_at,
+  p.ran_dry_at, b.is_test
 from behind b
 cross join lateral credits.periods_of(b.account_id, b.credit_type, b.period_version) p
 where b.kind = 'credit';
 comment on view credits.period_corrections is
-  'What whoever counts credits.account_periods adds: the periods that have gained ledger rows since, as they were (-1) and as they are (1).';
+  'What whoever counts credits.account_periods adds: the periods that have gained ledger rows '
+  'since, as they were (-1) and as they are (1).';
 revoke all on table credits.period_corrections from public, anon, authenticated, service_role;
 
 -- schemas/metrics/metric_window.sql
 
 create function credits.metric_window(
   p_since timestamptz, p_until timestamptz, p_bucket text, p_time_zone text, p_credit_type text,
-  out from_at timestamptz, out to_at timestamptz, out unit text, out width interval, out origin timestamptz,
+  out from_at timestamptz, out to_at timestamptz, out unit text, out width interval,
+  out origin timestamptz,
   out whole_hours boolean, out hourly boolean, out daily boolean)
 language plpgsql
 stable
@@ -10475,11 +11198,16 @@ begin
   -- From a midnight on: half a day would look like a fall, and is not in the rollups.
   from_at := coalesce(p_since, date_trunc('day', to_at - interval '90 days', p_time_zone));
   if not isfinite(from_at) or not isfinite(to_at) or from_at >= to_at then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_since', 'since', from_at, 'until', to_at),
-      case when p_until is null then 'A window begins before it ends, which is now unless p_until is said.' else 'A window begins before it ends.' end);
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_since',
+      'since', from_at, 'until', to_at),
+      case when p_until is null
+        then 'A window begins before it ends, which is now unless p_until is said.'
+        else 'A window begins before it ends.' end);
   end if;
-  if p_credit_type is not null and not exists (select from credits.credit_types t where t.id = p_credit_type) then
-    perform credits.raise_error('unknown_credit_type', jsonb_build_object('credit_type', p_credit_type));
+  if p_credit_type is not null and not exists (select 1 from credits.credit_types t
+    where t.id = p_credit_type) then
+    perform credits.raise_error('unknown_credit_type', jsonb_build_object('credit_type',
+      p_credit_type));
   end if;
   if p_bucket in ('hour', 'day', 'week', 'month', 'quarter', 'year') then
     unit := p_bucket;
@@ -10490,34 +11218,45 @@ begin
     exception when others then
       null;
     end;
-    if width is null or width < interval '1 minute' or extract(month from width) <> 0 or extract(year from width) <> 0 then
-      perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_bucket', 'value', p_bucket),
-        'A bucket is all, hour, day, week, month, quarter, year, or a duration in days, hours or minutes such as ''6 hours''.');
+    if width is null or width < interval '1 minute' or extract(month from width) <> 0
+      or extract(year from width) <> 0 then
+      perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_bucket',
+        'value', p_bucket),
+        'A bucket is all, hour, day, week, month, quarter, year, or a duration in days, hours or '
+        'minutes such as ''6 hours''.');
     end if;
     origin := date_trunc('day', from_at, p_time_zone);
   end if;
-  if p_bucket <> 'all' and (to_at - from_at) / 10000 > coalesce(width, ('1 ' || unit)::interval) then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_bucket', 'value', p_bucket),
+  if p_bucket <> 'all' and (to_at - from_at) / 10000 > coalesce(width,
+    ('1 ' || unit)::interval) then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_bucket',
+      'value', p_bucket),
       'A window has at most 10000 buckets.');
   end if;
 
   -- Rollups are by hours and days of UTC; buckets that cut these are read from the ledger.
   select bool_and(o.seconds % 3600 = 0), bool_and(o.seconds = 0) into whole_hours, v_whole_days
-  from generate_series(from_at - interval '1 day', to_at + interval '1 day', interval '12 hours') d(at)
+  from generate_series(from_at - interval '1 day', to_at
+    + interval '1 day', interval '12 hours') d(at)
   cross join lateral (
-    select extract(epoch from (d.at at time zone p_time_zone) - (d.at at time zone 'UTC'))::bigint as seconds) o;
-  hourly := p_bucket = 'all' or whole_hours and coalesce(extract(epoch from width)::numeric % 3600 = 0, true);
+    select extract(epoch from (d.at at time zone p_time_zone)
+      - (d.at at time zone 'UTC'))::bigint as seconds) o;
+  hourly := p_bucket = 'all' or whole_hours
+    and coalesce(extract(epoch from width)::numeric % 3600 = 0, true);
   daily := p_bucket = 'all'
-    or v_whole_days and unit is distinct from 'hour' and coalesce(extract(epoch from width)::numeric % 86400 = 0, true);
+    or v_whole_days and unit is distinct from 'hour'
+      and coalesce(extract(epoch from width)::numeric % 86400 = 0, true);
 end
 $$;
 comment on function credits.metric_window(timestamptz, timestamptz, text, text, text) is
-  'The window and the buckets that a metric was asked for: from the midnight 90 days ago on unless said. Raises invalid_argument and unknown_credit_type.';
+  'The window and the buckets that a metric was asked for: from the midnight 90 days ago on unless '
+  'said. Raises invalid_argument and unknown_credit_type.';
 revoke all on function credits.metric_window(timestamptz, timestamptz, text, text, text)
   from public, anon, authenticated, service_role;
 
 create function credits.metric_buckets(
-  p_since timestamptz, p_until timestamptz, p_unit text, p_width interval, p_origin timestamptz, p_time_zone text)
+  p_since timestamptz, p_until timestamptz, p_unit text, p_width interval, p_origin timestamptz,
+  p_time_zone text)
 returns table (bucket timestamptz, starts_at timestamptz, ends_at timestamptz)
 language plpgsql
 stable
@@ -10525,7 +11264,8 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_step interval := case when p_unit = 'quarter' then interval '3 months' else coalesce(p_width, ('1 ' || p_unit)::interval) end;
+  v_step interval := case when p_unit = 'quarter' then interval '3 months'
+    else coalesce(p_width, ('1 ' || p_unit)::interval) end;
 begin
   if v_step is null then
     return query select p_since, p_since, p_until;
@@ -10534,28 +11274,35 @@ begin
     from generate_series(p_origin, p_until - interval '1 microsecond', v_step) b(at)
     where b.at + v_step > p_since;
   else
-    return query select b.at at time zone p_time_zone, greatest(b.at at time zone p_time_zone, p_since),
+    return query select b.at at time zone p_time_zone, greatest(b.at at time zone p_time_zone,
+      p_since),
       least((b.at + v_step) at time zone p_time_zone, p_until)
-    from generate_series(p_origin at time zone p_time_zone, (p_until - interval '1 microsecond') at time zone p_time_zone, v_step) b(at);
+    from generate_series(p_origin at time zone p_time_zone,
+      (p_until - interval '1 microsecond') at time zone p_time_zone, v_step) b(at);
   end if;
 end
 $$;
-comment on function credits.metric_buckets(timestamptz, timestamptz, text, interval, timestamptz, text) is
+comment on function credits.metric_buckets(timestamptz, timestamptz, text, interval, timestamptz,
+  text) is
   'The buckets of a window, the first and the last cut to it.';
-revoke all on function credits.metric_buckets(timestamptz, timestamptz, text, interval, timestamptz, text)
+revoke all on function credits.metric_buckets(timestamptz, timestamptz, text, interval, timestamptz,
+  text)
   from public, anon, authenticated, service_role;
 
-create function credits.metric_answer(p_since timestamptz, p_until timestamptz, p_bucket text, p_time_zone text, p_rows jsonb)
+create function credits.metric_answer(p_since timestamptz, p_until timestamptz, p_bucket text,
+  p_time_zone text, p_rows jsonb)
 returns jsonb
 language sql
 stable
 security invoker
 set search_path = ''
 as $$
-  select jsonb_build_object('success', true, 'code', 'ok', 'since', p_since, 'until', p_until, 'bucket', coalesce(p_bucket, 'all'),
+  select jsonb_build_object('success', true, 'code', 'ok', 'since', p_since, 'until', p_until,
+    'bucket', coalesce(p_bucket, 'all'),
     'time_zone', p_time_zone, 'rows', coalesce(p_rows, '[]'))
 $$;
-comment on function credits.metric_answer(timestamptz, timestamptz, text, text, jsonb) is 'What every metric answers.';
+comment on function credits.metric_answer(timestamptz, timestamptz, text, text, jsonb) is
+  'What every metric answers.';
 revoke all on function credits.metric_answer(timestamptz, timestamptz, text, text, jsonb)
   from public, anon, authenticated, service_role;
 
@@ -10564,39 +11311,50 @@ revoke all on function credits.metric_answer(timestamptz, timestamptz, text, tex
 -- The readers: what the rollups have of a window, and from the ledger what they do not have.
 
 create view credits.unread_facts with (security_invoker = true) as
-select l.account_id, l.credit_type, f.version, f.created_at, f.plan_id, f.source, f.flow, f.spent, f.amount, f.operations, f.metadata,
+select l.account_id, l.credit_type, f.version, f.created_at, f.plan_id, f.source, f.flow, f.spent,
+  f.amount, f.operations, f.metadata,
   l.is_test
 from credits.lagging l
 cross join lateral (
-  select x.version, x.created_at, x.plan_id, x.source, x.flow, x.spent, x.amount, x.operations, x.metadata
+  select x.version, x.created_at, x.plan_id, x.source, x.flow, x.spent, x.amount, x.operations,
+  x.metadata
   from credits.ledger_facts x
-  where x.account_id = l.account_id and x.credit_type = l.credit_type and x.version > l.version offset 0) f;
+  where x.account_id = l.account_id and x.credit_type = l.credit_type
+    and x.version > l.version offset 0) f;
 comment on view credits.unread_facts is 'The ledger rows that no rollup has.';
 revoke all on table credits.unread_facts from public, anon, authenticated, service_role;
 
 create view credits.read_facts with (security_invoker = true) as
-select f.account_id, f.credit_type, f.version, f.created_at, f.plan_id, f.source, f.flow, f.spent, f.amount, f.operations, f.metadata
+select f.account_id, f.credit_type, f.version, f.created_at, f.plan_id, f.source, f.flow, f.spent,
+  f.amount, f.operations, f.metadata
 from credits.ledger_facts f
--- Looked up per row: the edges of a window are few rows, and to join all balances costs more than they do.
+-- Looked up per row: the edges of a window are few rows, and to join all balances costs more than
+-- they do.
 where f.version <= (
-  select r.version from credits.rolled_up r where r.account_id = f.account_id and r.credit_type = f.credit_type);
+  select r.version from credits.rolled_up r where r.account_id = f.account_id
+    and r.credit_type = f.credit_type);
 comment on view credits.read_facts is 'The ledger rows that the rollups have.';
 revoke all on table credits.read_facts from public, anon, authenticated, service_role;
 
 create view credits.spends with (security_invoker = true) as
-select f.account_id, f.credit_type, f.created_at, f.plan_id, f.spent, f.operations, f.metadata, f.is_test, false as is_rolled_up
+select f.account_id, f.credit_type, f.created_at, f.plan_id, f.spent, f.operations, f.metadata,
+  f.is_test, false as is_rolled_up
 from credits.unread_facts f where f.spent > 0
 union all
-select f.account_id, f.credit_type, f.created_at, f.plan_id, f.spent, f.operations, f.metadata, false, true
+select f.account_id, f.credit_type, f.created_at, f.plan_id, f.spent, f.operations, f.metadata,
+  false, true
 from credits.read_facts f where f.spent > 0;
 comment on view credits.spends is
-  'The ledger rows that spent credits. A view, not a function: what a reader does not ask for is not looked up.';
+  'The ledger rows that spent credits. A view, not a function: what a reader does not ask for is '
+  'not looked up.';
 revoke all on table credits.spends from public, anon, authenticated, service_role;
 
 create function credits.facts_outside(
-  p_from timestamptz, p_to timestamptz, p_inner_from timestamptz, p_inner_to timestamptz, p_include_test boolean,
+  p_from timestamptz, p_to timestamptz, p_inner_from timestamptz, p_inner_to timestamptz,
+  p_include_test boolean,
   p_accounts uuid[] default null)
-returns table (account_id uuid, at timestamptz, credit_type text, plan_id text, source text, flow text, amount bigint,
+returns table (account_id uuid, at timestamptz, credit_type text, plan_id text, source text,
+  flow text, amount bigint,
   operations integer, metadata jsonb)
 language plpgsql
 stable
@@ -10605,32 +11363,42 @@ set search_path = ''
 as $$
 begin
   return query
-  select f.account_id, f.created_at, f.credit_type, f.plan_id, f.source, f.flow, f.amount, f.operations, f.metadata
+  select f.account_id, f.created_at, f.credit_type, f.plan_id, f.source, f.flow, f.amount,
+    f.operations, f.metadata
   from credits.unread_facts f
   where (p_include_test or not f.is_test) and f.created_at >= p_from and f.created_at < p_to
     and (p_accounts is null or f.account_id = any (p_accounts));
 
   if p_from < p_inner_from then
     return query
-    select f.account_id, f.created_at, f.credit_type, f.plan_id, f.source, f.flow, f.amount, f.operations, f.metadata
+    select f.account_id, f.created_at, f.credit_type, f.plan_id, f.source, f.flow, f.amount,
+      f.operations, f.metadata
     from credits.read_facts f
-    where f.created_at >= p_from and f.created_at < p_inner_from and (p_accounts is null or f.account_id = any (p_accounts));
+    where f.created_at >= p_from and f.created_at < p_inner_from
+      and (p_accounts is null or f.account_id = any (p_accounts));
   end if;
   if p_inner_to < p_to then
     return query
-    select f.account_id, f.created_at, f.credit_type, f.plan_id, f.source, f.flow, f.amount, f.operations, f.metadata
+    select f.account_id, f.created_at, f.credit_type, f.plan_id, f.source, f.flow, f.amount,
+      f.operations, f.metadata
     from credits.read_facts f
-    where f.created_at >= p_inner_to and f.created_at < p_to and (p_accounts is null or f.account_id = any (p_accounts));
+    where f.created_at >= p_inner_to and f.created_at < p_to
+      and (p_accounts is null or f.account_id = any (p_accounts));
   end if;
 end
 $$;
-comment on function credits.facts_outside(timestamptz, timestamptz, timestamptz, timestamptz, boolean, uuid[]) is
-  'The ledger rows of [p_from, p_to) that the rollups of [p_inner_from, p_inner_to) do not have: what was booked since they were made, and what lies at the edges. Of p_accounts alone, if that says who.';
-revoke all on function credits.facts_outside(timestamptz, timestamptz, timestamptz, timestamptz, boolean, uuid[])
+comment on function credits.facts_outside(timestamptz, timestamptz, timestamptz, timestamptz,
+  boolean, uuid[]) is
+  'The ledger rows of [p_from, p_to) that the rollups of [p_inner_from, p_inner_to) do not have: '
+  'what was booked since they were made, and what lies at the edges. Of p_accounts alone, if that '
+  'says who.';
+revoke all on function credits.facts_outside(timestamptz, timestamptz, timestamptz, timestamptz,
+  boolean, uuid[])
   from public, anon, authenticated, service_role;
 
 create function credits.inner_window(
-  p_from timestamptz, p_to timestamptz, p_unit text, p_raw boolean, out from_at timestamptz, out to_at timestamptz)
+  p_from timestamptz, p_to timestamptz, p_unit text, p_raw boolean, out from_at timestamptz,
+  out to_at timestamptz)
 language plpgsql
 stable
 security invoker
@@ -10646,11 +11414,13 @@ begin
   end if;
   to_at := date_trunc(p_unit, p_to, 'UTC');
   v_end := to_at + ('1 ' || p_unit)::interval;
-  -- Where nothing was booked from the end of the window to the end of its last hour or day, as when it ends now, that is whole.
-  -- Rows are counted, as whoever looks for a first one may read the ledger from its beginning.
+  -- Where nothing was booked from the end of the window to the end of its last hour or day, as when
+  -- it ends now, that is whole. Rows are counted, as whoever looks for a first one may read the
+  -- ledger from its beginning.
   if to_at < p_to and not p_raw
-    and not exists (select from credits.hourly_flows h where h.hour >= v_hour and h.hour < v_end)
-    and (select count(*) from public.credit_transactions t where t.created_at >= p_to and t.created_at < v_hour) = 0
+    and not exists (select 1 from credits.hourly_flows h where h.hour >= v_hour and h.hour < v_end)
+    and (select count(*) from public.credit_transactions t where t.created_at >= p_to
+      and t.created_at < v_hour) = 0
   then
     to_at := v_end;
   end if;
@@ -10661,12 +11431,15 @@ begin
 end
 $$;
 comment on function credits.inner_window(timestamptz, timestamptz, text, boolean) is
-  'The whole hours or days (UTC) of a window; empty at its end when there are none or the ledger itself is wanted.';
+  'The whole hours or days (UTC) of a window; empty at its end when there are none or the ledger '
+  'itself is wanted.';
 revoke all on function credits.inner_window(timestamptz, timestamptz, text, boolean)
   from public, anon, authenticated, service_role;
 
-create function credits.flow_facts(p_from timestamptz, p_to timestamptz, p_raw boolean, p_include_test boolean)
-returns table (at timestamptz, credit_type text, plan_id text, source text, flow text, amount bigint, operations bigint)
+create function credits.flow_facts(p_from timestamptz, p_to timestamptz, p_raw boolean,
+  p_include_test boolean)
+returns table (at timestamptz, credit_type text, plan_id text, source text, flow text,
+  amount bigint, operations bigint)
 language plpgsql
 stable
 rows 100000
@@ -10685,7 +11458,8 @@ begin
   from credits.facts_outside(p_from, p_to, v_inner.from_at, v_inner.to_at, p_include_test) f;
 end
 $$;
-comment on function credits.flow_facts(timestamptz, timestamptz, boolean, boolean) is 'What moved in a window, by hours or finer.';
+comment on function credits.flow_facts(timestamptz, timestamptz, boolean, boolean) is
+  'What moved in a window, by hours or finer.';
 revoke all on function credits.flow_facts(timestamptz, timestamptz, boolean, boolean)
   from public, anon, authenticated, service_role;
 
@@ -10718,13 +11492,15 @@ begin
 end
 $$;
 comment on function credits.owed_facts(timestamptz, timestamptz, boolean, boolean) is
-  'By how much the credits owed changed from the beginning on: by days before p_days_until, by hours or finer after.';
+  'By how much the credits owed changed from the beginning on: by days before p_days_until, by '
+  'hours or finer after.';
 revoke all on function credits.owed_facts(timestamptz, timestamptz, boolean, boolean)
   from public, anon, authenticated, service_role;
 
 create function credits.segment_facts(
   p_segment text, p_from timestamptz, p_to timestamptz, p_raw boolean, p_include_test boolean)
-returns table (at timestamptz, value text, credit_type text, plan_id text, spent bigint, operations bigint)
+returns table (at timestamptz, value text, credit_type text, plan_id text, spent bigint,
+  operations bigint)
 language plpgsql
 stable
 rows 20000
@@ -10735,17 +11511,21 @@ declare
   v_key text := substr(p_segment, length('metadata:') + 1);
   v_inner record;
 begin
-  select * into v_inner from credits.inner_window(p_from, p_to, 'day', p_raw or p_segment <> 'cohort'
-    and not exists (select from credits.tracked_keys k where k.metadata_key = v_key));
+  select * into v_inner from credits.inner_window(p_from, p_to, 'day', p_raw
+    or p_segment <> 'cohort'
+    and not exists (select 1 from credits.tracked_keys k where k.metadata_key = v_key));
   return query
-  select d.day::timestamp at time zone 'UTC', d.value, d.credit_type, d.plan_id, d.spent, d.operations
+  select d.day::timestamp at time zone 'UTC', d.value, d.credit_type, d.plan_id, d.spent,
+    d.operations
   from credits.daily_segments d
   where d.segment = p_segment
-    and d.day >= (v_inner.from_at at time zone 'UTC')::date and d.day < (v_inner.to_at at time zone 'UTC')::date
+    and d.day >= (v_inner.from_at at time zone 'UTC')::date
+      and d.day < (v_inner.to_at at time zone 'UTC')::date
     and v_inner.from_at < v_inner.to_at;
   return query
   select f.created_at,
-    case when p_segment = 'cohort' then to_char(a.created_at at time zone 'UTC', 'YYYY-MM') else f.metadata ->> v_key end,
+    case when p_segment = 'cohort' then to_char(a.created_at at time zone 'UTC', 'YYYY-MM')
+      else f.metadata ->> v_key end,
     f.credit_type, f.plan_id, f.spent, f.operations::bigint
   from credits.spends f
   join credits.accounts a on a.account_id = f.account_id
@@ -10755,12 +11535,14 @@ begin
 end
 $$;
 comment on function credits.segment_facts(text, timestamptz, timestamptz, boolean, boolean) is
-  'What was spent in a window per sign-up month (cohort) or per value of a key of metadata (metadata: and the key), by days or finer.';
+  'What was spent in a window per sign-up month (cohort) or per value of a key of metadata '
+  '(metadata: and the key), by days or finer.';
 revoke all on function credits.segment_facts(text, timestamptz, timestamptz, boolean, boolean)
   from public, anon, authenticated, service_role;
 
 create view credits.ledger_periods with (security_invoker = true) as
-select b.account_id, b.credit_type, p.version, p.started_at, p.plan_id, p.ended_at, p.crossed_80_at, p.ran_dry_at, a.is_test
+select b.account_id, b.credit_type, p.version, p.started_at, p.plan_id, p.ended_at, p.crossed_80_at,
+  p.ran_dry_at, a.is_test
 from credits.balances b
 join credits.accounts a on a.account_id = b.account_id
 cross join lateral credits.periods_of(b.account_id, b.credit_type, 1) p
@@ -10775,12 +11557,14 @@ comment on view credits.denials is 'Denied attempts.';
 revoke all on table credits.denials from public, anon, authenticated, service_role;
 
 create view credits.free_spells with (security_invoker = true) as
-select s.account_id, s.started_at, s.ended_at, coalesce(n.price_cents > 0, false) as upgraded, s.next_plan
+select s.account_id, s.started_at, s.ended_at, coalesce(n.price_cents > 0, false) as upgraded,
+  s.next_plan
 from credits.plan_spells s
 join public.plans p on p.id = s.plan_id and p.price_cents = 0
 left join public.plans n on n.id = s.next_plan
 where s.started_at < s.ended_at;
-comment on view credits.free_spells is 'From when until when an account was on a plan without a price, and whether a paid one followed.';
+comment on view credits.free_spells is
+  'From when until when an account was on a plan without a price, and whether a paid one followed.';
 revoke all on table credits.free_spells from public, anon, authenticated, service_role;
 
 create function credits.left_out(p_include_test boolean)
@@ -10792,7 +11576,8 @@ set search_path = ''
 as $$
   select array(select a.account_id from credits.accounts a where a.is_test and not p_include_test)
 $$;
-comment on function credits.left_out(boolean) is 'The accounts that a metric leaves out: test accounts, unless they are to be counted.';
+comment on function credits.left_out(boolean) is
+  'The accounts that a metric leaves out: test accounts, unless they are to be counted.';
 revoke all on function credits.left_out(boolean) from public, anon, authenticated, service_role;
 
 -- schemas/metrics/metrics_active_accounts.sql
@@ -10800,8 +11585,10 @@ revoke all on function credits.left_out(boolean) from public, anon, authenticate
 -- edge: result=ActiveAccounts callers=service_role repeatable slow
 --   Accounts that spent at least once, opened and closed ones, per bucket.
 create function public.metrics_active_accounts(
-  p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'day', p_time_zone text default 'UTC',
-  p_plan text default null, p_credit_type text default null, p_include_test boolean default false, p_raw boolean default false)
+  p_since timestamptz default null, p_until timestamptz default null,
+  p_bucket text default 'day', p_time_zone text default 'UTC',
+  p_plan text default null, p_credit_type text default null, p_include_test boolean default false,
+  p_raw boolean default false)
 returns jsonb
 language plpgsql
 stable
@@ -10816,29 +11603,38 @@ declare
   v_inner record;
   v_rows jsonb;
 begin
-  select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone, p_credit_type);
+  select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone,
+    p_credit_type);
   select * into v_inner from credits.inner_window(w.from_at, w.to_at, 'day', p_raw or not w.daily);
   with outside as materialized (
     select case when w.unit is not null then date_trunc(w.unit, f.created_at, p_time_zone)
-        when w.width is not null then date_bin(w.width, f.created_at, w.origin) else w.from_at end as bucket,
+        when w.width is not null then date_bin(w.width, f.created_at, w.origin)
+          else w.from_at end as bucket,
       f.plan_id, f.account_id
     from credits.spends f
     where f.created_at >= w.from_at and f.created_at < w.to_at and (p_include_test or not f.is_test)
       and (not f.is_rolled_up or f.created_at < v_inner.from_at or f.created_at >= v_inner.to_at)
-      and (p_plan is null or f.plan_id = p_plan) and (p_credit_type is null or f.credit_type = p_credit_type)
+      and (p_plan is null or f.plan_id = p_plan) and (p_credit_type is null
+        or f.credit_type = p_credit_type)
     group by 1, 2, 3
   ), sets as (
     select x.bucket, x.plan_id, x.chunk, bit_or(x.accounts) as accounts
     from (
-      select case when w.unit is not null then date_trunc(w.unit, d.day::timestamp at time zone 'UTC', p_time_zone)
-        when w.width is not null then date_bin(w.width, d.day::timestamp at time zone 'UTC', w.origin) else w.from_at end as bucket,
+      select case when w.unit is not null then date_trunc(w.unit,
+        d.day::timestamp at time zone 'UTC', p_time_zone)
+        when w.width is not null
+          then date_bin(w.width, d.day::timestamp at time zone 'UTC', w.origin)
+          else w.from_at end as bucket,
         d.plan_id, d.chunk, d.accounts
       from credits.daily_active d
-      where d.day >= (v_inner.from_at at time zone 'UTC')::date and d.day < (v_inner.to_at at time zone 'UTC')::date
+      where d.day >= (v_inner.from_at at time zone 'UTC')::date
+        and d.day < (v_inner.to_at at time zone 'UTC')::date
         and v_inner.from_at < v_inner.to_at
-        and (p_plan is null or d.plan_id = p_plan) and (p_credit_type is null or d.credit_type = p_credit_type)
+        and (p_plan is null or d.plan_id = p_plan) and (p_credit_type is null
+          or d.credit_type = p_credit_type)
       union all
-      select o.bucket, o.plan_id, n.number / 4096, bit_or(set_bit(repeat('0', 4096)::bit(4096), (n.number % 4096)::integer, 1))
+      select o.bucket, o.plan_id, n.number / 4096,
+        bit_or(set_bit(repeat('0', 4096)::bit(4096), (n.number % 4096)::integer, 1))
       from outside o join credits.account_numbers n on n.account_id = o.account_id
       group by 1, 2, 3
     ) x
@@ -10848,19 +11644,21 @@ begin
     union all
     -- Whoever was never rolled up has no number and is in no set.
     select o.bucket, o.plan_id, 1 from outside o
-    where not exists (select from credits.account_numbers n where n.account_id = o.account_id)
+    where not exists (select 1 from credits.account_numbers n where n.account_id = o.account_id)
   ), counted_once as (
     select s.bucket, bit_count(bit_or(s.accounts)) as active from sets s group by s.bucket, s.chunk
     union all
     select o.bucket, count(distinct o.account_id) from outside o
-    where not exists (select from credits.account_numbers n where n.account_id = o.account_id) group by o.bucket
+    where not exists (select 1 from credits.account_numbers n where n.account_id = o.account_id)
+      group by o.bucket
   ), per_plan as (
     select c.bucket, c.plan_id, sum(c.active)::bigint as active from counted c group by 1, 2
   ), totals as (
     select c.bucket, sum(c.active)::bigint as active from counted_once c group by 1
   ), came_and_went as (
     select case when w.unit is not null then date_trunc(w.unit, x.at, p_time_zone)
-        when w.width is not null then date_bin(w.width, x.at, w.origin) else w.from_at end as bucket,
+        when w.width is not null then date_bin(w.width, x.at, w.origin)
+          else w.from_at end as bucket,
       count(*) filter (where x.opened) as opened, count(*) filter (where not x.opened) as closed
     from (
       select a.created_at as at, true as opened, a.is_test from credits.accounts a
@@ -10870,25 +11668,31 @@ begin
     where x.at >= w.from_at and x.at < w.to_at and (p_include_test or not x.is_test)
     group by 1
   ), rows as (
-    select b.bucket, null as plan_id, coalesce(t.active, 0) as active, coalesce(c.opened, 0) as opened, coalesce(c.closed, 0) as closed
+    select b.bucket, null as plan_id, coalesce(t.active, 0) as active,
+    coalesce(c.opened, 0) as opened, coalesce(c.closed, 0) as closed
     from credits.metric_buckets(w.from_at, w.to_at, w.unit, w.width, w.origin, p_time_zone) b
     left join totals t on t.bucket = b.bucket
     left join came_and_went c on c.bucket = b.bucket
     union all
     select p.bucket, p.plan_id, p.active, null, null from per_plan p
   )
-  select jsonb_agg(jsonb_build_object('bucket', r.bucket, 'plan', r.plan_id, 'active', r.active, 'opened', r.opened,
+  select jsonb_agg(jsonb_build_object('bucket', r.bucket, 'plan', r.plan_id, 'active', r.active,
+    'opened', r.opened,
     'closed', r.closed) order by r.bucket, r.plan_id nulls first)
     into v_rows
   from rows r;
   return credits.metric_answer(w.from_at, w.to_at, p_bucket, p_time_zone, v_rows);
 end
 $$;
-comment on function public.metrics_active_accounts(timestamptz, timestamptz, text, text, text, text, boolean, boolean) is
-  'Accounts that spent at least once, per bucket: each once in all (plan null, with the accounts opened and closed), and once for each plan on which they spent.';
-revoke all on function public.metrics_active_accounts(timestamptz, timestamptz, text, text, text, text, boolean, boolean)
+comment on function public.metrics_active_accounts(timestamptz, timestamptz, text, text, text, text,
+  boolean, boolean) is
+  'Accounts that spent at least once, per bucket: each once in all (plan null, with the accounts '
+  'opened and closed), and once for each plan on which they spent.';
+revoke all on function public.metrics_active_accounts(timestamptz, timestamptz, text, text, text,
+  text, boolean, boolean)
   from public, anon, authenticated, service_role;
-grant execute on function public.metrics_active_accounts(timestamptz, timestamptz, text, text, text, text, boolean, boolean)
+grant execute on function public.metrics_active_accounts(timestamptz, timestamptz, text, text, text,
+  text, boolean, boolean)
   to service_role;
 
 -- schemas/metrics/metrics_breakage.sql
@@ -10896,8 +11700,10 @@ grant execute on function public.metrics_active_accounts(timestamptz, timestampt
 -- edge: result=Breakage callers=service_role repeatable slow
 --   Credits that expired or were voided unspent, by the source of their grant.
 create function public.metrics_breakage(
-  p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'all', p_time_zone text default 'UTC',
-  p_plan text default null, p_credit_type text default null, p_include_test boolean default false, p_raw boolean default false)
+  p_since timestamptz default null, p_until timestamptz default null,
+  p_bucket text default 'all', p_time_zone text default 'UTC',
+  p_plan text default null, p_credit_type text default null, p_include_test boolean default false,
+  p_raw boolean default false)
 returns jsonb
 language plpgsql
 stable
@@ -10911,41 +11717,52 @@ declare
   w record;
   v_rows jsonb;
 begin
-  select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone, p_credit_type);
+  select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone,
+    p_credit_type);
   with sums as (
     select case when w.unit is not null then date_trunc(w.unit, f.at, p_time_zone)
-        when w.width is not null then date_bin(w.width, f.at, w.origin) else w.from_at end as bucket,
+        when w.width is not null then date_bin(w.width, f.at, w.origin)
+          else w.from_at end as bucket,
       f.plan_id, f.credit_type, f.source,
       coalesce(sum(f.amount) filter (where f.flow = 'granted'), 0)::bigint as granted,
       -coalesce(sum(f.amount) filter (where f.flow in ('spent', 'refunded')), 0)::bigint as spent,
       -coalesce(sum(f.amount) filter (where f.flow = 'expired'), 0)::bigint as expired,
       -coalesce(sum(f.amount) filter (where f.flow = 'voided'), 0)::bigint as voided
     from credits.flow_facts(w.from_at, w.to_at, p_raw or not w.hourly, p_include_test) f
-    where (p_plan is null or f.plan_id = p_plan) and (p_credit_type is null or f.credit_type = p_credit_type)
+    where (p_plan is null or f.plan_id = p_plan) and (p_credit_type is null
+      or f.credit_type = p_credit_type)
     group by 1, 2, 3, 4
   )
-  select jsonb_agg(jsonb_build_object('bucket', s.bucket, 'plan', s.plan_id, 'credit_type', s.credit_type, 'source', s.source,
+  select jsonb_agg(jsonb_build_object('bucket', s.bucket, 'plan', s.plan_id,
+    'credit_type', s.credit_type, 'source', s.source,
     'granted', s.granted, 'spent', s.spent, 'expired', s.expired, 'voided', s.voided,
-    'share', round((s.expired + s.voided)::numeric / nullif(greatest(s.spent + s.expired + s.voided, 0), 0), 4))
+    'share', round((s.expired + s.voided)::numeric / nullif(greatest(s.spent + s.expired + s.voided,
+      0), 0), 4))
     order by s.bucket, s.plan_id, s.credit_type, s.source)
     into v_rows
   from sums s;
   return credits.metric_answer(w.from_at, w.to_at, p_bucket, p_time_zone, v_rows);
 end
 $$;
-comment on function public.metrics_breakage(timestamptz, timestamptz, text, text, text, text, boolean, boolean) is
-  'Credits that ended unspent, expired or voided, per bucket, plan, credit type and source of the grant; share is their part of all that ended: spent less refunded, expired, voided.';
-revoke all on function public.metrics_breakage(timestamptz, timestamptz, text, text, text, text, boolean, boolean)
+comment on function public.metrics_breakage(timestamptz, timestamptz, text, text, text, text,
+  boolean, boolean) is
+  'Credits that ended unspent, expired or voided, per bucket, plan, credit type and source of the '
+  'grant; share is their part of all that ended: spent less refunded, expired, voided.';
+revoke all on function public.metrics_breakage(timestamptz, timestamptz, text, text, text, text,
+  boolean, boolean)
   from public, anon, authenticated, service_role;
-grant execute on function public.metrics_breakage(timestamptz, timestamptz, text, text, text, text, boolean, boolean) to service_role;
+grant execute on function public.metrics_breakage(timestamptz, timestamptz, text, text, text, text,
+  boolean, boolean) to service_role;
 
 -- schemas/metrics/metrics_consumption.sql
 
 -- edge: result=Consumption callers=service_role repeatable slow
 --   Spent against granted, per bucket, plan and credit type.
 create function public.metrics_consumption(
-  p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'day', p_time_zone text default 'UTC',
-  p_plan text default null, p_credit_type text default null, p_include_test boolean default false, p_raw boolean default false)
+  p_since timestamptz default null, p_until timestamptz default null,
+  p_bucket text default 'day', p_time_zone text default 'UTC',
+  p_plan text default null, p_credit_type text default null, p_include_test boolean default false,
+  p_raw boolean default false)
 returns jsonb
 language plpgsql
 stable
@@ -10959,10 +11776,12 @@ declare
   w record;
   v_rows jsonb;
 begin
-  select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone, p_credit_type);
+  select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone,
+    p_credit_type);
   with sums as (
     select case when w.unit is not null then date_trunc(w.unit, f.at, p_time_zone)
-        when w.width is not null then date_bin(w.width, f.at, w.origin) else w.from_at end as bucket,
+        when w.width is not null then date_bin(w.width, f.at, w.origin)
+          else w.from_at end as bucket,
       f.plan_id, f.credit_type,
       coalesce(sum(f.amount) filter (where f.flow = 'granted'), 0)::bigint as granted,
       -coalesce(sum(f.amount) filter (where f.flow = 'spent'), 0)::bigint as spent,
@@ -10971,23 +11790,31 @@ begin
       -coalesce(sum(f.amount) filter (where f.flow = 'voided'), 0)::bigint as voided,
       coalesce(sum(f.operations) filter (where f.flow = 'spent'), 0)::bigint as operations
     from credits.flow_facts(w.from_at, w.to_at, p_raw or not w.hourly, p_include_test) f
-    where (p_plan is null or f.plan_id = p_plan) and (p_credit_type is null or f.credit_type = p_credit_type)
+    where (p_plan is null or f.plan_id = p_plan) and (p_credit_type is null
+      or f.credit_type = p_credit_type)
     group by 1, 2, 3
   )
-  select jsonb_agg(jsonb_build_object('bucket', s.bucket, 'plan', s.plan_id, 'credit_type', s.credit_type,
-    'granted', s.granted, 'spent', s.spent, 'refunded', s.refunded, 'expired', s.expired, 'voided', s.voided,
-    'operations', s.operations, 'rate', round((s.spent - s.refunded)::numeric / nullif(s.granted, 0), 4))
+  select jsonb_agg(jsonb_build_object('bucket', s.bucket, 'plan', s.plan_id,
+    'credit_type', s.credit_type,
+    'granted', s.granted, 'spent', s.spent, 'refunded', s.refunded, 'expired', s.expired,
+    'voided', s.voided,
+    'operations', s.operations,
+    'rate', round((s.spent - s.refunded)::numeric / nullif(s.granted, 0), 4))
     order by s.bucket, s.plan_id, s.credit_type)
     into v_rows
   from sums s;
   return credits.metric_answer(w.from_at, w.to_at, p_bucket, p_time_zone, v_rows);
 end
 $$;
-comment on function public.metrics_consumption(timestamptz, timestamptz, text, text, text, text, boolean, boolean) is
-  'Credits granted, spent, refunded, expired and voided per bucket, plan and credit type; rate is what was spent, less refunds, per credit granted.';
-revoke all on function public.metrics_consumption(timestamptz, timestamptz, text, text, text, text, boolean, boolean)
+comment on function public.metrics_consumption(timestamptz, timestamptz, text, text, text, text,
+  boolean, boolean) is
+  'Credits granted, spent, refunded, expired and voided per bucket, plan and credit type; rate is '
+  'what was spent, less refunds, per credit granted.';
+revoke all on function public.metrics_consumption(timestamptz, timestamptz, text, text, text, text,
+  boolean, boolean)
   from public, anon, authenticated, service_role;
-grant execute on function public.metrics_consumption(timestamptz, timestamptz, text, text, text, text, boolean, boolean) to service_role;
+grant execute on function public.metrics_consumption(timestamptz, timestamptz, text, text, text,
+  text, boolean, boolean) to service_role;
 
 -- schemas/metrics/metrics_conversion.sql
 
@@ -11000,16 +11827,20 @@ security invoker
 set search_path = ''
 as $$
   select jsonb_build_object('spells', p_spells, 'within_24_hours', p_within_24_hours,
-    'within_7_days', p_within_7_days, 'rate_24_hours', round(p_within_24_hours::numeric / nullif(p_spells, 0), 4),
+    'within_7_days', p_within_7_days,
+    'rate_24_hours', round(p_within_24_hours::numeric / nullif(p_spells, 0), 4),
     'rate_7_days', round(p_within_7_days::numeric / nullif(p_spells, 0), 4))
 $$;
-comment on function credits.upgraded_after(bigint, bigint, bigint) is 'How many of the spells in which something happened led to an upgrade soon after.';
-revoke all on function credits.upgraded_after(bigint, bigint, bigint) from public, anon, authenticated, service_role;
+comment on function credits.upgraded_after(bigint, bigint, bigint) is
+  'How many of the spells in which something happened led to an upgrade soon after.';
+revoke all on function credits.upgraded_after(bigint, bigint, bigint) from public, anon,
+  authenticated, service_role;
 
 -- edge: result=Conversion callers=service_role repeatable slow
 --   From free to paid, also soon after a denial or after 80 % were spent.
 create function public.metrics_conversion(
-  p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'day', p_time_zone text default 'UTC',
+  p_since timestamptz default null, p_until timestamptz default null,
+  p_bucket text default 'day', p_time_zone text default 'UTC',
   p_include_test boolean default false, p_raw boolean default false)
 returns jsonb
 language plpgsql
@@ -11028,28 +11859,39 @@ declare
   v_left_out uuid[] := credits.left_out(p_include_test);
 begin
   select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone, null);
-  select array_agg(b.starts_at order by b.starts_at), array_agg(b.bucket order by b.starts_at) into v_starts, v_labels
+  select array_agg(b.starts_at order by b.starts_at), array_agg(b.bucket order by b.starts_at)
+    into v_starts, v_labels
   from credits.metric_buckets(w.from_at, w.to_at, w.unit, w.width, w.origin, p_time_zone) b;
 
   with spells as materialized (
     select s.account_id, s.started_at, s.ended_at, s.upgraded from credits.free_spells s
     where s.account_id <> all (v_left_out) and s.started_at < w.to_at and s.ended_at >= w.from_at
   ), events as (
-    -- Number 0 is what was there when the window began; a spell that ends as a bucket begins is not open in it.
-    select width_bucket(s.started_at, v_starts) as nth, count(*) as started, 0 as ended, 0 as upgraded from spells s group by 1
+    -- Number 0 is what was there when the window began; a spell that ends as a bucket begins is not
+    -- open in it.
+    select width_bucket(s.started_at, v_starts) as nth, count(*) as started, 0 as ended,
+      0 as upgraded from spells s group by 1
     union all
-    select width_bucket(s.ended_at - interval '1 microsecond', v_starts) + 1, 0, count(*), 0 from spells s group by 1
+    select width_bucket(s.ended_at - interval '1 microsecond', v_starts) + 1, 0, count(*), 0
+      from spells s group by 1
     union all
-    select width_bucket(s.ended_at, v_starts), 0, 0, count(*) from spells s where s.upgraded and s.ended_at < w.to_at group by 1
+    select width_bucket(s.ended_at, v_starts), 0, 0, count(*) from spells s where s.upgraded
+      and s.ended_at < w.to_at group by 1
   ), counted as (
-    select n.nth, coalesce(sum(e.started), 0) as started, coalesce(sum(e.ended), 0) as ended, coalesce(sum(e.upgraded), 0) as upgraded
-    from generate_series(0, array_length(v_starts, 1)) n(nth) left join events e on e.nth = n.nth group by n.nth
+    select n.nth, coalesce(sum(e.started), 0) as started, coalesce(sum(e.ended), 0) as ended,
+    coalesce(sum(e.upgraded), 0) as upgraded
+    from generate_series(0, array_length(v_starts, 1)) n(nth)
+      left join events e on e.nth = n.nth group by n.nth
   ), running as (
-    select c.nth, (sum(c.started - c.ended) over (order by c.nth))::bigint as free, c.upgraded::bigint as upgrades from counted c
+    select c.nth, (sum(c.started - c.ended) over (order by c.nth))::bigint as free,
+    c.upgraded::bigint as upgrades from counted c
   ), total as (
-    select jsonb_agg(jsonb_build_object('bucket', v_labels[r.nth], 'free', r.free, 'upgrades', r.upgrades,
-        'rate', round(r.upgrades::numeric / nullif(r.free, 0), 4)) order by r.nth) filter (where r.nth > 0) as rows,
-      (select count(*) from spells s where s.ended_at > w.from_at) as free, sum(r.upgrades)::bigint as upgrades
+    select jsonb_agg(jsonb_build_object('bucket', v_labels[r.nth], 'free', r.free,
+      'upgrades', r.upgrades,
+        'rate', round(r.upgrades::numeric / nullif(r.free, 0), 4))
+          order by r.nth) filter (where r.nth > 0) as rows,
+      (select count(*) from spells s where s.ended_at > w.from_at) as free,
+      sum(r.upgrades)::bigint as upgrades
     from running r
   ), happened as (
     select 'denial' as what, d.account_id, d.created_at as at from credits.denials d
@@ -11067,33 +11909,44 @@ begin
     group by h.what, s.account_id, s.started_at, s.upgraded, s.ended_at
   ), after as (
     select jsonb_object_agg('after_' || k.what,
-      credits.upgraded_after(coalesce(c.spells, 0), coalesce(c.day, 0), coalesce(c.week, 0))) as answer
+      credits.upgraded_after(coalesce(c.spells, 0), coalesce(c.day, 0),
+        coalesce(c.week, 0))) as answer
     from (values ('denial'), ('80_percent')) k(what)
     left join (
-      select m.what, count(*) as spells, count(*) filter (where m.upgraded and m.took <= interval '24 hours') as day,
+      select m.what, count(*) as spells, count(*) filter (where m.upgraded
+        and m.took <= interval '24 hours') as day,
         count(*) filter (where m.upgraded and m.took <= interval '7 days') as week
       from met m group by m.what) c on c.what = k.what
   )
-  select credits.metric_answer(w.from_at, w.to_at, p_bucket, p_time_zone, t.rows) || a.answer || jsonb_build_object(
-    'free', t.free, 'upgrades', t.upgrades, 'rate', round(t.upgrades::numeric / nullif(t.free, 0), 4))
+  select credits.metric_answer(w.from_at, w.to_at, p_bucket, p_time_zone,
+    t.rows) || a.answer || jsonb_build_object(
+    'free', t.free, 'upgrades', t.upgrades, 'rate', round(t.upgrades::numeric / nullif(t.free, 0),
+      4))
     into v_answer
   from total t cross join after a;
   return v_answer;
 end
 $$;
-comment on function public.metrics_conversion(timestamptz, timestamptz, text, text, boolean, boolean) is
-  'How many accounts were on a free plan and how many of them moved to a paid one, per bucket and in all; and how many did so within 24 hours or 7 days of a denial or of having spent 80 % of what they had.';
-revoke all on function public.metrics_conversion(timestamptz, timestamptz, text, text, boolean, boolean)
+comment on function public.metrics_conversion(timestamptz, timestamptz, text, text, boolean,
+  boolean) is
+  'How many accounts were on a free plan and how many of them moved to a paid one, per bucket and '
+  'in all; and how many did so within 24 hours or 7 days of a denial or of having spent 80 % of '
+  'what they had.';
+revoke all on function public.metrics_conversion(timestamptz, timestamptz, text, text, boolean,
+  boolean)
   from public, anon, authenticated, service_role;
-grant execute on function public.metrics_conversion(timestamptz, timestamptz, text, text, boolean, boolean) to service_role;
+grant execute on function public.metrics_conversion(timestamptz, timestamptz, text, text, boolean,
+  boolean) to service_role;
 
 -- schemas/metrics/metrics_exhaustion.sql
 
 -- edge: result=Exhaustion callers=service_role repeatable slow
 --   Account-periods that ran dry, and on which day; first denial to upgrade.
 create function public.metrics_exhaustion(
-  p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'all', p_time_zone text default 'UTC',
-  p_plan text default null, p_credit_type text default null, p_include_test boolean default false, p_raw boolean default false)
+  p_since timestamptz default null, p_until timestamptz default null,
+  p_bucket text default 'all', p_time_zone text default 'UTC',
+  p_plan text default null, p_credit_type text default null, p_include_test boolean default false,
+  p_raw boolean default false)
 returns jsonb
 language plpgsql
 stable
@@ -11109,26 +11962,34 @@ declare
   v_upgrades jsonb;
   v_left_out uuid[] := credits.left_out(p_include_test);
 begin
-  select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone, p_credit_type);
+  select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone,
+    p_credit_type);
   with refused as materialized (
     select d.account_id, d.credit_type, d.created_at from credits.denials d
-    where d.created_at >= w.from_at and d.created_at < w.to_at and (p_credit_type is null or d.credit_type = p_credit_type)
+    where d.created_at >= w.from_at and d.created_at < w.to_at
+      and (p_credit_type is null or d.credit_type = p_credit_type)
   ), read as materialized (
-    select c.weight, c.account_id, c.credit_type, c.plan_id, c.started_at, c.ended_at, c.crossed_80_at, c.ran_dry_at, c.is_test
+    select c.weight, c.account_id, c.credit_type, c.plan_id, c.started_at, c.ended_at,
+    c.crossed_80_at, c.ran_dry_at, c.is_test
     from credits.period_corrections c where not p_raw
     union all
-    select 1, l.account_id, l.credit_type, l.plan_id, l.started_at, l.ended_at, l.crossed_80_at, l.ran_dry_at, l.is_test
+    select 1, l.account_id, l.credit_type, l.plan_id, l.started_at, l.ended_at, l.crossed_80_at,
+      l.ran_dry_at, l.is_test
     from credits.ledger_periods l where p_raw
   ), periods as not materialized (
-    select p.weight, p.account_id, p.credit_type, p.plan_id, p.started_at, p.ended_at, p.crossed_80_at, p.ran_dry_at
+    select p.weight, p.account_id, p.credit_type, p.plan_id, p.started_at, p.ended_at,
+    p.crossed_80_at, p.ran_dry_at
     from (
-      select 1 as weight, k.account_id, k.credit_type, k.plan_id, k.started_at, k.ended_at, k.crossed_80_at, k.ran_dry_at, false as is_test
+      select 1 as weight, k.account_id, k.credit_type, k.plan_id, k.started_at, k.ended_at,
+      k.crossed_80_at, k.ran_dry_at, false as is_test
       from credits.account_periods k where not p_raw
       union all
-      select r.weight, r.account_id, r.credit_type, r.plan_id, r.started_at, r.ended_at, r.crossed_80_at, r.ran_dry_at, r.is_test from read r
+      select r.weight, r.account_id, r.credit_type, r.plan_id, r.started_at, r.ended_at,
+        r.crossed_80_at, r.ran_dry_at, r.is_test from read r
     ) p
     where p.started_at >= w.from_at and p.started_at < w.to_at and (p_include_test or not p.is_test)
-      and (p_credit_type is null or p.credit_type = p_credit_type) and (p_plan is null or p.plan_id = p_plan)
+      and (p_credit_type is null or p.credit_type = p_credit_type)
+        and (p_plan is null or p.plan_id = p_plan)
   ), marked as (
     -- A period counts once, and once more, as nothing but denied, when it met a denial.
     select p.started_at, p.plan_id, p.credit_type, p.weight as periods, 0 as denied,
@@ -11140,21 +12001,27 @@ begin
     select p.started_at, p.plan_id, p.credit_type, 0, p.weight, 0, null
     from periods p
     where exists (
-      select from refused d
+      select 1 from refused d
       where d.account_id = p.account_id and d.credit_type = p.credit_type
         and d.created_at >= p.started_at and d.created_at < p.ended_at)
   ), days as (
     select case when w.unit is not null then date_trunc(w.unit, m.started_at, p_time_zone)
-        when w.width is not null then date_bin(w.width, m.started_at, w.origin) else w.from_at end as bucket,
-      m.plan_id, m.credit_type, m.dry_day, sum(m.periods) as periods, sum(m.crossed) as crossed, sum(m.denied) as denied
+        when w.width is not null then date_bin(w.width, m.started_at, w.origin)
+          else w.from_at end as bucket,
+      m.plan_id, m.credit_type, m.dry_day, sum(m.periods) as periods, sum(m.crossed) as crossed,
+      sum(m.denied) as denied
     from marked m group by 1, 2, 3, 4
   ), sums as (
-    select d.bucket, d.plan_id, d.credit_type, sum(d.periods)::bigint as periods, sum(d.crossed)::bigint as crossed,
-      sum(d.denied)::bigint as denied, coalesce(sum(d.periods) filter (where d.dry_day is not null), 0)::bigint as dry,
-      coalesce(jsonb_object_agg(d.dry_day, d.periods) filter (where d.dry_day is not null and d.periods > 0), '{}') as days
+    select d.bucket, d.plan_id, d.credit_type, sum(d.periods)::bigint as periods,
+    sum(d.crossed)::bigint as crossed,
+      sum(d.denied)::bigint as denied, coalesce(sum(d.periods) filter (where d.dry_day is not null),
+        0)::bigint as dry,
+      coalesce(jsonb_object_agg(d.dry_day, d.periods) filter (where d.dry_day is not null
+        and d.periods > 0), '{}') as days
     from days d group by 1, 2, 3 having sum(d.periods) > 0
   ), firsts as materialized (
-    select d.account_id, min(d.created_at) as denied_at from refused d where d.account_id <> all (v_left_out) group by 1
+    select d.account_id, min(d.created_at) as denied_at from refused d
+      where d.account_id <> all (v_left_out) group by 1
   ), spells as materialized (
     select s.account_id, s.started_at, s.ended_at, s.upgraded, f.denied_at
     from firsts f
@@ -11166,19 +12033,24 @@ begin
     -- Who was denied before the spell began: the first denial within it.
     select s.ended_at, s.upgraded, min(d.created_at)
     from spells s
-    join refused d on d.account_id = s.account_id and d.created_at between s.started_at and s.ended_at
+    join refused d on d.account_id = s.account_id
+      and d.created_at between s.started_at and s.ended_at
     where s.denied_at < s.started_at
     group by s.account_id, s.started_at, s.ended_at, s.upgraded
   ), upgrades as (
-    select jsonb_build_object('denied_spells', count(*), 'upgraded', count(*) filter (where f.upgraded),
-      'median_hours', round((percentile_cont(0.5) within group (order by extract(epoch from f.ended_at - f.denied_at)::double precision)
+    select jsonb_build_object('denied_spells', count(*),
+      'upgraded', count(*) filter (where f.upgraded),
+      'median_hours', round((percentile_cont(0.5) within group (order by extract(epoch
+        from f.ended_at - f.denied_at)::double precision)
         filter (where f.upgraded))::numeric / 3600, 4)) as answer
     from first_denials f
   )
   select (
-    select jsonb_agg(jsonb_build_object('bucket', s.bucket, 'plan', s.plan_id, 'credit_type', s.credit_type,
+    select jsonb_agg(jsonb_build_object('bucket', s.bucket, 'plan', s.plan_id,
+      'credit_type', s.credit_type,
       'periods', s.periods, 'crossed_80_percent', s.crossed, 'ran_dry', s.dry, 'denied', s.denied,
-      'share', round(s.dry::numeric / s.periods, 4), 'days', s.days) order by s.bucket, s.plan_id, s.credit_type)
+      'share', round(s.dry::numeric / s.periods, 4), 'days', s.days) order by s.bucket, s.plan_id,
+        s.credit_type)
     from sums s), u.answer
     into v_rows, v_upgrades
   from upgrades u;
@@ -11186,11 +12058,16 @@ begin
     || jsonb_build_object('first_denial_to_upgrade', v_upgrades);
 end
 $$;
-comment on function public.metrics_exhaustion(timestamptz, timestamptz, text, text, text, text, boolean, boolean) is
-  'Of the account-periods that began in the window, per plan and credit type: how many passed 80 %, ran dry (on which day), or met a denial. And how long it took from a free account''s first denial to its upgrade.';
-revoke all on function public.metrics_exhaustion(timestamptz, timestamptz, text, text, text, text, boolean, boolean)
+comment on function public.metrics_exhaustion(timestamptz, timestamptz, text, text, text, text,
+  boolean, boolean) is
+  'Of the account-periods that began in the window, per plan and credit type: how many passed 80 '
+  '%, ran dry (on which day), or met a denial. And how long it took from a free account''s first '
+  'denial to its upgrade.';
+revoke all on function public.metrics_exhaustion(timestamptz, timestamptz, text, text, text, text,
+  boolean, boolean)
   from public, anon, authenticated, service_role;
-grant execute on function public.metrics_exhaustion(timestamptz, timestamptz, text, text, text, text, boolean, boolean) to service_role;
+grant execute on function public.metrics_exhaustion(timestamptz, timestamptz, text, text, text,
+  text, boolean, boolean) to service_role;
 
 -- schemas/metrics/metrics_health.sql
 
@@ -11245,8 +12122,10 @@ grant execute on function public.metrics_health() to service_role;
 -- edge: result=Liability callers=service_role repeatable slow
 --   Credits owed at the end of each bucket, and now.
 create function public.metrics_liability(
-  p_since timestamptz default null, p_until timestamptz default null, p_bucket text default 'day', p_time_zone text default 'UTC',
-  p_credit_type text default null, p_include_test boolean default false, p_raw boolean default false)
+  p_since timestamptz default null, p_until timestamptz default null,
+  p_bucket text default 'day', p_time_zone text default 'UTC',
+  p_credit_type text default null, p_include_test boolean default false,
+  p_raw boolean default false)
 returns jsonb
 language plpgsql
 stable
@@ -11262,14 +12141,16 @@ declare
   v_rows jsonb;
   v_now jsonb;
 begin
-  select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone, p_credit_type);
+  select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone,
+    p_credit_type);
   select array_agg(b.starts_at order by b.starts_at) into v_starts
   from credits.metric_buckets(w.from_at, w.to_at, w.unit, w.width, w.origin, p_time_zone) b;
 
   with moved as (
     -- Number 0 is all that was before the window.
     select width_bucket(f.at, v_starts) as nth, f.credit_type, f.source, sum(f.amount) as amount
-    from credits.owed_facts(case when w.daily then w.to_at else w.from_at end, w.to_at, p_raw or not w.hourly, p_include_test) f
+    from credits.owed_facts(case when w.daily then w.to_at else w.from_at end, w.to_at, p_raw
+      or not w.hourly, p_include_test) f
     join credits.credit_types t on t.id = f.credit_type and t.kind = 'credit'
     -- What is unlimited is spent from no stock.
     where f.source <> 'unlimited' and (p_credit_type is null or f.credit_type = p_credit_type)
@@ -11280,15 +12161,18 @@ begin
     cross join (select distinct x.credit_type, x.source from moved x) k
     left join moved m on m.nth = n.nth and m.credit_type = k.credit_type and m.source = k.source
   ), owed as (
-    select g.nth, g.credit_type, g.source, (sum(g.amount) over (partition by g.credit_type, g.source order by g.nth))::bigint as owed
+    select g.nth, g.credit_type, g.source,
+    (sum(g.amount) over (partition by g.credit_type, g.source order by g.nth))::bigint as owed
     from grid g
   )
-  select jsonb_agg(jsonb_build_object('bucket', b.bucket, 'at', b.ends_at, 'credit_type', o.credit_type, 'source', o.source,
+  select jsonb_agg(jsonb_build_object('bucket', b.bucket, 'at', b.ends_at,
+    'credit_type', o.credit_type, 'source', o.source,
     'owed', o.owed) order by b.bucket, o.credit_type, o.source)
     into v_rows
   from owed o
   join (select m.bucket, m.ends_at, row_number() over (order by m.starts_at) as nth
-    from credits.metric_buckets(w.from_at, w.to_at, w.unit, w.width, w.origin, p_time_zone) m) b on b.nth = o.nth
+    from credits.metric_buckets(w.from_at, w.to_at, w.unit, w.width, w.origin, p_time_zone) m) b
+      on b.nth = o.nth
   where o.owed <> 0;
 
   select jsonb_agg(to_jsonb(n) order by n.credit_type, n.source) into v_now
@@ -11299,10 +12183,12 @@ begin
       select g.account_id, g.credit_type, g.source, sum(o.owed) as owed, sum(g.held) as held,
         sum(o.owed) filter (where g.frozen_at is not null) as frozen
       from public.credit_grants g
-      join credits.accounts a on a.account_id = g.account_id and a.status <> 'closed' and (p_include_test or not a.is_test)
+      join credits.accounts a on a.account_id = g.account_id and a.status <> 'closed'
+        and (p_include_test or not a.is_test)
       -- Of a grant that has ended, only what a hold has pinned is still owed.
       cross join lateral (
-        select case when g.voided_at is null and (g.expires_at is null or g.expires_at > coalesce(a.test_now, statement_timestamp()))
+        select case when g.voided_at is null and (g.expires_at is null
+          or g.expires_at > coalesce(a.test_now, statement_timestamp()))
           then g.remaining else g.held end as owed) o
       where g.is_open and o.owed > 0 and (p_credit_type is null or g.credit_type = p_credit_type)
       group by g.account_id, g.credit_type, g.source
@@ -11310,21 +12196,28 @@ begin
     join credits.credit_types t on t.id = h.credit_type and t.kind = 'credit'
     group by h.credit_type, h.source
   ) n;
-  return credits.metric_answer(w.from_at, w.to_at, p_bucket, p_time_zone, v_rows) || jsonb_build_object('now', coalesce(v_now, '[]'));
+  return credits.metric_answer(w.from_at, w.to_at, p_bucket, p_time_zone,
+    v_rows) || jsonb_build_object('now', coalesce(v_now, '[]'));
 end
 $$;
-comment on function public.metrics_liability(timestamptz, timestamptz, text, text, text, boolean, boolean) is
-  'Credits owed: granted, and neither spent nor lapsed. rows: at the end of each bucket by the ledger; now: by the open grants, with what is held and frozen. Limits owe nothing.';
-revoke all on function public.metrics_liability(timestamptz, timestamptz, text, text, text, boolean, boolean)
+comment on function public.metrics_liability(timestamptz, timestamptz, text, text, text, boolean,
+  boolean) is
+  'Credits owed: granted, and neither spent nor lapsed. rows: at the end of each bucket by the '
+  'ledger; now: by the open grants, with what is held and frozen. Limits owe nothing.';
+revoke all on function public.metrics_liability(timestamptz, timestamptz, text, text, text, boolean,
+  boolean)
   from public, anon, authenticated, service_role;
-grant execute on function public.metrics_liability(timestamptz, timestamptz, text, text, text, boolean, boolean) to service_role;
+grant execute on function public.metrics_liability(timestamptz, timestamptz, text, text, text,
+  boolean, boolean) to service_role;
 
 -- schemas/metrics/metrics_usage.sql
 
 create function credits.usage_facts(
-  p_by text, p_metadata_key text, p_since timestamptz, p_until timestamptz, p_time_zone text, p_raw_hours boolean, p_raw_days boolean,
+  p_by text, p_metadata_key text, p_since timestamptz, p_until timestamptz, p_time_zone text,
+  p_raw_hours boolean, p_raw_days boolean,
   p_include_test boolean)
-returns table (at timestamptz, value text, credit_type text, plan_id text, spent bigint, operations bigint)
+returns table (at timestamptz, value text, credit_type text, plan_id text, spent bigint,
+  operations bigint)
 language plpgsql
 stable
 security invoker
@@ -11334,11 +12227,13 @@ begin
   if p_by in ('cohort', 'metadata') then
     return query
     select f.at, f.value, f.credit_type, f.plan_id, f.spent, f.operations
-    from credits.segment_facts(case p_by when 'cohort' then 'cohort' else 'metadata:' || p_metadata_key end,
+    from credits.segment_facts(case p_by when 'cohort' then 'cohort'
+      else 'metadata:' || p_metadata_key end,
       p_since, p_until, p_raw_days, p_include_test) f;
   else
     return query
-    select f.at, case p_by when 'plan' then f.plan_id when 'credit_type' then f.credit_type when 'source' then f.source
+    select f.at, case p_by when 'plan' then f.plan_id when 'credit_type' then f.credit_type
+      when 'source' then f.source
         when 'weekday' then extract(isodow from f.at at time zone p_time_zone)::text
         else extract(hour from f.at at time zone p_time_zone)::text end,
       f.credit_type, f.plan_id, -f.amount, f.operations
@@ -11346,13 +12241,16 @@ begin
   end if;
 end
 $$;
-comment on function credits.usage_facts(text, text, timestamptz, timestamptz, text, boolean, boolean, boolean) is
+comment on function credits.usage_facts(text, text, timestamptz, timestamptz, text, boolean,
+  boolean, boolean) is
   'What was spent in a window, with the value of the segment that it belongs to.';
-revoke all on function credits.usage_facts(text, text, timestamptz, timestamptz, text, boolean, boolean, boolean)
+revoke all on function credits.usage_facts(text, text, timestamptz, timestamptz, text, boolean,
+  boolean, boolean)
   from public, anon, authenticated, service_role;
 
 create function credits.top_accounts(
-  p_from timestamptz, p_to timestamptz, p_plan text, p_credit_type text, p_limit integer, p_raw boolean, p_raw_days boolean,
+  p_from timestamptz, p_to timestamptz, p_plan text, p_credit_type text, p_limit integer,
+  p_raw boolean, p_raw_days boolean,
   p_include_test boolean)
 returns table (at timestamptz, value text, spent bigint, operations bigint)
 language plpgsql
@@ -11369,15 +12267,18 @@ declare
   v_first_month date;
   v_last_month date;
 begin
-  -- Who spent most is a question to the window as a whole, so it is read by months and days whatever the buckets are.
+  -- Who spent most is a question to the window as a whole, so it is read by months and days
+  -- whatever the buckets are.
   select * into v_inner from credits.inner_window(p_from, p_to, 'day', p_raw);
   v_first := (v_inner.from_at at time zone 'UTC')::date;
   v_last := (v_inner.to_at at time zone 'UTC')::date;
-  -- From the nearest month on, to the nearest one: its days outside the window are taken off, those it lacks are added.
+  -- From the nearest month on, to the nearest one: its days outside the window are taken off, those
+  -- it lacks are added.
   v_first_month := date_trunc('month', v_first + 15)::date;
   v_last_month := date_trunc('month', v_last + 15)::date;
-  if not exists (select from credits.hourly_flows h where h.hour >= v_inner.to_at) then
-    v_last_month := date_trunc('month', v_last::timestamp - interval '1 day' + interval '1 month')::date;
+  if not exists (select 1 from credits.hourly_flows h where h.hour >= v_inner.to_at) then
+    v_last_month := date_trunc('month', v_last::timestamp - interval '1 day'
+      + interval '1 month')::date;
   end if;
   if v_first_month >= v_last_month or v_first = v_last then
     v_first_month := v_last;
@@ -11388,20 +12289,26 @@ begin
     from (
       select m.account_id, m.spent from credits.monthly_accounts m
       where m.month >= v_first_month and m.month < v_last_month
-        and (p_plan is null or m.plan_id = p_plan) and (p_credit_type is null or m.credit_type = p_credit_type)
+        and (p_plan is null or m.plan_id = p_plan) and (p_credit_type is null
+          or m.credit_type = p_credit_type)
       union all
-      select d.account_id, case when v_first_month < v_first then -d.spent else d.spent end from credits.daily_accounts d
+      select d.account_id, case when v_first_month < v_first then -d.spent else d.spent end
+        from credits.daily_accounts d
       where d.day >= least(v_first, v_first_month) and d.day < greatest(v_first, v_first_month)
-        and (p_plan is null or d.plan_id = p_plan) and (p_credit_type is null or d.credit_type = p_credit_type)
+        and (p_plan is null or d.plan_id = p_plan) and (p_credit_type is null
+          or d.credit_type = p_credit_type)
       union all
-      select d.account_id, case when v_last < v_last_month then -d.spent else d.spent end from credits.daily_accounts d
+      select d.account_id, case when v_last < v_last_month then -d.spent else d.spent end
+        from credits.daily_accounts d
       where d.day >= least(v_last, v_last_month) and d.day < greatest(v_last, v_last_month)
-        and (p_plan is null or d.plan_id = p_plan) and (p_credit_type is null or d.credit_type = p_credit_type)
+        and (p_plan is null or d.plan_id = p_plan) and (p_credit_type is null
+          or d.credit_type = p_credit_type)
       union all
       select f.account_id, f.spent from credits.spends f
       where f.created_at >= p_from and f.created_at < p_to and (p_include_test or not f.is_test)
         and (not f.is_rolled_up or f.created_at < v_inner.from_at or f.created_at >= v_inner.to_at)
-        and (p_plan is null or f.plan_id = p_plan) and (p_credit_type is null or f.credit_type = p_credit_type)
+        and (p_plan is null or f.plan_id = p_plan) and (p_credit_type is null
+          or f.credit_type = p_credit_type)
     ) x
     group by x.account_id having sum(x.spent) > 0
     order by sum(x.spent) desc, x.account_id limit p_limit) into v_top;
@@ -11411,19 +12318,24 @@ begin
   select d.day::timestamp at time zone 'UTC', d.account_id::text, d.spent, d.operations
   from credits.daily_accounts d
   where d.account_id = any (v_top)
-    and d.day >= (v_days.from_at at time zone 'UTC')::date and d.day < (v_days.to_at at time zone 'UTC')::date
+    and d.day >= (v_days.from_at at time zone 'UTC')::date
+      and d.day < (v_days.to_at at time zone 'UTC')::date
     and v_days.from_at < v_days.to_at
-    and (p_plan is null or d.plan_id = p_plan) and (p_credit_type is null or d.credit_type = p_credit_type);
+    and (p_plan is null or d.plan_id = p_plan) and (p_credit_type is null
+      or d.credit_type = p_credit_type);
   return query
   select f.at, f.account_id::text, -f.amount, f.operations::bigint
   from credits.facts_outside(p_from, p_to, v_days.from_at, v_days.to_at, p_include_test, v_top) f
   where f.flow = 'spent'
-    and (p_plan is null or f.plan_id = p_plan) and (p_credit_type is null or f.credit_type = p_credit_type);
+    and (p_plan is null or f.plan_id = p_plan) and (p_credit_type is null
+      or f.credit_type = p_credit_type);
 end
 $$;
-comment on function credits.top_accounts(timestamptz, timestamptz, text, text, integer, boolean, boolean, boolean) is
+comment on function credits.top_accounts(timestamptz, timestamptz, text, text, integer, boolean,
+  boolean, boolean) is
   'What the accounts that spent most in a window spent in it, by days or finer.';
-revoke all on function credits.top_accounts(timestamptz, timestamptz, text, text, integer, boolean, boolean, boolean)
+revoke all on function credits.top_accounts(timestamptz, timestamptz, text, text, integer, boolean,
+  boolean, boolean)
   from public, anon, authenticated, service_role;
 
 create function credits.usage_rows(p_by text, p_sums jsonb)
@@ -11433,22 +12345,29 @@ stable
 security invoker
 set search_path = ''
 as $$
-  select jsonb_agg(jsonb_build_object('bucket', s.bucket, 'value', s.value, 'spent', s.spent, 'operations', s.operations,
+  select jsonb_agg(jsonb_build_object('bucket', s.bucket, 'value', s.value, 'spent', s.spent,
+    'operations', s.operations,
     'share', round(s.spent::numeric / s.whole, 4))
-    order by s.bucket, s.value is null, case when p_by in ('weekday', 'hour') then s.value::integer end,
+    order by s.bucket, s.value is null, case when p_by in ('weekday', 'hour')
+      then s.value::integer end,
       case when p_by = 'cohort' then s.value end, s.spent desc, s.value)
   from (
     select r.*, sum(r.spent) over (partition by r.bucket) as whole
-    from jsonb_to_recordset(p_sums) as r(bucket timestamptz, value text, spent bigint, operations bigint)) s
+    from jsonb_to_recordset(p_sums) as r(bucket timestamptz, value text, spent bigint,
+      operations bigint)) s
 $$;
-comment on function credits.usage_rows(text, jsonb) is 'The rows of metrics_usage: in order, with the share of each bucket.';
-revoke all on function credits.usage_rows(text, jsonb) from public, anon, authenticated, service_role;
+comment on function credits.usage_rows(text, jsonb) is
+  'The rows of metrics_usage: in order, with the share of each bucket.';
+revoke all on function credits.usage_rows(text, jsonb) from public, anon, authenticated,
+  service_role;
 
 -- edge: result=Usage callers=service_role repeatable slow
 --   Spent by plan, credit_type, source, weekday, hour, cohort, account or metadata.
 create function public.metrics_usage(
-  p_by text default 'plan', p_metadata_key text default null, p_since timestamptz default null, p_until timestamptz default null,
-  p_bucket text default 'all', p_time_zone text default 'UTC', p_plan text default null, p_credit_type text default null,
+  p_by text default 'plan', p_metadata_key text default null, p_since timestamptz default null,
+  p_until timestamptz default null,
+  p_bucket text default 'all', p_time_zone text default 'UTC', p_plan text default null,
+  p_credit_type text default null,
   p_limit integer default 20, p_include_test boolean default false, p_raw boolean default false)
 returns jsonb
 language plpgsql
@@ -11463,36 +12382,48 @@ declare
   w record;
   v_rows jsonb;
 begin
-  if p_by is null or p_by not in ('plan', 'credit_type', 'source', 'weekday', 'hour', 'cohort', 'account', 'metadata') then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_by', 'value', p_by),
+  if p_by is null or p_by not in ('plan', 'credit_type', 'source', 'weekday', 'hour', 'cohort',
+    'account', 'metadata') then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_by',
+      'value', p_by),
       'Usage is by plan, credit_type, source, weekday, hour, cohort, account or metadata.');
   end if;
   if (p_by = 'metadata') <> (p_metadata_key is not null) then
-    perform credits.raise_error('invalid_argument', '{"argument": "p_metadata_key"}', 'Usage by metadata needs a key, and nothing else does.');
+    perform credits.raise_error('invalid_argument', '{"argument": "p_metadata_key"}',
+      'Usage by metadata needs a key, and nothing else does.');
   end if;
   if p_limit is null or p_limit not between 1 and 10000 then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_limit', 'value', p_limit),
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_limit',
+      'value', p_limit),
       'Pass how many values to show: 1 to 10000.');
   end if;
-  select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone, p_credit_type);
+  select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone,
+    p_credit_type);
   if p_by = 'account' then
     with shown as (
-      select t.value, t.spent, t.operations, case when w.unit is not null then date_trunc(w.unit, t.at, p_time_zone)
+      select t.value, t.spent, t.operations, case when w.unit is not null
+        then date_trunc(w.unit, t.at, p_time_zone)
         when w.width is not null then date_bin(w.width, t.at, w.origin) else w.from_at end as bucket
-      from credits.top_accounts(w.from_at, w.to_at, p_plan, p_credit_type, p_limit, p_raw, p_raw or not w.daily, p_include_test) t
+      from credits.top_accounts(w.from_at, w.to_at, p_plan, p_credit_type, p_limit, p_raw, p_raw
+        or not w.daily, p_include_test) t
     ), everybody as (
       select case when w.unit is not null then date_trunc(w.unit, f.at, p_time_zone)
-        when w.width is not null then date_bin(w.width, f.at, w.origin) else w.from_at end as bucket,
+        when w.width is not null then date_bin(w.width, f.at, w.origin)
+          else w.from_at end as bucket,
         -sum(f.amount) as spent, sum(f.operations) as operations
       from credits.flow_facts(w.from_at, w.to_at, p_raw or not w.hourly, p_include_test) f
-      where f.flow = 'spent' and (p_plan is null or f.plan_id = p_plan) and (p_credit_type is null or f.credit_type = p_credit_type)
+      where f.flow = 'spent' and (p_plan is null or f.plan_id = p_plan)
+        and (p_credit_type is null or f.credit_type = p_credit_type)
       group by 1
     ), sums as (
-      select s.bucket, s.value, sum(s.spent) as spent, sum(s.operations) as operations from shown s group by 1, 2
+      select s.bucket, s.value, sum(s.spent) as spent, sum(s.operations) as operations from shown s
+        group by 1, 2
     ), others as (
-      select e.bucket, null, e.spent - coalesce(x.spent, 0) as spent, e.operations - coalesce(x.operations, 0)
+      select e.bucket, null, e.spent - coalesce(x.spent, 0) as spent,
+      e.operations - coalesce(x.operations, 0)
       from everybody e
-      left join (select s.bucket, sum(s.spent) as spent, sum(s.operations) as operations from sums s group by 1) x
+      left join (select s.bucket, sum(s.spent) as spent, sum(s.operations) as operations
+        from sums s group by 1) x
         on x.bucket = e.bucket
     )
     select credits.usage_rows(p_by, jsonb_agg(to_jsonb(s))) into v_rows
@@ -11500,11 +12431,14 @@ begin
   else
     with sums as materialized (
       select case when w.unit is not null then date_trunc(w.unit, f.at, p_time_zone)
-        when w.width is not null then date_bin(w.width, f.at, w.origin) else w.from_at end as bucket,
+        when w.width is not null then date_bin(w.width, f.at, w.origin)
+          else w.from_at end as bucket,
         f.value, sum(f.spent) as spent, sum(f.operations) as operations
       from credits.usage_facts(p_by, p_metadata_key, w.from_at, w.to_at, p_time_zone,
-        p_raw or not w.hourly or not w.whole_hours and p_by in ('weekday', 'hour'), p_raw or not w.daily, p_include_test) f
-      where (p_plan is null or f.plan_id = p_plan) and (p_credit_type is null or f.credit_type = p_credit_type)
+        p_raw or not w.hourly or not w.whole_hours and p_by in ('weekday', 'hour'), p_raw
+          or not w.daily, p_include_test) f
+      where (p_plan is null or f.plan_id = p_plan) and (p_credit_type is null
+        or f.credit_type = p_credit_type)
       group by 1, 2
     ), largest as (
       select s.value from sums s group by s.value order by sum(s.spent) desc, s.value limit p_limit
@@ -11520,10 +12454,14 @@ end
 $$;
 comment on function public.metrics_usage(
   text, text, timestamptz, timestamptz, text, text, text, text, integer, boolean, boolean) is
-  'Credits spent, before refunds, and operations per bucket by plan, credit_type, source, weekday (1 is Monday), hour, cohort (sign-up month), account or a key of metadata: the p_limit largest values, and all others together under null.';
-revoke all on function public.metrics_usage(text, text, timestamptz, timestamptz, text, text, text, text, integer, boolean, boolean)
+  'Credits spent, before refunds, and operations per bucket by plan, credit_type, source, weekday '
+  '(1 is Monday), hour, cohort (sign-up month), account or a key of metadata: the p_limit largest '
+  'values, and all others together under null.';
+revoke all on function public.metrics_usage(text, text, timestamptz, timestamptz, text, text, text,
+  text, integer, boolean, boolean)
   from public, anon, authenticated, service_role;
-grant execute on function public.metrics_usage(text, text, timestamptz, timestamptz, text, text, text, text, integer, boolean, boolean)
+grant execute on function public.metrics_usage(text, text, timestamptz, timestamptz, text, text,
+  text, text, integer, boolean, boolean)
   to service_role;
 
 -- schemas/metrics/roll_up_metrics.sql
@@ -11536,45 +12474,60 @@ security invoker
 set search_path = ''
 as $$
   with batch as materialized (
-    select l.account_id, l.credit_type, l.kind, l.opened_at, l.version, l.period_version, l.until_version, n.number
-    from credits.lagging l join credits.account_numbers n on n.account_id = l.account_id where not l.is_test
+    select l.account_id, l.credit_type, l.kind, l.opened_at, l.version, l.period_version,
+    l.until_version, n.number
+    from credits.lagging l join credits.account_numbers n on n.account_id = l.account_id
+      where not l.is_test
     order by l.account_id, l.credit_type limit p_balances
   ), facts as materialized (
-    select b.account_id, b.number, b.opened_at, f.credit_type, f.created_at, f.plan_id, f.source, f.flow, f.amount, f.operations, f.metadata
+    select b.account_id, b.number, b.opened_at, f.credit_type, f.created_at, f.plan_id, f.source,
+    f.flow, f.amount, f.operations, f.metadata
     from batch b
     cross join lateral (
       select x.* from credits.ledger_facts x
-      where x.account_id = b.account_id and x.credit_type = b.credit_type and x.version > b.version offset 0) f
+      where x.account_id = b.account_id and x.credit_type = b.credit_type
+        and x.version > b.version offset 0) f
   ), flows as (
-    insert into credits.hourly_flows as h (hour, credit_type, plan_id, source, flow, amount, operations)
-    select date_trunc('hour', f.created_at, 'UTC'), f.credit_type, f.plan_id, f.source, f.flow, sum(f.amount), sum(f.operations)
+    insert into credits.hourly_flows as h (hour, credit_type, plan_id, source, flow, amount,
+      operations)
+    select date_trunc('hour', f.created_at, 'UTC'), f.credit_type, f.plan_id, f.source, f.flow,
+      sum(f.amount), sum(f.operations)
     from facts f group by 1, 2, 3, 4, 5
     on conflict (hour, credit_type, plan_id, source, flow)
-    do update set amount = h.amount + excluded.amount, operations = h.operations + excluded.operations
+    do update set amount = h.amount + excluded.amount,
+      operations = h.operations + excluded.operations
   ), owed as (
     insert into credits.daily_owed as o (day, credit_type, source, amount)
-    select (f.created_at at time zone 'UTC')::date, f.credit_type, f.source, sum(f.amount) from facts f group by 1, 2, 3
+    select (f.created_at at time zone 'UTC')::date, f.credit_type, f.source, sum(f.amount)
+      from facts f group by 1, 2, 3
     on conflict (day, credit_type, source) do update set amount = o.amount + excluded.amount
   ), accounts as (
-    insert into credits.daily_accounts as d (account_id, day, credit_type, plan_id, spent, operations)
-    select f.account_id, (f.created_at at time zone 'UTC')::date, f.credit_type, f.plan_id, -sum(f.amount), sum(f.operations)
+    insert into credits.daily_accounts as d (account_id, day, credit_type, plan_id, spent,
+      operations)
+    select f.account_id, (f.created_at at time zone 'UTC')::date, f.credit_type, f.plan_id,
+      -sum(f.amount), sum(f.operations)
     from facts f where f.flow = 'spent' group by 1, 2, 3, 4
     on conflict (account_id, day, credit_type, plan_id)
     do update set spent = d.spent + excluded.spent, operations = d.operations + excluded.operations
   ), months as (
     insert into credits.monthly_accounts as m (account_id, month, credit_type, plan_id, spent)
-    select f.account_id, date_trunc('month', f.created_at at time zone 'UTC')::date, f.credit_type, f.plan_id, -sum(f.amount)
+    select f.account_id, date_trunc('month', f.created_at at time zone 'UTC')::date, f.credit_type,
+      f.plan_id, -sum(f.amount)
     from facts f where f.flow = 'spent' group by 1, 2, 3, 4
-    on conflict (account_id, month, credit_type, plan_id) do update set spent = m.spent + excluded.spent
+    on conflict (account_id, month, credit_type, plan_id) do update
+      set spent = m.spent + excluded.spent
   ), active as (
     insert into credits.daily_active as d (day, credit_type, plan_id, chunk, accounts)
     select (f.created_at at time zone 'UTC')::date, f.credit_type, f.plan_id, f.number / 4096,
       bit_or(set_bit(repeat('0', 4096)::bit(4096), (f.number % 4096)::integer, 1))
     from facts f where f.flow = 'spent' group by 1, 2, 3, 4
-    on conflict (day, credit_type, plan_id, chunk) do update set accounts = d.accounts | excluded.accounts
+    on conflict (day, credit_type, plan_id, chunk) do update
+      set accounts = d.accounts | excluded.accounts
   ), segments as (
-    insert into credits.daily_segments as d (day, segment, value, credit_type, plan_id, spent, operations)
-    select (f.created_at at time zone 'UTC')::date, s.segment, s.value, f.credit_type, f.plan_id, -sum(f.amount), sum(f.operations)
+    insert into credits.daily_segments as d (day, segment, value, credit_type, plan_id, spent,
+      operations)
+    select (f.created_at at time zone 'UTC')::date, s.segment, s.value, f.credit_type, f.plan_id,
+      -sum(f.amount), sum(f.operations)
     from facts f
     cross join lateral (
       select 'cohort' as segment, to_char(f.opened_at at time zone 'UTC', 'YYYY-MM') as value
@@ -11586,26 +12539,34 @@ as $$
     do update set spent = d.spent + excluded.spent, operations = d.operations + excluded.operations
   ), found as materialized (
     select b.account_id, b.credit_type, p.*
-    from batch b cross join lateral credits.periods_of(b.account_id, b.credit_type, b.period_version) p
+    from batch b cross join lateral credits.periods_of(b.account_id, b.credit_type,
+      b.period_version) p
     where b.kind = 'credit'
   ), periods as (
-    insert into credits.account_periods (account_id, credit_type, version, started_at, plan_id, ended_at, crossed_80_at, ran_dry_at)
-    select f.account_id, f.credit_type, f.version, f.started_at, f.plan_id, f.ended_at, f.crossed_80_at, f.ran_dry_at from found f
+    insert into credits.account_periods (account_id, credit_type, version, started_at, plan_id,
+      ended_at, crossed_80_at, ran_dry_at)
+    select f.account_id, f.credit_type, f.version, f.started_at, f.plan_id, f.ended_at,
+      f.crossed_80_at, f.ran_dry_at from found f
     on conflict (account_id, credit_type, version)
-    do update set ended_at = excluded.ended_at, crossed_80_at = excluded.crossed_80_at, ran_dry_at = excluded.ran_dry_at
+    do update set ended_at = excluded.ended_at, crossed_80_at = excluded.crossed_80_at,
+      ran_dry_at = excluded.ran_dry_at
   ), advanced as (
     insert into credits.rolled_up as r (account_id, credit_type, version, period_version)
     select b.account_id, b.credit_type, b.until_version, coalesce(n.version, b.period_version)
     from batch b
-    left join (select f.account_id, f.credit_type, max(f.version) as version from found f group by 1, 2) n
+    left join (select f.account_id, f.credit_type, max(f.version) as version from found f
+      group by 1, 2) n
       on n.account_id = b.account_id and n.credit_type = b.credit_type
-    on conflict (account_id, credit_type) do update set version = excluded.version, period_version = excluded.period_version
+    on conflict (account_id, credit_type) do update set version = excluded.version,
+      period_version = excluded.period_version
   )
   select count(*) from batch
 $$;
 comment on function credits.roll_up_batch(integer) is
-  'Adds to the rollups what the ledgers of so many balances have gained, in one statement and so from one snapshot. Call it with the state locked.';
-revoke all on function credits.roll_up_batch(integer) from public, anon, authenticated, service_role;
+  'Adds to the rollups what the ledgers of so many balances have gained, in one statement and so '
+  'from one snapshot. Call it with the state locked.';
+revoke all on function credits.roll_up_batch(integer) from public, anon, authenticated,
+  service_role;
 
 -- edge: result=RollUp callers=service_role repeatable slow
 --   Bring the sums that metrics read up to date. Repeat it until ``finished``.
@@ -11623,7 +12584,8 @@ declare
   v_batch bigint;
 begin
   if p_limit is null or p_limit < 1 then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_limit', 'value', p_limit),
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_limit',
+      'value', p_limit),
       'Pass how many balances to read at once.');
   end if;
   -- Who comes while somebody is at it has nothing to do.
@@ -11648,8 +12610,10 @@ begin
 end
 $$;
 comment on function public.roll_up_metrics(integer) is
-  'Brings the sums that metrics read up to date, in batches of p_limit balances, for about five seconds; repeat it while finished is false. Figures are exact without it, only slower.';
-revoke all on function public.roll_up_metrics(integer) from public, anon, authenticated, service_role;
+  'Brings the sums that metrics read up to date, in batches of p_limit balances, for about five '
+  'seconds; repeat it while finished is false. Figures are exact without it, only slower.';
+revoke all on function public.roll_up_metrics(integer) from public, anon, authenticated,
+  service_role;
 grant execute on function public.roll_up_metrics(integer) to service_role;
 
 create function credits.forget_rollup()
@@ -11662,14 +12626,17 @@ begin
   perform 1 from credits.rollup_state s for update;
   with facts as (
     select f.* from credits.rolled_up r
-    join credits.ledger_facts f on f.account_id = r.account_id and f.credit_type = r.credit_type and f.version <= r.version
+    join credits.ledger_facts f on f.account_id = r.account_id and f.credit_type = r.credit_type
+      and f.version <= r.version
     where r.account_id = new.account_id
   ), flows as (
-    select date_trunc('hour', f.created_at, 'UTC') as hour, f.credit_type, f.plan_id, f.source, f.flow,
+    select date_trunc('hour', f.created_at, 'UTC') as hour, f.credit_type, f.plan_id, f.source,
+    f.flow,
       sum(f.amount) as amount, sum(f.operations) as operations
     from facts f group by 1, 2, 3, 4, 5
   ), segments as (
-    select (f.created_at at time zone 'UTC')::date as day, s.segment, s.value, f.credit_type, f.plan_id,
+    select (f.created_at at time zone 'UTC')::date as day, s.segment, s.value, f.credit_type,
+    f.plan_id,
       -sum(f.amount) as spent, sum(f.operations) as operations
     from facts f
     cross join lateral (
@@ -11679,19 +12646,24 @@ begin
       from credits.tracked_keys k where f.metadata ->> k.metadata_key is not null) s
     where f.flow = 'spent' group by 1, 2, 3, 4, 5
   ), less_flows as (
-    update credits.hourly_flows h set amount = h.amount - f.amount, operations = h.operations - f.operations
+    update credits.hourly_flows h set amount = h.amount - f.amount,
+    operations = h.operations - f.operations
     from flows f
-    where h.hour = f.hour and h.credit_type = f.credit_type and h.plan_id = f.plan_id and h.source = f.source and h.flow = f.flow
+    where h.hour = f.hour and h.credit_type = f.credit_type and h.plan_id = f.plan_id
+      and h.source = f.source and h.flow = f.flow
   ), less_owed as (
     update credits.daily_owed o set amount = o.amount - x.amount
     from (
-      select (f.created_at at time zone 'UTC')::date as day, f.credit_type, f.source, sum(f.amount) as amount
+      select (f.created_at at time zone 'UTC')::date as day, f.credit_type, f.source,
+      sum(f.amount) as amount
       from facts f group by 1, 2, 3) x
     where o.day = x.day and o.credit_type = x.credit_type and o.source = x.source
   )
-  update credits.daily_segments d set spent = d.spent - s.spent, operations = d.operations - s.operations
+  update credits.daily_segments d set spent = d.spent - s.spent,
+    operations = d.operations - s.operations
   from segments s
-  where d.segment = s.segment and d.day = s.day and d.value = s.value and d.credit_type = s.credit_type and d.plan_id = s.plan_id;
+  where d.segment = s.segment and d.day = s.day and d.value = s.value
+    and d.credit_type = s.credit_type and d.plan_id = s.plan_id;
   delete from credits.hourly_flows h where h.amount = 0;
   delete from credits.daily_owed o where o.amount = 0;
   delete from credits.daily_segments d where d.spent = 0;
@@ -11707,7 +12679,8 @@ begin
   return null;
 end
 $$;
-comment on function credits.forget_rollup() is 'Takes an account that has become a test account out of the rollups.';
+comment on function credits.forget_rollup() is
+  'Takes an account that has become a test account out of the rollups.';
 revoke all on function credits.forget_rollup() from public, anon, authenticated, service_role;
 create trigger accounts_leave_the_rollups after update of is_test on credits.accounts
   for each row when (new.is_test and not old.is_test) execute function credits.forget_rollup();
@@ -11724,8 +12697,10 @@ security definer
 set search_path = ''
 as $$
 begin
-  if p_metadata_key is null or p_tracked is null or length(p_metadata_key) not between 1 and 200 then
-    perform credits.raise_error('invalid_argument', '{"argument": "p_metadata_key"}', 'A key has 1 to 200 characters.');
+  if p_metadata_key is null or p_tracked is null
+    or length(p_metadata_key) not between 1 and 200 then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_metadata_key"}',
+      'A key has 1 to 200 characters.');
   end if;
   perform 1 from credits.rollup_state s for update;
   if not p_tracked then
@@ -11734,22 +12709,29 @@ begin
   else
     insert into credits.tracked_keys (metadata_key) values (p_metadata_key) on conflict do nothing;
     if found then
-      insert into credits.daily_segments (day, segment, value, credit_type, plan_id, spent, operations)
-      select (f.created_at at time zone 'UTC')::date, 'metadata:' || p_metadata_key, f.metadata ->> p_metadata_key,
+      insert into credits.daily_segments (day, segment, value, credit_type, plan_id, spent,
+        operations)
+      select (f.created_at at time zone 'UTC')::date, 'metadata:' || p_metadata_key,
+        f.metadata ->> p_metadata_key,
         f.credit_type, f.plan_id, -sum(f.amount), sum(f.operations)
       from credits.rolled_up r
-      join credits.ledger_facts f on f.account_id = r.account_id and f.credit_type = r.credit_type and f.version <= r.version
+      join credits.ledger_facts f on f.account_id = r.account_id and f.credit_type = r.credit_type
+        and f.version <= r.version
       where f.flow = 'spent' and f.metadata ->> p_metadata_key is not null
       group by 1, 3, 4, 5;
     end if;
   end if;
   return jsonb_build_object('success', true, 'code', 'ok', 'tracked', (
-    select coalesce(jsonb_agg(k.metadata_key order by k.metadata_key), '[]') from credits.tracked_keys k));
+    select coalesce(jsonb_agg(k.metadata_key order by k.metadata_key), '[]')
+      from credits.tracked_keys k));
 end
 $$;
 comment on function public.track_metadata_key(text, boolean) is
-  'Rolls a key of metadata up from now on and for the past, so that usage by its values is fast, or no longer. For keys with few values, such as model or feature; any other key can be asked for too, and is read from the ledger.';
-revoke all on function public.track_metadata_key(text, boolean) from public, anon, authenticated, service_role;
+  'Rolls a key of metadata up from now on and for the past, so that usage by its values is fast, '
+  'or no longer. For keys with few values, such as model or feature; any other key can be asked '
+  'for too, and is read from the ledger.';
+revoke all on function public.track_metadata_key(text, boolean) from public, anon, authenticated,
+  service_role;
 grant execute on function public.track_metadata_key(text, boolean) to service_role;
 
 create function credits.forget_metadata()
@@ -11760,14 +12742,17 @@ set search_path = ''
 as $$
 begin
   perform 1 from credits.rollup_state s for update;
-  update credits.daily_segments d set spent = d.spent - f.spent, operations = d.operations - f.operations
+  update credits.daily_segments d set spent = d.spent - f.spent,
+    operations = d.operations - f.operations
   from (
-    select (f.created_at at time zone 'UTC')::date as day, k.metadata_key, f.metadata ->> k.metadata_key as value,
+    select (f.created_at at time zone 'UTC')::date as day, k.metadata_key,
+    f.metadata ->> k.metadata_key as value,
       f.credit_type, f.plan_id, -sum(f.amount) as spent, sum(f.operations) as operations
     from credits.tracked_keys k
     join credits.ledger_facts f on (f.account_id = new.account_id or f.user_id = new.account_id)
       and f.flow = 'spent' and f.metadata ->> k.metadata_key is not null
-    join credits.rolled_up r on r.account_id = f.account_id and r.credit_type = f.credit_type and f.version <= r.version
+    join credits.rolled_up r on r.account_id = f.account_id and r.credit_type = f.credit_type
+      and f.version <= r.version
     group by 1, 2, 3, 4, 5
   ) f
   where d.segment = 'metadata:' || f.metadata_key and d.day = f.day and d.value = f.value
@@ -11777,7 +12762,8 @@ begin
 end
 $$;
 comment on function credits.forget_metadata() is
-  'Takes the metadata of a person who is about to be forgotten out of the rollups, as it is taken out of the ledger.';
+  'Takes the metadata of a person who is about to be forgotten out of the rollups, as it is taken '
+  'out of the ledger.';
 revoke all on function credits.forget_metadata() from public, anon, authenticated, service_role;
 create trigger forgotten_accounts_leave_the_rollups after insert on credits.forgotten_accounts
   for each row execute function credits.forget_metadata();
@@ -11878,7 +12864,7 @@ as $$
     format('revoke all (%I) on table %s from public, anon, authenticated, service_role;', a.attname, r.name)
   from credits.own_relations() r join pg_catalog.pg_attribute a on a.attrelid = r.oid and not a.attisdropped and a.attacl is not null
   where not r.is_usage
-    and exists (select from aclexplode(a.attacl) x where x.grantee in (0, 'anon'::regrole, 'authenticated'::regrole, 'service_role'::regrole))
+    and exists (select 1 from aclexplode(a.attacl) x where x.grantee in (0, 'anon'::regrole, 'authenticated'::regrole, 'service_role'::regrole))
 $$;
 comment on function credits.own_privileges() is
   'Who of public and the API''s roles may do what with the objects of the credit system.';
@@ -11920,7 +12906,7 @@ as $$
   join pg_catalog.pg_class c on c.oid = i.indexrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   where (not r.is_usage or c.relname in (
       'usage_user_id_created_at_idx', 'usage_account_id_created_at_idx', 'usage_denied_idx'))
-    and not exists (select from pg_catalog.pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x'))
+    and not exists (select 1 from pg_catalog.pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x'))
 $$;
 comment on function credits.own_table_parts() is
   'Columns, constraints and indexes of the credit system, each as the statement that makes it.';
@@ -12133,4 +13119,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text f832dccd35d654cb.';
+  'again. Written by remember_installation. Release 0.1.0, text 5bdefc7c442b225b.';
