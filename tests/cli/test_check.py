@@ -99,6 +99,19 @@ def test_what_is_proven_has_been_tried_and_taken_back(project: Database) -> None
     assert asked.exit_code == 1
 
 
+def test_a_name_is_never_run_as_a_statement(project: Database) -> None:
+    wicked = '"wallets; commit; create table public.made (n integer); --"'
+    project.run(f"""
+        create table public.{wicked} (user_id uuid primary key, credits integer);
+        alter table public.{wicked} enable row level security;
+        grant update on public.{wicked} to authenticated;
+        create policy own on public.{wicked} for update to authenticated using (user_id = auth.uid())
+    """)
+    told = sonas(project, "doctor", "--prove", "--yes", exit_code=5)
+    assert any("Tried: 0 rows as authenticated." in one["meaning"] for one in told["findings"])
+    assert project.value("select to_regclass('public.made')") is None
+
+
 def test_whether_credits_are_enough_is_another_command(database: Database) -> None:
     user = database.new_user()
     assert sonas(database, "check-credits", str(user), "message", "5", exit_code=0)["success"] is True
