@@ -84,6 +84,7 @@ def build() -> dict[Path, str]:
             problems.append(str(unmade))
     if problems:
         raise Refused(problems)
+    wanted[package / "calls" / "_types.py"] = python.render_types(chapters)
     wanted[package / "_async" / "chapters.py"] = python.render_chapters(list(chapters))
     wanted[package / "models" / "__init__.py"] = models.render_package(known)
     wanted = {path: _formatted(path, text) for path, text in wanted.items()}

@@ -72,6 +72,21 @@ def _kind(state: str, said: str) -> tuple[type[CreditsError], str]:
     return UnexpectedAnswer, ""
 
 
+def of_driver(error: BaseException) -> CreditsError:
+    """The error for one of a database driver's: psycopg, psycopg2, asyncpg, or SQLAlchemy over one of them."""
+    seen: BaseException | None = error
+    while seen is not None:
+        state = getattr(seen, "sqlstate", None) or getattr(seen, "pgcode", None)
+        told = getattr(seen, "diag", None)
+        if isinstance(state, str) and told is not None:
+            return reported(state, told.message_primary, told.message_detail, told.message_hint)
+        if isinstance(state, str) and hasattr(seen, "detail") and hasattr(seen, "message"):
+            return reported(state, seen.message, seen.detail, getattr(seen, "hint", None))
+        seen = getattr(seen, "orig", None) or seen.__cause__
+    # Without a SQLSTATE the server has said nothing: the connection is gone, and maybe the answer with it.
+    return unreachable(str(error), may_have_taken_effect=True)
+
+
 def unreachable(message: str, *, may_have_taken_effect: bool) -> CreditsUnavailable:
     """The error for a connection that could not be made, or that broke before the answer came."""
     return CreditsUnavailable(

@@ -12,10 +12,10 @@ from psycopg import sql
 
 from sonas_supabase._addresses import connection_parameters
 from sonas_supabase._call import Call
-from sonas_supabase._failures import reported, unreachable
+from sonas_supabase._failures import unreachable
 from sonas_supabase.errors import AccessDenied, CreditsError, NotConfigured
 
-__all__ = ["connection_parameters", "not_connected", "statement", "translated"]
+__all__ = ["connection_parameters", "not_connected", "statement"]
 
 
 def statement(call: Call[Any]) -> tuple[bytes, dict[str, str]]:
@@ -85,12 +85,3 @@ _NEVER: tuple[tuple[str, type[CreditsError], str, str], ...] = (
 def _last_words(said: str) -> str:
     """What the server or the system said, without the prefixes of libpq and psycopg."""
     return said.rpartition("FATAL:")[2].strip() or said
-
-
-def translated(error: psycopg.Error) -> CreditsError:
-    """The error of this library for one of psycopg's."""
-    if error.sqlstate is None:
-        # Without a SQLSTATE the server has said nothing: the connection is gone, and maybe the answer with it.
-        return unreachable(str(error), may_have_taken_effect=True)
-    diag = error.diag
-    return reported(error.sqlstate, diag.message_primary, diag.message_detail, diag.message_hint)

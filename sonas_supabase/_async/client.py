@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sonas_supabase._async.chapters import AsyncChapters
 from sonas_supabase._async.hold import AsyncHold
+from sonas_supabase._async.own_connection import transport_over
 from sonas_supabase._async.transport import AsyncTransport
 from sonas_supabase._call import Id
 from sonas_supabase._deadline import checked_retries, checked_timeout
@@ -67,19 +68,19 @@ class AsyncCreditsClient(AsyncChapters):
         return cls(AsyncPoolTransport(database_url, pool_size=pool_size), timeout=timeout, retries=retries)
 
     @classmethod
-    def from_connection(cls, connection: psycopg.AsyncConnection[Any], *, timeout: float = 60) -> Self:
-        """A client on a psycopg connection that you have open, for spends that belong to your own writes.
+    def from_connection(cls, connection: psycopg.AsyncConnection[Any] | Any, *, timeout: float = 60) -> Self:
+        """A client on a connection that you have open, for spends that belong to your own writes.
+
+        It is one of psycopg or SQLAlchemy (a session too), or of asyncpg with ``AsyncCreditsClient``.
 
         It never commits and never rolls back what is yours: the calls take effect when your transaction commits, and
         not at all when it rolls back. A call that fails leaves your transaction usable. Nothing is sent twice. A
         connection that gives no answer for ``timeout`` seconds is closed.
 
         Raises:
-            NotConfigured: psycopg is not installed.
+            NotConfigured: it is another kind of connection, or one for the other kind of client.
         """
-        with needs_postgres():
-            from sonas_supabase._async.postgres import AsyncConnectionTransport
-        return cls(AsyncConnectionTransport(connection), timeout=timeout, retries=0)
+        return cls(transport_over(connection), timeout=timeout, retries=0)
 
     @classmethod
     def from_supabase(cls, url: str, secret_key: str, *, timeout: float = 30, retries: int = 3) -> Self:

@@ -16,8 +16,8 @@ from sonas_supabase._async.pool import AsyncPool
 from sonas_supabase._breaker import Breaker
 from sonas_supabase._call import Call
 from sonas_supabase._deadline import Limits, TimeIsUp, bounded
-from sonas_supabase._failures import unreachable
-from sonas_supabase._statement import statement, translated
+from sonas_supabase._failures import of_driver, unreachable
+from sonas_supabase._statement import statement
 from sonas_supabase.errors import NotConfigured, UnexpectedAnswer
 
 _Connection = psycopg.AsyncConnection[Any]
@@ -40,7 +40,7 @@ class AsyncPoolTransport:
         except TimeIsUp:
             raise unreachable("The database did not answer in time.", may_have_taken_effect=True) from None
         except psycopg.Error as error:
-            raise translated(error) from error
+            raise of_driver(error) from error
 
     async def close(self) -> None:
         """Close the pool."""
@@ -79,7 +79,7 @@ class AsyncConnectionTransport:
             if begins and not connection.closed:
                 # The transaction began with this very call, so there is nothing in it but the failure.
                 await connection.rollback()
-            raise translated(error) from error
+            raise of_driver(error) from error
 
     async def close(self) -> None:
         """Leave the connection to its owner."""

@@ -101,3 +101,15 @@ class Homes(Generic[State]):
         found = self._homes.get((os.getpid(), id(asyncio.get_running_loop())))
         if found is not None:
             await found[2].aclose()
+
+
+def OVER_ASYNCPG(connection: Any) -> Any:
+    """The transport over a connection of asyncpg."""
+    from sonas_supabase._async.of_asyncpg import AsyncpgTransport
+
+    return AsyncpgTransport(connection)
+
+
+def is_mine(connection: Any) -> bool:
+    """Whether a connection of SQLAlchemy is one for asyncio."""
+    return hasattr(connection, "sync_session") or hasattr(connection, "sync_connection")

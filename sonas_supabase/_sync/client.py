@@ -13,6 +13,7 @@ from sonas_supabase._deadline import checked_retries, checked_timeout
 from sonas_supabase._extras import needs_postgres
 from sonas_supabase._sync.chapters import Chapters
 from sonas_supabase._sync.hold import Hold
+from sonas_supabase._sync.own_connection import transport_over
 from sonas_supabase._sync.transport import Transport
 from sonas_supabase.models.ledger import HistoryEntry
 from sonas_supabase.settings import Settings
@@ -68,19 +69,19 @@ class CreditsClient(Chapters):
         return cls(PoolTransport(database_url, pool_size=pool_size), timeout=timeout, retries=retries)
 
     @classmethod
-    def from_connection(cls, connection: psycopg.Connection[Any], *, timeout: float = 60) -> Self:
-        """A client on a psycopg connection that you have open, for spends that belong to your own writes.
+    def from_connection(cls, connection: psycopg.Connection[Any] | Any, *, timeout: float = 60) -> Self:
+        """A client on a connection that you have open, for spends that belong to your own writes.
+
+        It is one of psycopg or SQLAlchemy (a session too), or of asyncpg with ``CreditsClient``.
 
         It never commits and never rolls back what is yours: the calls take effect when your transaction commits, and
         not at all when it rolls back. A call that fails leaves your transaction usable. Nothing is sent twice. A
         connection that gives no answer for ``timeout`` seconds is closed.
 
         Raises:
-            NotConfigured: psycopg is not installed.
+            NotConfigured: it is another kind of connection, or one for the other kind of client.
         """
-        with needs_postgres():
-            from sonas_supabase._sync.postgres import ConnectionTransport
-        return cls(ConnectionTransport(connection), timeout=timeout, retries=0)
+        return cls(transport_over(connection), timeout=timeout, retries=0)
 
     @classmethod
     def from_supabase(cls, url: str, secret_key: str, *, timeout: float = 30, retries: int = 3) -> Self:

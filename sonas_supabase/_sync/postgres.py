@@ -16,8 +16,8 @@ from psycopg.rows import tuple_row
 from sonas_supabase._breaker import Breaker
 from sonas_supabase._call import Call
 from sonas_supabase._deadline import Limits, TimeIsUp, bounded
-from sonas_supabase._failures import unreachable
-from sonas_supabase._statement import statement, translated
+from sonas_supabase._failures import of_driver, unreachable
+from sonas_supabase._statement import statement
 from sonas_supabase._sync.pool import Pool
 from sonas_supabase.errors import NotConfigured, UnexpectedAnswer
 
@@ -41,7 +41,7 @@ class PoolTransport:
         except TimeIsUp:
             raise unreachable("The database did not answer in time.", may_have_taken_effect=True) from None
         except psycopg.Error as error:
-            raise translated(error) from error
+            raise of_driver(error) from error
 
     def close(self) -> None:
         """Close the pool."""
@@ -80,7 +80,7 @@ class ConnectionTransport:
             if begins and not connection.closed:
                 # The transaction began with this very call, so there is nothing in it but the failure.
                 connection.rollback()
-            raise translated(error) from error
+            raise of_driver(error) from error
 
     def close(self) -> None:
         """Leave the connection to its owner."""

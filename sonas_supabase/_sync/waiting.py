@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sonas_supabase._deadline import DEADLINE
 
@@ -70,3 +70,12 @@ class Homes(Generic[State]):
         state = self._homes.pop(os.getpid(), None)
         if state is not None:
             self._end(state)
+
+
+# There is no asyncpg for threads.
+OVER_ASYNCPG: Callable[[Any], Any] | None = None
+
+
+def is_mine(connection: Any) -> bool:
+    """Whether a connection of SQLAlchemy is one for threads."""
+    return not (hasattr(connection, "sync_session") or hasattr(connection, "sync_connection"))

@@ -121,7 +121,7 @@ async def test_a_connection_of_ones_own_is_not_waited_for_for_ever_either(
             credits: Any = Awaited(CreditsClient.from_connection(own))
         else:
             own = await psycopg.AsyncConnection.connect(database.url)  # type: ignore[assignment]
-            credits = AsyncCreditsClient.from_connection(own)  # type: ignore[arg-type]
+            credits = AsyncCreditsClient.from_connection(own)
         with pytest.raises(CreditsUnavailable):
             await credits.consume_credits(user, "message", timeout=SECONDS)
         assert own.closed

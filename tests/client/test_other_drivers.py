@@ -1,0 +1,103 @@
+"""A spend belongs to the caller's transaction also over SQLAlchemy and asyncpg."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid4
+
+import asyncpg
+import psycopg
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.orm import Session
+
+from sonas_supabase import (
+    AsyncCreditsClient,
+    CreditsClient,
+    IdempotencyConflict,
+    InsufficientCredits,
+    NotConfigured,
+    UnknownCreditType,
+)
+from tests.support.database import Database
+
+
+def url_for(database: Database, driver: str) -> str:
+    return database.url.replace("postgresql://", f"postgresql+{driver}://", 1)
+
+
+@pytest.mark.parametrize("kind", ["connection", "session"])
+def test_sqlalchemy_for_threads(database: Database, user: UUID, kind: str) -> None:
+    engine = sa.create_engine(url_for(database, "psycopg"))
+    with engine.connect() if kind == "connection" else Session(engine) as own:
+        credits = CreditsClient.from_connection(own)
+        spent = credits.consume_credits(user, "message", 2, description=":d $1 'x'", metadata={"a": [1]})
+        assert spent.remaining == 8
+        with pytest.raises(InsufficientCredits) as denied:
+            credits.consume_credits(user, "message", 100)
+        assert denied.value.available == 8
+        with pytest.raises(UnknownCreditType):
+            credits.consume_credits(user, "gold")
+        # The transaction goes on after a refusal.
+        assert own.execute(sa.text("select 1")).scalar_one() == 1
+        own.rollback()
+        assert database.balance(user)["used"] == 0
+        credits.consume_credits(user, "message", 3)
+        own.commit()
+    engine.dispose()
+    assert database.balance(user)["used"] == 3
+
+
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
+@pytest.mark.parametrize("kind", ["connection", "session"])
+async def test_sqlalchemy_for_asyncio(database: Database, user: UUID, kind: str, driver: str) -> None:
+    engine = create_async_engine(url_for(database, driver))
+    async with engine.connect() if kind == "connection" else AsyncSession(engine) as own:
+        credits = AsyncCreditsClient.from_connection(own)
+        key = str(uuid4())
+        assert (await credits.consume_credits(user, "message", 2, idempotency_key=key)).remaining == 8
+        with pytest.raises(IdempotencyConflict) as conflict:
+            await credits.consume_credits(user, "message", 1, idempotency_key=key)
+        assert conflict.value.details["idempotency_key"] == key
+        assert conflict.value.hint
+        await own.rollback()
+        assert database.balance(user)["used"] == 0
+        async with credits.reserve(user, "message", 4) as hold:
+            await hold.capture(3)
+        await own.commit()
+    await engine.dispose()
+    assert database.balance(user)["used"] == 3
+
+
+async def test_asyncpg(database: Database, user: UUID) -> None:
+    own = await asyncpg.connect(database.url)
+    try:
+        credits = AsyncCreditsClient.from_connection(own)
+        transaction = own.transaction()
+        await transaction.start()
+        assert (await credits.consume_credits(user, "message", 2, metadata={"a": "b"})).remaining == 8
+        with pytest.raises(InsufficientCredits):
+            await credits.consume_credits(user, "message", 100, strict=True)
+        assert await own.fetchval("select 1") == 1
+        await transaction.rollback()
+        assert database.balance(user)["used"] == 0
+        async with own.transaction():
+            await credits.consume_credits(user, "message", 3)
+        assert (await credits.get_credit_summary(user)).balance("message").used == 3
+    finally:
+        await own.close()
+    assert database.balance(user)["used"] == 3
+
+
+async def test_a_connection_for_the_other_client_is_named(database: Database) -> None:
+    with psycopg.connect(database.url) as own, pytest.raises(NotConfigured, match="Connection"):
+        AsyncCreditsClient.from_connection(own)
+    own_async = await psycopg.AsyncConnection.connect(database.url)
+    async with own_async:
+        with pytest.raises(NotConfigured, match="AsyncConnection"):
+            CreditsClient.from_connection(own_async)
+    engine = create_async_engine(url_for(database, "psycopg"))
+    async with engine.connect() as connection:
+        with pytest.raises(NotConfigured):
+            CreditsClient.from_connection(connection)
+    await engine.dispose()
