@@ -15,19 +15,23 @@ Edge = Sequence[tuple[Description, Function]]
 
 def with_calls(text: str, chapters: Mapping[str, Edge]) -> str:
     """docs/python.md with the table of all calls."""
-    lines = [BEGIN, "", "| chapter | method | answers | |", "|---|---|---|---|"]
+    lines = [BEGIN, "", "| method | answers | chapter | |", "|---|---|---|---|"]
     for chapter, edge in chapters.items():
         for description, _ in edge:
-            said = " ".join(description.doc.partition("\n\n")[0].split())
+            said = _in_markdown(" ".join(description.doc.partition("\n\n")[0].split()))
             users = " Signed-in users may call the SQL function for themselves." if description.for_users else ""
             lines.append(
-                f"| {chapter} | `{description.name}` | `{description.result.partition('.')[0]}` | {said}{users} |"
+                f"| `{description.name}` | `{description.result.partition('.')[0]}` | {chapter} | {said}{users} |"
             )
     lines += ["", END]
     pattern = re.compile(rf"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
     if not pattern.search(text):
         raise SystemExit(f"docs/python.md has no lines between {BEGIN} and {END}")
     return pattern.sub(lambda _: "\n".join(lines), text)
+
+
+def _in_markdown(docstring: str) -> str:
+    return re.sub(r":\w+:`([^`]*)`", r"`\1`", docstring).replace("``", "`")
 
 
 def catalog(chapters: Mapping[str, Edge]) -> str:

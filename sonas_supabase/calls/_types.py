@@ -8,6 +8,7 @@ TYPES: dict[str, dict[str, str]] = {
     "freeze_account": {"p_user_id": "uuid", "p_reason": "text", "p_workspace_id": "uuid"},
     "get_credit_summary": {"p_user_id": "uuid", "p_workspace_id": "uuid"},
     "mark_test_account": {"p_user_id": "uuid", "p_workspace_id": "uuid"},
+    "open_account": {"p_user_id": "uuid"},
     "set_test_clock": {"p_user_id": "uuid", "p_now": "timestamp with time zone", "p_workspace_id": "uuid"},
     "set_time_zone": {"p_user_id": "uuid", "p_time_zone": "text", "p_workspace_id": "uuid"},
     "unfreeze_account": {"p_user_id": "uuid", "p_reason": "text", "p_workspace_id": "uuid"},
@@ -126,6 +127,7 @@ TYPES: dict[str, dict[str, str]] = {
     "diagnose": {},
     "export_account": {"p_user_id": "uuid", "p_table": "text", "p_offset": "bigint", "p_limit": "integer"},
     "forget_account": {"p_user_id": "uuid"},
+    "has_credits": {"p_credit_type": "text", "p_amount": "bigint"},
     "import_balances": {
         "p_table": "text",
         "p_user_column": "text",
@@ -135,6 +137,7 @@ TYPES: dict[str, dict[str, str]] = {
         "p_expected_total": "bigint",
         "p_dry_run": "boolean",
     },
+    "within_limit": {"p_credit_type": "text"},
     "metrics_active_accounts": {
         "p_since": "timestamp with time zone",
         "p_until": "timestamp with time zone",

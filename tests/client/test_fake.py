@@ -1,0 +1,75 @@
+"""The fake of sonas_supabase.testing, tried by the suite of the real client."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from sonas_supabase import AccountFrozen, AccountNotFound, NotConfigured, UnknownCreditType
+from sonas_supabase.testing import FakeCredits
+from tests.client.test_methods import (  # noqa: F401 - tried here once more, on the fake
+    test_a_limit_that_is_reached_is_a_denial_too,
+    test_ids_may_be_text,
+    test_reserve_and_release,
+    test_summary_has_warnings,
+    test_the_same_key_takes_effect_once,
+    test_unlimited_is_none,
+)
+from tests.support.clients import COLOURS, Awaited
+
+
+@pytest.fixture
+def fake() -> FakeCredits:
+    return FakeCredits()
+
+
+@pytest.fixture
+def user(fake: FakeCredits) -> UUID:
+    return fake.add_user()
+
+
+@pytest.fixture(params=COLOURS)
+async def credits(request: pytest.FixtureRequest, fake: FakeCredits) -> AsyncIterator[Any]:
+    client: Any = fake.async_client() if request.param == "async" else Awaited(fake.client())
+    async with client:
+        yield client
+
+
+async def test_a_hold_is_captured_in_part_and_refunded(credits: Any, user: UUID) -> None:
+    async with credits.reserve(user, "message", 5) as hold:
+        assert (await credits.check_credits(user, "message", 6)).success is False
+        captured = await hold.capture(7)
+        assert (captured.captured, captured.released, captured.shortfall) == (7, 0, 0)
+    refund = await credits.refund_credits(user, hold.operation_id, 2)
+    assert (refund.amount, refund.remaining) == (2, 5)
+
+
+async def test_a_failure_gives_the_hold_back(credits: Any, user: UUID) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with credits.reserve(user, "message", 5):
+            raise ZeroDivisionError
+    assert (await credits.get_credit_summary(user)).balance("message").remaining == 10
+
+
+async def test_promotions_are_spent_before_the_plan_and_top_ups_after_it(credits: Any, user: UUID) -> None:
+    await credits.grant_credits(user, "message", 5, source="top_up")
+    await credits.grant_credits(user, "message", 5, source="promotion")
+    await credits.consume_credits(user, "message", 6)
+    left = {grant.source: grant.remaining for grant in (await credits.get_credit_summary(user)).grants
+            if grant.credit_type == "message"}  # fmt: skip
+    assert left == {"plan": 9, "top_up": 5}
+
+
+async def test_who_and_what_is_unknown_is_refused(credits: Any, user: UUID) -> None:
+    with pytest.raises(AccountNotFound):
+        await credits.consume_credits(uuid4(), "message")
+    with pytest.raises(UnknownCreditType):
+        await credits.consume_credits(user, "gold")
+    await credits.freeze_account(user)
+    with pytest.raises(AccountFrozen):
+        await credits.consume_credits(user, "message")
+    with pytest.raises(NotConfigured, match="verify_books"):
+        await credits.verify_books()
