@@ -136,6 +136,7 @@ TYPES: dict[str, dict[str, str]] = {
         "p_source": "text",
         "p_expected_total": "bigint",
         "p_dry_run": "boolean",
+        "p_expires_column": "text",
     },
     "within_limit": {"p_credit_type": "text"},
     "metrics_active_accounts": {
