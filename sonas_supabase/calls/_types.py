@@ -58,6 +58,14 @@ TYPES: dict[str, dict[str, str]] = {
         "p_description": "text",
         "p_metadata": "jsonb",
         "p_workspace_id": "uuid",
+        "p_final": "boolean",
+        "p_idempotency_key": "text",
+    },
+    "extend_reservation": {
+        "p_user_id": "uuid",
+        "p_reservation_id": "uuid",
+        "p_ttl_seconds": "integer",
+        "p_workspace_id": "uuid",
     },
     "release_credits": {"p_user_id": "uuid", "p_reservation_id": "uuid", "p_reason": "text", "p_workspace_id": "uuid"},
     "reserve_credits": {
