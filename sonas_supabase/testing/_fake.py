@@ -254,6 +254,7 @@ class FakeCredits:
             "captured": captured,
             "released": max(hold.amount - captured, 0),
             "shortfall": wanted - captured,
+            "held": 0,
         }
         return hold.answer
 
