@@ -275,6 +275,7 @@ def test_credits_are_whole_numbers_in_every_column(database: Database) -> None:
 STATEMENTS = r"\b(?:update|insert into)\s+(?:public|credits)\.[^;]*;"
 CLOCK = r"\b(?:clock_timestamp|statement_timestamp|transaction_timestamp|now)\s*\("
 READS = r"\b(?:from|join|update|into)\s+(?:public|credits)\.(\w+)"
+ONE_STATEMENT = "the one statement of the fast road: the clock is read where the row is locked"
 OF_ONE_ROW = "called for one account at a time, which it names in every condition"
 EXEMPT: dict[str, dict[str, str]] = {
     # Reports for an operator, and what is run once when moving in or out: on the coordinator, or on each machine.
@@ -291,14 +292,18 @@ EXEMPT: dict[str, dict[str, str]] = {
     | dict.fromkeys(["change_plan", "paying_account", "plan_is_used"], "older than the rule"),
     "clock in an update": {
         "close_account_of_deleted_user": "older than the rule",
-        "consume": "the one statement of a spend: the clock has to be read where the row is locked",
+        "consume": ONE_STATEMENT,
+        "capture_at_once": ONE_STATEMENT,
+        "reserve_at_once": ONE_STATEMENT,
         "forget_account": "run once",
         "record_limit_change": "writes a small table that every machine has",
         "record_uncollected": "a default of a column",
         "roll_up_metrics": "a report's own state",
     },
     "interval in an update": {
-        "consume": "the one statement of a spend: a microsecond off the row's own time",
+        "consume": ONE_STATEMENT,
+        "capture_at_once": ONE_STATEMENT,
+        "reserve_at_once": ONE_STATEMENT,
     },
     "sql with parameters": {
         "account_answer": OF_ONE_ROW,
