@@ -142,6 +142,8 @@ notify pgrst, 'reload schema'
 SUCCEEDS: dict[str, dict[str, Any]] = {
     "reserve_credits": {"p_credit_type": "message"},
     "check_credits": {"p_credit_type": "message"},
+    "grant_credits": {"p_credit_type": "message", "p_amount": 1},
+    "change_plan": {"p_plan_id": "pro"},
     "consume_credits_batch": {"p_items": [{"credit_type": "message"}]},
 }
 

@@ -197,8 +197,8 @@ begin
     perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_plan_id', 'value', p_plan_id, 'known', (
       select jsonb_agg(p.id order by p.rank) from public.plans p)), 'There is no such plan; list_plans lists them.');
   end if;
-  return credits.change_plan(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_plan_id, p_effective,
-    p_idempotency_key);
+  return credits.respond(credits.change_plan(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_plan_id, p_effective,
+    p_idempotency_key));
 end
 $$;
 comment on function public.change_plan(uuid, text, text, text, uuid) is

@@ -179,9 +179,9 @@ declare
 begin
   perform credits.check_request(p_amount, p_description, p_idempotency_key, p_metadata);
   perform credits.check_grant_order(v_order);
-  return credits.grant_to(
+  return credits.respond(credits.grant_to(
     credits.paying_account(p_user_id, p_workspace_id, coalesce(p_credit_type, '')), p_user_id,
-    v_order, p_idempotency_key);
+    v_order, p_idempotency_key));
 end
 $$;
 comment on function public.grant_credits(

@@ -160,8 +160,8 @@ set search_path = ''
 as $$
 begin
   perform credits.check_request(coalesce(p_amount, 1), p_reason, null, null, 'p_reason');
-  return credits.revoke(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_grant_id,
-    p_reason, p_amount);
+  return credits.respond(credits.revoke(credits.paying_account(p_user_id, p_workspace_id), p_user_id,
+    p_grant_id, p_reason, p_amount));
 end
 $$;
 comment on function public.revoke_grant(uuid, uuid, text, uuid, bigint) is
