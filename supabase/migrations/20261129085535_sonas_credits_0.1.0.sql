@@ -2887,9 +2887,9 @@ declare
 begin
   perform credits.check_request(p_amount, p_description, p_idempotency_key, p_metadata);
   perform credits.check_grant_order(v_order);
-  return credits.grant_to(
+  return credits.respond(credits.grant_to(
     credits.paying_account(p_user_id, p_workspace_id, coalesce(p_credit_type, '')), p_user_id,
-    v_order, p_idempotency_key);
+    v_order, p_idempotency_key));
 end
 $$;
 comment on function public.grant_credits(
@@ -3509,8 +3509,8 @@ set search_path = ''
 as $$
 begin
   perform credits.check_request(coalesce(p_amount, 1), p_reason, null, null, 'p_reason');
-  return credits.revoke(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_grant_id,
-    p_reason, p_amount);
+  return credits.respond(credits.revoke(credits.paying_account(p_user_id, p_workspace_id), p_user_id,
+    p_grant_id, p_reason, p_amount));
 end
 $$;
 comment on function public.revoke_grant(uuid, uuid, text, uuid, bigint) is
@@ -6568,8 +6568,8 @@ begin
     perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_plan_id', 'value', p_plan_id, 'known', (
       select jsonb_agg(p.id order by p.rank) from public.plans p)), 'There is no such plan; list_plans lists them.');
   end if;
-  return credits.change_plan(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_plan_id, p_effective,
-    p_idempotency_key);
+  return credits.respond(credits.change_plan(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_plan_id, p_effective,
+    p_idempotency_key));
 end
 $$;
 comment on function public.change_plan(uuid, text, text, text, uuid) is
@@ -13119,4 +13119,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 5bdefc7c442b225b.';
+  'again. Written by remember_installation. Release 0.1.0, text b04812b22219ac41.';
