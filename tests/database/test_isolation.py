@@ -15,9 +15,6 @@ from tests.support.database import Database
 from tests.support.edge import EDGE, FOR_USERS
 from tests.support.people import ACCOUNT_TABLES, acting_as, fingerprint, new_workspace
 
-# Policies of a project ask these, which know no other user than the caller.
-OF_THE_CALLER = ("has_credits", "within_limit")
-
 
 @dataclass(frozen=True)
 class People:
@@ -80,7 +77,7 @@ def test_everybody_may_read_a_pricing_page(database: Database, table: str, role:
         assert len(connection.execute(f"select 1 from public.{table}".encode()).fetchall()) >= 5
 
 
-@pytest.mark.parametrize("function", [name for name in FOR_USERS if name not in OF_THE_CALLER])
+@pytest.mark.parametrize("function", [name for name in FOR_USERS if EDGE[name].of_an_account])
 def test_a_signed_in_user_reads_their_own_and_nobody_elses(database: Database, people: People, function: str) -> None:
     def read(actor: UUID | None, user: UUID | None, operation: UUID, workspace: UUID | None = None) -> Any:
         arguments = "p_user_id => %s, p_workspace_id => %s"

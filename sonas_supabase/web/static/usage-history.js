@@ -45,7 +45,7 @@ export class UsageHistory {
     this.#seen.clear();
     this.#open.clear();
     this.#isLong = false;
-    this.#recent = [];
+    this.#cursor = null;
     this.#rows.replaceChildren();
   }
 
