@@ -7,11 +7,14 @@ from generate_series(1::bigint, :accounts) n;
 
 insert into credits.accounts (account_id, kind, created_at) select account_id, 'person', opened_at from public.made;
 
-insert into public.subscriptions (account_id, user_id, plan_id, anchor_at, created_at)
-select account_id, account_id, 'free', opened_at, opened_at from public.made;
+insert into credits.subscriptions (account_id, user_id, created_at)
+select account_id, account_id, opened_at from public.made;
 
-update public.subscriptions s set plan_id = m.plan_id from public.made m
-where m.account_id = s.account_id and m.plan_id <> 'free';
+insert into credits.subscription_events (account_id, n, kind, happened_at, recorded_at, plan_id, plan_version)
+select account_id, 1, 'opened', opened_at, opened_at, 'free', 1 from public.made;
 
-update credits.plan_changes c set changed_at = m.opened_at + interval '10 days' from public.made m
-where m.account_id = c.account_id and c.version = 2;
+insert into credits.subscription_events (account_id, n, kind, happened_at, recorded_at, plan_id, plan_version, at_period_end)
+select account_id, 2, 'plan', opened_at + interval '10 days', opened_at + interval '10 days', plan_id, 1, false
+from public.made where plan_id <> 'free';
+
+select count(credits.refold(account_id, opened_at + interval '10 days')) from public.made;

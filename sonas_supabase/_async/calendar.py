@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sonas_supabase._async.caller import AsyncCaller
 from sonas_supabase._call import Id
 from sonas_supabase.calls import calendar as calls
 from sonas_supabase.models.accounts import StatusChange
-from sonas_supabase.models.calendar import PlanChange, Reset
+from sonas_supabase.models.calendar import PlanChange, PlanPin, Published, Reset
 
 
 class AsyncCalendar(AsyncCaller):
@@ -20,16 +22,22 @@ class AsyncCalendar(AsyncCaller):
         *,
         effective: str = "now",
         idempotency_key: str | None = None,
+        at: datetime | None = None,
+        quantity: int | None = None,
         workspace_id: Id | None = None,
         timeout: float | None = None,
         retries: int | None = None,
     ) -> PlanChange:
-        """Move an account to another plan: ``"now"``, or at the ``"period_end"``. SQL: ``change_plan``.
+        """Move an account to another plan or number of seats: ``"now"``, or at the ``"period_end"``.
 
-        Nothing is clawed back. Asking for the plan it is on takes a pending change back.
+        ``at`` is when it happened, now or before: it counts from then. ``quantity`` is seats; fewer count from the next
+        period. Nothing is clawed back, and nothing that is owed for is thawed. Asking for the plan it is on takes a
+        pending change back.
+
+        SQL: ``change_plan``.
 
         Raises:
-            InvalidArgument: no such plan, or another ``effective``.
+            InvalidArgument: no such plan, another ``effective``, or a time to come.
             IdempotencyConflict: the key belongs to another request.
             AccountNotFound.
         """
@@ -39,43 +47,95 @@ class AsyncCalendar(AsyncCaller):
                 plan_id=plan_id,
                 effective=effective,
                 idempotency_key=idempotency_key,
+                at=at,
+                quantity=quantity,
                 workspace_id=workspace_id,
             ),
             timeout,
             retries,
         )
 
-    async def reset_monthly_credits(
-        self, user_id: Id | None = None, *, timeout: float | None = None, retries: int | None = None
-    ) -> Reset:
-        """Restart a person's allowance now, period unchanged. SQL: ``reset_monthly_credits``.
+    async def pin_plan(
+        self,
+        user_id: Id,
+        *,
+        version: int | None = None,
+        workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
+    ) -> PlanPin:
+        """Keep an account at a version of the plan it is on, whatever is published; None lets it go.
 
-        Without a user: renew every account that has fallen due, and answer how many ``accounts``. A call ends after
-        about five seconds; repeat it while it answers more than 0. Restarting one person's allowance is never repeated
+        SQL: ``pin_plan``.
+
+        Raises:
+            InvalidArgument: the plan has no such version.
+            AccountNotFound.
+        """
+        return await self._call(
+            calls.pin_plan(user_id=user_id, version=version, workspace_id=workspace_id), timeout, retries
+        )
+
+    async def publish_plan(
+        self, plan_id: str, *, apply: str = "next_period", timeout: float | None = None, retries: int | None = None
+    ) -> Published:
+        """Make the figures of ``plan_limits`` the newest version of a plan. SQL: ``publish_plan``.
+
+        Accounts take it at their ``"next_period"``. ``"now"`` moves everybody on the plan to it under the rules of a
+        plan change, but for pinned accounts; repeat it while it answers ``more``.
+
+        Raises:
+            InvalidArgument: no such plan, or another ``apply``.
+        """
+        return await self._call(calls.publish_plan(plan_id=plan_id, apply=apply), timeout, retries)
+
+    async def reset_monthly_credits(
+        self,
+        user_id: Id | None = None,
+        *,
+        workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
+    ) -> Reset:
+        """Restart an account's allowances now, period unchanged; ``restarted`` lists them.
+
+        Without a user: book what has fallen due on a bounded number of accounts, and answer how many ``accounts`` were
+        renewed and whether there is ``more``: repeat it until there is none. Restarting one account is never repeated
         by itself when the connection breaks.
+
+        SQL: ``reset_monthly_credits``.
 
         Raises:
             AccountNotFound: there is no such user.
         """
-        return await self._call(calls.reset_monthly_credits(user_id=user_id), timeout, retries)
+        return await self._call(
+            calls.reset_monthly_credits(user_id=user_id, workspace_id=workspace_id), timeout, retries
+        )
 
     async def set_subscription_status(
         self,
         user_id: Id,
         status: str,
         *,
+        at: datetime | None = None,
+        ends_at: datetime | None = None,
         workspace_id: Id | None = None,
         timeout: float | None = None,
         retries: int | None = None,
     ) -> StatusChange:
-        """Record whether the subscription is paid for. SQL: ``set_subscription_status``.
+        """Record what became of the subscription, and when. SQL: ``set_subscription_status``.
 
-        ``status`` is active, trialing, past_due or canceled.
+        ``status`` is active, trialing, past_due, unpaid, paused or canceled. ``at`` is when it happened, now by
+        default; only a cancellation may be to come. ``ends_at`` is when a trial ends.
 
         Raises:
-            InvalidArgument: another status.
+            InvalidArgument: another status, or a time that cannot be.
             AccountNotFound.
         """
         return await self._call(
-            calls.set_subscription_status(user_id=user_id, status=status, workspace_id=workspace_id), timeout, retries
+            calls.set_subscription_status(
+                user_id=user_id, status=status, at=at, ends_at=ends_at, workspace_id=workspace_id
+            ),
+            timeout,
+            retries,
         )

@@ -3,17 +3,25 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 
 from sonas_supabase import _arguments as arg
 from sonas_supabase._call import Call, Id
 from sonas_supabase._parse import parse
 from sonas_supabase.models.accounts import StatusChange
-from sonas_supabase.models.calendar import PlanChange, Reset
+from sonas_supabase.models.calendar import PlanChange, PlanPin, Published, Reset
 
 
 def change_plan(
-    *, user_id: Id, plan_id: str, effective: str, idempotency_key: str | None, workspace_id: Id | None
+    *,
+    user_id: Id,
+    plan_id: str,
+    effective: str,
+    idempotency_key: str | None,
+    at: datetime | None,
+    quantity: int | None,
+    workspace_id: Id | None,
 ) -> Call[PlanChange]:
     """The call of ``change_plan``."""
     return Call(
@@ -23,6 +31,8 @@ def change_plan(
             "plan_id": arg.text("plan_id", plan_id),
             "effective": arg.text("effective", effective),
             "idempotency_key": arg.optional(arg.text, "idempotency_key", idempotency_key),
+            "at": arg.optional(arg.time, "at", at),
+            "quantity": arg.optional(arg.integer, "quantity", quantity),
             "workspace_id": arg.optional(arg.uuid, "workspace_id", workspace_id),
         },
         partial(parse, PlanChange),
@@ -30,12 +40,40 @@ def change_plan(
     )
 
 
-def reset_monthly_credits(*, user_id: Id | None) -> Call[Reset]:
+def pin_plan(*, user_id: Id, version: int | None, workspace_id: Id | None) -> Call[PlanPin]:
+    """The call of ``pin_plan``."""
+    return Call(
+        "pin_plan",
+        {
+            "user_id": arg.uuid("user_id", user_id),
+            "version": arg.optional(arg.integer, "version", version),
+            "workspace_id": arg.optional(arg.uuid, "workspace_id", workspace_id),
+        },
+        partial(parse, PlanPin),
+        repeatable=True,
+    )
+
+
+def publish_plan(*, plan_id: str, apply: str) -> Call[Published]:
+    """The call of ``publish_plan``."""
+    return Call(
+        "publish_plan",
+        {
+            "plan_id": arg.text("plan_id", plan_id),
+            "apply": arg.text("apply", apply),
+        },
+        partial(parse, Published),
+        repeatable=True,
+    )
+
+
+def reset_monthly_credits(*, user_id: Id | None, workspace_id: Id | None) -> Call[Reset]:
     """The call of ``reset_monthly_credits``."""
     return Call(
         "reset_monthly_credits",
         {
             "user_id": arg.optional(arg.uuid, "user_id", user_id),
+            "workspace_id": arg.optional(arg.uuid, "workspace_id", workspace_id),
         },
         partial(parse, Reset),
         slow=True,
@@ -43,13 +81,17 @@ def reset_monthly_credits(*, user_id: Id | None) -> Call[Reset]:
     )
 
 
-def set_subscription_status(*, user_id: Id, status: str, workspace_id: Id | None) -> Call[StatusChange]:
+def set_subscription_status(
+    *, user_id: Id, status: str, at: datetime | None, ends_at: datetime | None, workspace_id: Id | None
+) -> Call[StatusChange]:
     """The call of ``set_subscription_status``."""
     return Call(
         "set_subscription_status",
         {
             "user_id": arg.uuid("user_id", user_id),
             "status": arg.text("status", status),
+            "at": arg.optional(arg.time, "at", at),
+            "ends_at": arg.optional(arg.time, "ends_at", ends_at),
             "workspace_id": arg.optional(arg.uuid, "workspace_id", workspace_id),
         },
         partial(parse, StatusChange),

@@ -17,7 +17,7 @@ from sonas_supabase.models.accounts import (
     Summary,
     TimeZoneChange,
 )
-from sonas_supabase.models.calendar import PlanChange, Reset
+from sonas_supabase.models.calendar import PlanChange, PlanPin, Published, Reset
 from sonas_supabase.models.certainty import (
     BalanceStory,
     BookCheck,
@@ -130,6 +130,8 @@ __all__ = [
     "PlanChange",
     "PlanLimit",
     "PlanList",
+    "PlanPin",
+    "Published",
     "RecentCalls",
     "Refund",
     "Release",

@@ -27,6 +27,7 @@ class Plan:
     price_cents: int
     currency: str
     is_default: bool
+    version: int | None
     limits: tuple[PlanLimit, ...]
 
 

@@ -47,8 +47,8 @@ declare
     credit_transactions_pkey, credit_transactions_related_idx, credit_transactions_user_id_idx,
     credit_workspace_members, credit_workspace_members_pkey, credit_workspace_members_user_id_idx,
     credit_workspaces, credit_workspaces_pkey, plan_limits, plan_limits_pkey, plans,
-    plans_default_key, plans_pkey, plans_rank_key, subscriptions, subscriptions_pending_at_idx,
-    subscriptions_pkey, usage_denied_idx, usage_user_id_created_at_idx}';
+    plans_default_key, plans_pkey, plans_rank_key, subscriptions, usage_denied_idx,
+    usage_user_id_created_at_idx}';
   v_routines constant name[] := '{
     capture_credits, change_plan, check_credits, claim_http_request, consume_credits,
     consume_credits_batch, diagnose, drop_http_claim, explain_balance, explain_operation,
@@ -56,11 +56,11 @@ declare
     get_credit_history, get_credit_summary, grant_credits, has_credits, import_balances,
     ledger_digest, list_plans, list_uncollected, mark_test_account, metrics_active_accounts,
     metrics_breakage, metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health,
-    metrics_liability, metrics_usage, open_account, record_uncollected, refund_credits,
-    release_credits, reserve_credits, reset_monthly_credits, resolve_uncollected, revoke_grant,
-    roll_up_metrics, set_subscription_status, set_test_clock, set_time_zone, store_http_answer,
-    system_status, track_metadata_key, unfreeze_account, verify_books, verify_checklist,
-    within_limit}';
+    metrics_liability, metrics_usage, open_account, pin_plan, publish_plan, record_uncollected,
+    refund_credits, release_credits, reserve_credits, reset_monthly_credits, resolve_uncollected,
+    revoke_grant, roll_up_metrics, set_subscription_status, set_test_clock, set_time_zone,
+    store_http_answer, system_status, track_metadata_key, unfreeze_account, verify_books,
+    verify_checklist, within_limit}';
   -- End of the names.
   v_triggers constant name[] := array['credits_open_account', 'credits_close_account', 'credits_follow_user'];
   -- What stands in the way: {object, problem, cure: [statement], named_by: [function]}.
@@ -499,7 +499,7 @@ as $$
   select jsonb_build_object('success', true, 'code', 'ok', 'plans', (
     select jsonb_agg(jsonb_build_object(
       'id', p.id, 'name', p.name, 'description', p.description, 'rank', p.rank, 'price_cents', p.price_cents,
-      'currency', p.currency, 'is_default', p.is_default, 'limits', (
+      'currency', p.currency, 'is_default', p.is_default, 'version', credits.latest_version(p.id), 'limits', (
         select coalesce(jsonb_agg(jsonb_build_object('credit_type', l.credit_type, 'kind', t.kind, 'allowance', l.allowance,
           'unlimited', l.allowance is null, 'rollover_cap', l.rollover_cap) order by l.credit_type), '[]')
         from public.plan_limits l
@@ -522,9 +522,9 @@ create table public.plan_limits (
   constraint plan_limits_allowance_is_whole_credits check (allowance between 0 and 9007199254740992),
   constraint plan_limits_rollover_cap_is_whole_credits check (rollover_cap between 0 and 9007199254740992)
 );
-comment on table public.plan_limits is 'What a plan includes of each credit type. A missing row means none.';
+comment on table public.plan_limits is 'What a plan includes of each credit type, as it is on sale now: a change makes a new version of the plan. A missing row means none.';
 comment on column public.plan_limits.allowance is
-  'Whole credits per period, or how many may exist for a limit. Null is unlimited. A new figure counts from an account''s next period; for a limit at once.';
+  'Whole credits per period, or how many may exist for a limit. Null is unlimited. A new figure counts from an account''s next period, a limit at once.';
 comment on column public.plan_limits.rollover_cap is
   'How many unspent credits of the allowance move into the next period, at whose end they expire.';
 alter table public.plan_limits enable row level security;
@@ -533,20 +533,154 @@ grant select on table public.plan_limits to anon, authenticated, service_role;
 create policy "Everybody may read the plan limits" on public.plan_limits
   for select to anon, authenticated using (true);
 
-create table credits.plan_limit_changes (
+insert into public.plan_limits (plan_id, credit_type, allowance) values
+  ('free', 'message', 10), ('free', 'integration', 100), ('free', 'project', 3),
+  ('starter', 'message', 100), ('starter', 'integration', 2000), ('starter', 'project', null),
+  ('builder', 'message', 250), ('builder', 'integration', 10000), ('builder', 'project', null),
+  ('pro', 'message', 500), ('pro', 'integration', 20000), ('pro', 'project', null),
+  ('elite', 'message', 1200), ('elite', 'integration', 50000), ('elite', 'project', null);
+
+-- schemas/plans/plan_versions.sql
+
+-- What a plan gives has versions. The figures on sale are rows of plan_limits; whoever changes them, by whatever
+-- statement, makes a new version, and each account takes it at its next period.
+
+create table credits.plan_versions (
   plan_id text not null,
-  credit_type text not null,
-  version bigint not null,
-  changed_at timestamptz not null,
-  allowance bigint,
-  constraint plan_limit_changes_pkey primary key (plan_id, credit_type, version)
+  version integer not null,
+  made_at timestamptz not null,
+  made_by xid8 not null,
+  constraint plan_versions_pkey primary key (plan_id, version),
+  constraint plan_versions_count_from_one check (version > 0)
 );
-comment on table credits.plan_limit_changes is
-  'Every figure that a plan''s limit has had, in order. Rows are added, never changed: verify_books judges the allowances of periods gone by.';
-comment on column credits.plan_limit_changes.version is '1, 2, 3 … per plan and credit type.';
-comment on column credits.plan_limit_changes.allowance is 'As in plan_limits: null is unlimited. A limit that is taken away gives 0.';
-alter table credits.plan_limit_changes enable row level security;
-revoke all on table credits.plan_limit_changes from public, anon, authenticated, service_role;
+comment on table credits.plan_versions is
+  'Every version that a plan has had. Kept when the plan is gone: past periods are judged by it.';
+comment on column credits.plan_versions.version is '1, 2, 3 … per plan; the largest is on sale.';
+comment on column credits.plan_versions.made_by is
+  'The transaction that made it: until it ends, its further changes of the plan go into the same version.';
+alter table credits.plan_versions enable row level security;
+revoke all on table credits.plan_versions from public, anon, authenticated, service_role;
+
+create table credits.plan_version_limits (
+  plan_id text not null,
+  version integer not null,
+  credit_type text not null,
+  allowance bigint,
+  rollover_cap bigint not null,
+  constraint plan_version_limits_pkey primary key (plan_id, version, credit_type)
+);
+comment on table credits.plan_version_limits is 'The plan_limits of each version. Never changed.';
+comment on column credits.plan_version_limits.allowance is 'As in plan_limits: null is unlimited.';
+alter table credits.plan_version_limits enable row level security;
+revoke all on table credits.plan_version_limits from public, anon, authenticated, service_role;
+
+create function credits.refuse_version_change()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  if tg_op <> 'TRUNCATE' and exists (
+    select 1 from credits.plan_versions v
+    where v.plan_id = old.plan_id and v.version = old.version and v.made_by = pg_current_xact_id()) then
+    return old;
+  end if;
+  raise exception 'a version of a plan is never changed'
+    using errcode = 'object_not_in_prerequisite_state', hint = 'Change plan_limits: that makes a new version.';
+end
+$$;
+comment on function credits.refuse_version_change() is
+  'Keeps versions of plans as they were, but for the transaction that is making one.';
+revoke all on function credits.refuse_version_change() from public, anon, authenticated, service_role;
+create trigger plan_version_limits_are_kept before update or delete on credits.plan_version_limits
+  for each row execute function credits.refuse_version_change();
+create trigger plan_version_limits_are_not_truncated before truncate on credits.plan_version_limits
+  for each statement execute function credits.refuse_version_change();
+create trigger plan_versions_are_kept before update or delete on credits.plan_versions
+  for each row execute function credits.refuse_version_change();
+create trigger plan_versions_are_not_truncated before truncate on credits.plan_versions
+  for each statement execute function credits.refuse_version_change();
+
+create function credits.version_is_on_sale(p_plan_id text, p_version integer)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return not exists (
+    (select l.credit_type, l.allowance, l.rollover_cap from public.plan_limits l where l.plan_id = p_plan_id
+      except
+      select v.credit_type, v.allowance, v.rollover_cap from credits.plan_version_limits v
+      where v.plan_id = p_plan_id and v.version = p_version)
+    union all
+    (select v.credit_type, v.allowance, v.rollover_cap from credits.plan_version_limits v
+      where v.plan_id = p_plan_id and v.version = p_version
+      except
+      select l.credit_type, l.allowance, l.rollover_cap from public.plan_limits l where l.plan_id = p_plan_id));
+end
+$$;
+comment on function credits.version_is_on_sale(text, integer) is 'Whether a version has the figures of plan_limits.';
+revoke all on function credits.version_is_on_sale(text, integer) from public, anon, authenticated, service_role;
+
+create function credits.latest_version(p_plan_id text)
+returns integer
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select v.version from credits.plan_versions v where v.plan_id = p_plan_id order by v.version desc limit 1);
+end
+$$;
+comment on function credits.latest_version(text) is 'The version of a plan that is on sale.';
+revoke all on function credits.latest_version(text) from public, anon, authenticated, service_role;
+
+create function credits.make_plan_version(p_plan_id text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_last integer;
+  v_is_ours boolean;
+  v_now timestamptz := clock_timestamp();
+begin
+  -- One at a time per plan. It keeps no subscriber waiting: those take a key share lock.
+  perform 1 from public.plans p where p.id = p_plan_id for no key update;
+  if not found then
+    return;
+  end if;
+  select v.version, v.made_by = pg_current_xact_id() into v_last, v_is_ours
+  from credits.plan_versions v where v.plan_id = p_plan_id order by v.version desc limit 1;
+  if v_last is not null and credits.version_is_on_sale(p_plan_id, v_last) then
+    return;
+  end if;
+  if v_is_ours then
+    delete from credits.plan_version_limits l where l.plan_id = p_plan_id and l.version = v_last;
+    if v_last > 1 and credits.version_is_on_sale(p_plan_id, v_last - 1) then
+      delete from credits.plan_versions v where v.plan_id = p_plan_id and v.version = v_last;
+      return;
+    end if;
+  else
+    v_last := coalesce(v_last, 0) + 1;
+    insert into credits.plan_versions (plan_id, version, made_at, made_by)
+    values (p_plan_id, v_last, v_now, pg_current_xact_id());
+  end if;
+  insert into credits.plan_version_limits (plan_id, version, credit_type, allowance, rollover_cap)
+  select p_plan_id, v_last, l.credit_type, l.allowance, l.rollover_cap
+  from public.plan_limits l where l.plan_id = p_plan_id;
+end
+$$;
+comment on function credits.make_plan_version(text) is
+  'Makes the figures of plan_limits the newest version: one per plan and transaction, none when nothing has changed.';
+revoke all on function credits.make_plan_version(text) from public, anon, authenticated, service_role;
 
 create function credits.record_limit_change()
 returns trigger
@@ -555,45 +689,57 @@ security definer
 set search_path = ''
 as $$
 begin
-  if tg_op = 'UPDATE' and (old.plan_id, old.credit_type) = (new.plan_id, new.credit_type)
-     and old.allowance is not distinct from new.allowance then
+  if tg_op = 'TRUNCATE' then
+    perform credits.make_plan_version(p.id) from (select x.id from public.plans x order by x.id) p;
     return null;
   end if;
-  if tg_op = 'DELETE' or tg_op = 'UPDATE' and (old.plan_id, old.credit_type) <> (new.plan_id, new.credit_type) then
-    insert into credits.plan_limit_changes (plan_id, credit_type, version, changed_at, allowance)
-    select old.plan_id, old.credit_type, coalesce(max(c.version), 0) + 1, clock_timestamp(), 0
-    from credits.plan_limit_changes c where c.plan_id = old.plan_id and c.credit_type = old.credit_type;
+  if tg_op <> 'INSERT' then
+    perform credits.make_plan_version(old.plan_id);
   end if;
-  if tg_op <> 'DELETE' then
-    insert into credits.plan_limit_changes (plan_id, credit_type, version, changed_at, allowance)
-    select new.plan_id, new.credit_type, coalesce(max(c.version), 0) + 1, clock_timestamp(), new.allowance
-    from credits.plan_limit_changes c where c.plan_id = new.plan_id and c.credit_type = new.credit_type;
+  if tg_op = 'INSERT' or tg_op = 'UPDATE' and new.plan_id <> old.plan_id then
+    perform credits.make_plan_version(new.plan_id);
   end if;
   return null;
 end
 $$;
-comment on function credits.record_limit_change() is 'Writes down what a plan gives from now on, from wherever the change comes.';
+comment on function credits.record_limit_change() is 'Makes a version of a changed plan, from wherever the change comes.';
 revoke all on function credits.record_limit_change() from public, anon, authenticated, service_role;
-create trigger plan_limits_record_change after insert or update or delete on public.plan_limits
+create trigger plan_limits_make_version after insert or update or delete on public.plan_limits
   for each row execute function credits.record_limit_change();
+create trigger plan_limits_make_versions after truncate on public.plan_limits
+  for each statement execute function credits.record_limit_change();
 
-create view credits.plan_figures with (security_invoker = true) as
-select c.plan_id, c.credit_type, c.allowance, c.allowance is null as is_unlimited,
-  case c.version when 1 then '-infinity' else c.changed_at end as started_at,
-  -- Whoever was at it when the figure changed may have granted the old one a little later.
-  coalesce(lead(c.changed_at) over (partition by c.plan_id, c.credit_type order by c.version) + interval '1 hour', 'infinity')
-    as ended_at
-from credits.plan_limit_changes c;
-comment on view credits.plan_figures is
-  'From when until when a plan gave which allowance. The first figure counts from ever: an account''s clock may run ahead of the plans''.';
-revoke all on table credits.plan_figures from public, anon, authenticated, service_role;
+do $$
+begin
+  perform credits.make_plan_version(p.id) from public.plans p;
+end
+$$;
 
-insert into public.plan_limits (plan_id, credit_type, allowance) values
-  ('free', 'message', 10), ('free', 'integration', 100), ('free', 'project', 3),
-  ('starter', 'message', 100), ('starter', 'integration', 2000), ('starter', 'project', null),
-  ('builder', 'message', 250), ('builder', 'integration', 10000), ('builder', 'project', null),
-  ('pro', 'message', 500), ('pro', 'integration', 20000), ('pro', 'project', null),
-  ('elite', 'message', 1200), ('elite', 'integration', 50000), ('elite', 'project', null);
+create function credits.plan_figure(
+  p_plan_id text, p_version integer, p_credit_type text,
+  out is_included boolean, out allowance bigint, out rollover_cap bigint)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- What the account's own version does not know is new to the plan, and counts at once.
+  select true, l.allowance, l.rollover_cap into is_included, allowance, rollover_cap
+  from credits.plan_version_limits l
+  where l.plan_id = p_plan_id and l.credit_type = p_credit_type
+    and l.version in (p_version, (select credits.latest_version(p_plan_id)))
+  order by l.version = p_version desc limit 1;
+  if not found then
+    is_included := false;
+    allowance := 0;
+    rollover_cap := 0;
+  end if;
+end
+$$;
+comment on function credits.plan_figure(text, integer, text) is
+  'What a version of a plan gives of a credit type. Terms that cannot be found give nothing.';
+revoke all on function credits.plan_figure(text, integer, text) from public, anon, authenticated, service_role;
 
 -- schemas/accounts/settings.sql
 
@@ -609,6 +755,8 @@ create table credits.settings (
   constraint settings_identity_is_by_email_or_person check (identity_by in ('email', 'person')),
   constraint settings_anonymous_credits_are_none_or_free check (anonymous_credits in ('none', 'free')),
   constraint settings_workspace_credits_are_none_or_free check (workspace_credits in ('none', 'free')),
+  on_cancel text not null default 'keep',
+  constraint settings_on_cancel_keeps_or_voids check (on_cancel in ('keep', 'void')),
   constraint settings_has_one_row check (only_row),
   constraint settings_stored_body_bytes_are_up_to_a_mebibyte
     check (stored_body_bytes between 0 and 1048576),
@@ -629,6 +777,8 @@ comment on column credits.settings.anonymous_credits is
   'Whether anonymous sign-ins have the free plan''s credits. They have its limits, and get its credits on becoming permanent.';
 comment on column credits.settings.workspace_credits is
   'Whether a workspace on the free plan has its credits, beside those of its members. It has its limits.';
+comment on column credits.settings.on_cancel is
+  'What a cancellation does to the paid plan credits: keep them to the end that was paid for, or void them at once.';
 alter table credits.settings enable row level security;
 revoke all on table credits.settings from public, anon, authenticated, service_role;
 grant select on table credits.settings to authenticated, service_role;
@@ -779,37 +929,142 @@ create policy "Members may read who else is a member" on public.credit_workspace
 
 -- schemas/accounts/subscriptions.sql
 
-create table public.subscriptions (
+-- What an account has subscribed to is a list of events, each with the time at which it happened, however late it was
+-- heard of. Sorted by that time they are folded (calendar/fold_subscription.sql) into spells: from when on which plan, which
+-- status, which periods. Everything else asks the spells. public.subscriptions shows the spell of this moment.
+
+create table credits.subscriptions (
   account_id uuid not null constraint subscriptions_account_id_fkey references credits.accounts (account_id),
   user_id uuid,
-  plan_id text not null,
-  status text not null default 'active',
-  anchor_at timestamptz not null,
-  time_zone text not null default 'UTC',
-  pending_plan_id text,
-  pending_at timestamptz,
-  past_due_since timestamptz,
-  left_paid_at timestamptz,
+  is_managed boolean not null default false,
+  covered_until timestamptz,
+  pinned_plan_id text,
+  pinned_version integer,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   constraint subscriptions_pkey primary key (account_id),
-  constraint subscriptions_status_is_known check (status in ('active', 'trialing', 'past_due', 'canceled')),
-  constraint subscriptions_pending_plan_has_a_time check ((pending_plan_id is null) = (pending_at is null)),
-  constraint subscriptions_past_due_has_a_start check ((status = 'past_due') = (past_due_since is not null))
+  constraint subscriptions_covered_ones_are_managed check (is_managed or covered_until is null),
+  constraint subscriptions_pinned_plan_has_a_version check ((pinned_plan_id is null) = (pinned_version is null))
 );
-comment on table public.subscriptions is
-  'Which plan an account is on. One row per account. A pending plan counts from pending_at on, booked or not.';
-comment on column public.subscriptions.user_id is 'The person; null for a workspace.';
-comment on column public.subscriptions.anchor_at is 'Periods end n whole months after this instant, in time_zone.';
-comment on column public.subscriptions.pending_plan_id is 'The plan that follows at pending_at: a downgrade or a cancellation at the period''s end.';
-comment on column public.subscriptions.past_due_since is 'No new allowance from here on; after the plan''s grace its plan credits are frozen and the default plan''s limits apply.';
-comment on column public.subscriptions.left_paid_at is 'When a paid plan was last left at once, so that coming back within the period grants nothing twice.';
-create index subscriptions_pending_at_idx on public.subscriptions (pending_at) where pending_at is not null;
-alter table public.subscriptions enable row level security;
-revoke all on table public.subscriptions from public, anon, authenticated, service_role;
-grant select on table public.subscriptions to authenticated, service_role;
-create policy "Users may read their subscription" on public.subscriptions
+comment on table credits.subscriptions is 'What holds for a subscription at all times. One row per account.';
+comment on column credits.subscriptions.user_id is 'The person; null for a workspace.';
+comment on column credits.subscriptions.is_managed is
+  'A payment provider says which periods are paid: covered_until. Of others a status of active says it.';
+comment on column credits.subscriptions.covered_until is
+  'Paid up to here. One period beyond it is granted provisionally, no more.';
+comment on column credits.subscriptions.pinned_version is 'The version of pinned_plan_id that the account keeps.';
+alter table credits.subscriptions enable row level security;
+revoke all on table credits.subscriptions from public, anon, authenticated, service_role;
+grant select on table credits.subscriptions to authenticated, service_role;
+create policy "Users may read what they subscribed to" on credits.subscriptions
   for select to authenticated using (account_id = any (credits.readable_ids()));
+
+create table credits.subscription_events (
+  account_id uuid not null constraint subscription_events_account_id_fkey references credits.accounts (account_id),
+  n bigint not null,
+  kind text not null,
+  happened_at timestamptz not null,
+  recorded_at timestamptz not null,
+  plan_id text,
+  plan_version integer,
+  quantity integer,
+  at_period_end boolean,
+  status text,
+  ends_at timestamptz,
+  keeps_paid boolean,
+  time_zone text,
+  constraint subscription_events_pkey primary key (account_id, n),
+  constraint subscription_events_kind_is_known
+    check (kind in ('opened', 'plan', 'version', 'status', 'time_zone', 'period')),
+  constraint subscription_events_happened_at_some_time check (isfinite(happened_at) and isfinite(ends_at)),
+  constraint subscription_events_plans_have_a_name
+    check ((kind in ('opened', 'plan', 'version')) = (plan_id is not null)),
+  constraint subscription_events_plans_come_now_or_at_the_end check ((kind = 'plan') = (at_period_end is not null)),
+  constraint subscription_events_have_a_status check ((kind = 'status') = (status is not null)),
+  constraint subscription_events_status_is_known
+    check (status in ('active', 'trialing', 'past_due', 'unpaid', 'paused', 'canceled')),
+  constraint subscription_events_trials_end
+    check (case when status = 'trialing' then ends_at > happened_at else ends_at is null or status = 'canceled' end),
+  constraint subscription_events_cancellations_say_what_is_kept check ((status = 'canceled') is not true or keeps_paid is not null),
+  constraint subscription_events_zones_have_a_name check ((kind = 'time_zone') = (time_zone is not null)),
+  constraint subscription_events_quantity_is_seats check (quantity between 1 and 1000000)
+);
+comment on table credits.subscription_events is
+  'All that happened to a subscription. Rows are added, never changed; their order is happened_at, then n.';
+comment on column credits.subscription_events.happened_at is 'When it happened, in the account''s time.';
+comment on column credits.subscription_events.recorded_at is 'When it was heard of, in the account''s time.';
+comment on column credits.subscription_events.ends_at is 'End of a trial, or when a cancellation takes effect.';
+alter table credits.subscription_events enable row level security;
+revoke all on table credits.subscription_events from public, anon, authenticated, service_role;
+
+create table credits.subscription_spells (
+  account_id uuid not null constraint subscription_spells_account_id_fkey references credits.accounts (account_id),
+  revision bigint not null,
+  n integer not null,
+  started_at timestamptz not null,
+  plan_id text not null,
+  plan_version integer,
+  versioned_at timestamptz,
+  quantity integer not null,
+  status text not null,
+  is_frozen boolean not null,
+  is_earning boolean not null,
+  is_whole boolean not null,
+  anchor_at timestamptz not null,
+  anchored_by integer not null,
+  anchored_from timestamptz not null,
+  time_zone text not null,
+  past_due_since timestamptz,
+  paused_since timestamptz,
+  trial_ends_at timestamptz,
+  pending_plan_id text,
+  pending_at timestamptz,
+  replaced_at timestamptz,
+  constraint subscription_spells_pkey primary key (account_id, revision, n),
+  constraint subscription_spells_status_is_known
+    check (status in ('active', 'trialing', 'past_due', 'unpaid', 'paused', 'canceled')),
+  constraint subscription_spells_trials_end check ((status = 'trialing') = (trial_ends_at is not null)),
+  constraint subscription_spells_paused_ones_are_frozen_since_then
+    check (status <> 'paused' or is_frozen and paused_since is not null),
+  constraint subscription_spells_owing_ones_owe_since_then
+    check (status not in ('past_due', 'unpaid') or past_due_since is not null),
+  constraint subscription_spells_frozen_for_a_reason
+    check (not is_frozen or paused_since is not null or past_due_since is not null),
+  constraint subscription_spells_frozen_ones_earn_nothing check (not (is_frozen and is_earning) or replaced_at is not null
+    or past_due_since is not null or paused_since is not null),
+  constraint subscription_spells_pending_plan_has_a_time check ((pending_plan_id is null) = (pending_at is null))
+);
+create unique index subscription_spells_n_key on credits.subscription_spells (account_id, n) where replaced_at is null;
+create index subscription_spells_started_at_idx on credits.subscription_spells (account_id, started_at, n)
+  where replaced_at is null;
+create index subscription_spells_plan_id_idx on credits.subscription_spells (plan_id) where replaced_at is null;
+comment on table credits.subscription_spells is
+  'The events of a subscription, folded: each row holds from started_at until the next row''s. What later news replaced is kept.';
+comment on column credits.subscription_spells.versioned_at is
+  'From when on plan_version counts, until the end of that period; then the newest version does.';
+comment on column credits.subscription_spells.is_earning is 'Whether the plan''s allowance comes due in this spell.';
+comment on column credits.subscription_spells.is_whole is
+  'Its allowance counts in full, not for the share of the period left: what is due to an account that left without paying.';
+comment on column credits.subscription_spells.anchored_by is 'Which anchor this is, counted from 1: each one starts a new period.';
+comment on column credits.subscription_spells.anchored_from is 'The first instant whose periods follow this anchor and zone.';
+alter table credits.subscription_spells enable row level security;
+revoke all on table credits.subscription_spells from public, anon, authenticated, service_role;
+
+create function credits.refuse_event_change()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  raise exception 'what happened to a subscription is never changed'
+    using errcode = 'object_not_in_prerequisite_state', hint = 'Record what happened since, with its time.';
+end
+$$;
+comment on function credits.refuse_event_change() is 'Keeps the events of subscriptions as they were recorded.';
+revoke all on function credits.refuse_event_change() from public, anon, authenticated, service_role;
+create trigger subscription_events_are_kept before update or delete or truncate on credits.subscription_events
+  for each statement execute function credits.refuse_event_change();
 
 create function credits.plan_is_used()
 returns trigger
@@ -818,7 +1073,15 @@ security definer
 set search_path = ''
 as $$
 begin
-  if exists (select from public.subscriptions s where old.id in (s.plan_id, s.pending_plan_id)) then
+  -- The row is locked by now: a subscriber that was on the way in has arrived, or finds no plan.
+  if exists (
+    select 1 from credits.subscription_spells s
+    where s.replaced_at is null and old.id in (s.plan_id, s.pending_plan_id)
+      and not exists (
+        select 1 from credits.subscription_spells n
+        where n.account_id = s.account_id and n.n = s.n + 1 and n.replaced_at is null
+          and n.started_at <= coalesce(
+            (select a.test_now from credits.accounts a where a.account_id = s.account_id), clock_timestamp()))) then
     raise exception 'the plan % has subscribers', old.id
       using errcode = 'foreign_key_violation', hint = 'Move them with change_plan first.';
   end if;
@@ -826,7 +1089,7 @@ begin
 end
 $$;
 comment on function credits.plan_is_used() is
-  'Keeps a plan that somebody is on. A trigger instead of a foreign key: keys of an account''s tables never leave the account.';
+  'Keeps a plan that accounts are on. A trigger instead of a foreign key: keys of an account''s tables never leave the account.';
 revoke all on function credits.plan_is_used() from public, anon, authenticated, service_role;
 create trigger plans_keep_subscribed before delete on public.plans
   for each row execute function credits.plan_is_used();
@@ -899,12 +1162,16 @@ volatile
 security invoker
 set search_path = ''
 as $$
+declare
+  v_event credits.subscription_events;
+  v_at timestamptz := credits.account_time(p_account_id);
 begin
-  if exists (
-    select 1 from public.subscriptions s join public.plans p on p.id = s.plan_id
-    where s.account_id = p_account_id and not p.is_default) then
-    perform credits.switch_plan(p_account_id, null, (select p.id from public.plans p where p.is_default), 'now',
-      gen_random_uuid(), (select max(b.settled_at) from credits.balances b where b.account_id = p_account_id));
+  select 'plan', v_at, p.id, credits.latest_version(p.id), false
+    into v_event.kind, v_event.happened_at, v_event.plan_id, v_event.plan_version, v_event.at_period_end
+  from public.plans p where p.is_default;
+  if (credits.spell_at(p_account_id, v_at)).plan_id <> v_event.plan_id then
+    perform credits.record_event(p_account_id, v_event, v_at);
+    perform credits.lock_account(p_account_id);
   end if;
 end
 $$;
@@ -1277,13 +1544,13 @@ begin
   return (
     select jsonb_build_object(
       'success', true, 'code', 'ok', 'account_id', v_account_id, 'user_id', v_user_id,
-      'plan', p.id, 'plan_name', p.name, 'status', case when v_account.status = 'frozen' then 'frozen' else s.status end,
+      'plan', p.id, 'plan_name', p.name, 'plan_version', s.plan_version, 'quantity', s.quantity,
+      'status', case when v_account.status = 'frozen' then 'frozen' else s.status end,
       'upgrade_url', (select c.upgrade_url from credits.settings c),
       'support_contact', (select c.support_contact from credits.settings c),
       'message', case when v_account.status = 'frozen' then credits.frozen_words() end,
       'free_credits', v_account.free_credits,
-      'pending_plan', case when s.pending_at > v_at then s.pending_plan_id end,
-      'pending_at', case when s.pending_at > v_at then s.pending_at end,
+      'pending_plan', s.pending_plan_id, 'pending_at', s.pending_at, 'trial_ends_at', s.trial_ends_at,
       'period_start', r.period_start, 'period_end', r.period_end, 'now', v_at,
       'balances', credits.balances_of(v_account_id),
       'grants', (
@@ -1295,13 +1562,14 @@ begin
         from public.credit_grants g
         where g.account_id = v_account_id and g.is_open and g.voided_at is null
           and (g.expires_at is null or g.expires_at > v_at)))
-    from public.subscriptions s
-    join public.plans p on p.id = case when s.pending_at <= v_at then s.pending_plan_id else s.plan_id end
+    from credits.subscriptions b
+    cross join lateral credits.subscription_now(b.account_id) s
+    join public.plans p on p.id = s.plan_id
     left join (
       select n.account_id, max(n.period_start) as period_start, max(n.period_end) as period_end
       from public.credit_balances n where n.account_id = v_account_id group by n.account_id
-    ) r on r.account_id = s.account_id
-    where s.account_id = v_account_id);
+    ) r on r.account_id = b.account_id
+    where b.account_id = v_account_id);
 end
 $$;
 comment on function credits.read_summary(uuid, uuid) is 'What get_credit_summary answers, after asking whether the caller may read it.';
@@ -1510,7 +1778,7 @@ begin
   end if;
   if v_had <> v_has then
     update credits.accounts a set free_credits = v_has where a.account_id = p_account_id;
-    update credits.balances b set due_at = '-infinity', allowance_period = null
+    update credits.balances b set due_at = '-infinity'
     where b.account_id = p_account_id and v_has = 'own';
   end if;
 end
@@ -1784,16 +2052,15 @@ begin
     perform credits.decide_free_credits(p_account_id);
     v_anchor_at := coalesce(credits.inherited_anchor(p_account_id), v_now);
   end if;
-  insert into public.subscriptions (account_id, user_id, plan_id, anchor_at, created_at, updated_at)
-  select p_account_id, v_user_id, p.id, v_anchor_at, v_now, v_now from public.plans p where p.is_default
-  on conflict (account_id) do nothing;
-  insert into credits.balances (
-    account_id, credit_type, user_id, kind, used_since, period_start, period_end, settled_at, test_now, account_status)
-  select p_account_id, t.id, v_user_id, t.kind, v_now, p.period_start, p.period_end, v_now, a.test_now, a.status
+  insert into credits.subscriptions (account_id, user_id, created_at, updated_at)
+  values (p_account_id, v_user_id, v_now, v_now) on conflict (account_id) do nothing;
+  if found then
+    perform credits.open_subscription(p_account_id, v_anchor_at);
+  end if;
+  insert into credits.balances (account_id, credit_type, user_id, kind, used_since, settled_at, test_now, account_status)
+  select p_account_id, t.id, v_user_id, t.kind, v_now, v_now, a.test_now, a.status
   from credits.credit_types t
-  join public.subscriptions s on s.account_id = p_account_id
   join credits.accounts a on a.account_id = p_account_id
-  left join lateral credits.period_at(s.anchor_at, s.time_zone, coalesce(a.test_now, v_now)) p on t.kind = 'credit'
   order by t.id
   on conflict (account_id, credit_type) do nothing;
   if credits.is_living(p_account_id) then
@@ -1944,9 +2211,15 @@ volatile
 security invoker
 set search_path = ''
 as $$
+declare
+  v_event credits.subscription_events;
+  v_at timestamptz;
 begin
-  perform credits.lock_account(p_account_id);
-  update public.subscriptions s set time_zone = p_time_zone where s.account_id = p_account_id;
+  select max(b.settled_at) into v_at from credits.lock_account(p_account_id) b;
+  v_event.kind := 'time_zone';
+  v_event.happened_at := v_at;
+  v_event.time_zone := p_time_zone;
+  perform credits.record_event(p_account_id, v_event, v_at);
   perform credits.lock_account(p_account_id);
 end
 $$;
@@ -2058,8 +2331,14 @@ create table credits.balances (
   used_since timestamptz not null,
   period_start timestamptz,
   period_end timestamptz,
-  allowance_period timestamptz,
-  peak_allowance bigint not null default 0,
+  anchored_by integer,
+  restarted_at timestamptz,
+  restarted_spell integer,
+  plan_id text,
+  plan_version integer,
+  granted bigint not null default 0,
+  overdrawn bigint not null default 0,
+  is_floating boolean not null default false,
   due_at timestamptz not null default '-infinity',
   settled_at timestamptz not null,
   test_now timestamptz,
@@ -2068,7 +2347,7 @@ create table credits.balances (
     check (least(withheld, reserved, reserved_unlimited, used, balance - withheld - reserved) >= 0)
 ) with (fillfactor = 50);
 create index balances_user_id_idx on credits.balances (user_id);
-create index balances_due_at_idx on credits.balances (due_at) where test_now is null;
+create index balances_due_at_idx on credits.balances (due_at) where test_now is null and not is_floating;
 create index balances_test_now_idx on credits.balances (test_now) where test_now is not null;
 comment on table credits.balances is
   'The booked state of one account and credit type, and the row that every operation on them locks first. Read public.credit_balances instead: it is right to the second.';
@@ -2080,9 +2359,17 @@ comment on column credits.balances.reserved_unlimited is
   'What live holds have set aside that were made while the type was unlimited: of no grant, and of no balance.';
 comment on column credits.balances.used is 'Spent less refunded since used_since; for a limit, how many exist.';
 comment on column credits.balances.allowance is 'The allowance in force, null for unlimited.';
-comment on column credits.balances.allowance_period is 'Start of the last period whose allowance was granted.';
-comment on column credits.balances.peak_allowance is 'The largest counted allowance held in the period: an upgrade grants only what exceeds it.';
-comment on column credits.balances.due_at is 'The next instant at which something expires, starts or renews; until then this row is the truth.';
+comment on column credits.balances.anchored_by is 'Which anchor of the subscription the booked period follows.';
+comment on column credits.balances.restarted_at is 'When the allowance of the booked period was last restarted by hand.';
+comment on column credits.balances.restarted_spell is 'Which spell of the subscription ran then.';
+comment on column credits.balances.plan_version is 'The version of plan_id that the booked period is under.';
+comment on column credits.balances.granted is
+  'What the plan has granted for the booked period, less what was withdrawn: an upgrade grants only what exceeds it.';
+comment on column credits.balances.overdrawn is
+  'What was granted and spent though it was not due: what is refunded of it is withdrawn.';
+comment on column credits.balances.is_floating is
+  'Its terms may change at any moment: a limit, a credit type that the plan does not include, or one that is overdrawn.';
+comment on column credits.balances.due_at is 'The next instant at which something expires, starts or renews; until then this row is the truth. -infinity where it is floating.';
 comment on column credits.balances.settled_at is 'The latest time this row has seen. A clock that steps back is held here.';
 comment on column credits.balances.account_status is 'Copy of accounts.status, so that a spend needs no second row.';
 comment on column credits.balances.test_now is 'Copy of accounts.test_now, so that a spend needs no second row.';
@@ -2091,63 +2378,6 @@ revoke all on table credits.balances from public, anon, authenticated, service_r
 grant select on table credits.balances to authenticated, service_role;
 create policy "Users may read their balances" on credits.balances
   for select to authenticated using (account_id = any (credits.readable_ids()));
-
-create function credits.make_balances_due()
-returns trigger
-language plpgsql
-security definer
-set search_path = ''
-as $$
-begin
-  update credits.balances b set due_at = '-infinity' where b.account_id = new.account_id;
-  return new;
-end
-$$;
-comment on function credits.make_balances_due() is 'A change of the subscription, from wherever it comes, is booked by the next operation.';
-revoke all on function credits.make_balances_due() from public, anon, authenticated, service_role;
-create trigger subscriptions_make_balances_due after update on public.subscriptions
-  for each row execute function credits.make_balances_due();
-
-create function credits.stamp_subscription()
-returns trigger
-language plpgsql
-security definer
-set search_path = ''
-as $$
-begin
-  new.updated_at := clock_timestamp();
-  if new.status = 'past_due' and new.past_due_since is null then
-    new.past_due_since := coalesce(
-      (select a.test_now from credits.accounts a where a.account_id = new.account_id), clock_timestamp());
-  elsif new.status <> 'past_due' then
-    new.past_due_since := null;
-  end if;
-  return new;
-end
-$$;
-comment on function credits.stamp_subscription() is 'Keeps updated_at, and past_due_since in step with the status.';
-revoke all on function credits.stamp_subscription() from public, anon, authenticated, service_role;
-create trigger subscriptions_stamp before update on public.subscriptions
-  for each row execute function credits.stamp_subscription();
-
-create function credits.make_subscribers_due()
-returns trigger
-language plpgsql
-security definer
-set search_path = ''
-as $$
-begin
-  update credits.balances b set due_at = '-infinity'
-  from public.subscriptions s
-  where s.account_id = b.account_id and b.credit_type = coalesce(new.credit_type, old.credit_type)
-    and coalesce(new.plan_id, old.plan_id) in (s.plan_id, s.pending_plan_id);
-  return null;
-end
-$$;
-comment on function credits.make_subscribers_due() is 'A changed plan limit reaches the accounts on that plan with their next operation.';
-revoke all on function credits.make_subscribers_due() from public, anon, authenticated, service_role;
-create trigger plan_limits_make_subscribers_due after insert or update or delete on public.plan_limits
-  for each row execute function credits.make_subscribers_due();
 
 -- schemas/ledger/credit_grants.sql
 
@@ -3152,7 +3382,7 @@ revoke all on function credits.issue(uuid, credits.balances, uuid, uuid, text, b
 
 create function credits.issue_allowance(
   p_account_id uuid, inout p_balance credits.balances, p_amount bigint, p_plan_id text, p_user_id uuid, p_operation_id uuid,
-  p_description text, out p_grant_id uuid)
+  p_description text, p_source text default 'plan', out p_grant_id uuid)
 language plpgsql
 volatile
 security invoker
@@ -3173,16 +3403,16 @@ begin
       p_description, '{}');
     return;
   end if;
-  select * into v_issued from credits.issue(p_account_id, p_balance, p_user_id, p_operation_id, 'plan', p_amount,
+  select * into v_issued from credits.issue(p_account_id, p_balance, p_user_id, p_operation_id, p_source, p_amount,
     coalesce(p_balance.period_start, p_balance.used_since), p_balance.period_end, null, p_description, '{}',
     p_plan_id, v_period_start);
   p_balance := v_issued.p_balance;
   p_grant_id := v_issued.p_grant_id;
 end
 $$;
-comment on function credits.issue_allowance(uuid, credits.balances, bigint, text, uuid, uuid, text) is
+comment on function credits.issue_allowance(uuid, credits.balances, bigint, text, uuid, uuid, text, text) is
   'Adds credits to the plan grant of the period, of which there is one: the allowance itself, or the difference of an upgrade.';
-revoke all on function credits.issue_allowance(uuid, credits.balances, bigint, text, uuid, uuid, text)
+revoke all on function credits.issue_allowance(uuid, credits.balances, bigint, text, uuid, uuid, text, text)
   from public, anon, authenticated, service_role;
 
 create function credits.take_unspent(
@@ -3317,17 +3547,19 @@ volatile
 security invoker
 set search_path = ''
 as $$
+declare
+  v_terms record;
 begin
+  select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at);
+  p_balance.is_floating := p_balance.kind = 'limit' or not v_terms.is_included or p_balance.overdrawn > 0;
   select
     coalesce(sum(g.remaining - g.held) filter (where g.frozen_at is not null or g.starts_at > p_balance.settled_at), 0),
-    least(
+    case when p_balance.is_floating then '-infinity' else least(
       min(g.expires_at) filter (where g.expires_at > p_balance.settled_at),
       min(g.starts_at) filter (where g.starts_at > p_balance.settled_at),
       (select min(r.expires_at) from public.credit_reservations r
         where r.account_id = p_account_id and r.credit_type = p_balance.credit_type and r.status = 'open'),
-      p_balance.period_end,
-      (select t.changes_at from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t),
-      'infinity')
+      p_balance.period_end, v_terms.changes_at, 'infinity') end
     into p_balance.withheld, p_balance.due_at
   from public.credit_grants g
   where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open;
@@ -3336,7 +3568,9 @@ begin
     version = p_balance.version, balance = p_balance.balance, withheld = p_balance.withheld,
     reserved = p_balance.reserved, reserved_unlimited = p_balance.reserved_unlimited, used = p_balance.used, used_since = p_balance.used_since,
     allowance = p_balance.allowance, period_start = p_balance.period_start, period_end = p_balance.period_end,
-    allowance_period = p_balance.allowance_period, peak_allowance = p_balance.peak_allowance,
+    anchored_by = p_balance.anchored_by, restarted_at = p_balance.restarted_at,
+    restarted_spell = p_balance.restarted_spell, is_floating = p_balance.is_floating, plan_id = p_balance.plan_id,
+    plan_version = p_balance.plan_version, granted = p_balance.granted, overdrawn = p_balance.overdrawn,
     due_at = p_balance.due_at, settled_at = p_balance.settled_at
   where b.account_id = p_account_id and b.credit_type = p_balance.credit_type;
 end
@@ -6064,6 +6298,1166 @@ revoke all on function public.store_http_answer(uuid, text, uuid, integer, jsonb
 grant execute on function public.store_http_answer(uuid, text, uuid, integer, jsonb, text)
   to service_role;
 
+-- schemas/calendar/fold_subscription.sql
+
+-- The one state machine of subscriptions. It reads the events in the order in which they happened, so that what is heard of
+-- late ends as if it had been heard of at once, and says from when on what holds. docs/concepts.md draws it.
+
+create function credits.is_paid_plan(p_plan_id text)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce((select p.price_cents > 0 from public.plans p where p.id = p_plan_id), false);
+end
+$$;
+comment on function credits.is_paid_plan(text) is 'Whether a plan has a price.';
+revoke all on function credits.is_paid_plan(text) from public, anon, authenticated, service_role;
+
+create type credits.subscription_state as (
+  spell credits.subscription_spells,
+  is_paid boolean,
+  is_managed boolean,
+  covered_until timestamptz,
+  paid_from timestamptz,
+  uncovered_from timestamptz,
+  blocked_until timestamptz,
+  next_quantity integer,
+  next_quantity_at timestamptz,
+  pending_quantity integer,
+  cancel_at timestamptz,
+  cancel_keeps boolean,
+  zone_next text,
+  zone_at timestamptz,
+  trial_is_paid boolean,
+  earns_from timestamptz,
+  forfeits_from timestamptz
+);
+comment on type credits.subscription_state is 'A subscription on its way through its events: the spell that runs, and what is to come.';
+
+create function credits.spell_period(
+  p_spell credits.subscription_spells, p_at timestamptz, out period_start timestamptz, out period_end timestamptz)
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  select p.period_start, p.period_end into period_start, period_end
+  from credits.period_at(p_spell.anchor_at, p_spell.time_zone, p_at) p;
+  -- After a change of the time zone the periods of before end inside of one of the new ones. The rest is joined to the
+  -- following period when it is short, so that no account has two allowances by moving.
+  if period_start < p_spell.anchored_from + interval '15 days' then
+    period_start := p_spell.anchored_from;
+    if period_end < p_spell.anchored_from + interval '15 days' then
+      select p.period_end into period_end from credits.period_at(p_spell.anchor_at, p_spell.time_zone, period_end) p;
+    end if;
+  end if;
+  period_end := coalesce(p_spell.trial_ends_at, period_end);
+end
+$$;
+comment on function credits.spell_period(credits.subscription_spells, timestamptz) is
+  'The period [period_start, period_end) of a spell that contains an instant.';
+revoke all on function credits.spell_period(credits.subscription_spells, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.enter_plan(
+  p_state credits.subscription_state, p_plan_id text, p_quantity integer, p_version integer, p_at timestamptz)
+returns credits.subscription_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_state := p_state;
+  v_was_paid boolean := s.is_paid;
+begin
+  s.is_paid := credits.is_paid_plan(p_plan_id);
+  s.spell.plan_id := p_plan_id;
+  s.spell.quantity := p_quantity;
+  s.spell.plan_version := p_version;
+  s.spell.versioned_at := case when p_version is not null then p_at end;
+  s.spell.pending_plan_id := null;
+  s.spell.pending_at := null;
+  s.next_quantity := null;
+  s.next_quantity_at := null;
+  s.cancel_at := null;
+  s.blocked_until := null;
+  s.spell.is_whole := false;
+  if not s.is_paid or not v_was_paid or (s.spell).status = 'canceled' then
+    s.spell.status := 'active';
+    s.spell.past_due_since := null;
+    s.spell.paused_since := null;
+    s.spell.trial_ends_at := null;
+  end if;
+  if s.is_paid and not v_was_paid then
+    s.paid_from := p_at;
+  end if;
+  return s;
+end
+$$;
+comment on function credits.enter_plan(credits.subscription_state, text, integer, integer, timestamptz) is
+  'Moves a subscription to a plan. Between paid plans it keeps its status: to change the plan is no payment.';
+revoke all on function credits.enter_plan(credits.subscription_state, text, integer, integer, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.anchor_periods(p_state credits.subscription_state, p_at timestamptz)
+returns credits.subscription_state
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_state := p_state;
+begin
+  s.spell.anchor_at := p_at;
+  s.spell.anchored_from := p_at;
+  s.spell.anchored_by := (s.spell).anchored_by + 1;
+  s.spell.time_zone := coalesce(s.zone_next, (s.spell).time_zone);
+  s.zone_next := null;
+  s.zone_at := null;
+  s.blocked_until := null;
+  return s;
+end
+$$;
+comment on function credits.anchor_periods(credits.subscription_state, timestamptz) is 'Starts a new period at an instant.';
+revoke all on function credits.anchor_periods(credits.subscription_state, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.running_period_is_paid(p_state credits.subscription_state, p_end timestamptz)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (p_state).is_paid and (p_state.spell).past_due_since is null and (p_state.spell).trial_ends_at is null
+    and (not p_state.is_managed or coalesce(p_state.covered_until >= p_end, false));
+end
+$$;
+comment on function credits.running_period_is_paid(credits.subscription_state, timestamptz) is
+  'Whether the period that ends at p_end was paid for.';
+revoke all on function credits.running_period_is_paid(credits.subscription_state, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.leave_plan(p_state credits.subscription_state, p_keeps boolean, p_plan_id text, p_quantity integer,
+  p_version integer, p_at timestamptz)
+returns credits.subscription_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_state := p_state;
+  v_period record;
+  v_is_paid boolean;
+  v_was_trial boolean := (s.spell).trial_ends_at is not null;
+begin
+  -- At a boundary it is the period before that ends.
+  select * into v_period from credits.spell_period(s.spell,
+    case when p_at > (s.spell).anchored_from then p_at - interval '1 microsecond' else p_at end);
+  v_is_paid := credits.running_period_is_paid(s, v_period.period_end);
+  s := credits.enter_plan(s, p_plan_id, p_quantity, p_version, p_at);
+  if p_at < v_period.period_end and not (v_is_paid and p_keeps) then
+    s.forfeits_from := v_period.period_start;
+    s.spell.is_whole := not v_is_paid;
+    if v_is_paid then
+      s.blocked_until := v_period.period_end;
+    elsif v_was_trial then
+      -- The period of the trial goes on as one of the new plan.
+      s.spell.anchored_by := (s.spell).anchored_by + 1;
+    end if;
+  elsif p_at >= v_period.period_end then
+    -- The period that would begin here is the new plan's alone.
+    s.forfeits_from := p_at;
+  end if;
+  return s;
+end
+$$;
+comment on function credits.leave_plan(credits.subscription_state, boolean, text, integer, integer, timestamptz) is
+  'Leaves a paid plan at once. What was paid for stays, if it is to be kept; what was not gives way to the new plan''s allowance.';
+revoke all on function credits.leave_plan(credits.subscription_state, boolean, text, integer, integer, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.cancel_plan(p_state credits.subscription_state, p_keeps boolean, p_default text, p_at timestamptz)
+returns credits.subscription_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_state := p_state;
+  v_period record;
+begin
+  s.cancel_at := null;
+  select * into v_period from credits.spell_period(s.spell,
+    case when p_at > (s.spell).anchored_from then p_at - interval '1 microsecond' else p_at end);
+  if not p_keeps or not credits.running_period_is_paid(s, v_period.period_end) or p_at >= v_period.period_end then
+    return credits.leave_plan(s, p_keeps, p_default, 1, null, p_at);
+  end if;
+  s.spell.status := 'canceled';
+  s.spell.pending_plan_id := p_default;
+  s.spell.pending_at := v_period.period_end;
+  s.pending_quantity := 1;
+  return s;
+end
+$$;
+comment on function credits.cancel_plan(credits.subscription_state, boolean, text, timestamptz) is
+  'Ends a plan: what was paid for stays to the end of its period, where it is to be kept.';
+revoke all on function credits.cancel_plan(credits.subscription_state, boolean, text, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.change_plan_event(
+  p_state credits.subscription_state, p_event credits.subscription_events)
+returns credits.subscription_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_state := p_state;
+  v_at timestamptz := p_event.happened_at;
+  v_is_same boolean := p_event.plan_id = (s.spell).plan_id;
+  v_is_paid boolean := credits.is_paid_plan(p_event.plan_id);
+  v_quantity integer := coalesce(p_event.quantity, case when s.is_paid and v_is_paid then (s.spell).quantity else 1 end);
+  v_period record;
+begin
+  select * into v_period from credits.spell_period(s.spell, v_at);
+  if p_event.at_period_end and not (v_is_same and v_quantity = (s.spell).quantity) then
+    s.cancel_at := null;
+    s.spell.pending_plan_id := p_event.plan_id;
+    s.spell.pending_at := v_period.period_end;
+    s.pending_quantity := v_quantity;
+    s.next_quantity := null;
+    s.next_quantity_at := null;
+    if (s.spell).status = 'canceled' then
+      s.spell.status := 'active';
+    end if;
+  elsif v_is_same then
+    s.spell.pending_plan_id := null;
+    s.spell.pending_at := null;
+    s.cancel_at := null;
+    s.next_quantity := null;
+    s.next_quantity_at := null;
+    if (s.spell).status = 'canceled' then
+      s.spell.status := 'active';
+    end if;
+    -- Fewer seats count from the next period.
+    if v_quantity < (s.spell).quantity then
+      s.next_quantity := v_quantity;
+      s.next_quantity_at := v_period.period_end;
+    else
+      s.spell.quantity := v_quantity;
+    end if;
+  elsif v_is_paid and not s.is_paid then
+    s := credits.enter_plan(s, p_event.plan_id, v_quantity, p_event.plan_version, v_at);
+    s := credits.anchor_periods(s, v_at);
+  elsif s.is_paid and not v_is_paid then
+    s := credits.leave_plan(s, true, p_event.plan_id, v_quantity, p_event.plan_version, v_at);
+  else
+    s := credits.enter_plan(s, p_event.plan_id, greatest(v_quantity, case when s.is_paid then (s.spell).quantity end),
+      p_event.plan_version, v_at);
+    if v_quantity < (s.spell).quantity then
+      s.next_quantity := v_quantity;
+      s.next_quantity_at := v_period.period_end;
+    end if;
+  end if;
+  return s;
+end
+$$;
+comment on function credits.change_plan_event(credits.subscription_state, credits.subscription_events) is
+  'What a change of plan or seats does: up at once, from free to paid with a new period, fewer seats from the next period.';
+revoke all on function credits.change_plan_event(credits.subscription_state, credits.subscription_events)
+  from public, anon, authenticated, service_role;
+
+create function credits.change_status_event(
+  p_state credits.subscription_state, p_event credits.subscription_events, p_default text)
+returns credits.subscription_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_state := p_state;
+  v_at timestamptz := p_event.happened_at;
+  v_period record;
+begin
+  -- A plan without a price has nothing that could be owed, paused or canceled.
+  if not s.is_paid then
+    return s;
+  end if;
+  select * into v_period from credits.spell_period(s.spell, v_at);
+  case p_event.status
+  when 'active' then
+    s.cancel_at := null;
+    if (s.spell).status = 'canceled' then
+      s.spell.pending_plan_id := null;
+      s.spell.pending_at := null;
+    end if;
+    if (s.spell).trial_ends_at is not null then
+      s.trial_is_paid := true;
+      return s;
+    end if;
+    -- What was not granted meanwhile is made up for. A provider says by payments and periods of its own what there is.
+    if not s.is_managed then
+      s.earns_from := least((s.spell).paused_since, (s.spell).past_due_since);
+    end if;
+    s.spell.paused_since := null;
+    -- Of a managed subscription only a payment says that it is paid: covered_until.
+    if not s.is_managed then
+      s.spell.past_due_since := null;
+    end if;
+    s.spell.status := 'active';
+  when 'past_due', 'unpaid' then
+    if (s.spell).trial_ends_at is not null then
+      s.trial_is_paid := false;
+    elsif (s.spell).status <> 'canceled'
+      and not (s.is_managed and coalesce(s.covered_until >= v_period.period_end, false)) then
+      s.spell.status := p_event.status;
+      s.spell.paused_since := null;
+      s.spell.past_due_since := coalesce((s.spell).past_due_since, v_at);
+    end if;
+  when 'paused' then
+    if (s.spell).trial_ends_at is not null then
+      s.trial_is_paid := false;
+    elsif (s.spell).status <> 'canceled' then
+      s.spell.status := 'paused';
+      s.spell.paused_since := coalesce((s.spell).paused_since, v_at);
+    end if;
+  when 'trialing' then
+    s := credits.anchor_periods(s, v_at);
+    s.spell.status := 'trialing';
+    s.spell.paused_since := null;
+    s.spell.trial_ends_at := p_event.ends_at;
+    s.trial_is_paid := false;
+  when 'canceled' then
+    if (s.spell).status = 'canceled' and p_event.ends_at is null then
+      if not p_event.keeps_paid then
+        s := credits.leave_plan(s, false, p_default, 1, null, v_at);
+      end if;
+    elsif p_event.ends_at is not null then
+      s.cancel_at := p_event.ends_at;
+      s.cancel_keeps := p_event.keeps_paid;
+    else
+      s := credits.cancel_plan(s, p_event.keeps_paid, p_default, v_at);
+    end if;
+  end case;
+  return s;
+end
+$$;
+comment on function credits.change_status_event(credits.subscription_state, credits.subscription_events, text) is
+  'What a status does to a paid plan.';
+revoke all on function credits.change_status_event(credits.subscription_state, credits.subscription_events, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.next_transition(p_state credits.subscription_state, p_after timestamptz)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_state := p_state;
+begin
+  return least(
+    (s.spell).pending_at, s.next_quantity_at, s.cancel_at, s.zone_at, s.blocked_until, (s.spell).trial_ends_at,
+    case when s.is_paid and not (s.spell).is_frozen then credits.grace_ends_at(s.spell) end,
+    case when s.uncovered_from > p_after then s.uncovered_from end);
+end
+$$;
+comment on function credits.next_transition(credits.subscription_state, timestamptz) is
+  'When time alone changes a subscription next; null when it never does.';
+revoke all on function credits.next_transition(credits.subscription_state, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.grace_ends_at(p_spell credits.subscription_spells)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_spell.past_due_since
+    + (select coalesce(max(p.past_due_grace), interval '3 days') from public.plans p where p.id = p_spell.plan_id);
+end
+$$;
+comment on function credits.grace_ends_at(credits.subscription_spells) is
+  'Until when the credits of a plan that is owed for stay spendable; null when nothing is owed.';
+revoke all on function credits.grace_ends_at(credits.subscription_spells) from public, anon, authenticated, service_role;
+
+create function credits.pass_time(p_state credits.subscription_state, p_default text, p_at timestamptz)
+returns credits.subscription_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_state := p_state;
+begin
+  if s.zone_at <= p_at then
+    s.spell.time_zone := s.zone_next;
+    s.spell.anchored_from := s.zone_at;
+    s.zone_at := null;
+    s.zone_next := null;
+  end if;
+  if s.blocked_until <= p_at then
+    s.blocked_until := null;
+  end if;
+  if (s.spell).pending_at <= p_at then
+    s := credits.enter_plan(s, (s.spell).pending_plan_id, s.pending_quantity, null, p_at);
+  elsif s.cancel_at <= p_at then
+    s := credits.cancel_plan(s, s.cancel_keeps, p_default, p_at);
+  elsif s.next_quantity_at <= p_at then
+    s.spell.quantity := s.next_quantity;
+    s.next_quantity := null;
+    s.next_quantity_at := null;
+  elsif (s.spell).trial_ends_at <= p_at then
+    if s.trial_is_paid or s.is_managed and s.covered_until > p_at then
+      s.spell.status := 'active';
+      s.spell.trial_ends_at := null;
+    else
+      s := credits.enter_plan(s, p_default, 1, null, p_at);
+    end if;
+    s := credits.anchor_periods(s, p_at);
+  end if;
+  return s;
+end
+$$;
+comment on function credits.pass_time(credits.subscription_state, text, timestamptz) is
+  'What time alone does to a subscription at an instant: what was pending begins, trials and paid times end.';
+revoke all on function credits.pass_time(credits.subscription_state, text, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.emit_spell(
+  p_spells credits.subscription_spells[], p_state credits.subscription_state, p_at timestamptz,
+  p_always boolean default false, out spells credits.subscription_spells[], out state credits.subscription_state)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_base timestamptz := greatest(p_state.covered_until, p_state.paid_from);
+  v_is_used boolean := false;
+  v_last credits.subscription_spells;
+begin
+  spells := p_spells;
+  state := p_state;
+  for v_n in 1 .. coalesce(cardinality(spells), 0) loop
+    if spells[v_n].started_at >= state.earns_from then
+      spells[v_n].is_earning := true;
+    end if;
+    if spells[v_n].started_at >= state.forfeits_from
+       or coalesce(spells[v_n + 1].started_at, p_at) > state.forfeits_from then
+      spells[v_n].is_earning := false;
+    end if;
+    v_is_used := v_is_used or spells[v_n].is_earning and v_base < (state.spell).anchored_from
+      and spells[v_n].anchored_by < (state.spell).anchored_by
+      and coalesce(spells[v_n + 1].started_at, p_at) > v_base;
+  end loop;
+  state.earns_from := null;
+  state.forfeits_from := null;
+
+  state.uncovered_from := null;
+  if state.is_paid and state.is_managed then
+    -- One period beyond what is covered, also when a new anchor came in between.
+    state.uncovered_from := case when v_is_used then (state.spell).anchored_from else (
+      select p.period_end from credits.spell_period(state.spell, greatest(v_base, (state.spell).anchored_from)) p) end;
+  end if;
+  state.spell.is_frozen := state.is_paid and (
+    (state.spell).paused_since is not null or coalesce(credits.grace_ends_at(state.spell) <= p_at, false));
+  state.spell.is_earning := state.blocked_until is null and (not state.is_paid
+    or (state.spell).past_due_since is null and (state.spell).paused_since is null
+      and coalesce(p_at < state.uncovered_from, true));
+  if not p_always and cardinality(spells) > 0 then
+    v_last := spells[cardinality(spells)];
+    state.spell.started_at := v_last.started_at;
+    state.spell.n := v_last.n;
+    if state.spell is not distinct from v_last then
+      return;
+    end if;
+  end if;
+  state.spell.started_at := p_at;
+  state.spell.n := coalesce(cardinality(spells), 0) + 1;
+  spells := spells || state.spell;
+end
+$$;
+comment on function credits.emit_spell(credits.subscription_spells[], credits.subscription_state, timestamptz, boolean) is
+  'Adds the spell that begins at an instant, if it differs from the one before (p_always: also if not), and says of those before it what a recovery or a departure changes: whether they earn.';
+revoke all on function credits.emit_spell(credits.subscription_spells[], credits.subscription_state, timestamptz, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.fold_subscription(p_account_id uuid)
+returns credits.subscription_spells[]
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_state;
+  v_spells credits.subscription_spells[] := '{}';
+  v_default text := (select p.id from public.plans p where p.is_default);
+  v_events credits.subscription_events[];
+  v_event credits.subscription_events;
+  v_emitted record;
+  v_next timestamptz;
+  v_at timestamptz := '-infinity';
+begin
+  select b.is_managed, b.covered_until into s.is_managed, s.covered_until
+  from credits.subscriptions b where b.account_id = p_account_id;
+  select array_agg(e order by e.kind <> 'opened', e.happened_at, e.n) into v_events
+  from credits.subscription_events e where e.account_id = p_account_id;
+
+  v_event := v_events[1];
+  s.is_paid := credits.is_paid_plan(v_event.plan_id);
+  s.paid_from := v_event.happened_at;
+  s.spell := row(p_account_id, 0, 0, null, v_event.plan_id, v_event.plan_version, v_event.happened_at, 1, 'active', false, true,
+    false, v_event.happened_at, 1, v_event.happened_at, 'UTC', null, null, null, null, null, null);
+  -- What happened before the account was opened counts from the earliest news of it.
+  v_emitted := credits.emit_spell(v_spells, s, least(v_event.happened_at, v_events[2].happened_at));
+  for v_n in 2 .. cardinality(v_events) + 1 loop
+    v_spells := v_emitted.spells;
+    s := v_emitted.state;
+    loop
+      v_next := credits.next_transition(s, v_at);
+      -- A trial is paid when news of the instant of its end says so.
+      exit when v_next is null or v_n <= cardinality(v_events) and (v_next > v_events[v_n].happened_at
+        or v_next = v_events[v_n].happened_at and v_next = (s.spell).trial_ends_at);
+      v_at := greatest(v_next, v_at);
+      v_emitted := credits.emit_spell(v_spells, credits.pass_time(s, v_default, v_next), v_at);
+      v_spells := v_emitted.spells;
+      s := v_emitted.state;
+    end loop;
+    exit when v_n > cardinality(v_events);
+    v_event := v_events[v_n];
+    v_at := v_event.happened_at;
+    -- What falls to the very start of a period comes after it has begun, but for a plan, which begins with it.
+    if v_event.status in ('past_due', 'unpaid', 'paused') and (s.spell).started_at < v_event.happened_at
+       and (credits.spell_period(s.spell, v_event.happened_at)).period_start = v_event.happened_at then
+      v_emitted := credits.emit_spell(v_spells, s, v_event.happened_at, true);
+      v_spells := v_emitted.spells;
+      s := v_emitted.state;
+    end if;
+    v_emitted := credits.emit_spell(v_spells, credits.change_subscription(s, v_event, v_default), v_event.happened_at);
+  end loop;
+  return v_spells;
+end
+$$;
+comment on function credits.fold_subscription(uuid) is
+  'The spells of a subscription, from all its events in the order in which they happened.';
+revoke all on function credits.fold_subscription(uuid) from public, anon, authenticated, service_role;
+
+create function credits.change_subscription(
+  p_state credits.subscription_state, p_event credits.subscription_events, p_default text)
+returns credits.subscription_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_state := p_state;
+  v_period record;
+begin
+  case p_event.kind
+  when 'plan' then
+    s := credits.change_plan_event(s, p_event);
+  when 'status' then
+    s := credits.change_status_event(s, p_event, p_default);
+  when 'version' then
+    if p_event.plan_id = (s.spell).plan_id then
+      s.spell.plan_version := p_event.plan_version;
+      s.spell.versioned_at := p_event.happened_at;
+    end if;
+  when 'time_zone' then
+    if not (s.is_managed and s.is_paid) then
+      s.zone_next := p_event.time_zone;
+      select p.period_end into s.zone_at from credits.spell_period(s.spell, p_event.happened_at) p;
+    end if;
+  when 'period' then
+    select * into v_period from credits.spell_period(s.spell, p_event.happened_at);
+    if s.is_paid and (s.spell).trial_ends_at is null and v_period.period_start <> p_event.happened_at then
+      s := credits.anchor_periods(s, p_event.happened_at);
+      s.spell.time_zone := 'UTC';
+      s.spell.plan_version := p_event.plan_version;
+      s.spell.versioned_at := p_event.happened_at;
+    end if;
+  end case;
+  return s;
+end
+$$;
+comment on function credits.change_subscription(credits.subscription_state, credits.subscription_events, text) is
+  'The state of a subscription after an event.';
+revoke all on function credits.change_subscription(credits.subscription_state, credits.subscription_events, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.refold(p_account_id uuid, p_at timestamptz)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_spells credits.subscription_spells[] := credits.fold_subscription(p_account_id);
+  v_revision bigint;
+  v_written_at timestamptz := clock_timestamp();
+begin
+  select coalesce(max(s.revision), 0) + 1 into v_revision
+  from credits.subscription_spells s where s.account_id = p_account_id;
+  update credits.subscription_spells s set replaced_at = p_at
+  where s.account_id = p_account_id and s.replaced_at is null
+    and not credits.is_same_spell(s, v_spells[s.n]);
+  insert into credits.subscription_spells
+  select (f).* from (
+    select row(p_account_id, v_revision, x.n, x.started_at, x.plan_id, x.plan_version, x.versioned_at, x.quantity, x.status,
+      x.is_frozen, x.is_earning, x.is_whole, x.anchor_at, x.anchored_by, x.anchored_from, x.time_zone, x.past_due_since,
+      x.paused_since, x.trial_ends_at, x.pending_plan_id, x.pending_at, null)::credits.subscription_spells as f
+    from unnest(v_spells) x
+    where not exists (
+      select 1 from credits.subscription_spells s
+      where s.account_id = p_account_id and s.n = x.n and s.replaced_at is null)) y;
+  update credits.subscriptions b set updated_at = v_written_at where b.account_id = p_account_id;
+  -- What it comes to is booked by the next operation on each balance.
+  update credits.balances b set due_at = least(b.due_at, b.settled_at) where b.account_id = p_account_id;
+end
+$$;
+comment on function credits.refold(uuid, timestamptz) is
+  'Writes down the spells that follow from the events, keeping those that no longer do as replaced. All balances are locked.';
+revoke all on function credits.refold(uuid, timestamptz) from public, anon, authenticated, service_role;
+
+create function credits.is_same_spell(p_old credits.subscription_spells, p_new credits.subscription_spells)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  p_new.revision := p_old.revision;
+  p_new.replaced_at := p_old.replaced_at;
+  return p_old is not distinct from p_new;
+end
+$$;
+comment on function credits.is_same_spell(credits.subscription_spells, credits.subscription_spells) is
+  'Whether two spells differ in nothing but when they were written down.';
+revoke all on function credits.is_same_spell(credits.subscription_spells, credits.subscription_spells)
+  from public, anon, authenticated, service_role;
+
+create function credits.record_event(p_account_id uuid, p_event credits.subscription_events, p_at timestamptz)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  insert into credits.subscription_events (
+    account_id, n, kind, happened_at, recorded_at, plan_id, plan_version, quantity, at_period_end, status, ends_at, keeps_paid,
+    time_zone)
+  values (
+    p_account_id,
+    (select coalesce(max(e.n), 0) + 1 from credits.subscription_events e where e.account_id = p_account_id),
+    p_event.kind, p_event.happened_at, p_at, p_event.plan_id, p_event.plan_version, p_event.quantity, p_event.at_period_end,
+    p_event.status, p_event.ends_at, p_event.keeps_paid, p_event.time_zone);
+  perform credits.refold(p_account_id, p_at);
+end
+$$;
+comment on function credits.record_event(uuid, credits.subscription_events, timestamptz) is
+  'Records what happened to a subscription. All balances of the account are locked, and what was due is booked.';
+revoke all on function credits.record_event(uuid, credits.subscription_events, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.open_subscription(p_account_id uuid, p_at timestamptz)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_event credits.subscription_events;
+begin
+  -- Locked as a foreign key would: the plan cannot go away before its new subscriber shows.
+  select 'opened', p_at, p.id, credits.latest_version(p.id)
+    into v_event.kind, v_event.happened_at, v_event.plan_id, v_event.plan_version
+  from public.plans p where p.is_default for key share;
+  perform credits.record_event(p_account_id, v_event, p_at);
+end
+$$;
+comment on function credits.open_subscription(uuid, timestamptz) is 'Subscribes a new account to the default plan.';
+revoke all on function credits.open_subscription(uuid, timestamptz) from public, anon, authenticated, service_role;
+
+-- schemas/calendar/plan_terms_at.sql
+
+-- What an account may have at an instant: the spell of its subscription, and the figures of the version that counts.
+
+create function credits.spell_at(p_account_id uuid, p_at timestamptz)
+returns credits.subscription_spells
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_spell credits.subscription_spells;
+begin
+  select * into v_spell from credits.subscription_spells s
+  where s.account_id = p_account_id and s.replaced_at is null and s.started_at <= p_at
+  order by s.started_at desc, s.n desc limit 1;
+  if not found then
+    select * into v_spell from credits.subscription_spells s
+    where s.account_id = p_account_id and s.replaced_at is null order by s.n limit 1;
+  end if;
+  return v_spell;
+end
+$$;
+comment on function credits.spell_at(uuid, timestamptz) is 'What holds of a subscription at an instant.';
+revoke all on function credits.spell_at(uuid, timestamptz) from public, anon, authenticated, service_role;
+
+create function credits.kept_version(p_account_id uuid, p_plan_id text)
+returns integer
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(
+    (select b.pinned_version from credits.subscriptions b
+      where b.account_id = p_account_id and b.pinned_plan_id = p_plan_id),
+    credits.latest_version(p_plan_id));
+end
+$$;
+comment on function credits.kept_version(uuid, text) is
+  'The version of a plan that an account takes at its next period: the newest, or the one that it is pinned to.';
+revoke all on function credits.kept_version(uuid, text) from public, anon, authenticated, service_role;
+
+create function credits.period_version(p_account_id uuid, p_spell credits.subscription_spells, p_period_start timestamptz)
+returns integer
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_spell.versioned_at >= p_period_start then
+    return p_spell.plan_version;
+  end if;
+  -- All credit types of an account are on the version that the first one of them began its period with.
+  return coalesce(
+    (select b.plan_version from credits.balances b
+      where b.account_id = p_account_id and b.period_start = p_period_start and b.plan_id = p_spell.plan_id
+        and b.anchored_by = p_spell.anchored_by limit 1),
+    credits.kept_version(p_account_id, p_spell.plan_id));
+end
+$$;
+comment on function credits.period_version(uuid, credits.subscription_spells, timestamptz) is
+  'The version of its plan that a spell has in a period: the one that the period began with, or that came with a change in it.';
+revoke all on function credits.period_version(uuid, credits.subscription_spells, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.plan_terms_at(
+  p_account_id uuid, p_credit_type text, p_at timestamptz,
+  out plan_id text, out plan_version integer, out allowance bigint, out rollover_cap bigint, out is_included boolean,
+  out is_frozen boolean, out period_start timestamptz, out period_end timestamptz, out changes_at timestamptz)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_spell credits.subscription_spells := credits.spell_at(p_account_id, p_at);
+  v_is_limit boolean := (select t.kind = 'limit' from credits.credit_types t where t.id = p_credit_type);
+  v_plan_id text := v_spell.plan_id;
+  v_quantity integer := v_spell.quantity;
+  v_version integer;
+begin
+  plan_id := v_spell.plan_id;
+  is_frozen := v_spell.is_frozen;
+  select p.period_start, p.period_end into period_start, period_end from credits.spell_period(v_spell, p_at) p;
+  plan_version := credits.period_version(p_account_id, v_spell, period_start);
+  changes_at := (
+    select min(s.started_at) from credits.subscription_spells s
+    where s.account_id = p_account_id and s.replaced_at is null and s.started_at > p_at);
+  -- What is not paid for has the limits of the default plan.
+  if v_spell.is_frozen or v_is_limit and v_spell.status = 'canceled' then
+    v_plan_id := (select p.id from public.plans p where p.is_default);
+    v_quantity := 1;
+  end if;
+  -- A limit is what is on sale, up or down, at once.
+  v_version := case when v_is_limit or v_plan_id <> plan_id then credits.kept_version(p_account_id, v_plan_id)
+    else plan_version end;
+  select f.is_included, f.allowance * v_quantity, f.rollover_cap * v_quantity into is_included, allowance, rollover_cap
+  from credits.plan_figure(v_plan_id, v_version, p_credit_type) f;
+end
+$$;
+comment on function credits.plan_terms_at(uuid, text, timestamptz) is
+  'What the subscription gives an account of one credit type at an instant: plan and version, allowance (null = unlimited), whether plan credits are frozen, and when any of it changes.';
+revoke all on function credits.plan_terms_at(uuid, text, timestamptz) from public, anon, authenticated, service_role;
+
+create function credits.period_allowance(
+  p_account_id uuid, p_credit_type text, p_period_start timestamptz, p_period_end timestamptz, p_restarted_at timestamptz,
+  p_restarted_spell integer, p_at timestamptz)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_from timestamptz := greatest(p_period_start, p_restarted_at);
+  v_whole numeric := extract(epoch from p_period_end - p_period_start) * 1000000;
+  v_default text := (select p.id from public.plans p where p.is_default);
+  v_anchored_by integer := (credits.spell_at(p_account_id, p_at)).anchored_by;
+  v_spell credits.subscription_spells;
+  v_allowance bigint;
+  v_peak bigint := 0;
+  v_granted bigint := 0;
+begin
+  for v_spell in
+    select x.* from credits.subscription_spells x
+    where x.account_id = p_account_id and x.replaced_at is null and x.started_at <= p_at and x.anchored_by = v_anchored_by
+      and x.n >= coalesce(p_restarted_spell, 1)
+      -- One that ended before the period, or with its start, gave its credits then.
+      and (x.started_at >= v_from or x.n = p_restarted_spell or not exists (
+        select 1 from credits.subscription_spells y
+        where y.account_id = p_account_id and y.replaced_at is null and y.n = x.n + 1 and y.started_at <= v_from))
+    order by x.n
+  loop
+    continue when not v_spell.is_earning;
+    v_allowance := (
+      select f.allowance * v_spell.quantity
+      from credits.plan_figure(v_spell.plan_id,
+        credits.period_version(p_account_id, v_spell, p_period_start), p_credit_type) f);
+    if v_spell.plan_id = v_default and v_allowance > 0 then
+      v_allowance := credits.free_allowance(p_account_id, p_credit_type, p_period_start, v_allowance);
+    end if;
+    continue when v_allowance is null or v_allowance <= v_peak;
+    -- An upgrade brings its difference for the share of the period that is left: ceil, in whole microseconds, for a
+    -- quotient that is rounded would make 2/3 of 150 more than 100.
+    v_granted := v_granted + case
+      when v_spell.started_at <= v_from or v_spell.is_whole or v_spell.trial_ends_at is not null
+        then v_allowance - v_peak
+      else div((v_allowance - v_peak)
+        * extract(epoch from p_period_end - v_spell.started_at) * 1000000 + v_whole - 1, v_whole)::bigint end;
+    v_peak := v_allowance;
+  end loop;
+  return v_granted;
+end
+$$;
+comment on function credits.period_allowance(uuid, text, timestamptz, timestamptz, timestamptz, integer, timestamptz) is
+  'How many plan credits an account is due in a period by an instant: the allowance it began with, and the shares of what grew since. Switching down and up again brings nothing.';
+revoke all on function credits.period_allowance(uuid, text, timestamptz, timestamptz, timestamptz, integer, timestamptz)
+  from public, anon, authenticated, service_role;
+
+-- schemas/calendar/due_at.sql
+
+-- What falls due on a balance by an instant is worked out here, once: credit_balances shows it (balance_at), and the next
+-- operation on the balance books it (apply_due).
+
+create type credits.due as (
+  plan_id text,
+  plan_version integer,
+  anchored_by integer,
+  allowance bigint,
+  is_included boolean,
+  is_frozen boolean,
+  period_start timestamptz,
+  period_end timestamptz,
+  is_new_period boolean,
+  is_early boolean,
+  source text,
+  used bigint,
+  entitled bigint,
+  rollover bigint,
+  issued bigint,
+  withdrawn bigint,
+  changes_at timestamptz
+);
+comment on type credits.due is
+  'Where a balance should stand: its terms and period, and what is to be issued to, or withdrawn from, the plan grant of the period.';
+
+create function credits.is_spendable(
+  p_grant public.credit_grants, p_at timestamptz, p_is_frozen boolean)
+returns boolean
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select p_grant.starts_at <= p_at and (p_grant.expires_at is null or p_grant.expires_at > p_at)
+    and p_grant.voided_at is null
+    and case when p_grant.source in ('plan', 'rollover') or p_grant.period_start is not null then
+        not p_is_frozen and (p_grant.frozen_at is null or p_grant.frozen_reason in ('past_due', 'paused'))
+      else p_grant.frozen_at is null end
+$$;
+comment on function credits.is_spendable(public.credit_grants, timestamptz, boolean) is
+  'Whether a grant may be spent at an instant: started, not expired, not voided, not frozen. p_is_frozen: what the plan gave is.';
+revoke all on function credits.is_spendable(public.credit_grants, timestamptz, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.live_holds_at(p_account_id uuid, p_credit_type text, p_at timestamptz)
+returns table (grant_id uuid, amount bigint)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select s.grant_id, sum(s.amount - s.captured)::bigint
+  from public.credit_reservations r
+  join credits.reservation_slices s on s.account_id = r.account_id and s.reservation_id = r.id
+  where r.account_id = p_account_id and r.credit_type = p_credit_type and r.status = 'open' and r.expires_at > p_at
+  group by s.grant_id
+$$;
+comment on function credits.live_holds_at(uuid, text, timestamptz) is 'What the holds that live at an instant have pinned, per grant.';
+revoke all on function credits.live_holds_at(uuid, text, timestamptz) from public, anon, authenticated, service_role;
+
+create function credits.unlimited_holds_at(p_account_id uuid, p_credit_type text, p_at timestamptz)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select coalesce(sum(r.unlimited - r.unlimited_captured), 0) from public.credit_reservations r
+    where r.account_id = p_account_id and r.credit_type = p_credit_type and r.status = 'open' and r.expires_at > p_at);
+end
+$$;
+comment on function credits.unlimited_holds_at(uuid, text, timestamptz) is
+  'What the holds that live at an instant have set aside of an unlimited type: of no grant.';
+revoke all on function credits.unlimited_holds_at(uuid, text, timestamptz) from public, anon, authenticated, service_role;
+
+create function credits.allowance_left_at(
+  p_account_id uuid, p_balance credits.balances, p_to_roll_over boolean, p_at timestamptz)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce((
+    select sum(g.remaining - coalesce(h.amount, 0))
+    from public.credit_grants g
+    left join credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h on h.grant_id = g.id
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
+      and g.period_start = p_balance.period_start and g.voided_at is null
+      and (not p_to_roll_over or g.frozen_at is null or g.frozen_reason in ('past_due', 'paused'))), 0);
+end
+$$;
+comment on function credits.allowance_left_at(uuid, credits.balances, boolean, timestamptz) is
+  'What the plan grant of the booked period has left at an instant, less what holds pin beyond it. What is disputed does not roll over.';
+revoke all on function credits.allowance_left_at(uuid, credits.balances, boolean, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.spent_since(
+  p_account_id uuid, p_credit_type text, p_since timestamptz, out used bigint, out of_plan bigint)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  select coalesce(-sum(t.amount), 0),
+    coalesce(-sum(t.amount) filter (where g.source in ('plan', 'rollover') or g.period_start is not null), 0)
+    into used, of_plan
+  from public.credit_transactions t
+  left join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
+  where t.account_id = p_account_id and t.credit_type = p_credit_type and t.kind in ('consume', 'capture', 'refund')
+    and t.created_at > p_since
+    and (t.kind <> 'refund' or exists (
+      select 1 from public.credit_transactions o
+      where o.account_id = p_account_id and o.operation_id = t.related_operation_id
+        and o.kind in ('consume', 'capture') and o.created_at > p_since));
+end
+$$;
+comment on function credits.spent_since(uuid, text, timestamptz) is
+  'What was spent after an instant, less refunds of it: all of it, and the part that plan credits paid.';
+revoke all on function credits.spent_since(uuid, text, timestamptz) from public, anon, authenticated, service_role;
+
+create function credits.rollover_at(
+  p_account_id uuid, p_balance credits.balances, p_period_start timestamptz, p_left bigint)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_before timestamptz := p_period_start - interval '1 microsecond';
+  v_terms record;
+begin
+  if p_balance.period_start is null or p_period_start <= p_balance.period_start then
+    return 0;
+  end if;
+  select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, v_before);
+  if v_terms.is_frozen or v_terms.rollover_cap = 0 then
+    return 0;
+  end if;
+  -- Where no operation came by during the period before, its whole allowance was left.
+  return least(v_terms.rollover_cap, case when p_period_start <= p_balance.period_end then p_left
+    else credits.period_allowance(p_account_id, p_balance.credit_type, v_terms.period_start, v_terms.period_end, null,
+      null, v_before) end);
+end
+$$;
+comment on function credits.rollover_at(uuid, credits.balances, timestamptz, bigint) is
+  'How many credits of the period before move into the period that starts at p_period_start: what was left of its allowance, up to the plan''s cap.';
+revoke all on function credits.rollover_at(uuid, credits.balances, timestamptz, bigint)
+  from public, anon, authenticated, service_role;
+
+create function credits.due_at(p_account_id uuid, p_balance credits.balances, p_at timestamptz)
+returns credits.due
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  d credits.due;
+  v_spell credits.subscription_spells := credits.spell_at(p_account_id, p_at);
+  v_terms record;
+  v_spent record;
+  v_left bigint;
+begin
+  select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_at);
+  d.plan_id := v_terms.plan_id;
+  d.plan_version := v_terms.plan_version;
+  d.anchored_by := v_spell.anchored_by;
+  d.allowance := v_terms.allowance;
+  d.is_included := v_terms.is_included;
+  d.is_frozen := v_terms.is_frozen;
+  d.changes_at := v_terms.changes_at;
+  d.used := p_balance.used;
+  if p_balance.kind = 'limit' then
+    return d;
+  end if;
+  d.period_start := v_terms.period_start;
+  d.period_end := v_terms.period_end;
+  d.source := case when v_spell.trial_ends_at is null then 'plan' else 'trial' end;
+  d.is_new_period := (p_balance.period_start, p_balance.anchored_by) is distinct from (d.period_start, d.anchored_by);
+  d.is_early := d.is_new_period and d.period_start < p_balance.period_end;
+  d.entitled := credits.period_allowance(p_account_id, p_balance.credit_type, d.period_start, d.period_end,
+    case when not d.is_new_period then p_balance.restarted_at end,
+    case when not d.is_new_period then p_balance.restarted_spell end, p_at);
+  v_left := credits.allowance_left_at(p_account_id, p_balance, d.is_new_period,
+    case when d.is_new_period then d.period_start else p_at end);
+  d.rollover := 0;
+  d.withdrawn := 0;
+  if not d.is_new_period then
+    d.issued := greatest(0, d.entitled - p_balance.granted);
+    d.withdrawn := least(v_left, greatest(0, p_balance.granted - d.entitled));
+  else
+    d.used := 0;
+    v_spent := row(0::bigint, 0::bigint);
+    -- News of a period that began before what is booked: what was spent since was spent in it.
+    if p_balance.version > 0 and (d.is_early or p_balance.period_start is null) then
+      select * into v_spent from credits.spent_since(p_account_id, p_balance.credit_type, d.period_start);
+      d.used := v_spent.used;
+      d.rollover := credits.rollover_at(p_account_id, p_balance, d.period_start, v_left + v_spent.of_plan);
+      d.issued := greatest(0, d.entitled - greatest(0, v_spent.of_plan - d.rollover));
+      d.rollover := greatest(0, d.rollover - v_spent.of_plan);
+    else
+      d.rollover := credits.rollover_at(p_account_id, p_balance, d.period_start, v_left);
+      d.issued := d.entitled;
+    end if;
+  end if;
+  return d;
+end
+$$;
+comment on function credits.due_at(uuid, credits.balances, timestamptz) is
+  'Where the subscription puts a balance at an instant: period, terms, and what is to be issued or withdrawn. A period that is booked is never entered again.';
+revoke all on function credits.due_at(uuid, credits.balances, timestamptz) from public, anon, authenticated, service_role;
+
+create function credits.limit_left(p_account_id uuid, p_balance credits.balances, p_allowance bigint, p_at timestamptz)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- What was made while the limit was unlimited is of no grant, and exists all the same.
+  return greatest(0, p_allowance - p_balance.used - credits.unlimited_holds_at(p_account_id, p_balance.credit_type, p_at) - (
+    select coalesce(sum(case when g.source = 'plan' then coalesce(h.amount, 0) else -g.spent end), 0)
+    from public.credit_grants g
+    left join credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h on h.grant_id = g.id
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type));
+end
+$$;
+comment on function credits.limit_left(uuid, credits.balances, bigint, timestamptz) is
+  'How many more the allowance of a limit lets exist; null when it is unlimited.';
+revoke all on function credits.limit_left(uuid, credits.balances, bigint, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.balance_at(
+  p_account_id uuid, p_balance credits.balances, p_at timestamptz,
+  out allowance bigint, out used bigint, out reserved bigint, out remaining bigint,
+  out period_start timestamptz, out period_end timestamptz)
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+declare
+  d credits.due;
+  v_is_cut boolean;
+begin
+  if p_at < p_balance.due_at then
+    allowance := p_balance.allowance;
+    used := p_balance.used;
+    reserved := p_balance.reserved + p_balance.reserved_unlimited;
+    period_start := p_balance.period_start;
+    period_end := p_balance.period_end;
+    remaining := case when allowance is not null then p_balance.balance - p_balance.withheld - p_balance.reserved end;
+    return;
+  end if;
+  d := credits.due_at(p_account_id, p_balance, p_at);
+  allowance := d.allowance;
+  used := d.used;
+  period_start := d.period_start;
+  period_end := d.period_end;
+  v_is_cut := coalesce(d.is_new_period, false);
+  select coalesce(sum(h.amount), 0) + credits.unlimited_holds_at(p_account_id, p_balance.credit_type, p_at) into reserved
+  from credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h;
+  if allowance is null then
+    return;
+  end if;
+  select coalesce(sum(g.remaining - coalesce(h.amount, 0)), 0) into remaining
+  from public.credit_grants g
+  left join credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h on h.grant_id = g.id
+  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open
+    and credits.is_spendable(g, p_at, d.is_frozen)
+    and not (v_is_cut and g.period_start is not distinct from p_balance.period_start and g.period_start is not null)
+    and not (p_balance.kind = 'limit' and g.source = 'plan');
+  if p_balance.kind = 'limit' then
+    remaining := remaining + credits.limit_left(p_account_id, p_balance, allowance, p_at);
+  elsif not d.is_frozen then
+    remaining := remaining + d.rollover + d.issued - d.withdrawn;
+  end if;
+end
+$$;
+comment on function credits.balance_at(uuid, credits.balances, timestamptz) is
+  'The balance at an instant: the booked one while nothing has fallen due, else what apply_due would book, without booking it. Reached through credit_balances alone, which passes it rows that the caller may read.';
+revoke all on function credits.balance_at(uuid, credits.balances, timestamptz) from public, anon, authenticated, service_role;
+grant execute on function credits.balance_at(uuid, credits.balances, timestamptz) to authenticated, service_role;
+
 -- schemas/calendar/apply_due.sql
 
 create function credits.apply_due(p_account_id uuid, inout p_balance credits.balances)
@@ -6073,24 +7467,43 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_at timestamptz := p_balance.settled_at;
-  v_terms record;
-  v_rollover bigint := 0;
-  v_period record;
+  -- What is due is read before anything is booked.
+  d credits.due := credits.due_at(p_account_id, p_balance, p_balance.settled_at);
+begin
+  p_balance := credits.expire_holds(p_account_id, p_balance);
+  p_balance := credits.expire_ended(p_account_id, p_balance);
+  if d.is_new_period then
+    p_balance := credits.enter_period(p_account_id, p_balance, d);
+  end if;
+  p_balance.plan_id := d.plan_id;
+  p_balance.plan_version := d.plan_version;
+  p_balance.allowance := d.allowance;
+  if p_balance.kind = 'limit' then
+    p_balance := credits.align_allowance(p_account_id, p_balance);
+  else
+    p_balance := credits.adjust_allowance(p_account_id, p_balance, d);
+    perform credits.freeze_plan_credits(p_account_id, p_balance, d.is_frozen);
+  end if;
+  p_balance := credits.save_balance(p_account_id, p_balance);
+end
+$$;
+comment on function credits.apply_due(uuid, credits.balances) is
+  'Books what has fallen due on the locked balance by its settled_at: holds and grants that expired, and all that due_at says. Changes nothing that credit_balances shows.';
+revoke all on function credits.apply_due(uuid, credits.balances) from public, anon, authenticated, service_role;
+
+create function credits.expire_holds(p_account_id uuid, inout p_balance credits.balances)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
   v_hold record;
 begin
-  select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, v_at);
-
-  -- What moves into the new period is read before anything is booked.
-  if p_balance.kind = 'credit' and v_at >= p_balance.period_end then
-    select * into v_period
-    from credits.next_period(v_terms.anchor_at, v_terms.time_zone, p_balance.period_end, v_at);
-    v_rollover := credits.rollover_at(p_account_id, p_balance, v_terms.anchor_at, v_terms.time_zone, v_period.period_start);
-  end if;
-
   for v_hold in
     select r.id, r.amount, r.expires_at from public.credit_reservations r
-    where r.account_id = p_account_id and r.credit_type = p_balance.credit_type and r.status = 'open' and r.expires_at <= v_at
+    where r.account_id = p_account_id and r.credit_type = p_balance.credit_type and r.status = 'open'
+      and r.expires_at <= p_balance.settled_at
     order by r.expires_at, r.id
   loop
     p_balance := credits.release_slices(p_account_id, p_balance, v_hold.id);
@@ -6098,70 +7511,137 @@ begin
     set status = 'expired', released = r.amount + r.extra - r.captured, closed_at = v_hold.expires_at, close_reason = 'expired'
     where r.account_id = p_account_id and r.id = v_hold.id;
   end loop;
-  p_balance := credits.expire_ended(p_account_id, p_balance);
-
-  if v_period is not null then
-    p_balance.period_start := v_period.period_start;
-    p_balance.period_end := v_period.period_end;
-    p_balance.used := 0;
-    p_balance.used_since := v_period.period_start;
-    if v_rollover > 0 then
-      p_balance := (select i.p_balance from credits.issue(p_account_id, p_balance, null, gen_random_uuid(), 'rollover',
-        v_rollover, v_period.period_start, v_period.period_end, null, 'unspent allowance of the period before', '{}') i);
-    end if;
-  end if;
-  p_balance := credits.grant_allowance(p_account_id, p_balance);
-
-  if v_terms.is_past_grace then
-    -- Also what is used up: a refund may put something back.
-    update public.credit_grants g set frozen_at = v_at, frozen_reason = 'past_due'
-    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and (g.is_open or g.expires_at > v_at)
-      and g.source in ('plan', 'rollover') and g.frozen_at is null and p_balance.kind = 'credit';
-  else
-    update public.credit_grants g set frozen_at = null, frozen_reason = null
-    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.frozen_reason = 'past_due';
-  end if;
-  p_balance.allowance := v_terms.allowance;
-  p_balance := credits.align_allowance(p_account_id, p_balance);
-  p_balance := credits.save_balance(p_account_id, p_balance);
 end
 $$;
-comment on function credits.apply_due(uuid, credits.balances) is
-  'Books what has fallen due on the locked balance by its settled_at: holds and grants that expired, the renewal of the period, a pending plan, the end of a grace. Changes nothing that credit_balances shows.';
-revoke all on function credits.apply_due(uuid, credits.balances) from public, anon, authenticated, service_role;
+comment on function credits.expire_holds(uuid, credits.balances) is 'Closes the holds whose time has passed.';
+revoke all on function credits.expire_holds(uuid, credits.balances) from public, anon, authenticated, service_role;
 
-create function credits.grant_allowance(p_account_id uuid, inout p_balance credits.balances)
+create function credits.enter_period(p_account_id uuid, inout p_balance credits.balances, p_due credits.due)
 language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
 declare
-  v_terms record;
+  v_old_start timestamptz := p_balance.period_start;
+  v_at timestamptz := p_balance.settled_at;
+  v_issued record;
 begin
-  if p_balance.kind <> 'credit' or p_balance.allowance_period is not distinct from p_balance.period_start then
-    return;
+  if p_due.is_early then
+    update public.credit_grants g set expires_at = greatest(g.starts_at, v_at)
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
+      and g.period_start = v_old_start and g.voided_at is null and g.expires_at > v_at;
+    p_balance := credits.expire_ended(p_account_id, p_balance);
+    -- A period that begins at the same instant as the one before, or before it, has one allowance too.
+    update public.credit_grants g set voided_at = v_at, void_reason = 'plan changed'
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
+      and g.period_start = p_due.period_start and g.voided_at is null;
+    p_balance := credits.expire_ended(p_account_id, p_balance);
   end if;
-  -- The terms at the start of the period decide, however late somebody comes by.
-  select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.period_start);
-  if not v_terms.renews then
-    return;
-  end if;
-  if v_terms.allowance > 0 and v_terms.plan_id = (select p.id from public.plans p where p.is_default) then
-    v_terms.allowance := credits.free_allowance(p_account_id, p_balance.credit_type, p_balance.period_start,
-      v_terms.allowance);
-  end if;
-  p_balance.allowance_period := p_balance.period_start;
-  p_balance.peak_allowance := coalesce(v_terms.allowance, 0);
-  if v_terms.allowance > 0 then
-    p_balance := (select i.p_balance from credits.issue_allowance(p_account_id, p_balance, v_terms.allowance,
-      v_terms.plan_id, null, gen_random_uuid(), 'plan allowance') i);
+  p_balance.period_start := p_due.period_start;
+  p_balance.period_end := p_due.period_end;
+  p_balance.anchored_by := p_due.anchored_by;
+  p_balance.used := p_due.used;
+  p_balance.used_since := p_due.period_start;
+  p_balance.restarted_at := null;
+  p_balance.restarted_spell := null;
+  p_balance.granted := 0;
+  if p_due.rollover > 0 then
+    v_issued := credits.issue(p_account_id, p_balance, null, gen_random_uuid(), 'rollover', p_due.rollover,
+      p_due.period_start, p_due.period_end, null, 'unspent allowance of the period before', '{}');
+    p_balance := v_issued.p_balance;
   end if;
 end
 $$;
-comment on function credits.grant_allowance(uuid, credits.balances) is
-  'Grants the allowance of the balance''s period, once, unless the subscription was past due when it began.';
-revoke all on function credits.grant_allowance(uuid, credits.balances) from public, anon, authenticated, service_role;
+comment on function credits.enter_period(uuid, credits.balances, credits.due) is
+  'Moves the balance into a new period: ends what the old one still has where it is cut short, and carries over what rolls over.';
+revoke all on function credits.enter_period(uuid, credits.balances, credits.due)
+  from public, anon, authenticated, service_role;
+
+create function credits.adjust_allowance(p_account_id uuid, inout p_balance credits.balances, p_due credits.due)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_issued record;
+  v_grant_id uuid;
+begin
+  if p_due.issued > 0 then
+    v_issued := credits.issue_allowance(p_account_id, p_balance, p_due.issued, p_due.plan_id, null, gen_random_uuid(),
+      case when p_balance.granted > 0 then 'upgrade' else 'plan allowance' end, p_due.source);
+    p_balance := v_issued.p_balance;
+  elsif p_due.withdrawn > 0 then
+    select g.id into v_grant_id from public.credit_grants g
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
+      and g.period_start = p_balance.period_start and g.voided_at is null;
+    -- What takes a part of a grant relates to what issued it.
+    p_balance := credits.take_unspent(p_account_id, p_balance, v_grant_id, p_due.withdrawn, 'void', null, gen_random_uuid(),
+      (select t.operation_id from public.credit_transactions t
+        where t.account_id = p_account_id and t.grant_id = v_grant_id and t.kind = 'grant'
+        order by t.version limit 1), 'the plan ended without being paid for');
+    p_balance.granted := p_balance.granted - p_due.withdrawn;
+  end if;
+  p_balance.granted := greatest(p_balance.granted, p_due.entitled);
+  p_balance.overdrawn := p_balance.granted - p_due.entitled;
+end
+$$;
+comment on function credits.adjust_allowance(uuid, credits.balances, credits.due) is
+  'Brings the plan grant of the period to what the account is due. What was spent stays spent.';
+revoke all on function credits.adjust_allowance(uuid, credits.balances, credits.due)
+  from public, anon, authenticated, service_role;
+
+create function credits.freeze_plan_credits(p_account_id uuid, p_balance credits.balances, p_is_frozen boolean)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_at timestamptz := p_balance.settled_at;
+  v_reason text;
+begin
+  if p_is_frozen then
+    v_reason := case when (credits.spell_at(p_account_id, v_at)).paused_since is null then 'past_due' else 'paused' end;
+    -- Also what is used up: a refund may put something back.
+    update public.credit_grants g set frozen_at = v_at, frozen_reason = v_reason
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and (g.is_open or g.expires_at > v_at)
+      and (g.source in ('plan', 'rollover') or g.period_start is not null) and g.frozen_at is null;
+  else
+    update public.credit_grants g set frozen_at = null, frozen_reason = null
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
+      and g.frozen_reason in ('past_due', 'paused');
+  end if;
+end
+$$;
+comment on function credits.freeze_plan_credits(uuid, credits.balances, boolean) is
+  'Freezes what the plan gave, or thaws it. What was bought or given stays as it is.';
+revoke all on function credits.freeze_plan_credits(uuid, credits.balances, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.is_as_on_sale(p_account_id uuid, p_balance credits.balances)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_balance.version > 0 and exists (
+      select 1 from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t
+      where t.allowance is not distinct from p_balance.allowance and t.plan_id = p_balance.plan_id
+        and t.plan_version = p_balance.plan_version)
+    and not exists (
+      select 1 from public.credit_reservations r
+      where r.account_id = p_account_id and r.credit_type = p_balance.credit_type and r.status = 'open'
+        and r.expires_at <= p_balance.settled_at);
+end
+$$;
+comment on function credits.is_as_on_sale(uuid, credits.balances) is
+  'Whether nothing has fallen due on a limit, whose terms may change at any moment.';
+revoke all on function credits.is_as_on_sale(uuid, credits.balances) from public, anon, authenticated, service_role;
 
 create function credits.lock_balance(p_account_id uuid, p_credit_type text, out p_balance credits.balances)
 language plpgsql
@@ -6182,7 +7662,8 @@ begin
   end if;
   -- From here on settled_at is the time of this operation. It is read after the lock, so versions and times agree.
   p_balance.settled_at := greatest(coalesce(p_balance.test_now, clock_timestamp()), p_balance.settled_at);
-  if p_balance.settled_at >= p_balance.due_at then
+  if p_balance.settled_at >= p_balance.due_at
+     and not (p_balance.kind = 'limit' and credits.is_as_on_sale(p_account_id, p_balance)) then
     p_balance := credits.apply_due(p_account_id, p_balance);
   end if;
 end
@@ -6230,328 +7711,22 @@ comment on function credits.lock_account(uuid) is
   'Locks and settles all balances of an account in the one lock order. Who writes the account''s subscription holds all of them.';
 revoke all on function credits.lock_account(uuid) from public, anon, authenticated, service_role;
 
--- schemas/calendar/balance_at.sql
-
-create function credits.live_holds_at(p_account_id uuid, p_credit_type text, p_at timestamptz)
-returns table (grant_id uuid, amount bigint)
-language sql
-stable
-security invoker
-set search_path = ''
-as $$
-  select s.grant_id, sum(s.amount - s.captured)::bigint
-  from public.credit_reservations r
-  join credits.reservation_slices s on s.account_id = r.account_id and s.reservation_id = r.id
-  where r.account_id = p_account_id and r.credit_type = p_credit_type and r.status = 'open' and r.expires_at > p_at
-  group by s.grant_id
-$$;
-comment on function credits.live_holds_at(uuid, text, timestamptz) is 'What the holds that live at an instant have pinned, per grant.';
-revoke all on function credits.live_holds_at(uuid, text, timestamptz) from public, anon, authenticated, service_role;
-
-create function credits.rollover_at(
-  p_account_id uuid, p_balance credits.balances, p_terms_anchor_at timestamptz, p_time_zone text, p_period_start timestamptz)
-returns bigint
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_before timestamptz := p_period_start - interval '1 microsecond';
-  v_cap bigint;
-  v_unspent bigint;
-  v_terms record;
-  v_period record;
-begin
-  select case when not t.is_past_grace then t.rollover_cap end into v_cap
-  from credits.plan_terms_at(p_account_id, p_balance.credit_type, v_before) t;
-  if coalesce(v_cap, 0) = 0 then
-    return 0;
-  end if;
-  if p_balance.period_end = p_period_start then
-    -- The period that was booked last ends here: what its grant still has, less what holds pin beyond this instant.
-    select g.remaining - coalesce(h.amount, 0) into v_unspent
-    from public.credit_grants g
-    left join credits.live_holds_at(p_account_id, p_balance.credit_type, p_period_start) h on h.grant_id = g.id
-    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
-      and g.period_start = p_balance.period_start and g.voided_at is null and g.frozen_at is null;
-  else
-    -- Nobody came by during the period before: its whole allowance was left.
-    select p.period_start into v_period
-    from credits.next_period(p_terms_anchor_at, p_time_zone, p_balance.period_end, v_before) p;
-    select t.allowance, t.renews into v_terms
-    from credits.plan_terms_at(p_account_id, p_balance.credit_type, v_period.period_start) t;
-    v_unspent := case when v_terms.renews then v_terms.allowance end;
-  end if;
-  return least(v_cap, coalesce(v_unspent, 0));
-end
-$$;
-comment on function credits.rollover_at(uuid, credits.balances, timestamptz, text, timestamptz) is
-  'How many credits of the period before move into the period that starts at p_period_start: what was left of its allowance, up to the plan''s cap.';
-revoke all on function credits.rollover_at(uuid, credits.balances, timestamptz, text, timestamptz) from public, anon, authenticated, service_role;
-
-create function credits.balance_at(
-  p_account_id uuid, p_balance credits.balances, p_at timestamptz,
-  out allowance bigint, out used bigint, out reserved bigint, out remaining bigint,
-  out period_start timestamptz, out period_end timestamptz)
-language plpgsql
-stable
-security definer
-set search_path = ''
-as $$
-declare
-  v_terms record;
-  v_free bigint;
-  v_plan_taken bigint;
-  v_unlimited bigint;
-begin
-  allowance := p_balance.allowance;
-  used := p_balance.used;
-  reserved := p_balance.reserved + p_balance.reserved_unlimited;
-  period_start := p_balance.period_start;
-  period_end := p_balance.period_end;
-  if p_at < p_balance.due_at then
-    remaining := case when allowance is not null then p_balance.balance - p_balance.withheld - p_balance.reserved end;
-    return;
-  end if;
-
-  select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_at);
-  allowance := v_terms.allowance;
-  select coalesce(sum(r.unlimited - r.unlimited_captured), 0) into v_unlimited
-  from public.credit_reservations r
-  where r.account_id = p_account_id and r.credit_type = p_balance.credit_type and r.status = 'open' and r.expires_at > p_at;
-  select v_unlimited + coalesce(sum(h.amount), 0) into reserved
-  from credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h;
-
-  -- What the open grants have free, the allowance of a limit left out.
-  select coalesce(sum(g.remaining - coalesce(h.amount, 0)), 0) into v_free
-  from public.credit_grants g
-  left join credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h on h.grant_id = g.id
-  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open
-    and g.starts_at <= p_at and (g.expires_at is null or g.expires_at > p_at) and g.voided_at is null
-    and (g.frozen_at is null or (g.frozen_reason = 'past_due' and not v_terms.is_past_grace))
-    and not (v_terms.is_past_grace and g.source in ('plan', 'rollover'))
-    and not (p_balance.kind = 'limit' and g.source = 'plan');
-
-  if p_balance.kind = 'limit' then
-    -- What was made while the limit was unlimited is of no grant, and exists all the same.
-    select used + v_unlimited + coalesce(sum(case when g.source = 'plan' then coalesce(h.amount, 0) else -g.spent end), 0)
-      into v_plan_taken
-    from public.credit_grants g
-    left join credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h on h.grant_id = g.id
-    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type;
-    v_free := v_free + greatest(0, allowance - v_plan_taken);
-  else
-    if p_at >= period_end then
-      select p.period_start, p.period_end into period_start, period_end
-      from credits.next_period(v_terms.anchor_at, v_terms.time_zone, period_end, p_at) p;
-      v_free := v_free + case when v_terms.is_past_grace then 0 else
-        credits.rollover_at(p_account_id, p_balance, v_terms.anchor_at, v_terms.time_zone, period_start) end;
-      used := 0;
-    end if;
-    if p_balance.allowance_period is distinct from period_start
-       and (select t.renews from credits.plan_terms_at(p_account_id, p_balance.credit_type, period_start) t)
-       and not v_terms.is_past_grace then
-      v_free := v_free + coalesce((
-        select case when p.is_default and t.allowance > 0
-          then credits.free_allowance(p_account_id, p_balance.credit_type, period_start, t.allowance) else t.allowance end
-        from credits.plan_terms_at(p_account_id, p_balance.credit_type, period_start) t
-        join public.plans p on p.id = t.plan_id), 0);
-    end if;
-  end if;
-  remaining := case when allowance is not null then v_free end;
-end
-$$;
-comment on function credits.balance_at(uuid, credits.balances, timestamptz) is
-  'The balance at an instant: the booked one while nothing has fallen due, else what settle would book, without booking it. Reached through credit_balances alone, which passes it rows that the caller may read.';
-revoke all on function credits.balance_at(uuid, credits.balances, timestamptz) from public, anon, authenticated, service_role;
-grant execute on function credits.balance_at(uuid, credits.balances, timestamptz) to authenticated, service_role;
-
 -- schemas/calendar/change_plan.sql
 
-create function credits.start_period(p_account_id uuid, inout p_balance credits.balances, p_anchor_at timestamptz, p_time_zone text, p_rollover bigint)
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_old_start timestamptz := p_balance.period_start;
-begin
-  update public.credit_grants g set expires_at = p_balance.settled_at
-  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
-    and g.period_start = v_old_start and g.voided_at is null;
-  p_balance := credits.expire_ended(p_account_id, p_balance);
-  select p.period_start, p.period_end into p_balance.period_start, p_balance.period_end
-  from credits.period_at(p_anchor_at, p_time_zone, p_balance.settled_at) p;
-  -- At the very start of a period the new one begins at the same instant, and has one allowance too.
-  update public.credit_grants g set voided_at = p_balance.settled_at, void_reason = 'plan changed'
-  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
-    and g.period_start = v_old_start and v_old_start = p_balance.period_start and g.voided_at is null;
-  p_balance.allowance_period := null;
-  p_balance.used := 0;
-  p_balance.used_since := p_balance.settled_at;
-  if p_rollover > 0 then
-    p_balance := (select i.p_balance from credits.issue(p_account_id, p_balance, null, gen_random_uuid(), 'rollover',
-      p_rollover, p_balance.settled_at, p_balance.period_end, null, 'unspent allowance of the period before', '{}') i);
-  end if;
-  p_balance := credits.grant_allowance(p_account_id, p_balance);
-end
-$$;
-comment on function credits.start_period(uuid, credits.balances, timestamptz, text, bigint) is
-  'Ends the running period at this moment and starts the one of a new anchor, with its allowance.';
-revoke all on function credits.start_period(uuid, credits.balances, timestamptz, text, bigint)
-  from public, anon, authenticated, service_role;
-
-create function credits.raise_allowance(p_account_id uuid, inout p_balance credits.balances, p_user_id uuid, p_operation_id uuid)
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_terms record;
-  v_left numeric := extract(epoch from p_balance.period_end - p_balance.settled_at) * 1000000;
-  v_whole numeric := extract(epoch from p_balance.period_end - p_balance.period_start) * 1000000;
-  v_amount bigint;
-begin
-  select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at);
-  if p_balance.kind = 'limit' or not v_terms.renews then
-    return;
-  end if;
-  if v_terms.allowance > p_balance.peak_allowance then
-    -- ceil, in whole microseconds: a quotient that is rounded would make 2/3 of 150 more than 100.
-    v_amount := div((v_terms.allowance - p_balance.peak_allowance) * v_left + v_whole - 1, v_whole);
-    p_balance.peak_allowance := v_terms.allowance;
-    p_balance := (select i.p_balance from credits.issue_allowance(p_account_id, p_balance, v_amount, v_terms.plan_id,
-      p_user_id, p_operation_id, 'upgrade') i);
-  end if;
-end
-$$;
-comment on function credits.raise_allowance(uuid, credits.balances, uuid, uuid) is
-  'Within a period an upgrade grants its difference to the largest allowance held in it, for the share of the period that is left. Switching down and up again grants nothing.';
-revoke all on function credits.raise_allowance(uuid, credits.balances, uuid, uuid) from public, anon, authenticated, service_role;
-
-create function credits.switch_plan(
-  p_account_id uuid, p_user_id uuid, p_plan_id text, p_effective text, p_operation_id uuid, p_at timestamptz)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_old public.subscriptions;
-  v_was_paid boolean;
-  v_is_paid boolean;
-  v_period_start timestamptz;
-  v_period_end timestamptz;
-  v_rollover bigint;
-  v_rollovers jsonb;
-  v_balance credits.balances;
-begin
-  select * into v_old from public.subscriptions s where s.account_id = p_account_id;
-  select max(b.period_start), max(b.period_end) into v_period_start, v_period_end
-  from credits.balances b where b.account_id = p_account_id;
-  if p_plan_id = v_old.plan_id then
-    update public.subscriptions s set pending_plan_id = null, pending_at = null where s.account_id = p_account_id;
-    return;
-  end if;
-  if p_effective = 'period_end' then
-    update public.subscriptions s set pending_plan_id = p_plan_id, pending_at = v_period_end where s.account_id = p_account_id;
-    return;
-  end if;
-
-  select p.price_cents > 0 into v_was_paid from public.plans p where p.id = v_old.plan_id;
-  select p.price_cents > 0 into v_is_paid from public.plans p where p.id = p_plan_id;
-  -- What the old plan lets roll over is read before the new one counts.
-  select jsonb_object_agg(b.credit_type, (
-      select least(t.rollover_cap, coalesce(sum(g.remaining - g.held), 0)) from public.credit_grants g
-      where g.account_id = p_account_id and g.credit_type = b.credit_type and g.source = 'plan' and g.is_open))
-    into v_rollovers
-  from credits.balances b
-  cross join lateral credits.plan_terms_at(p_account_id, b.credit_type, p_at) t
-  where b.account_id = p_account_id;
-
-  update public.subscriptions s set
-    plan_id = p_plan_id, pending_plan_id = null, pending_at = null,
-    status = case when v_is_paid and v_was_paid and s.status = 'past_due' then s.status else 'active' end,
-    left_paid_at = case when v_was_paid and not v_is_paid then p_at else s.left_paid_at end,
-    anchor_at = case when v_is_paid and not v_was_paid and coalesce(s.left_paid_at < v_period_start, true)
-      then p_at else s.anchor_at end
-  where s.account_id = p_account_id;
-
-  for v_balance in select * from credits.lock_account(p_account_id) loop
-    if v_balance.kind = 'credit' then
-      if v_is_paid and not v_was_paid and coalesce(v_old.left_paid_at < v_period_start, true) then
-        v_rollover := (v_rollovers ->> v_balance.credit_type)::bigint;
-        v_balance := credits.start_period(p_account_id, v_balance, p_at, v_old.time_zone, v_rollover);
-      else
-        v_balance := credits.raise_allowance(p_account_id, v_balance, p_user_id, p_operation_id);
-      end if;
-      perform credits.save_balance(p_account_id, v_balance);
-    end if;
-  end loop;
-end
-$$;
-comment on function credits.switch_plan(uuid, uuid, text, text, uuid, timestamptz) is
-  'Moves a locked account to another plan, now or at the period''s end. From free to paid a new period starts with the full allowance, unless this period was a paid one already; the plan it is on takes back what was pending.';
-revoke all on function credits.switch_plan(uuid, uuid, text, text, uuid, timestamptz)
-  from public, anon, authenticated, service_role;
-
-create function credits.change_plan(p_account_id uuid, p_user_id uuid, p_plan_id text, p_effective text, p_idempotency_key text)
-returns jsonb
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_operation_id uuid := gen_random_uuid();
-  v_request jsonb := jsonb_build_object('function', 'change_plan', 'user_id', p_user_id, 'plan_id', p_plan_id, 'effective', p_effective);
-  v_answer jsonb;
-  v_at timestamptz;
-  v_is_closed boolean;
-begin
-  select max(b.settled_at), bool_or(b.account_status = 'closed') into v_at, v_is_closed
-  from credits.lock_account(p_account_id) b;
-  if v_is_closed then
-    perform credits.refuse_status(p_account_id, 'closed');
-  end if;
-  v_answer := credits.replay(p_account_id, p_idempotency_key, v_request);
-  if v_answer is not null then
-    return v_answer;
-  end if;
-  perform credits.book_pending_plan(p_account_id, v_at);
-  perform credits.switch_plan(p_account_id, p_user_id, p_plan_id, p_effective, v_operation_id, v_at);
-  -- One operation changes what all credit types may do, so all are settled once more under the new terms.
-  update credits.balances b set due_at = '-infinity' where b.account_id = p_account_id;
-  perform credits.lock_account(p_account_id);
-
-  select credits.account_answer(p_account_id, v_operation_id) || jsonb_build_object(
-    'plan', s.plan_id, 'status', s.status, 'pending_plan', s.pending_plan_id, 'pending_at', s.pending_at)
-    into v_answer
-  from public.subscriptions s where s.account_id = p_account_id;
-  perform credits.remember(p_account_id, p_idempotency_key, v_operation_id, v_request, v_answer, v_at);
-  return v_answer;
-end
-$$;
-comment on function credits.change_plan(uuid, uuid, text, text, text) is
-  'Locks all balances of the account in order, then moves it to another plan.';
-revoke all on function credits.change_plan(uuid, uuid, text, text, text) from public, anon, authenticated, service_role;
-
 -- edge: result=PlanChange callers=service_role keyed
---   Move an account to another plan: ``"now"``, or at the ``"period_end"``.
+--   Move an account to another plan or number of seats: ``"now"``, or at the ``"period_end"``.
 --
---   Nothing is clawed back. Asking for the plan it is on takes a pending change back.
+--   ``at`` is when it happened, now or before: it counts from then. ``quantity`` is seats; fewer
+--   count from the next period. Nothing is clawed back, and nothing that is owed for is thawed.
+--   Asking for the plan it is on takes a pending change back.
 --
 --   Raises:
---       InvalidArgument: no such plan, or another ``effective``.
+--       InvalidArgument: no such plan, another ``effective``, or a time to come.
 --       IdempotencyConflict: the key belongs to another request.
 --       AccountNotFound.
 create function public.change_plan(
   p_user_id uuid, p_plan_id text, p_effective text default 'now', p_idempotency_key text default null,
-  p_workspace_id uuid default null)
+  p_at timestamptz default null, p_quantity integer default null, p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
 volatile
@@ -6564,20 +7739,208 @@ begin
     perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_effective', 'value', p_effective),
       'A plan changes ''now'' or at the ''period_end''.');
   end if;
-  if not exists (select from public.plans p where p.id = p_plan_id) then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_plan_id', 'value', p_plan_id, 'known', (
-      select jsonb_agg(p.id order by p.rank) from public.plans p)), 'There is no such plan; list_plans lists them.');
+  if p_quantity not between 1 and 1000000 then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_quantity', 'value', p_quantity),
+      'The quantity is a number of seats from 1 to 1000000.');
+  end if;
+  if not exists (select 1 from public.plans p where p.id = p_plan_id) then
+    perform credits.refuse_plan(p_plan_id);
   end if;
   return credits.respond(credits.change_plan(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_plan_id, p_effective,
-    p_idempotency_key));
+    p_idempotency_key, p_at, p_quantity));
 end
 $$;
-comment on function public.change_plan(uuid, text, text, text, uuid) is
-  'Moves an account to another plan: ''now'', which never claws anything back, or at the ''period_end''. The plan it is on takes back a pending change.';
-revoke all on function public.change_plan(uuid, text, text, text, uuid) from public, anon, authenticated, service_role;
-grant execute on function public.change_plan(uuid, text, text, text, uuid) to service_role;
+comment on function public.change_plan(uuid, text, text, text, timestamptz, integer, uuid) is
+  'Moves an account to another plan or number of seats: ''now'', which never claws anything back, or at the ''period_end''. p_at is when it happened, now or before; it counts from then. The plan it is on takes back a pending change.';
+revoke all on function public.change_plan(uuid, text, text, text, timestamptz, integer, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.change_plan(uuid, text, text, text, timestamptz, integer, uuid) to service_role;
+
+create function credits.refuse_plan(p_plan_id text)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_plan_id', 'value', p_plan_id, 'known', (
+    select jsonb_agg(p.id order by p.rank) from public.plans p)), 'There is no such plan; list_plans lists them.');
+end
+$$;
+comment on function credits.refuse_plan(text) is 'Raises that there is no such plan, and which there are.';
+revoke all on function credits.refuse_plan(text) from public, anon, authenticated, service_role;
+
+create function credits.time_of_event(p_now timestamptz, p_at timestamptz, p_may_come boolean default false)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if not isfinite(p_at) or p_at > p_now and not p_may_come then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_at', 'value', p_at, 'now', p_now),
+      case when p_may_come then 'p_at is a time, not infinity.' else 'p_at is when it happened: now or before.' end);
+  end if;
+  return coalesce(p_at, p_now);
+end
+$$;
+comment on function credits.time_of_event(timestamptz, timestamptz, boolean) is
+  'When something happened: p_at, or now. Raises invalid_argument for no time, and for one to come unless it may.';
+revoke all on function credits.time_of_event(timestamptz, timestamptz, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.change_plan(
+  p_account_id uuid, p_user_id uuid, p_plan_id text, p_effective text, p_idempotency_key text, p_at timestamptz,
+  p_quantity integer)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_operation_id uuid := gen_random_uuid();
+  v_request jsonb := jsonb_strip_nulls(jsonb_build_object('function', 'change_plan', 'user_id', p_user_id, 'plan_id', p_plan_id,
+    'effective', p_effective, 'at', extract(epoch from p_at), 'quantity', p_quantity));
+  v_answer jsonb;
+  v_now timestamptz;
+  v_is_closed boolean;
+  v_event credits.subscription_events;
+begin
+  select max(b.settled_at), bool_or(b.account_status = 'closed') into v_now, v_is_closed
+  from credits.lock_account(p_account_id) b;
+  if v_is_closed then
+    perform credits.refuse_status(p_account_id, 'closed');
+  end if;
+  v_answer := credits.replay(p_account_id, p_idempotency_key, v_request);
+  if v_answer is not null then
+    return v_answer;
+  end if;
+  v_event.kind := 'plan';
+  v_event.happened_at := credits.time_of_event(v_now, p_at);
+  v_event.at_period_end := p_effective = 'period_end';
+  v_event.quantity := p_quantity;
+  -- Locked as a foreign key would: who deletes the plan waits, and finds its new subscriber.
+  select p.id, credits.latest_version(p.id) into v_event.plan_id, v_event.plan_version
+  from public.plans p where p.id = p_plan_id for key share;
+  if not found then
+    perform credits.refuse_plan(p_plan_id);
+  end if;
+  perform credits.record_event(p_account_id, v_event, v_now);
+  perform credits.lock_account(p_account_id);
+  v_answer := credits.account_answer(p_account_id, v_operation_id) || credits.subscription_answer(p_account_id, v_now);
+  perform credits.remember(p_account_id, p_idempotency_key, v_operation_id, v_request, v_answer, v_now);
+  return v_answer;
+end
+$$;
+comment on function credits.change_plan(uuid, uuid, text, text, text, timestamptz, integer) is
+  'Locks all balances of the account in order, then moves it to another plan.';
+revoke all on function credits.change_plan(uuid, uuid, text, text, text, timestamptz, integer)
+  from public, anon, authenticated, service_role;
+
+create function credits.subscription_answer(p_account_id uuid, p_at timestamptz)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_spells := credits.spell_at(p_account_id, p_at);
+begin
+  return jsonb_build_object('plan', s.plan_id, 'status', s.status, 'quantity', s.quantity,
+    'pending_plan', s.pending_plan_id, 'pending_at', s.pending_at);
+end
+$$;
+comment on function credits.subscription_answer(uuid, timestamptz) is
+  'What answers say of a subscription: plan, status, seats, and what is to come.';
+revoke all on function credits.subscription_answer(uuid, timestamptz) from public, anon, authenticated, service_role;
+
+-- schemas/calendar/cover_period.sql
+
+-- What a payment provider says: who manages the subscription, which period runs, and up to when it is paid.
+
+create function credits.cover_period(p_account_id uuid, p_covered_until timestamptz, p_period_start timestamptz default null)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz;
+  v_event credits.subscription_events;
+begin
+  select max(b.settled_at) into v_now from credits.lock_account(p_account_id) b;
+  update credits.subscriptions b set is_managed = true,
+    covered_until = case when isfinite(p_covered_until) then greatest(b.covered_until, p_covered_until) else b.covered_until end
+  where b.account_id = p_account_id;
+  if isfinite(p_period_start) then
+    v_event.kind := 'period';
+    v_event.happened_at := p_period_start;
+    v_event.plan_version := credits.latest_version((credits.spell_at(p_account_id, p_period_start)).plan_id);
+    perform credits.record_event(p_account_id, v_event, v_now);
+  else
+    perform credits.refold(p_account_id, v_now);
+  end if;
+  perform credits.lock_account(p_account_id);
+end
+$$;
+comment on function credits.cover_period(uuid, timestamptz, timestamptz) is
+  'A payment provider manages the subscription, has been paid up to p_covered_until (null: nothing new), and its running period began at p_period_start (null: as it did). In any order and any number of times; where the same news tells a status, before it.';
+revoke all on function credits.cover_period(uuid, timestamptz, timestamptz) from public, anon, authenticated, service_role;
 
 -- schemas/calendar/credit_balances.sql
+
+create function credits.unopened_balances(
+  p_account_id uuid, out credit_type text, out allowance bigint, out used bigint, out reserved bigint, out remaining bigint,
+  out period_start timestamptz, out period_end timestamptz)
+returns setof record
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+declare
+  v_at timestamptz := credits.account_time(p_account_id);
+  v_balance credits.balances;
+  v_type record;
+begin
+  if exists (select 1 from credits.accounts a where a.account_id = p_account_id and a.status = 'closed') then
+    return;
+  end if;
+  for v_type in
+    select t.id, t.kind from credits.credit_types t
+    where not exists (
+      select 1 from credits.balances b where b.account_id = p_account_id and b.credit_type = t.id)
+    order by t.id
+  loop
+    v_balance := null;
+    v_balance.account_id := p_account_id;
+    v_balance.credit_type := v_type.id;
+    v_balance.kind := v_type.kind;
+    v_balance.version := 0;
+    v_balance.used := 0;
+    v_balance.reserved := 0;
+    v_balance.reserved_unlimited := 0;
+    v_balance.granted := 0;
+    v_balance.due_at := '-infinity';
+    v_balance.settled_at := v_at;
+    continue when not (credits.plan_terms_at(p_account_id, v_type.id, v_at)).is_included;
+    credit_type := v_type.id;
+    select n.allowance, n.used, n.reserved, n.remaining, n.period_start, n.period_end
+      into allowance, used, reserved, remaining, period_start, period_end
+    from credits.balance_at(p_account_id, v_balance, v_at) n;
+    return next;
+  end loop;
+end
+$$;
+comment on function credits.unopened_balances(uuid) is
+  'The balances of credit types that are new to the plan, before an operation has opened them. Reached through credit_balances alone.';
+revoke all on function credits.unopened_balances(uuid) from public, anon, authenticated, service_role;
+grant execute on function credits.unopened_balances(uuid) to authenticated, service_role;
 
 create view public.credit_balances
 with (security_invoker = true)
@@ -6586,7 +7949,13 @@ select b.account_id, b.user_id, b.credit_type, n.allowance, n.used, n.reserved, 
 from credits.balances b
 cross join lateral credits.balance_at(
   b.account_id, b, greatest(coalesce(b.test_now, statement_timestamp()), b.settled_at)) n
-where b.account_status <> 'closed';
+where b.account_status <> 'closed'
+union all
+select s.account_id, s.user_id, n.credit_type, n.allowance, n.used, n.reserved, n.remaining, n.period_start, n.period_end
+from credits.subscriptions s
+cross join lateral credits.unopened_balances(s.account_id) n
+where (select count(*) from credits.balances b where b.account_id = s.account_id)
+  < (select count(*) from credits.credit_types t);
 comment on view public.credit_balances is
   'Credits per account and credit type, right to the second at every read, whatever job ran. Users see their own and their workspaces''.';
 comment on column public.credit_balances.allowance is 'Credits per period, or how many may exist for a limit; null is unlimited.';
@@ -6597,23 +7966,23 @@ comment on column public.credit_balances.period_end is 'When the allowance renew
 revoke all on table public.credit_balances from public, anon, authenticated, service_role;
 grant select on table public.credit_balances to authenticated, service_role;
 
-create function credits.refuse_balance_change()
+create function credits.refuse_computed_rows()
 returns trigger
 language plpgsql
 security definer
 set search_path = ''
 as $$
 begin
-  raise exception 'credit_balances is computed and takes no rows'
+  raise exception '% is computed and takes no rows', tg_table_name
     using errcode = 'object_not_in_prerequisite_state',
-    hint = 'Move credits with grant_credits, consume_credits, refund_credits or revoke_grant.';
+    hint = 'Move credits with grant_credits, consume_credits, refund_credits or revoke_grant; plans with change_plan.';
 end
 $$;
-comment on function credits.refuse_balance_change() is
-  'Stops writes to credit_balances by those whom no privilege stops. That it is there makes Postgres ask for the privilege first, so everybody else gets a 403; a view that cannot be written at all is a 500 through PostgREST.';
-revoke all on function credits.refuse_balance_change() from public, anon, authenticated, service_role;
+comment on function credits.refuse_computed_rows() is
+  'Stops writes to a computed view by those whom no privilege stops. That it is there makes Postgres ask for the privilege first, so everybody else gets a 403; a view that cannot be written at all is a 500 through PostgREST.';
+revoke all on function credits.refuse_computed_rows() from public, anon, authenticated, service_role;
 create trigger credit_balances_are_never_written instead of insert or update or delete on public.credit_balances
-  for each row execute function credits.refuse_balance_change();
+  for each row execute function credits.refuse_computed_rows();
 
 -- schemas/calendar/period_at.sql
 
@@ -6656,126 +8025,333 @@ comment on function credits.period_at(timestamptz, text, timestamptz) is
   'The period [period_start, period_end) that contains an instant. Counted from the original anchor each time, so that short months leave no trace.';
 revoke all on function credits.period_at(timestamptz, text, timestamptz) from public, anon, authenticated, service_role;
 
-create function credits.next_period(
-  p_anchor_at timestamptz, p_time_zone text, p_last_end timestamptz, p_at timestamptz,
-  out period_start timestamptz, out period_end timestamptz)
+-- schemas/calendar/pin_plan.sql
+
+-- edge: result=PlanPin callers=service_role repeatable
+--   Keep an account at a version of the plan it is on, whatever is published; None lets it go.
+--
+--   Raises:
+--       InvalidArgument: the plan has no such version.
+--       AccountNotFound.
+create function public.pin_plan(p_user_id uuid, p_version integer default null, p_workspace_id uuid default null)
+returns jsonb
 language plpgsql
-stable
-security invoker
+volatile
+security definer
 set search_path = ''
 as $$
 begin
-  select p.period_start, p.period_end into period_start, period_end
-  from credits.period_at(p_anchor_at, p_time_zone, p_at) p;
-  -- After a change of the time zone the last period may end inside of this one. The rest is joined to the following
-  -- period when it is short, so that nobody gets two allowances by moving.
-  period_start := greatest(period_start, p_last_end);
-  if period_end < p_last_end + interval '15 days' then
-    select p.period_end into period_end from credits.period_at(p_anchor_at, p_time_zone, period_end) p;
-  end if;
+  return credits.pin(credits.paying_account(p_user_id, p_workspace_id), p_version);
 end
 $$;
-comment on function credits.next_period(timestamptz, text, timestamptz, timestamptz) is
-  'The period that contains p_at, given that the last booked one ended at p_last_end, which is not after p_at.';
-revoke all on function credits.next_period(timestamptz, text, timestamptz, timestamptz) from public, anon, authenticated, service_role;
+comment on function public.pin_plan(uuid, integer, uuid) is
+  'Keeps an account at a version of the plan it is on, from its next period on and whatever is published. Without a version it is let go. On another plan it counts for nothing.';
+revoke all on function public.pin_plan(uuid, integer, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.pin_plan(uuid, integer, uuid) to service_role;
 
--- schemas/calendar/plan_terms_at.sql
-
-create function credits.plan_terms_at(
-  p_account_id uuid, p_credit_type text, p_at timestamptz,
-  out plan_id text, out allowance bigint, out rollover_cap bigint, out renews boolean, out is_past_grace boolean,
-  out anchor_at timestamptz, out time_zone text, out changes_at timestamptz)
-language sql
-stable
-security invoker
-set search_path = ''
-as $$
-  select t.plan_id,
-    case when l.plan_id is null then 0 else l.allowance end,
-    coalesce(l.rollover_cap, 0),
-    t.past_due_since is null or t.past_due_since > p_at,
-    t.is_past_grace,
-    t.anchor_at, t.time_zone,
-    -- When the terms change next: a pending plan begins, or the grace ends.
-    least(case when t.pending_at > p_at then t.pending_at end,
-          case when not t.is_past_grace then t.past_due_since + t.past_due_grace end)
-  from (
-    select s.anchor_at, s.time_zone, s.pending_at, p.id as plan_id, p.past_due_grace,
-      case when p.price_cents > 0 then s.past_due_since end as past_due_since,
-      coalesce(p.price_cents > 0 and s.past_due_since + p.past_due_grace <= p_at, false) as is_past_grace
-    from public.subscriptions s
-    join public.plans p on p.id = case when s.pending_at <= p_at then s.pending_plan_id else s.plan_id end
-    where s.account_id = p_account_id
-  ) t
-  left join public.plan_limits l
-    on l.credit_type = p_credit_type
-    and l.plan_id = case when t.is_past_grace then (select d.id from public.plans d where d.is_default) else t.plan_id end
-$$;
-comment on function credits.plan_terms_at(uuid, text, timestamptz) is
-  'What the subscription gives an account of one credit type at an instant: the plan, its allowance (null = unlimited), whether a period starting then is renewed, and whether the grace of a past due subscription is over, so that plan credits are frozen and the default plan''s limits apply.';
-revoke all on function credits.plan_terms_at(uuid, text, timestamptz) from public, anon, authenticated, service_role;
-
--- schemas/calendar/reset_monthly_credits.sql
-
-create function credits.restart_allowance(p_account_id uuid, inout p_balance credits.balances, p_user_id uuid, p_operation_id uuid)
+create function credits.pin(p_account_id uuid, p_version integer)
+returns jsonb
 language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
 declare
-  v_terms record;
-  v_grant record;
+  v_now timestamptz;
+  v_plan_id text;
 begin
-  select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at);
-  -- A limit is never reset, and a subscription that is not paid for gets no new allowance.
-  if p_balance.kind = 'limit' or not v_terms.renews then
-    return;
+  select max(b.settled_at) into v_now from credits.lock_account(p_account_id) b;
+  v_plan_id := (credits.spell_at(p_account_id, v_now)).plan_id;
+  if p_version is not null and not exists (
+    select 1 from credits.plan_versions v where v.plan_id = v_plan_id and v.version = p_version) then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_version', 'value', p_version,
+      'plan', v_plan_id, 'latest', credits.latest_version(v_plan_id)), 'The plan of this account has no such version.');
   end if;
-  select g.id, g.remaining - g.held as free into v_grant from public.credit_grants g
-  -- What is unlimited has nothing to restart, and what a counted plan left is not touched by it.
-  where v_terms.allowance is not null and g.account_id = p_account_id and g.credit_type = p_balance.credit_type
-    and g.period_start = p_balance.period_start and g.voided_at is null;
-  if found then
-    if v_grant.free > 0 then
-      p_balance := credits.take_unspent(p_account_id, p_balance, v_grant.id, v_grant.free, 'void', p_user_id, gen_random_uuid(),
-        p_operation_id, 'allowance restarted');
-    end if;
-    update public.credit_grants g set voided_at = p_balance.settled_at, void_reason = 'allowance restarted'
-    where g.account_id = p_account_id and g.id = v_grant.id;
-  end if;
-  p_balance.used := 0;
-  p_balance.used_since := p_balance.settled_at;
-  p_balance.allowance_period := p_balance.period_start;
-  p_balance.peak_allowance := greatest(p_balance.peak_allowance, v_terms.allowance);
-  if v_terms.allowance > 0 then
-    p_balance := (select i.p_balance from credits.issue_allowance(p_account_id, p_balance, v_terms.allowance, v_terms.plan_id,
-      p_user_id, p_operation_id, 'allowance restarted') i);
-  end if;
-  p_balance := credits.save_balance(p_account_id, p_balance);
+  update credits.subscriptions b set
+    pinned_plan_id = case when p_version is not null then v_plan_id end, pinned_version = p_version
+  where b.account_id = p_account_id;
+  update credits.balances b set due_at = least(b.due_at, b.settled_at) where b.account_id = p_account_id;
+  perform credits.lock_account(p_account_id);
+  return credits.account_answer(p_account_id) || credits.subscription_answer(p_account_id, v_now)
+    || jsonb_build_object('version', p_version);
 end
 $$;
-comment on function credits.restart_allowance(uuid, credits.balances, uuid, uuid) is
-  'Books out what the period''s allowance has left and grants it anew in full. The period stays, other grants are not touched.';
-revoke all on function credits.restart_allowance(uuid, credits.balances, uuid, uuid)
-  from public, anon, authenticated, service_role;
+comment on function credits.pin(uuid, integer) is 'Pins an account to a version of the plan that it is on, or lets it go.';
+revoke all on function credits.pin(uuid, integer) from public, anon, authenticated, service_role;
 
-create function credits.book_pending_plan(p_account_id uuid, p_at timestamptz)
-returns void
-language sql
+-- schemas/calendar/publish_plan.sql
+
+-- edge: result=Published callers=service_role repeatable
+--   Make the figures of ``plan_limits`` the newest version of a plan.
+--
+--   Accounts take it at their ``"next_period"``. ``"now"`` moves everybody on the plan to it under
+--   the rules of a plan change, but for pinned accounts; repeat it while it answers ``more``.
+--
+--   Raises:
+--       InvalidArgument: no such plan, or another ``apply``.
+create function public.publish_plan(p_plan_id text, p_apply text default 'next_period')
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_accounts bigint := 0;
+  v_more boolean := false;
+  v_version integer;
+begin
+  if p_apply is null or p_apply not in ('next_period', 'now') then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_apply', 'value', p_apply),
+      'A version counts from the ''next_period'' of each account, or ''now''.');
+  end if;
+  if not exists (select 1 from public.plans p where p.id = p_plan_id) then
+    perform credits.refuse_plan(p_plan_id);
+  end if;
+  perform credits.make_plan_version(p_plan_id);
+  v_version := credits.latest_version(p_plan_id);
+  if p_apply = 'now' then
+    select r.accounts, r.more into v_accounts, v_more from credits.roll_out(p_plan_id, v_version) r;
+  end if;
+  return jsonb_build_object('success', true, 'code', 'ok', 'plan', p_plan_id, 'version', v_version,
+    'accounts', v_accounts, 'more', v_more);
+end
+$$;
+comment on function public.publish_plan(text, text) is
+  'Makes the figures of plan_limits the plan''s newest version. Accounts take it at their next period; ''now'' moves everybody on the plan to it under the rules of a plan change, but for pinned accounts. A call does at most 1000 accounts and leaves out busy ones: repeat it while it answers more.';
+revoke all on function public.publish_plan(text, text) from public, anon, authenticated, service_role;
+grant execute on function public.publish_plan(text, text) to service_role;
+
+create function credits.roll_out(p_plan_id text, p_version integer, out accounts bigint, out more boolean)
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-  update public.subscriptions s set
-    plan_id = s.pending_plan_id, pending_plan_id = null, pending_at = null,
-    status = case when s.status = 'past_due' and (
-      select p.price_cents > 0 from public.plans p where p.id = s.pending_plan_id) then s.status else 'active' end
-  where s.account_id = p_account_id and s.pending_at <= p_at
+declare
+  v_account_id uuid;
+  v_seen bigint := 0;
+begin
+  accounts := 0;
+  for v_account_id in
+    select distinct s.account_id from credits.subscription_spells s
+    join credits.accounts a on a.account_id = s.account_id and a.status <> 'closed'
+    where s.plan_id = p_plan_id and s.replaced_at is null
+      and credits.takes_version(s.account_id, p_plan_id, p_version)
+    order by s.account_id limit 1001
+  loop
+    v_seen := v_seen + 1;
+    exit when v_seen > 1000;
+    if credits.lock_idle_account(v_account_id) then
+      perform credits.take_version(v_account_id, p_plan_id, p_version);
+      accounts := accounts + 1;
+    end if;
+  end loop;
+  more := v_seen > accounts;
+end
 $$;
-comment on function credits.book_pending_plan(uuid, timestamptz) is
-  'Writes down a plan change whose time has come. Call it with all balances of the account locked.';
-revoke all on function credits.book_pending_plan(uuid, timestamptz) from public, anon, authenticated, service_role;
+comment on function credits.roll_out(text, integer) is
+  'Moves accounts that are on a plan to a version of it, a bounded number of them; no account that is busy is waited for.';
+revoke all on function credits.roll_out(text, integer) from public, anon, authenticated, service_role;
+
+create function credits.takes_version(p_account_id uuid, p_plan_id text, p_version integer)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_at timestamptz := credits.account_time(p_account_id);
+  s credits.subscription_spells := credits.spell_at(p_account_id, v_at);
+begin
+  return s.plan_id = p_plan_id
+    and not exists (
+      select 1 from credits.subscriptions b where b.account_id = p_account_id and b.pinned_plan_id = p_plan_id)
+    and credits.period_version(p_account_id, s, (select p.period_start from credits.spell_period(s, v_at) p)) <> p_version;
+end
+$$;
+comment on function credits.takes_version(uuid, text, integer) is
+  'Whether an account is on a plan, in another version, and not pinned to it.';
+revoke all on function credits.takes_version(uuid, text, integer) from public, anon, authenticated, service_role;
+
+create function credits.take_version(p_account_id uuid, p_plan_id text, p_version integer)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz;
+  v_event credits.subscription_events;
+begin
+  select max(b.settled_at) into v_now from credits.lock_account(p_account_id) b;
+  v_event.kind := 'version';
+  v_event.happened_at := v_now;
+  v_event.plan_id := p_plan_id;
+  v_event.plan_version := p_version;
+  perform credits.record_event(p_account_id, v_event, v_now);
+  perform credits.lock_account(p_account_id);
+end
+$$;
+comment on function credits.take_version(uuid, text, integer) is 'Moves an account to a version of its plan, now.';
+revoke all on function credits.take_version(uuid, text, integer) from public, anon, authenticated, service_role;
+
+create function credits.account_time(p_account_id uuid)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return greatest(
+    coalesce((select a.test_now from credits.accounts a where a.account_id = p_account_id), clock_timestamp()),
+    (select max(b.settled_at) from credits.balances b where b.account_id = p_account_id));
+end
+$$;
+comment on function credits.account_time(uuid) is
+  'What time it is for an account: the real one or that of its own clock, and never earlier than what it has seen.';
+revoke all on function credits.account_time(uuid) from public, anon, authenticated, service_role;
+
+-- schemas/calendar/reset_monthly_credits.sql
+
+-- edge: result=Reset callers=service_role repeatable-without=user_id slow
+--   Restart an account's allowances now, period unchanged; ``restarted`` lists them.
+--
+--   Without a user: book what has fallen due on a bounded number of accounts, and answer how many
+--   ``accounts`` were renewed and whether there is ``more``: repeat it until there is none.
+--   Restarting one account is never repeated by itself when the connection breaks.
+--
+--   Raises:
+--       AccountNotFound: there is no such user.
+create function public.reset_monthly_credits(p_user_id uuid default null, p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_renewed record;
+begin
+  if p_user_id is null and p_workspace_id is null then
+    perform credits.tend_accounts();
+    select * into v_renewed from credits.renew_due();
+    return credits.account_answer(null) || jsonb_build_object('accounts', v_renewed.accounts, 'more', v_renewed.more);
+  end if;
+  return credits.restart(credits.paying_account(p_user_id, p_workspace_id), p_user_id);
+end
+$$;
+comment on function public.reset_monthly_credits(uuid, uuid) is
+  'With a user: restarts that account''s allowances now, as far as its status grants any, period unchanged; restarted lists them. With none: books what has fallen due on at most 200 accounts, leaves out busy ones, and answers how many were renewed (accounts) and whether to call it again (more).';
+revoke all on function public.reset_monthly_credits(uuid, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.reset_monthly_credits(uuid, uuid) to service_role;
+
+create function credits.restart(p_account_id uuid, p_user_id uuid)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_operation_id uuid := gen_random_uuid();
+  v_balance credits.balances;
+  v_restarted jsonb := '[]';
+begin
+  for v_balance in select * from credits.lock_account(p_account_id) loop
+    if credits.restart_allowance(p_account_id, v_balance, p_user_id, v_operation_id) then
+      v_restarted := v_restarted || to_jsonb(v_balance.credit_type);
+    end if;
+  end loop;
+  return credits.account_answer(p_account_id, v_operation_id) || jsonb_build_object('restarted', v_restarted);
+end
+$$;
+comment on function credits.restart(uuid, uuid) is 'Restarts the allowances of an account, and lists which.';
+revoke all on function credits.restart(uuid, uuid) from public, anon, authenticated, service_role;
+
+create function credits.restart_allowance(
+  p_account_id uuid, p_balance credits.balances, p_user_id uuid, p_operation_id uuid)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_balance credits.balances := p_balance;
+  v_spell credits.subscription_spells := credits.spell_at(p_account_id, p_balance.settled_at);
+  v_grant record;
+  v_issued record;
+  v_amount bigint;
+begin
+  -- A limit is never reset, and what is not paid for gets no new allowance.
+  if v_balance.kind = 'limit' or not v_spell.is_earning or v_spell.is_frozen or v_spell.status = 'canceled'
+  then
+    return false;
+  end if;
+  -- What is unlimited has no stock to restart, and what a counted plan left is not touched by it.
+  if v_balance.allowance is null then
+    v_balance.used := 0;
+    v_balance.used_since := v_balance.settled_at;
+    perform credits.save_balance(p_account_id, v_balance);
+    return true;
+  end if;
+  select g.id, g.remaining - g.held as free into v_grant from public.credit_grants g
+  where g.account_id = p_account_id and g.credit_type = v_balance.credit_type
+    and g.period_start = v_balance.period_start and g.voided_at is null;
+  if found then
+    if v_grant.free > 0 then
+      v_balance := credits.take_unspent(p_account_id, v_balance, v_grant.id, v_grant.free, 'void', p_user_id,
+        gen_random_uuid(), p_operation_id, 'allowance restarted');
+    end if;
+    update public.credit_grants g set voided_at = v_balance.settled_at, void_reason = 'allowance restarted'
+    where g.account_id = p_account_id and g.id = v_grant.id;
+  end if;
+  v_balance.used := 0;
+  v_balance.used_since := v_balance.settled_at;
+  v_balance.restarted_at := v_balance.settled_at;
+  v_balance.restarted_spell := v_spell.n;
+  v_amount := credits.period_allowance(p_account_id, v_balance.credit_type, v_balance.period_start, v_balance.period_end,
+    v_balance.restarted_at, v_balance.restarted_spell, v_balance.settled_at);
+  v_balance.granted := v_amount;
+  v_balance.overdrawn := 0;
+  if v_amount > 0 then
+    v_issued := credits.issue_allowance(p_account_id, v_balance, v_amount, v_balance.plan_id, p_user_id, p_operation_id,
+      'allowance restarted', case when v_spell.trial_ends_at is null then 'plan' else 'trial' end);
+    v_balance := v_issued.p_balance;
+  end if;
+  perform credits.save_balance(p_account_id, v_balance);
+  return true;
+end
+$$;
+comment on function credits.restart_allowance(uuid, credits.balances, uuid, uuid) is
+  'Books out what the period''s allowance has left and grants it anew in full, where the status grants any. The period stays, other grants are not touched.';
+revoke all on function credits.restart_allowance(uuid, credits.balances, uuid, uuid)
+  from public, anon, authenticated, service_role;
+
+create function credits.lock_idle_account(p_account_id uuid)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_locked integer;
+begin
+  perform 1 from (
+    select b.credit_type from credits.balances b where b.account_id = p_account_id
+    order by b.credit_type for no key update skip locked) l;
+  get diagnostics v_locked = row_count;
+  return v_locked = (select count(*) from credits.balances b where b.account_id = p_account_id);
+end
+$$;
+comment on function credits.lock_idle_account(uuid) is
+  'Locks all balances of an account, unless another session is at one of them: then false. A job waits for no caller.';
+revoke all on function credits.lock_idle_account(uuid) from public, anon, authenticated, service_role;
 
 create function credits.renew(p_account_id uuid)
 returns boolean
@@ -6786,170 +8362,222 @@ set search_path = ''
 as $$
 declare
   v_before jsonb;
-  v_locked integer;
 begin
-  -- Nobody waits for the job and the job waits for nobody: a busy account is settled by whoever keeps it busy.
-  perform 1 from (
-    select b.credit_type from credits.balances b where b.account_id = p_account_id
-    order by b.credit_type for no key update skip locked) l;
-  get diagnostics v_locked = row_count;
-  if v_locked < (select count(*) from credits.balances b where b.account_id = p_account_id) then
-    return false;
+  if not credits.lock_idle_account(p_account_id) then
+    return null;
   end if;
-  select jsonb_object_agg(b.credit_type, b.allowance_period) into v_before
+  select jsonb_object_agg(b.credit_type, b.period_start) into v_before
   from credits.balances b where b.account_id = p_account_id;
   perform credits.lock_account(p_account_id);
-  perform credits.book_pending_plan(p_account_id, (
-    select max(b.settled_at) from credits.balances b where b.account_id = p_account_id));
-  perform credits.lock_account(p_account_id);
   return v_before is distinct from (
-    select jsonb_object_agg(b.credit_type, b.allowance_period) from credits.balances b where b.account_id = p_account_id);
+    select jsonb_object_agg(b.credit_type, b.period_start) from credits.balances b where b.account_id = p_account_id);
 end
 $$;
 comment on function credits.renew(uuid) is
-  'Books all that has fallen due on one account, unless somebody else is at it. True when an allowance was renewed.';
+  'Books all that has fallen due on one account. True when a period began, null when another session was at it.';
 revoke all on function credits.renew(uuid) from public, anon, authenticated, service_role;
 
-create function credits.renew_due()
-returns bigint
+create function credits.renew_due(out accounts bigint, out more boolean)
 language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
 declare
-  v_until timestamptz := clock_timestamp() + interval '5 seconds';
   v_after uuid := uuid '00000000-0000-0000-0000-000000000000';
   v_accounts uuid[];
   v_account_id uuid;
-  v_renewed bigint := 0;
+  v_seen bigint := 0;
+  v_renewed boolean;
 begin
+  accounts := 0;
+  more := false;
   loop
     select array_agg(d.account_id order by d.account_id) into v_accounts from (
-      select b.account_id from credits.balances b
-      where b.account_id > v_after and b.account_status <> 'closed'
-        and ((b.test_now is null and b.due_at <= clock_timestamp()) or (b.test_now is not null and b.due_at <= b.test_now))
-      union
-      -- Spends settle balances one by one; the plan is written down when the last one is, which may be now.
-      select s.account_id from public.subscriptions s
-      join credits.accounts a on a.account_id = s.account_id and a.status <> 'closed'
-      where s.account_id > v_after and s.pending_at <= coalesce(a.test_now, clock_timestamp())
-      order by account_id limit 500) d;
+      select distinct b.account_id from credits.balances b
+      where b.account_id > v_after and b.account_status <> 'closed' and not b.is_floating
+        and ((b.test_now is null and b.due_at <= clock_timestamp())
+          or (b.test_now is not null and b.due_at <= b.test_now))
+      order by b.account_id limit 200) d;
     exit when v_accounts is null;
     foreach v_account_id in array v_accounts loop
+      -- Locks are kept until the caller commits, so a call ends soon and the next one goes on.
+      more := v_seen >= 200;
+      exit when more;
       -- One account whose books are broken does not keep the others from their renewal.
       begin
-        if credits.renew(v_account_id) then
-          v_renewed := v_renewed + 1;
-        end if;
+        v_renewed := credits.renew(v_account_id);
+        accounts := accounts + coalesce(v_renewed, false)::integer;
+        v_seen := v_seen + (v_renewed is not null)::integer;
       exception when others then
         raise warning 'account % could not be renewed: % (%)', v_account_id, sqlerrm, sqlstate;
       end;
     end loop;
+    exit when more;
     v_after := v_accounts[array_upper(v_accounts, 1)];
-    -- Locks are kept until the caller commits, so a call ends in time and the next one goes on.
-    exit when clock_timestamp() > v_until;
   end loop;
-  return v_renewed;
 end
 $$;
 comment on function credits.renew_due() is
-  'Books what has fallen due on all accounts, in batches, for about five seconds at most. Several processes may run it at once. Nothing depends on it: every operation settles its own account first.';
+  'Books what has fallen due, on 200 accounts at most. Several processes may run it at once. Nothing depends on it: every operation books its own account first.';
 revoke all on function credits.renew_due() from public, anon, authenticated, service_role;
 
--- edge: result=Reset callers=service_role repeatable-without=user_id slow
---   Restart a person's allowance now, period unchanged.
+-- schemas/calendar/set_subscription_status.sql
+
+-- edge: result=StatusChange callers=service_role repeatable
+--   Record what became of the subscription, and when.
 --
---   Without a user: renew every account that has fallen due, and answer how many ``accounts``. A
---   call ends after about five seconds; repeat it while it answers more than 0. Restarting one
---   person's allowance is never repeated by itself when the connection breaks.
+--   ``status`` is active, trialing, past_due, unpaid, paused or canceled. ``at`` is when it
+--   happened, now by default; only a cancellation may be to come. ``ends_at`` is when a trial ends.
 --
 --   Raises:
---       AccountNotFound: there is no such user.
-create function public.reset_monthly_credits(p_user_id uuid default null)
+--       InvalidArgument: another status, or a time that cannot be.
+--       AccountNotFound.
+create function public.set_subscription_status(
+  p_user_id uuid, p_status text, p_at timestamptz default null, p_ends_at timestamptz default null,
+  p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
 volatile
 security definer
 set search_path = ''
 as $$
-declare
-  v_account_id uuid;
-  v_operation_id uuid := gen_random_uuid();
-  v_balance credits.balances;
 begin
-  if p_user_id is null then
-    perform credits.tend_accounts();
-    return credits.account_answer(null) || jsonb_build_object('accounts', credits.renew_due());
+  if p_status is null or p_status not in ('active', 'trialing', 'past_due', 'unpaid', 'paused', 'canceled') then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_status', 'value', p_status),
+      'The status is active, trialing, past_due, unpaid, paused or canceled.');
   end if;
-  v_account_id := credits.paying_account(p_user_id);
-  for v_balance in select * from credits.lock_account(v_account_id) loop
-    v_balance := credits.restart_allowance(v_account_id, v_balance, p_user_id, v_operation_id);
-  end loop;
-  return credits.account_answer(v_account_id, v_operation_id);
+  if (p_status = 'trialing') <> (p_ends_at is not null) or not isfinite(p_ends_at) then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_ends_at', 'value', p_ends_at),
+      'p_ends_at says when a trial ends, and belongs to no other status.');
+  end if;
+  return credits.set_status(credits.paying_account(p_user_id, p_workspace_id), p_status, p_at, p_ends_at,
+    (select s.on_cancel = 'keep' from credits.settings s));
 end
 $$;
-comment on function public.reset_monthly_credits(uuid) is
-  'With a user: restarts that person''s allowance now, period unchanged. With none: renews every account that has fallen due and answers how many (accounts); a call ends after about five seconds, repeat it while it answers more than 0.';
-revoke all on function public.reset_monthly_credits(uuid) from public, anon, authenticated, service_role;
-grant execute on function public.reset_monthly_credits(uuid) to service_role;
+comment on function public.set_subscription_status(uuid, text, timestamptz, timestamptz, uuid) is
+  'Records what became of the subscription, and when (p_at, now by default). past_due, unpaid: no new allowance, and after the plan''s grace plan credits are frozen; paused: at once; canceled: the plan ends at p_at, which may be to come; trialing: until p_ends_at; active: paid.';
+revoke all on function public.set_subscription_status(uuid, text, timestamptz, timestamptz, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.set_subscription_status(uuid, text, timestamptz, timestamptz, uuid) to service_role;
 
--- schemas/calendar/set_subscription_status.sql
-
-create function credits.set_status(p_account_id uuid, p_status text)
-returns void
+create function credits.set_status(
+  p_account_id uuid, p_status text, p_at timestamptz, p_ends_at timestamptz, p_keeps_paid boolean)
+returns jsonb
 language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
 declare
-  v_at timestamptz;
+  v_now timestamptz;
+  v_event credits.subscription_events;
 begin
-  select max(b.settled_at) into v_at from credits.lock_account(p_account_id) b;
-  perform credits.book_pending_plan(p_account_id, v_at);
-  update public.subscriptions s set
-    status = p_status,
-    past_due_since = case when p_status = 'past_due' then coalesce(s.past_due_since, v_at) end
-  where s.account_id = p_account_id and s.status <> p_status;
-  -- Recovery thaws the same grants and catches up on the allowance of the running period.
+  select max(b.settled_at) into v_now from credits.lock_account(p_account_id) b;
+  v_event.kind := 'status';
+  v_event.status := p_status;
+  v_event.happened_at := credits.time_of_event(v_now, p_at, p_status = 'canceled');
+  v_event.ends_at := p_ends_at;
+  if p_ends_at <= v_event.happened_at then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_ends_at', 'value', p_ends_at),
+      'A trial ends after it begins.');
+  end if;
+  if p_status = 'canceled' then
+    v_event.keeps_paid := p_keeps_paid;
+    -- A cancellation to come is known from now on, and can be taken back.
+    if v_event.happened_at > v_now then
+      v_event.ends_at := v_event.happened_at;
+      v_event.happened_at := v_now;
+    end if;
+  end if;
+  if v_event.happened_at < v_now or not credits.says_nothing_new(p_account_id, v_event) then
+    perform credits.record_event(p_account_id, v_event, v_now);
+  end if;
   perform credits.lock_account(p_account_id);
+  return credits.account_answer(p_account_id) || credits.subscription_answer(p_account_id, v_now)
+    || jsonb_build_object('status', p_status);
 end
 $$;
-comment on function credits.set_status(uuid, text) is 'Books what has fallen due under the old status, then changes it.';
-revoke all on function credits.set_status(uuid, text) from public, anon, authenticated, service_role;
+comment on function credits.set_status(uuid, text, timestamptz, timestamptz, boolean) is
+  'Books what has fallen due under the old status, then records the new one.';
+revoke all on function credits.set_status(uuid, text, timestamptz, timestamptz, boolean)
+  from public, anon, authenticated, service_role;
 
--- edge: result=StatusChange callers=service_role repeatable
---   Record whether the subscription is paid for.
---
---   ``status`` is active, trialing, past_due or canceled.
---
---   Raises:
---       InvalidArgument: another status.
---       AccountNotFound.
-create function public.set_subscription_status(p_user_id uuid, p_status text, p_workspace_id uuid default null)
-returns jsonb
+create function credits.says_nothing_new(p_account_id uuid, p_event credits.subscription_events)
+returns boolean
 language plpgsql
-volatile
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_spells := credits.spell_at(p_account_id, p_event.happened_at);
+begin
+  return s.started_at <= p_event.happened_at and s.status = p_event.status and case s.status
+    when 'active' then s.past_due_since is null and not exists (
+      select 1 from credits.subscription_spells n
+      where n.account_id = p_account_id and n.replaced_at is null and n.n > s.n)
+    else s.status in ('past_due', 'unpaid', 'paused') end;
+end
+$$;
+comment on function credits.says_nothing_new(uuid, credits.subscription_events) is
+  'Whether a subscription has the status already: then there is nothing to record.';
+revoke all on function credits.says_nothing_new(uuid, credits.subscription_events)
+  from public, anon, authenticated, service_role;
+
+-- schemas/calendar/subscriptions.sql
+
+create function credits.subscription_now(
+  p_account_id uuid, out plan_id text, out plan_version integer, out status text, out quantity integer,
+  out anchor_at timestamptz, out time_zone text, out pending_plan_id text, out pending_at timestamptz,
+  out past_due_since timestamptz, out trial_ends_at timestamptz)
+language plpgsql
+stable
 security definer
 set search_path = ''
 as $$
 declare
-  v_account_id uuid;
+  v_at timestamptz := credits.account_time(p_account_id);
+  s credits.subscription_spells := credits.spell_at(p_account_id, v_at);
 begin
-  if p_status is null or p_status not in ('active', 'trialing', 'past_due', 'canceled') then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_status', 'value', p_status),
-      'The status is active, trialing, past_due or canceled.');
-  end if;
-  v_account_id := credits.paying_account(p_user_id, p_workspace_id);
-  perform credits.set_status(v_account_id, p_status);
-  return credits.account_answer(v_account_id) || jsonb_build_object('status', p_status);
+  plan_id := s.plan_id;
+  plan_version := credits.period_version(p_account_id, s, (select p.period_start from credits.spell_period(s, v_at) p));
+  status := s.status;
+  quantity := s.quantity;
+  anchor_at := s.anchor_at;
+  time_zone := s.time_zone;
+  pending_plan_id := s.pending_plan_id;
+  pending_at := s.pending_at;
+  past_due_since := s.past_due_since;
+  trial_ends_at := s.trial_ends_at;
 end
 $$;
-comment on function public.set_subscription_status(uuid, text, uuid) is
-  'Records whether the subscription is paid for. past_due: no new allowance, and after the plan''s grace plan credits are frozen and the default plan''s limits apply; active again: they thaw.';
-revoke all on function public.set_subscription_status(uuid, text, uuid) from public, anon, authenticated, service_role;
-grant execute on function public.set_subscription_status(uuid, text, uuid) to service_role;
+comment on function credits.subscription_now(uuid) is
+  'The subscription of an account at this moment. Reached through public.subscriptions alone, which passes it accounts that the caller may read.';
+revoke all on function credits.subscription_now(uuid) from public, anon, authenticated, service_role;
+grant execute on function credits.subscription_now(uuid) to authenticated, service_role;
+
+create view public.subscriptions
+with (security_invoker = true)
+as
+select b.account_id, b.user_id, n.plan_id, n.plan_version, n.status, n.quantity, n.anchor_at, n.time_zone, n.pending_plan_id,
+  n.pending_at, n.past_due_since, n.trial_ends_at, b.is_managed, b.covered_until, b.created_at, b.updated_at
+from credits.subscriptions b
+cross join lateral credits.subscription_now(b.account_id) n;
+comment on view public.subscriptions is
+  'Which plan an account is on at this moment, whatever job ran. One row per account. Users see their own and their workspaces''.';
+comment on column public.subscriptions.user_id is 'The person; null for a workspace.';
+comment on column public.subscriptions.plan_version is 'The version of the plan whose figures count for the account.';
+comment on column public.subscriptions.quantity is 'Seats: the plan''s allowances are multiplied by it.';
+comment on column public.subscriptions.anchor_at is 'Periods end n whole months after this instant, in time_zone.';
+comment on column public.subscriptions.pending_plan_id is 'The plan that follows at pending_at: a downgrade or a cancellation.';
+comment on column public.subscriptions.past_due_since is 'Since when it is not paid for: no new allowance, and after the plan''s grace its credits are frozen.';
+comment on column public.subscriptions.covered_until is 'Up to when a payment provider has been paid; null where none manages it.';
+revoke all on table public.subscriptions from public, anon, authenticated, service_role;
+grant select on table public.subscriptions to authenticated, service_role;
+
+create trigger subscriptions_are_never_written instead of insert or update or delete on public.subscriptions
+  for each row execute function credits.refuse_computed_rows();
 
 -- schemas/metering/meters.sql
 
@@ -8373,63 +10001,93 @@ as $$
 begin
   return query
   with grants as (
-    select g.account_id, g.credit_type, g.id, g.period_start, g.expires_at, g.amount, g.voided_at,
-      b.allowance, b.peak_allowance, b.period_start = g.period_start as is_running,
-      b.allowance_period is not distinct from g.period_start as is_granted, b.period_end,
-      -- The changes of a test account are dated by its own clock to the instant, but the plans' figures by the real one. Else
-      -- a change is written down a moment after the time at which its grant is booked.
+    select g.account_id, g.credit_type, g.id, g.period_start, g.expires_at, g.amount, g.voided_at, b.granted, b.period_end,
       b.test_now is not null as is_test,
-      g.expires_at + case when b.test_now is null then interval '1 minute' else interval '0' end as until,
+      g.voided_at is null and b.period_start = g.period_start as is_running,
+      -- One at a time. News of a period that began before what is booked ends that at the moment of the news.
+      greatest(g.period_start, g.created_at) + interval '1 hour' as other_ended_by,
       lag(g.expires_at) over (
-        partition by g.account_id, g.credit_type, g.voided_at is null order by g.period_start, g.id) as before_ended
+        partition by g.account_id, g.credit_type, g.voided_at is null order by g.created_at, g.period_start, g.id) as before_ended
     from public.credit_grants g
     join credits.balances b on b.account_id = g.account_id and b.credit_type = g.credit_type
-    where g.source = 'plan' and b.kind = 'credit' and (p_account_id is null or g.account_id = p_account_id)
+    where g.period_start is not null and b.kind = 'credit' and (p_account_id is null or g.account_id = p_account_id)
+  ), figures as (
+    select l.plan_id, l.credit_type, l.version, l.allowance, v.made_at
+    from credits.plan_version_limits l
+    join credits.plan_versions v on v.plan_id = l.plan_id and v.version = l.version
   ), bounds as (
-    -- The largest allowance held in the period, by what the plans gave then.
-    select g.account_id, g.id, coalesce(max(f.allowance), 0) as largest
+    -- The largest allowance of the plans that the account was on, by all that was ever known of it, in a version that there
+    -- was by then. The versions are dated by the real clock, a test account by its own.
+    select g.account_id, g.id, coalesce(max(f.allowance * s.quantity), 0) as largest
     from grants g
-    join credits.plan_spells s on s.account_id = g.account_id and (s.started_at < g.until or s.started_at = g.period_start)
-      and (s.ended_at > g.period_start or s.started_at >= g.period_start
-        -- A clock that stands still: renewed by the old plan, then moved to another one, all at the start of the period.
-        or g.is_test and s.ended_at = g.period_start)
-    join credits.plan_figures f on f.plan_id = s.plan_id and f.credit_type = g.credit_type
-      and (g.is_test or f.started_at < g.until and f.ended_at > g.period_start)
+    join credits.subscription_spells s on s.account_id = g.account_id
+      and (s.started_at < g.expires_at or s.started_at = g.period_start)
+      and not exists (
+        select 1 from credits.subscription_spells n
+        where n.account_id = s.account_id and n.n = s.n + 1 and n.revision = s.revision and n.started_at < g.period_start)
+    join figures f on f.plan_id = s.plan_id and f.credit_type = g.credit_type
+      and (g.is_test or f.version = 1 or f.made_at < g.expires_at)
     group by g.account_id, g.id
-  ), suspects as (
-    select g.account_id, g.credit_type, g.id, g.amount, coalesce(o.largest, 0) as largest, g.is_running and not g.is_granted as is_early
-    from grants g
-    left join bounds o on o.account_id = g.account_id and o.id = g.id
-    where g.amount > coalesce(o.largest, 0) or g.is_running and not g.is_granted
-      or g.is_running and g.voided_at is null and (g.amount > g.peak_allowance or g.peak_allowance > coalesce(o.largest, 0))
+  ), voided as (
+    select t.account_id, t.grant_id, -sum(t.amount) as amount
+    from public.credit_transactions t
+    where t.kind = 'void' and (t.account_id, t.grant_id) in (
+      select g.account_id, g.id from grants g
+      left join bounds o on o.account_id = g.account_id and o.id = g.id
+      where g.amount > coalesce(o.largest, 0) or g.is_running and g.amount > g.granted)
+    group by t.account_id, t.grant_id
   ), broken as materialized (
-    select s.account_id, s.credit_type, g.period_start from suspects s
-    join grants g on g.account_id = s.account_id and g.id = s.id
-    where s.amount > s.largest or s.is_early
-      or g.is_running and g.voided_at is null and (s.amount > g.peak_allowance or g.is_granted and g.peak_allowance > s.largest)
-    union all
-    -- One at a time, but for the moment that a change takes, which an account has in its history that got a clock later; the
-    -- one that runs ends with its period.
     select g.account_id, g.credit_type, g.period_start from grants g
-    where g.voided_at is null and (g.before_ended > g.period_start + interval '1 hour' or g.is_running and g.expires_at <> g.period_end)
+    left join bounds o on o.account_id = g.account_id and o.id = g.id
+    left join voided v on v.account_id = g.account_id and v.grant_id = g.id
+    where g.amount - coalesce(v.amount, 0) > coalesce(o.largest, 0)
+      or g.is_running and (g.amount - coalesce(v.amount, 0) > g.granted or g.expires_at <> g.period_end)
+      or g.voided_at is null and g.before_ended > g.other_ended_by
     union all
     select b.account_id, b.credit_type, b.period_start from credits.balances b
-    left join public.subscriptions s on s.account_id = b.account_id
-    left join public.plan_limits l on l.credit_type = b.credit_type
-      and l.plan_id = case when s.pending_at <= b.settled_at then s.pending_plan_id else s.plan_id end
-    where (p_account_id is null or b.account_id = p_account_id) and b.due_at > b.settled_at and s.past_due_since is null
-      and (b.allowance is distinct from case when l.plan_id is null then 0 else l.allowance end
-        or b.kind = 'credit' and b.allowance_period is distinct from b.period_start)
+    left join credits.subscription_spells s on s.account_id = b.account_id and s.n = 1 and s.replaced_at is null
+      and not exists (
+        select 1 from credits.subscription_spells n where n.account_id = s.account_id and n.n = 2 and n.replaced_at is null)
+    left join credits.plan_version_limits l on l.plan_id = b.plan_id and l.version = b.plan_version
+      and l.credit_type = b.credit_type
+    where (p_account_id is null or b.account_id = p_account_id) and b.due_at > b.settled_at
+      -- Most accounts have one spell, and what it gives. The others are asked what is due, which is nothing.
+      and case when coalesce(b.plan_id = s.plan_id and s.is_earning and b.allowance = l.allowance and b.granted = l.allowance
+        and b.restarted_at is null and b.period_start >= s.started_at and b.anchored_by = s.anchored_by, false)
+        then false else not credits.is_booked(b) end
+    union all
+    select b.account_id, b.credit_type, b.period_start from credits.balances b
+    where (p_account_id is null or b.account_id = p_account_id) and b.plan_id is not null and not exists (
+      select 1 from credits.plan_versions v where v.plan_id = b.plan_id and v.version = b.plan_version)
   )
   select (select count(*) from public.credit_grants x
-      where x.source = 'plan' and x.voided_at is null and (p_account_id is null or x.account_id = p_account_id)),
+      where x.period_start is not null and x.voided_at is null and (p_account_id is null or x.account_id = p_account_id)),
     coalesce((select jsonb_agg(to_jsonb(b)) from (
       select c.account_id, c.credit_type, c.period_start from broken c order by c.account_id limit 10) b), '[]');
 end
 $$;
 comment on function credits.verify_allowances(uuid) is
-  'Rule 5: one allowance per account, type and period, and no more of it than the largest plan held in the period gave then, also in periods gone by; the allowance in force is the plan''s.';
+  'Rule 5: one allowance per account, type and period, and no more of it than the plans that the account was on gave for its seats, also in periods gone by; the allowance in force is the plan''s.';
 revoke all on function credits.verify_allowances(uuid) from public, anon, authenticated, service_role;
+
+create function credits.is_booked(p_balance credits.balances)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  d credits.due := credits.due_at(p_balance.account_id, p_balance, p_balance.settled_at);
+begin
+  return not d.is_new_period and d.issued = 0 and d.withdrawn = 0 and d.plan_id = p_balance.plan_id
+    and d.allowance is not distinct from p_balance.allowance and d.period_end = p_balance.period_end
+    and p_balance.granted = d.entitled and p_balance.overdrawn = 0;
+end
+$$;
+comment on function credits.is_booked(credits.balances) is
+  'Whether a balance stands where its subscription puts it. Its due_at is later than its settled_at.';
+revoke all on function credits.is_booked(credits.balances) from public, anon, authenticated, service_role;
 
 -- schemas/certainty/verify_balances.sql
 
@@ -8464,7 +10122,7 @@ begin
       coalesce(sum(g.spent + g.held) filter (where g.source = 'plan'), 0) as plan_taken, sum(g.spent) as spent,
       least(min(g.expires_at) filter (where g.is_open and g.expires_at > b.settled_at),
         min(g.starts_at) filter (where g.is_open and g.starts_at > b.settled_at)) as due_at,
-      bool_and(g.is_open = (g.remaining > 0) and (g.source = 'plan') = (g.period_start is not null)
+      bool_and(g.is_open = (g.remaining > 0) and (g.source = 'plan' or g.source = 'trial' and g.period_start is not null) = (g.period_start is not null)
         and (g.frozen_at is null) = (g.frozen_reason is null) and (g.voided_at is null) = (g.void_reason is null)
         and coalesce(g.expires_at >= g.starts_at, true)
         and greatest(g.created_at, g.frozen_at, g.voided_at) <= b.settled_at
@@ -8485,11 +10143,11 @@ begin
     group by r.account_id, r.credit_type
   ), owners as (
     -- What a balance copies from its account, so that a spend needs no second row.
-    select a.account_id, a.status, a.test_now, case a.kind when 'person' then a.account_id end as user_id, s.pending_at,
+    select a.account_id, a.status, a.test_now, case a.kind when 'person' then a.account_id end as user_id,
       s.user_id is not distinct from case a.kind when 'person' then a.account_id end
         and (f.account_id is null or a.status = 'closed') as are_sane
     from credits.accounts a
-    join public.subscriptions s on s.account_id = a.account_id
+    join credits.subscriptions s on s.account_id = a.account_id
     left join credits.forgotten_accounts f on f.account_id = a.account_id
     where p_account_id is null or a.account_id = p_account_id
   ), compared as (
@@ -8502,13 +10160,15 @@ begin
         and b.test_now is not distinct from o.test_now
         and b.kind = (select t.kind from credits.credit_types t where t.id = b.credit_type)
         -- Until due_at this row is taken for the truth, so nothing may fall due before.
-        and b.due_at <= least(g.due_at, h.due_at, b.period_end, case when o.pending_at > b.settled_at then o.pending_at end,
-          'infinity')
+        and b.due_at <= least(g.due_at, h.due_at, b.period_end, (
+            select min(x.started_at) from credits.subscription_spells x
+            where x.account_id = b.account_id and x.replaced_at is null and x.started_at > b.settled_at), 'infinity')
+        and (not b.is_floating or b.due_at = '-infinity')
         and case b.kind
           when 'credit' then b.settled_at >= b.period_start and b.settled_at < b.period_end and b.used_since <= b.settled_at
-            and coalesce(b.allowance_period <= b.period_start, true)
+            and coalesce(b.restarted_at between b.period_start and b.settled_at, true)
           else b.period_start is null and b.period_end is null and b.used = coalesce(g.spent, 0) + coalesce(u.spent, 0)
-            and (b.allowance is null or b.due_at <= b.settled_at or coalesce(g.plan_free, 0) = greatest(0,
+            and (b.allowance is null or coalesce(g.plan_free, 0) = greatest(0,
               b.allowance - coalesce(g.plan_taken, 0) - coalesce(u.spent, 0) - b.reserved_unlimited)) end as ok
     from (select * from credits.balances x where p_account_id is null or x.account_id = p_account_id) b
     full join last l on l.account_id = b.account_id and l.credit_type = b.credit_type
@@ -8568,6 +10228,9 @@ begin
     union all
     select 5, 'free credits are held once per person', v.* from credits.verify_accounts(p_account_id) v
     where coalesce(p_rule, 5) = 5
+    union all
+    select 10, 'nothing is spendable that is not paid for', v.* from credits.verify_coverage(p_account_id) v
+    where coalesce(p_rule, 10) = 10
     union all
     select 7, 'everything granted is spent, lapsed or left', v.* from credits.verify_conservation(p_account_id) v
     where coalesce(p_rule, 7) = 7
@@ -9224,30 +10887,112 @@ set search_path = ''
 as $$
 begin
   return query
-  with changes as (
-    select c.account_id, c.version, c.to_plan,
-      c.version = row_number() over chain and c.from_plan is not distinct from lag(c.to_plan) over chain
-        and c.changed_at >= coalesce(lag(c.changed_at) over chain, c.changed_at) as ok,
-      lead(c.version) over chain is null as is_last
-    from credits.plan_changes c
-    where p_account_id is null or c.account_id = p_account_id
-    window chain as (partition by c.account_id order by c.version)
+  with events as (
+    select e.account_id, max(e.n) as last,
+      bool_and((e.kind = 'opened') = (e.n = 1)) and count(*) = max(e.n) and min(e.n) = 1 as ok
+    from credits.subscription_events e
+    where p_account_id is null or e.account_id = p_account_id
+    group by e.account_id
+  ), spells as (
+    select s.account_id, count(*) as spells, min(s.plan_id) as plan_id, min(s.started_at) as started_at
+    from credits.subscription_spells s
+    where s.replaced_at is null and (p_account_id is null or s.account_id = p_account_id)
+    group by s.account_id
   ), broken as materialized (
-    select c.account_id, c.version from changes c where c.ok is not true
+    select b.account_id, e.last as event, null::text as plan_id
+    from credits.subscriptions b
+    left join events e on e.account_id = b.account_id
+    left join spells s on s.account_id = b.account_id
+    where (p_account_id is null or b.account_id = p_account_id)
+      and (e.ok is not true or s.account_id is null
+        -- Most accounts have only been opened. The others are folded anew.
+        or not (e.last = 1 and s.spells = 1 and exists (
+          select 1 from credits.subscription_events o
+          where o.account_id = b.account_id and o.n = 1 and o.plan_id = s.plan_id and o.happened_at = s.started_at))
+        and not credits.is_folded(b.account_id))
     union all
-    select coalesce(s.account_id, c.account_id), c.version
-    from (select * from public.subscriptions x where p_account_id is null or x.account_id = p_account_id) s
-    full join (select * from changes n where n.is_last) c on c.account_id = s.account_id
-    where (s.plan_id = c.to_plan) is not true
+    select null, null, p.id from public.plans p
+    where p_account_id is null and (
+      exists (select 1 from public.plan_limits l where l.plan_id = p.id)
+        and credits.version_is_on_sale(p.id, credits.latest_version(p.id)) is not true
+      or (select count(*) <> max(v.version) from credits.plan_versions v where v.plan_id = p.id))
+    union all
+    select null, null, l.plan_id from credits.plan_version_limits l
+    where p_account_id is null and not exists (
+      select 1 from credits.plan_versions v where v.plan_id = l.plan_id and v.version = l.version)
+    union all
+    select b.account_id, b.pinned_version, b.pinned_plan_id from credits.subscriptions b
+    where (p_account_id is null or b.account_id = p_account_id) and b.pinned_plan_id is not null and not exists (
+      select 1 from credits.plan_versions v where v.plan_id = b.pinned_plan_id and v.version = b.pinned_version)
   )
-  select (select count(*) from credits.plan_changes x where p_account_id is null or x.account_id = p_account_id),
+  select (select count(*) from credits.subscriptions x where p_account_id is null or x.account_id = p_account_id),
     coalesce((select jsonb_agg(to_jsonb(b)) from (
-      select c.account_id, c.version from broken c order by c.account_id limit 10) b), '[]');
+      select c.account_id, c.event, c.plan_id from broken c order by c.account_id limit 10) b), '[]');
 end
 $$;
 comment on function credits.verify_plans(uuid) is
-  'Rule 5: which plan an account was on when, by which its allowances are judged, is a chain without a gap that ends in the plan it is on.';
+  'Rule 5: every subscription is what its events come to, without a gap; the versions of each plan count from 1, and the newest has the figures on sale.';
 revoke all on function credits.verify_plans(uuid) from public, anon, authenticated, service_role;
+
+create function credits.is_folded(p_account_id uuid)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_spells credits.subscription_spells[] := credits.fold_subscription(p_account_id);
+begin
+  return (
+    select count(*) = cardinality(v_spells) and bool_and(credits.is_same_spell(s, v_spells[s.n]))
+    from credits.subscription_spells s where s.account_id = p_account_id and s.replaced_at is null);
+end
+$$;
+comment on function credits.is_folded(uuid) is 'Whether the spells of an account are what its events come to.';
+revoke all on function credits.is_folded(uuid) from public, anon, authenticated, service_role;
+
+create function credits.verify_coverage(p_account_id uuid)
+returns table (checked bigint, violations jsonb)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  with spendable as (
+    select g.account_id, g.credit_type, g.period_start, b.settled_at
+    from credits.balances b
+    join public.credit_grants g on g.account_id = b.account_id and g.credit_type = b.credit_type
+      and g.period_start = b.period_start
+    where b.kind = 'credit' and b.due_at > b.settled_at and g.is_open and g.voided_at is null and g.frozen_at is null
+      and (p_account_id is null or b.account_id = p_account_id)
+  ), broken as materialized (
+    -- What is owed for past its grace, or paused, is frozen.
+    select p.account_id, p.credit_type, p.period_start from spendable p
+    where case when exists (
+        select 1 from credits.subscription_spells s
+        where s.account_id = p.account_id and s.replaced_at is null and s.is_frozen)
+      then (credits.spell_at(p.account_id, p.settled_at)).is_frozen end
+    union all
+    -- Beyond what is covered there is one period, no more.
+    select p.account_id, p.credit_type, p.period_start from spendable p
+    join credits.subscriptions u on u.account_id = p.account_id and u.is_managed and p.period_start >= u.covered_until
+    where exists (
+      select 1 from public.credit_grants g join public.plans n on n.id = g.plan_id and n.price_cents > 0
+      where g.account_id = p.account_id and g.credit_type = p.credit_type and g.period_start >= u.covered_until
+        and g.period_start < p.period_start and g.amount > 0)
+      and credits.is_paid_plan((credits.spell_at(p.account_id, p.settled_at)).plan_id)
+  )
+  select (select count(*) from spendable),
+    coalesce((select jsonb_agg(to_jsonb(b)) from (
+      select c.account_id, c.credit_type, c.period_start from broken c order by c.account_id limit 10) b), '[]');
+end
+$$;
+comment on function credits.verify_coverage(uuid) is
+  'Rule 10: nothing is spendable of a period that is owed for past its grace, nor of a second period beyond what a provider was paid for.';
+revoke all on function credits.verify_coverage(uuid) from public, anon, authenticated, service_role;
 
 -- schemas/certainty/verify_privileges.sql
 
@@ -9265,7 +11010,7 @@ as $$
     ('public.plan_limits', 'Everybody may read the plan limits', 'anon, authenticated'),
     ('credits.credit_types', 'Everybody may read the credit types', 'anon, authenticated'),
     ('credits.settings', 'Signed-in users may read the settings', 'authenticated'),
-    ('public.subscriptions', 'Users may read their subscription', 'authenticated'),
+    ('credits.subscriptions', 'Users may read what they subscribed to', 'authenticated'),
     ('credits.balances', 'Users may read their balances', 'authenticated'),
     ('public.credit_grants', 'Users may read their grants', 'authenticated'),
     ('public.credit_transactions',
@@ -9292,12 +11037,14 @@ as $$
     ('public.credit_balances', 'credit_balances_are_never_written'),
     ('public.plans', 'plans_keep_subscribed'),
     ('public.plans', 'plans_keep_subscribed_id'),
-    ('public.plan_limits', 'plan_limits_make_subscribers_due'),
-    ('public.plan_limits', 'plan_limits_record_change'),
-    ('public.subscriptions', 'subscriptions_make_balances_due'),
-    ('public.subscriptions', 'subscriptions_stamp'),
-    ('public.subscriptions', 'subscriptions_record_first_plan'),
-    ('public.subscriptions', 'subscriptions_record_plan_change'),
+    ('public.plan_limits', 'plan_limits_make_version'),
+    ('public.plan_limits', 'plan_limits_make_versions'),
+    ('public.subscriptions', 'subscriptions_are_never_written'),
+    ('credits.plan_versions', 'plan_versions_are_kept'),
+    ('credits.plan_versions', 'plan_versions_are_not_truncated'),
+    ('credits.plan_version_limits', 'plan_version_limits_are_kept'),
+    ('credits.plan_version_limits', 'plan_version_limits_are_not_truncated'),
+    ('credits.subscription_events', 'subscription_events_are_kept'),
     ('public.credit_workspaces', 'credit_workspaces_open_account'),
     ('public.credit_workspaces', 'credit_workspaces_follow_deleted'),
     ('public.credit_workspace_members', 'credit_workspace_members_release_holds'),
@@ -9327,7 +11074,9 @@ as $$
       p.prokind, p.proowner, p.proacl,
       exists (
         select 1 from credits.public_callers() k where k.function = p.proname) as reads_for_users,
-      p.proname in ('balance_at', 'read_summary', 'read_operation', 'read_history', 'read_room') as serves_readers
+      p.proname in (
+        'balance_at', 'unopened_balances', 'subscription_now', 'read_summary', 'read_operation',
+        'read_history', 'read_room') as serves_readers
     from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
     where n.nspname = 'credits' or n.nspname = 'public' and p.proname in (select credits.public_functions())
   ), compared as (
@@ -9341,7 +11090,7 @@ as $$
     from ours o cross join roles r cross join lateral (
       -- The schema credits is closed to all of them; what the view and the policies read in it is granted all the same.
       select case r.name when 'anon' then o.relname in ('plans', 'plan_limits', 'credit_types')
-        else o.is_public or o.relname in ('balances', 'settings', 'credit_types') end as should) x
+        else o.is_public or o.relname in ('balances', 'settings', 'credit_types', 'subscriptions') end as should) x
     union all
     select format('%s may be used by %s', o.name, coalesce(x.grantee::regrole::text, 'anybody')), x.privilege_type = 'SELECT'
     from ours o cross join lateral aclexplode(o.relacl) x
@@ -9536,7 +11285,7 @@ as $$
     ('trigger credits_close_account on auth.users', 'medium', 'The account of a deleted user stays open.'),
     ('trigger credits_follow_user on auth.users', 'medium',
       'The account of a user whom Auth deletes softly stays open, and anonymous users who sign up get no free credits.'),
-    ('trigger subscriptions_make_balances_due on public.subscriptions', 'high', 'A change of a subscription is not booked by the next operation.')
+    ('trigger plan_limits_make_version on public.plan_limits', 'high', 'A changed figure makes no version of the plan, and reaches no account.')
   ), compared as materialized (
     select coalesce(i.object, o.object) as object, coalesce(i.kind, o.kind) as kind, i.definition as installed, o.definition as found,
       -- Another major version may write the same definition in other words.
@@ -9817,7 +11566,7 @@ as $$
     format('%s accounts have had something to be booked for more than two days. Their balances are shown right all the same; only the ledger lags behind.', count(distinct b.account_id)),
     'select (system_status() ->> ''due'')::bigint;', 'select reset_monthly_credits();  -- or: sonas reset --all'
   from credits.balances b
-  where b.test_now is null and b.account_status <> 'closed' and b.due_at < statement_timestamp() - interval '2 days' and isfinite(b.due_at)
+  where b.test_now is null and not b.is_floating and b.account_status <> 'closed' and b.due_at < statement_timestamp() - interval '2 days' and isfinite(b.due_at)
   having count(*) > 0
 
   union all
@@ -10787,73 +12536,22 @@ grant execute on function public.within_limit(text) to authenticated, service_ro
 
 -- schemas/metrics/plan_changes.sql
 
--- Which plan an account was on when. The metrics ask it of every spend; nothing else reads it.
-
-create table credits.plan_changes (
-  account_id uuid not null constraint plan_changes_account_id_fkey references credits.accounts (account_id),
-  version bigint not null,
-  changed_at timestamptz not null,
-  from_plan text,
-  to_plan text not null,
-  constraint plan_changes_pkey primary key (account_id, version)
-);
-comment on table credits.plan_changes is 'Every plan that an account has been on, in order. Rows are added, never changed.';
-comment on column credits.plan_changes.version is '1, 2, 3 … per account; of two changes at one instant the later counts.';
-comment on column credits.plan_changes.changed_at is 'When the plan became effective, in the account''s time: for a change at the period''s end that end, whenever it was booked.';
-comment on column credits.plan_changes.from_plan is 'Null for the plan that the account was opened on.';
-alter table credits.plan_changes enable row level security;
-revoke all on table credits.plan_changes from public, anon, authenticated, service_role;
-
-create function credits.record_plan_change()
-returns trigger
-language plpgsql
-security definer
-set search_path = ''
-as $$
-declare
-  v_at timestamptz;
-  -- The account's time: its balances hold a clock that steps back.
-  v_now timestamptz := greatest(
-    coalesce((select a.test_now from credits.accounts a where a.account_id = new.account_id), clock_timestamp()),
-    (select max(b.settled_at) from credits.balances b where b.account_id = new.account_id));
-begin
-  if tg_op = 'INSERT' then
-    v_at := new.created_at;
-  elsif old.pending_at is not null and new.pending_at is null and new.plan_id = old.pending_plan_id then
-    v_at := old.pending_at;
-  end if;
-  -- A pending plan that is taken early counts from now on.
-  v_at := least(coalesce(v_at, 'infinity'), v_now);
-  insert into credits.plan_changes (account_id, version, changed_at, from_plan, to_plan)
-  select new.account_id, coalesce(max(c.version), 0) + 1, greatest(v_at, max(c.changed_at)),
-    case when tg_op = 'UPDATE' then old.plan_id end, new.plan_id
-  from credits.plan_changes c where c.account_id = new.account_id;
-  return null;
-end
-$$;
-comment on function credits.record_plan_change() is 'Writes down a plan that becomes effective, from wherever it comes.';
-revoke all on function credits.record_plan_change() from public, anon, authenticated, service_role;
-create trigger subscriptions_record_first_plan after insert on public.subscriptions
-  for each row execute function credits.record_plan_change();
-create trigger subscriptions_record_plan_change after update on public.subscriptions
-  for each row when (old.plan_id <> new.plan_id) execute function credits.record_plan_change();
-
+-- Which plan an account was on when. The metrics ask it of every spend.
 create view credits.plan_spells with (security_invoker = true) as
-with due as (
-  -- A plan whose time has come counts, booked or not.
-  select s.account_id, s.pending_plan_id, s.pending_at
-  from public.subscriptions s
+with known as (
+  -- What lies in the future of an account has not happened: it is on its plan still.
+  select s.account_id, s.n, s.started_at, s.plan_id,
+    lag(s.plan_id) over (partition by s.account_id order by s.n) as before
+  from credits.subscription_spells s
   join credits.accounts a on a.account_id = s.account_id
-  where s.pending_at is not null and s.pending_at <= coalesce(a.test_now, statement_timestamp())
+  where s.replaced_at is null and s.started_at <= greatest(coalesce(a.test_now, statement_timestamp()), (
+    select max(b.settled_at) from credits.balances b where b.account_id = s.account_id))
 )
-select c.account_id, c.to_plan as plan_id, c.changed_at as started_at,
-  coalesce(n.changed_at, d.pending_at, 'infinity') as ended_at, coalesce(n.to_plan, d.pending_plan_id) as next_plan
-from credits.plan_changes c
--- "> 1" says nothing new but to the planner: that most accounts, with one plan, have no next row.
-left join credits.plan_changes n on n.account_id = c.account_id and n.version = c.version + 1 and n.version > 1
-left join due d on d.account_id = c.account_id and n.account_id is null
-union all
-select d.account_id, d.pending_plan_id, d.pending_at, 'infinity', null from due d;
+select k.account_id, k.plan_id, k.started_at,
+  lead(k.started_at, 1, 'infinity') over later as ended_at, lead(k.plan_id) over later as next_plan
+from known k
+where k.plan_id is distinct from k.before
+window later as (partition by k.account_id order by k.n);
 comment on view credits.plan_spells is 'From when until when, half-open, an account was on a plan, and which one followed.';
 revoke all on table credits.plan_spells from public, anon, authenticated, service_role;
 
@@ -10868,11 +12566,9 @@ create index if not exists usage_denied_idx on public.usage (created_at) include
 create view credits.ledger_facts with (security_invoker = true) as
 select t.account_id, t.credit_type, t.version, t.created_at, t.amount, t.user_id, t.metadata,
   case when t.grant_id is null then 'unlimited' else g.source end as source,
-  coalesce(
-    case when s.pending_at <= t.created_at then s.pending_plan_id end,
-    (select c.to_plan from credits.plan_changes c
-      where c.account_id = t.account_id and c.changed_at <= t.created_at order by c.version desc limit 1),
-    s.plan_id) as plan_id,
+  (select s.plan_id from credits.subscription_spells s
+    where s.account_id = t.account_id and s.replaced_at is null and s.started_at <= t.created_at
+    order by s.started_at desc, s.n desc limit 1) as plan_id,
   case t.kind
     when 'grant' then 'granted'
     when 'refund' then 'refunded'
@@ -10886,9 +12582,8 @@ select t.account_id, t.credit_type, t.version, t.created_at, t.amount, t.user_id
     where p.account_id = t.account_id and p.credit_type = t.credit_type and p.version = t.version - 1
       and p.operation_id = t.operation_id) then 0 else 1 end as operations
 from public.credit_transactions t
--- Each row has both, but for unlimited ones, which are of no grant. Left joins leave them alone where a reader asks for nothing of theirs.
-left join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
-left join public.subscriptions s on s.account_id = t.account_id;
+-- Each row has one, but for unlimited ones. A left join leaves it alone where a reader asks for nothing of it.
+left join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id;
 comment on view credits.ledger_facts is
   'The ledger as the metrics see it: each row with the plan of its time, the source of its grant (unlimited for a row of none), and where its credits went.';
 comment on column credits.ledger_facts.flow is
@@ -12103,7 +13798,7 @@ as $$
     select count(distinct b.account_id) as accounts,
       round(extract(epoch from statement_timestamp() - min(b.due_at) filter (where isfinite(b.due_at)))::numeric, 3) as seconds
     from credits.balances b
-    where b.test_now is null and b.account_status <> 'closed' and b.due_at <= statement_timestamp()
+    where b.test_now is null and not b.is_floating and b.account_status <> 'closed' and b.due_at <= statement_timestamp()
   ) d
   cross join (
     select count(*) as open, count(*) filter (where r.expires_at <= statement_timestamp()) as overdue
@@ -13015,11 +14710,11 @@ as $$
     get_credit_history, get_credit_summary, grant_credits, has_credits, import_balances,
     ledger_digest, list_plans, list_uncollected, mark_test_account, metrics_active_accounts,
     metrics_breakage, metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health,
-    metrics_liability, metrics_usage, open_account, record_uncollected, refund_credits,
-    release_credits, reserve_credits, reset_monthly_credits, resolve_uncollected, revoke_grant,
-    roll_up_metrics, set_subscription_status, set_test_clock, set_time_zone, store_http_answer,
-    system_status, track_metadata_key, unfreeze_account, verify_books, verify_checklist,
-    within_limit}'::name[])
+    metrics_liability, metrics_usage, open_account, pin_plan, publish_plan, record_uncollected,
+    refund_credits, release_credits, reserve_credits, reset_monthly_credits, resolve_uncollected,
+    revoke_grant, roll_up_metrics, set_subscription_status, set_test_clock, set_time_zone,
+    store_http_answer, system_status, track_metadata_key, unfreeze_account, verify_books,
+    verify_checklist, within_limit}'::name[])
 $$;
 comment on function credits.public_functions() is
   'The functions in schema public that are this system''s.';
@@ -13059,11 +14754,11 @@ as $$
     'accounts', (select count(*) from credits.accounts a where a.status <> 'closed'),
     'due', (select count(distinct b.account_id) from credits.balances b
       where b.account_status <> 'closed'
-        and ((b.test_now is null and b.due_at <= statement_timestamp())
+        and not b.is_floating and ((b.test_now is null and b.due_at <= statement_timestamp())
           or (b.test_now is not null and b.due_at <= b.test_now))),
     'oldest_due_at', (select min(b.due_at) from credits.balances b
       where b.test_now is null and b.account_status <> 'closed'
-        and b.due_at <= statement_timestamp() and isfinite(b.due_at)),
+        and b.due_at <= statement_timestamp() and isfinite(b.due_at) and not b.is_floating),
     'open_reservations', (
       select count(*) from public.credit_reservations r where r.status = 'open'),
     'transactions_estimate', (select greatest(c.reltuples, 0)::bigint from pg_catalog.pg_class c
@@ -13093,24 +14788,26 @@ $$;
 
 -- schemas/completion/schedule_jobs.sql
 
--- Where pg_cron runs, it books what falls due every minute and keeps the sums that metrics read
--- fresh. Nothing depends on it: balances are right without it, and metrics are slower. Where
--- pg_cron is enabled later, run these statements.
-do $$
+-- Where pg_cron runs, it books what falls due every minute and keeps the sums that metrics read fresh. Nothing depends on
+-- it: balances are right without it, and metrics are slower. Where pg_cron is enabled later, run these statements.
+do $schedule$
 begin
   if exists (select from pg_catalog.pg_extension e where e.extname = 'pg_cron') then
-    execute $cron$
-      select cron.schedule(
-        'sonas-renew-credits', '* * * * *', 'select public.reset_monthly_credits()')$cron$;
-    execute $cron$
-      select cron.schedule(
-        'sonas-roll-up-metrics', '*/5 * * * *', 'select public.roll_up_metrics()')$cron$;
-    execute $cron$
-      select cron.schedule(
-        'sonas-forget-answers', '13 * * * *', 'select credits.forget_stored_answers(100000)')$cron$;
+    execute $cron$select cron.schedule('sonas-renew-credits', '* * * * *', $job$do $$
+declare
+  v_until timestamptz := clock_timestamp() + interval '50 seconds';
+begin
+  -- Each batch is a transaction of its own, so that it keeps its accounts for a moment only.
+  while (public.reset_monthly_credits() ->> 'more')::boolean and clock_timestamp() < v_until loop
+    commit;
+  end loop;
+end
+$$$job$)$cron$;
+    execute $cron$select cron.schedule('sonas-roll-up-metrics', '*/5 * * * *', 'select public.roll_up_metrics()')$cron$;
+    execute $cron$select cron.schedule('sonas-forget-answers', '13 * * * *', 'select credits.forget_stored_answers(100000)')$cron$;
   end if;
 end
-$$;
+$schedule$;
 
 -- schemas/completion/remember_installation.sql
 
@@ -13119,4 +14816,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text b04812b22219ac41.';
+  'again. Written by remember_installation. Release 0.1.0, text 6186aaaa84033590.';

@@ -38,8 +38,11 @@ DEBTS = "credits.debts"
 PAYMENTS = "credits.debt_payments"
 USAGE = "public.usage"
 KEYS = "credits.idempotency_keys"
-PLANS = "credits.plan_changes"
-SUBSCRIPTIONS = "public.subscriptions"
+VERSIONS = "credits.plan_versions"
+FIGURES = "credits.plan_version_limits"
+EVENTS = "credits.subscription_events"
+SPELLS = "credits.subscription_spells"
+SUBSCRIPTIONS = "credits.subscriptions"
 ACCOUNTS = "credits.accounts"
 ENOUGH = "amount = amount + 5, remaining = remaining + 5"
 SPENT = "kind = 'consume'"
@@ -111,6 +114,8 @@ CORRUPTIONS = [
     Corruption(2, f"{ACCOUNTS}.kind", "a person that became a team", "kind = 'person'", "kind = 'workspace'"),
     Corruption(2, ACCOUNTS, "balances without an account", "true"),
     Corruption(2, SUBSCRIPTIONS, "balances without a plan", "true"),
+    Corruption(2, f"{BALANCES}.is_floating", "a balance that no job renews", COUNTED, "is_floating = true"),
+    Corruption(2, f"{BALANCES}.restarted_at", "a restart of the period before", COUNTED, "restarted_at = period_start - interval '1 day'"),
     Corruption(2, f"{SUBSCRIPTIONS}.user_id", "a subscription that somebody else reads", "user_id is not null", "user_id = gen_random_uuid()"),
     Corruption(2, f"{SUBSCRIPTIONS}.account_id", "a subscription of nobody", "true", "account_id = gen_random_uuid()"),
     Corruption(2, "credits.forgotten_accounts.account_id", "a live account whose words may be blanked", "true", "account_id = (select a.account_id from credits.accounts a where a.status = 'active' limit 1)"),
@@ -186,19 +191,59 @@ CORRUPTIONS = [
     Corruption(5, f"{GRANTS}.expires_at", "an allowance that outlives its period", f"{PLAN} and is_open", "expires_at = expires_at + interval '1 day'"),
     Corruption(5, f"{BALANCES}.allowance", "an allowance that is not the plan's", COUNTED, "allowance = allowance + 1"),
     Corruption(5, f"{BALANCES}.allowance", "unlimited for nothing", COUNTED, "allowance = null"),
-    Corruption(5, f"{BALANCES}.allowance", "a limit that is not the plan's", "kind = 'limit' and allowance is null", "allowance = 2"),
-    Corruption(5, f"{BALANCES}.allowance_period", "an allowance still to come", f"{COUNTED} and allowance_period = period_start", "allowance_period = null"),
     Corruption(5, f"{BALANCES}.period_start", "a period that began later", f"{COUNTED} and settled_at > period_start + interval '1 minute'", "period_start = period_start + interval '1 minute'"),
-    Corruption(5, f"{BALANCES}.peak_allowance", "an upgrade that grants again", f"{COUNTED} and peak_allowance > 0", "peak_allowance = 0"),
-    Corruption(5, f"{BALANCES}.peak_allowance", "an upgrade that grants nothing", f"{COUNTED} and peak_allowance > 0", "peak_allowance = 1000000"),
-    Corruption(5, f"{SUBSCRIPTIONS}.plan_id", "a plan that nobody changed to", "plan_id = 'free'", "plan_id = 'elite'"),
-    Corruption(5, f"{SUBSCRIPTIONS}.pending_plan_id", "a change that has come and was not written down", "plan_id = 'free' and pending_plan_id is null", "pending_plan_id = 'elite', pending_at = created_at"),
-    Corruption(5, f"{PLANS}.to_plan", "a plan that nobody was on", "true", "to_plan = 'elite'"),
-    Corruption(5, f"{PLANS}.from_plan", "a change from another plan", "version > 1", "from_plan = 'elite'"),
-    Corruption(5, f"{PLANS}.version", "a gap in the plans", "true", "version = version + 100"),
-    Corruption(5, f"{PLANS}.changed_at", "a plan held before the one before it", "version > 1", "changed_at = '2000-01-01'"),
-    Corruption(5, f"{PLANS}.account_id", "a history of somebody else", "true", "account_id = gen_random_uuid()"),
-    Corruption(5, PLANS, "a plan that was forgotten", "true"),
+    Corruption(5, f"{BALANCES}.granted", "an upgrade that grants again", f"{COUNTED} and granted > 0", "granted = 0"),
+    Corruption(5, f"{BALANCES}.granted", "an upgrade that grants nothing", f"{COUNTED} and granted > 0", "granted = 1000000"),
+    Corruption(5, f"{BALANCES}.overdrawn", "a refund that is withdrawn", COUNTED, "overdrawn = 1, granted = granted + 1"),
+    Corruption(5, f"{BALANCES}.anchored_by", "a period of another anchor", COUNTED, "anchored_by = anchored_by + 1"),
+    Corruption(5, f"{BALANCES}.plan_id", "a period under a plan that nobody changed to", COUNTED, "plan_id = 'elite'"),
+    Corruption(5, f"{BALANCES}.plan_version", "a period under a version that never was", COUNTED, "plan_version = 99"),
+    Corruption(5, f"{SUBSCRIPTIONS}.is_managed", "a provider that was taken for none", "covered_until is not null", "is_managed = false"),
+    Corruption(5, f"{SUBSCRIPTIONS}.covered_until", "a payment that never came", "covered_until is not null", "covered_until = covered_until - interval '40 days'"),
+    Corruption(5, f"{SUBSCRIPTIONS}.pinned_plan_id", "a pin to a plan that is not sold", "pinned_plan_id is not null", "pinned_plan_id = 'gone'"),
+    Corruption(5, f"{SUBSCRIPTIONS}.pinned_version", "a pin to a version that never was", "pinned_plan_id is not null", "pinned_version = 99"),
+    Corruption(5, EVENTS, "an event that was forgotten", "kind = 'plan'"),
+    Corruption(5, f"{EVENTS}.n", "a gap in the events", "n > 1", "n = n + 100"),
+    Corruption(5, f"{EVENTS}.account_id", "an event of somebody else", "n = 1", "account_id = gen_random_uuid()"),
+    Corruption(5, f"{EVENTS}.kind", "a change that was an opening", "kind = 'plan'", "kind = 'opened'"),
+    Corruption(5, f"{EVENTS}.happened_at", "a change that came earlier", "kind = 'plan' and not at_period_end", "happened_at = happened_at - interval '1 hour'"),
+    Corruption(5, f"{EVENTS}.plan_id", "a change to another plan", "kind = 'plan'", "plan_id = 'elite'"),
+    Corruption(5, f"{EVENTS}.plan_version", "a change to another version", "kind = 'plan' and not at_period_end", "plan_version = 99"),
+    Corruption(5, f"{EVENTS}.quantity", "a seat more", "quantity is not null", "quantity = quantity + 1"),
+    Corruption(5, f"{EVENTS}.at_period_end", "a change put off", "at_period_end and plan_id = 'free'", "at_period_end = false"),
+    Corruption(5, f"{EVENTS}.status", "a payment that failed", "status = 'past_due'", "status = 'active'"),
+    Corruption(5, f"{EVENTS}.ends_at", "a longer trial", "status = 'trialing'", "ends_at = ends_at + interval '1 day'"),
+    Corruption(5, f"{EVENTS}.keeps_paid", "a cancellation that takes all", "status = 'canceled' and n = 6", "keeps_paid = not keeps_paid"),
+    Corruption(5, f"{EVENTS}.time_zone", "a move elsewhere", "time_zone is not null", "time_zone = 'Asia/Tokyo'"),
+    Corruption(5, SPELLS, "a spell that was forgotten", "replaced_at is null"),
+    *(
+        Corruption(5, f"{SPELLS}.{column}", f"another {column}", "n > 1 and replaced_at is null", f"{column} = {value}")
+        for column, value in {
+            "n": "n + 100",
+            "account_id": "gen_random_uuid()",
+            "started_at": "started_at - interval '1 hour'",
+            "plan_id": "'elite'",
+            "plan_version": "99",
+            "versioned_at": "'2000-01-01'",
+            "quantity": "quantity + 1",
+            "status": "case status when 'active' then 'paused' else 'active' end",
+            "is_frozen": "not is_frozen",
+            "is_earning": "not is_earning",
+            "is_whole": "not is_whole",
+            "anchor_at": "anchor_at - interval '1 hour'",
+            "anchored_by": "anchored_by + 1",
+            "anchored_from": "anchored_from - interval '1 hour'",
+            "time_zone": "'Asia/Tokyo'",
+            "past_due_since": "'2000-01-01'",
+            "paused_since": "'2000-01-01'",
+            "trial_ends_at": "'2000-01-01'",
+            "pending_plan_id": "'elite'",
+            "pending_at": "'2000-01-01'",
+            "replaced_at": "started_at",
+        }.items()
+    ),
+    # Rule 10: what is not paid for.
+    Corruption(10, f"{GRANTS}.frozen_at", "what is owed for, spendable", "frozen_reason in ('past_due', 'paused') and is_open and expires_at > frozen_at", "frozen_at = null, frozen_reason = null"),
     Corruption(5, "credits.identity_holders.account_id", "free credits of another person", "true", "account_id = gen_random_uuid()"),
     Corruption(5, "credits.identity_holders.identity", "free credits of no identity", "true", "identity = 'lost'"),
     Corruption(5, "credits.account_identities.identity", "an identity that no account holds", "account_id in (select a.account_id from credits.accounts a where a.status = 'active')", "identity = 'lost'"),
@@ -250,12 +295,9 @@ UNJUDGED = {
     f"{KEYS}.period_end": "what a caller was answered once, when the period was another",
     f"{DEBTS}.created_at": "the order in which debts are paid, whichever it is",
     f"{PAYMENTS}.created_at": UNUSED,
-    f"{SUBSCRIPTIONS}.status": LATER,
-    f"{SUBSCRIPTIONS}.anchor_at": LATER,
-    f"{SUBSCRIPTIONS}.time_zone": LATER,
-    f"{SUBSCRIPTIONS}.pending_at": LATER,
-    f"{SUBSCRIPTIONS}.past_due_since": LATER,
-    f"{SUBSCRIPTIONS}.left_paid_at": LATER,
+    f"{BALANCES}.restarted_spell": "which of the spells of one instant was restarted",
+    f"{EVENTS}.recorded_at": UNUSED,
+    f"{SPELLS}.revision": UNUSED,
     f"{SUBSCRIPTIONS}.created_at": UNUSED,
     f"{SUBSCRIPTIONS}.updated_at": UNUSED,
     f"{ACCOUNTS}.account_id": "whose it is shows in every balance",

@@ -54,8 +54,8 @@ DRIFT = {
     f"alter table {GRANTS} add constraint small check (amount < 100)": "object_was_added",
     f"alter table {GRANTS} add column note text": "object_was_added",
     "drop index credits.balances_due_at_idx": "index_is_missing",
-    "alter table public.subscriptions disable trigger subscriptions_stamp": "guard_is_missing",
-    "alter table public.subscriptions enable replica trigger subscriptions_stamp": "guard_is_missing",
+    "alter table credits.subscription_events disable trigger subscription_events_are_kept": "guard_is_missing",
+    "alter table credits.subscription_events enable replica trigger subscription_events_are_kept": "guard_is_missing",
     "drop trigger plans_keep_subscribed on public.plans": "guard_is_missing",
     "alter table public.credit_transactions disable trigger all": "guard_is_missing",
     "create trigger t after insert on public.credit_transactions for each row "

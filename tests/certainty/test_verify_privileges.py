@@ -126,9 +126,9 @@ CHANGES = {
         "alter table auth.users disable trigger credits_open_account",
         "the trigger credits_open_account on auth.users is missing or disabled",
     ),
-    "plan changes that nobody writes down": (
-        "drop trigger subscriptions_record_plan_change on public.subscriptions",
-        "the trigger subscriptions_record_plan_change on public.subscriptions is missing or disabled",
+    "plan changes that may be rewritten": (
+        "drop trigger subscription_events_are_kept on credits.subscription_events",
+        "the trigger subscription_events_are_kept on credits.subscription_events is missing or disabled",
     ),
     "a table of another owner": (
         "alter table public.credit_grants owner to supabase_admin",

@@ -91,7 +91,7 @@ def test_somebody_unknown_is_not_said_to_be_in_order(own_database: Database) -> 
 
 
 @pytest.mark.parametrize(
-    "missing", ["table credits.forgotten_accounts", "table credits.plan_changes", "function public.verify_books"]
+    "missing", ["table credits.forgotten_accounts", "table credits.subscription_events", "function public.verify_books"]
 )
 def test_half_of_the_migrations_is_a_sentence(own_database: Database, missing: str) -> None:
     own_database.run(f"drop {missing} cascade")

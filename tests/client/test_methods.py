@@ -170,6 +170,7 @@ async def test_reset_restarts_one_allowance(credits: Any, user: UUID) -> None:
 
 
 async def test_status_time_zone_and_freezing(credits: Any, user: UUID) -> None:
+    await credits.change_plan(user, "starter")
     assert (await credits.set_subscription_status(user, "past_due")).status == "past_due"
     assert (await credits.get_credit_summary(user)).status == "past_due"
     assert (await credits.set_subscription_status(user, "active")).status == "active"

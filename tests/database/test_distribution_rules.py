@@ -11,7 +11,7 @@ from tests.support.edge import OPERATIONS
 
 # Tables that belong to no account: what is on sale, and how the app is set up. Every machine has its own copy of them.
 REFERENCE = {
-    *("public.plans", "public.plan_limits", "credits.plan_limit_changes"),
+    *("public.plans", "public.plan_limits", "credits.plan_versions", "credits.plan_version_limits"),
     *("credits.credit_types", "credits.grant_sources", "credits.settings", "credits.meters"),
     "credits.identity_key",
 }
@@ -38,7 +38,19 @@ WITHOUT_ACCOUNT = {
     "answer": "pure",
     "period_boundary": "pure",
     "period_at": "pure",
-    "next_period": "pure",
+    **dict.fromkeys(
+        (
+            *("is_spendable", "spell_period", "enter_plan", "anchor_periods", "running_period_is_paid", "leave_plan"),
+            *("cancel_plan", "change_plan_event", "change_status_event", "change_subscription", "next_transition"),
+            *("grace_ends_at", "pass_time", "emit_spell", "is_same_spell", "time_of_event"),
+        ),
+        "pure, and what the plans are",
+    ),
+    **dict.fromkeys(
+        ("is_paid_plan", "latest_version", "plan_figure", "version_is_on_sale", "make_plan_version", "refuse_plan"),
+        "about a plan",
+    ),
+    "roll_out": "works through the accounts of a plan, one after the other",
     "check_request": "pure",
     "available": "pure",
     "batch_answer": "pure",

@@ -31,7 +31,7 @@ PLANS = {
 }
 
 PROFILES = {
-    "ci": settings(max_examples=60, stateful_step_count=40),
+    "ci": settings(max_examples=25, stateful_step_count=40),
     "long": settings(max_examples=1200, stateful_step_count=80),
 }
 PROFILE = settings(

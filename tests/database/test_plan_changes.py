@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -54,17 +55,6 @@ class TestUpgrade:
         assert [grant["amount"] for grant in user.grants("rollover")] == [free - 3]
         user.verify()
 
-    def test_a_period_that_began_as_a_paid_one_is_not_started_twice(self, database: Database) -> None:
-        user = Timed(database, plan="pro")
-        allowance = user.balance()["allowance"]
-        user.at(user.period_end).call("consume_credits", "message", 1)
-        end = user.period_end
-        user.call("change_plan", "free")
-        user.wait(hours=1).call("change_plan", "pro")
-        assert (user.remaining, user.period_end) == (allowance - 1, end)
-        anchor = database.value("select anchor_at from public.subscriptions where account_id = %s", user.id)
-        assert anchor < user.now - timedelta(days=20)
-
     def test_a_restart_on_a_smaller_plan_does_not_make_the_way_back_pay(self, database: Database) -> None:
         user = Timed(database, plan="pro")
         user.call("change_plan", "free")
@@ -86,7 +76,11 @@ def test_the_rest_of_a_period_is_joined_to_the_next_one_when_it_is_short(
 ) -> None:
     anchor = datetime(2026, 1, 1, tzinfo=UTC)
     end, following = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
+    spell = {"anchor_at": anchor.isoformat(), "anchored_from": (end - rest).isoformat(), "time_zone": "UTC"}
     [period] = database.query(
-        "select period_start, period_end from credits.next_period(%s, 'UTC', %s, %s)", anchor, end - rest, end - rest
+        "select period_start, period_end from credits.spell_period("
+        "jsonb_populate_record(null::credits.subscription_spells, %s::jsonb), %s)",
+        json.dumps(spell),
+        end - rest,
     )
     assert period == (end - rest, following if joined else end)

@@ -32,7 +32,7 @@ def test_the_job_goes_on_when_all_accounts_of_a_batch_are_busy(own_database: Dat
     with own_database.connect(autocommit=False) as busy:
         busy.execute("select from credits.balances where account_id <> %s for update", [last])
         own_database.call("reset_monthly_credits")
-    due = "select distinct account_id = %s from credits.balances where due_at = '-infinity'"
+    due = "select distinct account_id = %s from credits.balances where due_at = '-infinity' and kind = 'credit'"
     assert own_database.query(due, last) == [(False,)]
 
 

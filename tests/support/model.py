@@ -90,8 +90,8 @@ class Balance:
     used_since: datetime
     start: datetime | None = None
     end: datetime | None = None
-    granted_period: datetime | None = None
-    peak: int = 0
+    granted: int = 0
+    restarted: tuple[datetime, int] | None = None
     used: int = 0
     grants: list[Grant] = field(default_factory=list)
 
@@ -119,7 +119,10 @@ class Account:
         self.plan = "free"
         self.pending: tuple[str, datetime] | None = None
         self.past_due_since: datetime | None = None
-        self.left_paid_at: datetime | None = None
+        self.owed_from = 0
+        self.frozen_at: datetime | None = None
+        # Which plans were in force, from when on, in the periods of this anchor.
+        self.steps: list[tuple[datetime, str]] = [(anchor, "free")]
         self.holds: list[Hold] = []
         self.balances: dict[str, Balance] = {}
         for credit_type in types:
@@ -177,24 +180,67 @@ class Account:
         self.settle()
 
     def settle(self) -> None:
+        if self.pending and self.pending[1] <= self.now:
+            self.steps.append((self.pending[1], self.pending[0]))
         rollovers = {b.credit_type: self.rollover(b) for b in self.balances.values()}
         for hold in self.holds:
             if hold.status == "open" and hold.expires <= self.now:
                 hold.status = "expired"
                 self.unpin(hold)
-        for balance in self.balances.values():
-            self.lapse_ended(balance)
-            if not balance.is_limit:
-                if self.now >= balance.end:  # type: ignore[operator]
-                    balance.start, balance.end = period(self.anchor, "UTC", self.now)
-                    balance.used, balance.used_since = 0, balance.start
-                    if rolled := rollovers[balance.credit_type]:
-                        balance.grants.append(Grant("rollover", rolled, balance.start, balance.end))
-                self.grant_allowance(balance)
         if self.pending and self.pending[1] <= self.now:
             self.plan, self.pending = self.pending[0], None
             if not self.plans[self.plan].is_paid:
                 self.past_due_since = None
+        for balance in self.balances.values():
+            self.lapse_ended(balance)
+            if not balance.is_limit:
+                if self.now >= balance.end:  # type: ignore[operator]
+                    self.enter_period(balance, rollovers[balance.credit_type])
+                self.adjust_allowance(balance)
+
+    def enter_period(self, balance: Balance, rolled: int) -> None:
+        balance.start, balance.end = period(self.anchor, "UTC", self.now)
+        balance.used, balance.used_since = 0, balance.start
+        balance.granted, balance.restarted = 0, None
+        if rolled:
+            balance.grants.append(Grant("rollover", rolled, balance.start, balance.end))
+
+    def entitled(self, balance: Balance, start: datetime, end: datetime, at: datetime) -> int:
+        """The allowance that the period began with, and of each larger one since the difference for the share left."""
+        began, first = balance.restarted if balance.restarted and start == balance.start else (start, 0)
+        granted = peak = 0
+        for nth, (since, plan) in enumerate(self.steps):
+            until = self.steps[nth + 1][0] if nth + 1 < len(self.steps) else at + DAY
+            is_over = since < began and until <= began and not (balance.restarted and nth == first)
+            # A payment that fails at the very start of a period fails once it has begun.
+            if self.past_due_since == began and nth == self.owed_from - 1:
+                is_over = False
+            if nth < first or since > at or is_over:
+                continue
+            owed = self.past_due_since
+            # What began after a payment failed is due when it is made up for.
+            if owed and self.plans[plan].is_paid and (nth >= self.owed_from or max(since, began) > owed):
+                continue
+            allowance = self.plans[plan].allowances[balance.credit_type]
+            assert allowance is not None
+            if allowance > peak:
+                share = Fraction((end - since) // MICROSECOND, (end - start) // MICROSECOND) if since > began else 1
+                granted += math.ceil((allowance - peak) * share)
+                peak = allowance
+        return granted
+
+    def adjust_allowance(self, balance: Balance) -> None:
+        assert balance.start is not None
+        assert balance.end is not None
+        due = self.entitled(balance, balance.start, balance.end, self.now)
+        if due > balance.granted:
+            self.add_allowance(balance, due - balance.granted)
+            balance.granted = due
+        elif due < balance.granted and (grant := balance.allowance_grant()):
+            taken = min(grant.free, balance.granted - due)
+            grant.remaining -= taken
+            grant.lapsed += taken
+            balance.granted -= taken
 
     def rollover(self, balance: Balance) -> int:
         if balance.is_limit or self.now < balance.end:  # type: ignore[operator]
@@ -208,17 +254,8 @@ class Account:
                 h.slices.get(grant, 0) for h in self.holds if grant and h.status == "open" and h.expires > start
             )
             return min(cap, grant.remaining - pinned) if grant else 0
-        missed, _ = period(self.anchor, "UTC", before)
-        return min(cap, self.allowance(balance, missed) or 0) if self.renews(missed) else 0
-
-    def grant_allowance(self, balance: Balance) -> None:
-        assert balance.start is not None
-        if balance.granted_period == balance.start or not self.renews(balance.start):
-            return
-        amount = self.plan_at(balance.start).allowances[balance.credit_type]
-        assert amount is not None
-        balance.granted_period, balance.peak = balance.start, amount
-        self.add_allowance(balance, amount)
+        missed, end = period(self.anchor, "UTC", before)
+        return min(cap, self.entitled(balance, missed, end, before))
 
     def add_allowance(self, balance: Balance, amount: int) -> None:
         assert balance.start is not None
@@ -332,65 +369,59 @@ class Account:
                 continue
             if grant := balance.allowance_grant():
                 self.revoke(grant)
-            amount = self.allowance(balance)
-            assert amount is not None
             balance.used, balance.used_since = 0, self.now
-            balance.granted_period, balance.peak = balance.start, max(balance.peak, amount)
-            self.add_allowance(balance, amount)
+            balance.granted, balance.restarted = 0, (self.now, len(self.steps) - 1)
+            self.adjust_allowance(balance)
 
     def change_plan(self, plan: str, effective: str) -> None:
         if plan == self.plan:
             self.pending = None
             return
         counted = [b for b in self.balances.values() if not b.is_limit]
-        start = counted[0].start
-        assert start is not None
         if effective == "period_end":
             assert counted[0].end is not None
             self.pending = (plan, counted[0].end)
             return
         was_paid, is_paid = self.plans[self.plan].is_paid, self.plans[plan].is_paid
-        old = self.plans[self.plan]
-        rolled = {b.credit_type: min(old.rollover_cap, g.free) if (g := b.allowance_grant()) else 0 for b in counted}
-        starts_anew = is_paid and not was_paid and (self.left_paid_at is None or self.left_paid_at < start)
+        owed = self.past_due_since
+        before = self.now - MICROSECOND
+        in_force = [name for since, name in self.steps if since <= before] or [self.steps[0][1]]
+        if owed is not None and self.is_past_grace(before):
+            self.frozen_at = self.now
+        cap = 0 if self.frozen_at == self.now else self.plans[in_force[-1]].rollover_cap
+        rolled = {
+            b.credit_type: min(cap, g.free) if (g := b.allowance_grant()) and b.start != self.now else 0
+            for b in counted
+        }
         self.plan, self.pending = plan, None
         if not (was_paid and is_paid):
             self.past_due_since = None
-        if was_paid and not is_paid:
-            self.left_paid_at = self.now
-        if starts_anew:
-            self.anchor = self.now
-        # A period that had no allowance yet may get one under the new plan.
+        if is_paid and not was_paid:
+            # Each way from free to paid is a purchase: a new period, with the full allowance.
+            self.anchor, self.steps = self.now, [(self.now, plan)]
+            for balance in counted:
+                self.cut(balance)
+                self.enter_period(balance, rolled[balance.credit_type])
+        elif was_paid and not is_paid and (owed is not None or self.anchor < self.now == counted[0].start):
+            # What was not paid for gives way to the allowance of the new plan, less what was spent; a period that
+            # begins at this instant is the new plan's.
+            assert counted[0].start is not None
+            self.steps = [(counted[0].start, plan)]
+            for balance in counted:
+                balance.restarted = None
+        else:
+            self.steps.append((self.now, plan))
         self.settle()
-        for balance in counted:
-            if starts_anew:
-                self.start_period(balance, rolled[balance.credit_type])
-            else:
-                self.raise_allowance(balance)
 
-    def start_period(self, balance: Balance, rolled: int) -> None:
+    def cut(self, balance: Balance) -> None:
         if grant := balance.allowance_grant():
             grant.expires = self.now
             grant.lapse()
             grant.voided = balance.start == self.now
-        balance.start, balance.end = period(self.anchor, "UTC", self.now)
-        balance.granted_period = None
-        balance.used, balance.used_since = 0, self.now
-        if rolled:
-            balance.grants.append(Grant("rollover", rolled, self.now, balance.end))
-        self.grant_allowance(balance)
-
-    def raise_allowance(self, balance: Balance) -> None:
-        amount = self.allowance(balance)
-        assert amount is not None
-        assert balance.start is not None
-        assert balance.end is not None
-        if not self.renews(self.now) or amount <= balance.peak:
-            return
-        share = Fraction((balance.end - self.now) // MICROSECOND, (balance.end - balance.start) // MICROSECOND)
-        self.add_allowance(balance, math.ceil((amount - balance.peak) * share))
-        balance.peak = amount
 
     def set_status(self, status: str) -> None:
-        self.past_due_since = (self.past_due_since or self.now) if status == "past_due" else None
+        if self.plans[self.plan].is_paid:
+            if self.past_due_since is None:
+                self.owed_from = len(self.steps)
+            self.past_due_since = (self.past_due_since or self.now) if status == "past_due" else None
         self.settle()

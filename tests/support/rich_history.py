@@ -34,6 +34,10 @@ def make(database: Database) -> dict[str, UUID]:
         "debtor": _debtor(database),
         "keeper": _keeper(database),
         "buyer": _buyer(database),
+        "subscriber": _subscriber(database),
+        "trier": _trier(database),
+        "paused": _paused(database),
+        "leaver": _leaver(database),
     }
     people |= _others(database)
     database.verify()
@@ -185,6 +189,52 @@ def _keeper(database: Database) -> UUID:
     user.call("consume_credits", "message", 85)
     user.at(user.period_end).wait(days=1).call("consume_credits", "message", 20)
     user.at(user.period_end).wait(days=1).call("consume_credits", "message", 5)
+    return user.id
+
+
+def _subscriber(database: Database) -> UUID:
+    """A subscription that a provider manages: seats, a payment that comes late, one that does not, a pinned version."""
+    user = Timed(database).wait(days=2)
+    user.call("change_plan", "starter", quantity=2, at=user.now - timedelta(hours=3))
+    end = user.period_end
+    database.run("select credits.cover_period(%s, %s)", user.id, end)
+    user.call("pin_plan", 1)
+    user.call("consume_credits", "message", 150)
+    user.wait(days=3).call("change_plan", "starter", quantity=3)
+    user.at(end).wait(days=1).call("consume_credits", "message", 20)
+    user.at(user.period_end).wait(days=1).call("consume_credits", "message", 1)
+    return user.id
+
+
+def _trier(database: Database) -> UUID:
+    """A trial that becomes a paid plan, in another time zone."""
+    user = Timed(database, plan="pro")
+    user.call("set_subscription_status", "trialing", ends_at=user.now + timedelta(days=7))
+    user.call("consume_credits", "message", 20)
+    user.wait(days=2).call("set_subscription_status", "active")
+    user.wait(days=6).call("consume_credits", "message", 30)
+    user.call("set_time_zone", "Europe/Paris")
+    return user.id
+
+
+def _paused(database: Database) -> UUID:
+    """Paused, with credits left."""
+    user = Timed(database, plan="pro")
+    user.call("consume_credits", "message", 20)
+    user.wait(days=2).call("set_subscription_status", "paused")
+    user.wait(days=1).call("consume_credits", "message", 1)
+    return user.id
+
+
+def _leaver(database: Database) -> UUID:
+    """Canceled twice: once without having paid, once with a paid period that runs on."""
+    user = Timed(database, plan="starter")
+    user.call("consume_credits", "message", 20)
+    user.wait(days=2).call("set_subscription_status", "past_due")
+    user.wait(days=1).call("set_subscription_status", "canceled")
+    user.wait(days=1).call("change_plan", "pro")
+    user.call("consume_credits", "message", 20)
+    user.wait(days=1).call("set_subscription_status", "canceled")
     return user.id
 
 

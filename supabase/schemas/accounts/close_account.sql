@@ -43,12 +43,16 @@ volatile
 security invoker
 set search_path = ''
 as $$
+declare
+  v_event credits.subscription_events;
+  v_at timestamptz := credits.account_time(p_account_id);
 begin
-  if exists (
-    select 1 from public.subscriptions s join public.plans p on p.id = s.plan_id
-    where s.account_id = p_account_id and not p.is_default) then
-    perform credits.switch_plan(p_account_id, null, (select p.id from public.plans p where p.is_default), 'now',
-      gen_random_uuid(), (select max(b.settled_at) from credits.balances b where b.account_id = p_account_id));
+  select 'plan', v_at, p.id, credits.latest_version(p.id), false
+    into v_event.kind, v_event.happened_at, v_event.plan_id, v_event.plan_version, v_event.at_period_end
+  from public.plans p where p.is_default;
+  if (credits.spell_at(p_account_id, v_at)).plan_id <> v_event.plan_id then
+    perform credits.record_event(p_account_id, v_event, v_at);
+    perform credits.lock_account(p_account_id);
   end if;
 end
 $$;

@@ -70,13 +70,13 @@ begin
   return (
     select jsonb_build_object(
       'success', true, 'code', 'ok', 'account_id', v_account_id, 'user_id', v_user_id,
-      'plan', p.id, 'plan_name', p.name, 'status', case when v_account.status = 'frozen' then 'frozen' else s.status end,
+      'plan', p.id, 'plan_name', p.name, 'plan_version', s.plan_version, 'quantity', s.quantity,
+      'status', case when v_account.status = 'frozen' then 'frozen' else s.status end,
       'upgrade_url', (select c.upgrade_url from credits.settings c),
       'support_contact', (select c.support_contact from credits.settings c),
       'message', case when v_account.status = 'frozen' then credits.frozen_words() end,
       'free_credits', v_account.free_credits,
-      'pending_plan', case when s.pending_at > v_at then s.pending_plan_id end,
-      'pending_at', case when s.pending_at > v_at then s.pending_at end,
+      'pending_plan', s.pending_plan_id, 'pending_at', s.pending_at, 'trial_ends_at', s.trial_ends_at,
       'period_start', r.period_start, 'period_end', r.period_end, 'now', v_at,
       'balances', credits.balances_of(v_account_id),
       'grants', (
@@ -88,13 +88,14 @@ begin
         from public.credit_grants g
         where g.account_id = v_account_id and g.is_open and g.voided_at is null
           and (g.expires_at is null or g.expires_at > v_at)))
-    from public.subscriptions s
-    join public.plans p on p.id = case when s.pending_at <= v_at then s.pending_plan_id else s.plan_id end
+    from credits.subscriptions b
+    cross join lateral credits.subscription_now(b.account_id) s
+    join public.plans p on p.id = s.plan_id
     left join (
       select n.account_id, max(n.period_start) as period_start, max(n.period_end) as period_end
       from public.credit_balances n where n.account_id = v_account_id group by n.account_id
-    ) r on r.account_id = s.account_id
-    where s.account_id = v_account_id);
+    ) r on r.account_id = b.account_id
+    where b.account_id = v_account_id);
 end
 $$;
 comment on function credits.read_summary(uuid, uuid) is 'What get_credit_summary answers, after asking whether the caller may read it.';

@@ -181,7 +181,7 @@ begin
   end if;
   if v_had <> v_has then
     update credits.accounts a set free_credits = v_has where a.account_id = p_account_id;
-    update credits.balances b set due_at = '-infinity', allowance_period = null
+    update credits.balances b set due_at = '-infinity'
     where b.account_id = p_account_id and v_has = 'own';
   end if;
 end

@@ -54,16 +54,15 @@ begin
     perform credits.decide_free_credits(p_account_id);
     v_anchor_at := coalesce(credits.inherited_anchor(p_account_id), v_now);
   end if;
-  insert into public.subscriptions (account_id, user_id, plan_id, anchor_at, created_at, updated_at)
-  select p_account_id, v_user_id, p.id, v_anchor_at, v_now, v_now from public.plans p where p.is_default
-  on conflict (account_id) do nothing;
-  insert into credits.balances (
-    account_id, credit_type, user_id, kind, used_since, period_start, period_end, settled_at, test_now, account_status)
-  select p_account_id, t.id, v_user_id, t.kind, v_now, p.period_start, p.period_end, v_now, a.test_now, a.status
+  insert into credits.subscriptions (account_id, user_id, created_at, updated_at)
+  values (p_account_id, v_user_id, v_now, v_now) on conflict (account_id) do nothing;
+  if found then
+    perform credits.open_subscription(p_account_id, v_anchor_at);
+  end if;
+  insert into credits.balances (account_id, credit_type, user_id, kind, used_since, settled_at, test_now, account_status)
+  select p_account_id, t.id, v_user_id, t.kind, v_now, v_now, a.test_now, a.status
   from credits.credit_types t
-  join public.subscriptions s on s.account_id = p_account_id
   join credits.accounts a on a.account_id = p_account_id
-  left join lateral credits.period_at(s.anchor_at, s.time_zone, coalesce(a.test_now, v_now)) p on t.kind = 'credit'
   order by t.id
   on conflict (account_id, credit_type) do nothing;
   if credits.is_living(p_account_id) then

@@ -5,9 +5,15 @@ volatile
 security invoker
 set search_path = ''
 as $$
+declare
+  v_event credits.subscription_events;
+  v_at timestamptz;
 begin
-  perform credits.lock_account(p_account_id);
-  update public.subscriptions s set time_zone = p_time_zone where s.account_id = p_account_id;
+  select max(b.settled_at) into v_at from credits.lock_account(p_account_id) b;
+  v_event.kind := 'time_zone';
+  v_event.happened_at := v_at;
+  v_event.time_zone := p_time_zone;
+  perform credits.record_event(p_account_id, v_event, v_at);
   perform credits.lock_account(p_account_id);
 end
 $$;

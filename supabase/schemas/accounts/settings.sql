@@ -10,6 +10,8 @@ create table credits.settings (
   constraint settings_identity_is_by_email_or_person check (identity_by in ('email', 'person')),
   constraint settings_anonymous_credits_are_none_or_free check (anonymous_credits in ('none', 'free')),
   constraint settings_workspace_credits_are_none_or_free check (workspace_credits in ('none', 'free')),
+  on_cancel text not null default 'keep',
+  constraint settings_on_cancel_keeps_or_voids check (on_cancel in ('keep', 'void')),
   constraint settings_has_one_row check (only_row),
   constraint settings_stored_body_bytes_are_up_to_a_mebibyte
     check (stored_body_bytes between 0 and 1048576),
@@ -30,6 +32,8 @@ comment on column credits.settings.anonymous_credits is
   'Whether anonymous sign-ins have the free plan''s credits. They have its limits, and get its credits on becoming permanent.';
 comment on column credits.settings.workspace_credits is
   'Whether a workspace on the free plan has its credits, beside those of its members. It has its limits.';
+comment on column credits.settings.on_cancel is
+  'What a cancellation does to the paid plan credits: keep them to the end that was paid for, or void them at once.';
 alter table credits.settings enable row level security;
 revoke all on table credits.settings from public, anon, authenticated, service_role;
 grant select on table credits.settings to authenticated, service_role;

@@ -5,24 +5,43 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_at timestamptz := p_balance.settled_at;
-  v_terms record;
-  v_rollover bigint := 0;
-  v_period record;
+  -- What is due is read before anything is booked.
+  d credits.due := credits.due_at(p_account_id, p_balance, p_balance.settled_at);
+begin
+  p_balance := credits.expire_holds(p_account_id, p_balance);
+  p_balance := credits.expire_ended(p_account_id, p_balance);
+  if d.is_new_period then
+    p_balance := credits.enter_period(p_account_id, p_balance, d);
+  end if;
+  p_balance.plan_id := d.plan_id;
+  p_balance.plan_version := d.plan_version;
+  p_balance.allowance := d.allowance;
+  if p_balance.kind = 'limit' then
+    p_balance := credits.align_allowance(p_account_id, p_balance);
+  else
+    p_balance := credits.adjust_allowance(p_account_id, p_balance, d);
+    perform credits.freeze_plan_credits(p_account_id, p_balance, d.is_frozen);
+  end if;
+  p_balance := credits.save_balance(p_account_id, p_balance);
+end
+$$;
+comment on function credits.apply_due(uuid, credits.balances) is
+  'Books what has fallen due on the locked balance by its settled_at: holds and grants that expired, and all that due_at says. Changes nothing that credit_balances shows.';
+revoke all on function credits.apply_due(uuid, credits.balances) from public, anon, authenticated, service_role;
+
+create function credits.expire_holds(p_account_id uuid, inout p_balance credits.balances)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
   v_hold record;
 begin
-  select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, v_at);
-
-  -- What moves into the new period is read before anything is booked.
-  if p_balance.kind = 'credit' and v_at >= p_balance.period_end then
-    select * into v_period
-    from credits.next_period(v_terms.anchor_at, v_terms.time_zone, p_balance.period_end, v_at);
-    v_rollover := credits.rollover_at(p_account_id, p_balance, v_terms.anchor_at, v_terms.time_zone, v_period.period_start);
-  end if;
-
   for v_hold in
     select r.id, r.amount, r.expires_at from public.credit_reservations r
-    where r.account_id = p_account_id and r.credit_type = p_balance.credit_type and r.status = 'open' and r.expires_at <= v_at
+    where r.account_id = p_account_id and r.credit_type = p_balance.credit_type and r.status = 'open'
+      and r.expires_at <= p_balance.settled_at
     order by r.expires_at, r.id
   loop
     p_balance := credits.release_slices(p_account_id, p_balance, v_hold.id);
@@ -30,70 +49,137 @@ begin
     set status = 'expired', released = r.amount + r.extra - r.captured, closed_at = v_hold.expires_at, close_reason = 'expired'
     where r.account_id = p_account_id and r.id = v_hold.id;
   end loop;
-  p_balance := credits.expire_ended(p_account_id, p_balance);
-
-  if v_period is not null then
-    p_balance.period_start := v_period.period_start;
-    p_balance.period_end := v_period.period_end;
-    p_balance.used := 0;
-    p_balance.used_since := v_period.period_start;
-    if v_rollover > 0 then
-      p_balance := (select i.p_balance from credits.issue(p_account_id, p_balance, null, gen_random_uuid(), 'rollover',
-        v_rollover, v_period.period_start, v_period.period_end, null, 'unspent allowance of the period before', '{}') i);
-    end if;
-  end if;
-  p_balance := credits.grant_allowance(p_account_id, p_balance);
-
-  if v_terms.is_past_grace then
-    -- Also what is used up: a refund may put something back.
-    update public.credit_grants g set frozen_at = v_at, frozen_reason = 'past_due'
-    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and (g.is_open or g.expires_at > v_at)
-      and g.source in ('plan', 'rollover') and g.frozen_at is null and p_balance.kind = 'credit';
-  else
-    update public.credit_grants g set frozen_at = null, frozen_reason = null
-    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.frozen_reason = 'past_due';
-  end if;
-  p_balance.allowance := v_terms.allowance;
-  p_balance := credits.align_allowance(p_account_id, p_balance);
-  p_balance := credits.save_balance(p_account_id, p_balance);
 end
 $$;
-comment on function credits.apply_due(uuid, credits.balances) is
-  'Books what has fallen due on the locked balance by its settled_at: holds and grants that expired, the renewal of the period, a pending plan, the end of a grace. Changes nothing that credit_balances shows.';
-revoke all on function credits.apply_due(uuid, credits.balances) from public, anon, authenticated, service_role;
+comment on function credits.expire_holds(uuid, credits.balances) is 'Closes the holds whose time has passed.';
+revoke all on function credits.expire_holds(uuid, credits.balances) from public, anon, authenticated, service_role;
 
-create function credits.grant_allowance(p_account_id uuid, inout p_balance credits.balances)
+create function credits.enter_period(p_account_id uuid, inout p_balance credits.balances, p_due credits.due)
 language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
 declare
-  v_terms record;
+  v_old_start timestamptz := p_balance.period_start;
+  v_at timestamptz := p_balance.settled_at;
+  v_issued record;
 begin
-  if p_balance.kind <> 'credit' or p_balance.allowance_period is not distinct from p_balance.period_start then
-    return;
+  if p_due.is_early then
+    update public.credit_grants g set expires_at = greatest(g.starts_at, v_at)
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
+      and g.period_start = v_old_start and g.voided_at is null and g.expires_at > v_at;
+    p_balance := credits.expire_ended(p_account_id, p_balance);
+    -- A period that begins at the same instant as the one before, or before it, has one allowance too.
+    update public.credit_grants g set voided_at = v_at, void_reason = 'plan changed'
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
+      and g.period_start = p_due.period_start and g.voided_at is null;
+    p_balance := credits.expire_ended(p_account_id, p_balance);
   end if;
-  -- The terms at the start of the period decide, however late somebody comes by.
-  select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.period_start);
-  if not v_terms.renews then
-    return;
-  end if;
-  if v_terms.allowance > 0 and v_terms.plan_id = (select p.id from public.plans p where p.is_default) then
-    v_terms.allowance := credits.free_allowance(p_account_id, p_balance.credit_type, p_balance.period_start,
-      v_terms.allowance);
-  end if;
-  p_balance.allowance_period := p_balance.period_start;
-  p_balance.peak_allowance := coalesce(v_terms.allowance, 0);
-  if v_terms.allowance > 0 then
-    p_balance := (select i.p_balance from credits.issue_allowance(p_account_id, p_balance, v_terms.allowance,
-      v_terms.plan_id, null, gen_random_uuid(), 'plan allowance') i);
+  p_balance.period_start := p_due.period_start;
+  p_balance.period_end := p_due.period_end;
+  p_balance.anchored_by := p_due.anchored_by;
+  p_balance.used := p_due.used;
+  p_balance.used_since := p_due.period_start;
+  p_balance.restarted_at := null;
+  p_balance.restarted_spell := null;
+  p_balance.granted := 0;
+  if p_due.rollover > 0 then
+    v_issued := credits.issue(p_account_id, p_balance, null, gen_random_uuid(), 'rollover', p_due.rollover,
+      p_due.period_start, p_due.period_end, null, 'unspent allowance of the period before', '{}');
+    p_balance := v_issued.p_balance;
   end if;
 end
 $$;
-comment on function credits.grant_allowance(uuid, credits.balances) is
-  'Grants the allowance of the balance''s period, once, unless the subscription was past due when it began.';
-revoke all on function credits.grant_allowance(uuid, credits.balances) from public, anon, authenticated, service_role;
+comment on function credits.enter_period(uuid, credits.balances, credits.due) is
+  'Moves the balance into a new period: ends what the old one still has where it is cut short, and carries over what rolls over.';
+revoke all on function credits.enter_period(uuid, credits.balances, credits.due)
+  from public, anon, authenticated, service_role;
+
+create function credits.adjust_allowance(p_account_id uuid, inout p_balance credits.balances, p_due credits.due)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_issued record;
+  v_grant_id uuid;
+begin
+  if p_due.issued > 0 then
+    v_issued := credits.issue_allowance(p_account_id, p_balance, p_due.issued, p_due.plan_id, null, gen_random_uuid(),
+      case when p_balance.granted > 0 then 'upgrade' else 'plan allowance' end, p_due.source);
+    p_balance := v_issued.p_balance;
+  elsif p_due.withdrawn > 0 then
+    select g.id into v_grant_id from public.credit_grants g
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
+      and g.period_start = p_balance.period_start and g.voided_at is null;
+    -- What takes a part of a grant relates to what issued it.
+    p_balance := credits.take_unspent(p_account_id, p_balance, v_grant_id, p_due.withdrawn, 'void', null, gen_random_uuid(),
+      (select t.operation_id from public.credit_transactions t
+        where t.account_id = p_account_id and t.grant_id = v_grant_id and t.kind = 'grant'
+        order by t.version limit 1), 'the plan ended without being paid for');
+    p_balance.granted := p_balance.granted - p_due.withdrawn;
+  end if;
+  p_balance.granted := greatest(p_balance.granted, p_due.entitled);
+  p_balance.overdrawn := p_balance.granted - p_due.entitled;
+end
+$$;
+comment on function credits.adjust_allowance(uuid, credits.balances, credits.due) is
+  'Brings the plan grant of the period to what the account is due. What was spent stays spent.';
+revoke all on function credits.adjust_allowance(uuid, credits.balances, credits.due)
+  from public, anon, authenticated, service_role;
+
+create function credits.freeze_plan_credits(p_account_id uuid, p_balance credits.balances, p_is_frozen boolean)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_at timestamptz := p_balance.settled_at;
+  v_reason text;
+begin
+  if p_is_frozen then
+    v_reason := case when (credits.spell_at(p_account_id, v_at)).paused_since is null then 'past_due' else 'paused' end;
+    -- Also what is used up: a refund may put something back.
+    update public.credit_grants g set frozen_at = v_at, frozen_reason = v_reason
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and (g.is_open or g.expires_at > v_at)
+      and (g.source in ('plan', 'rollover') or g.period_start is not null) and g.frozen_at is null;
+  else
+    update public.credit_grants g set frozen_at = null, frozen_reason = null
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
+      and g.frozen_reason in ('past_due', 'paused');
+  end if;
+end
+$$;
+comment on function credits.freeze_plan_credits(uuid, credits.balances, boolean) is
+  'Freezes what the plan gave, or thaws it. What was bought or given stays as it is.';
+revoke all on function credits.freeze_plan_credits(uuid, credits.balances, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.is_as_on_sale(p_account_id uuid, p_balance credits.balances)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_balance.version > 0 and exists (
+      select 1 from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t
+      where t.allowance is not distinct from p_balance.allowance and t.plan_id = p_balance.plan_id
+        and t.plan_version = p_balance.plan_version)
+    and not exists (
+      select 1 from public.credit_reservations r
+      where r.account_id = p_account_id and r.credit_type = p_balance.credit_type and r.status = 'open'
+        and r.expires_at <= p_balance.settled_at);
+end
+$$;
+comment on function credits.is_as_on_sale(uuid, credits.balances) is
+  'Whether nothing has fallen due on a limit, whose terms may change at any moment.';
+revoke all on function credits.is_as_on_sale(uuid, credits.balances) from public, anon, authenticated, service_role;
 
 create function credits.lock_balance(p_account_id uuid, p_credit_type text, out p_balance credits.balances)
 language plpgsql
@@ -114,7 +200,8 @@ begin
   end if;
   -- From here on settled_at is the time of this operation. It is read after the lock, so versions and times agree.
   p_balance.settled_at := greatest(coalesce(p_balance.test_now, clock_timestamp()), p_balance.settled_at);
-  if p_balance.settled_at >= p_balance.due_at then
+  if p_balance.settled_at >= p_balance.due_at
+     and not (p_balance.kind = 'limit' and credits.is_as_on_sale(p_account_id, p_balance)) then
     p_balance := credits.apply_due(p_account_id, p_balance);
   end if;
 end

@@ -1,186 +1,17 @@
-create function credits.start_period(p_account_id uuid, inout p_balance credits.balances, p_anchor_at timestamptz, p_time_zone text, p_rollover bigint)
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_old_start timestamptz := p_balance.period_start;
-begin
-  update public.credit_grants g set expires_at = p_balance.settled_at
-  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
-    and g.period_start = v_old_start and g.voided_at is null;
-  p_balance := credits.expire_ended(p_account_id, p_balance);
-  select p.period_start, p.period_end into p_balance.period_start, p_balance.period_end
-  from credits.period_at(p_anchor_at, p_time_zone, p_balance.settled_at) p;
-  -- At the very start of a period the new one begins at the same instant, and has one allowance too.
-  update public.credit_grants g set voided_at = p_balance.settled_at, void_reason = 'plan changed'
-  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
-    and g.period_start = v_old_start and v_old_start = p_balance.period_start and g.voided_at is null;
-  p_balance.allowance_period := null;
-  p_balance.used := 0;
-  p_balance.used_since := p_balance.settled_at;
-  if p_rollover > 0 then
-    p_balance := (select i.p_balance from credits.issue(p_account_id, p_balance, null, gen_random_uuid(), 'rollover',
-      p_rollover, p_balance.settled_at, p_balance.period_end, null, 'unspent allowance of the period before', '{}') i);
-  end if;
-  p_balance := credits.grant_allowance(p_account_id, p_balance);
-end
-$$;
-comment on function credits.start_period(uuid, credits.balances, timestamptz, text, bigint) is
-  'Ends the running period at this moment and starts the one of a new anchor, with its allowance.';
-revoke all on function credits.start_period(uuid, credits.balances, timestamptz, text, bigint)
-  from public, anon, authenticated, service_role;
-
-create function credits.raise_allowance(p_account_id uuid, inout p_balance credits.balances, p_user_id uuid, p_operation_id uuid)
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_terms record;
-  v_left numeric := extract(epoch from p_balance.period_end - p_balance.settled_at) * 1000000;
-  v_whole numeric := extract(epoch from p_balance.period_end - p_balance.period_start) * 1000000;
-  v_amount bigint;
-begin
-  select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at);
-  if p_balance.kind = 'limit' or not v_terms.renews then
-    return;
-  end if;
-  if v_terms.allowance > p_balance.peak_allowance then
-    -- ceil, in whole microseconds: a quotient that is rounded would make 2/3 of 150 more than 100.
-    v_amount := div((v_terms.allowance - p_balance.peak_allowance) * v_left + v_whole - 1, v_whole);
-    p_balance.peak_allowance := v_terms.allowance;
-    p_balance := (select i.p_balance from credits.issue_allowance(p_account_id, p_balance, v_amount, v_terms.plan_id,
-      p_user_id, p_operation_id, 'upgrade') i);
-  end if;
-end
-$$;
-comment on function credits.raise_allowance(uuid, credits.balances, uuid, uuid) is
-  'Within a period an upgrade grants its difference to the largest allowance held in it, for the share of the period that is left. Switching down and up again grants nothing.';
-revoke all on function credits.raise_allowance(uuid, credits.balances, uuid, uuid) from public, anon, authenticated, service_role;
-
-create function credits.switch_plan(
-  p_account_id uuid, p_user_id uuid, p_plan_id text, p_effective text, p_operation_id uuid, p_at timestamptz)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_old public.subscriptions;
-  v_was_paid boolean;
-  v_is_paid boolean;
-  v_period_start timestamptz;
-  v_period_end timestamptz;
-  v_rollover bigint;
-  v_rollovers jsonb;
-  v_balance credits.balances;
-begin
-  select * into v_old from public.subscriptions s where s.account_id = p_account_id;
-  select max(b.period_start), max(b.period_end) into v_period_start, v_period_end
-  from credits.balances b where b.account_id = p_account_id;
-  if p_plan_id = v_old.plan_id then
-    update public.subscriptions s set pending_plan_id = null, pending_at = null where s.account_id = p_account_id;
-    return;
-  end if;
-  if p_effective = 'period_end' then
-    update public.subscriptions s set pending_plan_id = p_plan_id, pending_at = v_period_end where s.account_id = p_account_id;
-    return;
-  end if;
-
-  select p.price_cents > 0 into v_was_paid from public.plans p where p.id = v_old.plan_id;
-  select p.price_cents > 0 into v_is_paid from public.plans p where p.id = p_plan_id;
-  -- What the old plan lets roll over is read before the new one counts.
-  select jsonb_object_agg(b.credit_type, (
-      select least(t.rollover_cap, coalesce(sum(g.remaining - g.held), 0)) from public.credit_grants g
-      where g.account_id = p_account_id and g.credit_type = b.credit_type and g.source = 'plan' and g.is_open))
-    into v_rollovers
-  from credits.balances b
-  cross join lateral credits.plan_terms_at(p_account_id, b.credit_type, p_at) t
-  where b.account_id = p_account_id;
-
-  update public.subscriptions s set
-    plan_id = p_plan_id, pending_plan_id = null, pending_at = null,
-    status = case when v_is_paid and v_was_paid and s.status = 'past_due' then s.status else 'active' end,
-    left_paid_at = case when v_was_paid and not v_is_paid then p_at else s.left_paid_at end,
-    anchor_at = case when v_is_paid and not v_was_paid and coalesce(s.left_paid_at < v_period_start, true)
-      then p_at else s.anchor_at end
-  where s.account_id = p_account_id;
-
-  for v_balance in select * from credits.lock_account(p_account_id) loop
-    if v_balance.kind = 'credit' then
-      if v_is_paid and not v_was_paid and coalesce(v_old.left_paid_at < v_period_start, true) then
-        v_rollover := (v_rollovers ->> v_balance.credit_type)::bigint;
-        v_balance := credits.start_period(p_account_id, v_balance, p_at, v_old.time_zone, v_rollover);
-      else
-        v_balance := credits.raise_allowance(p_account_id, v_balance, p_user_id, p_operation_id);
-      end if;
-      perform credits.save_balance(p_account_id, v_balance);
-    end if;
-  end loop;
-end
-$$;
-comment on function credits.switch_plan(uuid, uuid, text, text, uuid, timestamptz) is
-  'Moves a locked account to another plan, now or at the period''s end. From free to paid a new period starts with the full allowance, unless this period was a paid one already; the plan it is on takes back what was pending.';
-revoke all on function credits.switch_plan(uuid, uuid, text, text, uuid, timestamptz)
-  from public, anon, authenticated, service_role;
-
-create function credits.change_plan(p_account_id uuid, p_user_id uuid, p_plan_id text, p_effective text, p_idempotency_key text)
-returns jsonb
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_operation_id uuid := gen_random_uuid();
-  v_request jsonb := jsonb_build_object('function', 'change_plan', 'user_id', p_user_id, 'plan_id', p_plan_id, 'effective', p_effective);
-  v_answer jsonb;
-  v_at timestamptz;
-  v_is_closed boolean;
-begin
-  select max(b.settled_at), bool_or(b.account_status = 'closed') into v_at, v_is_closed
-  from credits.lock_account(p_account_id) b;
-  if v_is_closed then
-    perform credits.refuse_status(p_account_id, 'closed');
-  end if;
-  v_answer := credits.replay(p_account_id, p_idempotency_key, v_request);
-  if v_answer is not null then
-    return v_answer;
-  end if;
-  perform credits.book_pending_plan(p_account_id, v_at);
-  perform credits.switch_plan(p_account_id, p_user_id, p_plan_id, p_effective, v_operation_id, v_at);
-  -- One operation changes what all credit types may do, so all are settled once more under the new terms.
-  update credits.balances b set due_at = '-infinity' where b.account_id = p_account_id;
-  perform credits.lock_account(p_account_id);
-
-  select credits.account_answer(p_account_id, v_operation_id) || jsonb_build_object(
-    'plan', s.plan_id, 'status', s.status, 'pending_plan', s.pending_plan_id, 'pending_at', s.pending_at)
-    into v_answer
-  from public.subscriptions s where s.account_id = p_account_id;
-  perform credits.remember(p_account_id, p_idempotency_key, v_operation_id, v_request, v_answer, v_at);
-  return v_answer;
-end
-$$;
-comment on function credits.change_plan(uuid, uuid, text, text, text) is
-  'Locks all balances of the account in order, then moves it to another plan.';
-revoke all on function credits.change_plan(uuid, uuid, text, text, text) from public, anon, authenticated, service_role;
-
 -- edge: result=PlanChange callers=service_role keyed
---   Move an account to another plan: ``"now"``, or at the ``"period_end"``.
+--   Move an account to another plan or number of seats: ``"now"``, or at the ``"period_end"``.
 --
---   Nothing is clawed back. Asking for the plan it is on takes a pending change back.
+--   ``at`` is when it happened, now or before: it counts from then. ``quantity`` is seats; fewer
+--   count from the next period. Nothing is clawed back, and nothing that is owed for is thawed.
+--   Asking for the plan it is on takes a pending change back.
 --
 --   Raises:
---       InvalidArgument: no such plan, or another ``effective``.
+--       InvalidArgument: no such plan, another ``effective``, or a time to come.
 --       IdempotencyConflict: the key belongs to another request.
 --       AccountNotFound.
 create function public.change_plan(
   p_user_id uuid, p_plan_id text, p_effective text default 'now', p_idempotency_key text default null,
-  p_workspace_id uuid default null)
+  p_at timestamptz default null, p_quantity integer default null, p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
 volatile
@@ -193,15 +24,121 @@ begin
     perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_effective', 'value', p_effective),
       'A plan changes ''now'' or at the ''period_end''.');
   end if;
-  if not exists (select from public.plans p where p.id = p_plan_id) then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_plan_id', 'value', p_plan_id, 'known', (
-      select jsonb_agg(p.id order by p.rank) from public.plans p)), 'There is no such plan; list_plans lists them.');
+  if p_quantity not between 1 and 1000000 then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_quantity', 'value', p_quantity),
+      'The quantity is a number of seats from 1 to 1000000.');
+  end if;
+  if not exists (select 1 from public.plans p where p.id = p_plan_id) then
+    perform credits.refuse_plan(p_plan_id);
   end if;
   return credits.respond(credits.change_plan(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_plan_id, p_effective,
-    p_idempotency_key));
+    p_idempotency_key, p_at, p_quantity));
 end
 $$;
-comment on function public.change_plan(uuid, text, text, text, uuid) is
-  'Moves an account to another plan: ''now'', which never claws anything back, or at the ''period_end''. The plan it is on takes back a pending change.';
-revoke all on function public.change_plan(uuid, text, text, text, uuid) from public, anon, authenticated, service_role;
-grant execute on function public.change_plan(uuid, text, text, text, uuid) to service_role;
+comment on function public.change_plan(uuid, text, text, text, timestamptz, integer, uuid) is
+  'Moves an account to another plan or number of seats: ''now'', which never claws anything back, or at the ''period_end''. p_at is when it happened, now or before; it counts from then. The plan it is on takes back a pending change.';
+revoke all on function public.change_plan(uuid, text, text, text, timestamptz, integer, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.change_plan(uuid, text, text, text, timestamptz, integer, uuid) to service_role;
+
+create function credits.refuse_plan(p_plan_id text)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_plan_id', 'value', p_plan_id, 'known', (
+    select jsonb_agg(p.id order by p.rank) from public.plans p)), 'There is no such plan; list_plans lists them.');
+end
+$$;
+comment on function credits.refuse_plan(text) is 'Raises that there is no such plan, and which there are.';
+revoke all on function credits.refuse_plan(text) from public, anon, authenticated, service_role;
+
+create function credits.time_of_event(p_now timestamptz, p_at timestamptz, p_may_come boolean default false)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if not isfinite(p_at) or p_at > p_now and not p_may_come then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_at', 'value', p_at, 'now', p_now),
+      case when p_may_come then 'p_at is a time, not infinity.' else 'p_at is when it happened: now or before.' end);
+  end if;
+  return coalesce(p_at, p_now);
+end
+$$;
+comment on function credits.time_of_event(timestamptz, timestamptz, boolean) is
+  'When something happened: p_at, or now. Raises invalid_argument for no time, and for one to come unless it may.';
+revoke all on function credits.time_of_event(timestamptz, timestamptz, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.change_plan(
+  p_account_id uuid, p_user_id uuid, p_plan_id text, p_effective text, p_idempotency_key text, p_at timestamptz,
+  p_quantity integer)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_operation_id uuid := gen_random_uuid();
+  v_request jsonb := jsonb_strip_nulls(jsonb_build_object('function', 'change_plan', 'user_id', p_user_id, 'plan_id', p_plan_id,
+    'effective', p_effective, 'at', extract(epoch from p_at), 'quantity', p_quantity));
+  v_answer jsonb;
+  v_now timestamptz;
+  v_is_closed boolean;
+  v_event credits.subscription_events;
+begin
+  select max(b.settled_at), bool_or(b.account_status = 'closed') into v_now, v_is_closed
+  from credits.lock_account(p_account_id) b;
+  if v_is_closed then
+    perform credits.refuse_status(p_account_id, 'closed');
+  end if;
+  v_answer := credits.replay(p_account_id, p_idempotency_key, v_request);
+  if v_answer is not null then
+    return v_answer;
+  end if;
+  v_event.kind := 'plan';
+  v_event.happened_at := credits.time_of_event(v_now, p_at);
+  v_event.at_period_end := p_effective = 'period_end';
+  v_event.quantity := p_quantity;
+  -- Locked as a foreign key would: who deletes the plan waits, and finds its new subscriber.
+  select p.id, credits.latest_version(p.id) into v_event.plan_id, v_event.plan_version
+  from public.plans p where p.id = p_plan_id for key share;
+  if not found then
+    perform credits.refuse_plan(p_plan_id);
+  end if;
+  perform credits.record_event(p_account_id, v_event, v_now);
+  perform credits.lock_account(p_account_id);
+  v_answer := credits.account_answer(p_account_id, v_operation_id) || credits.subscription_answer(p_account_id, v_now);
+  perform credits.remember(p_account_id, p_idempotency_key, v_operation_id, v_request, v_answer, v_now);
+  return v_answer;
+end
+$$;
+comment on function credits.change_plan(uuid, uuid, text, text, text, timestamptz, integer) is
+  'Locks all balances of the account in order, then moves it to another plan.';
+revoke all on function credits.change_plan(uuid, uuid, text, text, text, timestamptz, integer)
+  from public, anon, authenticated, service_role;
+
+create function credits.subscription_answer(p_account_id uuid, p_at timestamptz)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_spells := credits.spell_at(p_account_id, p_at);
+begin
+  return jsonb_build_object('plan', s.plan_id, 'status', s.status, 'quantity', s.quantity,
+    'pending_plan', s.pending_plan_id, 'pending_at', s.pending_at);
+end
+$$;
+comment on function credits.subscription_answer(uuid, timestamptz) is
+  'What answers say of a subscription: plan, status, seats, and what is to come.';
+revoke all on function credits.subscription_answer(uuid, timestamptz) from public, anon, authenticated, service_role;

@@ -36,26 +36,3 @@ $$;
 comment on function credits.period_at(timestamptz, text, timestamptz) is
   'The period [period_start, period_end) that contains an instant. Counted from the original anchor each time, so that short months leave no trace.';
 revoke all on function credits.period_at(timestamptz, text, timestamptz) from public, anon, authenticated, service_role;
-
-create function credits.next_period(
-  p_anchor_at timestamptz, p_time_zone text, p_last_end timestamptz, p_at timestamptz,
-  out period_start timestamptz, out period_end timestamptz)
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  select p.period_start, p.period_end into period_start, period_end
-  from credits.period_at(p_anchor_at, p_time_zone, p_at) p;
-  -- After a change of the time zone the last period may end inside of this one. The rest is joined to the following
-  -- period when it is short, so that nobody gets two allowances by moving.
-  period_start := greatest(period_start, p_last_end);
-  if period_end < p_last_end + interval '15 days' then
-    select p.period_end into period_end from credits.period_at(p_anchor_at, p_time_zone, period_end) p;
-  end if;
-end
-$$;
-comment on function credits.next_period(timestamptz, text, timestamptz, timestamptz) is
-  'The period that contains p_at, given that the last booked one ended at p_last_end, which is not after p_at.';
-revoke all on function credits.next_period(timestamptz, text, timestamptz, timestamptz) from public, anon, authenticated, service_role;

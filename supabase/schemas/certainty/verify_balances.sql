@@ -29,7 +29,7 @@ begin
       coalesce(sum(g.spent + g.held) filter (where g.source = 'plan'), 0) as plan_taken, sum(g.spent) as spent,
       least(min(g.expires_at) filter (where g.is_open and g.expires_at > b.settled_at),
         min(g.starts_at) filter (where g.is_open and g.starts_at > b.settled_at)) as due_at,
-      bool_and(g.is_open = (g.remaining > 0) and (g.source = 'plan') = (g.period_start is not null)
+      bool_and(g.is_open = (g.remaining > 0) and (g.source = 'plan' or g.source = 'trial' and g.period_start is not null) = (g.period_start is not null)
         and (g.frozen_at is null) = (g.frozen_reason is null) and (g.voided_at is null) = (g.void_reason is null)
         and coalesce(g.expires_at >= g.starts_at, true)
         and greatest(g.created_at, g.frozen_at, g.voided_at) <= b.settled_at
@@ -50,11 +50,11 @@ begin
     group by r.account_id, r.credit_type
   ), owners as (
     -- What a balance copies from its account, so that a spend needs no second row.
-    select a.account_id, a.status, a.test_now, case a.kind when 'person' then a.account_id end as user_id, s.pending_at,
+    select a.account_id, a.status, a.test_now, case a.kind when 'person' then a.account_id end as user_id,
       s.user_id is not distinct from case a.kind when 'person' then a.account_id end
         and (f.account_id is null or a.status = 'closed') as are_sane
     from credits.accounts a
-    join public.subscriptions s on s.account_id = a.account_id
+    join credits.subscriptions s on s.account_id = a.account_id
     left join credits.forgotten_accounts f on f.account_id = a.account_id
     where p_account_id is null or a.account_id = p_account_id
   ), compared as (
@@ -67,13 +67,15 @@ begin
         and b.test_now is not distinct from o.test_now
         and b.kind = (select t.kind from credits.credit_types t where t.id = b.credit_type)
         -- Until due_at this row is taken for the truth, so nothing may fall due before.
-        and b.due_at <= least(g.due_at, h.due_at, b.period_end, case when o.pending_at > b.settled_at then o.pending_at end,
-          'infinity')
+        and b.due_at <= least(g.due_at, h.due_at, b.period_end, (
+            select min(x.started_at) from credits.subscription_spells x
+            where x.account_id = b.account_id and x.replaced_at is null and x.started_at > b.settled_at), 'infinity')
+        and (not b.is_floating or b.due_at = '-infinity')
         and case b.kind
           when 'credit' then b.settled_at >= b.period_start and b.settled_at < b.period_end and b.used_since <= b.settled_at
-            and coalesce(b.allowance_period <= b.period_start, true)
+            and coalesce(b.restarted_at between b.period_start and b.settled_at, true)
           else b.period_start is null and b.period_end is null and b.used = coalesce(g.spent, 0) + coalesce(u.spent, 0)
-            and (b.allowance is null or b.due_at <= b.settled_at or coalesce(g.plan_free, 0) = greatest(0,
+            and (b.allowance is null or coalesce(g.plan_free, 0) = greatest(0,
               b.allowance - coalesce(g.plan_taken, 0) - coalesce(u.spent, 0) - b.reserved_unlimited)) end as ok
     from (select * from credits.balances x where p_account_id is null or x.account_id = p_account_id) b
     full join last l on l.account_id = b.account_id and l.credit_type = b.credit_type

@@ -37,6 +37,9 @@ begin
     select 5, 'free credits are held once per person', v.* from credits.verify_accounts(p_account_id) v
     where coalesce(p_rule, 5) = 5
     union all
+    select 10, 'nothing is spendable that is not paid for', v.* from credits.verify_coverage(p_account_id) v
+    where coalesce(p_rule, 10) = 10
+    union all
     select 7, 'everything granted is spent, lapsed or left', v.* from credits.verify_conservation(p_account_id) v
     where coalesce(p_rule, 7) = 7
     union all

@@ -12,7 +12,7 @@ as $$
     ('public.plan_limits', 'Everybody may read the plan limits', 'anon, authenticated'),
     ('credits.credit_types', 'Everybody may read the credit types', 'anon, authenticated'),
     ('credits.settings', 'Signed-in users may read the settings', 'authenticated'),
-    ('public.subscriptions', 'Users may read their subscription', 'authenticated'),
+    ('credits.subscriptions', 'Users may read what they subscribed to', 'authenticated'),
     ('credits.balances', 'Users may read their balances', 'authenticated'),
     ('public.credit_grants', 'Users may read their grants', 'authenticated'),
     ('public.credit_transactions',
@@ -39,12 +39,14 @@ as $$
     ('public.credit_balances', 'credit_balances_are_never_written'),
     ('public.plans', 'plans_keep_subscribed'),
     ('public.plans', 'plans_keep_subscribed_id'),
-    ('public.plan_limits', 'plan_limits_make_subscribers_due'),
-    ('public.plan_limits', 'plan_limits_record_change'),
-    ('public.subscriptions', 'subscriptions_make_balances_due'),
-    ('public.subscriptions', 'subscriptions_stamp'),
-    ('public.subscriptions', 'subscriptions_record_first_plan'),
-    ('public.subscriptions', 'subscriptions_record_plan_change'),
+    ('public.plan_limits', 'plan_limits_make_version'),
+    ('public.plan_limits', 'plan_limits_make_versions'),
+    ('public.subscriptions', 'subscriptions_are_never_written'),
+    ('credits.plan_versions', 'plan_versions_are_kept'),
+    ('credits.plan_versions', 'plan_versions_are_not_truncated'),
+    ('credits.plan_version_limits', 'plan_version_limits_are_kept'),
+    ('credits.plan_version_limits', 'plan_version_limits_are_not_truncated'),
+    ('credits.subscription_events', 'subscription_events_are_kept'),
     ('public.credit_workspaces', 'credit_workspaces_open_account'),
     ('public.credit_workspaces', 'credit_workspaces_follow_deleted'),
     ('public.credit_workspace_members', 'credit_workspace_members_release_holds'),
@@ -74,7 +76,9 @@ as $$
       p.prokind, p.proowner, p.proacl,
       exists (
         select 1 from credits.public_callers() k where k.function = p.proname) as reads_for_users,
-      p.proname in ('balance_at', 'read_summary', 'read_operation', 'read_history', 'read_room') as serves_readers
+      p.proname in (
+        'balance_at', 'unopened_balances', 'subscription_now', 'read_summary', 'read_operation',
+        'read_history', 'read_room') as serves_readers
     from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
     where n.nspname = 'credits' or n.nspname = 'public' and p.proname in (select credits.public_functions())
   ), compared as (
@@ -88,7 +92,7 @@ as $$
     from ours o cross join roles r cross join lateral (
       -- The schema credits is closed to all of them; what the view and the policies read in it is granted all the same.
       select case r.name when 'anon' then o.relname in ('plans', 'plan_limits', 'credit_types')
-        else o.is_public or o.relname in ('balances', 'settings', 'credit_types') end as should) x
+        else o.is_public or o.relname in ('balances', 'settings', 'credit_types', 'subscriptions') end as should) x
     union all
     select format('%s may be used by %s', o.name, coalesce(x.grantee::regrole::text, 'anybody')), x.privilege_type = 'SELECT'
     from ours o cross join lateral aclexplode(o.relacl) x

@@ -41,7 +41,7 @@ as $$
     ('trigger credits_close_account on auth.users', 'medium', 'The account of a deleted user stays open.'),
     ('trigger credits_follow_user on auth.users', 'medium',
       'The account of a user whom Auth deletes softly stays open, and anonymous users who sign up get no free credits.'),
-    ('trigger subscriptions_make_balances_due on public.subscriptions', 'high', 'A change of a subscription is not booked by the next operation.')
+    ('trigger plan_limits_make_version on public.plan_limits', 'high', 'A changed figure makes no version of the plan, and reaches no account.')
   ), compared as materialized (
     select coalesce(i.object, o.object) as object, coalesce(i.kind, o.kind) as kind, i.definition as installed, o.definition as found,
       -- Another major version may write the same definition in other words.

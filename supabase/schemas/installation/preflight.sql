@@ -36,8 +36,8 @@ declare
     credit_transactions_pkey, credit_transactions_related_idx, credit_transactions_user_id_idx,
     credit_workspace_members, credit_workspace_members_pkey, credit_workspace_members_user_id_idx,
     credit_workspaces, credit_workspaces_pkey, plan_limits, plan_limits_pkey, plans,
-    plans_default_key, plans_pkey, plans_rank_key, subscriptions, subscriptions_pending_at_idx,
-    subscriptions_pkey, usage_denied_idx, usage_user_id_created_at_idx}';
+    plans_default_key, plans_pkey, plans_rank_key, subscriptions, usage_denied_idx,
+    usage_user_id_created_at_idx}';
   v_routines constant name[] := '{
     capture_credits, change_plan, check_credits, claim_http_request, consume_credits,
     consume_credits_batch, diagnose, drop_http_claim, explain_balance, explain_operation,
@@ -45,11 +45,11 @@ declare
     get_credit_history, get_credit_summary, grant_credits, has_credits, import_balances,
     ledger_digest, list_plans, list_uncollected, mark_test_account, metrics_active_accounts,
     metrics_breakage, metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health,
-    metrics_liability, metrics_usage, open_account, record_uncollected, refund_credits,
-    release_credits, reserve_credits, reset_monthly_credits, resolve_uncollected, revoke_grant,
-    roll_up_metrics, set_subscription_status, set_test_clock, set_time_zone, store_http_answer,
-    system_status, track_metadata_key, unfreeze_account, verify_books, verify_checklist,
-    within_limit}';
+    metrics_liability, metrics_usage, open_account, pin_plan, publish_plan, record_uncollected,
+    refund_credits, release_credits, reserve_credits, reset_monthly_credits, resolve_uncollected,
+    revoke_grant, roll_up_metrics, set_subscription_status, set_test_clock, set_time_zone,
+    store_http_answer, system_status, track_metadata_key, unfreeze_account, verify_books,
+    verify_checklist, within_limit}';
   -- End of the names.
   v_triggers constant name[] := array['credits_open_account', 'credits_close_account', 'credits_follow_user'];
   -- What stands in the way: {object, problem, cure: [statement], named_by: [function]}.

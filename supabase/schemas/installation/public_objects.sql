@@ -30,11 +30,11 @@ as $$
     get_credit_history, get_credit_summary, grant_credits, has_credits, import_balances,
     ledger_digest, list_plans, list_uncollected, mark_test_account, metrics_active_accounts,
     metrics_breakage, metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health,
-    metrics_liability, metrics_usage, open_account, record_uncollected, refund_credits,
-    release_credits, reserve_credits, reset_monthly_credits, resolve_uncollected, revoke_grant,
-    roll_up_metrics, set_subscription_status, set_test_clock, set_time_zone, store_http_answer,
-    system_status, track_metadata_key, unfreeze_account, verify_books, verify_checklist,
-    within_limit}'::name[])
+    metrics_liability, metrics_usage, open_account, pin_plan, publish_plan, record_uncollected,
+    refund_credits, release_credits, reserve_credits, reset_monthly_credits, resolve_uncollected,
+    revoke_grant, roll_up_metrics, set_subscription_status, set_test_clock, set_time_zone,
+    store_http_answer, system_status, track_metadata_key, unfreeze_account, verify_books,
+    verify_checklist, within_limit}'::name[])
 $$;
 comment on function credits.public_functions() is
   'The functions in schema public that are this system''s.';

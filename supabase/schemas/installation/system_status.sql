@@ -12,11 +12,11 @@ as $$
     'accounts', (select count(*) from credits.accounts a where a.status <> 'closed'),
     'due', (select count(distinct b.account_id) from credits.balances b
       where b.account_status <> 'closed'
-        and ((b.test_now is null and b.due_at <= statement_timestamp())
+        and not b.is_floating and ((b.test_now is null and b.due_at <= statement_timestamp())
           or (b.test_now is not null and b.due_at <= b.test_now))),
     'oldest_due_at', (select min(b.due_at) from credits.balances b
       where b.test_now is null and b.account_status <> 'closed'
-        and b.due_at <= statement_timestamp() and isfinite(b.due_at)),
+        and b.due_at <= statement_timestamp() and isfinite(b.due_at) and not b.is_floating),
     'open_reservations', (
       select count(*) from public.credit_reservations r where r.status = 'open'),
     'transactions_estimate', (select greatest(c.reltuples, 0)::bigint from pg_catalog.pg_class c

@@ -14,8 +14,14 @@ create table credits.balances (
   used_since timestamptz not null,
   period_start timestamptz,
   period_end timestamptz,
-  allowance_period timestamptz,
-  peak_allowance bigint not null default 0,
+  anchored_by integer,
+  restarted_at timestamptz,
+  restarted_spell integer,
+  plan_id text,
+  plan_version integer,
+  granted bigint not null default 0,
+  overdrawn bigint not null default 0,
+  is_floating boolean not null default false,
   due_at timestamptz not null default '-infinity',
   settled_at timestamptz not null,
   test_now timestamptz,
@@ -24,7 +30,7 @@ create table credits.balances (
     check (least(withheld, reserved, reserved_unlimited, used, balance - withheld - reserved) >= 0)
 ) with (fillfactor = 50);
 create index balances_user_id_idx on credits.balances (user_id);
-create index balances_due_at_idx on credits.balances (due_at) where test_now is null;
+create index balances_due_at_idx on credits.balances (due_at) where test_now is null and not is_floating;
 create index balances_test_now_idx on credits.balances (test_now) where test_now is not null;
 comment on table credits.balances is
   'The booked state of one account and credit type, and the row that every operation on them locks first. Read public.credit_balances instead: it is right to the second.';
@@ -36,9 +42,17 @@ comment on column credits.balances.reserved_unlimited is
   'What live holds have set aside that were made while the type was unlimited: of no grant, and of no balance.';
 comment on column credits.balances.used is 'Spent less refunded since used_since; for a limit, how many exist.';
 comment on column credits.balances.allowance is 'The allowance in force, null for unlimited.';
-comment on column credits.balances.allowance_period is 'Start of the last period whose allowance was granted.';
-comment on column credits.balances.peak_allowance is 'The largest counted allowance held in the period: an upgrade grants only what exceeds it.';
-comment on column credits.balances.due_at is 'The next instant at which something expires, starts or renews; until then this row is the truth.';
+comment on column credits.balances.anchored_by is 'Which anchor of the subscription the booked period follows.';
+comment on column credits.balances.restarted_at is 'When the allowance of the booked period was last restarted by hand.';
+comment on column credits.balances.restarted_spell is 'Which spell of the subscription ran then.';
+comment on column credits.balances.plan_version is 'The version of plan_id that the booked period is under.';
+comment on column credits.balances.granted is
+  'What the plan has granted for the booked period, less what was withdrawn: an upgrade grants only what exceeds it.';
+comment on column credits.balances.overdrawn is
+  'What was granted and spent though it was not due: what is refunded of it is withdrawn.';
+comment on column credits.balances.is_floating is
+  'Its terms may change at any moment: a limit, a credit type that the plan does not include, or one that is overdrawn.';
+comment on column credits.balances.due_at is 'The next instant at which something expires, starts or renews; until then this row is the truth. -infinity where it is floating.';
 comment on column credits.balances.settled_at is 'The latest time this row has seen. A clock that steps back is held here.';
 comment on column credits.balances.account_status is 'Copy of accounts.status, so that a spend needs no second row.';
 comment on column credits.balances.test_now is 'Copy of accounts.test_now, so that a spend needs no second row.';
@@ -47,60 +61,3 @@ revoke all on table credits.balances from public, anon, authenticated, service_r
 grant select on table credits.balances to authenticated, service_role;
 create policy "Users may read their balances" on credits.balances
   for select to authenticated using (account_id = any (credits.readable_ids()));
-
-create function credits.make_balances_due()
-returns trigger
-language plpgsql
-security definer
-set search_path = ''
-as $$
-begin
-  update credits.balances b set due_at = '-infinity' where b.account_id = new.account_id;
-  return new;
-end
-$$;
-comment on function credits.make_balances_due() is 'A change of the subscription, from wherever it comes, is booked by the next operation.';
-revoke all on function credits.make_balances_due() from public, anon, authenticated, service_role;
-create trigger subscriptions_make_balances_due after update on public.subscriptions
-  for each row execute function credits.make_balances_due();
-
-create function credits.stamp_subscription()
-returns trigger
-language plpgsql
-security definer
-set search_path = ''
-as $$
-begin
-  new.updated_at := clock_timestamp();
-  if new.status = 'past_due' and new.past_due_since is null then
-    new.past_due_since := coalesce(
-      (select a.test_now from credits.accounts a where a.account_id = new.account_id), clock_timestamp());
-  elsif new.status <> 'past_due' then
-    new.past_due_since := null;
-  end if;
-  return new;
-end
-$$;
-comment on function credits.stamp_subscription() is 'Keeps updated_at, and past_due_since in step with the status.';
-revoke all on function credits.stamp_subscription() from public, anon, authenticated, service_role;
-create trigger subscriptions_stamp before update on public.subscriptions
-  for each row execute function credits.stamp_subscription();
-
-create function credits.make_subscribers_due()
-returns trigger
-language plpgsql
-security definer
-set search_path = ''
-as $$
-begin
-  update credits.balances b set due_at = '-infinity'
-  from public.subscriptions s
-  where s.account_id = b.account_id and b.credit_type = coalesce(new.credit_type, old.credit_type)
-    and coalesce(new.plan_id, old.plan_id) in (s.plan_id, s.pending_plan_id);
-  return null;
-end
-$$;
-comment on function credits.make_subscribers_due() is 'A changed plan limit reaches the accounts on that plan with their next operation.';
-revoke all on function credits.make_subscribers_due() from public, anon, authenticated, service_role;
-create trigger plan_limits_make_subscribers_due after insert or update or delete on public.plan_limits
-  for each row execute function credits.make_subscribers_due();

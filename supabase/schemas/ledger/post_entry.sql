@@ -60,7 +60,7 @@ revoke all on function credits.issue(uuid, credits.balances, uuid, uuid, text, b
 
 create function credits.issue_allowance(
   p_account_id uuid, inout p_balance credits.balances, p_amount bigint, p_plan_id text, p_user_id uuid, p_operation_id uuid,
-  p_description text, out p_grant_id uuid)
+  p_description text, p_source text default 'plan', out p_grant_id uuid)
 language plpgsql
 volatile
 security invoker
@@ -81,16 +81,16 @@ begin
       p_description, '{}');
     return;
   end if;
-  select * into v_issued from credits.issue(p_account_id, p_balance, p_user_id, p_operation_id, 'plan', p_amount,
+  select * into v_issued from credits.issue(p_account_id, p_balance, p_user_id, p_operation_id, p_source, p_amount,
     coalesce(p_balance.period_start, p_balance.used_since), p_balance.period_end, null, p_description, '{}',
     p_plan_id, v_period_start);
   p_balance := v_issued.p_balance;
   p_grant_id := v_issued.p_grant_id;
 end
 $$;
-comment on function credits.issue_allowance(uuid, credits.balances, bigint, text, uuid, uuid, text) is
+comment on function credits.issue_allowance(uuid, credits.balances, bigint, text, uuid, uuid, text, text) is
   'Adds credits to the plan grant of the period, of which there is one: the allowance itself, or the difference of an upgrade.';
-revoke all on function credits.issue_allowance(uuid, credits.balances, bigint, text, uuid, uuid, text)
+revoke all on function credits.issue_allowance(uuid, credits.balances, bigint, text, uuid, uuid, text, text)
   from public, anon, authenticated, service_role;
 
 create function credits.take_unspent(
@@ -225,17 +225,19 @@ volatile
 security invoker
 set search_path = ''
 as $$
+declare
+  v_terms record;
 begin
+  select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at);
+  p_balance.is_floating := p_balance.kind = 'limit' or not v_terms.is_included or p_balance.overdrawn > 0;
   select
     coalesce(sum(g.remaining - g.held) filter (where g.frozen_at is not null or g.starts_at > p_balance.settled_at), 0),
-    least(
+    case when p_balance.is_floating then '-infinity' else least(
       min(g.expires_at) filter (where g.expires_at > p_balance.settled_at),
       min(g.starts_at) filter (where g.starts_at > p_balance.settled_at),
       (select min(r.expires_at) from public.credit_reservations r
         where r.account_id = p_account_id and r.credit_type = p_balance.credit_type and r.status = 'open'),
-      p_balance.period_end,
-      (select t.changes_at from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t),
-      'infinity')
+      p_balance.period_end, v_terms.changes_at, 'infinity') end
     into p_balance.withheld, p_balance.due_at
   from public.credit_grants g
   where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open;
@@ -244,7 +246,9 @@ begin
     version = p_balance.version, balance = p_balance.balance, withheld = p_balance.withheld,
     reserved = p_balance.reserved, reserved_unlimited = p_balance.reserved_unlimited, used = p_balance.used, used_since = p_balance.used_since,
     allowance = p_balance.allowance, period_start = p_balance.period_start, period_end = p_balance.period_end,
-    allowance_period = p_balance.allowance_period, peak_allowance = p_balance.peak_allowance,
+    anchored_by = p_balance.anchored_by, restarted_at = p_balance.restarted_at,
+    restarted_spell = p_balance.restarted_spell, is_floating = p_balance.is_floating, plan_id = p_balance.plan_id,
+    plan_version = p_balance.plan_version, granted = p_balance.granted, overdrawn = p_balance.overdrawn,
     due_at = p_balance.due_at, settled_at = p_balance.settled_at
   where b.account_id = p_account_id and b.credit_type = p_balance.credit_type;
 end

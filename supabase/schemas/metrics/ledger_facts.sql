@@ -7,11 +7,9 @@ create index if not exists usage_denied_idx on public.usage (created_at) include
 create view credits.ledger_facts with (security_invoker = true) as
 select t.account_id, t.credit_type, t.version, t.created_at, t.amount, t.user_id, t.metadata,
   case when t.grant_id is null then 'unlimited' else g.source end as source,
-  coalesce(
-    case when s.pending_at <= t.created_at then s.pending_plan_id end,
-    (select c.to_plan from credits.plan_changes c
-      where c.account_id = t.account_id and c.changed_at <= t.created_at order by c.version desc limit 1),
-    s.plan_id) as plan_id,
+  (select s.plan_id from credits.subscription_spells s
+    where s.account_id = t.account_id and s.replaced_at is null and s.started_at <= t.created_at
+    order by s.started_at desc, s.n desc limit 1) as plan_id,
   case t.kind
     when 'grant' then 'granted'
     when 'refund' then 'refunded'
@@ -25,9 +23,8 @@ select t.account_id, t.credit_type, t.version, t.created_at, t.amount, t.user_id
     where p.account_id = t.account_id and p.credit_type = t.credit_type and p.version = t.version - 1
       and p.operation_id = t.operation_id) then 0 else 1 end as operations
 from public.credit_transactions t
--- Each row has both, but for unlimited ones, which are of no grant. Left joins leave them alone where a reader asks for nothing of theirs.
-left join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
-left join public.subscriptions s on s.account_id = t.account_id;
+-- Each row has one, but for unlimited ones. A left join leaves it alone where a reader asks for nothing of it.
+left join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id;
 comment on view credits.ledger_facts is
   'The ledger as the metrics see it: each row with the plan of its time, the source of its grant (unlimited for a row of none), and where its credits went.';
 comment on column credits.ledger_facts.flow is

@@ -30,7 +30,7 @@ as $$
     select count(distinct b.account_id) as accounts,
       round(extract(epoch from statement_timestamp() - min(b.due_at) filter (where isfinite(b.due_at)))::numeric, 3) as seconds
     from credits.balances b
-    where b.test_now is null and b.account_status <> 'closed' and b.due_at <= statement_timestamp()
+    where b.test_now is null and not b.is_floating and b.account_status <> 'closed' and b.due_at <= statement_timestamp()
   ) d
   cross join (
     select count(*) as open, count(*) filter (where r.expires_at <= statement_timestamp()) as overdue

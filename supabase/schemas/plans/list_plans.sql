@@ -10,7 +10,7 @@ as $$
   select jsonb_build_object('success', true, 'code', 'ok', 'plans', (
     select jsonb_agg(jsonb_build_object(
       'id', p.id, 'name', p.name, 'description', p.description, 'rank', p.rank, 'price_cents', p.price_cents,
-      'currency', p.currency, 'is_default', p.is_default, 'limits', (
+      'currency', p.currency, 'is_default', p.is_default, 'version', credits.latest_version(p.id), 'limits', (
         select coalesce(jsonb_agg(jsonb_build_object('credit_type', l.credit_type, 'kind', t.kind, 'allowance', l.allowance,
           'unlimited', l.allowance is null, 'rollover_cap', l.rollover_cap) order by l.credit_type), '[]')
         from public.plan_limits l

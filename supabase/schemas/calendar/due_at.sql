@@ -1,0 +1,290 @@
+-- What falls due on a balance by an instant is worked out here, once: credit_balances shows it (balance_at), and the next
+-- operation on the balance books it (apply_due).
+
+create type credits.due as (
+  plan_id text,
+  plan_version integer,
+  anchored_by integer,
+  allowance bigint,
+  is_included boolean,
+  is_frozen boolean,
+  period_start timestamptz,
+  period_end timestamptz,
+  is_new_period boolean,
+  is_early boolean,
+  source text,
+  used bigint,
+  entitled bigint,
+  rollover bigint,
+  issued bigint,
+  withdrawn bigint,
+  changes_at timestamptz
+);
+comment on type credits.due is
+  'Where a balance should stand: its terms and period, and what is to be issued to, or withdrawn from, the plan grant of the period.';
+
+create function credits.is_spendable(
+  p_grant public.credit_grants, p_at timestamptz, p_is_frozen boolean)
+returns boolean
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select p_grant.starts_at <= p_at and (p_grant.expires_at is null or p_grant.expires_at > p_at)
+    and p_grant.voided_at is null
+    and case when p_grant.source in ('plan', 'rollover') or p_grant.period_start is not null then
+        not p_is_frozen and (p_grant.frozen_at is null or p_grant.frozen_reason in ('past_due', 'paused'))
+      else p_grant.frozen_at is null end
+$$;
+comment on function credits.is_spendable(public.credit_grants, timestamptz, boolean) is
+  'Whether a grant may be spent at an instant: started, not expired, not voided, not frozen. p_is_frozen: what the plan gave is.';
+revoke all on function credits.is_spendable(public.credit_grants, timestamptz, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.live_holds_at(p_account_id uuid, p_credit_type text, p_at timestamptz)
+returns table (grant_id uuid, amount bigint)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select s.grant_id, sum(s.amount - s.captured)::bigint
+  from public.credit_reservations r
+  join credits.reservation_slices s on s.account_id = r.account_id and s.reservation_id = r.id
+  where r.account_id = p_account_id and r.credit_type = p_credit_type and r.status = 'open' and r.expires_at > p_at
+  group by s.grant_id
+$$;
+comment on function credits.live_holds_at(uuid, text, timestamptz) is 'What the holds that live at an instant have pinned, per grant.';
+revoke all on function credits.live_holds_at(uuid, text, timestamptz) from public, anon, authenticated, service_role;
+
+create function credits.unlimited_holds_at(p_account_id uuid, p_credit_type text, p_at timestamptz)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select coalesce(sum(r.unlimited - r.unlimited_captured), 0) from public.credit_reservations r
+    where r.account_id = p_account_id and r.credit_type = p_credit_type and r.status = 'open' and r.expires_at > p_at);
+end
+$$;
+comment on function credits.unlimited_holds_at(uuid, text, timestamptz) is
+  'What the holds that live at an instant have set aside of an unlimited type: of no grant.';
+revoke all on function credits.unlimited_holds_at(uuid, text, timestamptz) from public, anon, authenticated, service_role;
+
+create function credits.allowance_left_at(
+  p_account_id uuid, p_balance credits.balances, p_to_roll_over boolean, p_at timestamptz)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce((
+    select sum(g.remaining - coalesce(h.amount, 0))
+    from public.credit_grants g
+    left join credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h on h.grant_id = g.id
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
+      and g.period_start = p_balance.period_start and g.voided_at is null
+      and (not p_to_roll_over or g.frozen_at is null or g.frozen_reason in ('past_due', 'paused'))), 0);
+end
+$$;
+comment on function credits.allowance_left_at(uuid, credits.balances, boolean, timestamptz) is
+  'What the plan grant of the booked period has left at an instant, less what holds pin beyond it. What is disputed does not roll over.';
+revoke all on function credits.allowance_left_at(uuid, credits.balances, boolean, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.spent_since(
+  p_account_id uuid, p_credit_type text, p_since timestamptz, out used bigint, out of_plan bigint)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  select coalesce(-sum(t.amount), 0),
+    coalesce(-sum(t.amount) filter (where g.source in ('plan', 'rollover') or g.period_start is not null), 0)
+    into used, of_plan
+  from public.credit_transactions t
+  left join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
+  where t.account_id = p_account_id and t.credit_type = p_credit_type and t.kind in ('consume', 'capture', 'refund')
+    and t.created_at > p_since
+    and (t.kind <> 'refund' or exists (
+      select 1 from public.credit_transactions o
+      where o.account_id = p_account_id and o.operation_id = t.related_operation_id
+        and o.kind in ('consume', 'capture') and o.created_at > p_since));
+end
+$$;
+comment on function credits.spent_since(uuid, text, timestamptz) is
+  'What was spent after an instant, less refunds of it: all of it, and the part that plan credits paid.';
+revoke all on function credits.spent_since(uuid, text, timestamptz) from public, anon, authenticated, service_role;
+
+create function credits.rollover_at(
+  p_account_id uuid, p_balance credits.balances, p_period_start timestamptz, p_left bigint)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_before timestamptz := p_period_start - interval '1 microsecond';
+  v_terms record;
+begin
+  if p_balance.period_start is null or p_period_start <= p_balance.period_start then
+    return 0;
+  end if;
+  select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, v_before);
+  if v_terms.is_frozen or v_terms.rollover_cap = 0 then
+    return 0;
+  end if;
+  -- Where no operation came by during the period before, its whole allowance was left.
+  return least(v_terms.rollover_cap, case when p_period_start <= p_balance.period_end then p_left
+    else credits.period_allowance(p_account_id, p_balance.credit_type, v_terms.period_start, v_terms.period_end, null,
+      null, v_before) end);
+end
+$$;
+comment on function credits.rollover_at(uuid, credits.balances, timestamptz, bigint) is
+  'How many credits of the period before move into the period that starts at p_period_start: what was left of its allowance, up to the plan''s cap.';
+revoke all on function credits.rollover_at(uuid, credits.balances, timestamptz, bigint)
+  from public, anon, authenticated, service_role;
+
+create function credits.due_at(p_account_id uuid, p_balance credits.balances, p_at timestamptz)
+returns credits.due
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  d credits.due;
+  v_spell credits.subscription_spells := credits.spell_at(p_account_id, p_at);
+  v_terms record;
+  v_spent record;
+  v_left bigint;
+begin
+  select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_at);
+  d.plan_id := v_terms.plan_id;
+  d.plan_version := v_terms.plan_version;
+  d.anchored_by := v_spell.anchored_by;
+  d.allowance := v_terms.allowance;
+  d.is_included := v_terms.is_included;
+  d.is_frozen := v_terms.is_frozen;
+  d.changes_at := v_terms.changes_at;
+  d.used := p_balance.used;
+  if p_balance.kind = 'limit' then
+    return d;
+  end if;
+  d.period_start := v_terms.period_start;
+  d.period_end := v_terms.period_end;
+  d.source := case when v_spell.trial_ends_at is null then 'plan' else 'trial' end;
+  d.is_new_period := (p_balance.period_start, p_balance.anchored_by) is distinct from (d.period_start, d.anchored_by);
+  d.is_early := d.is_new_period and d.period_start < p_balance.period_end;
+  d.entitled := credits.period_allowance(p_account_id, p_balance.credit_type, d.period_start, d.period_end,
+    case when not d.is_new_period then p_balance.restarted_at end,
+    case when not d.is_new_period then p_balance.restarted_spell end, p_at);
+  v_left := credits.allowance_left_at(p_account_id, p_balance, d.is_new_period,
+    case when d.is_new_period then d.period_start else p_at end);
+  d.rollover := 0;
+  d.withdrawn := 0;
+  if not d.is_new_period then
+    d.issued := greatest(0, d.entitled - p_balance.granted);
+    d.withdrawn := least(v_left, greatest(0, p_balance.granted - d.entitled));
+  else
+    d.used := 0;
+    v_spent := row(0::bigint, 0::bigint);
+    -- News of a period that began before what is booked: what was spent since was spent in it.
+    if p_balance.version > 0 and (d.is_early or p_balance.period_start is null) then
+      select * into v_spent from credits.spent_since(p_account_id, p_balance.credit_type, d.period_start);
+      d.used := v_spent.used;
+      d.rollover := credits.rollover_at(p_account_id, p_balance, d.period_start, v_left + v_spent.of_plan);
+      d.issued := greatest(0, d.entitled - greatest(0, v_spent.of_plan - d.rollover));
+      d.rollover := greatest(0, d.rollover - v_spent.of_plan);
+    else
+      d.rollover := credits.rollover_at(p_account_id, p_balance, d.period_start, v_left);
+      d.issued := d.entitled;
+    end if;
+  end if;
+  return d;
+end
+$$;
+comment on function credits.due_at(uuid, credits.balances, timestamptz) is
+  'Where the subscription puts a balance at an instant: period, terms, and what is to be issued or withdrawn. A period that is booked is never entered again.';
+revoke all on function credits.due_at(uuid, credits.balances, timestamptz) from public, anon, authenticated, service_role;
+
+create function credits.limit_left(p_account_id uuid, p_balance credits.balances, p_allowance bigint, p_at timestamptz)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- What was made while the limit was unlimited is of no grant, and exists all the same.
+  return greatest(0, p_allowance - p_balance.used - credits.unlimited_holds_at(p_account_id, p_balance.credit_type, p_at) - (
+    select coalesce(sum(case when g.source = 'plan' then coalesce(h.amount, 0) else -g.spent end), 0)
+    from public.credit_grants g
+    left join credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h on h.grant_id = g.id
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type));
+end
+$$;
+comment on function credits.limit_left(uuid, credits.balances, bigint, timestamptz) is
+  'How many more the allowance of a limit lets exist; null when it is unlimited.';
+revoke all on function credits.limit_left(uuid, credits.balances, bigint, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.balance_at(
+  p_account_id uuid, p_balance credits.balances, p_at timestamptz,
+  out allowance bigint, out used bigint, out reserved bigint, out remaining bigint,
+  out period_start timestamptz, out period_end timestamptz)
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+declare
+  d credits.due;
+  v_is_cut boolean;
+begin
+  if p_at < p_balance.due_at then
+    allowance := p_balance.allowance;
+    used := p_balance.used;
+    reserved := p_balance.reserved + p_balance.reserved_unlimited;
+    period_start := p_balance.period_start;
+    period_end := p_balance.period_end;
+    remaining := case when allowance is not null then p_balance.balance - p_balance.withheld - p_balance.reserved end;
+    return;
+  end if;
+  d := credits.due_at(p_account_id, p_balance, p_at);
+  allowance := d.allowance;
+  used := d.used;
+  period_start := d.period_start;
+  period_end := d.period_end;
+  v_is_cut := coalesce(d.is_new_period, false);
+  select coalesce(sum(h.amount), 0) + credits.unlimited_holds_at(p_account_id, p_balance.credit_type, p_at) into reserved
+  from credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h;
+  if allowance is null then
+    return;
+  end if;
+  select coalesce(sum(g.remaining - coalesce(h.amount, 0)), 0) into remaining
+  from public.credit_grants g
+  left join credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h on h.grant_id = g.id
+  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open
+    and credits.is_spendable(g, p_at, d.is_frozen)
+    and not (v_is_cut and g.period_start is not distinct from p_balance.period_start and g.period_start is not null)
+    and not (p_balance.kind = 'limit' and g.source = 'plan');
+  if p_balance.kind = 'limit' then
+    remaining := remaining + credits.limit_left(p_account_id, p_balance, allowance, p_at);
+  elsif not d.is_frozen then
+    remaining := remaining + d.rollover + d.issued - d.withdrawn;
+  end if;
+end
+$$;
+comment on function credits.balance_at(uuid, credits.balances, timestamptz) is
+  'The balance at an instant: the booked one while nothing has fallen due, else what apply_due would book, without booking it. Reached through credit_balances alone, which passes it rows that the caller may read.';
+revoke all on function credits.balance_at(uuid, credits.balances, timestamptz) from public, anon, authenticated, service_role;
+grant execute on function credits.balance_at(uuid, credits.balances, timestamptz) to authenticated, service_role;
