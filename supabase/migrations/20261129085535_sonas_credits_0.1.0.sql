@@ -4885,8 +4885,10 @@ as $$
       'required', p_amount,
       'available', credits.available(p_balance),
       'resets_at', p_balance.period_end,
-      'free_credits', (select a.free_credits from credits.accounts a where a.account_id = p_account_id),
       'plan', (select t.plan_id from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t))
+      || (select jsonb_build_object('free_credits', a.free_credits) from credits.accounts a
+        where a.account_id = p_account_id and a.free_credits <> 'own'
+        union all select '{}' limit 1)
       || (select case when d.open > 0 then jsonb_build_object('debt', d.open) else '{}' end
         from credits.debt_of(p_account_id, p_balance.credit_type) d(open)))
 $$;
@@ -14788,8 +14790,9 @@ $$;
 
 -- schemas/completion/schedule_jobs.sql
 
--- Where pg_cron runs, it books what falls due every minute and keeps the sums that metrics read fresh. Nothing depends on
--- it: balances are right without it, and metrics are slower. Where pg_cron is enabled later, run these statements.
+-- Where pg_cron runs, it books what falls due every minute, keeps the sums that metrics read fresh,
+-- and forgets answers that have expired. Nothing depends on it: balances are right without it, and
+-- metrics are slower. Where pg_cron is enabled later, run these statements.
 do $schedule$
 begin
   if exists (select from pg_catalog.pg_extension e where e.extname = 'pg_cron') then
@@ -14803,8 +14806,10 @@ begin
   end loop;
 end
 $$$job$)$cron$;
-    execute $cron$select cron.schedule('sonas-roll-up-metrics', '*/5 * * * *', 'select public.roll_up_metrics()')$cron$;
-    execute $cron$select cron.schedule('sonas-forget-answers', '13 * * * *', 'select credits.forget_stored_answers(100000)')$cron$;
+    execute $cron$select cron.schedule('sonas-roll-up-metrics', '*/5 * * * *',
+      'select public.roll_up_metrics()')$cron$;
+    execute $cron$select cron.schedule('sonas-forget-answers', '13 * * * *',
+      'select credits.forget_stored_answers(100000)')$cron$;
   end if;
 end
 $schedule$;
@@ -14816,4 +14821,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 6186aaaa84033590.';
+  'again. Written by remember_installation. Release 0.1.0, text 6060652d9ae0ad79.';

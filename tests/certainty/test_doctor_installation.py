@@ -23,16 +23,16 @@ DAMAGE = {
         "credit_grants",
     ),
     "function_may_be_called": (
-        "grant execute on function public.reset_monthly_credits(uuid) to anon",
-        "reset_monthly_credits(uuid)",
+        "grant execute on function public.reset_monthly_credits(uuid, uuid) to anon",
+        "reset_monthly_credits(uuid,uuid)",
     ),
     "function_cannot_be_called": (
-        "revoke execute on function public.reset_monthly_credits(uuid) from service_role",
-        "reset_monthly_credits(uuid)",
+        "revoke execute on function public.reset_monthly_credits(uuid, uuid) from service_role",
+        "reset_monthly_credits(uuid,uuid)",
     ),
     "search_path_is_open": (
-        "alter function public.reset_monthly_credits(uuid) reset search_path",
-        "reset_monthly_credits(uuid)",
+        "alter function public.reset_monthly_credits(uuid, uuid) reset search_path",
+        "reset_monthly_credits(uuid,uuid)",
     ),
     "core_is_open": ("grant usage on schema credits to anon", "schema credits"),
     "guard_is_missing": (

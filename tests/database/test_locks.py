@@ -31,7 +31,6 @@ MANY: dict[str, Operation] = {
     "freeze_account": lambda c, u: call(c, "freeze_account", u),
     "unfreeze_account": lambda c, u: call(c, "unfreeze_account", u),
     "set_test_clock": lambda c, u: call(c, "set_test_clock", u, LATER),
-    "deleting the user": lambda c, u: c.execute("delete from auth.users where id = %s", [u]),
 }
 
 

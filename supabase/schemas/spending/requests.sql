@@ -183,8 +183,10 @@ as $$
       'required', p_amount,
       'available', credits.available(p_balance),
       'resets_at', p_balance.period_end,
-      'free_credits', (select a.free_credits from credits.accounts a where a.account_id = p_account_id),
       'plan', (select t.plan_id from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t))
+      || (select jsonb_build_object('free_credits', a.free_credits) from credits.accounts a
+        where a.account_id = p_account_id and a.free_credits <> 'own'
+        union all select '{}' limit 1)
       || (select case when d.open > 0 then jsonb_build_object('debt', d.open) else '{}' end
         from credits.debt_of(p_account_id, p_balance.credit_type) d(open)))
 $$;
