@@ -12076,18 +12076,14 @@ revoke all on function credits.room_of(uuid, text) from public, anon, authentica
 --       InvalidAmount, UnknownCreditType.
 create function public.has_credits(p_credit_type text, p_amount bigint default 1)
 returns boolean
-language plpgsql
+language sql
 stable
 security invoker
 set search_path = ''
-as $$
-declare
-  -- A statement of its own: in one expression a missing amount would be folded away, unasked.
-  v_room bigint := credits.read_room(p_credit_type, p_amount);
-begin
-  return v_room is null or v_room >= p_amount;
-end
-$$;
+-- A missing amount is asked about as well, and refused: a bare comparison with null is folded away.
+return (
+  select r.room is null or r.room >= p_amount
+  from (select credits.read_room(p_credit_type, p_amount) as room offset 0) r);
 comment on function public.has_credits(text, bigint) is
   'Whether the signed-in user could spend p_amount credits now, right to the second: for policies '
   'of your own tables, written as (select has_credits(''message'')). Nobody signed in, a frozen or '
@@ -14828,4 +14824,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text c775333c4f4a6921.';
+  'again. Written by remember_installation. Release 0.1.0, text 1383d04d419badff.';
