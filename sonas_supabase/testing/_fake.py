@@ -318,6 +318,7 @@ class FakeCredits:
         return {
             **self._of_account(account),
             "plan": plan_id,
+            "quantity": 1,
             "pending_plan": None,
             "pending_at": None,
             "operation_id": str(uuid4()),

@@ -142,10 +142,9 @@ async def test_a_failing_release_never_hides_the_exception(
     client = make_client(transport, colour, url=url, secret_key=api.keys.secret_key, retries=0)
     with caplog.at_level(logging.WARNING, "sonas_supabase"), pytest.raises(ValueError, match="the real reason"):
         async with client.reserve(user, "message", 4):
-            await client.freeze_account(user)
-            database.run("update credits.accounts set status = 'closed', closed_at = now() where account_id = %s", user)
-            database.run("update credits.balances set account_status = 'closed' where account_id = %s", user)
+            database.run("alter function public.release_credits rename to release_credits_another_day")
             raise ValueError("the real reason")
+    database.run("alter function public.release_credits_another_day rename to release_credits")
     await client.close()
     assert "was not released and counts until" in caplog.text
 
