@@ -56,6 +56,15 @@ class Held:
     """Credits that the earlier run has charged, and not given back."""
 
 
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """Credits of one operation, which can be given back up to that."""
+
+    request: SpendRequest
+    reservation: Reservation
+    credits: int
+
+
 class Books:
     """One client, and what happens beside it: the journal, and the hook for what could not be charged."""
 
@@ -66,14 +75,18 @@ class Books:
         self.journal = journal
         self.on_uncollected = on_uncollected
 
-    async def charge(self, request: SpendRequest, reservation: Reservation | None, cost: int) -> None:
-        """Charge the cost of a request that was served. What cannot be charged is told and kept; nothing is raised."""
+    async def charge(self, request: SpendRequest, reservation: Reservation | None, cost: int) -> tuple[Charged, ...]:
+        """Charge the cost of a request that was served. What cannot be charged is told and kept; nothing is raised.
+
+        Answers the operations that were charged.
+        """
         missing, reason = 0, "insufficient_credits"
+        charged: tuple[Charged, ...] = ()
         try:
             if reservation is None:
-                missing = await book(self.client, request, cost)
+                missing, charged = await book(self.client, request, cost)
             else:
-                missing = await capture(self.client, request, reservation, cost)
+                missing, charged = await capture(self.client, request, reservation, cost)
         except CreditsUnavailable as error:
             missing, reason = await self._put_off(request, cost, error)
         except Exception as error:
@@ -82,6 +95,7 @@ class Books:
             missing, reason = cost, str(getattr(error, "code", "error"))
         if missing:
             await self.uncollected(Uncollected(request=request, credits=missing, reason=reason))
+        return charged
 
     async def _put_off(self, request: SpendRequest, cost: int, error: CreditsUnavailable) -> tuple[int, str]:
         if self.journal is None:
@@ -113,17 +127,18 @@ class Books:
             _log.exception("the journal cannot be read")
             return False
 
-    async def refund(self, request: SpendRequest, reservation: Reservation, credits: int, reason: str) -> None:
-        """Give back credits that were charged. A refund that fails is logged: nothing is raised."""
-        if reservation.operation_id is None:
-            raise UnexpectedAnswer("A reservation has no operation.")
+    async def refund(self, operation: Charged, *, cost: int, reason: str) -> None:
+        """Give back what an operation was charged above its cost. A refund that fails is logged: nothing is raised."""
+        request, credits = operation.request, operation.credits - cost
         try:
+            if operation.reservation.operation_id is None:
+                raise UnexpectedAnswer("A reservation has no operation.")
             await self.client.refund_credits(
                 request.user_id,
-                reservation.operation_id,
+                operation.reservation.operation_id,
                 credits,
                 reason=reason,
-                idempotency_key=f"{request.key}:back:{credits}",
+                idempotency_key=f"{request.key}:back:{operation.credits}:{cost}",
                 workspace_id=request.workspace_id,
             )
         except Exception:
@@ -201,8 +216,10 @@ async def _earlier(client: AsyncCreditsClient, request: SpendRequest, reservatio
     return Held(reservation, status, abs(operation.amount) - operation.refunded if status == "captured" else None)
 
 
-async def capture(client: AsyncCreditsClient, request: SpendRequest, reservation: Reservation, cost: int) -> int:
-    """Charge a hold, or what it held in case it has expired. Answers the credits that were missing.
+async def capture(
+    client: AsyncCreditsClient, request: SpendRequest, reservation: Reservation, cost: int
+) -> tuple[int, tuple[Charged, ...]]:
+    """Charge a hold, or what it held in case it has expired. Answers the credits that were missing, and the operations.
 
     Raises:
         ReservationClosed: it was released.
@@ -216,13 +233,15 @@ async def capture(client: AsyncCreditsClient, request: SpendRequest, reservation
         if status == "expired":
             return await book(client, request, cost)
         if status == "captured":
-            return 0
+            return 0, (Charged(request, reservation, cost),)
         raise
-    return captured.shortfall
+    return captured.shortfall, (Charged(request, reservation, cost - captured.shortfall),)
 
 
-async def book(client: AsyncCreditsClient, request: SpendRequest, cost: int, *, all_or_nothing: bool = False) -> int:
-    """Hold and charge in one go, unless the key has been paid. Answers the credits that were missing.
+async def book(
+    client: AsyncCreditsClient, request: SpendRequest, cost: int, *, all_or_nothing: bool = False
+) -> tuple[int, tuple[Charged, ...]]:
+    """Hold and charge in one go, unless the key has been paid. Answers as :func:`capture` does.
 
     Raises:
         InsufficientCredits: there is nothing left, or not enough where it has to be all.
@@ -234,5 +253,8 @@ async def book(client: AsyncCreditsClient, request: SpendRequest, cost: int, *, 
         if not there or (all_or_nothing and there < cost):
             raise
         rest = replace(request, key=f"{request.key}:rest", amount=there)
-        return cost - there + await book(client, rest, there)
-    return 0 if held.status == "captured" else await capture(client, request, held.reservation, cost)
+        missing, charged = await book(client, rest, there)
+        return cost - there + missing, charged
+    if held.status == "captured":
+        return 0, (Charged(request, held.reservation, held.charged or 0),)
+    return await capture(client, request, held.reservation, cost)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sonas_supabase import Reservation
-from sonas_supabase.fastapi._books import Books
+from sonas_supabase.fastapi._books import Books, Charged
 from sonas_supabase.fastapi._outcome import ChargeMode, Outcome, credits_to_charge
 from sonas_supabase.fastapi._spend import Spend
 from sonas_supabase.fastapi._spend_request import SpendRequest
@@ -36,6 +36,7 @@ class PendingSpend:
     journal_entry: str | None = None
     handed_over: bool = False
     charged: int | None = None
+    operations: list[Charged] = field(default_factory=list)
 
     def cost(self, outcome: Outcome) -> int:
         """Credits that this spend costs if the request ends like that."""
@@ -59,16 +60,23 @@ class PendingSpend:
         elif before is not None or self.reservation is None:
             await self._change(before or 0, cost, outcome)
         elif cost:
-            await self.books.charge(self.request, self.reservation, cost)
+            self.operations.extend(await self.books.charge(self.request, self.reservation, cost))
         else:
             await self.books.release(self.request, self.reservation, outcome.value)
 
     async def _change(self, before: int, cost: int, outcome: Outcome) -> None:
         if cost > before:
             more = replace(self.request, key=f"{self.request.key}:more:{before}:{cost}", amount=cost - before)
-            await self.books.charge(more, None, cost - before)
-        elif cost < before and self.reservation is not None:
-            await self.books.refund(self.request, self.reservation, before - cost, outcome.value)
+            self.operations.extend(await self.books.charge(more, None, cost - before))
+        # Each operation gives back what it was charged at most, the last one first.
+        surplus = before - cost
+        while surplus > 0 and self.operations:
+            last = self.operations.pop()
+            kept = max(last.credits - surplus, 0)
+            surplus -= last.credits - kept
+            await self.books.refund(last, cost=kept, reason=outcome.value)
+            if kept:
+                self.operations.append(replace(last, credits=kept))
 
     def balance_after(self, outcome: Outcome) -> Balance:
         """The balance as it will be when this is settled."""

@@ -25,7 +25,7 @@ from sonas_supabase import (
 )
 from sonas_supabase.fastapi import _answers, _background, _books, _ratelimit
 from sonas_supabase.fastapi._answers import Run, StoredAnswer
-from sonas_supabase.fastapi._books import Held
+from sonas_supabase.fastapi._books import Charged, Held
 from sonas_supabase.fastapi._declaration import Declaration
 from sonas_supabase.fastapi._inbox import Inbox, Message
 from sonas_supabase.fastapi._outcome import Outcome
@@ -119,7 +119,7 @@ class RequestSpends:
         except CreditsError as error:
             raise Misconfigured(f"{request.description}: {error}", details=error.details) from error
         spend = self._enter(user, request, declaration, held)
-        if declaration.charge == "on_start":
+        if declaration.charge == "on_start" and held.charged is None:
             await _background.finish(self._settle_one(self._pending[-1], Outcome.SERVED))
         return spend
 
@@ -175,6 +175,8 @@ class RequestSpends:
             journal_entry=journal_entry,
             charged=held.charged if held else None,
         )
+        if held is not None and held.charged:
+            pending.operations.append(Charged(request, held.reservation, held.charged))
         self._pending.append(pending)
         return spend
 

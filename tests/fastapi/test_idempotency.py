@@ -12,11 +12,22 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 import pytest_asyncio
-from fastapi import Body, FastAPI, HTTPException, Request, Response, UploadFile
+from fastapi import BackgroundTasks, Body, Depends, FastAPI, HTTPException, Request, Response, UploadFile
 from fastapi.responses import StreamingResponse
 
+from sonas_supabase.fastapi import Spend, spend
+from sonas_supabase.fastapi._answers import Run
 from tests.fastapi.support import OneMessage, add_routes, bearer, calling, make_app, make_credits, until
+from tests.http.support import lapse
 from tests.support.database import Database
+
+ByHold = Annotated[Spend, Depends(spend("message", 3))]
+ByCost = Annotated[Spend, Depends(spend("message", 3, charge="cost"))]
+OnStart = Annotated[Spend, Depends(spend("message", 3, charge="on_start"))]
+
+
+async def never_says(run: Run, say: object) -> None:
+    run._heartbeat.stop()
 
 
 class Mood:
@@ -49,6 +60,31 @@ async def http(database: Database, mood: Mood) -> AsyncIterator[httpx.AsyncClien
         response.set_cookie("session", "secret")
         response.status_code = 201
         return {"run": mood.ran[held.user.id], "operation": str(held.operation_id)}
+
+    async def at_a_cost(held: Spend, background: BackgroundTasks, cost: int | None, then: int | None) -> None:
+        mood.ran[held.user.id] += 1
+        if cost is not None:
+            held.cost = cost
+        if then is not None:
+            background.add_task(setattr, held, "cost", then)
+
+    @app.post("/mode/held")
+    async def by_hold(
+        held: ByHold, background: BackgroundTasks, cost: int | None = None, then: int | None = None
+    ) -> None:
+        await at_a_cost(held, background, cost, then)
+
+    @app.post("/mode/cost")
+    async def by_cost(
+        held: ByCost, background: BackgroundTasks, cost: int | None = None, then: int | None = None
+    ) -> None:
+        await at_a_cost(held, background, cost, then)
+
+    @app.post("/mode/on_start")
+    async def on_start(
+        held: OnStart, background: BackgroundTasks, cost: int | None = None, then: int | None = None
+    ) -> None:
+        await at_a_cost(held, background, cost, then)
 
     @app.post("/big/{size}")
     async def big(size: int, held: OneMessage) -> Response:
@@ -343,18 +379,35 @@ async def test_failures_under_one_key_cost_no_more_each_time_and_end(
     assert database.value(calls, user) == 61, "one hold for each"
 
 
+@pytest.mark.parametrize("cost", [None, 0, 1, 3, 4])
+@pytest.mark.parametrize("mode", ["held", "cost", "on_start"])
 async def test_a_server_that_died_is_followed_by_one_that_goes_on(
-    http: httpx.AsyncClient, database: Database, user: UUID, mood: Mood
+    http: httpx.AsyncClient, database: Database, user: UUID, mood: Mood, mode: str, cost: int | None
 ) -> None:
-    await http.post("/counted", headers=keyed(user, "k"))
-    # What a server leaves that was killed after the charge and before the answer was stored.
-    database.run(
-        "update credits.stored_answers set status = null, body = null, headers = null, claim_id = gen_random_uuid(), "
-        "claimed_until = clock_timestamp() - interval '1 second' where account_id = %s",
-        user,
-    )
-    assert (await http.post("/counted", headers=keyed(user, "k"))).status_code == 201
-    assert (mood.ran[user], database.balance(user)["used"]) == (2, 1), "it runs again, and is paid for once"
+    path = f"/mode/{mode}" + ("" if cost is None else f"?cost={cost}")
+    with pytest.MonkeyPatch.context() as patch:
+        # It is killed after the charge and before the answer is stored: nobody says what came of the claim.
+        patch.setattr(Run, "_end", never_says)
+        await http.post(path, headers=keyed(user, "k"))
+    charged = database.balance(user)["used"]
+    lines = "select count(*) from public.credit_transactions where account_id = %s"
+    written = database.value(lines, user)
+    lapse(database, user)
+    assert (await http.post(path, headers=keyed(user, "k"))).status_code == 200
+    assert (mood.ran[user], database.balance(user)["used"]) == (2, charged), "it runs again, and is paid for once"
+    assert database.value(lines, user) == written, "nothing is charged and given back once more"
+    assert (await http.post(path, headers=keyed(user, "k"))).headers["idempotency-replayed"] == "true"
+    database.verify(user)
+
+
+@pytest.mark.parametrize("mode", ["held", "on_start"])
+@pytest.mark.parametrize(("first", "then"), [(4, 0), (4, 2), (5, 1), (0, 3), (1, 2), (3, 0), (2, 5)])
+async def test_the_last_word_on_the_cost_counts(
+    http: httpx.AsyncClient, database: Database, user: UUID, mode: str, first: int, then: int
+) -> None:
+    await http.post(f"/mode/{mode}?cost={first}&then={then}", headers=keyed(user, "k"))
+    assert database.balance(user)["used"] == then
+    database.verify(user)
 
 
 async def test_after_a_day_a_key_is_a_new_request(

@@ -18,7 +18,11 @@ def claim(database: Database, user: UUID, claim_id: UUID | None = None, **argume
 
 def lapse(database: Database, user: UUID) -> None:
     """Lets the time of a claim pass."""
-    past = "update credits.stored_answers set claimed_until = clock_timestamp() - interval '1 s' where account_id = %s"
+    # Everything in the row is as much older as the claim is: moving one column alone would hide what the others do.
+    past = (
+        "update credits.stored_answers set created_at = created_at - v.age, expires_at = expires_at - v.age, "
+        "claimed_until = claimed_until - v.age from (select interval '1 hour 1 second' as age) v where account_id = %s"
+    )
     database.run(past, user)
 
 

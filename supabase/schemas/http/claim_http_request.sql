@@ -60,6 +60,8 @@ as $$
 declare
   v_now timestamptz := clock_timestamp();
   v_until timestamptz := v_now + make_interval(secs => p_lease_seconds);
+  -- A run is remembered for longer than its lease: after that it is continued, not begun anew.
+  v_expires_at timestamptz := v_until + (select s.stored_answer_retention from credits.settings s);
   v_answer credits.stored_answers;
 begin
   -- What has expired is forgotten by the way, a few at a time.
@@ -73,7 +75,7 @@ begin
   );
   insert into credits.stored_answers as s (
     account_id, request_key, fingerprint, claim_id, claimed_until, created_at, expires_at)
-  values (p_account_id, p_key, p_fingerprint, p_claim_id, v_until, v_now, v_until)
+  values (p_account_id, p_key, p_fingerprint, p_claim_id, v_until, v_now, v_expires_at)
   on conflict (account_id, request_key) do nothing;
 
   select s.* into v_answer
@@ -97,7 +99,7 @@ begin
     return jsonb_build_object('state', 'working', 'run_id', v_answer.run_id);
   end if;
   update credits.stored_answers s
-  set claim_id = p_claim_id, claimed_until = v_until, expires_at = v_until
+  set claim_id = p_claim_id, claimed_until = v_until, expires_at = v_expires_at
   where s.account_id = p_account_id and s.request_key = p_key;
   return jsonb_build_object('state', 'claimed', 'run_id', v_answer.run_id);
 end
