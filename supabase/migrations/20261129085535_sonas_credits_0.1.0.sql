@@ -853,6 +853,20 @@ grant select on table public.credit_workspace_members to authenticated, service_
 -- Every policy compares the account with this array, which makes it an index condition, asked for
 -- once. The cost says that it is dear, so that no plan reads other people's rows in some order and
 -- asks for each.
+create function credits.reader_id()
+returns uuid
+language sql
+stable
+security definer
+set search_path = ''
+as $$
+  select auth.uid()
+$$;
+comment on function credits.reader_id() is
+  'The signed-in user, for the row level security policies.';
+revoke all on function credits.reader_id() from public, anon, authenticated, service_role;
+grant execute on function credits.reader_id() to authenticated;
+
 create function credits.readable_ids()
 returns uuid[]
 language plpgsql
@@ -2505,7 +2519,7 @@ grant select on table public.credit_transactions to authenticated, service_role;
 create policy "Users may read their ledger and what they oversee"
   on public.credit_transactions for select to authenticated using (
     account_id = any (credits.readable_ids())
-    and (user_id = account_id or user_id = auth.uid()
+    and (user_id = account_id or user_id = credits.reader_id()
       or account_id = any (credits.overseen_ids())));
 
 create function credits.refuse_ledger_change()
@@ -3835,7 +3849,7 @@ begin
   create policy "Users may read their usage and what they oversee"
     on public.usage for select to authenticated using (
       account_id = any (credits.readable_ids())
-      and (user_id = account_id or user_id = auth.uid()
+      and (user_id = account_id or user_id = credits.reader_id()
         or account_id = any (credits.overseen_ids())));
 end
 $usage$;
@@ -5026,7 +5040,7 @@ grant select on table public.credit_reservations to authenticated, service_role;
 create policy "Users may read their holds and what they oversee"
   on public.credit_reservations for select to authenticated using (
     account_id = any (credits.readable_ids())
-    and (user_id = account_id or user_id = auth.uid() or account_id = any (credits.overseen_ids())));
+    and (user_id = account_id or user_id = credits.reader_id() or account_id = any (credits.overseen_ids())));
 
 create table credits.reservation_slices (
   account_id uuid not null,
@@ -5982,6 +5996,8 @@ as $$
 declare
   v_now timestamptz := clock_timestamp();
   v_until timestamptz := v_now + make_interval(secs => p_lease_seconds);
+  -- A run is remembered for longer than its lease: after that it is continued, not begun anew.
+  v_expires_at timestamptz := v_until + (select s.stored_answer_retention from credits.settings s);
   v_answer credits.stored_answers;
 begin
   -- What has expired is forgotten by the way, a few at a time.
@@ -5995,7 +6011,7 @@ begin
   );
   insert into credits.stored_answers as s (
     account_id, request_key, fingerprint, claim_id, claimed_until, created_at, expires_at)
-  values (p_account_id, p_key, p_fingerprint, p_claim_id, v_until, v_now, v_until)
+  values (p_account_id, p_key, p_fingerprint, p_claim_id, v_until, v_now, v_expires_at)
   on conflict (account_id, request_key) do nothing;
 
   select s.* into v_answer
@@ -6019,7 +6035,7 @@ begin
     return jsonb_build_object('state', 'working', 'run_id', v_answer.run_id);
   end if;
   update credits.stored_answers s
-  set claim_id = p_claim_id, claimed_until = v_until, expires_at = v_until
+  set claim_id = p_claim_id, claimed_until = v_until, expires_at = v_expires_at
   where s.account_id = p_account_id and s.request_key = p_key;
   return jsonb_build_object('state', 'claimed', 'run_id', v_answer.run_id);
 end
@@ -11112,7 +11128,7 @@ as $$
           and regexp_replace(pg_catalog.pg_get_expr(p.polqual, p.polrelid), '\s+', '', 'g') = case
             when c.relname in ('plans', 'plan_limits', 'credit_types', 'settings') then 'true'
             when c.relname in ('credit_transactions', 'credit_reservations') then
-              '((account_id=ANY(credits.readable_ids()))AND((user_id=account_id)OR(user_id=auth.uid())'
+              '((account_id=ANY(credits.readable_ids()))AND((user_id=account_id)OR(user_id=credits.reader_id())'
               'OR(account_id=ANY(credits.overseen_ids()))))'
             else '(account_id=ANY(credits.readable_ids()))' end as is_sane
       from pg_catalog.pg_policy p
@@ -11126,7 +11142,7 @@ as $$
     from functions f cross join roles r cross join lateral (
       select case when f.is_public then r.name = 'service_role' or exists (
           select 1 from credits.public_callers() k where k.function = f.proname and k.role = r.name)
-        else f.serves_readers and r.name <> 'anon' or f.proname in ('readable_ids', 'overseen_ids') and r.name = 'authenticated' end as should) x
+        else f.serves_readers and r.name <> 'anon' or f.proname in ('readable_ids', 'overseen_ids', 'reader_id') and r.name = 'authenticated' end as should) x
     union all
     select f.name || ' may be called by anybody', false
     from functions f cross join lateral aclexplode(coalesce(f.proacl, acldefault('f', f.proowner))) x where x.grantee = 0
@@ -14824,4 +14840,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 1383d04d419badff.';
+  'again. Written by remember_installation. Release 0.1.0, text 98b0ea7667c8f478.';

@@ -69,6 +69,7 @@ WITHOUT_ACCOUNT = {
     "explain_denial": "pure, and the upgrade_url",
     "deny": "shapes an answer",
     "overseen_ids": "finds out who asks",
+    "reader_id": "finds out who asks",
     "paying_account": "finds the account of a user",
     "reading_user": "finds out who asks",
     "readable_ids": "finds out who asks",
@@ -85,7 +86,7 @@ WITHOUT_ACCOUNT = {
 
 # What resolves the acting user, before the core proper is called.
 ASKS_AUTH = {
-    *("paying_account", "reading_user", "readable_ids", "overseen_ids"),
+    *("paying_account", "reading_user", "readable_ids", "overseen_ids", "reader_id"),
     # Who a person is, asked when an account is opened.
     *("remember_identities", "decide_free_credits"),
 }

@@ -32,6 +32,20 @@ grant select on table public.credit_workspace_members to authenticated, service_
 -- Every policy compares the account with this array, which makes it an index condition, asked for
 -- once. The cost says that it is dear, so that no plan reads other people's rows in some order and
 -- asks for each.
+create function credits.reader_id()
+returns uuid
+language sql
+stable
+security definer
+set search_path = ''
+as $$
+  select auth.uid()
+$$;
+comment on function credits.reader_id() is
+  'The signed-in user, for the row level security policies.';
+revoke all on function credits.reader_id() from public, anon, authenticated, service_role;
+grant execute on function credits.reader_id() to authenticated;
+
 create function credits.readable_ids()
 returns uuid[]
 language plpgsql

@@ -112,7 +112,7 @@ as $$
           and regexp_replace(pg_catalog.pg_get_expr(p.polqual, p.polrelid), '\s+', '', 'g') = case
             when c.relname in ('plans', 'plan_limits', 'credit_types', 'settings') then 'true'
             when c.relname in ('credit_transactions', 'credit_reservations') then
-              '((account_id=ANY(credits.readable_ids()))AND((user_id=account_id)OR(user_id=auth.uid())'
+              '((account_id=ANY(credits.readable_ids()))AND((user_id=account_id)OR(user_id=credits.reader_id())'
               'OR(account_id=ANY(credits.overseen_ids()))))'
             else '(account_id=ANY(credits.readable_ids()))' end as is_sane
       from pg_catalog.pg_policy p
@@ -126,7 +126,7 @@ as $$
     from functions f cross join roles r cross join lateral (
       select case when f.is_public then r.name = 'service_role' or exists (
           select 1 from credits.public_callers() k where k.function = f.proname and k.role = r.name)
-        else f.serves_readers and r.name <> 'anon' or f.proname in ('readable_ids', 'overseen_ids') and r.name = 'authenticated' end as should) x
+        else f.serves_readers and r.name <> 'anon' or f.proname in ('readable_ids', 'overseen_ids', 'reader_id') and r.name = 'authenticated' end as should) x
     union all
     select f.name || ' may be called by anybody', false
     from functions f cross join lateral aclexplode(coalesce(f.proacl, acldefault('f', f.proowner))) x where x.grantee = 0

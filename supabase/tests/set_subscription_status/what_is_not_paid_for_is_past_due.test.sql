@@ -1,6 +1,7 @@
 begin;
 \ir ../people.psql
 select plan(3);
+select change_plan(pg_temp.ann(), 'starter');
 
 select is(
   set_subscription_status(pg_temp.ann(), 'past_due') ->> 'status', 'past_due', 'the answer says so'
