@@ -2149,11 +2149,11 @@ begin
     return jsonb_build_object('error', jsonb_build_object('http_code', 403,
       'message', 'You have an account already. Sign in with the address that you signed up with.'));
   end if;
-  return '{}';
+  return jsonb '{}';
 exception when others then
   -- A sign-up is worth more than its credits.
   raise warning 'credits: a sign-up was let in unseen: % (%)', sqlerrm, sqlstate;
-  return '{}';
+  return jsonb '{}';
 end
 $$;
 comment on function credits.refuse_repeated_signup(jsonb) is
@@ -4338,10 +4338,10 @@ as $$
 declare
   v_items credits.batch_item[];
   v_item credits.batch_item;
-  v_balances credits.balances[] := '{}';
+  v_balances credits.balances[] := array[]::credits.balances[];
   v_balance credits.balances;
   v_before bigint;
-  v_answers jsonb := '[]';
+  v_answers jsonb := jsonb '[]';
 begin
   -- One lock order for all batches, whatever the order of their items.
   for v_item.credit_type in select distinct i.credit_type from unnest(p_items) i order by i.credit_type loop
@@ -4491,7 +4491,8 @@ begin
       order by f.nth) from fresh f) as answers
     into v_posted;
   if v_posted.taken is distinct from v_total then
-    perform credits.raise_disagreement(p_account_id, p_balance.credit_type, v_total - coalesce(v_posted.taken, 0));
+    perform credits.raise_disagreement(p_account_id, p_balance.credit_type,
+      (v_total - coalesce(v_posted.taken, 0))::bigint);
   elsif v_posted.keys <> v_keys then
     perform credits.raise_error('idempotency_conflict');
   end if;
@@ -14840,4 +14841,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 98b0ea7667c8f478.';
+  'again. Written by remember_installation. Release 0.1.0, text 9ddcbb923225a64b.';

@@ -19,11 +19,11 @@ begin
     return jsonb_build_object('error', jsonb_build_object('http_code', 403,
       'message', 'You have an account already. Sign in with the address that you signed up with.'));
   end if;
-  return '{}';
+  return jsonb '{}';
 exception when others then
   -- A sign-up is worth more than its credits.
   raise warning 'credits: a sign-up was let in unseen: % (%)', sqlerrm, sqlstate;
-  return '{}';
+  return jsonb '{}';
 end
 $$;
 comment on function credits.refuse_repeated_signup(jsonb) is

@@ -152,10 +152,10 @@ as $$
 declare
   v_items credits.batch_item[];
   v_item credits.batch_item;
-  v_balances credits.balances[] := '{}';
+  v_balances credits.balances[] := array[]::credits.balances[];
   v_balance credits.balances;
   v_before bigint;
-  v_answers jsonb := '[]';
+  v_answers jsonb := jsonb '[]';
 begin
   -- One lock order for all batches, whatever the order of their items.
   for v_item.credit_type in select distinct i.credit_type from unnest(p_items) i order by i.credit_type loop
@@ -305,7 +305,8 @@ begin
       order by f.nth) from fresh f) as answers
     into v_posted;
   if v_posted.taken is distinct from v_total then
-    perform credits.raise_disagreement(p_account_id, p_balance.credit_type, v_total - coalesce(v_posted.taken, 0));
+    perform credits.raise_disagreement(p_account_id, p_balance.credit_type,
+      (v_total - coalesce(v_posted.taken, 0))::bigint);
   elsif v_posted.keys <> v_keys then
     perform credits.raise_error('idempotency_conflict');
   end if;
