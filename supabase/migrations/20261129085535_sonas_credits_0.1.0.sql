@@ -10248,15 +10248,15 @@ begin
     select 5, 'free credits are held once per person', v.* from credits.verify_accounts(p_account_id) v
     where coalesce(p_rule, 5) = 5
     union all
-    select 10, 'nothing is spendable that is not paid for', v.* from credits.verify_coverage(p_account_id) v
-    where coalesce(p_rule, 10) = 10
-    union all
     select 7, 'everything granted is spent, lapsed or left', v.* from credits.verify_conservation(p_account_id) v
     where coalesce(p_rule, 7) = 7
     union all
     select 8, 'only the service role moves credits, nobody changes the ledger', v.* from credits.verify_privileges() v
     -- Who may do what is a matter of the whole database, and of no account.
     where coalesce(p_rule, 8) = 8 and p_account_id is null
+    union all
+    select 10, 'nothing is spendable that is not paid for', v.* from credits.verify_coverage(p_account_id) v
+    where coalesce(p_rule, 10) = 10
     union all
     select 10, 'every debt is what it was set to, less what was paid', v.* from credits.verify_debts(p_account_id) v
     where coalesce(p_rule, 10) = 10
@@ -14841,4 +14841,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 9ddcbb923225a64b.';
+  'again. Written by remember_installation. Release 0.1.0, text 79759d5220adb760.';
