@@ -114,7 +114,8 @@ class AsyncCreditsClient(AsyncChapters):
         timeout: float | None = None,
         retries: int | None = None,
     ) -> AsyncHold:
-        """Hold credits for the length of an ``async with`` block, at most ``ttl_seconds``.
+        """Hold credits for the length of an ``async with`` block, which the hold
+        outlives by at most ``ttl_seconds`` when the process dies.
 
         Success charges all of the hold, or what ``hold.capture(amount)`` says; an exception gives it back. The
         arguments and errors are those of :meth:`reserve_credits`, which the block begins with.
@@ -133,7 +134,14 @@ class AsyncCreditsClient(AsyncChapters):
             timeout=timeout,
             retries=retries,
         )
-        return AsyncHold(self, reserve, user_id=user_id, workspace_id=workspace_id, shielded=self._transport.autonomous)
+        return AsyncHold(
+            self,
+            reserve,
+            user_id=user_id,
+            workspace_id=workspace_id,
+            shielded=self._transport.autonomous,
+            ttl_seconds=ttl_seconds,
+        )
 
     async def iter_credit_history(
         self,

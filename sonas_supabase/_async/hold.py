@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sonas_supabase._async.waiting import see_through
+from sonas_supabase._async.waiting import every, see_through
 from sonas_supabase._call import Id
 from sonas_supabase.errors import ReservationClosed, UnexpectedAnswer
 from sonas_supabase.handing_over import HoldToken
@@ -28,7 +28,8 @@ class AsyncHold:
 
     Entering reserves, and raises :class:`~sonas_supabase.InsufficientCredits` when there is not enough. Leaving
     without a word captures all of it; leaving by an exception (or a cancellation) releases it, and a release that
-    fails never hides the exception. If even that does not happen, the hold expires after its ``ttl_seconds``.
+    fails never hides the exception. While the block runs, the hold extends itself; when the process dies, it expires
+    after its ``ttl_seconds``.
     """
 
     def __init__(
@@ -39,12 +40,15 @@ class AsyncHold:
         user_id: Id,
         workspace_id: Id | None,
         shielded: bool,
+        ttl_seconds: int = 900,
     ) -> None:
         self._client = client
         self._reserve = reserve
         self._user_id = user_id
         self._workspace_id = workspace_id
         self._shielded = shielded
+        self._ttl_seconds = ttl_seconds
+        self._stop_extending: Callable[[], object] | None = None
         self._reservation: Reservation | None = None
         self._closed = False
 
@@ -116,7 +120,7 @@ class AsyncHold:
             workspace_id=UUID(str(self._workspace_id)) if self._workspace_id else None,
             reservation=self.reservation,
         )
-        self._closed = True
+        self._end()
         return token.to_text()
 
     async def capture(
@@ -147,7 +151,8 @@ class AsyncHold:
             final=final,
             idempotency_key=idempotency_key,
         )
-        self._closed = final
+        if final:
+            self._end()
         return captured
 
     async def extend(self, ttl_seconds: int = 900) -> Reservation:
@@ -170,7 +175,7 @@ class AsyncHold:
         released = await self._client.release_credits(
             self._user_id, self.reservation_id, reason=reason, workspace_id=self._workspace_id
         )
-        self._closed = True
+        self._end()
         return released
 
     async def __aenter__(self) -> AsyncHold:
@@ -180,7 +185,25 @@ class AsyncHold:
             self._reservation = await see_through(self._reserve, undo=self._give_back)
         else:
             self._reservation = await self._reserve()
+        if self._shielded:
+            # On a connection of the caller's nothing can be done behind its back, nor after its transaction.
+            self._stop_extending = every(self._ttl_seconds * 2 / 3, self._keep_open)
         return self
+
+    async def _keep_open(self) -> None:
+        try:
+            await self._client.extend_reservation(
+                self._user_id, self.reservation_id, ttl_seconds=self._ttl_seconds, workspace_id=self._workspace_id
+            )
+        except ReservationClosed:
+            _log.debug("hold %s is closed already", self.reservation_id)
+        except Exception as failure:
+            _log.warning("hold %s was not extended: %s", self.reservation_id, failure)
+
+    def _end(self) -> None:
+        self._closed = True
+        if self._stop_extending is not None:
+            self._stop_extending()
 
     async def __aexit__(
         self,
@@ -190,6 +213,8 @@ class AsyncHold:
     ) -> None:
         if self._closed:
             return
+        if self._stop_extending is not None:
+            self._stop_extending()
         finish: Callable[[], Awaitable[object]] = self.capture
         if error is not None:
             finish = partial(self._give_back, self.reservation, kind)
@@ -213,4 +238,4 @@ class AsyncHold:
                 reservation.expires_at,
                 failure,
             )
-        self._closed = True
+        self._end()

@@ -48,6 +48,28 @@ within = asyncio.timeout
 """Ends what is in the block with TimeoutError when the seconds are over."""
 
 
+def every(seconds: float, work: Callable[[], Awaitable[object]]) -> Callable[[], object]:
+    """Do the work every so many seconds, until what this answers is called. It costs a timer until it is time."""
+    loop = asyncio.get_running_loop()
+    timers: list[asyncio.TimerHandle] = []
+
+    async def once() -> None:
+        await work()
+        if timers:
+            timers[:] = [loop.call_later(seconds, begin)]
+
+    def begin() -> None:
+        _go_on(once())
+
+    def stop() -> None:
+        for timer in timers:
+            timer.cancel()
+        timers.clear()
+
+    timers.append(loop.call_later(seconds, begin))
+    return stop
+
+
 class Slots:
     """So many callers at once; the others wait."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sonas_supabase._call import Id
-from sonas_supabase._sync.waiting import see_through
+from sonas_supabase._sync.waiting import every, see_through
 from sonas_supabase.errors import ReservationClosed, UnexpectedAnswer
 from sonas_supabase.handing_over import HoldToken
 from sonas_supabase.models import Capture, Release, Reservation
@@ -29,7 +29,8 @@ class Hold:
 
     Entering reserves, and raises :class:`~sonas_supabase.InsufficientCredits` when there is not enough. Leaving
     without a word captures all of it; leaving by an exception (or a cancellation) releases it, and a release that
-    fails never hides the exception. If even that does not happen, the hold expires after its ``ttl_seconds``.
+    fails never hides the exception. While the block runs, the hold extends itself; when the process dies, it expires
+    after its ``ttl_seconds``.
     """
 
     def __init__(
@@ -40,12 +41,15 @@ class Hold:
         user_id: Id,
         workspace_id: Id | None,
         shielded: bool,
+        ttl_seconds: int = 900,
     ) -> None:
         self._client = client
         self._reserve = reserve
         self._user_id = user_id
         self._workspace_id = workspace_id
         self._shielded = shielded
+        self._ttl_seconds = ttl_seconds
+        self._stop_extending: Callable[[], object] | None = None
         self._reservation: Reservation | None = None
         self._closed = False
 
@@ -117,7 +121,7 @@ class Hold:
             workspace_id=UUID(str(self._workspace_id)) if self._workspace_id else None,
             reservation=self.reservation,
         )
-        self._closed = True
+        self._end()
         return token.to_text()
 
     def capture(
@@ -148,7 +152,8 @@ class Hold:
             final=final,
             idempotency_key=idempotency_key,
         )
-        self._closed = final
+        if final:
+            self._end()
         return captured
 
     def extend(self, ttl_seconds: int = 900) -> Reservation:
@@ -171,7 +176,7 @@ class Hold:
         released = self._client.release_credits(
             self._user_id, self.reservation_id, reason=reason, workspace_id=self._workspace_id
         )
-        self._closed = True
+        self._end()
         return released
 
     def __enter__(self) -> Hold:
@@ -181,7 +186,25 @@ class Hold:
             self._reservation = see_through(self._reserve, undo=self._give_back)
         else:
             self._reservation = self._reserve()
+        if self._shielded:
+            # On a connection of the caller's nothing can be done behind its back, nor after its transaction.
+            self._stop_extending = every(self._ttl_seconds * 2 / 3, self._keep_open)
         return self
+
+    def _keep_open(self) -> None:
+        try:
+            self._client.extend_reservation(
+                self._user_id, self.reservation_id, ttl_seconds=self._ttl_seconds, workspace_id=self._workspace_id
+            )
+        except ReservationClosed:
+            _log.debug("hold %s is closed already", self.reservation_id)
+        except Exception as failure:
+            _log.warning("hold %s was not extended: %s", self.reservation_id, failure)
+
+    def _end(self) -> None:
+        self._closed = True
+        if self._stop_extending is not None:
+            self._stop_extending()
 
     def __exit__(
         self,
@@ -191,6 +214,8 @@ class Hold:
     ) -> None:
         if self._closed:
             return
+        if self._stop_extending is not None:
+            self._stop_extending()
         finish: Callable[[], object] = self.capture
         if error is not None:
             finish = partial(self._give_back, self.reservation, kind)
@@ -214,4 +239,4 @@ class Hold:
                 reservation.expires_at,
                 failure,
             )
-        self._closed = True
+        self._end()

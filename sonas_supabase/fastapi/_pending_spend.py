@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sonas_supabase import Reservation
 from sonas_supabase.fastapi._books import Books, Charged
+from sonas_supabase.fastapi._heartbeat import Heartbeat
 from sonas_supabase.fastapi._outcome import ChargeMode, Outcome, credits_to_charge
 from sonas_supabase.fastapi._spend import Spend
 from sonas_supabase.fastapi._spend_request import SpendRequest
@@ -35,6 +36,8 @@ class PendingSpend:
     # Where the journal has this spend, for a request that was let in while the database could not be reached.
     journal_entry: str | None = None
     handed_over: bool = False
+    # Extends the hold while the request is being worked on.
+    heartbeat: Heartbeat | None = None
     charged: int | None = None
     operations: list[Charged] = field(default_factory=list)
 
@@ -55,6 +58,7 @@ class PendingSpend:
         if self.handed_over or cost == self.charged:
             return
         before, self.charged = self.charged, cost
+        self.stop_extending()
         if self.journal_entry is not None:
             await self.books.charge_later(self.request, self.journal_entry, cost)
         elif before is not None or self.reservation is None:
@@ -77,6 +81,25 @@ class PendingSpend:
             await self.books.refund(last, cost=kept, reason=outcome.value)
             if kept:
                 self.operations.append(replace(last, credits=kept))
+
+    def keep_open(self) -> None:
+        """Extend the hold, again and again, until it is settled."""
+        if self.reservation is not None and self.charged is None:
+            self.heartbeat = Heartbeat(self.request.ttl_seconds * 2 / 3, self._extend)
+
+    async def _extend(self) -> None:
+        if self.reservation is not None:
+            await self.books.client.extend_reservation(
+                self.request.user_id,
+                self.reservation.reservation_id,
+                ttl_seconds=self.request.ttl_seconds,
+                workspace_id=self.request.workspace_id,
+            )
+
+    def stop_extending(self) -> None:
+        """Let it expire as it may."""
+        if self.heartbeat is not None:
+            self.heartbeat.stop()
 
     def balance_after(self, outcome: Outcome) -> Balance:
         """The balance as it will be when this is settled."""

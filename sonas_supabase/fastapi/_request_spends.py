@@ -178,12 +178,14 @@ class RequestSpends:
         if held is not None and held.charged:
             pending.operations.append(Charged(request, held.reservation, held.charged))
         self._pending.append(pending)
+        pending.keep_open()
         return spend
 
     def _hand_over(self, pending: PendingSpend) -> str:
         if pending.reservation is None or pending.charged is not None or pending.handed_over or self._has_ended:
             raise RuntimeError("There is no hold that could be handed over.")
         pending.handed_over = True
+        pending.stop_extending()
         request = pending.request
         token = HoldToken(user_id=request.user_id, workspace_id=request.workspace_id, reservation=pending.reservation)
         return token.to_text()

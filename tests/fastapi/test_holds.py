@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from fastapi import Depends
 
-from sonas_supabase import AsyncCreditsClient, Reservation
+from sonas_supabase import AsyncCreditsClient, CreditsUnavailable, Reservation
 from sonas_supabase.fastapi import Credits, Spend, spend
 from tests.fastapi.support import add_routes, bearer, calling, make_app, make_credits, settled, until
 from tests.support.database import Database
@@ -25,6 +25,13 @@ class Stuttering(AsyncCreditsClient):
     async def reserve_credits(self, *arguments: Any, **options: Any) -> Reservation:
         await super().reserve_credits(*arguments, **options)
         return await super().reserve_credits(*arguments, **options)
+
+
+class Unable(AsyncCreditsClient):
+    """A client that cannot extend a hold, as when the database is away just then."""
+
+    async def extend_reservation(self, *arguments: Any, **options: Any) -> Reservation:
+        raise CreditsUnavailable("away")
 
 
 class Slow(AsyncCreditsClient):
@@ -43,6 +50,7 @@ class Slow(AsyncCreditsClient):
 @pytest_asyncio.fixture(scope="module")
 async def http(database: Database) -> AsyncIterator[httpx.AsyncClient]:
     credits = make_credits(database.url)
+    credits.books.client = Unable.from_url(database.url)
     app = make_app(credits)
 
     @app.post("/long/{others_spend}")
@@ -129,3 +137,20 @@ async def test_a_workspace_pays_for_its_members(http: httpx.AsyncClient, databas
     for named in (str(team), str(uuid4()), "no uuid at all"):
         answer = await http.post("/team", headers=bearer(stranger) | {"team": named})
         assert (answer.status_code, answer.json()["code"]) == (403, "account_not_found")
+
+
+async def test_a_hold_lives_as_long_as_its_request(database: Database, user: UUID) -> None:
+    credits = make_credits(database.url)
+    app = make_app(credits)
+    extended = "select expires_at - created_at > interval '1.5 s' from public.credit_reservations where account_id = %s"
+
+    @app.post("/extended")
+    async def wait(held: Annotated[Spend, Depends(spend("message", 4, ttl_seconds=1))]) -> None:
+        await until(lambda: bool(database.value(extended, user)))
+
+    async with calling(app) as http:
+        assert (await http.post("/extended", headers=bearer(user))).status_code == 200
+    await credits.client.close()
+    holds = "select array_agg(status) from public.credit_reservations where account_id = %s"
+    assert database.value(holds, user) == ["captured"]
+    assert database.balance(user)["used"] == 4
