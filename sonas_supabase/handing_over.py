@@ -20,6 +20,8 @@ class HoldToken:
     user_id: UUID
     workspace_id: UUID | None
     reservation: Reservation
+    ttl_seconds: int
+    """How long the hold lives on while the process that has taken it up says nothing."""
 
     def to_text(self) -> str:
         """As letters, digits, ``-`` and ``_``."""

@@ -114,8 +114,7 @@ class AsyncCreditsClient(AsyncChapters):
         timeout: float | None = None,
         retries: int | None = None,
     ) -> AsyncHold:
-        """Hold credits for the length of an ``async with`` block, which the hold
-        outlives by at most ``ttl_seconds`` when the process dies.
+        """Hold credits for the length of an ``async with`` block, and ``ttl_seconds`` more if the process dies in it.
 
         Success charges all of the hold, or what ``hold.capture(amount)`` says; an exception gives it back. The
         arguments and errors are those of :meth:`reserve_credits`, which the block begins with.
@@ -139,7 +138,7 @@ class AsyncCreditsClient(AsyncChapters):
             reserve,
             user_id=user_id,
             workspace_id=workspace_id,
-            shielded=self._transport.autonomous,
+            autonomous=self._transport.autonomous,
             ttl_seconds=ttl_seconds,
         )
 

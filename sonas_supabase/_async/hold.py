@@ -39,14 +39,17 @@ class AsyncHold:
         *,
         user_id: Id,
         workspace_id: Id | None,
-        shielded: bool,
-        ttl_seconds: int = 900,
+        autonomous: bool,
+        ttl_seconds: int,
+        made_here: bool = True,
     ) -> None:
         self._client = client
         self._reserve = reserve
         self._user_id = user_id
         self._workspace_id = workspace_id
-        self._shielded = shielded
+        # On a connection of the caller's nothing can be done behind its back, nor after its transaction.
+        self._autonomous = autonomous
+        self._made_here = made_here
         self._ttl_seconds = ttl_seconds
         self._stop_extending: Callable[[], object] | None = None
         self._reservation: Reservation | None = None
@@ -106,7 +109,15 @@ class AsyncHold:
                 raise ReservationClosed(f"The hold is {status}.", details={"status": status})
             return handed.reservation
 
-        return cls(client, take_up, user_id=handed.user_id, workspace_id=handed.workspace_id, shielded=False)
+        return cls(
+            client,
+            take_up,
+            user_id=handed.user_id,
+            workspace_id=handed.workspace_id,
+            autonomous=client._transport.autonomous,
+            ttl_seconds=handed.ttl_seconds,
+            made_here=False,
+        )
 
     def detach(self) -> str:
         """Hand the hold over to another process: the text for :meth:`from_token`. The block then leaves it alone.
@@ -119,6 +130,7 @@ class AsyncHold:
             user_id=UUID(str(self._user_id)),
             workspace_id=UUID(str(self._workspace_id)) if self._workspace_id else None,
             reservation=self.reservation,
+            ttl_seconds=self._ttl_seconds,
         )
         self._end()
         return token.to_text()
@@ -181,13 +193,16 @@ class AsyncHold:
     async def __aenter__(self) -> AsyncHold:
         if self._reservation is not None:
             raise RuntimeError("A hold is for one block. Call reserve() again.")
-        if self._shielded:
+        if self._autonomous and self._made_here:
             self._reservation = await see_through(self._reserve, undo=self._give_back)
         else:
             self._reservation = await self._reserve()
-        if self._shielded:
-            # On a connection of the caller's nothing can be done behind its back, nor after its transaction.
-            self._stop_extending = every(self._ttl_seconds * 2 / 3, self._keep_open)
+        if self._autonomous:
+            if not self._made_here:
+                # It may have waited in a queue for most of its time.
+                await self._keep_open()
+            # Often enough that one extension may get lost.
+            self._stop_extending = every(self._ttl_seconds / 3, self._keep_open)
         return self
 
     async def _keep_open(self) -> None:
@@ -218,7 +233,7 @@ class AsyncHold:
         finish: Callable[[], Awaitable[object]] = self.capture
         if error is not None:
             finish = partial(self._give_back, self.reservation, kind)
-        await (see_through(finish) if self._shielded else finish())
+        await (see_through(finish) if self._autonomous else finish())
 
     async def _give_back(self, reservation: Reservation, kind: type[BaseException] | None = None) -> None:
         try:

@@ -115,7 +115,7 @@ class CreditsClient(Chapters):
         timeout: float | None = None,
         retries: int | None = None,
     ) -> Hold:
-        """Hold credits for the length of a ``with`` block, at most ``ttl_seconds``.
+        """Hold credits for the length of a ``with`` block, and ``ttl_seconds`` more if the process dies in it.
 
         Success charges all of the hold, or what ``hold.capture(amount)`` says; an exception gives it back. The
         arguments and errors are those of :meth:`reserve_credits`, which the block begins with.
@@ -134,7 +134,14 @@ class CreditsClient(Chapters):
             timeout=timeout,
             retries=retries,
         )
-        return Hold(self, reserve, user_id=user_id, workspace_id=workspace_id, shielded=self._transport.autonomous)
+        return Hold(
+            self,
+            reserve,
+            user_id=user_id,
+            workspace_id=workspace_id,
+            autonomous=self._transport.autonomous,
+            ttl_seconds=ttl_seconds,
+        )
 
     def iter_credit_history(
         self,

@@ -32,6 +32,49 @@ def within(seconds: float) -> Iterator[None]:
         DEADLINE.reset(token)
 
 
+def every(seconds: float, work: Callable[[], object]) -> Callable[[], object]:
+    """Do the work every so many seconds, until what this answers is called. One thread watches for all of a process."""
+    return _clocks.here().add(seconds, work)
+
+
+class _Clock:
+    """The thread that watches when what is due. It ends when there is nothing left to watch."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._beats: dict[object, tuple[float, float, Callable[[], object]]] = {}
+        self._is_watched = False
+
+    def add(self, seconds: float, work: Callable[[], object]) -> Callable[[], object]:
+        beat = object()
+        with self._changed:
+            self._beats[beat] = (time.monotonic() + seconds, seconds, work)
+            if not self._is_watched:
+                self._is_watched = True
+                threading.Thread(target=self._watch, name="sonas-holds", daemon=True).start()
+            self._changed.notify()
+        return lambda: self._remove(beat)
+
+    def _remove(self, beat: object) -> None:
+        with self._changed:
+            self._beats.pop(beat, None)
+
+    def _watch(self) -> None:
+        while True:
+            with self._changed:
+                now = time.monotonic()
+                due = [beat for beat, (at, _, _) in self._beats.items() if at <= now]
+                for beat in due:
+                    _, seconds, work = self._beats[beat]
+                    self._beats[beat] = (now + seconds, seconds, work)
+                    # A call that is slow holds up no other hold.
+                    threading.Thread(target=work, daemon=True).start()
+                if not self._beats:
+                    self._is_watched = False
+                    return
+                self._changed.wait(max(min(at for at, _, _ in self._beats.values()) - now, 0))
+
+
 class Slots:
     """So many callers at once; the others wait."""
 
@@ -79,3 +122,6 @@ OVER_ASYNCPG: Callable[[Any], Any] | None = None
 def is_mine(connection: Any) -> bool:
     """Whether a connection of SQLAlchemy is one for threads."""
     return not (hasattr(connection, "sync_session") or hasattr(connection, "sync_connection"))
+
+
+_clocks: Homes[_Clock] = Homes(_Clock, lambda clock: None)

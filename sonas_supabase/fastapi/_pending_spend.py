@@ -85,7 +85,7 @@ class PendingSpend:
     def keep_open(self) -> None:
         """Extend the hold, again and again, until it is settled."""
         if self.reservation is not None and self.charged is None:
-            self.heartbeat = Heartbeat(self.request.ttl_seconds * 2 / 3, self._extend)
+            self.heartbeat = Heartbeat(self.request.ttl_seconds / 3, self._extend)
 
     async def _extend(self) -> None:
         if self.reservation is not None:

@@ -187,7 +187,12 @@ class RequestSpends:
         pending.handed_over = True
         pending.stop_extending()
         request = pending.request
-        token = HoldToken(user_id=request.user_id, workspace_id=request.workspace_id, reservation=pending.reservation)
+        token = HoldToken(
+            user_id=request.user_id,
+            workspace_id=request.workspace_id,
+            reservation=pending.reservation,
+            ttl_seconds=request.ttl_seconds,
+        )
         return token.to_text()
 
     async def request(self, declaration: Declaration, connection: HTTPConnection) -> SpendRequest:
