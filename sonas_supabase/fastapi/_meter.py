@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from types import TracebackType
 from typing import Literal
@@ -11,9 +11,9 @@ from uuid import UUID, uuid4
 
 from starlette.websockets import WebSocket
 
-from sonas_supabase import CreditsError, InsufficientCredits, InvalidAmount, Reservation
+from sonas_supabase import CreditsError, InsufficientCredits, InvalidAmount, Reservation, ReservationClosed
 from sonas_supabase.fastapi import _background
-from sonas_supabase.fastapi._books import hold
+from sonas_supabase.fastapi._books import Uncollected, hold
 from sonas_supabase.fastapi._declaration import LONGEST_HOLD, AskedOf, Declaration, Payer
 from sonas_supabase.fastapi._heartbeat import Heartbeat
 from sonas_supabase.fastapi._inbox import Message
@@ -23,6 +23,23 @@ from sonas_supabase.fastapi._websockets import refuse
 from sonas_supabase.fastapi.errors import CLOSED_BECAUSE, NotAuthenticated, WrongDeclaration
 
 Per = Literal["received", "sent"] | float | timedelta | None
+
+
+@dataclass(slots=True)
+class _Block:
+    """A hold of the session: what of it was charged in parts, and what was used since."""
+
+    request: SpendRequest
+    reservation: Reservation
+    charged: int = 0
+    used: int = 0
+    parts: int = 0
+    # A part whose answer got lost, with its key: it is charged again before anything else.
+    unsure: tuple[str, int] | None = None
+
+    @property
+    def room(self) -> int:
+        return self.reservation.amount - self.charged - self.used
 
 
 class Meter:
@@ -45,8 +62,7 @@ class Meter:
         self._lock = asyncio.Lock()
         self._session = uuid4()
         self._holds = 0
-        self._held: tuple[SpendRequest, Reservation] | None = None
-        self._used_of_hold = 0
+        self._block: _Block | None = None
         self._heartbeats: list[Heartbeat] = []
         self.used = 0
 
@@ -62,49 +78,94 @@ class Meter:
             raise
 
     async def _use(self, credits: int) -> None:
-        room = self._held[1].amount - self._used_of_hold if self._held else 0
-        if credits > room:
+        if credits > (self._block.room if self._block else 0):
             # What was used is charged, and the next hold is big enough for all of what comes.
-            await _background.finish(self._charge())
-            await self._hold(max(credits, self._block))
-        self._used_of_hold += credits
+            await _background.finish(self._close_block())
+            await self._hold(max(credits, self._block_size))
+        assert self._block is not None  # noqa: S101 - it has just been held
+        self._block.used += credits
         self.used += credits
 
     @property
-    def _block(self) -> int:
+    def _block_size(self) -> int:
         assert isinstance(self._declaration.amount, int)  # noqa: S101 - a meter's block is a figure
         return self._declaration.amount
 
-    async def _hold(self, wanted: int, *, least: int | None = None) -> None:
+    async def _hold(self, wanted: int) -> None:
         declared = await self._spends.request(self._declaration, self._websocket)
         self._holds += 1
         request = replace(declared, key=f"meter:{self._session}:{self._holds}", amount=wanted)
         try:
             held = await hold(self._books.client, request)
         except InsufficientCredits as denial:
-            least = self._amount if least is None else least
-            if wanted <= least or denial.available < least:
+            if wanted <= self._amount or denial.available < self._amount:
                 denial.details["credit_type"] = request.credit_type
                 raise
             request = replace(request, key=f"{request.key}:rest", amount=denial.available)
             held = await hold(self._books.client, request)
-        self._held = (request, held.reservation)
+        self._block = _Block(request, held.reservation)
 
-    async def _charge(self) -> None:
+    async def _close_block(self) -> None:
         """Charge what was used of the hold; the rest goes back."""
-        if self._held is None:
+        block, self._block = self._block, None
+        if block is None:
             return
-        (request, reservation), used = self._held, self._used_of_hold
-        self._held, self._used_of_hold = None, 0
-        if used:
-            await self._books.charge(request, reservation, used)
+        if block.unsure is not None:
+            await self._charge_unsure(block, *block.unsure)
+        if block.used:
+            await self._books.charge(block.request, block.reservation, block.used)
         else:
-            await self._books.release(request, reservation, "not used")
+            await self._books.release(block.request, block.reservation, "not used")
+
+    async def _charge_unsure(self, block: _Block, key: str, amount: int) -> None:
+        block.used -= amount
+        part = replace(block.request, key=key, amount=amount)
+        try:
+            await self._charge_part(block, key, amount)
+        except ReservationClosed:
+            await self._books.charge(part, None, amount)
+        except CreditsError as error:
+            await self._books.uncollected(Uncollected(request=part, credits=amount, reason=error.code))
+
+    async def _charge_part(self, block: _Block, key: str, amount: int) -> None:
+        await self._books.client.capture_credits(
+            block.request.user_id,
+            block.reservation.reservation_id,
+            amount,
+            workspace_id=block.request.workspace_id,
+            final=False,
+            idempotency_key=key,
+        )
 
     async def _renew(self) -> None:
-        """Charge by now and hold anew before the hold expires: a session lasts as long as its client stays."""
+        """Charge what was used by now and keep the rest held: a session lasts as long as its client stays."""
         async with self._lock:
-            await self._charge()
+            block = self._block
+            if block is None:
+                return
+            try:
+                await self._renew_block(block)
+            except ReservationClosed:
+                await self._close_block()
+
+    async def _renew_block(self, block: _Block) -> None:
+        if block.unsure is None and block.used:
+            block.parts += 1
+            block.unsure = (f"{block.request.key}:part:{block.parts}", block.used)
+        if block.unsure is not None:
+            key, amount = block.unsure
+            await self._charge_part(block, key, amount)
+            block.charged, block.used, block.unsure = block.charged + amount, block.used - amount, None
+        await self._books.client.extend_reservation(
+            block.request.user_id,
+            block.reservation.reservation_id,
+            ttl_seconds=block.request.ttl_seconds,
+            workspace_id=block.request.workspace_id,
+        )
+
+    async def _end(self) -> None:
+        async with self._lock:
+            await self._close_block()
 
     async def _tick(self) -> None:
         try:
@@ -135,11 +196,11 @@ class Meter:
         try:
             await self._spends.user()
             async with self._lock:
-                await self._hold(self._block)
+                await self._hold(self._block_size)
         except (CreditsError, NotAuthenticated) as refusal:
             await refuse(self._websocket, refusal)
             raise
-        self._heartbeats.append(Heartbeat(self._declaration.ttl_seconds * 2 / 3, self._renew))
+        self._heartbeats.append(Heartbeat(self._declaration.ttl_seconds / 3, self._renew))
         if self._per == "received":
             self._spends.watch(received=self._received)
         elif self._per == "sent":
@@ -154,7 +215,7 @@ class Meter:
     ) -> None:
         self._stop()
         self._spends.watch()
-        await _background.finish(self._renew())
+        await _background.finish(self._end())
 
 
 def meter(
@@ -171,8 +232,9 @@ def meter(
 ) -> Meter:
     """Meter a WebSocket session: ``async with meter(websocket, "message", per="received") as session``.
 
-    ``block`` credits are held at a time (or what is there), charged when they are used up, before the hold expires and
-    at the end; what was not used goes back. When there is no more, the session is closed with code and reason.
+    ``block`` credits are held at a time (or what is there), charged in parts while the hold is extended, when they are
+    used up, and at the end; what was not used goes back. When there is no more, the session is closed with code and
+    reason.
 
     Args:
         websocket: the session; an application with :meth:`Credits.install`.

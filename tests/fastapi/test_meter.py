@@ -13,6 +13,7 @@ from fastapi import FastAPI, WebSocket
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from sonas_supabase import AsyncCreditsClient, Capture, CreditsUnavailable, Reservation
 from sonas_supabase.fastapi import WrongDeclaration, meter
 from tests.fastapi.support import Server, bearer, make_app, make_credits, serving, settled, until
 from tests.support.database import Database
@@ -141,17 +142,75 @@ async def test_time_may_cost(served: Server, database: Database, user: UUID) -> 
     assert (await settled(database, user))["used"] == 10
 
 
-async def test_a_session_outlives_its_holds(served: Server, database: Database, user: UUID) -> None:
+async def test_a_session_outlives_its_time_and_charges_in_parts(served: Server, database: Database, user: UUID) -> None:
     holds = "select count(*) from public.credit_reservations where account_id = %s"
+    held = "select expires_at > created_at + interval '2 s' from public.credit_reservations where account_id = %s"
     with session(served, "/long", user) as websocket:
         say(websocket, "2")
         await until(lambda: database.balance(user)["used"] == 2)
-        assert say(websocket, "3") == "3"
+        assert database.balance(user)["reserved"] == 3, "the rest of the hold stays held"
+        assert say(websocket, "1") == "1"
+        await until(lambda: database.balance(user)["used"] == 3)
+        await until(lambda: bool(database.value(held, user)))
+        assert say(websocket, "2") == "2"
+        assert database.value(holds, user) == 1
         await until(lambda: database.balance(user)["used"] == 5)
+        assert say(websocket, "1") == "1"
         assert database.value(holds, user) == 2
-    assert (await settled(database, user))["used"] == 5
-    expired = "select count(*) from public.credit_reservations where account_id = %s and status <> 'captured'"
-    assert database.value(expired, user) == 0
+    assert (await settled(database, user))["used"] == 6
+    database.verify(user)
+
+
+class Losing(AsyncCreditsClient):
+    """A client that loses the answers to parts, as often as it is told."""
+
+    losses = 0
+    extends = True
+
+    async def extend_reservation(self, *arguments: Any, **options: Any) -> Reservation:
+        if self.extends:
+            return await super().extend_reservation(*arguments, **options)
+        raise CreditsUnavailable("away")
+
+    async def capture_credits(self, *arguments: Any, **options: Any) -> Capture:
+        captured = await super().capture_credits(*arguments, **options)
+        if not options.get("final", True) and self.losses:
+            self.losses -= 1
+            raise CreditsUnavailable("lost")
+        return captured
+
+
+@pytest.mark.parametrize("losses", [1, 1000])
+@pytest.mark.parametrize("lapses", [False, True])
+async def test_a_part_whose_answer_got_lost_is_charged_once(
+    database: Database, user: UUID, losses: int, lapses: bool
+) -> None:
+    credits = make_credits(database.url)
+    credits.books.client = client = Losing.from_url(database.url)
+    client.losses, client.extends = losses, not lapses
+    app = make_app(credits)
+
+    @app.websocket("/long")
+    async def long(websocket: WebSocket) -> None:
+        await websocket.accept()
+        async with meter(websocket, "message", block=5, ttl_seconds=1) as metered:
+            async for text in websocket.iter_text():
+                await metered.add(int(text))
+                await websocket.send_text(text)
+
+    with serving(app) as server, session(server, "/long", user) as websocket:
+        say(websocket, "2")
+        await until(lambda: database.balance(user)["used"] == 2)
+        if lapses:
+            await until(lambda: database.balance(user)["reserved"] == 0)
+        say(websocket, "1")
+        await until(lambda: client.losses != 1)
+    if losses == 1000:
+        # Told as missing, although it may have been charged: the seller is asked to look.
+        [row] = database.call("list_uncollected", user)["rows"]
+        assert (row["amount"], row["reason"]) == (2, "unavailable")
+    assert (await settled(database, user))["used"] == 3
+    database.verify(user)
 
 
 @pytest.mark.parametrize(
