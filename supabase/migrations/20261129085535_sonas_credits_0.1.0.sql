@@ -42,13 +42,14 @@ declare
   -- Names of scripts/generate_edge.py, which writes them anew:
   v_relations constant name[] := '{
     credit_balances, credit_grants, credit_grants_open_idx, credit_grants_period_key,
-    credit_grants_pkey, credit_reservations, credit_reservations_open_idx, credit_reservations_pkey,
-    credit_transactions, credit_transactions_created_at_idx, credit_transactions_operation_idx,
-    credit_transactions_pkey, credit_transactions_related_idx, credit_transactions_user_id_idx,
-    credit_workspace_members, credit_workspace_members_pkey, credit_workspace_members_user_id_idx,
-    credit_workspaces, credit_workspaces_pkey, plan_limits, plan_limits_pkey, plans,
-    plans_default_key, plans_pkey, plans_rank_key, subscriptions, usage_denied_idx,
-    usage_user_id_created_at_idx}';
+    credit_grants_pkey, credit_notifications, credit_notifications_created_at_idx,
+    credit_notifications_pkey, credit_notifications_user_id_created_at_idx, credit_reservations,
+    credit_reservations_open_idx, credit_reservations_pkey, credit_transactions,
+    credit_transactions_created_at_idx, credit_transactions_operation_idx, credit_transactions_pkey,
+    credit_transactions_related_idx, credit_transactions_user_id_idx, credit_workspace_members,
+    credit_workspace_members_pkey, credit_workspace_members_user_id_idx, credit_workspaces,
+    credit_workspaces_pkey, plan_limits, plan_limits_pkey, plans, plans_default_key, plans_pkey,
+    plans_rank_key, subscriptions, usage_denied_idx, usage_user_id_created_at_idx}';
   v_routines constant name[] := '{
     capture_credits, change_plan, check_credits, claim_http_request, consume_credits,
     consume_credits_batch, diagnose, drop_http_claim, explain_balance, explain_operation,
@@ -3853,6 +3854,267 @@ begin
         or account_id = any (credits.overseen_ids())));
 end
 $usage$;
+
+-- schemas/messages/outbox.sql
+
+-- Messages out. What happens to an account is announced in the transaction in which it happens
+-- (credits.announce): a row of the outbox, and a notification for each of its people. A rollback
+-- takes both back. A worker routes the outbox to channels (credits.route_messages), and each
+-- channel of an account delivers its messages in their order, whatever becomes of the others.
+
+create table credits.message_kinds (
+  id text not null,
+  is_essential boolean not null default false,
+  is_mailed boolean not null default true,
+  constraint message_kinds_pkey primary key (id)
+);
+comment on table credits.message_kinds is 'What can be announced. The same list on every machine.';
+comment on column credits.message_kinds.is_essential is
+  'Mailed whatever the person has turned off, and without an unsubscribe link.';
+comment on column credits.message_kinds.is_mailed is
+  'Mailed unless the person has turned it off. Others are shown in the app and sent to webhooks.';
+alter table credits.message_kinds enable row level security;
+revoke all on table credits.message_kinds from public, anon, authenticated, service_role;
+insert into credits.message_kinds (id, is_essential, is_mailed) values
+  ('credits.level', false, true),
+  ('credits.recovered', false, false),
+  ('credits.renewed', false, false),
+  ('credits.expiring', false, true),
+  ('top_up.bought', false, true),
+  ('top_up.stopped', false, true),
+  ('payment.failed', true, true),
+  ('plan.changed', true, true),
+  ('trial.ending', false, true),
+  ('hold.expired', false, false),
+  ('budget.reached', false, true);
+
+create table credits.outbox (
+  account_id uuid not null,
+  id uuid not null default gen_random_uuid(),
+  n bigint generated always as identity,
+  kind text not null,
+  credit_type text,
+  user_id uuid,
+  data jsonb not null,
+  once_key text,
+  created_at timestamptz not null,
+  routed_at timestamptz,
+  constraint outbox_pkey primary key (account_id, id),
+  constraint outbox_account_id_fkey foreign key (account_id)
+    references credits.accounts (account_id)
+);
+create unique index outbox_account_id_once_key_key on credits.outbox (account_id, once_key)
+  where once_key is not null;
+create index outbox_waiting_idx on credits.outbox (n) where routed_at is null;
+create index outbox_routed_at_idx on credits.outbox (routed_at) where routed_at is not null;
+comment on table credits.outbox is
+  'What is to be told about an account, written in the transaction in which it happened.';
+comment on column credits.outbox.n is
+  'In which order messages of one account were written. Messages about one credit type commit in '
+  'this order, for their balance is locked.';
+comment on column credits.outbox.user_id is 'Who acted, where a person did.';
+comment on column credits.outbox.once_key is 'What is announced under one key is announced once.';
+comment on column credits.outbox.routed_at is 'When a worker gave it to the account''s channels.';
+alter table credits.outbox enable row level security;
+revoke all on table credits.outbox from public, anon, authenticated, service_role;
+
+-- schemas/messages/credit_notifications.sql
+
+create table public.credit_notifications (
+  account_id uuid not null,
+  id uuid not null default gen_random_uuid(),
+  user_id uuid not null,
+  kind text not null,
+  data jsonb not null,
+  created_at timestamptz not null,
+  read_at timestamptz,
+  constraint credit_notifications_pkey primary key (account_id, id),
+  constraint credit_notifications_account_id_fkey foreign key (account_id)
+    references credits.accounts (account_id)
+);
+create index credit_notifications_user_id_created_at_idx
+  on public.credit_notifications (user_id, created_at);
+create index credit_notifications_created_at_idx on public.credit_notifications (created_at);
+comment on table public.credit_notifications is
+  'What people are told in the app: one row per message and person. Written with what it tells of.';
+comment on column public.credit_notifications.user_id is 'Who is told.';
+comment on column public.credit_notifications.read_at is 'When the person has read it.';
+alter table public.credit_notifications enable row level security;
+revoke all on table public.credit_notifications from public, anon, authenticated, service_role;
+grant select on table public.credit_notifications to authenticated, service_role;
+create policy "People may read their notifications" on public.credit_notifications
+  for select to authenticated using (
+    account_id = any (credits.readable_ids()) and user_id = credits.reader_id());
+
+-- schemas/messages/message_preferences.sql
+
+create table credits.message_preferences (
+  account_id uuid not null,
+  user_id uuid not null,
+  by_mail boolean not null default true,
+  in_app boolean not null default true,
+  constraint message_preferences_pkey primary key (account_id, user_id),
+  constraint message_preferences_account_id_fkey foreign key (account_id)
+    references credits.accounts (account_id)
+);
+comment on table credits.message_preferences is
+  'What a person wants to be told about an account, and how. Without a row: everything.';
+alter table credits.message_preferences enable row level security;
+revoke all on table credits.message_preferences from public, anon, authenticated, service_role;
+
+create function credits.people_of(p_account_id uuid)
+returns table (user_id uuid, by_mail boolean, in_app boolean)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select p.user_id, coalesce(f.by_mail, true), coalesce(f.in_app, true)
+  from (
+    select a.account_id as user_id from credits.accounts a
+    where a.account_id = p_account_id and a.kind = 'person'
+    union
+    select m.user_id from public.credit_workspace_members m
+    where m.account_id = p_account_id and m.role in ('owner', 'admin')
+  ) p
+  left join credits.message_preferences f
+    on f.account_id = p_account_id and f.user_id = p.user_id
+  order by p.user_id;
+end
+$$;
+comment on function credits.people_of(uuid) is
+  'Who is told about an account: the person, or the owners and admins of a workspace.';
+revoke all on function credits.people_of(uuid) from public, anon, authenticated, service_role;
+
+-- schemas/messages/announce.sql
+
+create function credits.announce(
+  p_account_id uuid, p_kind text, p_data jsonb default '{}', p_credit_type text default null,
+  p_user_id uuid default null, p_once text default null)
+returns uuid
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_data jsonb;
+  v_message_id uuid;
+begin
+  if not exists (select 1 from credits.message_kinds k where k.id = p_kind) then
+    raise exception 'no such kind of message: %', p_kind;
+  end if;
+  v_data := jsonb_build_object('account_id', p_account_id, 'at', credits.account_time(p_account_id))
+    || case when p_credit_type is null then jsonb '{}'
+      else jsonb_build_object('credit_type', p_credit_type) end
+    || case when p_user_id is null then jsonb '{}'
+      else jsonb_build_object('user_id', p_user_id) end
+    || coalesce(p_data, '{}');
+  insert into credits.outbox (
+    account_id, kind, credit_type, user_id, data, once_key, created_at)
+  values (p_account_id, p_kind, p_credit_type, p_user_id, v_data, p_once, v_now)
+  on conflict (account_id, once_key) where once_key is not null do nothing
+  returning id into v_message_id;
+  if v_message_id is null then
+    return null;
+  end if;
+  insert into public.credit_notifications (account_id, user_id, kind, data, created_at)
+  select p_account_id, p.user_id, p_kind, v_data, v_now
+  from credits.people_of(p_account_id) p
+  where p.in_app;
+  perform credits.broadcast(p_account_id, p_kind, v_message_id);
+  return v_message_id;
+end
+$$;
+comment on function credits.announce(uuid, text, jsonb, text, uuid, text) is
+  'Tells the people and the receivers of an account what has just happened to it, as part of the '
+  'transaction: nothing is told of what is rolled back. p_once: what bears the same key is told '
+  'once (then null). Answers the id of the message.';
+revoke all on function credits.announce(uuid, text, jsonb, text, uuid, text)
+  from public, anon, authenticated, service_role;
+
+-- schemas/messages/broadcast.sql
+
+-- Where Supabase Realtime is there, pages that show an account hear at once that there is news, and
+-- read it through row level security. Who may listen is asked when a page joins a topic, not for
+-- each message: so the topic of an account changes when a member goes.
+create table credits.broadcast_epochs (
+  account_id uuid not null,
+  epoch integer not null,
+  constraint broadcast_epochs_pkey primary key (account_id),
+  constraint broadcast_epochs_account_id_fkey foreign key (account_id)
+    references credits.accounts (account_id)
+);
+comment on table credits.broadcast_epochs is
+  'How often the topic of a workspace has changed because a member went. Without a row: never.';
+alter table credits.broadcast_epochs enable row level security;
+revoke all on table credits.broadcast_epochs from public, anon, authenticated, service_role;
+
+create function credits.topic_of(p_account_id uuid)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return 'account:' || p_account_id || ':' || coalesce(
+    (select e.epoch from credits.broadcast_epochs e where e.account_id = p_account_id), 0);
+end
+$$;
+comment on function credits.topic_of(uuid) is 'On which topic news of an account is broadcast.';
+revoke all on function credits.topic_of(uuid) from public, anon, authenticated, service_role;
+
+create function credits.broadcast(p_account_id uuid, p_kind text, p_message_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+-- Without Realtime there is no such function, and the call is never reached.
+-- @plpgsql_check_options: disable
+begin
+  if to_regprocedure('realtime.send(jsonb,text,text,boolean)') is null then
+    return;
+  end if;
+  begin
+    -- Ids and kinds only: figures are read by those who may.
+    perform realtime.send(
+      jsonb_build_object('id', p_message_id, 'kind', p_kind), 'credits',
+      credits.topic_of(p_account_id), true);
+  exception when others then
+    raise warning 'credits: news of account % was not broadcast: % (%)',
+      p_account_id, sqlerrm, sqlstate;
+  end;
+end
+$$;
+comment on function credits.broadcast(uuid, text, uuid) is
+  'Says on the account''s topic that there is news, where Supabase Realtime is there. Never fails.';
+revoke all on function credits.broadcast(uuid, text, uuid)
+  from public, anon, authenticated, service_role;
+
+create function credits.change_topic()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  insert into credits.broadcast_epochs as e (account_id, epoch) values (old.account_id, 1)
+  on conflict (account_id) do update set epoch = e.epoch + 1;
+  return null;
+end
+$$;
+comment on function credits.change_topic() is
+  'Gives a workspace another topic when a member goes: who listened to the old one hears no more.';
+revoke all on function credits.change_topic() from public, anon, authenticated, service_role;
+create trigger credit_workspace_members_change_topic
+  after delete or update of user_id on public.credit_workspace_members
+  for each row execute function credits.change_topic();
 
 -- schemas/spending/check_credits.sql
 
@@ -11037,7 +11299,8 @@ as $$
     ('public.credit_reservations',
       'Users may read their holds and what they oversee', 'authenticated'),
     ('public.credit_workspaces', 'Members may read their workspaces', 'authenticated'),
-    ('public.credit_workspace_members', 'Members may read who else is a member', 'authenticated')
+    ('public.credit_workspace_members', 'Members may read who else is a member', 'authenticated'),
+    ('public.credit_notifications', 'People may read their notifications', 'authenticated')
 $$;
 comment on function credits.expected_policies() is
   'Every row level security policy of this system: each lets a role read, by account unless everybody may.';
@@ -11067,6 +11330,7 @@ as $$
     ('public.credit_workspaces', 'credit_workspaces_open_account'),
     ('public.credit_workspaces', 'credit_workspaces_follow_deleted'),
     ('public.credit_workspace_members', 'credit_workspace_members_release_holds'),
+    ('public.credit_workspace_members', 'credit_workspace_members_change_topic'),
     ('auth.users', 'credits_open_account'),
     ('auth.users', 'credits_close_account'),
     ('auth.users', 'credits_follow_user')
@@ -11131,6 +11395,8 @@ as $$
             when c.relname in ('credit_transactions', 'credit_reservations') then
               '((account_id=ANY(credits.readable_ids()))AND((user_id=account_id)OR(user_id=credits.reader_id())'
               'OR(account_id=ANY(credits.overseen_ids()))))'
+            when c.relname = 'credit_notifications' then
+              '((account_id=ANY(credits.readable_ids()))AND(user_id=credits.reader_id()))'
             else '(account_id=ANY(credits.readable_ids()))' end as is_sane
       from pg_catalog.pg_policy p
       join ours o on o.oid = p.polrelid
@@ -11973,6 +12239,14 @@ begin
   set description = null, idempotency_key = 'forgotten:' || u.id,
     resolution = case when u.resolved_at is not null then 'forgotten' end
   where u.user_id = p_account_id;
+
+  -- What was announced is told to no one any more.
+  delete from public.credit_notifications n
+  where n.account_id = p_account_id or n.user_id = p_account_id;
+  delete from credits.outbox o where o.account_id = p_account_id;
+  update credits.outbox o set user_id = null, data = o.data - 'user_id'
+  where o.account_id = any (v_accounts) and o.user_id = p_account_id;
+  delete from credits.message_preferences f where f.user_id = p_account_id;
 
   -- The key of a row of the project's may be a name or an address.
   delete from credits.metered_rows m where m.account_id = p_account_id;
@@ -14711,7 +14985,7 @@ security invoker
 set search_path = ''
 as $$
   select unnest('{
-    credit_balances, credit_grants, credit_reservations, credit_transactions,
+    credit_balances, credit_grants, credit_notifications, credit_reservations, credit_transactions,
     credit_workspace_members, credit_workspaces, plan_limits, plans, subscriptions}'::name[])
 $$;
 comment on function credits.public_relations() is
@@ -14841,4 +15115,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 79759d5220adb760.';
+  'again. Written by remember_installation. Release 0.1.0, text 2d58ac9d98dcebf5.';

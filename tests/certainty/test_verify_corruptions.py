@@ -15,8 +15,11 @@ from tests.support.database import Database, call, copied_database
 from tests.support.server import Server
 
 # Figures that are worked out from the ledger and made anew at any time: reports, no books. And what HTTP answered
-# and could not collect, where no credits live.
-REPORTS = "^(account_(numbers|periods)|(monthly|daily)_accounts|rolled_up|stored_answers|uncollected)$"
+# and could not collect, and what people are told, where no credits live.
+REPORTS = (
+    "^(account_(numbers|periods)|(monthly|daily)_accounts|rolled_up|stored_answers|uncollected"
+    "|outbox|message_preferences|broadcast_epochs|credit_notifications)$"
+)
 
 CONSTRAINTS = """
 select format('alter table %s drop constraint %I', c.conrelid::regclass, c.conname)

@@ -54,6 +54,7 @@ ACCOUNT_TABLES = (
     "public.usage",
     "public.credit_workspaces",
     "public.credit_workspace_members",
+    "public.credit_notifications",
 )
 
 # What no API role may read at all, for the schema is closed to them.
@@ -67,7 +68,10 @@ CORE_TABLES = (
     "credits.idempotency_keys",
     "credits.installed_objects",
     "credits.metered_rows",
+    "credits.message_kinds",
+    "credits.message_preferences",
     "credits.meters",
+    "credits.outbox",
     "credits.reservation_slices",
     "credits.settings",
 )

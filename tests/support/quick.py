@@ -19,6 +19,7 @@ CHAPTERS: dict[str, list[str]] = {
     "http": ["http/test_claim_http_request.py"],
     "installation": ["database/test_privileges.py"],
     "ledger": ["database/test_refunds.py", "database/test_burn_order.py"],
+    "messages": ["messages/test_announce.py"],
     "metering": ["database/test_meter_table.py"],
     "metrics": ["metrics/test_grafana.py"],
     "moving": ["certainty/test_leaving.py::test_the_export"],

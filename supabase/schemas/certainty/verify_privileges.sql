@@ -20,7 +20,8 @@ as $$
     ('public.credit_reservations',
       'Users may read their holds and what they oversee', 'authenticated'),
     ('public.credit_workspaces', 'Members may read their workspaces', 'authenticated'),
-    ('public.credit_workspace_members', 'Members may read who else is a member', 'authenticated')
+    ('public.credit_workspace_members', 'Members may read who else is a member', 'authenticated'),
+    ('public.credit_notifications', 'People may read their notifications', 'authenticated')
 $$;
 comment on function credits.expected_policies() is
   'Every row level security policy of this system: each lets a role read, by account unless everybody may.';
@@ -50,6 +51,7 @@ as $$
     ('public.credit_workspaces', 'credit_workspaces_open_account'),
     ('public.credit_workspaces', 'credit_workspaces_follow_deleted'),
     ('public.credit_workspace_members', 'credit_workspace_members_release_holds'),
+    ('public.credit_workspace_members', 'credit_workspace_members_change_topic'),
     ('auth.users', 'credits_open_account'),
     ('auth.users', 'credits_close_account'),
     ('auth.users', 'credits_follow_user')
@@ -114,6 +116,8 @@ as $$
             when c.relname in ('credit_transactions', 'credit_reservations') then
               '((account_id=ANY(credits.readable_ids()))AND((user_id=account_id)OR(user_id=credits.reader_id())'
               'OR(account_id=ANY(credits.overseen_ids()))))'
+            when c.relname = 'credit_notifications' then
+              '((account_id=ANY(credits.readable_ids()))AND(user_id=credits.reader_id()))'
             else '(account_id=ANY(credits.readable_ids()))' end as is_sane
       from pg_catalog.pg_policy p
       join ours o on o.oid = p.polrelid

@@ -9,7 +9,7 @@ security invoker
 set search_path = ''
 as $$
   select unnest('{
-    credit_balances, credit_grants, credit_reservations, credit_transactions,
+    credit_balances, credit_grants, credit_notifications, credit_reservations, credit_transactions,
     credit_workspace_members, credit_workspaces, plan_limits, plans, subscriptions}'::name[])
 $$;
 comment on function credits.public_relations() is

@@ -85,6 +85,14 @@ begin
     resolution = case when u.resolved_at is not null then 'forgotten' end
   where u.user_id = p_account_id;
 
+  -- What was announced is told to no one any more.
+  delete from public.credit_notifications n
+  where n.account_id = p_account_id or n.user_id = p_account_id;
+  delete from credits.outbox o where o.account_id = p_account_id;
+  update credits.outbox o set user_id = null, data = o.data - 'user_id'
+  where o.account_id = any (v_accounts) and o.user_id = p_account_id;
+  delete from credits.message_preferences f where f.user_id = p_account_id;
+
   -- The key of a row of the project's may be a name or an address.
   delete from credits.metered_rows m where m.account_id = p_account_id;
   update credits.accounts a set frozen_reason = null where a.account_id = p_account_id;

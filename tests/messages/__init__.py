@@ -1,0 +1,1 @@
+"""Messages out: what is announced, to whom, and how it gets there."""
