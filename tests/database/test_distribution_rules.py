@@ -267,8 +267,8 @@ def test_ids_are_uuids_and_nothing_counts_up_over_all_accounts(database: Databas
         "select c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = c.relnamespace "
         "where n.nspname in ('public', 'credits') and c.relkind = 'S'"
     )
-    # The bit that stands for an account in a report's sets, and in nothing else; and the order of an account's messages,
-    # which several transactions may write at once.
+    # The bit that stands for an account in a report's sets, and in nothing else; and the order of the messages of one
+    # account, which several transactions may write at once.
     assert set(sequences) == {("credits.account_numbers_number_seq",), ("credits.outbox_n_seq",)}
 
 
