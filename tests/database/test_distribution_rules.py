@@ -175,7 +175,8 @@ def test_a_core_function_asks_nobody_who_is_calling(functions: list[tuple[str, s
 def test_a_core_function_builds_no_sql_and_takes_no_advisory_lock(
     functions: list[tuple[str, str, list[str], str, bool]],
 ) -> None:
-    assert not [n for n, _, source in core(functions) if re.search(r"\bexecute\b", source)]
+    # What is called there is Supabase's and may be missing, so no statement may name it before it runs.
+    assert {n for n, _, source in core(functions) if re.search(r"\bexecute\b", source)} <= {"broadcast"}
     assert not [n for n, _, source in core(functions) if "advisory" in source]
 
 
