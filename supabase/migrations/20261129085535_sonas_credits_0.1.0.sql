@@ -4075,17 +4075,14 @@ volatile
 security invoker
 set search_path = ''
 as $$
--- Without Realtime there is no such function, and the call is never reached.
--- @plpgsql_check_options: disable
 begin
   if to_regprocedure('realtime.send(jsonb,text,text,boolean)') is null then
     return;
   end if;
   begin
     -- Ids and kinds only: figures are read by those who may.
-    perform realtime.send(
-      jsonb_build_object('id', p_message_id, 'kind', p_kind), 'credits',
-      credits.topic_of(p_account_id), true);
+    execute 'select realtime.send($1, ''credits'', $2, true)'
+      using jsonb_build_object('id', p_message_id, 'kind', p_kind), credits.topic_of(p_account_id);
   exception when others then
     raise warning 'credits: news of account % was not broadcast: % (%)',
       p_account_id, sqlerrm, sqlstate;
@@ -15115,4 +15112,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 2d58ac9d98dcebf5.';
+  'again. Written by remember_installation. Release 0.1.0, text aaf61344e533740d.';
