@@ -62,6 +62,7 @@ class AsyncAccounts(AsyncCaller):
 
         Raises:
             AccountNotFound: the id is a workspace's, or the account was forgotten.
+            InvalidArgument: no id, or the nil UUID.
         """
         return await self._call(calls.open_account(user_id=user_id), timeout, retries)
 

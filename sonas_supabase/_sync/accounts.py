@@ -60,6 +60,7 @@ class Accounts(Caller):
 
         Raises:
             AccountNotFound: the id is a workspace's, or the account was forgotten.
+            InvalidArgument: no id, or the nil UUID.
         """
         return self._call(calls.open_account(user_id=user_id), timeout, retries)
 

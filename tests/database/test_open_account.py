@@ -51,3 +51,8 @@ def test_a_workspace_and_an_account_that_was_forgotten_are_not_opened(database: 
         database.call("open_account", user)
     with raises("invalid_argument", "PT422"):
         database.call("open_account", None)
+
+
+def test_the_id_that_stands_for_no_user_gets_no_account(database: Database) -> None:
+    with raises("invalid_argument", "PT422"):
+        database.call("open_account", UUID(int=0))

@@ -123,6 +123,8 @@ class Account:
         self.frozen_at: datetime | None = None
         # Which plans were in force, from when on, in the periods of this anchor.
         self.steps: list[tuple[datetime, str]] = [(anchor, "free")]
+        # Each plan from when on it applied; `steps` is what allowances come from, and forgets what was never paid for.
+        self.history: list[tuple[datetime, str]] = [(anchor, "free")]
         self.holds: list[Hold] = []
         self.balances: dict[str, Balance] = {}
         for credit_type in types:
@@ -188,6 +190,7 @@ class Account:
                 hold.status = "expired"
                 self.unpin(hold)
         if self.pending and self.pending[1] <= self.now:
+            self.history.append((self.pending[1], self.pending[0]))
             self.plan, self.pending = self.pending[0], None
             if not self.plans[self.plan].is_paid:
                 self.past_due_since = None
@@ -385,7 +388,7 @@ class Account:
         was_paid, is_paid = self.plans[self.plan].is_paid, self.plans[plan].is_paid
         owed = self.past_due_since
         before = self.now - MICROSECOND
-        in_force = [name for since, name in self.steps if since <= before] or [self.steps[0][1]]
+        in_force = [name for since, name in self.history if since <= before] or [self.history[0][1]]
         if owed is not None and self.is_past_grace(before):
             self.frozen_at = self.now
         cap = 0 if self.frozen_at == self.now else self.plans[in_force[-1]].rollover_cap
@@ -393,6 +396,7 @@ class Account:
             b.credit_type: min(cap, g.free) if (g := b.allowance_grant()) and b.start != self.now else 0
             for b in counted
         }
+        self.history.append((self.now, plan))
         self.plan, self.pending = plan, None
         if not (was_paid and is_paid):
             self.past_due_since = None

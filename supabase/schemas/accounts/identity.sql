@@ -239,7 +239,7 @@ begin
     join credits.account_identities o on o.identity = i.identity and o.account_id <> p_account_id
     join credits.accounts a on a.account_id = o.account_id
     where i.account_id = p_account_id and a.free_credits = 'own' and not credits.is_living(o.account_id)
-      and coalesce(a.closed_at > clock_timestamp() - interval '1 year', true);
+      and coalesce(a.closed_at > credits.clock() - interval '1 year', true);
 end
 $$;
 comment on function credits.earlier_accounts(uuid) is
@@ -289,7 +289,7 @@ begin
     from credits.earlier_accounts(p_account_id) e
     join credits.accounts a on a.account_id = e
     join public.subscriptions s on s.account_id = e
-    where s.anchor_at <= clock_timestamp()
+    where s.anchor_at <= credits.clock()
     order by a.created_at desc, e
     limit 1);
 end

@@ -4,6 +4,7 @@
 --
 --   Raises:
 --       AccountNotFound: the id is a workspace's, or the account was forgotten.
+--       InvalidArgument: no id, or the nil UUID.
 create function public.open_account(p_user_id uuid)
 returns jsonb
 language plpgsql
@@ -12,7 +13,8 @@ security definer
 set search_path = ''
 as $$
 begin
-  if p_user_id is null then
+  -- The nil UUID stands for no user at all, in libraries and in tokens.
+  if p_user_id is null or p_user_id = '00000000-0000-0000-0000-000000000000'::uuid then
     perform credits.raise_error('invalid_argument', '{"argument": "p_user_id"}', 'Pass the id of the user.');
   end if;
   if exists (select 1 from credits.accounts a where a.account_id = p_user_id and a.kind <> 'person')

@@ -39,7 +39,7 @@ comment on type credits.subscription_state is 'A subscription on its way through
 create function credits.spell_period(
   p_spell credits.subscription_spells, p_at timestamptz, out period_start timestamptz, out period_end timestamptz)
 language plpgsql
-immutable
+stable
 security invoker
 set search_path = ''
 as $$
@@ -439,9 +439,16 @@ comment on function credits.pass_time(credits.subscription_state, text, timestam
 revoke all on function credits.pass_time(credits.subscription_state, text, timestamptz)
   from public, anon, authenticated, service_role;
 
+create type credits.subscription_fold as (
+  spells credits.subscription_spells[],
+  state credits.subscription_state
+);
+comment on type credits.subscription_fold is 'How far a subscription is folded: the spells so far, and the state it is in.';
+
 create function credits.emit_spell(
   p_spells credits.subscription_spells[], p_state credits.subscription_state, p_at timestamptz,
-  p_always boolean default false, out spells credits.subscription_spells[], out state credits.subscription_state)
+  p_always boolean default false)
+returns credits.subscription_fold
 language plpgsql
 stable
 security invoker
@@ -451,46 +458,47 @@ declare
   v_base timestamptz := greatest(p_state.covered_until, p_state.paid_from);
   v_is_used boolean := false;
   v_last credits.subscription_spells;
+  v_spells credits.subscription_spells[] := p_spells;
+  v_state credits.subscription_state := p_state;
 begin
-  spells := p_spells;
-  state := p_state;
-  for v_n in 1 .. coalesce(cardinality(spells), 0) loop
-    if spells[v_n].started_at >= state.earns_from then
-      spells[v_n].is_earning := true;
+  for v_n in 1 .. coalesce(cardinality(v_spells), 0) loop
+    if v_spells[v_n].started_at >= v_state.earns_from then
+      v_spells[v_n].is_earning := true;
     end if;
-    if spells[v_n].started_at >= state.forfeits_from
-       or coalesce(spells[v_n + 1].started_at, p_at) > state.forfeits_from then
-      spells[v_n].is_earning := false;
+    if v_spells[v_n].started_at >= v_state.forfeits_from
+       or coalesce(v_spells[v_n + 1].started_at, p_at) > v_state.forfeits_from then
+      v_spells[v_n].is_earning := false;
     end if;
-    v_is_used := v_is_used or spells[v_n].is_earning and v_base < (state.spell).anchored_from
-      and spells[v_n].anchored_by < (state.spell).anchored_by
-      and coalesce(spells[v_n + 1].started_at, p_at) > v_base;
+    v_is_used := v_is_used or v_spells[v_n].is_earning and v_base < (v_state.spell).anchored_from
+      and v_spells[v_n].anchored_by < (v_state.spell).anchored_by
+      and coalesce(v_spells[v_n + 1].started_at, p_at) > v_base;
   end loop;
-  state.earns_from := null;
-  state.forfeits_from := null;
+  v_state.earns_from := null;
+  v_state.forfeits_from := null;
 
-  state.uncovered_from := null;
-  if state.is_paid and state.is_managed then
+  v_state.uncovered_from := null;
+  if v_state.is_paid and v_state.is_managed then
     -- One period beyond what is covered, also when a new anchor came in between.
-    state.uncovered_from := case when v_is_used then (state.spell).anchored_from else (
-      select p.period_end from credits.spell_period(state.spell, greatest(v_base, (state.spell).anchored_from)) p) end;
+    v_state.uncovered_from := case when v_is_used then (v_state.spell).anchored_from else (
+      select p.period_end from credits.spell_period(v_state.spell, greatest(v_base, (v_state.spell).anchored_from)) p) end;
   end if;
-  state.spell.is_frozen := state.is_paid and (
-    (state.spell).paused_since is not null or coalesce(credits.grace_ends_at(state.spell) <= p_at, false));
-  state.spell.is_earning := state.blocked_until is null and (not state.is_paid
-    or (state.spell).past_due_since is null and (state.spell).paused_since is null
-      and coalesce(p_at < state.uncovered_from, true));
-  if not p_always and cardinality(spells) > 0 then
-    v_last := spells[cardinality(spells)];
-    state.spell.started_at := v_last.started_at;
-    state.spell.n := v_last.n;
-    if state.spell is not distinct from v_last then
-      return;
+  v_state.spell.is_frozen := v_state.is_paid and (
+    (v_state.spell).paused_since is not null or coalesce(credits.grace_ends_at(v_state.spell) <= p_at, false));
+  v_state.spell.is_earning := v_state.blocked_until is null and (not v_state.is_paid
+    or (v_state.spell).past_due_since is null and (v_state.spell).paused_since is null
+      and coalesce(p_at < v_state.uncovered_from, true));
+  if not p_always and cardinality(v_spells) > 0 then
+    v_last := v_spells[cardinality(v_spells)];
+    v_state.spell.started_at := v_last.started_at;
+    v_state.spell.n := v_last.n;
+    if v_state.spell is not distinct from v_last then
+      return row(v_spells, v_state)::credits.subscription_fold;
     end if;
   end if;
-  state.spell.started_at := p_at;
-  state.spell.n := coalesce(cardinality(spells), 0) + 1;
-  spells := spells || state.spell;
+  v_state.spell.started_at := p_at;
+  v_state.spell.n := coalesce(cardinality(v_spells), 0) + 1;
+  v_spells := v_spells || v_state.spell;
+  return row(v_spells, v_state)::credits.subscription_fold;
 end
 $$;
 comment on function credits.emit_spell(credits.subscription_spells[], credits.subscription_state, timestamptz, boolean) is
@@ -507,13 +515,13 @@ set search_path = ''
 as $$
 declare
   s credits.subscription_state;
-  v_spells credits.subscription_spells[] := '{}';
+  v_spells credits.subscription_spells[] := array[]::credits.subscription_spells[];
   v_default text := (select p.id from public.plans p where p.is_default);
   v_events credits.subscription_events[];
   v_event credits.subscription_events;
-  v_emitted record;
+  v_emitted credits.subscription_fold;
   v_next timestamptz;
-  v_at timestamptz := '-infinity';
+  v_at timestamptz := '-infinity'::timestamptz;
 begin
   select b.is_managed, b.covered_until into s.is_managed, s.covered_until
   from credits.subscriptions b where b.account_id = p_account_id;
@@ -523,8 +531,9 @@ begin
   v_event := v_events[1];
   s.is_paid := credits.is_paid_plan(v_event.plan_id);
   s.paid_from := v_event.happened_at;
-  s.spell := row(p_account_id, 0, 0, null, v_event.plan_id, v_event.plan_version, v_event.happened_at, 1, 'active', false, true,
-    false, v_event.happened_at, 1, v_event.happened_at, 'UTC', null, null, null, null, null, null);
+  s.spell := row(p_account_id, 0, 0, null, v_event.plan_id, v_event.plan_version, v_event.happened_at, 1, 'active', false,
+    true, false, v_event.happened_at, 1, v_event.happened_at, 'UTC', null, null, null, null, null, null
+    )::credits.subscription_spells;
   -- What happened before the account was opened counts from the earliest news of it.
   v_emitted := credits.emit_spell(v_spells, s, least(v_event.happened_at, v_events[2].happened_at));
   for v_n in 2 .. cardinality(v_events) + 1 loop

@@ -115,6 +115,19 @@ $$;
 comment on function credits.take_version(uuid, text, integer) is 'Moves an account to a version of its plan, now.';
 revoke all on function credits.take_version(uuid, text, integer) from public, anon, authenticated, service_role;
 
+create function credits.clock()
+returns timestamptz
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select clock_timestamp()
+$$;
+comment on function credits.clock() is
+  'The real time, for functions that read only: each sees the rows of one snapshot, at the time at which it looks.';
+revoke all on function credits.clock() from public, anon, authenticated, service_role;
+
 create function credits.account_time(p_account_id uuid)
 returns timestamptz
 language plpgsql
@@ -124,7 +137,7 @@ set search_path = ''
 as $$
 begin
   return greatest(
-    coalesce((select a.test_now from credits.accounts a where a.account_id = p_account_id), clock_timestamp()),
+    coalesce((select a.test_now from credits.accounts a where a.account_id = p_account_id), credits.clock()),
     (select max(b.settled_at) from credits.balances b where b.account_id = p_account_id));
 end
 $$;

@@ -40,7 +40,7 @@ as $$
 declare
   v_operation_id uuid := gen_random_uuid();
   v_balance credits.balances;
-  v_restarted jsonb := '[]';
+  v_restarted jsonb := '[]'::jsonb;
 begin
   for v_balance in select * from credits.lock_account(p_account_id) loop
     if credits.restart_allowance(p_account_id, v_balance, p_user_id, v_operation_id) then

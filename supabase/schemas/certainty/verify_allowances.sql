@@ -28,7 +28,11 @@ begin
     select g.account_id, g.id, coalesce(max(f.allowance * s.quantity), 0) as largest
     from grants g
     join credits.subscription_spells s on s.account_id = g.account_id
-      and (s.started_at < g.expires_at or s.started_at = g.period_start)
+      and (s.started_at < g.expires_at or s.started_at = g.period_start
+        -- One that began and ended at the instant that cut the period short.
+        or s.started_at = g.expires_at and exists (
+          select 1 from credits.subscription_spells n
+          where n.account_id = s.account_id and n.n = s.n + 1 and n.started_at = s.started_at))
       and not exists (
         select 1 from credits.subscription_spells n
         where n.account_id = s.account_id and n.n = s.n + 1 and n.revision = s.revision and n.started_at < g.period_start)

@@ -297,7 +297,7 @@ create function credits.capture_request(
   p_user_id uuid, p_reservation_id uuid, p_amount bigint, p_description text, p_metadata jsonb, p_is_final boolean)
 returns jsonb
 language plpgsql
-immutable
+stable
 security invoker
 set search_path = ''
 as $$

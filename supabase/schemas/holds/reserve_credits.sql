@@ -173,7 +173,7 @@ create function credits.hold_request(
   p_user_id uuid, p_credit_type text, p_amount bigint, p_description text, p_metadata jsonb, p_ttl_seconds integer)
 returns jsonb
 language plpgsql
-immutable
+stable
 security invoker
 set search_path = ''
 as $$

@@ -86,7 +86,7 @@ create function credits.spend_request(
   p_user_id uuid, p_credit_type text, p_amount bigint, p_description text, p_metadata jsonb)
 returns jsonb
 language plpgsql
-immutable
+stable
 security invoker
 set search_path = ''
 as $$

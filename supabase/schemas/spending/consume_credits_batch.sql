@@ -252,7 +252,7 @@ begin
   from unnest(p_items) i
   where i.credit_type = p_balance.credit_type and i.answer is null and i.first_nth = i.nth;
   if v_total = 0 then
-    return '[]';
+    return '[]'::jsonb;
   end if;
   -- Items and grants are laid end to end on one line; where a stretch of an item lies on a grant, that grant pays for it.
   with fresh as (
