@@ -443,7 +443,8 @@ create type credits.subscription_fold as (
   spells credits.subscription_spells[],
   state credits.subscription_state
 );
-comment on type credits.subscription_fold is 'How far a subscription is folded: the spells so far, and the state it is in.';
+comment on type credits.subscription_fold is
+  'How far a subscription is folded: the spells so far, and the state it is in.';
 
 create function credits.emit_spell(
   p_spells credits.subscription_spells[], p_state credits.subscription_state, p_at timestamptz,
@@ -480,10 +481,12 @@ begin
   if v_state.is_paid and v_state.is_managed then
     -- One period beyond what is covered, also when a new anchor came in between.
     v_state.uncovered_from := case when v_is_used then (v_state.spell).anchored_from else (
-      select p.period_end from credits.spell_period(v_state.spell, greatest(v_base, (v_state.spell).anchored_from)) p) end;
+      select p.period_end
+      from credits.spell_period(v_state.spell, greatest(v_base, (v_state.spell).anchored_from)) p) end;
   end if;
   v_state.spell.is_frozen := v_state.is_paid and (
-    (v_state.spell).paused_since is not null or coalesce(credits.grace_ends_at(v_state.spell) <= p_at, false));
+    (v_state.spell).paused_since is not null
+    or coalesce(credits.grace_ends_at(v_state.spell) <= p_at, false));
   v_state.spell.is_earning := v_state.blocked_until is null and (not v_state.is_paid
     or (v_state.spell).past_due_since is null and (v_state.spell).paused_since is null
       and coalesce(p_at < v_state.uncovered_from, true));
@@ -531,9 +534,9 @@ begin
   v_event := v_events[1];
   s.is_paid := credits.is_paid_plan(v_event.plan_id);
   s.paid_from := v_event.happened_at;
-  s.spell := row(p_account_id, 0, 0, null, v_event.plan_id, v_event.plan_version, v_event.happened_at, 1, 'active', false,
-    true, false, v_event.happened_at, 1, v_event.happened_at, 'UTC', null, null, null, null, null, null
-    )::credits.subscription_spells;
+  s.spell := row(p_account_id, 0, 0, null, v_event.plan_id, v_event.plan_version,
+    v_event.happened_at, 1, 'active', false, true, false, v_event.happened_at, 1,
+    v_event.happened_at, 'UTC', null, null, null, null, null, null)::credits.subscription_spells;
   -- What happened before the account was opened counts from the earliest news of it.
   v_emitted := credits.emit_spell(v_spells, s, least(v_event.happened_at, v_events[2].happened_at));
   for v_n in 2 .. cardinality(v_events) + 1 loop

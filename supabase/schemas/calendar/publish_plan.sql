@@ -125,7 +125,7 @@ as $$
   select clock_timestamp()
 $$;
 comment on function credits.clock() is
-  'The real time, for functions that read only: each sees the rows of one snapshot, at the time at which it looks.';
+  'The real time, for functions that only read: each sees one snapshot, at the time it looks.';
 revoke all on function credits.clock() from public, anon, authenticated, service_role;
 
 create function credits.account_time(p_account_id uuid)
@@ -137,7 +137,9 @@ set search_path = ''
 as $$
 begin
   return greatest(
-    coalesce((select a.test_now from credits.accounts a where a.account_id = p_account_id), credits.clock()),
+    coalesce(
+      (select a.test_now from credits.accounts a where a.account_id = p_account_id),
+      credits.clock()),
     (select max(b.settled_at) from credits.balances b where b.account_id = p_account_id));
 end
 $$;
