@@ -1851,7 +1851,7 @@ begin
     join credits.account_identities o on o.identity = i.identity and o.account_id <> p_account_id
     join credits.accounts a on a.account_id = o.account_id
     where i.account_id = p_account_id and a.free_credits = 'own' and not credits.is_living(o.account_id)
-      and coalesce(a.closed_at > clock_timestamp() - interval '1 year', true);
+      and coalesce(a.closed_at > credits.clock() - interval '1 year', true);
 end
 $$;
 comment on function credits.earlier_accounts(uuid) is
@@ -1901,7 +1901,7 @@ begin
     from credits.earlier_accounts(p_account_id) e
     join credits.accounts a on a.account_id = e
     join public.subscriptions s on s.account_id = e
-    where s.anchor_at <= clock_timestamp()
+    where s.anchor_at <= credits.clock()
     order by a.created_at desc, e
     limit 1);
 end
@@ -2017,6 +2017,7 @@ grant execute on function public.mark_test_account(uuid, uuid) to service_role;
 --
 --   Raises:
 --       AccountNotFound: the id is a workspace's, or the account was forgotten.
+--       InvalidArgument: no id, or the nil UUID.
 create function public.open_account(p_user_id uuid)
 returns jsonb
 language plpgsql
@@ -2025,7 +2026,8 @@ security definer
 set search_path = ''
 as $$
 begin
-  if p_user_id is null then
+  -- The nil UUID stands for no user at all, in libraries and in tokens.
+  if p_user_id is null or p_user_id = '00000000-0000-0000-0000-000000000000'::uuid then
     perform credits.raise_error('invalid_argument', '{"argument": "p_user_id"}', 'Pass the id of the user.');
   end if;
   if exists (select 1 from credits.accounts a where a.account_id = p_user_id and a.kind <> 'person')
@@ -3241,7 +3243,7 @@ create function credits.spend_request(
   p_user_id uuid, p_credit_type text, p_amount bigint, p_description text, p_metadata jsonb)
 returns jsonb
 language plpgsql
-immutable
+stable
 security invoker
 set search_path = ''
 as $$
@@ -4697,7 +4699,7 @@ begin
   from unnest(p_items) i
   where i.credit_type = p_balance.credit_type and i.answer is null and i.first_nth = i.nth;
   if v_total = 0 then
-    return '[]';
+    return '[]'::jsonb;
   end if;
   -- Items and grants are laid end to end on one line; where a stretch of an item lies on a grant, that grant pays for it.
   with fresh as (
@@ -5619,7 +5621,7 @@ create function credits.capture_request(
   p_user_id uuid, p_reservation_id uuid, p_amount bigint, p_description text, p_metadata jsonb, p_is_final boolean)
 returns jsonb
 language plpgsql
-immutable
+stable
 security invoker
 set search_path = ''
 as $$
@@ -6008,7 +6010,7 @@ create function credits.hold_request(
   p_user_id uuid, p_credit_type text, p_amount bigint, p_description text, p_metadata jsonb, p_ttl_seconds integer)
 returns jsonb
 language plpgsql
-immutable
+stable
 security invoker
 set search_path = ''
 as $$
@@ -6619,7 +6621,7 @@ comment on type credits.subscription_state is 'A subscription on its way through
 create function credits.spell_period(
   p_spell credits.subscription_spells, p_at timestamptz, out period_start timestamptz, out period_end timestamptz)
 language plpgsql
-immutable
+stable
 security invoker
 set search_path = ''
 as $$
@@ -7019,9 +7021,17 @@ comment on function credits.pass_time(credits.subscription_state, text, timestam
 revoke all on function credits.pass_time(credits.subscription_state, text, timestamptz)
   from public, anon, authenticated, service_role;
 
+create type credits.subscription_fold as (
+  spells credits.subscription_spells[],
+  state credits.subscription_state
+);
+comment on type credits.subscription_fold is
+  'How far a subscription is folded: the spells so far, and the state it is in.';
+
 create function credits.emit_spell(
   p_spells credits.subscription_spells[], p_state credits.subscription_state, p_at timestamptz,
-  p_always boolean default false, out spells credits.subscription_spells[], out state credits.subscription_state)
+  p_always boolean default false)
+returns credits.subscription_fold
 language plpgsql
 stable
 security invoker
@@ -7031,46 +7041,49 @@ declare
   v_base timestamptz := greatest(p_state.covered_until, p_state.paid_from);
   v_is_used boolean := false;
   v_last credits.subscription_spells;
+  v_spells credits.subscription_spells[] := p_spells;
+  v_state credits.subscription_state := p_state;
 begin
-  spells := p_spells;
-  state := p_state;
-  for v_n in 1 .. coalesce(cardinality(spells), 0) loop
-    if spells[v_n].started_at >= state.earns_from then
-      spells[v_n].is_earning := true;
+  for v_n in 1 .. coalesce(cardinality(v_spells), 0) loop
+    if v_spells[v_n].started_at >= v_state.earns_from then
+      v_spells[v_n].is_earning := true;
     end if;
-    if spells[v_n].started_at >= state.forfeits_from
-       or coalesce(spells[v_n + 1].started_at, p_at) > state.forfeits_from then
-      spells[v_n].is_earning := false;
+    if v_spells[v_n].started_at >= v_state.forfeits_from
+       or coalesce(v_spells[v_n + 1].started_at, p_at) > v_state.forfeits_from then
+      v_spells[v_n].is_earning := false;
     end if;
-    v_is_used := v_is_used or spells[v_n].is_earning and v_base < (state.spell).anchored_from
-      and spells[v_n].anchored_by < (state.spell).anchored_by
-      and coalesce(spells[v_n + 1].started_at, p_at) > v_base;
+    v_is_used := v_is_used or v_spells[v_n].is_earning and v_base < (v_state.spell).anchored_from
+      and v_spells[v_n].anchored_by < (v_state.spell).anchored_by
+      and coalesce(v_spells[v_n + 1].started_at, p_at) > v_base;
   end loop;
-  state.earns_from := null;
-  state.forfeits_from := null;
+  v_state.earns_from := null;
+  v_state.forfeits_from := null;
 
-  state.uncovered_from := null;
-  if state.is_paid and state.is_managed then
+  v_state.uncovered_from := null;
+  if v_state.is_paid and v_state.is_managed then
     -- One period beyond what is covered, also when a new anchor came in between.
-    state.uncovered_from := case when v_is_used then (state.spell).anchored_from else (
-      select p.period_end from credits.spell_period(state.spell, greatest(v_base, (state.spell).anchored_from)) p) end;
+    v_state.uncovered_from := case when v_is_used then (v_state.spell).anchored_from else (
+      select p.period_end
+      from credits.spell_period(v_state.spell, greatest(v_base, (v_state.spell).anchored_from)) p) end;
   end if;
-  state.spell.is_frozen := state.is_paid and (
-    (state.spell).paused_since is not null or coalesce(credits.grace_ends_at(state.spell) <= p_at, false));
-  state.spell.is_earning := state.blocked_until is null and (not state.is_paid
-    or (state.spell).past_due_since is null and (state.spell).paused_since is null
-      and coalesce(p_at < state.uncovered_from, true));
-  if not p_always and cardinality(spells) > 0 then
-    v_last := spells[cardinality(spells)];
-    state.spell.started_at := v_last.started_at;
-    state.spell.n := v_last.n;
-    if state.spell is not distinct from v_last then
-      return;
+  v_state.spell.is_frozen := v_state.is_paid and (
+    (v_state.spell).paused_since is not null
+    or coalesce(credits.grace_ends_at(v_state.spell) <= p_at, false));
+  v_state.spell.is_earning := v_state.blocked_until is null and (not v_state.is_paid
+    or (v_state.spell).past_due_since is null and (v_state.spell).paused_since is null
+      and coalesce(p_at < v_state.uncovered_from, true));
+  if not p_always and cardinality(v_spells) > 0 then
+    v_last := v_spells[cardinality(v_spells)];
+    v_state.spell.started_at := v_last.started_at;
+    v_state.spell.n := v_last.n;
+    if v_state.spell is not distinct from v_last then
+      return row(v_spells, v_state)::credits.subscription_fold;
     end if;
   end if;
-  state.spell.started_at := p_at;
-  state.spell.n := coalesce(cardinality(spells), 0) + 1;
-  spells := spells || state.spell;
+  v_state.spell.started_at := p_at;
+  v_state.spell.n := coalesce(cardinality(v_spells), 0) + 1;
+  v_spells := v_spells || v_state.spell;
+  return row(v_spells, v_state)::credits.subscription_fold;
 end
 $$;
 comment on function credits.emit_spell(credits.subscription_spells[], credits.subscription_state, timestamptz, boolean) is
@@ -7087,13 +7100,13 @@ set search_path = ''
 as $$
 declare
   s credits.subscription_state;
-  v_spells credits.subscription_spells[] := '{}';
+  v_spells credits.subscription_spells[] := array[]::credits.subscription_spells[];
   v_default text := (select p.id from public.plans p where p.is_default);
   v_events credits.subscription_events[];
   v_event credits.subscription_events;
-  v_emitted record;
+  v_emitted credits.subscription_fold;
   v_next timestamptz;
-  v_at timestamptz := '-infinity';
+  v_at timestamptz := '-infinity'::timestamptz;
 begin
   select b.is_managed, b.covered_until into s.is_managed, s.covered_until
   from credits.subscriptions b where b.account_id = p_account_id;
@@ -7103,8 +7116,9 @@ begin
   v_event := v_events[1];
   s.is_paid := credits.is_paid_plan(v_event.plan_id);
   s.paid_from := v_event.happened_at;
-  s.spell := row(p_account_id, 0, 0, null, v_event.plan_id, v_event.plan_version, v_event.happened_at, 1, 'active', false, true,
-    false, v_event.happened_at, 1, v_event.happened_at, 'UTC', null, null, null, null, null, null);
+  s.spell := row(p_account_id, 0, 0, null, v_event.plan_id, v_event.plan_version,
+    v_event.happened_at, 1, 'active', false, true, false, v_event.happened_at, 1,
+    v_event.happened_at, 'UTC', null, null, null, null, null, null)::credits.subscription_spells;
   -- What happened before the account was opened counts from the earliest news of it.
   v_emitted := credits.emit_spell(v_spells, s, least(v_event.happened_at, v_events[2].happened_at));
   for v_n in 2 .. cardinality(v_events) + 1 loop
@@ -8476,6 +8490,19 @@ $$;
 comment on function credits.take_version(uuid, text, integer) is 'Moves an account to a version of its plan, now.';
 revoke all on function credits.take_version(uuid, text, integer) from public, anon, authenticated, service_role;
 
+create function credits.clock()
+returns timestamptz
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select clock_timestamp()
+$$;
+comment on function credits.clock() is
+  'The real time, for functions that only read: each sees one snapshot, at the time it looks.';
+revoke all on function credits.clock() from public, anon, authenticated, service_role;
+
 create function credits.account_time(p_account_id uuid)
 returns timestamptz
 language plpgsql
@@ -8485,7 +8512,9 @@ set search_path = ''
 as $$
 begin
   return greatest(
-    coalesce((select a.test_now from credits.accounts a where a.account_id = p_account_id), clock_timestamp()),
+    coalesce(
+      (select a.test_now from credits.accounts a where a.account_id = p_account_id),
+      credits.clock()),
     (select max(b.settled_at) from credits.balances b where b.account_id = p_account_id));
 end
 $$;
@@ -8537,7 +8566,7 @@ as $$
 declare
   v_operation_id uuid := gen_random_uuid();
   v_balance credits.balances;
-  v_restarted jsonb := '[]';
+  v_restarted jsonb := '[]'::jsonb;
 begin
   for v_balance in select * from credits.lock_account(p_account_id) loop
     if credits.restart_allowance(p_account_id, v_balance, p_user_id, v_operation_id) then
@@ -10299,7 +10328,11 @@ begin
     select g.account_id, g.id, coalesce(max(f.allowance * s.quantity), 0) as largest
     from grants g
     join credits.subscription_spells s on s.account_id = g.account_id
-      and (s.started_at < g.expires_at or s.started_at = g.period_start)
+      and (s.started_at < g.expires_at or s.started_at = g.period_start
+        -- One that began and ended at the instant that cut the period short.
+        or s.started_at = g.expires_at and exists (
+          select 1 from credits.subscription_spells n
+          where n.account_id = s.account_id and n.n = s.n + 1 and n.started_at = s.started_at))
       and not exists (
         select 1 from credits.subscription_spells n
         where n.account_id = s.account_id and n.n = s.n + 1 and n.revision = s.revision and n.started_at < g.period_start)
@@ -15112,4 +15145,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text aaf61344e533740d.';
+  'again. Written by remember_installation. Release 0.1.0, text ab07dfbc583d8fcf.';
