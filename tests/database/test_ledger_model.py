@@ -1,7 +1,7 @@
 """Any sequence of operations leaves the balances that a plain model works out, and books that agree.
 
-`SONAS_PROFILE=long` runs twenty times as many sequences, `SONAS_PROFILE=quick` does not shrink; a failure prints the sequence and the seed, which
-`--hypothesis-seed` takes.
+`SONAS_PROFILE=long` runs fifty times as many sequences, `SONAS_PROFILE=quick` does not shrink; a failure prints the
+sequence and the seed, which `--hypothesis-seed` takes.
 """
 
 from __future__ import annotations
