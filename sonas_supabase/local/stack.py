@@ -148,13 +148,13 @@ class LocalStack:
 
     def running(self) -> Running | None:
         """The stack that runs in this directory, whoever started it."""
-        if self._is_served():
+        if self.is_served():
             with suppress(FileNotFoundError, ValueError, TypeError):
                 return Running(**json.loads((self.directory / "running.json").read_text()))
         port = self.cluster.running_port()
         return Running(0, port, None) if port else None
 
-    def _is_served(self) -> bool:
+    def is_served(self) -> bool:
         """Whether a process holds the lock. Process ids are no sign of life: they are used again."""
         try:
             with (self.directory / "lock").open("r") as lock:
