@@ -13,11 +13,17 @@ The slugs are those that the SQL functions raise (``code``); a test holds the tw
     │   ├── AccountNotFound            account_not_found
     │   ├── OperationNotFound          operation_not_found
     │   ├── ReservationNotFound        reservation_not_found
+    │   ├── MemberNotFound             member_not_found
+    │   ├── InvitationNotFound         invitation_not_found
     │   └── UnknownCreditType          unknown_credit_type
     ├── Conflict
     │   ├── IdempotencyConflict        idempotency_conflict
     │   ├── ReservationClosed          reservation_closed
+    │   ├── LastOwner                  last_owner
+    │   ├── InvitationUsed             invitation_used
     │   └── NotATestAccount            not_a_test_account
+    ├── InvitationExpired              invitation_expired
+    ├── Forbidden                      forbidden
     ├── AccountFrozen                  account_frozen
     ├── LedgerIsAppendOnly             ledger_is_append_only
     ├── CreditsUnavailable             unavailable             the database could not be reached, try again
@@ -197,6 +203,18 @@ class ReservationNotFound(NotFound):
     code = "reservation_not_found"
 
 
+class MemberNotFound(NotFound):
+    """The workspace has no such member."""
+
+    code = "member_not_found"
+
+
+class InvitationNotFound(NotFound):
+    """There is no such invitation."""
+
+    code = "invitation_not_found"
+
+
 class UnknownCreditType(NotFound):
     """There is no such credit type; ``details["known"]`` lists them."""
 
@@ -222,10 +240,36 @@ class ReservationClosed(Conflict):
     code = "reservation_closed"
 
 
+class LastOwner(Conflict):
+    """A workspace always has an owner, and this is the last one."""
+
+    code = "last_owner"
+
+
+class InvitationUsed(Conflict):
+    """The invitation has been used."""
+
+    code = "invitation_used"
+
+
 class NotATestAccount(Conflict):
     """Only an account marked with ``mark_test_account`` has a clock of its own."""
 
     code = "not_a_test_account"
+
+
+class InvitationExpired(CreditsError):
+    """The invitation is no longer open: its time is over, or it was taken back."""
+
+    code = "invitation_expired"
+    status = 410
+
+
+class Forbidden(CreditsError):
+    """The member's role in the workspace does not allow it; ``details["role"]`` is the role."""
+
+    code = "forbidden"
+    status = 403
 
 
 class AccountFrozen(CreditsError):

@@ -46,6 +46,13 @@ GOOD: dict[str, Any] = {
     "uncollected_id": UNKNOWN,
     "resolution": "forgiven",
     "reason": "insufficient_credits",
+    "name": "Team",
+    "workspace_id": ...,
+    "member_id": ...,
+    "invitation_id": ...,
+    "email": "new@example.com",
+    "role": "viewer",
+    "token": "no such token",
 }
 
 Row = tuple[str, str, Any, str, str]
@@ -118,7 +125,8 @@ _bad(
 )
 _bad("description", [LONG], "invalid_argument", "PT422")
 _bad("reason", [LONG], "invalid_argument", "PT422")
-_bad("ttl_seconds", [None, 0, -1, 86401, 2**31 - 1], "invalid_argument", "PT422")
+_bad("ttl_seconds", [None, 0, -1, 2**31 - 1], "invalid_argument", "PT422")
+_bad("ttl_seconds", [86401], "invalid_argument", "PT422", _except("invite_to_workspace"))
 _bad("source", [None, "", "plan", "gift"], "invalid_argument", "PT422")
 _bad(
     "expires_at",
@@ -190,6 +198,17 @@ _bad(
 )
 _bad("uncollected_id", [None, UNKNOWN], "invalid_argument", "PT422")
 _bad("resolution", [None, "", LONG], "invalid_argument", "PT422")
+
+_bad("workspace_id", [None], "invalid_argument", "PT422", lambda _, a: a.asked_for)
+_bad("name", [None, "", "   ", "n" * 201], "invalid_argument", "PT422")
+_bad("email", [None, "", "nobody", "a@", "@b", "a b@c", "a@b" + "c" * 320], "invalid_argument", "PT422")
+_bad("role", [None, "", "king", "OWNER"], "invalid_argument", "PT422")
+_bad("member_id", [None], "invalid_argument", "PT422")
+_bad("member_id", [UNKNOWN, NIL], "member_not_found", "PT404")
+_bad("invitation_id", [None], "invalid_argument", "PT422")
+_bad("invitation_id", [UNKNOWN, NIL], "invitation_not_found", "PT404")
+_bad("token", [None], "invalid_argument", "PT422")
+_bad("token", ["", "nonsense", "inv_" + "0" * 96], "invitation_not_found", "PT404")
 
 ARGUMENTS = frozenset(argument for argument, *_ in _BAD)
 """The names of arguments for which there are bad values."""

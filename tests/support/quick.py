@@ -24,6 +24,7 @@ CHAPTERS: dict[str, list[str]] = {
     "metrics": ["metrics/test_grafana.py"],
     "moving": ["certainty/test_leaving.py::test_the_export"],
     "plans": ["database/test_plans.py"],
+    "workspaces": ["workspaces/test_leave_workspace.py"],
     "spending": ["database/test_denials.py", "database/test_idempotency.py", "database/test_guide_lines.py"],
 }
 

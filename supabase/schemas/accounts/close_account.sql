@@ -93,6 +93,11 @@ security invoker
 set search_path = ''
 as $$
 begin
+  -- The row of a workspace comes before all that belongs to it.
+  perform 1 from public.credit_workspaces w
+  where w.account_id in (
+    select m.account_id from public.credit_workspace_members m where m.user_id = p_account_id)
+  order by w.account_id for no key update;
   delete from public.credit_workspace_members m where m.user_id = p_account_id;
 end
 $$;
@@ -150,6 +155,34 @@ comment on function credits.release_holds_of_removed_member() is 'Removing a mem
 revoke all on function credits.release_holds_of_removed_member() from public, anon, authenticated, service_role;
 create trigger credit_workspace_members_release_holds after delete on public.credit_workspace_members
   for each row execute function credits.release_holds_of_removed_member();
+
+create function credits.pass_ownership_on()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  -- A person may leave for good without asking (their user is deleted): the member of the highest
+  -- role who is there the longest follows.
+  if old.role = 'owner' and credits.is_living(old.account_id) and not exists (
+    select 1 from public.credit_workspace_members m
+    where m.account_id = old.account_id and m.role = 'owner') then
+    update public.credit_workspace_members m set role = 'owner'
+    where m.account_id = old.account_id and m.user_id = (
+      select o.user_id from public.credit_workspace_members o
+      where o.account_id = old.account_id
+      order by array_position('{admin,member,viewer}'::text[], o.role), o.created_at, o.user_id
+      limit 1);
+  end if;
+  return null;
+end
+$$;
+comment on function credits.pass_ownership_on() is
+  'Makes another member the owner when the last one is gone.';
+revoke all on function credits.pass_ownership_on() from public, anon, authenticated, service_role;
+create trigger credit_workspace_members_pass_ownership_on after delete
+  on public.credit_workspace_members for each row execute function credits.pass_ownership_on();
 
 create function credits.follow_account(p_account_id uuid)
 returns void

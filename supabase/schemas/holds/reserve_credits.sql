@@ -48,6 +48,9 @@ declare
   v_answer jsonb;
 begin
   v_balance := credits.lock_balance(p_account_id, p_credit_type);
+  if p_user_id <> p_account_id then
+    perform credits.require_spender(p_account_id, p_user_id);
+  end if;
   v_request := credits.hold_request(p_user_id, p_credit_type, p_amount, p_description, p_metadata, p_ttl_seconds);
   v_answer := credits.replay(p_account_id, p_idempotency_key, v_request);
   if v_answer is not null then

@@ -19,6 +19,8 @@ begin
       'The plan''s limit is reached. Upgrade the plan or delete something that counts towards it.'),
     ('member_cap_reached', 'PT402',
       'The member''s cap is reached. Ask an owner of the workspace to raise it.'),
+    ('forbidden', 'PT403',
+      'The role of this member does not allow it. Ask an owner or an admin of the workspace.'),
     ('account_frozen', 'PT403', 'This account is frozen. Nothing can be spent from it.'),
     ('account_not_found', 'PT404',
       'There is no such account. Pass the id of a row in auth.users, and of a workspace that this '
@@ -27,6 +29,8 @@ begin
       'There is no such credit type. credits.credit_types lists them.'),
     ('reservation_not_found', 'PT404', 'This account has no such reservation.'),
     ('operation_not_found', 'PT404', 'This account has no such operation.'),
+    ('member_not_found', 'PT404', 'The workspace has no such member.'),
+    ('invitation_not_found', 'PT404', 'There is no such invitation.'),
     ('ledger_is_append_only', 'PT405',
       'The ledger is never changed. Book a correction with refund_credits, grant_credits or '
       'revoke_grant.'),
@@ -34,6 +38,10 @@ begin
       'This idempotency key belongs to another request. Use a new key for a new request.'),
     ('reservation_closed', 'PT409',
       'The reservation has been captured, released or has expired. Make a new one.'),
+    ('last_owner', 'PT409',
+      'A workspace always has an owner. Make another member an owner first, or delete it.'),
+    ('invitation_used', 'PT409', 'This invitation has been used. Ask for a new one.'),
+    ('invitation_expired', 'PT410', 'This invitation is no longer open. Ask for a new one.'),
     ('not_a_test_account', 'PT409',
       'Only a test account has a clock of its own. Mark it first with mark_test_account.'),
     ('invalid_amount', 'PT422',

@@ -96,7 +96,7 @@ begin
   -- The key of a row of the project's may be a name or an address.
   delete from credits.metered_rows m where m.account_id = p_account_id;
   update credits.accounts a set frozen_reason = null where a.account_id = p_account_id;
-  delete from public.credit_workspace_members m where m.user_id = p_account_id;
+  perform credits.leave_workspaces(p_account_id);
   return v_counts;
 end
 $$;

@@ -18,6 +18,9 @@ declare
 begin
   perform credits.check_request(p_amount, null, null, null);
   v_account_id := credits.paying_account(p_user_id, p_workspace_id, coalesce(p_credit_type, ''));
+  if p_workspace_id is not null then
+    perform credits.require_spender(v_account_id, p_user_id);
+  end if;
   perform credits.give_deleted_rows_back(v_account_id);
   select * into v_balance from credits.balances b where b.account_id = v_account_id and b.credit_type = p_credit_type;
   v_balance.settled_at := greatest(coalesce(v_balance.test_now, statement_timestamp()), v_balance.settled_at);

@@ -83,6 +83,9 @@ begin
     return credits.consume_with_care(p_account_id, p_user_id, p_credit_type, p_amount, p_description, p_idempotency_key,
       p_metadata, p_forced);
   end if;
+  if p_user_id <> p_account_id then
+    perform credits.require_spender(p_account_id, p_user_id);
+  end if;
 
   -- The balance was locked in the statement before, so this one sees what everybody else has left. It does nothing when the
   -- account is gone, the key is known, or the first grant (see spendable_grants) does not have it all.
@@ -183,6 +186,9 @@ begin
   if v_balance.account_id is null or v_balance.account_status = 'closed'
      or (v_balance.user_id is null and p_user_id = p_account_id) then
     return null;
+  end if;
+  if p_user_id <> p_account_id then
+    perform credits.require_spender(p_account_id, p_user_id);
   end if;
   v_answer := credits.replay(p_account_id, p_idempotency_key,
     credits.spend_request(p_user_id, p_credit_type, p_amount, p_description, p_metadata));

@@ -165,6 +165,9 @@ begin
     end if;
     v_balances := v_balances || v_balance;
   end loop;
+  if p_user_id <> p_account_id then
+    perform credits.require_spender(p_account_id, p_user_id);
+  end if;
   v_items := credits.recognise_items(p_account_id, p_user_id, p_items);
   if v_balance.account_status <> 'active' and exists (
     select 1 from unnest(v_items) i where i.answer is null and i.first_nth = i.nth) then

@@ -85,6 +85,33 @@ comment on function credits.paying_account(uuid, uuid, text) is
   'The account that pays: the workspace when one is named and the user is its member, else the user. Opens an account that is missing. Raises account_not_found, unknown_credit_type, invalid_argument.';
 revoke all on function credits.paying_account(uuid, uuid, text) from public, anon, authenticated, service_role;
 
+create function credits.require_spender(p_account_id uuid, p_user_id uuid)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_role text;
+begin
+  select m.role into v_role from public.credit_workspace_members m
+  where m.account_id = p_account_id and m.user_id = p_user_id;
+  if v_role is null then
+    perform credits.raise_error('account_not_found', jsonb_build_object(
+      'user_id', p_user_id, 'workspace_id', p_account_id));
+  elsif v_role = 'viewer' then
+    perform credits.raise_error('forbidden', '{"role": "viewer"}',
+      'A viewer reads and spends nothing. Ask an owner or an admin of the workspace.');
+  end if;
+end
+$$;
+comment on function credits.require_spender(uuid, uuid) is
+  'Raises account_not_found or forbidden for who may not spend from a workspace. Call it with the '
+  'balance locked: a member who was removed meanwhile is one no longer.';
+revoke all on function credits.require_spender(uuid, uuid)
+  from public, anon, authenticated, service_role;
+
 create function credits.available(p_balance credits.balances)
 returns bigint
 language plpgsql

@@ -1,0 +1,71 @@
+"""Who is removed is out at once, and holds nothing any more."""
+
+from __future__ import annotations
+
+
+import psycopg
+
+from tests.support.database import call
+from tests.support.errors import raises
+from tests.support.people import acting_as
+from tests.support.races import Waiting, slug, wait_until_blocked
+from tests.support.teams import Team
+
+
+def test_access_ends_and_holds_are_released(team: Team) -> None:
+    held = team.call("reserve_credits", team.member, credit_type="message", amount=40)
+    removed = team.call("remove_from_workspace", team.admin, member_id=team.member)
+    assert str(team.member) not in {m["user_id"] for m in removed["members"]}
+    assert team.database.balance(team.workspace)["remaining"] == 100
+    with raises("account_not_found", "PT404"):
+        team.spend(team.member)
+    with raises("account_not_found", "PT404"):
+        team.call("capture_credits", team.member, reservation_id=held["reservation_id"])
+    with acting_as(team.database, "authenticated", team.member) as connection:
+        for table in ("credit_balances", "credit_workspaces", "credit_workspace_members", "credit_transactions"):
+            query = f"select count(*) from {table} where account_id = %s".encode()
+            assert connection.execute(query, [team.workspace]).fetchone() == (0,)
+    team.database.verify(team.workspace)
+
+
+def test_who_may_remove_whom(team: Team) -> None:
+    for actor in (team.member, team.viewer):
+        with raises("forbidden", "PT403"):
+            team.call("remove_from_workspace", actor, member_id=team.viewer)
+    with raises("forbidden", "PT403"):
+        team.call("remove_from_workspace", team.admin, member_id=team.owner)
+    with raises("last_owner", "PT409"):
+        team.call("remove_from_workspace", team.owner, member_id=team.owner)
+    with raises("account_not_found", "PT404"):
+        team.call("remove_from_workspace", team.outsider, member_id=team.member)
+    with raises("member_not_found", "PT404"):
+        team.call("remove_from_workspace", team.admin, member_id=team.outsider)
+    assert len(team.roles()) == 4
+
+
+def test_a_spend_that_waits_while_its_member_is_removed_is_refused(team: Team) -> None:
+    """It had asked before; what counts is who is a member when the balance is theirs to change."""
+    spends = [("consume_credits", None), ("reserve_credits", None), ("consume_credits_batch", True)]
+    for function, batch in spends:
+        arguments = {"items": [{"credit_type": "message"}]} if batch else {"credit_type": "message", "amount": 5}
+
+        def operation(connection: psycopg.Connection, user: object, f: str = function, a: dict = arguments) -> object:
+            return call(connection, f, user_id=user, workspace_id=team.workspace, **a)
+
+        with team.database.connect(autocommit=False) as busy:
+            busy.execute(
+                "select 1 from credits.balances where account_id = %s and credit_type = 'message' for update",
+                [team.workspace],
+            )
+            waiting = Waiting(team.database, operation, team.member)
+            wait_until_blocked(team.database, waiting.connection)
+            busy.execute(
+                "delete from credit_workspace_members where account_id = %s and user_id = %s",
+                [team.workspace, team.member],
+            )
+            busy.commit()
+        assert slug(waiting.finish()) == "account_not_found"
+        assert team.database.balance(team.workspace)["remaining"] == 100
+        team.database.run(
+            "insert into credit_workspace_members (account_id, user_id) values (%s, %s)", team.workspace, team.member
+        )
