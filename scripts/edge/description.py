@@ -4,8 +4,8 @@
     --   Spends credits, all or nothing.
     create function public.consume_credits(
 
-The first line says what the catalog cannot say; the lines below it are the docstring of the client's method (without
-them it is the comment in the catalog).
+The first line (or two, each with `edge:`) says what the catalog cannot say; the lines below it are the docstring of
+the client's method (without them it is the comment in the catalog).
 
     result=Model            the dataclass in sonas_supabase/models that the answer is read into; Model.field for a part,
                             bool for yes or no
@@ -89,14 +89,16 @@ def read_descriptions(root: Path) -> tuple[dict[str, Description], list[str]]:
 
 
 def _comment_above(text: str, position: int) -> list[str]:
-    """The comment lines directly above, from the last `-- edge:` on."""
+    """The comment lines directly above, from the last `-- edge:` on; several of these in a row are one."""
     block: list[str] = []
     for line in reversed(text[:position].splitlines()):
-        if not line.startswith("--"):
+        is_edge, begun = line.startswith("-- edge:"), bool(block) and block[0].startswith("-- edge:")
+        if not line.startswith("--") or (begun and not is_edge):
             break
-        block.insert(0, line)
-        if line.startswith("-- edge:"):
-            break
+        if begun:
+            block[0] = f"{line} {block[0].removeprefix('-- edge:').strip()}"
+        else:
+            block.insert(0, line)
     return block
 
 

@@ -15,6 +15,7 @@ from sonas_supabase._async.metrics import AsyncMetrics
 from sonas_supabase._async.moving import AsyncMoving
 from sonas_supabase._async.plans import AsyncPlans
 from sonas_supabase._async.spending import AsyncSpending
+from sonas_supabase._async.workspaces import AsyncWorkspaces
 
 
 class AsyncChapters(
@@ -24,6 +25,7 @@ class AsyncChapters(
     AsyncSpending,
     AsyncHolds,
     AsyncHttp,
+    AsyncWorkspaces,
     AsyncCalendar,
     AsyncCertainty,
     AsyncDoctor,

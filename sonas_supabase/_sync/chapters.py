@@ -15,6 +15,7 @@ from sonas_supabase._sync.metrics import Metrics
 from sonas_supabase._sync.moving import Moving
 from sonas_supabase._sync.plans import Plans
 from sonas_supabase._sync.spending import Spending
+from sonas_supabase._sync.workspaces import Workspaces
 
 
 class Chapters(
@@ -24,6 +25,7 @@ class Chapters(
     Spending,
     Holds,
     Http,
+    Workspaces,
     Calendar,
     Certainty,
     Doctor,

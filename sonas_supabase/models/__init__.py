@@ -74,6 +74,14 @@ from sonas_supabase.models.metrics import (
 from sonas_supabase.models.moving import AccountExport, BalanceImport, Forgotten, ImportProblem
 from sonas_supabase.models.plans import Plan, PlanLimit, PlanList
 from sonas_supabase.models.spending import Advice, Answer, Batch, DenialDetails, Refund
+from sonas_supabase.models.workspaces import (
+    Invitation,
+    OpenInvitation,
+    Workspace,
+    WorkspaceLine,
+    WorkspaceList,
+    WorkspaceMember,
+)
 
 __all__ = [
     "AccountAnswer",
@@ -116,6 +124,7 @@ __all__ = [
     "HttpClaim",
     "HttpClaimDropped",
     "ImportProblem",
+    "Invitation",
     "LedgerDigest",
     "LedgerEnd",
     "Liability",
@@ -123,6 +132,7 @@ __all__ = [
     "MetricWindow",
     "OpenGrant",
     "OpenHold",
+    "OpenInvitation",
     "OpenedAccount",
     "Operation",
     "OwedNow",
@@ -152,4 +162,8 @@ __all__ = [
     "Usage",
     "UsageRow",
     "Verification",
+    "Workspace",
+    "WorkspaceLine",
+    "WorkspaceList",
+    "WorkspaceMember",
 ]

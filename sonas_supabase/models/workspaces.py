@@ -67,7 +67,7 @@ class WorkspaceLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Workspaces:
+class WorkspaceList:
     """The workspaces that a user is in."""
 
     workspaces: tuple[WorkspaceLine, ...]

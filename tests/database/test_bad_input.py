@@ -12,7 +12,7 @@ import pytest
 from tests.support.api import Api
 from tests.support.bad_values import A_MOMENT_AGO, ANOTHERS, NIL, good, rows
 from tests.support.database import Database
-from tests.support.edge import EDGE, OPERATIONS
+from tests.support.edge import EDGE, OF_TEAMS, OPERATIONS
 from tests.support.errors import raises
 from tests.support.people import fingerprint, new_workspace
 
@@ -82,6 +82,8 @@ def test_reports_and_what_an_operator_runs_refuse_it_too(
     arguments = {name: given for name, given in good(function).items() if given is not ...}
     if EDGE[function].of_an_account and EDGE[function].arguments[0].required:
         arguments["user_id"] = world.user
+    if function in OF_TEAMS and EDGE[function].takes("workspace_id"):
+        arguments |= {"user_id": world.other, "workspace_id": world.strange_workspace}
     with raises(slug, state):
         database.call(function, **(arguments | {argument: value}))
 

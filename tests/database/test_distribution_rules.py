@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.support.database import Database
-from tests.support.edge import OPERATIONS
+from tests.support.edge import OF_TEAMS, OPERATIONS
 
 # Tables that belong to no account: what is on sale, and how the app is set up. Every machine has its own copy of them.
 REFERENCE = {
@@ -76,6 +76,10 @@ WITHOUT_ACCOUNT = {
     "read_summary": "finds out who asks",
     "read_operation": "finds out who asks",
     "read_history": "finds out who asks",
+    "acting_user": "finds out who asks",
+    **dict.fromkeys(OF_TEAMS, "find out who asks, and for which workspace"),
+    **dict.fromkeys(("refuse_argument", "check_role", "hash_token", "account_of_token"), "pure"),
+    "confirmed_email": "about a user",
     "table_exists": "pure, of the catalog",
     "tend_accounts": "works through accounts, one after the other",
     "follow_waiting_accounts": "works through accounts, one after the other",
@@ -89,6 +93,8 @@ ASKS_AUTH = {
     *("paying_account", "reading_user", "readable_ids", "overseen_ids", "reader_id"),
     # Who a person is, asked when an account is opened.
     *("remember_identities", "decide_free_credits"),
+    # The e-mail of a person: shown to those who share a workspace, and what an invitation is bound to.
+    *("members_of", "check_invitation", "confirmed_email"),
 }
 SETS_CONFIG = {"deny", "respond"}
 
@@ -112,7 +118,7 @@ def core(functions: list[tuple[str, str, list[str], str, bool]]) -> list[tuple[s
         (schema, name): (arguments, re.sub(r"--[^\n]*|'[^']*'", "", source))
         for name, schema, arguments, source, _ in functions
     }
-    reached, found = [("public", name) for name in sorted(OPERATIONS)], []
+    reached, found = [("public", name) for name in sorted((*OPERATIONS, *OF_TEAMS))], []
     for key in reached:
         arguments, source = sources[key]
         if key[0] == "credits":
@@ -211,7 +217,7 @@ def test_every_function_of_the_edge_names_the_user_first(
     functions: list[tuple[str, str, list[str], str, bool]],
 ) -> None:
     first = {name: arguments[:1] for name, schema, arguments, _, _ in functions if schema == "public"}
-    assert {name for name in OPERATIONS if first[name] != ["p_user_id"]} == set()
+    assert {name for name in (*OPERATIONS, *OF_TEAMS) if first[name] != ["p_user_id"]} == set()
 
 
 def test_every_function_has_an_empty_search_path(database: Database) -> None:

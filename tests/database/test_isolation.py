@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.api import Api
 from tests.support.database import Database
-from tests.support.edge import EDGE, FOR_USERS
+from tests.support.edge import EDGE, FOR_USERS, OPERATIONS
 from tests.support.people import ACCOUNT_TABLES, acting_as, fingerprint, new_workspace
 
 
@@ -38,6 +38,7 @@ def people(database: Database) -> People:
         database.call("reserve_credits", user, "message", 1, idempotency_key="key", **named)
         database.call("consume_credits", user, "message", 1000, **named)
         database.call("grant_credits", user, "message", 1, **named)
+    database.call("invite_to_workspace", me, workspace, "somebody@example.com")
     return People(me, colleague, outsider, workspace, operations)
 
 
@@ -45,7 +46,7 @@ def people(database: Database) -> People:
 def test_users_see_their_own_rows_and_their_workspaces(database: Database, people: People, table: str) -> None:
     query = f"select distinct account_id from {table}".encode()
     # Only workspaces have a name and members.
-    own = set() if "workspace" in table else {people.me}
+    own = set() if "workspace" in table or "invitation" in table else {people.me}
     with acting_as(database, "authenticated", people.me) as connection:
         assert {row[0] for row in connection.execute(query)} == own | {people.workspace}
     with acting_as(database, "authenticated", people.outsider) as connection:
@@ -53,7 +54,10 @@ def test_users_see_their_own_rows_and_their_workspaces(database: Database, peopl
     with acting_as(database, "authenticated", people.colleague) as connection:
         seen = {row[0] for row in connection.execute(query)}
     # What the owner did is nothing that a member reads; plan, balance and grants are everybody's.
-    acts = table in ("public.credit_transactions", "public.credit_reservations", "public.usage")
+    acts = table in (
+        *("public.credit_transactions", "public.credit_reservations", "public.usage"),
+        "public.credit_invitations",
+    )
     assert (people.workspace in seen) is not acts
     assert not seen & {people.me, people.outsider}
 
@@ -77,7 +81,7 @@ def test_everybody_may_read_a_pricing_page(database: Database, table: str, role:
         assert len(connection.execute(f"select 1 from public.{table}".encode()).fetchall()) >= 5
 
 
-@pytest.mark.parametrize("function", [name for name in FOR_USERS if EDGE[name].of_an_account])
+@pytest.mark.parametrize("function", [name for name in FOR_USERS if name in OPERATIONS])
 def test_a_signed_in_user_reads_their_own_and_nobody_elses(database: Database, people: People, function: str) -> None:
     def read(actor: UUID | None, user: UUID | None, operation: UUID, workspace: UUID | None = None) -> Any:
         arguments = "p_user_id => %s, p_workspace_id => %s"
@@ -128,7 +132,9 @@ class TestOverHttp:
         answer = me.get(f"/{table.removeprefix('public.')}")
         assert answer.status_code == 200
         accounts = {UUID(row["account_id"]) for row in answer.json()}
-        assert accounts == ({people.workspace} if "workspace" in table else {people.me, people.workspace})
+        assert accounts == (
+            {people.workspace} if "workspace" in table or "invitation" in table else {people.me, people.workspace}
+        )
         with api.client() as nobody:
             assert nobody.get(f"/{table.removeprefix('public.')}").status_code == 401
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from tests.support.edge import EDGE, FOR_USERS, OPERATIONS, Argument, EdgeFunction
+from tests.support.edge import EDGE, FOR_USERS, OF_TEAMS, OPERATIONS, Argument, EdgeFunction
 
 NIL = UUID(int=0)
 UNKNOWN = UUID("5aa5aa5a-0000-4000-8000-00000000dead")
@@ -96,7 +96,11 @@ _OF_WHO_IS_GONE = ("ledger_digest", "record_uncollected", "list_uncollected", "r
 
 # Without a user, some functions are about all accounts.
 _bad(
-    "user_id", [None], "invalid_argument", "PT422", lambda f, a: _operates(f, a) and (a.required or f.name in FOR_USERS)
+    "user_id",
+    [None],
+    "invalid_argument",
+    "PT422",
+    lambda f, a: f.name in OF_TEAMS or (_operates(f, a) and (a.required or f.name in FOR_USERS)),
 )
 _bad("user_id", [UNKNOWN, NIL], "account_not_found", "PT404", _except(*_OF_WHO_IS_GONE, "open_account"))
 _bad("workspace_id", [UNKNOWN, NIL], "account_not_found", "PT404", _except(*_OF_WHO_IS_GONE))

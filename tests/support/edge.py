@@ -12,6 +12,10 @@ CHAPTERS_OF_ACCOUNTS = ("plans", "accounts", "ledger", "spending", "holds", "cal
 """What an app calls for one of its users, in story order; later chapters look at everything, or move in and out."""
 
 
+CHAPTERS_OF_TEAMS = ("workspaces", "budgets", "keys")
+"""What people do with the accounts that they share: they answer about the workspace, and change who may what in it."""
+
+
 @dataclass(frozen=True)
 class Argument:
     """An argument without its p_: its SQL type, its default in SQL, and whether it is asked for all the same."""
@@ -69,6 +73,11 @@ FOR_USERS = tuple(name for name, function in EDGE.items() if "authenticated" in 
 OPERATIONS = tuple(
     name
     for name, function in EDGE.items()
-    if function.of_an_account and (function.chapter in CHAPTERS_OF_ACCOUNTS or name in FOR_USERS)
+    if function.of_an_account
+    and (function.chapter in CHAPTERS_OF_ACCOUNTS or name in FOR_USERS)
+    and function.chapter not in CHAPTERS_OF_TEAMS
 )
 """What an app calls for one of its users."""
+
+OF_TEAMS = tuple(name for name, function in EDGE.items() if function.chapter in CHAPTERS_OF_TEAMS)
+"""What people do with the accounts that they share."""

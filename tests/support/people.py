@@ -55,6 +55,7 @@ ACCOUNT_TABLES = (
     "public.credit_workspaces",
     "public.credit_workspace_members",
     "public.credit_notifications",
+    "public.credit_invitations",
 )
 
 # What no API role may read at all, for the schema is closed to them.
@@ -74,6 +75,7 @@ CORE_TABLES = (
     "credits.outbox",
     "credits.reservation_slices",
     "credits.settings",
+    "credits.invitation_secrets",
 )
 
 

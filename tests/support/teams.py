@@ -22,7 +22,7 @@ class Team:
     viewer: UUID
     outsider: UUID
 
-    def call(self, function: str, actor: UUID, *arguments: Any, **named: Any) -> Any:
+    def call(self, function: str, actor: UUID, **named: Any) -> Any:
         """Calls a function about this workspace, for one of its people."""
         return self.database.call(function, user_id=actor, workspace_id=self.workspace, **named)
 
@@ -53,10 +53,10 @@ def new_team(database: Database, credits: int = 100) -> Team:
     """A workspace with one person of each role and this many messages."""
     owner = database.new_user()
     workspace = UUID(database.call("create_workspace", owner, "Team")["workspace_id"])
-    others = [join(database, workspace, owner, role) for role in ("admin", "member", "viewer")]
+    admin, member, viewer = (join(database, workspace, owner, role) for role in ("admin", "member", "viewer"))
     if credits:
         database.call("grant_credits", owner, "message", credits, workspace_id=workspace)
-    return Team(database, workspace, owner, *others, outsider=database.new_user())
+    return Team(database, workspace, owner, admin, member, viewer, database.new_user())
 
 
 def as_user(database: Database, user: UUID, function: str, **named: Any) -> Any:

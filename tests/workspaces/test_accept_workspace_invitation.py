@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from typing import Any
 from uuid import UUID
 
@@ -75,9 +74,7 @@ def test_who_was_removed_gets_back_in_by_no_invitation_of_before(team: Team) -> 
     with raises("invitation_used", "PT409"):
         team.database.call("accept_workspace_invitation", user, token)
     with raises("invitation_expired", "PT410"):
-        team.database.call(
-            "accept_workspace_invitation", team.database.new_user(email="second.self@example.com"), door
-        )
+        team.database.call("accept_workspace_invitation", team.database.new_user(email="second.self@example.com"), door)
 
 
 @pytest.mark.parametrize("token", ["", "inv_", "nonsense", "inv_" + "0" * 96, "' or true --"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from uuid import UUID
 
 from tests.support.database import Database
@@ -14,9 +13,7 @@ def test_who_makes_it_owns_it(database: Database) -> None:
     user = database.new_user(email="ann@example.com")
     made = database.call("create_workspace", user, "  Ann and friends ")
     assert (made["success"], made["code"], made["name"], made["role"]) == (True, "ok", "Ann and friends", "owner")
-    assert [(m["user_id"], m["role"], m["email"]) for m in made["members"]] == [
-        (str(user), "owner", "ann@example.com")
-    ]
+    assert [(m["user_id"], m["role"], m["email"]) for m in made["members"]] == [(str(user), "owner", "ann@example.com")]
 
 
 def test_it_has_the_limits_of_the_default_plan_and_no_credits(database: Database) -> None:

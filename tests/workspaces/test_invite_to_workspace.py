@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import hashlib
 from datetime import datetime, timedelta
 
@@ -27,7 +26,8 @@ def test_the_token_is_answered_once_and_its_hash_is_stored(team: Team) -> None:
     )
     assert stored == hashlib.sha256(invited["token"].encode()).hexdigest()
     everything = team.database.value("select string_agg(t::text, '') from credit_invitations t")
-    assert invited["token"] not in everything and stored not in everything
+    assert invited["token"] not in everything
+    assert stored not in everything
 
 
 def test_overseers_read_the_invitations_of_their_workspace(team: Team) -> None:

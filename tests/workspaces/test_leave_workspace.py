@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from tests.support.errors import raises
 from tests.support.teams import Team
 

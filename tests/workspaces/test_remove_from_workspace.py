@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
 
-import psycopg
+import pytest
 
 from tests.support.database import call
 from tests.support.errors import raises
@@ -43,29 +44,30 @@ def test_who_may_remove_whom(team: Team) -> None:
     assert len(team.roles()) == 4
 
 
-def test_a_spend_that_waits_while_its_member_is_removed_is_refused(team: Team) -> None:
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        ("consume_credits", {"credit_type": "message", "amount": 5}),
+        ("reserve_credits", {"credit_type": "message", "amount": 5}),
+        ("consume_credits_batch", {"items": [{"credit_type": "message"}]}),
+    ],
+)
+def test_a_spend_that_waits_while_its_member_is_removed_is_refused(
+    team: Team, function: str, arguments: dict[str, Any]
+) -> None:
     """It had asked before; what counts is who is a member when the balance is theirs to change."""
-    spends = [("consume_credits", None), ("reserve_credits", None), ("consume_credits_batch", True)]
-    for function, batch in spends:
-        arguments = {"items": [{"credit_type": "message"}]} if batch else {"credit_type": "message", "amount": 5}
-
-        def operation(connection: psycopg.Connection, user: object, f: str = function, a: dict = arguments) -> object:
-            return call(connection, f, user_id=user, workspace_id=team.workspace, **a)
-
-        with team.database.connect(autocommit=False) as busy:
-            busy.execute(
-                "select 1 from credits.balances where account_id = %s and credit_type = 'message' for update",
-                [team.workspace],
-            )
-            waiting = Waiting(team.database, operation, team.member)
-            wait_until_blocked(team.database, waiting.connection)
-            busy.execute(
-                "delete from credit_workspace_members where account_id = %s and user_id = %s",
-                [team.workspace, team.member],
-            )
-            busy.commit()
-        assert slug(waiting.finish()) == "account_not_found"
-        assert team.database.balance(team.workspace)["remaining"] == 100
-        team.database.run(
-            "insert into credit_workspace_members (account_id, user_id) values (%s, %s)", team.workspace, team.member
+    named = arguments | {"workspace_id": team.workspace}
+    with team.database.connect(autocommit=False) as busy:
+        busy.execute(
+            "select 1 from credits.balances where account_id = %s and credit_type = 'message' for update",
+            [team.workspace],
         )
+        waiting = Waiting(team.database, lambda c, user: call(c, function, user_id=user, **named), team.member)
+        wait_until_blocked(team.database, waiting.connection)
+        busy.execute(
+            "delete from credit_workspace_members where account_id = %s and user_id = %s",
+            [team.workspace, team.member],
+        )
+        busy.commit()
+    assert slug(waiting.finish()) == "account_not_found"
+    assert team.database.balance(team.workspace)["remaining"] == 100

@@ -40,17 +40,20 @@ declare
     credit_workspaces_pkey, plan_limits, plan_limits_pkey, plans, plans_default_key, plans_pkey,
     plans_rank_key, subscriptions, usage_denied_idx, usage_user_id_created_at_idx}';
   v_routines constant name[] := '{
-    capture_credits, change_plan, check_credits, claim_http_request, consume_credits,
-    consume_credits_batch, diagnose, drop_http_claim, explain_balance, explain_operation,
-    export_account, extend_reservation, find_operation, forget_account, freeze_account,
-    get_credit_history, get_credit_summary, grant_credits, has_credits, import_balances,
-    ledger_digest, list_plans, list_uncollected, mark_test_account, metrics_active_accounts,
-    metrics_breakage, metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health,
-    metrics_liability, metrics_usage, open_account, pin_plan, publish_plan, record_uncollected,
-    refund_credits, release_credits, reserve_credits, reset_monthly_credits, resolve_uncollected,
-    revoke_grant, roll_up_metrics, set_subscription_status, set_test_clock, set_time_zone,
-    store_http_answer, system_status, track_metadata_key, unfreeze_account, verify_books,
-    verify_checklist, within_limit}';
+    accept_workspace_invitation, capture_credits, change_plan, check_credits, claim_http_request,
+    consume_credits, consume_credits_batch, create_workspace, delete_workspace, diagnose,
+    drop_http_claim, explain_balance, explain_operation, export_account, extend_reservation,
+    find_operation, forget_account, freeze_account, get_credit_history, get_credit_summary,
+    get_workspace, grant_credits, has_credits, import_balances, invite_to_workspace,
+    leave_workspace, ledger_digest, list_plans, list_uncollected, list_workspaces,
+    mark_test_account, metrics_active_accounts, metrics_breakage, metrics_consumption,
+    metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability, metrics_usage,
+    open_account, pin_plan, publish_plan, record_uncollected, refund_credits, release_credits,
+    remove_from_workspace, reserve_credits, reset_monthly_credits, resolve_uncollected,
+    revoke_grant, revoke_workspace_invitation, roll_up_metrics, set_subscription_status,
+    set_test_clock, set_time_zone, set_workspace_role, store_http_answer, system_status,
+    track_metadata_key, transfer_workspace, unfreeze_account, verify_books, verify_checklist,
+    within_limit}';
   -- End of the names.
   v_triggers constant name[] := array['credits_open_account', 'credits_close_account', 'credits_follow_user'];
   -- What stands in the way: {object, problem, cure: [statement], named_by: [function]}.

@@ -24,17 +24,20 @@ security invoker
 set search_path = ''
 as $$
   select unnest('{
-    capture_credits, change_plan, check_credits, claim_http_request, consume_credits,
-    consume_credits_batch, diagnose, drop_http_claim, explain_balance, explain_operation,
-    export_account, extend_reservation, find_operation, forget_account, freeze_account,
-    get_credit_history, get_credit_summary, grant_credits, has_credits, import_balances,
-    ledger_digest, list_plans, list_uncollected, mark_test_account, metrics_active_accounts,
-    metrics_breakage, metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health,
-    metrics_liability, metrics_usage, open_account, pin_plan, publish_plan, record_uncollected,
-    refund_credits, release_credits, reserve_credits, reset_monthly_credits, resolve_uncollected,
-    revoke_grant, roll_up_metrics, set_subscription_status, set_test_clock, set_time_zone,
-    store_http_answer, system_status, track_metadata_key, unfreeze_account, verify_books,
-    verify_checklist, within_limit}'::name[])
+    accept_workspace_invitation, capture_credits, change_plan, check_credits, claim_http_request,
+    consume_credits, consume_credits_batch, create_workspace, delete_workspace, diagnose,
+    drop_http_claim, explain_balance, explain_operation, export_account, extend_reservation,
+    find_operation, forget_account, freeze_account, get_credit_history, get_credit_summary,
+    get_workspace, grant_credits, has_credits, import_balances, invite_to_workspace,
+    leave_workspace, ledger_digest, list_plans, list_uncollected, list_workspaces,
+    mark_test_account, metrics_active_accounts, metrics_breakage, metrics_consumption,
+    metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability, metrics_usage,
+    open_account, pin_plan, publish_plan, record_uncollected, refund_credits, release_credits,
+    remove_from_workspace, reserve_credits, reset_monthly_credits, resolve_uncollected,
+    revoke_grant, revoke_workspace_invitation, roll_up_metrics, set_subscription_status,
+    set_test_clock, set_time_zone, set_workspace_role, store_http_answer, system_status,
+    track_metadata_key, transfer_workspace, unfreeze_account, verify_books, verify_checklist,
+    within_limit}'::name[])
 $$;
 comment on function credits.public_functions() is
   'The functions in schema public that are this system''s.';
@@ -48,10 +51,21 @@ security invoker
 set search_path = ''
 as $$
   values
+    ('accept_workspace_invitation'::name, 'authenticated'::name),
+    ('create_workspace'::name, 'authenticated'::name),
+    ('delete_workspace'::name, 'authenticated'::name),
     ('explain_operation'::name, 'authenticated'::name),
     ('get_credit_history'::name, 'authenticated'::name),
     ('get_credit_summary'::name, 'authenticated'::name),
+    ('get_workspace'::name, 'authenticated'::name),
     ('has_credits'::name, 'authenticated'::name),
+    ('invite_to_workspace'::name, 'authenticated'::name),
+    ('leave_workspace'::name, 'authenticated'::name),
+    ('list_workspaces'::name, 'authenticated'::name),
+    ('remove_from_workspace'::name, 'authenticated'::name),
+    ('revoke_workspace_invitation'::name, 'authenticated'::name),
+    ('set_workspace_role'::name, 'authenticated'::name),
+    ('transfer_workspace'::name, 'authenticated'::name),
     ('within_limit'::name, 'authenticated'::name)
 $$;
 comment on function credits.public_callers() is

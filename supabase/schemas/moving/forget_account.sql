@@ -92,6 +92,8 @@ begin
   update credits.outbox o set user_id = null, data = o.data - 'user_id'
   where o.account_id = any (v_accounts) and o.user_id = p_account_id;
   delete from credits.message_preferences f where f.user_id = p_account_id;
+  update public.credit_invitations i set email = 'forgotten:' || i.id
+  where i.account_id = any (v_accounts) and i.used_by = p_account_id;
 
   -- The key of a row of the project's may be a name or an address.
   delete from credits.metered_rows m where m.account_id = p_account_id;

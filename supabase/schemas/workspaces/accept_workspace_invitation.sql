@@ -43,7 +43,7 @@ grant execute on function credits.accept_workspace_invitation(uuid, text)
 --   Raises:
 --       Forbidden: it was sent to another e-mail, or the e-mail was never confirmed.
 --       InvitationUsed: somebody has used it, or the user was removed since.
---       InvitationExpired: its time is over, it was taken back, or its sender may not invite any more.
+--       InvitationExpired: its time is over, it was taken back, or its sender may invite no more.
 --       InvitationNotFound, AccountNotFound, InvalidArgument.
 create function public.accept_workspace_invitation(
   p_user_id uuid default null, p_token text default null)

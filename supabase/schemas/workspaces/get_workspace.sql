@@ -24,7 +24,8 @@ revoke all on function credits.get_workspace(uuid, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function credits.get_workspace(uuid, uuid) to authenticated, service_role;
 
--- edge: result=Workspace callers=authenticated,service_role repeatable required=user_id,workspace_id
+-- edge: result=Workspace callers=authenticated,service_role repeatable
+-- edge: required=user_id,workspace_id
 --   A workspace, its members, and for owners and admins its open invitations.
 --
 --   Raises:

@@ -26,7 +26,7 @@ revoke all on function credits.list_workspaces(uuid)
   from public, anon, authenticated, service_role;
 grant execute on function credits.list_workspaces(uuid) to authenticated, service_role;
 
--- edge: result=Workspaces callers=authenticated,service_role repeatable required=user_id
+-- edge: result=WorkspaceList callers=authenticated,service_role repeatable required=user_id
 --   The workspaces that the user is in.
 --
 --   Raises:

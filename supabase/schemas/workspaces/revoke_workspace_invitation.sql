@@ -38,7 +38,8 @@ revoke all on function credits.revoke_workspace_invitation(uuid, uuid, uuid)
 grant execute on function credits.revoke_workspace_invitation(uuid, uuid, uuid)
   to authenticated, service_role;
 
--- edge: result=Workspace callers=authenticated,service_role repeatable required=user_id,workspace_id,invitation_id
+-- edge: result=Workspace callers=authenticated,service_role repeatable
+-- edge: required=user_id,workspace_id,invitation_id
 --   Take an invitation back, before it is accepted.
 --
 --   Raises:

@@ -33,7 +33,8 @@ revoke all on function credits.set_workspace_role(uuid, uuid, uuid, text)
 grant execute on function credits.set_workspace_role(uuid, uuid, uuid, text)
   to authenticated, service_role;
 
--- edge: result=Workspace callers=authenticated,service_role repeatable required=user_id,workspace_id,member_id,role
+-- edge: result=Workspace callers=authenticated,service_role repeatable
+-- edge: required=user_id,workspace_id,member_id,role
 --   Give a member the role ``owner``, ``admin``, ``member`` or ``viewer``.
 --
 --   Raises:

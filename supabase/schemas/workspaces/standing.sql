@@ -189,7 +189,7 @@ begin
 end
 $$;
 comment on function credits.workspace_answer(uuid, uuid) is
-  'The answer of an operation on a workspace: its name, the role of the person who acts in it (null '
-  'when they are out of it), and its members.';
+  'The answer of an operation on a workspace: its name, the role of the person who acts (null when '
+  'they are out of it), and its members.';
 revoke all on function credits.workspace_answer(uuid, uuid)
   from public, anon, authenticated, service_role;

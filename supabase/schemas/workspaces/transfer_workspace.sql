@@ -11,7 +11,8 @@ begin
   perform credits.enter_workspace(p_workspace_id, v_user_id, '{owner}');
   perform credits.role_of_member(p_workspace_id, p_member_id);
   if p_member_id = v_user_id then
-    perform credits.refuse_argument('p_member_id', 'Pass another member: this one owns it already.');
+    perform credits.refuse_argument(
+      'p_member_id', 'Pass another member: this one owns it already.');
   end if;
   if credits.standing_of(p_workspace_id, p_member_id) is null then
     perform credits.raise_error('member_not_found', jsonb_build_object('member_id', p_member_id));
