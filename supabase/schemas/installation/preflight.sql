@@ -31,14 +31,15 @@ declare
   -- Names of scripts/generate_edge.py, which writes them anew:
   v_relations constant name[] := '{
     credit_balances, credit_grants, credit_grants_open_idx, credit_grants_period_key,
-    credit_grants_pkey, credit_notifications, credit_notifications_created_at_idx,
-    credit_notifications_pkey, credit_notifications_user_id_created_at_idx, credit_reservations,
-    credit_reservations_open_idx, credit_reservations_pkey, credit_transactions,
-    credit_transactions_created_at_idx, credit_transactions_operation_idx, credit_transactions_pkey,
-    credit_transactions_related_idx, credit_transactions_user_id_idx, credit_workspace_members,
-    credit_workspace_members_pkey, credit_workspace_members_user_id_idx, credit_workspaces,
-    credit_workspaces_pkey, plan_limits, plan_limits_pkey, plans, plans_default_key, plans_pkey,
-    plans_rank_key, subscriptions, usage_denied_idx, usage_user_id_created_at_idx}';
+    credit_grants_pkey, credit_invitations, credit_invitations_pkey, credit_notifications,
+    credit_notifications_created_at_idx, credit_notifications_pkey,
+    credit_notifications_user_id_created_at_idx, credit_reservations, credit_reservations_open_idx,
+    credit_reservations_pkey, credit_transactions, credit_transactions_created_at_idx,
+    credit_transactions_operation_idx, credit_transactions_pkey, credit_transactions_related_idx,
+    credit_transactions_user_id_idx, credit_workspace_members, credit_workspace_members_pkey,
+    credit_workspace_members_user_id_idx, credit_workspaces, credit_workspaces_pkey, plan_limits,
+    plan_limits_pkey, plans, plans_default_key, plans_pkey, plans_rank_key, subscriptions,
+    usage_denied_idx, usage_user_id_created_at_idx}';
   v_routines constant name[] := '{
     accept_workspace_invitation, capture_credits, change_plan, check_credits, claim_http_request,
     consume_credits, consume_credits_batch, create_workspace, delete_workspace, diagnose,

@@ -9,8 +9,9 @@ security invoker
 set search_path = ''
 as $$
   select unnest('{
-    credit_balances, credit_grants, credit_notifications, credit_reservations, credit_transactions,
-    credit_workspace_members, credit_workspaces, plan_limits, plans, subscriptions}'::name[])
+    credit_balances, credit_grants, credit_invitations, credit_notifications, credit_reservations,
+    credit_transactions, credit_workspace_members, credit_workspaces, plan_limits, plans,
+    subscriptions}'::name[])
 $$;
 comment on function credits.public_relations() is
   'The tables and views in schema public that are this system''s alone; usage may be the project''s.';
