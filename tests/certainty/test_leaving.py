@@ -300,7 +300,7 @@ NOBODYS_WORDS = {
     "credit_type", "kind", "status", "source", "plan_id", "pending_plan_id", "from_plan", "to_plan",
     "time_zone", "role", "account_status", "free_credits", "pinned_plan_id",
     "public.credit_grants.frozen_reason", "name",
-    "currency", "credits.debts.source", "credits.debt_payments.source",
+    "currency", "credits.debts.source", "credits.debt_payments.source", "token_hash",
 }  # fmt: skip
 
 
