@@ -42,26 +42,30 @@ declare
   -- Names of scripts/generate_edge.py, which writes them anew:
   v_relations constant name[] := '{
     credit_balances, credit_grants, credit_grants_open_idx, credit_grants_period_key,
-    credit_grants_pkey, credit_notifications, credit_notifications_created_at_idx,
-    credit_notifications_pkey, credit_notifications_user_id_created_at_idx, credit_reservations,
-    credit_reservations_open_idx, credit_reservations_pkey, credit_transactions,
-    credit_transactions_created_at_idx, credit_transactions_operation_idx, credit_transactions_pkey,
-    credit_transactions_related_idx, credit_transactions_user_id_idx, credit_workspace_members,
-    credit_workspace_members_pkey, credit_workspace_members_user_id_idx, credit_workspaces,
-    credit_workspaces_pkey, plan_limits, plan_limits_pkey, plans, plans_default_key, plans_pkey,
-    plans_rank_key, subscriptions, usage_denied_idx, usage_user_id_created_at_idx}';
+    credit_grants_pkey, credit_invitations, credit_invitations_pkey, credit_notifications,
+    credit_notifications_created_at_idx, credit_notifications_pkey,
+    credit_notifications_user_id_created_at_idx, credit_reservations, credit_reservations_open_idx,
+    credit_reservations_pkey, credit_transactions, credit_transactions_created_at_idx,
+    credit_transactions_operation_idx, credit_transactions_pkey, credit_transactions_related_idx,
+    credit_transactions_user_id_idx, credit_workspace_members, credit_workspace_members_pkey,
+    credit_workspace_members_user_id_idx, credit_workspaces, credit_workspaces_pkey, plan_limits,
+    plan_limits_pkey, plans, plans_default_key, plans_pkey, plans_rank_key, subscriptions,
+    usage_denied_idx, usage_user_id_created_at_idx}';
   v_routines constant name[] := '{
-    capture_credits, change_plan, check_credits, claim_http_request, consume_credits,
-    consume_credits_batch, diagnose, drop_http_claim, explain_balance, explain_operation,
-    export_account, extend_reservation, find_operation, forget_account, freeze_account,
-    get_credit_history, get_credit_summary, grant_credits, has_credits, import_balances,
-    ledger_digest, list_plans, list_uncollected, mark_test_account, metrics_active_accounts,
-    metrics_breakage, metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health,
-    metrics_liability, metrics_usage, open_account, pin_plan, publish_plan, record_uncollected,
-    refund_credits, release_credits, reserve_credits, reset_monthly_credits, resolve_uncollected,
-    revoke_grant, roll_up_metrics, set_subscription_status, set_test_clock, set_time_zone,
-    store_http_answer, system_status, track_metadata_key, unfreeze_account, verify_books,
-    verify_checklist, within_limit}';
+    accept_workspace_invitation, capture_credits, change_plan, check_credits, claim_http_request,
+    consume_credits, consume_credits_batch, create_workspace, delete_workspace, diagnose,
+    drop_http_claim, explain_balance, explain_operation, export_account, extend_reservation,
+    find_operation, forget_account, freeze_account, get_credit_history, get_credit_summary,
+    get_workspace, grant_credits, has_credits, import_balances, invite_to_workspace,
+    leave_workspace, ledger_digest, list_plans, list_uncollected, list_workspaces,
+    mark_test_account, metrics_active_accounts, metrics_breakage, metrics_consumption,
+    metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability, metrics_usage,
+    open_account, pin_plan, publish_plan, record_uncollected, refund_credits, release_credits,
+    remove_from_workspace, reserve_credits, reset_monthly_credits, resolve_uncollected,
+    revoke_grant, revoke_workspace_invitation, roll_up_metrics, set_subscription_status,
+    set_test_clock, set_time_zone, set_workspace_role, store_http_answer, system_status,
+    track_metadata_key, transfer_workspace, unfreeze_account, verify_books, verify_checklist,
+    within_limit}';
   -- End of the names.
   v_triggers constant name[] := array['credits_open_account', 'credits_close_account', 'credits_follow_user'];
   -- What stands in the way: {object, problem, cure: [statement], named_by: [function]}.
@@ -389,6 +393,8 @@ begin
       'The plan''s limit is reached. Upgrade the plan or delete something that counts towards it.'),
     ('member_cap_reached', 'PT402',
       'The member''s cap is reached. Ask an owner of the workspace to raise it.'),
+    ('forbidden', 'PT403',
+      'The role of this member does not allow it. Ask an owner or an admin of the workspace.'),
     ('account_frozen', 'PT403', 'This account is frozen. Nothing can be spent from it.'),
     ('account_not_found', 'PT404',
       'There is no such account. Pass the id of a row in auth.users, and of a workspace that this '
@@ -397,6 +403,8 @@ begin
       'There is no such credit type. credits.credit_types lists them.'),
     ('reservation_not_found', 'PT404', 'This account has no such reservation.'),
     ('operation_not_found', 'PT404', 'This account has no such operation.'),
+    ('member_not_found', 'PT404', 'The workspace has no such member.'),
+    ('invitation_not_found', 'PT404', 'There is no such invitation.'),
     ('ledger_is_append_only', 'PT405',
       'The ledger is never changed. Book a correction with refund_credits, grant_credits or '
       'revoke_grant.'),
@@ -404,6 +412,10 @@ begin
       'This idempotency key belongs to another request. Use a new key for a new request.'),
     ('reservation_closed', 'PT409',
       'The reservation has been captured, released or has expired. Make a new one.'),
+    ('last_owner', 'PT409',
+      'A workspace always has an owner. Make another member an owner first, or delete it.'),
+    ('invitation_used', 'PT409', 'This invitation has been used. Ask for a new one.'),
+    ('invitation_expired', 'PT410', 'This invitation is no longer open. Ask for a new one.'),
     ('not_a_test_account', 'PT409',
       'Only a test account has a clock of its own. Mark it first with mark_test_account.'),
     ('invalid_amount', 'PT422',
@@ -1227,6 +1239,11 @@ security invoker
 set search_path = ''
 as $$
 begin
+  -- The row of a workspace comes before all that belongs to it.
+  perform 1 from public.credit_workspaces w
+  where w.account_id in (
+    select m.account_id from public.credit_workspace_members m where m.user_id = p_account_id)
+  order by w.account_id for no key update;
   delete from public.credit_workspace_members m where m.user_id = p_account_id;
 end
 $$;
@@ -1284,6 +1301,34 @@ comment on function credits.release_holds_of_removed_member() is 'Removing a mem
 revoke all on function credits.release_holds_of_removed_member() from public, anon, authenticated, service_role;
 create trigger credit_workspace_members_release_holds after delete on public.credit_workspace_members
   for each row execute function credits.release_holds_of_removed_member();
+
+create function credits.pass_ownership_on()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  -- A person may leave for good without asking (their user is deleted): the member of the highest
+  -- role who is there the longest follows.
+  if old.role = 'owner' and credits.is_living(old.account_id) and not exists (
+    select 1 from public.credit_workspace_members m
+    where m.account_id = old.account_id and m.role = 'owner') then
+    update public.credit_workspace_members m set role = 'owner'
+    where m.account_id = old.account_id and m.user_id = (
+      select o.user_id from public.credit_workspace_members o
+      where o.account_id = old.account_id
+      order by array_position('{admin,member,viewer}'::text[], o.role), o.created_at, o.user_id
+      limit 1);
+  end if;
+  return null;
+end
+$$;
+comment on function credits.pass_ownership_on() is
+  'Makes another member the owner when the last one is gone.';
+revoke all on function credits.pass_ownership_on() from public, anon, authenticated, service_role;
+create trigger credit_workspace_members_pass_ownership_on after delete
+  on public.credit_workspace_members for each row execute function credits.pass_ownership_on();
 
 create function credits.follow_account(p_account_id uuid)
 returns void
@@ -4137,6 +4182,9 @@ declare
 begin
   perform credits.check_request(p_amount, null, null, null);
   v_account_id := credits.paying_account(p_user_id, p_workspace_id, coalesce(p_credit_type, ''));
+  if p_workspace_id is not null then
+    perform credits.require_spender(v_account_id, p_user_id);
+  end if;
   perform credits.give_deleted_rows_back(v_account_id);
   select * into v_balance from credits.balances b where b.account_id = v_account_id and b.credit_type = p_credit_type;
   v_balance.settled_at := greatest(coalesce(v_balance.test_now, statement_timestamp()), v_balance.settled_at);
@@ -4250,6 +4298,9 @@ begin
     return credits.consume_with_care(p_account_id, p_user_id, p_credit_type, p_amount, p_description, p_idempotency_key,
       p_metadata, p_forced);
   end if;
+  if p_user_id <> p_account_id then
+    perform credits.require_spender(p_account_id, p_user_id);
+  end if;
 
   -- The balance was locked in the statement before, so this one sees what everybody else has left. It does nothing when the
   -- account is gone, the key is known, or the first grant (see spendable_grants) does not have it all.
@@ -4350,6 +4401,9 @@ begin
   if v_balance.account_id is null or v_balance.account_status = 'closed'
      or (v_balance.user_id is null and p_user_id = p_account_id) then
     return null;
+  end if;
+  if p_user_id <> p_account_id then
+    perform credits.require_spender(p_account_id, p_user_id);
   end if;
   v_answer := credits.replay(p_account_id, p_idempotency_key,
     credits.spend_request(p_user_id, p_credit_type, p_amount, p_description, p_metadata));
@@ -4612,6 +4666,9 @@ begin
     end if;
     v_balances := v_balances || v_balance;
   end loop;
+  if p_user_id <> p_account_id then
+    perform credits.require_spender(p_account_id, p_user_id);
+  end if;
   v_items := credits.recognise_items(p_account_id, p_user_id, p_items);
   if v_balance.account_status <> 'active' and exists (
     select 1 from unnest(v_items) i where i.answer is null and i.first_nth = i.nth) then
@@ -5062,6 +5119,33 @@ $$;
 comment on function credits.paying_account(uuid, uuid, text) is
   'The account that pays: the workspace when one is named and the user is its member, else the user. Opens an account that is missing. Raises account_not_found, unknown_credit_type, invalid_argument.';
 revoke all on function credits.paying_account(uuid, uuid, text) from public, anon, authenticated, service_role;
+
+create function credits.require_spender(p_account_id uuid, p_user_id uuid)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_role text;
+begin
+  select m.role into v_role from public.credit_workspace_members m
+  where m.account_id = p_account_id and m.user_id = p_user_id;
+  if v_role is null then
+    perform credits.raise_error('account_not_found', jsonb_build_object(
+      'user_id', p_user_id, 'workspace_id', p_account_id));
+  elsif v_role = 'viewer' then
+    perform credits.raise_error('forbidden', '{"role": "viewer"}',
+      'A viewer reads and spends nothing. Ask an owner or an admin of the workspace.');
+  end if;
+end
+$$;
+comment on function credits.require_spender(uuid, uuid) is
+  'Raises account_not_found or forbidden for who may not spend from a workspace. Call it with the '
+  'balance locked: a member who was removed meanwhile is one no longer.';
+revoke all on function credits.require_spender(uuid, uuid)
+  from public, anon, authenticated, service_role;
 
 create function credits.available(p_balance credits.balances)
 returns bigint
@@ -5885,6 +5969,9 @@ declare
   v_answer jsonb;
 begin
   v_balance := credits.lock_balance(p_account_id, p_credit_type);
+  if p_user_id <> p_account_id then
+    perform credits.require_spender(p_account_id, p_user_id);
+  end if;
   v_request := credits.hold_request(p_user_id, p_credit_type, p_amount, p_description, p_metadata, p_ttl_seconds);
   v_answer := credits.replay(p_account_id, p_idempotency_key, v_request);
   if v_answer is not null then
@@ -6577,6 +6664,1183 @@ revoke all on function public.store_http_answer(uuid, text, uuid, integer, jsonb
   from public, anon, authenticated, service_role;
 grant execute on function public.store_http_answer(uuid, text, uuid, integer, jsonb, text)
   to service_role;
+
+-- schemas/workspaces/credit_invitations.sql
+
+create table public.credit_invitations (
+  account_id uuid not null constraint credit_invitations_account_id_fkey
+    references public.credit_workspaces (account_id) on delete cascade,
+  id uuid not null default gen_random_uuid(),
+  email text not null,
+  role text not null,
+  user_id uuid not null,
+  created_at timestamptz not null,
+  expires_at timestamptz not null,
+  used_at timestamptz,
+  used_by uuid,
+  revoked_at timestamptz,
+  constraint credit_invitations_pkey primary key (account_id, id),
+  constraint credit_invitations_role_is_known
+    check (role in ('owner', 'admin', 'member', 'viewer')),
+  constraint credit_invitations_used_has_a_user check ((used_at is null) = (used_by is null)),
+  constraint credit_invitations_are_used_or_revoked check (used_at is null or revoked_at is null),
+  constraint credit_invitations_expire_after_they_start check (expires_at > created_at)
+);
+comment on table public.credit_invitations is
+  'Who was invited into a workspace, by e-mail and for a while. Owners and admins read them. The '
+  'secret of an invitation is nowhere; its hash is in credits.invitation_secrets.';
+comment on column public.credit_invitations.user_id is 'Who invited.';
+comment on column public.credit_invitations.revoked_at is
+  'When it was taken back, or replaced by a later one for the same e-mail.';
+alter table public.credit_invitations enable row level security;
+revoke all on table public.credit_invitations from public, anon, authenticated, service_role;
+grant select on table public.credit_invitations to authenticated, service_role;
+create policy "Owners and admins may read the invitations of their workspaces"
+  on public.credit_invitations for select to authenticated using (
+    (account_id = any (credits.readable_ids())) and account_id = any (credits.overseen_ids()));
+
+create table credits.invitation_secrets (
+  account_id uuid not null,
+  token_hash text not null,
+  invitation_id uuid not null,
+  constraint invitation_secrets_pkey primary key (account_id, token_hash),
+  constraint invitation_secrets_invitation_fkey foreign key (account_id, invitation_id)
+    references public.credit_invitations (account_id, id) on delete cascade
+);
+comment on table credits.invitation_secrets is
+  'The SHA-256 of the token of each invitation. The token itself is answered once, to the person '
+  'who invites.';
+alter table credits.invitation_secrets enable row level security;
+revoke all on table credits.invitation_secrets from public, anon, authenticated, service_role;
+
+create function credits.hash_token(p_token text)
+returns text
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select encode(sha256(convert_to(p_token, 'UTF8')), 'hex')
+$$;
+comment on function credits.hash_token(text) is
+  'What is stored of a secret that somebody else keeps.';
+revoke all on function credits.hash_token(text) from public, anon, authenticated, service_role;
+
+create function credits.account_of_token(p_token text, p_kind text)
+returns uuid
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- The account stands in front of the secret, so that one account's rows are looked at.
+  return case when p_token ~ ('^' || p_kind || '_[0-9a-f]{96}$')
+    then substr(p_token, length(p_kind) + 2, 32)::uuid end;
+end
+$$;
+comment on function credits.account_of_token(text, text) is
+  'The account that a token is about; null for what is none of this kind.';
+revoke all on function credits.account_of_token(text, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.new_token(p_account_id uuid, p_kind text)
+returns text
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_kind || '_' || replace(p_account_id::text || gen_random_uuid() || gen_random_uuid(),
+    '-', '');
+end
+$$;
+comment on function credits.new_token(uuid, text) is
+  'A secret with 244 random bits, and the account that it is for.';
+revoke all on function credits.new_token(uuid, text)
+  from public, anon, authenticated, service_role;
+
+-- schemas/workspaces/standing.sql
+
+-- What everybody in a workspace may do. A viewer reads; a member spends; an admin also invites,
+-- removes and sets roles up to admin, never an owner's; an owner does everything.
+--
+-- Whoever changes members holds the row of the workspace, so that two of them count the same
+-- owners. Balances are locked after it.
+
+create function credits.acting_user(p_user_id uuid)
+returns uuid
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_user_id uuid := credits.reading_user(p_user_id);
+begin
+  if v_user_id is null then
+    perform credits.refuse_argument('p_user_id', 'Pass the id of the acting user.');
+  end if;
+  return credits.paying_account(v_user_id);
+end
+$$;
+comment on function credits.acting_user(uuid) is
+  'Who acts: any user for the service role, themselves for a signed-in user. Opens an account that '
+  'is missing; raises account_not_found for somebody else''s id and for one that is gone.';
+revoke all on function credits.acting_user(uuid) from public, anon, authenticated, service_role;
+
+create function credits.refuse_argument(p_argument text, p_hint text)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  perform credits.raise_error(
+    'invalid_argument', jsonb_build_object('argument', p_argument), p_hint);
+end
+$$;
+comment on function credits.refuse_argument(text, text) is
+  'Raises invalid_argument, with the name of the argument.';
+revoke all on function credits.refuse_argument(text, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.standing_of(p_account_id uuid, p_user_id uuid)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- A member whose own account is gone is one no longer.
+  return (
+    select m.role from public.credit_workspace_members m
+    where m.account_id = p_account_id and m.user_id = p_user_id
+      and credits.is_living(p_account_id)
+      and (credits.is_living(p_user_id) or not exists (
+        select 1 from credits.accounts a where a.account_id = p_user_id)));
+end
+$$;
+comment on function credits.standing_of(uuid, uuid) is
+  'The role of a person in a workspace that exists; null for an outsider.';
+revoke all on function credits.standing_of(uuid, uuid)
+  from public, anon, authenticated, service_role;
+
+create function credits.require_standing(p_account_id uuid, p_user_id uuid, p_roles text[])
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_role text := credits.standing_of(p_account_id, p_user_id);
+begin
+  if v_role is null then
+    perform credits.raise_error('account_not_found', jsonb_build_object(
+      'user_id', p_user_id, 'workspace_id', p_account_id));
+  elsif v_role <> all (p_roles) then
+    perform credits.raise_error('forbidden', jsonb_build_object(
+      'role', v_role, 'needed', to_jsonb(p_roles)));
+  end if;
+  return v_role;
+end
+$$;
+comment on function credits.require_standing(uuid, uuid, text[]) is
+  'The role of a member, when it is one of these. Raises account_not_found for an outsider, '
+  'forbidden for a member with another role.';
+revoke all on function credits.require_standing(uuid, uuid, text[])
+  from public, anon, authenticated, service_role;
+
+create function credits.enter_workspace(p_account_id uuid, p_user_id uuid, p_roles text[])
+returns text
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_account_id is null then
+    perform credits.refuse_argument('p_workspace_id', 'Pass the id of the workspace.');
+  end if;
+  -- Asked before, so that an outsider keeps nobody waiting, and again of what is true by then.
+  perform credits.require_standing(p_account_id, p_user_id, p_roles);
+  perform credits.lock_workspace(p_account_id);
+  return credits.require_standing(p_account_id, p_user_id, p_roles);
+end
+$$;
+comment on function credits.enter_workspace(uuid, uuid, text[]) is
+  'Locks a workspace for a change of who is in it, and answers the role of the person who acts.';
+revoke all on function credits.enter_workspace(uuid, uuid, text[])
+  from public, anon, authenticated, service_role;
+
+create function credits.lock_workspace(p_account_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform 1 from public.credit_workspaces w
+  where w.account_id = p_account_id for no key update;
+end
+$$;
+comment on function credits.lock_workspace(uuid) is
+  'Locks the row of a workspace, which comes before all that belongs to it.';
+revoke all on function credits.lock_workspace(uuid) from public, anon, authenticated, service_role;
+
+create function credits.keep_an_owner(p_account_id uuid, p_user_id uuid)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if not exists (
+    select 1 from public.credit_workspace_members m
+    where m.account_id = p_account_id and m.role = 'owner' and m.user_id <> p_user_id
+      and credits.standing_of(p_account_id, m.user_id) is not null) then
+    perform credits.raise_error('last_owner', jsonb_build_object(
+      'workspace_id', p_account_id, 'user_id', p_user_id));
+  end if;
+end
+$$;
+comment on function credits.keep_an_owner(uuid, uuid) is
+  'Raises last_owner when a workspace has no other owner than this one. Call it with the '
+  'workspace locked.';
+revoke all on function credits.keep_an_owner(uuid, uuid)
+  from public, anon, authenticated, service_role;
+
+create function credits.members_of(p_account_id uuid)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'user_id', m.user_id, 'role', m.role, 'email', u.email, 'joined_at', m.created_at)
+      order by array_position('{owner,admin,member,viewer}'::text[], m.role), m.created_at,
+        m.user_id), '[]')
+    from public.credit_workspace_members m
+    left join auth.users u on u.id = m.user_id
+    where m.account_id = p_account_id);
+end
+$$;
+comment on function credits.members_of(uuid) is
+  'Who is in a workspace, as what, and under which e-mail; owners first.';
+revoke all on function credits.members_of(uuid) from public, anon, authenticated, service_role;
+
+create function credits.workspace_answer(p_account_id uuid, p_user_id uuid)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  return credits.respond(jsonb_build_object(
+    'success', true, 'code', 'ok', 'workspace_id', p_account_id,
+    'name', (select w.name from public.credit_workspaces w where w.account_id = p_account_id),
+    'role', credits.standing_of(p_account_id, p_user_id), 'replayed', false,
+    'members', credits.members_of(p_account_id)));
+end
+$$;
+comment on function credits.workspace_answer(uuid, uuid) is
+  'The answer of an operation on a workspace: its name, the role of the person who acts (null when '
+  'they are out of it), and its members.';
+revoke all on function credits.workspace_answer(uuid, uuid)
+  from public, anon, authenticated, service_role;
+
+-- schemas/workspaces/accept_workspace_invitation.sql
+
+create function credits.accept_workspace_invitation(p_user_id uuid, p_token text)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_user_id uuid := credits.acting_user(p_user_id);
+  v_account_id uuid := credits.account_of_token(p_token, 'inv');
+  v_invitation public.credit_invitations;
+  v_joins boolean;
+begin
+  if p_token is null then
+    perform credits.refuse_argument('p_token', 'Pass the token of the invitation.');
+  end if;
+  perform credits.lock_workspace(v_account_id);
+  select i.* into v_invitation
+  from credits.invitation_secrets s
+  join public.credit_invitations i on i.account_id = s.account_id and i.id = s.invitation_id
+  where s.account_id = v_account_id and s.token_hash = credits.hash_token(p_token);
+  if not found then
+    perform credits.raise_error('invitation_not_found');
+  end if;
+  v_joins := credits.check_acceptance(v_account_id, v_invitation, v_user_id);
+  if v_joins then
+    perform credits.use_invitation(v_account_id, v_invitation, v_user_id);
+  end if;
+  return credits.workspace_answer(v_account_id, v_user_id)
+    || jsonb_build_object('replayed', not v_joins);
+end
+$$;
+comment on function credits.accept_workspace_invitation(uuid, text) is
+  'What accept_workspace_invitation does, after asking who calls.';
+revoke all on function credits.accept_workspace_invitation(uuid, text)
+  from public, anon, authenticated, service_role;
+grant execute on function credits.accept_workspace_invitation(uuid, text)
+  to authenticated, service_role;
+
+-- edge: result=Workspace callers=authenticated,service_role repeatable required=user_id,token
+--   Join a workspace by the token of an invitation to one's own e-mail.
+--
+--   Raises:
+--       Forbidden: it was sent to another e-mail, or the e-mail was never confirmed.
+--       InvitationUsed: somebody has used it, or the user was removed since.
+--       InvitationExpired: its time is over, it was taken back, or its sender may invite no more.
+--       InvitationNotFound, AccountNotFound, InvalidArgument.
+create function public.accept_workspace_invitation(
+  p_user_id uuid default null, p_token text default null)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+return credits.accept_workspace_invitation(p_user_id, p_token);
+comment on function public.accept_workspace_invitation(uuid, text) is
+  'Takes the acting user into a workspace by the token of an invitation to their e-mail, once. '
+  'The same person again is answered the same; raises forbidden for another e-mail, '
+  'invitation_used, invitation_expired.';
+revoke all on function public.accept_workspace_invitation(uuid, text)
+  from public, anon, authenticated, service_role;
+grant execute on function public.accept_workspace_invitation(uuid, text)
+  to authenticated, service_role;
+
+create function credits.check_acceptance(
+  p_account_id uuid, p_invitation public.credit_invitations, p_user_id uuid)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_about jsonb := jsonb_build_object('workspace_id', p_account_id);
+  v_inviter text := credits.standing_of(p_account_id, p_invitation.user_id);
+begin
+  if p_invitation.used_by = p_user_id
+     and credits.standing_of(p_account_id, p_user_id) is not null then
+    return false;
+  elsif lower(credits.confirmed_email(p_user_id)) is distinct from p_invitation.email then
+    perform credits.raise_error('forbidden', '{}',
+      'This invitation was sent to another e-mail. Sign in with that one, and confirm it.');
+  elsif p_invitation.used_at is not null then
+    perform credits.raise_error('invitation_used', v_about);
+  -- An invitation is worth what its sender may do now, or one could keep a door open for oneself.
+  elsif p_invitation.revoked_at is not null or p_invitation.expires_at <= clock_timestamp()
+    or coalesce(v_inviter not in ('owner', 'admin'), true)
+    or p_invitation.role = 'owner' and v_inviter <> 'owner' then
+    perform credits.raise_error('invitation_expired', v_about);
+  end if;
+  return true;
+end
+$$;
+comment on function credits.check_acceptance(uuid, public.credit_invitations, uuid) is
+  'Whether an invitation takes a person in; false when it has done so before. Raises why it does '
+  'not. Call it with the workspace locked.';
+revoke all on function credits.check_acceptance(uuid, public.credit_invitations, uuid)
+  from public, anon, authenticated, service_role;
+
+create function credits.use_invitation(
+  p_account_id uuid, p_invitation public.credit_invitations, p_user_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_at timestamptz := clock_timestamp();
+begin
+  update public.credit_invitations i set used_at = v_at, used_by = p_user_id
+  where i.account_id = p_account_id and i.id = p_invitation.id and i.used_at is null;
+  -- A member keeps the role that they have.
+  insert into public.credit_workspace_members (account_id, user_id, role)
+  values (p_account_id, p_user_id, p_invitation.role)
+  on conflict (account_id, user_id) do nothing;
+end
+$$;
+comment on function credits.use_invitation(uuid, public.credit_invitations, uuid) is
+  'Uses an invitation up and takes the person in.';
+revoke all on function credits.use_invitation(uuid, public.credit_invitations, uuid)
+  from public, anon, authenticated, service_role;
+
+create function credits.confirmed_email(p_user_id uuid)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- Auth notes when it has asked for a confirmation. Without one asked for, the e-mail came from
+  -- whoever made the user: the project's own backend.
+  return (
+    select u.email from auth.users u
+    where u.id = p_user_id and u.deleted_at is null and (
+      u.email_confirmed_at is not null or to_jsonb(u) ->> 'confirmation_sent_at' is null
+        and coalesce(u.raw_user_meta_data ->> 'email_verified', 'true') <> 'false'));
+end
+$$;
+comment on function credits.confirmed_email(uuid) is
+  'The e-mail of a user; null while Auth waits for its confirmation.';
+revoke all on function credits.confirmed_email(uuid)
+  from public, anon, authenticated, service_role;
+
+-- schemas/workspaces/create_workspace.sql
+
+create function credits.create_workspace(p_user_id uuid, p_name text)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_user_id uuid := credits.acting_user(p_user_id);
+  v_account_id uuid;
+begin
+  if coalesce(length(btrim(p_name)) not between 1 and 200, true) then
+    perform credits.refuse_argument('p_name', 'A workspace has a name of 1 to 200 characters.');
+  end if;
+  perform credits.lock_account(v_user_id);
+  if (select count(*) from public.credit_workspace_members m
+      where m.user_id = v_user_id and m.role = 'owner') >= 100 then
+    perform credits.raise_error('forbidden', '{"most": 100}',
+      'A person owns at most 100 workspaces. Delete or pass on one that is no longer used.');
+  end if;
+  insert into public.credit_workspaces (name) values (btrim(p_name)) returning account_id
+    into v_account_id;
+  insert into public.credit_workspace_members (account_id, user_id, role)
+  values (v_account_id, v_user_id, 'owner');
+  return credits.workspace_answer(v_account_id, v_user_id);
+end
+$$;
+comment on function credits.create_workspace(uuid, text) is
+  'What create_workspace does, after asking who calls.';
+revoke all on function credits.create_workspace(uuid, text)
+  from public, anon, authenticated, service_role;
+grant execute on function credits.create_workspace(uuid, text) to authenticated, service_role;
+
+-- edge: result=Workspace callers=authenticated,service_role required=user_id,name
+--   Make a workspace; the acting user owns it.
+--
+--   It starts on the default plan's limits, without credits of its own.
+--
+--   Raises:
+--       Forbidden: the user owns 100 workspaces already.
+--       AccountNotFound, InvalidArgument.
+create function public.create_workspace(p_user_id uuid default null, p_name text default null)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+return credits.create_workspace(p_user_id, p_name);
+comment on function public.create_workspace(uuid, text) is
+  'Makes a workspace, with the acting user as its owner. It starts on the default plan''s '
+  'limits, without credits of its own unless the setting workspace_credits says so.';
+revoke all on function public.create_workspace(uuid, text)
+  from public, anon, authenticated, service_role;
+grant execute on function public.create_workspace(uuid, text) to authenticated, service_role;
+
+-- schemas/workspaces/delete_workspace.sql
+
+create function credits.delete_workspace(p_user_id uuid, p_workspace_id uuid)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_user_id uuid := credits.acting_user(p_user_id);
+  v_answer jsonb;
+begin
+  perform credits.enter_workspace(p_workspace_id, v_user_id, '{owner}');
+  v_answer := credits.workspace_answer(p_workspace_id, v_user_id);
+  delete from public.credit_workspaces w where w.account_id = p_workspace_id;
+  -- At once, and not when the transaction ends: what it holds is free when this call answers.
+  perform credits.close_account(p_workspace_id);
+  return v_answer || '{"role": null, "members": []}';
+end
+$$;
+comment on function credits.delete_workspace(uuid, uuid) is
+  'What delete_workspace does, after asking who calls.';
+revoke all on function credits.delete_workspace(uuid, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function credits.delete_workspace(uuid, uuid) to authenticated, service_role;
+
+-- edge: result=Workspace callers=authenticated,service_role required=user_id,workspace_id
+--   Delete a workspace: its account is closed, its holds are released, its ledger stays.
+--
+--   Raises:
+--       Forbidden: the user is no owner.
+--       AccountNotFound.
+create function public.delete_workspace(
+  p_user_id uuid default null, p_workspace_id uuid default null)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+return credits.delete_workspace(p_user_id, p_workspace_id);
+comment on function public.delete_workspace(uuid, uuid) is
+  'Deletes a workspace, which only an owner may: its account is closed, its holds are released, '
+  'its ledger stays.';
+revoke all on function public.delete_workspace(uuid, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.delete_workspace(uuid, uuid) to authenticated, service_role;
+
+-- schemas/workspaces/get_workspace.sql
+
+create function credits.get_workspace(p_user_id uuid, p_workspace_id uuid)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_user_id uuid := credits.acting_user(p_user_id);
+  v_role text;
+begin
+  if p_workspace_id is null then
+    perform credits.refuse_argument('p_workspace_id', 'Pass the id of the workspace.');
+  end if;
+  v_role := credits.require_standing(p_workspace_id, v_user_id, '{owner,admin,member,viewer}');
+  return credits.workspace_answer(p_workspace_id, v_user_id) || jsonb_build_object(
+    'invitations', case when v_role in ('owner', 'admin') then
+      credits.open_invitations(p_workspace_id) else '[]' end);
+end
+$$;
+comment on function credits.get_workspace(uuid, uuid) is
+  'What get_workspace does, after asking who calls.';
+revoke all on function credits.get_workspace(uuid, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function credits.get_workspace(uuid, uuid) to authenticated, service_role;
+
+-- edge: result=Workspace callers=authenticated,service_role repeatable
+-- edge: required=user_id,workspace_id
+--   A workspace, its members, and for owners and admins its open invitations.
+--
+--   Raises:
+--       AccountNotFound: there is no such workspace, or the user is not in it.
+create function public.get_workspace(p_user_id uuid default null, p_workspace_id uuid default null)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+return credits.get_workspace(p_user_id, p_workspace_id);
+comment on function public.get_workspace(uuid, uuid) is
+  'A workspace that the acting user is in: its name, their role, its members, and for owners '
+  'and admins its open invitations.';
+revoke all on function public.get_workspace(uuid, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.get_workspace(uuid, uuid) to authenticated, service_role;
+
+-- schemas/workspaces/invite_to_workspace.sql
+
+create function credits.invite_to_workspace(
+  p_user_id uuid, p_workspace_id uuid, p_email text, p_role text, p_ttl_seconds integer)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_user_id uuid := credits.acting_user(p_user_id);
+  v_role text;
+  v_invitation jsonb;
+begin
+  v_role := credits.enter_workspace(p_workspace_id, v_user_id, '{owner,admin}');
+  perform credits.check_invitation(p_workspace_id, p_email, p_role, p_ttl_seconds);
+  if v_role = 'admin' and p_role = 'owner' then
+    perform credits.raise_error('forbidden', jsonb_build_object(
+      'role', v_role, 'needed', jsonb_build_array('owner')), 'Only an owner invites an owner.');
+  end if;
+  v_invitation := credits.invite(p_workspace_id, v_user_id, lower(btrim(p_email)), p_role,
+    p_ttl_seconds);
+  return credits.workspace_answer(p_workspace_id, v_user_id) || v_invitation;
+end
+$$;
+comment on function credits.invite_to_workspace(uuid, uuid, text, text, integer) is
+  'What invite_to_workspace does, after asking who calls.';
+revoke all on function credits.invite_to_workspace(uuid, uuid, text, text, integer)
+  from public, anon, authenticated, service_role;
+grant execute on function credits.invite_to_workspace(uuid, uuid, text, text, integer)
+  to authenticated, service_role;
+
+-- edge: result=Invitation callers=authenticated,service_role required=user_id,workspace_id,email
+--   Invite an e-mail into a workspace. The ``token`` is answered once: send it to that e-mail.
+--
+--   An earlier invitation of the same e-mail ends.
+--
+--   Raises:
+--       Forbidden: the user is neither owner nor admin, or an admin who invites an owner.
+--       AccountNotFound, InvalidArgument.
+create function public.invite_to_workspace(
+  p_user_id uuid default null, p_workspace_id uuid default null, p_email text default null,
+  p_role text default 'member', p_ttl_seconds integer default 604800)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+return credits.invite_to_workspace(p_user_id, p_workspace_id, p_email, p_role, p_ttl_seconds);
+comment on function public.invite_to_workspace(uuid, uuid, text, text, integer) is
+  'Invites an e-mail into a workspace, for p_ttl_seconds (1 second to 30 days). Answers the '
+  'token once; whoever proves the e-mail may use it once. An earlier invitation of the same '
+  'e-mail ends.';
+revoke all on function public.invite_to_workspace(uuid, uuid, text, text, integer)
+  from public, anon, authenticated, service_role;
+grant execute on function public.invite_to_workspace(uuid, uuid, text, text, integer)
+  to authenticated, service_role;
+
+create function credits.check_invitation(
+  p_account_id uuid, p_email text, p_role text, p_ttl_seconds integer)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if coalesce(btrim(p_email) !~ '^[^@[:space:]]+@[^@[:space:]]+$' or length(p_email) > 320, true)
+  then
+    perform credits.refuse_argument('p_email', 'Pass the e-mail of the person to invite.');
+  end if;
+  perform credits.check_role(p_role);
+  if coalesce(p_ttl_seconds not between 1 and 2592000, true) then
+    perform credits.refuse_argument('p_ttl_seconds',
+      'An invitation is open for 1 second to 30 days (2592000 seconds).');
+  end if;
+  if exists (
+    select 1 from public.credit_workspace_members m
+    join auth.users u on u.id = m.user_id
+    where m.account_id = p_account_id and lower(u.email) = lower(btrim(p_email))) then
+    perform credits.refuse_argument('p_email', 'This person is in the workspace already.');
+  end if;
+  if (select count(*) from public.credit_invitations i
+      where i.account_id = p_account_id and i.used_at is null and i.revoked_at is null
+        and i.expires_at > statement_timestamp()) >= 500 then
+    perform credits.raise_error('forbidden', '{"most": 500}',
+      'A workspace has at most 500 open invitations. Take some back first.');
+  end if;
+end
+$$;
+comment on function credits.check_invitation(uuid, text, text, integer) is
+  'Raises what is wrong with an invitation before it is made.';
+revoke all on function credits.check_invitation(uuid, text, text, integer)
+  from public, anon, authenticated, service_role;
+
+create function credits.invite(
+  p_account_id uuid, p_user_id uuid, p_email text, p_role text, p_ttl_seconds integer)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_at timestamptz := clock_timestamp();
+  v_token text := credits.new_token(p_account_id, 'inv');
+  v_id uuid;
+  v_expires_at timestamptz := v_at + make_interval(secs => p_ttl_seconds);
+begin
+  perform credits.end_invitations(p_account_id, null, p_email);
+  insert into public.credit_invitations (
+    account_id, email, role, user_id, created_at, expires_at)
+  values (p_account_id, p_email, p_role, p_user_id, v_at, v_expires_at)
+  returning id into v_id;
+  insert into credits.invitation_secrets (account_id, token_hash, invitation_id)
+  values (p_account_id, credits.hash_token(v_token), v_id);
+  return jsonb_build_object('invitation_id', v_id, 'token', v_token, 'email', p_email,
+    'invited_as', p_role, 'expires_at', v_expires_at);
+end
+$$;
+comment on function credits.invite(uuid, uuid, text, text, integer) is
+  'Makes an invitation and its token, which is kept as a hash only.';
+revoke all on function credits.invite(uuid, uuid, text, text, integer)
+  from public, anon, authenticated, service_role;
+
+create function credits.open_invitations(p_account_id uuid)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'invitation_id', i.id, 'email', i.email, 'role', i.role, 'invited_by', i.user_id,
+      'created_at', i.created_at, 'expires_at', i.expires_at) order by i.created_at, i.id), '[]')
+    from public.credit_invitations i
+    where i.account_id = p_account_id and i.used_at is null and i.revoked_at is null
+      and i.expires_at > statement_timestamp());
+end
+$$;
+comment on function credits.open_invitations(uuid) is
+  'The invitations of a workspace that can still be accepted.';
+revoke all on function credits.open_invitations(uuid)
+  from public, anon, authenticated, service_role;
+
+-- schemas/workspaces/leave_workspace.sql
+
+create function credits.leave_workspace(p_user_id uuid, p_workspace_id uuid)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_user_id uuid := credits.acting_user(p_user_id);
+  v_role text;
+begin
+  v_role := credits.enter_workspace(
+    p_workspace_id, v_user_id, '{owner,admin,member,viewer}');
+  if v_role = 'owner' then
+    perform credits.keep_an_owner(p_workspace_id, v_user_id);
+  end if;
+  perform credits.end_membership(p_workspace_id, v_user_id);
+  return credits.workspace_answer(p_workspace_id, v_user_id);
+end
+$$;
+comment on function credits.leave_workspace(uuid, uuid) is
+  'What leave_workspace does, after asking who calls.';
+revoke all on function credits.leave_workspace(uuid, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function credits.leave_workspace(uuid, uuid) to authenticated, service_role;
+
+-- edge: result=Workspace callers=authenticated,service_role required=user_id,workspace_id
+--   Leave a workspace. What the user holds of it is released.
+--
+--   Raises:
+--       LastOwner: there is no other owner. Make somebody one first, or delete the workspace.
+--       AccountNotFound.
+create function public.leave_workspace(
+  p_user_id uuid default null, p_workspace_id uuid default null)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+return credits.leave_workspace(p_user_id, p_workspace_id);
+comment on function public.leave_workspace(uuid, uuid) is
+  'Takes the acting user out of a workspace, which releases what they hold of it. The last '
+  'owner stays: last_owner.';
+revoke all on function public.leave_workspace(uuid, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.leave_workspace(uuid, uuid) to authenticated, service_role;
+
+-- schemas/workspaces/list_workspaces.sql
+
+create function credits.list_workspaces(p_user_id uuid)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_user_id uuid := credits.acting_user(p_user_id);
+begin
+  return credits.respond(jsonb_build_object(
+    'success', true, 'code', 'ok', 'workspace_id', null, 'workspaces', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'workspace_id', w.account_id, 'name', w.name, 'role', m.role, 'members', (
+          select count(*) from public.credit_workspace_members o
+          where o.account_id = w.account_id),
+        'created_at', w.created_at) order by w.name, w.account_id), '[]')
+      from public.credit_workspace_members m
+      join public.credit_workspaces w on w.account_id = m.account_id
+      where m.user_id = v_user_id)));
+end
+$$;
+comment on function credits.list_workspaces(uuid) is
+  'What list_workspaces does, after asking who calls.';
+revoke all on function credits.list_workspaces(uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function credits.list_workspaces(uuid) to authenticated, service_role;
+
+-- edge: result=WorkspaceList callers=authenticated,service_role repeatable required=user_id
+--   The workspaces that the user is in.
+--
+--   Raises:
+--       AccountNotFound.
+create function public.list_workspaces(p_user_id uuid default null)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+return credits.list_workspaces(p_user_id);
+comment on function public.list_workspaces(uuid) is
+  'The workspaces that the acting user is in, with their role and how many members each has.';
+revoke all on function public.list_workspaces(uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.list_workspaces(uuid) to authenticated, service_role;
+
+-- schemas/workspaces/remove_from_workspace.sql
+
+create function credits.remove_from_workspace(p_user_id uuid, p_workspace_id uuid, p_member_id uuid)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_user_id uuid := credits.acting_user(p_user_id);
+  v_role text;
+  v_before text;
+begin
+  v_role := credits.enter_workspace(p_workspace_id, v_user_id, '{owner,admin}');
+  v_before := credits.role_of_member(p_workspace_id, p_member_id);
+  if v_role = 'admin' and v_before = 'owner' then
+    perform credits.raise_error('forbidden', jsonb_build_object(
+      'role', v_role, 'needed', jsonb_build_array('owner')), 'Only an owner removes an owner.');
+  end if;
+  if v_before = 'owner' then
+    perform credits.keep_an_owner(p_workspace_id, p_member_id);
+  end if;
+  perform credits.end_membership(p_workspace_id, p_member_id);
+  return credits.workspace_answer(p_workspace_id, v_user_id);
+end
+$$;
+comment on function credits.remove_from_workspace(uuid, uuid, uuid) is
+  'What remove_from_workspace does, after asking who calls.';
+revoke all on function credits.remove_from_workspace(uuid, uuid, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function credits.remove_from_workspace(uuid, uuid, uuid)
+  to authenticated, service_role;
+
+-- edge: result=Workspace callers=authenticated,service_role required=user_id,workspace_id,member_id
+--   Take a member out of a workspace. Their access ends at once, and their holds are released.
+--
+--   Raises:
+--       Forbidden: the user is neither owner nor admin, or an admin and the member an owner.
+--       LastOwner: there is no other owner.
+--       MemberNotFound, AccountNotFound, InvalidArgument.
+create function public.remove_from_workspace(
+  p_user_id uuid default null, p_workspace_id uuid default null, p_member_id uuid default null)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+return credits.remove_from_workspace(p_user_id, p_workspace_id, p_member_id);
+comment on function public.remove_from_workspace(uuid, uuid, uuid) is
+  'Takes a member out of a workspace. Their access ends at once, with tokens that are still '
+  'valid, and what they hold of it is released.';
+revoke all on function public.remove_from_workspace(uuid, uuid, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.remove_from_workspace(uuid, uuid, uuid)
+  to authenticated, service_role;
+
+create function credits.end_membership(p_account_id uuid, p_member_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  -- A trigger releases what the member holds (release_holds_of_removed_member).
+  delete from public.credit_workspace_members m
+  where m.account_id = p_account_id and m.user_id = p_member_id;
+end
+$$;
+comment on function credits.end_membership(uuid, uuid) is
+  'Takes a person out of a workspace. Call it with the workspace locked.';
+revoke all on function credits.end_membership(uuid, uuid)
+  from public, anon, authenticated, service_role;
+
+-- schemas/workspaces/revoke_workspace_invitation.sql
+
+create function credits.revoke_workspace_invitation(
+  p_user_id uuid, p_workspace_id uuid, p_invitation_id uuid)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_user_id uuid := credits.acting_user(p_user_id);
+  v_role text;
+  v_invitation public.credit_invitations;
+begin
+  v_role := credits.enter_workspace(p_workspace_id, v_user_id, '{owner,admin}');
+  if p_invitation_id is null then
+    perform credits.refuse_argument('p_invitation_id', 'Pass the id of the invitation.');
+  end if;
+  select * into v_invitation from public.credit_invitations i
+  where i.account_id = p_workspace_id and i.id = p_invitation_id;
+  if not found then
+    perform credits.raise_error('invitation_not_found', jsonb_build_object(
+      'invitation_id', p_invitation_id));
+  elsif v_invitation.used_at is not null then
+    perform credits.raise_error('invitation_used', jsonb_build_object(
+      'invitation_id', p_invitation_id));
+  elsif v_role = 'admin' and v_invitation.role = 'owner' then
+    perform credits.raise_error('forbidden', jsonb_build_object(
+      'role', v_role, 'needed', jsonb_build_array('owner')));
+  end if;
+  perform credits.end_invitations(p_workspace_id, p_invitation_id, null);
+  return credits.workspace_answer(p_workspace_id, v_user_id);
+end
+$$;
+comment on function credits.revoke_workspace_invitation(uuid, uuid, uuid) is
+  'What revoke_workspace_invitation does, after asking who calls.';
+revoke all on function credits.revoke_workspace_invitation(uuid, uuid, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function credits.revoke_workspace_invitation(uuid, uuid, uuid)
+  to authenticated, service_role;
+
+-- edge: result=Workspace callers=authenticated,service_role repeatable
+-- edge: required=user_id,workspace_id,invitation_id
+--   Take an invitation back, before it is accepted.
+--
+--   Raises:
+--       InvitationUsed: it has been accepted.
+--       InvitationNotFound, Forbidden, AccountNotFound.
+create function public.revoke_workspace_invitation(
+  p_user_id uuid default null, p_workspace_id uuid default null,
+  p_invitation_id uuid default null)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+return credits.revoke_workspace_invitation(p_user_id, p_workspace_id, p_invitation_id);
+comment on function public.revoke_workspace_invitation(uuid, uuid, uuid) is
+  'Takes an invitation back. Raises invitation_used where it was accepted already.';
+revoke all on function public.revoke_workspace_invitation(uuid, uuid, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.revoke_workspace_invitation(uuid, uuid, uuid)
+  to authenticated, service_role;
+
+create function credits.end_invitations(p_account_id uuid, p_invitation_id uuid, p_email text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_at timestamptz := clock_timestamp();
+begin
+  update public.credit_invitations i set revoked_at = v_at
+  where i.account_id = p_account_id and (i.id = p_invitation_id or i.email = p_email)
+    and i.used_at is null and i.revoked_at is null;
+end
+$$;
+comment on function credits.end_invitations(uuid, uuid, text) is
+  'Ends an open invitation, or those to an e-mail. Call it with the workspace locked.';
+revoke all on function credits.end_invitations(uuid, uuid, text)
+  from public, anon, authenticated, service_role;
+
+-- schemas/workspaces/set_workspace_role.sql
+
+create function credits.set_workspace_role(
+  p_user_id uuid, p_workspace_id uuid, p_member_id uuid, p_role text)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_user_id uuid := credits.acting_user(p_user_id);
+  v_role text;
+  v_before text;
+begin
+  v_role := credits.enter_workspace(p_workspace_id, v_user_id, '{owner,admin}');
+  perform credits.check_role(p_role);
+  v_before := credits.role_of_member(p_workspace_id, p_member_id);
+  if v_role = 'admin' and 'owner' in (v_before, p_role) then
+    perform credits.raise_error('forbidden', jsonb_build_object(
+      'role', v_role, 'needed', jsonb_build_array('owner')),
+      'Only an owner makes an owner, or takes that away.');
+  end if;
+  if v_before = 'owner' and p_role <> 'owner' then
+    perform credits.keep_an_owner(p_workspace_id, p_member_id);
+  end if;
+  perform credits.change_role(p_workspace_id, p_member_id, p_role);
+  return credits.workspace_answer(p_workspace_id, v_user_id);
+end
+$$;
+comment on function credits.set_workspace_role(uuid, uuid, uuid, text) is
+  'What set_workspace_role does, after asking who calls.';
+revoke all on function credits.set_workspace_role(uuid, uuid, uuid, text)
+  from public, anon, authenticated, service_role;
+grant execute on function credits.set_workspace_role(uuid, uuid, uuid, text)
+  to authenticated, service_role;
+
+-- edge: result=Workspace callers=authenticated,service_role repeatable
+-- edge: required=user_id,workspace_id,member_id,role
+--   Give a member the role ``owner``, ``admin``, ``member`` or ``viewer``.
+--
+--   Raises:
+--       Forbidden: the user is neither owner nor admin, or an admin and it is about an owner.
+--       LastOwner: it would leave the workspace without an owner.
+--       MemberNotFound, AccountNotFound, InvalidArgument.
+create function public.set_workspace_role(
+  p_user_id uuid default null, p_workspace_id uuid default null, p_member_id uuid default null,
+  p_role text default null)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+return credits.set_workspace_role(p_user_id, p_workspace_id, p_member_id, p_role);
+comment on function public.set_workspace_role(uuid, uuid, uuid, text) is
+  'Gives a member another role: owner, admin, member or viewer. An admin sets roles up to '
+  'admin, and never an owner''s.';
+revoke all on function public.set_workspace_role(uuid, uuid, uuid, text)
+  from public, anon, authenticated, service_role;
+grant execute on function public.set_workspace_role(uuid, uuid, uuid, text)
+  to authenticated, service_role;
+
+create function credits.check_role(p_role text)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if coalesce(p_role not in ('owner', 'admin', 'member', 'viewer'), true) then
+    perform credits.refuse_argument('p_role', 'A role is owner, admin, member or viewer.');
+  end if;
+end
+$$;
+comment on function credits.check_role(text) is 'Raises invalid_argument for what is no role.';
+revoke all on function credits.check_role(text) from public, anon, authenticated, service_role;
+
+create function credits.role_of_member(p_account_id uuid, p_member_id uuid)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_role text;
+begin
+  if p_member_id is null then
+    perform credits.refuse_argument('p_member_id', 'Pass the id of the member.');
+  end if;
+  select m.role into v_role from public.credit_workspace_members m
+  where m.account_id = p_account_id and m.user_id = p_member_id;
+  if not found then
+    perform credits.raise_error('member_not_found', jsonb_build_object('member_id', p_member_id));
+  end if;
+  return v_role;
+end
+$$;
+comment on function credits.role_of_member(uuid, uuid) is
+  'The role of a member, also of one whose own account is gone. Raises member_not_found.';
+revoke all on function credits.role_of_member(uuid, uuid)
+  from public, anon, authenticated, service_role;
+
+create function credits.change_role(p_account_id uuid, p_member_id uuid, p_role text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  update public.credit_workspace_members m set role = p_role
+  where m.account_id = p_account_id and m.user_id = p_member_id and m.role <> p_role;
+end
+$$;
+comment on function credits.change_role(uuid, uuid, text) is
+  'Writes the role of a member. Call it with the workspace locked.';
+revoke all on function credits.change_role(uuid, uuid, text)
+  from public, anon, authenticated, service_role;
+
+-- schemas/workspaces/transfer_workspace.sql
+
+create function credits.transfer_workspace(p_user_id uuid, p_workspace_id uuid, p_member_id uuid)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_user_id uuid := credits.acting_user(p_user_id);
+begin
+  perform credits.enter_workspace(p_workspace_id, v_user_id, '{owner}');
+  perform credits.role_of_member(p_workspace_id, p_member_id);
+  if p_member_id = v_user_id then
+    perform credits.refuse_argument(
+      'p_member_id', 'Pass another member: this one owns it already.');
+  end if;
+  if credits.standing_of(p_workspace_id, p_member_id) is null then
+    perform credits.raise_error('member_not_found', jsonb_build_object('member_id', p_member_id));
+  end if;
+  perform credits.change_role(p_workspace_id, p_member_id, 'owner');
+  perform credits.change_role(p_workspace_id, v_user_id, 'admin');
+  return credits.workspace_answer(p_workspace_id, v_user_id);
+end
+$$;
+comment on function credits.transfer_workspace(uuid, uuid, uuid) is
+  'What transfer_workspace does, after asking who calls.';
+revoke all on function credits.transfer_workspace(uuid, uuid, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function credits.transfer_workspace(uuid, uuid, uuid)
+  to authenticated, service_role;
+
+-- edge: result=Workspace callers=authenticated,service_role required=user_id,workspace_id,member_id
+--   Make another member the owner; the acting owner becomes an admin.
+--
+--   The e-mail of the workspace at the payment provider is not moved.
+--
+--   Raises:
+--       Forbidden: the user is no owner.
+--       MemberNotFound, AccountNotFound, InvalidArgument.
+create function public.transfer_workspace(
+  p_user_id uuid default null, p_workspace_id uuid default null, p_member_id uuid default null)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+return credits.transfer_workspace(p_user_id, p_workspace_id, p_member_id);
+comment on function public.transfer_workspace(uuid, uuid, uuid) is
+  'Makes another member the owner in the place of the acting one, who becomes an admin. The '
+  'e-mail of the workspace at the payment provider is not moved.';
+revoke all on function public.transfer_workspace(uuid, uuid, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.transfer_workspace(uuid, uuid, uuid)
+  to authenticated, service_role;
 
 -- schemas/calendar/fold_subscription.sql
 
@@ -11330,7 +12594,9 @@ as $$
       'Users may read their holds and what they oversee', 'authenticated'),
     ('public.credit_workspaces', 'Members may read their workspaces', 'authenticated'),
     ('public.credit_workspace_members', 'Members may read who else is a member', 'authenticated'),
-    ('public.credit_notifications', 'People may read their notifications', 'authenticated')
+    ('public.credit_notifications', 'People may read their notifications', 'authenticated'),
+    ('public.credit_invitations',
+      'Owners and admins may read the invitations of their workspaces', 'authenticated')
 $$;
 comment on function credits.expected_policies() is
   'Every row level security policy of this system: each lets a role read, by account unless everybody may.';
@@ -11361,6 +12627,7 @@ as $$
     ('public.credit_workspaces', 'credit_workspaces_follow_deleted'),
     ('public.credit_workspace_members', 'credit_workspace_members_release_holds'),
     ('public.credit_workspace_members', 'credit_workspace_members_change_topic'),
+    ('public.credit_workspace_members', 'credit_workspace_members_pass_ownership_on'),
     ('auth.users', 'credits_open_account'),
     ('auth.users', 'credits_close_account'),
     ('auth.users', 'credits_follow_user')
@@ -11389,7 +12656,10 @@ as $$
         select 1 from credits.public_callers() k where k.function = p.proname) as reads_for_users,
       p.proname in (
         'balance_at', 'unopened_balances', 'subscription_now', 'read_summary', 'read_operation',
-        'read_history', 'read_room') as serves_readers
+        'read_history', 'read_room')
+      -- What users do by a function of the same name, which asks who they are.
+      or n.nspname = 'credits' and p.prosecdef and exists (
+        select 1 from credits.public_callers() k where k.function = p.proname) as serves_readers
     from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
     where n.nspname = 'credits' or n.nspname = 'public' and p.proname in (select credits.public_functions())
   ), compared as (
@@ -11427,6 +12697,8 @@ as $$
               'OR(account_id=ANY(credits.overseen_ids()))))'
             when c.relname = 'credit_notifications' then
               '((account_id=ANY(credits.readable_ids()))AND(user_id=credits.reader_id()))'
+            when c.relname = 'credit_invitations' then
+              '((account_id=ANY(credits.readable_ids()))AND(account_id=ANY(credits.overseen_ids())))'
             else '(account_id=ANY(credits.readable_ids()))' end as is_sane
       from pg_catalog.pg_policy p
       join ours o on o.oid = p.polrelid
@@ -12277,11 +13549,13 @@ begin
   update credits.outbox o set user_id = null, data = o.data - 'user_id'
   where o.account_id = any (v_accounts) and o.user_id = p_account_id;
   delete from credits.message_preferences f where f.user_id = p_account_id;
+  update public.credit_invitations i set email = 'forgotten:' || i.id
+  where i.account_id = any (v_accounts) and i.used_by = p_account_id;
 
   -- The key of a row of the project's may be a name or an address.
   delete from credits.metered_rows m where m.account_id = p_account_id;
   update credits.accounts a set frozen_reason = null where a.account_id = p_account_id;
-  delete from public.credit_workspace_members m where m.user_id = p_account_id;
+  perform credits.leave_workspaces(p_account_id);
   return v_counts;
 end
 $$;
@@ -15015,8 +16289,9 @@ security invoker
 set search_path = ''
 as $$
   select unnest('{
-    credit_balances, credit_grants, credit_notifications, credit_reservations, credit_transactions,
-    credit_workspace_members, credit_workspaces, plan_limits, plans, subscriptions}'::name[])
+    credit_balances, credit_grants, credit_invitations, credit_notifications, credit_reservations,
+    credit_transactions, credit_workspace_members, credit_workspaces, plan_limits, plans,
+    subscriptions}'::name[])
 $$;
 comment on function credits.public_relations() is
   'The tables and views in schema public that are this system''s alone; usage may be the project''s.';
@@ -15030,17 +16305,20 @@ security invoker
 set search_path = ''
 as $$
   select unnest('{
-    capture_credits, change_plan, check_credits, claim_http_request, consume_credits,
-    consume_credits_batch, diagnose, drop_http_claim, explain_balance, explain_operation,
-    export_account, extend_reservation, find_operation, forget_account, freeze_account,
-    get_credit_history, get_credit_summary, grant_credits, has_credits, import_balances,
-    ledger_digest, list_plans, list_uncollected, mark_test_account, metrics_active_accounts,
-    metrics_breakage, metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health,
-    metrics_liability, metrics_usage, open_account, pin_plan, publish_plan, record_uncollected,
-    refund_credits, release_credits, reserve_credits, reset_monthly_credits, resolve_uncollected,
-    revoke_grant, roll_up_metrics, set_subscription_status, set_test_clock, set_time_zone,
-    store_http_answer, system_status, track_metadata_key, unfreeze_account, verify_books,
-    verify_checklist, within_limit}'::name[])
+    accept_workspace_invitation, capture_credits, change_plan, check_credits, claim_http_request,
+    consume_credits, consume_credits_batch, create_workspace, delete_workspace, diagnose,
+    drop_http_claim, explain_balance, explain_operation, export_account, extend_reservation,
+    find_operation, forget_account, freeze_account, get_credit_history, get_credit_summary,
+    get_workspace, grant_credits, has_credits, import_balances, invite_to_workspace,
+    leave_workspace, ledger_digest, list_plans, list_uncollected, list_workspaces,
+    mark_test_account, metrics_active_accounts, metrics_breakage, metrics_consumption,
+    metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability, metrics_usage,
+    open_account, pin_plan, publish_plan, record_uncollected, refund_credits, release_credits,
+    remove_from_workspace, reserve_credits, reset_monthly_credits, resolve_uncollected,
+    revoke_grant, revoke_workspace_invitation, roll_up_metrics, set_subscription_status,
+    set_test_clock, set_time_zone, set_workspace_role, store_http_answer, system_status,
+    track_metadata_key, transfer_workspace, unfreeze_account, verify_books, verify_checklist,
+    within_limit}'::name[])
 $$;
 comment on function credits.public_functions() is
   'The functions in schema public that are this system''s.';
@@ -15054,10 +16332,21 @@ security invoker
 set search_path = ''
 as $$
   values
+    ('accept_workspace_invitation'::name, 'authenticated'::name),
+    ('create_workspace'::name, 'authenticated'::name),
+    ('delete_workspace'::name, 'authenticated'::name),
     ('explain_operation'::name, 'authenticated'::name),
     ('get_credit_history'::name, 'authenticated'::name),
     ('get_credit_summary'::name, 'authenticated'::name),
+    ('get_workspace'::name, 'authenticated'::name),
     ('has_credits'::name, 'authenticated'::name),
+    ('invite_to_workspace'::name, 'authenticated'::name),
+    ('leave_workspace'::name, 'authenticated'::name),
+    ('list_workspaces'::name, 'authenticated'::name),
+    ('remove_from_workspace'::name, 'authenticated'::name),
+    ('revoke_workspace_invitation'::name, 'authenticated'::name),
+    ('set_workspace_role'::name, 'authenticated'::name),
+    ('transfer_workspace'::name, 'authenticated'::name),
     ('within_limit'::name, 'authenticated'::name)
 $$;
 comment on function credits.public_callers() is
@@ -15145,4 +16434,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text ab07dfbc583d8fcf.';
+  'again. Written by remember_installation. Release 0.1.0, text 72ab3940afef0b83.';
