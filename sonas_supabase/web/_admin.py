@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import TypeAdapter
 from starlette.exceptions import HTTPException
 
@@ -46,9 +46,9 @@ def router(context: Context) -> APIRouter:
     routes = APIRouter(include_in_schema=False)
 
     @routes.api_route("/admin", methods=["GET", "HEAD"])
-    async def page() -> Response:
+    async def page(request: Request) -> Response:
         # The page has no figures in it; it asks for them as whoever is signed in.
-        return _pages.page("admin.html")
+        return _pages.page("admin.html", request, context.language)
 
     @routes.get("/api/admin/metrics", dependencies=[Depends(operator)])
     async def metrics(

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount
@@ -42,6 +43,7 @@ def create_app(
     demo: Demo | None = None,
     supabase: SupabaseProject | None = None,
     embed_origins: Sequence[str] = (),
+    language: str | None = None,
     pool_size: int = 10,
 ) -> FastAPI:
     """The reference app: an ASGI app, to be served by itself or mounted.
@@ -57,6 +59,7 @@ def create_app(
         demo: lets visitors be demo users. For a stack on one's own machine, and nowhere else.
         supabase: the project that users sign in to from the pages.
         embed_origins: other sites' origins whose pages may show ``<sonas-usage>``.
+        language: ``en`` or ``de`` for everybody; by default each visitor's browser says it.
         pool_size: the most connections of the app, and of its credits client.
     """
     own_credits = credits is None
@@ -70,6 +73,7 @@ def create_app(
         demo=demo,
         supabase=supabase,
         checkout=checkout,
+        language=language,
     )
 
     @asynccontextmanager
@@ -97,12 +101,13 @@ def create_app(
         allow_origins=list(embed_origins),
         allow_methods=["GET"],
         allow_headers=["authorization", "if-none-match"],
-        expose_headers=["etag"],
+        expose_headers=["etag", "x-total-count"],
     )
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
     app.add_middleware(_pages.SecurityHeaders, connect_to=[supabase.url] if supabase else [])
     for part in (_projects, _usage, _account, _admin):
         app.include_router(part.router(context))
-    _add_pages(app)
+    _add_pages(app, language)
     return app
 
 
@@ -121,17 +126,17 @@ async def _work_failed(_: Request, error: Exception) -> Response:
     return JSONResponse(error.document, error.status, media_type=PROBLEM)
 
 
-def _add_pages(app: FastAPI) -> None:
+def _add_pages(app: FastAPI, language: str | None) -> None:
     @app.api_route("/", methods=_READ, include_in_schema=False)
-    async def dashboard() -> Response:
-        return _pages.page("index.html")
+    async def dashboard(request: Request) -> Response:
+        return _pages.page("index.html", request, language)
 
     @app.api_route("/pricing", methods=_READ, include_in_schema=False)
-    async def pricing() -> Response:
-        return _pages.page("pricing.html")
+    async def pricing(request: Request) -> Response:
+        return _pages.page("pricing.html", request, language)
 
     @app.api_route("/sonas-usage.js", methods=_READ, include_in_schema=False)
-    async def element() -> Response:
-        return _pages.element()
+    async def element(request: Request) -> Response:
+        return _pages.element(request)
 
     app.router.routes.append(Mount("/static", _pages.PublicFiles(directory=_pages.STATIC)))

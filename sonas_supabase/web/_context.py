@@ -44,3 +44,4 @@ class Context:
     demo: Demo | None
     supabase: SupabaseProject | None
     checkout: Checkout | None
+    language: str | None = None

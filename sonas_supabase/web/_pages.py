@@ -3,39 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from starlette.datastructures import MutableHeaders
-from starlette.responses import FileResponse, Response
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-STATIC = Path(__file__).parent / "static"
+from sonas_supabase.web._assets import EACH_TIME, FOR_EVER, STATIC, Asset, Assets
+
+__all__ = ["STATIC", "PublicFiles", "SecurityHeaders", "element", "page"]
+
+_assets = Assets()
+_FOR_OTHER_SITES = {"access-control-allow-origin": "*", "cross-origin-resource-policy": "cross-origin"}
 
 
 class PublicFiles(StaticFiles):
-    """Static files that other sites' pages may load: a module script needs to be told so."""
+    """Static files that other sites' pages may load: a module script needs to be told so.
 
-    def file_response(self, *args: object, **kwargs: object) -> Response:
+    Under a name with its hash a file is kept for a year; under its own name it is asked for anew each time.
+    """
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
         """The file, or 304 when the browser has it."""
-        return _open(super().file_response(*args, **kwargs))  # type: ignore[arg-type]
+        asset = _assets.file(path)
+        if asset is not None:
+            return asset.respond(Request(scope), FOR_EVER, **_FOR_OTHER_SITES)
+        response = await super().get_response(path, scope)
+        response.headers.update(_FOR_OTHER_SITES | {"cache-control": EACH_TIME})
+        return response
 
 
-def page(name: str) -> Response:
+def page(name: str, request: Request, language: str | None = None) -> Response:
     """One of the HTML pages."""
-    return FileResponse(STATIC / name, headers={"cache-control": "no-cache"})
+    return _assets.page(name, language).respond(request, EACH_TIME)
 
 
-def element() -> Response:
+def element(request: Request) -> Response:
     """The script that brings <sonas-usage> to any page."""
-    return _open(FileResponse(STATIC / "sonas-usage.js", media_type="text/javascript"))
-
-
-def _open(response: Response) -> Response:
-    response.headers["access-control-allow-origin"] = "*"
-    response.headers["cross-origin-resource-policy"] = "cross-origin"
-    response.headers["cache-control"] = "no-cache"
-    return response
+    name = _assets.name_of(STATIC / "usage-panel.js")
+    script = Asset(f'import "./static/{name}";\n'.encode(), "text/javascript; charset=utf-8")
+    return script.respond(request, EACH_TIME, **_FOR_OTHER_SITES)
 
 
 class SecurityHeaders:

@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID, uuid4, uuid5
 
-from fastapi import APIRouter, Depends, Header, Path, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Response
 from starlette.responses import StreamingResponse
 
-from sonas_supabase import AsyncCreditsClient, CreditsError
+from sonas_supabase import AsyncCreditsClient, CreditsError, InvalidArgument
 from sonas_supabase.fastapi import CurrentUser, Spend, spend
 from sonas_supabase.web._context import Context
 from sonas_supabase.web._holding import HOLD_SECONDS, holding
@@ -51,6 +51,19 @@ Key = Annotated[
 ]
 
 
+Limit = Annotated[int, Query(ge=1, le=500, description="How many projects at most.")]
+Before = Annotated[
+    str | None,
+    Query(
+        max_length=100,
+        description="`created_at` and `id` of the last project of the page before, with `_` between.",
+    ),
+]
+Name = Annotated[
+    str | None, Query(max_length=100, pattern=r"^[^\x00]*$", description="Only those with this in their name.")
+]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectLine:
     """A project as a list shows it."""
@@ -66,11 +79,15 @@ def router(context: Context) -> APIRouter:
     routes = APIRouter(tags=["projects"])
 
     @routes.get("/api/projects")
-    async def list_projects(user: CurrentUser) -> list[ProjectLine]:
-        """The user's projects, the newest first."""
+    async def list_projects(
+        user: CurrentUser, response: Response, limit: Limit = 24, before: Before = None, name: Name = None
+    ) -> list[ProjectLine]:
+        """The user's projects, the newest first. `X-Total-Count` says how many there are in all."""
+        found = await context.store.projects(user.id, limit=limit, before=_place(before), name=name)
+        response.headers["x-total-count"] = str(found.total)
         return [
             ProjectLine(id=project.id, name=project.name, paths=tuple(project.files), created_at=project.created_at)
-            for project in await context.store.projects(user.id)
+            for project in found.projects
         ]
 
     @routes.get("/api/projects/{project_id}", responses=_NOT_FOUND)
@@ -111,6 +128,28 @@ def router(context: Context) -> APIRouter:
         )
 
     return routes
+
+
+def _place(before: str | None) -> tuple[datetime, UUID] | None:
+    """Where the page before ended.
+
+    Raises:
+        InvalidArgument: it is no time and id.
+    """
+    if before is None:
+        return None
+    created_at, _, project_id = before.partition("_")
+    try:
+        place = datetime.fromisoformat(created_at), UUID(project_id)
+        if place[0].tzinfo is None:
+            raise ValueError("a time without a zone")
+    except ValueError as error:
+        raise InvalidArgument(
+            "This is no place in the list of projects.",
+            details={"argument": "before"},
+            hint="Pass created_at and id of the last project of the page before, with _ between.",
+        ) from error
+    return place
 
 
 async def _own_project(context: Context, user_id: UUID, project_id: UUID) -> Project:

@@ -46,6 +46,14 @@ class DayOfUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectPage:
+    """A page of projects, and how many there are in all."""
+
+    projects: list[Project]
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DemoUser:
     """Somebody whom a local visitor may sign in as."""
 
@@ -89,19 +97,36 @@ class Store:
                 raise ERRORS[slug](hint, details=json.loads(error.diag.message_detail or "{}"), hint=hint) from error
             raise
 
-    async def projects(self, owner_id: UUID) -> list[Project]:
+    async def projects(
+        self, owner_id: UUID, *, limit: int, before: tuple[datetime, UUID] | None = None, name: str | None = None
+    ) -> ProjectPage:
         """The owner's projects, the newest first, without what is in their files."""
-        return [
-            Project(**row)
-            for row in await self._rows(
-                """
-                select p.id, p.name, p.created_at,
-                  (select coalesce(jsonb_object_agg(f.path, ''), '{}') from jsonb_object_keys(p.files) f(path)) as files
-                from public.projects p where p.owner_id = %s order by p.created_at desc, p.id limit 500
-                """,
-                owner_id,
+        created_at, project_id = before or (None, None)
+        rows = await self._rows(
+            """
+            with mine as (
+              select p.id, p.name, p.created_at, p.files from public.projects p
+              where p.owner_id = %(owner)s
+                and (%(name)s::text is null or position(lower(%(name)s) in lower(p.name)) > 0)
             )
-        ]
+            select m.id, m.name, m.created_at, (select count(*) from mine) as total,
+              (select coalesce(jsonb_object_agg(f.path, ''), '{}') from jsonb_object_keys(m.files) f(path)) as files
+            from mine m
+            where %(at)s::timestamptz is null
+              or (m.created_at, m.id) < (%(at)s::timestamptz, %(id)s::uuid)
+            order by m.created_at desc, m.id desc limit %(limit)s
+            """,
+            owner=owner_id,
+            name=name,
+            at=created_at,
+            id=project_id,
+            limit=limit,
+        )
+        total = rows[0].pop("total") if rows else 0
+        return ProjectPage(
+            projects=[Project(**{name: row[name] for name in ("id", "name", "files", "created_at")}) for row in rows],
+            total=total,
+        )
 
     async def project(self, owner_id: UUID, project_id: UUID) -> Project | None:
         """One of the owner's projects; None for anybody else's."""

@@ -61,7 +61,7 @@ class StandIn:
         return self._session(said["email"])
 
     def _no(self) -> JSONResponse:
-        said = {"code": 400, "error_code": "invalid_credentials", "msg": "Invalid login credentials"}
+        said = {"code": 400, "error_code": "invalid_credentials", "msg": "The address or the password is not right."}
         return JSONResponse(said, 400)
 
     def _session(self, email: str) -> JSONResponse:
@@ -101,7 +101,7 @@ async def test_with_an_address_and_a_password(hosted: Site, visit: Visit, pictur
         await fill(page, EMAIL, "wrong password")
         await picture(page, "supabase-sign-in")
         await page.get_by_role("button", name="Sign in").click()
-        await expect(page.get_by_role("alert")).to_have_text("Invalid login credentials")
+        await expect(page.get_by_role("alert")).to_have_text("The address or the password is not right.")
 
         await fill(page, EMAIL, PASSWORD)
         await page.keyboard.press("Enter")

@@ -3,13 +3,23 @@
 export const home = new URL("../", import.meta.url);
 
 export class Problem extends Error {
-  constructor(status, body) {
-    const sentence = typeof body?.detail === "string" ? body.detail : sentenceFor(status);
-    super(sentence);
+  // `sentence` is in the viewer's language already.
+  constructor(status, body, sentence = null) {
+    super(typeof body?.detail === "string" ? body.detail : "");
+    this.sentence = sentence;
     this.status = status;
     this.code = body?.code ?? "";
+    this.creditType = body?.credit_type ?? null;
     this.upgradeUrl = body?.upgrade_url ?? null;
     this.resetsAt = body?.resets_at ?? null;
+  }
+
+  // What went wrong, in the language of the words. The server's own sentence is English.
+  say(words) {
+    if (this.sentence) return this.sentence;
+    if (this.code === "account_frozen") return words.t("problem.frozen");
+    if (this.message && words.language === "en") return this.message;
+    return words.t(`problem.${SENTENCES[this.status] ?? "failed"}`);
   }
 
   get isDenial() {
@@ -21,10 +31,16 @@ export class Problem extends Error {
   }
 }
 
-function sentenceFor(status) {
-  if (status === 0) return "The server cannot be reached. What you typed is still here; try again in a moment.";
-  return "Something went wrong on our side. Nothing was charged. Try again in a moment.";
-}
+const SENTENCES = {
+  0: "away",
+  403: "forbidden",
+  404: "not_found",
+  409: "busy",
+  422: "invalid",
+  502: "away",
+  503: "away",
+  504: "away",
+};
 
 // No answer at all, or one of a proxy in front of a server that is not there.
 export const isAway = (problem) => problem instanceof Problem && [0, 502, 503, 504].includes(problem.status);

@@ -1,6 +1,7 @@
 // The dashboard: who is signed in, which tab is open, and one feed of figures for all of it.
 
 import "./usage-panel.js";
+import { t, translate } from "./i18n.js";
 import { showOutage } from "./outage.js";
 import { showProjects } from "./projects.js";
 import { freshToken, onChange, session, sessionEnded } from "./session.js";
@@ -10,7 +11,7 @@ import { showLeft, showWho } from "./who.js";
 const byId = (id) => document.getElementById(id);
 const panels = [byId("usage-side"), byId("usage-full")];
 const tabs = [byId("tab-projects"), byId("tab-usage")];
-const TITLES = { "tab-projects": "My Projects", "tab-usage": "Usage" };
+const TITLES = { "tab-projects": t("page.projects"), "tab-usage": t("page.usage") };
 
 function select(tab, { focus = false } = {}) {
   for (const other of tabs) {
@@ -81,6 +82,7 @@ setInterval(async () => {
   if (session()?.refresh_token) await freshToken();
 }, 30_000);
 
+translate();
 showOutage(byId("main"));
 onChange(show);
 show();

@@ -2,6 +2,7 @@
 
 import { events, Problem, send } from "./api.js";
 import { h, icon } from "./dom.js";
+import { t } from "./i18n.js";
 import { drawer } from "./mine.js";
 import { notice } from "./notice.js";
 import { askSignedIn, session, setup } from "./session.js";
@@ -11,7 +12,7 @@ export function showChat(project, afterChange) {
   const talkKey = `chat ${project.id}`;
   const draftKey = `draft ${project.id}`;
   const talk = mine.read(talkKey, []);
-  const log = h("div", { class: "talk", role: "log", "aria-label": "Conversation", tabIndex: 0 }, ...talk.map(bubble));
+  const log = h("div", { class: "talk", role: "log", "aria-label": t("chat.log"), tabIndex: 0 }, ...talk.map(bubble));
   const said = h("div", { class: "said" });
   const words = h("textarea", {
     id: "message",
@@ -20,11 +21,11 @@ export function showChat(project, afterChange) {
     required: true,
     "aria-describedby": "message-cost",
   });
-  const button = h("button", { class: "button" }, icon("send"), h("span", {}, "Send"));
+  const button = h("button", { class: "button" }, icon("send"), h("span", {}, t("chat.send")));
   const about = h("p", { class: "muted small" });
   setup.then(({ builtin_chat: builtin }) => {
     if (builtin)
-      about.textContent = "The built-in assistant looks words up in the project's files. No model is connected.";
+      about.textContent = t("chat.builtin");
   });
   words.value = mine.read(draftKey, "");
   words.addEventListener("input", () => form.isConnected && mine.write(draftKey, words.value));
@@ -59,7 +60,7 @@ export function showChat(project, afterChange) {
     } finally {
       line.removeAttribute("aria-busy");
     }
-    if (!isWhole) throw new Problem(500, { detail: "The connection broke off before the answer was whole." });
+    if (!isWhole) throw new Problem(500, null, t("chat.broken"));
     talk.push(question, answer);
     if (form.isConnected) mine.write(talkKey, talk.slice(-40));
   }
@@ -86,15 +87,15 @@ export function showChat(project, afterChange) {
       },
     },
     said,
-    h("label", { for: "message", class: "hidden" }, "Your message"),
+    h("label", { for: "message", class: "hidden" }, t("chat.message")),
     words,
-    h("div", { class: "row" }, h("p", { class: "muted small", id: "message-cost" }, "Costs 1 message credit."), button),
+    h("div", { class: "row" }, h("p", { class: "muted small", id: "message-cost" }, t("chat.cost")), button),
   );
 
   return h(
     "section",
     { class: "card chat", "aria-labelledby": "chat" },
-    h("h3", { id: "chat" }, "Chat"),
+    h("h3", { id: "chat" }, t("chat.title")),
     about,
     log,
     form,
@@ -105,7 +106,7 @@ function bubble({ who, text }) {
   return h(
     "div",
     { class: `bubble ${who}` },
-    h("span", { class: "hidden" }, who === "you" ? "You: " : "Assistant: "),
+    h("span", { class: "hidden" }, t(who === "you" ? "chat.you" : "chat.assistant")),
     h("span", {}, text),
   );
 }

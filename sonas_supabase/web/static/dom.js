@@ -13,6 +13,18 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
+// Characters that turn the direction of what follows. A name in Arabic or Hebrew needs none of them.
+const TURNS = /[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]/g;
+
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/;
+
+// What a user has named something, as an element whose direction ends with it; and as text for an attribute or a title.
+export const bdi = (name) => h("bdi", {}, name.replace(TURNS, ""));
+export function isolated(name) {
+  const plain = name.replace(TURNS, "");
+  return RIGHT_TO_LEFT.test(plain) ? `\u2068${plain}\u2069` : plain;
+}
+
 const SVG = "http://www.w3.org/2000/svg";
 
 const PATHS = {

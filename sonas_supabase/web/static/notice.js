@@ -2,13 +2,7 @@
 
 import { home } from "./api.js";
 import { h, icon } from "./dom.js";
-import { fromNow, fullTime } from "./format.js";
-
-const TITLES = {
-  insufficient_credits: "You are out of message credits",
-  limit_reached: "Your plan has no place for another project",
-  member_cap_reached: "Your share of the workspace's credits is used up",
-};
+import { fromNow, fullTime, t, words } from "./i18n.js";
 
 // `again` is what "Try again" does; a denial has no use for it.
 export function notice(problem, again) {
@@ -17,16 +11,10 @@ export function notice(problem, again) {
       "div",
       { class: "notice problem", role: "alert" },
       icon("warn"),
-      h("p", {}, problem.message),
-      again && h("button", { type: "button", class: "button small quiet", onclick: again }, "Try again"),
+      h("p", {}, problem.say(words)),
+      again && h("button", { type: "button", class: "button small quiet", onclick: again }, t("problem.again")),
     );
   }
-  const ways =
-    problem.code === "limit_reached"
-      ? "Delete a project to free its place, or upgrade for more. "
-      : problem.resetsAt
-        ? `They renew ${fromNow(problem.resetsAt)}, on ${fullTime(problem.resetsAt)}. `
-        : "";
   return h(
     "div",
     { class: "notice problem", role: "alert" },
@@ -34,16 +22,20 @@ export function notice(problem, again) {
     h(
       "div",
       {},
-      h(
-        "p",
-        {},
-        h("strong", {}, `${TITLES[problem.code] ?? "There are not enough credits"}.`),
-        " ",
-        ways,
-        "Nothing was charged, and what you typed is kept.",
-      ),
+      h("p", {}, h("strong", {}, titleOf(problem)), " ", wayOut(problem), t("denied.kept")),
       problem.upgradeUrl &&
-        h("p", {}, h("a", { class: "button small", href: new URL(problem.upgradeUrl, home).href }, "See plans")),
+        h("p", {}, h("a", { class: "button small", href: new URL(problem.upgradeUrl, home).href }, t("denied.plans"))),
     ),
   );
+}
+
+function titleOf(problem) {
+  const key = `denied.${problem.code}`;
+  return t(words.has(key) ? key : "denied.other", { what: words.creditsOf(problem.creditType ?? "message") });
+}
+
+function wayOut(problem) {
+  if (problem.code === "limit_reached") return `${t("denied.place")} `;
+  if (!problem.resetsAt) return "";
+  return `${t("denied.renews", { relative: fromNow(problem.resetsAt), when: fullTime(problem.resetsAt) })} `;
 }

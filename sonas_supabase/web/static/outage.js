@@ -2,17 +2,18 @@
 
 import { isAway, onAnswer } from "./api.js";
 import { h, icon } from "./dom.js";
+import { t } from "./i18n.js";
 
 const FIRST = 1_000;
 const SLOWEST = 15_000;
 
 const waiting = new Set();
-const again = h("button", { type: "button", class: "button small quiet", onclick: () => tryAgain() }, "Try again now");
+const again = h("button", { type: "button", class: "button small quiet", onclick: () => tryAgain() }, t("outage.try"));
 const notice = h(
   "div",
   { class: "notice problem outage", role: "status", hidden: true },
   icon("warn"),
-  h("p", {}, "The server cannot be reached. What is on this page may be old. Trying again …"),
+  h("p", {}, t("outage.now")),
   again,
 );
 let pause = FIRST;

@@ -1,6 +1,7 @@
 // Who is signed in, in all tabs of this browser. The token travels only in the Authorization header.
 
 import { ask, Problem } from "./api.js";
+import { t, words } from "./i18n.js";
 import { forgetOthers } from "./mine.js";
 import { persist } from "./outage.js";
 
@@ -37,7 +38,7 @@ export function signOut() {
 }
 
 // The token is not good any more. What was typed waits for the same person.
-export const sessionEnded = () => leave("Your session has ended. Sign in again; what you typed is kept for you.");
+export const sessionEnded = () => leave(t("session.ended"));
 
 function leave(reason = "") {
   current = null;
@@ -70,14 +71,21 @@ async function supabaseAuth(path, body) {
     body: JSON.stringify(body),
     credentials: "omit",
   }).catch(() => null);
-  if (!answer) throw new Error("The sign-in service cannot be reached. Try again in a moment.");
+  if (!answer) throw new Error(t("sign_in.away"));
   const isFinal = answer.status >= 400 && answer.status < 500 && answer.status !== 429;
   const said = await answer.json().catch(() => ({}));
   if (!answer.ok) {
-    const sentence = said.msg ?? said.error_description ?? said.message ?? "That did not work. Try again in a moment.";
-    throw Object.assign(new Error(sentence), { isFinal });
+    throw Object.assign(new Error(sentenceOf(said)), { isFinal });
   }
   return said;
+}
+
+const REASONS = { invalid_credentials: "sign_in.wrong", user_already_exists: "sign_in.taken", email_exists: "sign_in.taken" };
+
+function sentenceOf({ error_code: code, msg, error_description: description, message }) {
+  if (code in REASONS) return t(REASONS[code]);
+  const said = msg ?? description ?? message;
+  return said && words.language === "en" ? said : t("sign_in.failed");
 }
 
 function keep(said) {

@@ -1,15 +1,16 @@
 // Getting in: a click on a demo user on one's own machine, Supabase Auth with a project.
 
 import { ask } from "./api.js";
-import { h, icon } from "./dom.js";
+import { bdi, h, icon } from "./dom.js";
+import { t, words } from "./i18n.js";
 import { persist } from "./outage.js";
 import { session, setup, signIn, signInWithPassword, signUpWithPassword } from "./session.js";
 
 export async function showSignIn(element, reason) {
   const said = h("div", { role: "status", class: "said" });
-  element.replaceChildren(h("p", { class: "muted" }, "Loading …"));
+  element.replaceChildren(h("p", { class: "muted" }, t("page.loading")));
   const { sign_in: way } = await setup;
-  const ways = { demo: demoUsers, supabase: passwordForm, none: () => h("p", {}, "This app has no sign-in set up.") };
+  const ways = { demo: demoUsers, supabase: passwordForm, none: () => h("p", {}, t("sign_in.none")) };
   const choice = await ways[way](said);
   if (session()) return;
   element.replaceChildren(
@@ -17,7 +18,7 @@ export async function showSignIn(element, reason) {
       "section",
       { class: "card sign-in" },
       h("img", { src: "static/mark.svg", alt: "", width: "44", height: "44" }),
-      h("h1", {}, "Sign in to Sonas"),
+      h("h1", {}, t("sign_in.title")),
       reason && h("p", { class: "notice", role: "status" }, icon("info"), h("span", {}, reason)),
       choice,
       said,
@@ -26,7 +27,7 @@ export async function showSignIn(element, reason) {
 }
 
 function problemIn(said, error) {
-  said.replaceChildren(h("p", { class: "notice problem", role: "alert" }, icon("warn"), h("span", {}, error.message)));
+  said.replaceChildren(h("p", { class: "notice problem", role: "alert" }, icon("warn"), h("span", {}, error.say ? error.say(words) : error.message)));
 }
 
 async function demoUsers(said) {
@@ -41,7 +42,7 @@ async function demoUsers(said) {
   return h(
     "div",
     { class: "stack" },
-    h("p", { class: "muted" }, "This runs on your machine. Pick a demo user; there is no password."),
+    h("p", { class: "muted" }, t("sign_in.demo")),
     h(
       "ul",
       { class: "users", role: "list" },
@@ -53,17 +54,17 @@ async function demoUsers(said) {
             "button",
             { type: "button", class: "user", onclick: () => enter("api/demo/sign-in", { user_id: user.id }) },
             h("span", { class: "avatar", "aria-hidden": "true" }, user.email[0].toUpperCase()),
-            h("span", { class: "grow" }, user.email),
+            h("span", { class: "grow" }, bdi(user.email)),
             h("span", { class: "pill" }, user.plan),
           ),
         ),
       ),
     ),
-    h("p", { class: "or" }, h("span", {}, "or")),
+    h("p", { class: "or" }, h("span", {}, t("sign_in.or"))),
     h(
       "button",
       { type: "button", class: "button wide", onclick: () => enter("api/demo/sign-up", {}) },
-      "Sign up as a new user",
+      t("sign_in.sign_up"),
     ),
   );
 }
@@ -89,7 +90,7 @@ async function passwordForm(said) {
             "p",
             { class: "notice" },
             icon("info"),
-            h("span", {}, "Look into your mail and confirm the address, then sign in."),
+            h("span", {}, t("sign_in.confirm")),
           ),
         );
       }
@@ -101,13 +102,13 @@ async function passwordForm(said) {
   const form = h(
     "form",
     { class: "stack", onsubmit: (event) => act(event, signInWithPassword) },
-    h("div", { class: "field" }, h("label", { for: "email" }, "Email"), email),
-    h("div", { class: "field" }, h("label", { for: "password" }, "Password"), password),
-    h("button", { class: "button wide" }, "Sign in"),
+    h("div", { class: "field" }, h("label", { for: "email" }, t("sign_in.email")), email),
+    h("div", { class: "field" }, h("label", { for: "password" }, t("sign_in.password")), password),
+    h("button", { class: "button wide" }, t("sign_in.enter")),
     h(
       "button",
       { type: "button", class: "button quiet wide", onclick: (event) => act(event, signUpWithPassword) },
-      "Create an account",
+      t("sign_in.create"),
     ),
   );
   return form;

@@ -1,6 +1,7 @@
 // Use by day, as bars. A table beside it says the same to those who cannot see a canvas.
 
 import uPlot from "./vendor/uplot.js";
+import style from "./vendor/uplot.css.js";
 import { calendarDay, count } from "./format.js";
 
 const HEIGHT = 180;
@@ -11,6 +12,9 @@ function roundUp(figure) {
   const size = 10 ** Math.floor(Math.log10(step));
   return 4 * size * [1, 2, 3, 4, 5, 6, 8, 10].find((factor) => factor * size >= step);
 }
+
+const sheet = new CSSStyleSheet();
+sheet.replaceSync(style);
 
 export class UsageChart {
   #target;
@@ -23,6 +27,8 @@ export class UsageChart {
   constructor(target, tip) {
     this.#target = target;
     this.#tip = tip;
+    const root = target.getRootNode();
+    root.adoptedStyleSheets = [sheet, ...root.adoptedStyleSheets];
     new ResizeObserver(() => this.#fit()).observe(target);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#draw());
     matchMedia("print").addEventListener("change", () => this.#draw());

@@ -2,14 +2,14 @@
 
 import { h } from "./dom.js";
 import { calendarDay, count, nameOf } from "./format.js";
-import { UsageChart } from "./usage-chart.js";
 
 const sum = (figures) => figures.reduce((total, figure) => total + figure, 0);
 
 export class UsageByDay {
   #chosen = null;
   #again;
-  #chart;
+  #chart = null;
+  #draw = () => {};
   #types = h("div", { class: "types", role: "group", "aria-label": "Credit type of the chart" });
   #total = h("p", { class: "total" });
   #canvas = h("div", { class: "canvas", role: "img" });
@@ -19,7 +19,15 @@ export class UsageByDay {
   constructor(again) {
     this.#again = again;
     const tip = h("div", { class: "tip", hidden: true, "aria-hidden": "true" });
-    this.#chart = new UsageChart(this.#canvas, tip);
+    // The library that draws comes when there is something to draw where somebody looks.
+    const draw = async (seen, observer) => {
+      if (!seen.some((one) => one.isIntersecting)) return;
+      observer.disconnect();
+      const { UsageChart } = await import("./usage-chart.js");
+      this.#chart = new UsageChart(this.#canvas, tip);
+      this.#draw();
+    };
+    new IntersectionObserver(draw, { rootMargin: "1500px" }).observe(this.#canvas);
     const head = h("tr", {}, ...["Day", "Used", "Refused"].map((name) => h("th", { scope: "col" }, name)));
     const table = h("table", {}, h("thead", {}, head), this.#rows);
     const scroll = h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Usage by day" }, table);
@@ -37,7 +45,8 @@ export class UsageByDay {
     this.#chosen = null;
     for (const part of [this.#types, this.#total, this.#rows]) part.replaceChildren();
     this.#canvas.removeAttribute("aria-label");
-    this.#chart.forget();
+    this.#draw = () => {};
+    this.#chart?.forget();
   }
 
   show({ days, credits, refused }, balances) {
@@ -65,7 +74,8 @@ export class UsageByDay {
         )
         .toReversed(),
     );
-    this.#chart.show(days, used, denied);
+    this.#draw = () => this.#chart?.show(days, used, denied);
+    this.#draw();
   }
 
   #choice(type) {

@@ -1,10 +1,8 @@
 // The panel's own style. A page around it changes colours and type by setting --sonas-… on the element.
 
-import chart from "./vendor/uplot.css.js";
-
 export const sheet = new CSSStyleSheet();
 
-sheet.replaceSync(`${chart}
+sheet.replaceSync(`
 :host {
   --_text: var(--sonas-text, #14161f);
   --_muted: var(--sonas-muted, #596072);

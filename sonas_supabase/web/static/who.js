@@ -1,7 +1,7 @@
 // The corner that says who is signed in.
 
-import { h } from "./dom.js";
-import { count } from "./format.js";
+import { bdi, h } from "./dom.js";
+import { t } from "./i18n.js";
 import { session, signOut } from "./session.js";
 
 const chip = h("a", { class: "chip", href: "./#usage", hidden: true });
@@ -13,8 +13,8 @@ export function showLeft(report) {
   if (!balance) return;
   chip.className = `chip ${balance.warning ?? ""}`;
   chip.textContent = balance.unlimited
-    ? "Unlimited messages"
-    : `${count(balance.remaining)} ${balance.remaining === 1 ? "message" : "messages"} left`;
+    ? t("who.unlimited")
+    : t("who.left", { n: balance.remaining });
 }
 
 export function showWho(element) {
@@ -24,8 +24,8 @@ export function showWho(element) {
     ...(now
       ? [
           chip,
-          h("span", { class: "email" }, now.email),
-          h("button", { type: "button", class: "plain", onclick: () => signOut() }, "Sign out"),
+          h("span", { class: "email" }, bdi(now.email)),
+          h("button", { type: "button", class: "plain", onclick: () => signOut() }, t("who.sign_out")),
         ]
       : []),
   );

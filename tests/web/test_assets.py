@@ -1,0 +1,79 @@
+"""Files go out small, and under a name that says what is in them: kept for a year, and never old."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from sonas_supabase.web._bundle import CannotBundle, bundle
+
+NAMED = re.compile(r'(?:src|href)="(static/[\w-]+\.[0-9a-f]{16}\.(?:js|css|svg))"')
+
+
+@pytest.mark.parametrize("path", ["/", "/pricing", "/admin"])
+async def test_a_page_names_files_that_are_kept_for_a_year(http: httpx.AsyncClient, path: str) -> None:
+    page = await http.get(path)
+    assert page.headers["cache-control"] == "no-cache"
+    named = NAMED.findall(page.text)
+    assert {name.rpartition(".")[2] for name in named} >= {"js", "css", "svg"}
+    assert "static/" not in NAMED.sub("", page.text)
+    for name in named:
+        file = await http.get(f"/{name}")
+        assert file.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert file.headers["access-control-allow-origin"] == "*"
+        again = await http.get(f"/{name}", headers={"if-none-match": file.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_one_script_brings_all_that_it_imports(http: httpx.AsyncClient) -> None:
+    [script] = re.findall(r'src="(static/app\.[^"]+)"', (await http.get("/")).text)
+    text = (await http.get(f"/{script}")).text
+    assert not re.search(r"^import ", text, re.M)
+    [later] = set(re.findall(r'import\("\./([^"]+)"\)', text))
+    chart = (await http.get(f"/static/{later}")).text
+    assert "uPlot" in chart
+    assert "uPlot" not in text
+
+
+async def test_files_and_answers_are_compressed_for_those_who_can_read_it(http: httpx.AsyncClient) -> None:
+    [script] = re.findall(r'src="(static/app\.[^"]+)"', (await http.get("/")).text)
+    for path, part in ((f"/{script}", 0.4), ("/", 0.7), ("/api/openapi.json", 0.3)):
+        sizes = {}
+        for encoding in ("gzip", "identity"):
+            async with http.stream("GET", path, headers={"accept-encoding": encoding}) as answer:
+                body = b"".join([piece async for piece in answer.aiter_raw()])
+            assert answer.headers.get("content-encoding") == ("gzip" if encoding == "gzip" else None)
+            assert "accept-encoding" in answer.headers["vary"].lower()
+            sizes[encoding] = len(body)
+            whole = gzip.decompress(body) if encoding == "gzip" else body
+            assert len(whole) == len((await http.get(path)).content)
+        assert sizes["gzip"] < part * sizes["identity"]
+
+
+async def test_a_name_of_something_else_is_not_found(http: httpx.AsyncClient) -> None:
+    for name in ("app.0123456789abcdef.js", "nothing.0123456789abcdef.js", "..%2fapp.py", "words/../../_app.py"):
+        assert (await http.get(f"/static/{name}")).status_code == 404
+    own = await http.get("/static/app.js")
+    assert (own.status_code, own.headers["cache-control"]) == (200, "no-cache")
+
+
+def write(folder: Path, **modules: str) -> Path:
+    for name, text in modules.items():
+        (folder / f"{name}.js").write_text(text)
+    return folder / "a.js"
+
+
+def test_a_module_that_imports_itself_is_refused(tmp_path: Path) -> None:
+    entry = write(tmp_path, a='import { b } from "./b.js";\n', b='import "./a.js";\nexport const b = 1;\n')
+    with pytest.raises(CannotBundle, match="imports itself"):
+        bundle(entry, lambda path: path.name)
+
+
+@pytest.mark.parametrize("line", ['import * as b from "./b.js";', "export let b = 1;", 'export * from "./b.js";'])
+def test_a_form_that_is_not_known_is_refused(tmp_path: Path, line: str) -> None:
+    with pytest.raises(CannotBundle, match=re.escape(line.partition(" b")[0])):
+        bundle(write(tmp_path, a=f"{line}\n"), lambda path: path.name)
