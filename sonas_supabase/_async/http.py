@@ -77,7 +77,8 @@ class AsyncHttp(AsyncCaller):
     ) -> UncollectedList:
         """What was done and could not be charged, the newest first, with the sum of each credit type.
 
-        ``user_id`` None is everybody's. What was resolved is left out.
+        Rows of the kind ``refund`` were charged and could not be given back; ``owed`` is their sum. ``user_id`` None is
+        everybody's. What was resolved is left out.
 
         SQL: ``list_uncollected``.
 
@@ -97,14 +98,18 @@ class AsyncHttp(AsyncCaller):
         *,
         description: str | None = None,
         idempotency_key: str | None = None,
+        kind: str = "charge",
         workspace_id: Id | None = None,
         timeout: float | None = None,
         retries: int | None = None,
     ) -> UncollectedEntry:
-        """Put on record that work was done and could not be charged. SQL: ``record_uncollected``.
+        """Put on record that work was done and could not be charged, or a charge not given back.
 
-        The account need not be there any more. ``reason`` is a slug: ``insufficient_credits``, ``account_frozen``,
-        ``unavailable`` and so on. The same ``idempotency_key`` makes one entry.
+        ``kind`` is ``charge`` or ``refund``. The account need not be there any more. ``reason`` is a slug:
+        ``insufficient_credits``, ``account_frozen``, ``unavailable`` and so on. The same ``idempotency_key`` makes one
+        entry.
+
+        SQL: ``record_uncollected``.
 
         Raises:
             InvalidAmount, InvalidArgument, UnknownCreditType.
@@ -117,6 +122,7 @@ class AsyncHttp(AsyncCaller):
                 reason=reason,
                 description=description,
                 idempotency_key=idempotency_key,
+                kind=kind,
                 workspace_id=workspace_id,
             ),
             timeout,
@@ -166,7 +172,7 @@ class AsyncHttp(AsyncCaller):
 
         ``body`` is in base64; None, or one above the setting ``stored_body_bytes``, is not kept: the request then
         counts as answered, and a repeat of it is refused. ``stored`` is False when the claim has lapsed and another has
-        taken over.
+        taken over. Of one account the newest ``stored_bodies_per_account`` bodies are kept.
 
         Raises:
             AccountNotFound, InvalidArgument.

@@ -105,6 +105,7 @@ TYPES: dict[str, dict[str, str]] = {
         "p_reason": "text",
         "p_description": "text",
         "p_idempotency_key": "text",
+        "p_kind": "text",
         "p_workspace_id": "uuid",
     },
     "resolve_uncollected": {

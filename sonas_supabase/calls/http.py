@@ -72,6 +72,7 @@ def record_uncollected(
     reason: str,
     description: str | None,
     idempotency_key: str | None,
+    kind: str,
     workspace_id: Id | None,
 ) -> Call[UncollectedEntry]:
     """The call of ``record_uncollected``."""
@@ -84,6 +85,7 @@ def record_uncollected(
             "reason": arg.text("reason", reason),
             "description": arg.optional(arg.text, "description", description),
             "idempotency_key": arg.optional(arg.text, "idempotency_key", idempotency_key),
+            "kind": arg.text("kind", kind),
             "workspace_id": arg.optional(arg.uuid, "workspace_id", workspace_id),
         },
         partial(parse, UncollectedEntry),

@@ -6,7 +6,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
 from sonas_supabase import (
@@ -30,17 +30,19 @@ _MOST_CRASHES = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Uncollected:
-    """Work that was done and could not be charged.
+    """Work that was done and could not be charged, or a charge for what failed that could not be given back.
 
     Attributes:
         request: what was to be charged.
         credits: how much of it is missing.
         reason: a slug: ``insufficient_credits``, ``unavailable``, ``account_frozen`` and so on.
+        kind: ``charge`` where the account owes it, ``refund`` where it is owed to the account.
     """
 
     request: SpendRequest
     credits: int
     reason: str
+    kind: Literal["charge", "refund"] = "charge"
 
 
 OnUncollected = Callable[[Uncollected], Awaitable[None] | None]
@@ -63,6 +65,27 @@ class Charged:
     request: SpendRequest
     reservation: Reservation
     credits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """Credits of an operation that are to be given back; ``request`` has the key that makes it one refund."""
+
+    request: SpendRequest
+    operation_id: UUID
+    credits: int
+    reason: str
+
+    async def do(self, client: AsyncCreditsClient) -> None:
+        """Give them back, once."""
+        await client.refund_credits(
+            self.request.user_id,
+            self.operation_id,
+            self.credits,
+            reason=self.reason,
+            idempotency_key=self.request.key,
+            workspace_id=self.request.workspace_id,
+        )
 
 
 class Books:
@@ -128,21 +151,23 @@ class Books:
             return False
 
     async def refund(self, operation: Charged, *, cost: int, reason: str) -> None:
-        """Give back what an operation was charged above its cost. A refund that fails is logged: nothing is raised."""
-        request, credits = operation.request, operation.credits - cost
+        """Give back what an operation was charged above its cost. What fails is told and kept; nothing is raised."""
+        credits = operation.credits - cost
+        request = replace(operation.request, key=f"{operation.request.key}:back:{operation.credits}:{cost}")
         try:
             if operation.reservation.operation_id is None:
                 raise UnexpectedAnswer("A reservation has no operation.")
-            await self.client.refund_credits(
-                request.user_id,
-                operation.reservation.operation_id,
-                credits,
-                reason=reason,
-                idempotency_key=f"{request.key}:back:{operation.credits}:{cost}",
-                workspace_id=request.workspace_id,
-            )
-        except Exception:
+            refund = Refund(request, operation.reservation.operation_id, credits, reason)
+            try:
+                await refund.do(self.client)
+            except CreditsUnavailable:
+                if self.journal is None:
+                    raise
+                await self.journal.append_refund(refund)
+        except Exception as error:
             _log.exception("%s: %d credits could not be given back", request, credits)
+            why = str(getattr(error, "code", "error"))
+            await self.uncollected(Uncollected(request=request, credits=credits, reason=why, kind="refund"))
 
     async def release(self, request: SpendRequest, reservation: Reservation, reason: str) -> None:
         """Give back what is held. A release that fails is logged: the hold expires by itself."""
@@ -158,8 +183,9 @@ class Books:
     async def uncollected(self, entry: Uncollected) -> None:
         """Tell the log, the counters, the database and the application. None of them can stop the others."""
         request = entry.request
-        _log.error("%s: %d credits could not be charged: %s", request, entry.credits, entry.reason)
-        tell_uncollected(request.credit_type, entry.credits, entry.reason)
+        if entry.kind == "charge":
+            _log.error("%s: %d credits could not be charged: %s", request, entry.credits, entry.reason)
+            tell_uncollected(request.credit_type, entry.credits, entry.reason)
         try:
             await self.client.record_uncollected(
                 request.user_id,
@@ -168,6 +194,7 @@ class Books:
                 entry.reason,
                 description=request.description,
                 idempotency_key=request.key,
+                kind=entry.kind,
                 workspace_id=request.workspace_id,
             )
         except Exception as error:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from sonas_supabase import AsyncCreditsClient, CreditsError, CreditsUnavailable, NotConfigured
-from sonas_supabase.fastapi._books import book
+from sonas_supabase.fastapi._books import Refund, book
 from sonas_supabase.fastapi._spend_request import SpendRequest
 from sonas_supabase.observe import tell_uncollected
 
@@ -41,7 +41,10 @@ create table if not exists spends (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """A spend that is not tried any more: refused too often, or unreadable. ``request`` is as it was kept."""
+    """A spend that is not tried any more: refused too often, or unreadable. ``request`` is as it was kept.
+
+    ``credits`` is below zero for credits that were to be given back.
+    """
 
     id: str
     user_id: str
@@ -80,6 +83,10 @@ class Journal:
         """Keep a spend that is to be charged."""
         await self._do(lambda file: _insert(file, request, cost, "waiting"))
 
+    async def append_refund(self, refund: Refund) -> None:
+        """Keep credits that are to be given back."""
+        await self._do(lambda file: _insert(file, refund.request, -refund.credits, "waiting", refund=refund))
+
     async def open(self, request: SpendRequest) -> str | None:
         """Let a request in that nothing is held for; None when its user has had enough of that."""
         return await self._do(lambda file: self._open(file, request))
@@ -89,7 +96,7 @@ class Journal:
         killed_before = (datetime.now(UTC) - timedelta(seconds=request.ttl_seconds)).isoformat()
         file.execute("delete from spends where state = 'running' and at < ?", (killed_before,))
         [(unheld,)] = file.execute(
-            "select coalesce(sum(credits), 0) from spends where user_id = ? and state <> 'dead'",
+            "select coalesce(sum(max(credits, 0)), 0) from spends where user_id = ? and state <> 'dead'",
             (str(request.user_id),),
         )
         if unheld + request.amount > self._most_per_user:
@@ -144,7 +151,11 @@ class Journal:
         entries = await self._do(lambda file: file.execute(query).fetchall()) if self._path.exists() else []
         for done, (entry, cost, request) in enumerate(entries):
             try:
-                await book(client, _readable(request), cost, all_or_nothing=True)
+                kept = _readable(request)
+                if isinstance(kept, Refund):
+                    await kept.do(client)
+                else:
+                    await book(client, kept, cost, all_or_nothing=True)
             except CreditsUnavailable:
                 waiting[CreditsUnavailable.code] = len(entries) - done
                 break
@@ -223,31 +234,48 @@ class _UnreadableError(Exception):
 async def _put_on_record(client: AsyncCreditsClient, letter: DeadLetter) -> None:
     """Show the seller a spend that was given up. One that is revived and charged later is theirs to resolve."""
     try:
-        request = _readable(letter.request)
-        tell_uncollected(request.credit_type, letter.credits, letter.reason)
+        kept = _readable(letter.request)
+        request = kept.request if isinstance(kept, Refund) else kept
+        if not isinstance(kept, Refund):
+            tell_uncollected(request.credit_type, letter.credits, letter.reason)
         await client.record_uncollected(
             request.user_id,
             request.credit_type,
-            letter.credits,
+            abs(letter.credits),
             letter.reason,
             description=request.description,
             idempotency_key=request.key,
+            kind="refund" if isinstance(kept, Refund) else "charge",
             workspace_id=request.workspace_id,
         )
     except (CreditsError, _UnreadableError) as error:
         _log.error("%s is not on record in the database: %s", letter, error)
 
 
-def _insert(file: sqlite3.Connection, request: SpendRequest, cost: int, state: str) -> str:
+def _insert(
+    file: sqlite3.Connection, request: SpendRequest, cost: int, state: str, *, refund: Refund | None = None
+) -> str:
     entry, at = str(uuid4()), datetime.now(UTC).isoformat()
-    row = (entry, str(request.user_id), at, cost, json.dumps(request.to_json()), state)
+    kept = request.to_json()
+    if refund is not None:
+        # What is owed to the user is kept below zero.
+        kept["refund"] = {
+            "operation_id": str(refund.operation_id),
+            "credits": refund.credits,
+            "reason": refund.reason,
+        }
+    row = (entry, str(request.user_id), at, cost, json.dumps(kept), state)
     file.execute("insert into spends (id, user_id, at, credits, request, state) values (?, ?, ?, ?, ?, ?)", row)
     return entry
 
 
-def _readable(request: str) -> SpendRequest:
+def _readable(kept: str) -> SpendRequest | Refund:
     try:
-        read = SpendRequest.from_json(json.loads(request))
+        values = dict(json.loads(kept))
+        refund = values.pop("refund", None)
+        read = SpendRequest.from_json(values)
+        if refund is not None:
+            return Refund(read, UUID(refund["operation_id"]), int(refund["credits"]), str(refund["reason"]))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise _UnreadableError("unreadable") from error
     if not isinstance(read.user_id, UUID):

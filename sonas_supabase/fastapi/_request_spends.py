@@ -9,7 +9,7 @@ import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
 from typing import Any, TypeVar
 from urllib.parse import quote
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
@@ -95,7 +95,7 @@ class RequestSpends:
         if declaration.on_unavailable == "allow" and journal is None:
             raise Misconfigured('on_unavailable="allow" needs a journal: Credits(..., journal=Journal(path)).')
         if self._key and self._run is None:
-            await self._claim(user, declaration)
+            await self._claim(user, declaration, connection)
         request = await self.request(declaration, connection)
         if not request.amount:
             return self._enter(user, request, declaration, None)
@@ -123,14 +123,16 @@ class RequestSpends:
             await _background.finish(self._settle_one(self._pending[-1], Outcome.SERVED))
         return spend
 
-    async def _claim(self, user: User, declaration: Declaration) -> None:
+    async def _claim(self, user: User, declaration: Declaration, connection: HTTPConnection) -> None:
         """Have the Idempotency-Key for this request alone. Raises StoredAnswer, and what a conflict is."""
         method, path = self._scope["method"], _path(self._scope)
+        # A header may say who pays: with another payer it is another request.
+        payer = await declaration.workspace_for(connection)
         claiming = _answers.claim(
             self._books.client,
             user.id,
             _answers.key_of(method, path, self._key),
-            await self._fingerprint(),
+            await self._fingerprint(payer),
             patience=self._patience(),
             has_left=self._inbox.look,
         )
@@ -228,11 +230,11 @@ class RequestSpends:
             return unclaimed
         return f"http:{self._run.run_id}:{line}"
 
-    async def _fingerprint(self) -> str:
+    async def _fingerprint(self, payer: UUID | None) -> str:
         query = self._scope.get("query_string", b"")
         kind = self._headers.get("content-type", "").partition(";")[0].strip().lower()
         body = await self._inbox.fingerprint()
-        return hashlib.sha256(b"\0".join([query, kind.encode(), body.encode()])).hexdigest()
+        return hashlib.sha256(b"\0".join([query, kind.encode(), str(payer).encode(), body.encode()])).hexdigest()
 
     async def _unless_cancelled(
         self, work: Coroutine[Any, Any, T], undo: Callable[..., Coroutine[Any, Any, None]], *arguments: Any

@@ -50,9 +50,11 @@ class UncollectedEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UncollectedRow:
-    """Work for ``user_id`` that ``account_id`` was to pay and did not."""
+    """Work for ``user_id`` that ``account_id`` was to pay and did not; of the kind ``refund``, what it has paid and
+    was to get back."""
 
     uncollected_id: UUID
+    kind: str
     account_id: UUID
     user_id: UUID
     credit_type: str
@@ -64,10 +66,12 @@ class UncollectedRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UncollectedList:
-    """The newest entries that were not resolved, and the credits of all of them by type."""
+    """The newest entries that were not resolved, and the credits of all of them by type: ``totals`` that accounts owe,
+    ``owed`` to them."""
 
     rows: tuple[UncollectedRow, ...]
     totals: dict[str, int]
+    owed: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,9 @@
     credits = fake.client()  # a CreditsClient; fake.async_client() is an AsyncCreditsClient
     credits.consume_credits(user_id, "message", 10)  # and an eleventh raises InsufficientCredits
 
-It keeps the rules of spending, holding, refunding, granting, keys and plans, which the suite of the real client checks
-on it. There is no calendar in it: periods never end. What it does not know raises NotConfigured.
+It keeps the rules of spending (batches too), holding (parts too), refunding, granting, keys, plans and the history,
+which the suite of the real client checks on it. There is no calendar in it: periods never end. What it does not know
+raises NotConfigured.
 """
 
 from __future__ import annotations

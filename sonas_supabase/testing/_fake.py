@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import RLock
 from typing import Any
@@ -23,6 +22,8 @@ from sonas_supabase.errors import (
     ReservationNotFound,
     UnknownCreditType,
 )
+from sonas_supabase.testing._account import PRIORITIES, Account, Grant, Hold, Operation, Slice
+from sonas_supabase.testing._reading import history, operation
 
 FREE: Mapping[str, int | None] = {"integration": 100, "message": 10, "project": 3}
 PLANS: Mapping[str, Mapping[str, int | None]] = {
@@ -33,86 +34,20 @@ PLANS: Mapping[str, Mapping[str, int | None]] = {
     "elite": {"integration": 50000, "message": 1200, "project": None},
 }
 LIMITS = frozenset({"project"})
-PRIORITIES = {
-    "rollover": 10,
-    "trial": 20,
-    "promotion": 20,
-    "compensation": 20,
-    "plan": 30,
-    "top_up": 50,
-    "goodwill": 60,
-}
 UPGRADE_URL = "/pricing"
-
-
-@dataclass
-class _Grant:
-    id: str
-    source: str
-    amount: int
-    remaining: int
-    expires_at: datetime | None
-    description: str | None
-    held: int = 0
-    starts_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-    @property
-    def order(self) -> tuple[int, datetime, datetime, str]:
-        last = datetime.max.replace(tzinfo=UTC)
-        priority = PRIORITIES[self.source]
-        if self.source == "goodwill" and self.expires_at is not None:
-            priority = PRIORITIES["promotion"]
-        return priority, self.expires_at or last, self.starts_at, self.id
-
-
-@dataclass
-class _Operation:
-    id: str
-    credit_type: str
-    amount: int
-    taken: list[tuple[_Grant, int]]
-    refunded: int = 0
-
-
-@dataclass
-class _Hold:
-    operation_id: str
-    credit_type: str
-    amount: int
-    slices: list[tuple[_Grant, int]]
-    expires_at: datetime
-    status: str = "open"
-    captured: int = 0
-    answer: dict[str, Any] | None = None
-
-
-@dataclass
-class _Account:
-    plan: str = "free"
-    status: str = "active"
-    used: dict[str, int] = field(default_factory=dict)
-    grants: dict[str, list[_Grant]] = field(default_factory=dict)
-    operations: dict[str, _Operation] = field(default_factory=dict)
-    holds: dict[str, _Hold] = field(default_factory=dict)
-    keys: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
-    period_start: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-    @property
-    def period_end(self) -> datetime:
-        return self.period_start + timedelta(days=31)
 
 
 class FakeCredits:
     """Accounts in memory. One may be shared by several clients and threads."""
 
     def __init__(self) -> None:
-        self._accounts: dict[str, _Account] = {}
+        self._accounts: dict[str, Account] = {}
         self._lock = RLock()
 
     def add_user(self, *, plan: str = "free") -> UUID:
         """A new user, with the allowances of a plan."""
         user_id = uuid4()
-        account = self._accounts[str(user_id)] = _Account()
+        account = self._accounts[str(user_id)] = Account(str(user_id))
         self._set_plan(account, plan)
         return user_id
 
@@ -128,12 +63,17 @@ class FakeCredits:
         """What the SQL function would answer. Raises CreditsError."""
         known: dict[str, Callable[..., dict[str, Any]]] = {
             "consume_credits": self._consume,
+            "consume_credits_batch": self._consume_batch,
             "check_credits": self._check,
             "reserve_credits": self._reserve,
             "capture_credits": self._capture,
+            "extend_reservation": self._extend,
             "release_credits": self._release,
             "refund_credits": self._refund,
             "grant_credits": self._grant,
+            "revoke_grant": self._revoke,
+            "get_credit_history": history,
+            "explain_operation": operation,
             "change_plan": self._change_plan,
             "get_credit_summary": self._summary,
             "freeze_account": self._freeze,
@@ -148,7 +88,7 @@ class FakeCredits:
             account = self._account(given.pop("user_id"), given.pop("workspace_id", None))
             return self._once(account, function, known[function], given)
 
-    def _account(self, user_id: str, workspace_id: str | None) -> _Account:
+    def _account(self, user_id: str, workspace_id: str | None) -> Account:
         found = self._accounts.get(workspace_id or user_id)
         if found is None:
             raise ERRORS["account_not_found"](
@@ -156,16 +96,18 @@ class FakeCredits:
             )
         for hold in found.holds.values():
             if hold.status == "open" and hold.expires_at <= datetime.now(UTC):
-                _free(hold)
+                hold.free()
                 hold.status = "expired"
+        found.actor = user_id
         return found
 
     def _once(
-        self, account: _Account, function: str, work: Callable[..., dict[str, Any]], given: dict[str, Any]
+        self, account: Account, function: str, work: Callable[..., dict[str, Any]], given: dict[str, Any]
     ) -> dict[str, Any]:
         """Do the work, once per idempotency key. A denial does not use the key up."""
         key = given.pop("idempotency_key", None)
-        request = json.dumps([function, given], sort_keys=True)
+        # How a denial is told does not make it another request.
+        request = json.dumps([function, {**given, "strict": False}], sort_keys=True)
         if key is not None and key in account.keys:
             before, answer = account.keys[key]
             if before != request:
@@ -178,7 +120,7 @@ class FakeCredits:
 
     def _consume(
         self,
-        account: _Account,
+        account: Account,
         credit_type: str,
         amount: int = 1,
         description: str | None = None,
@@ -188,18 +130,42 @@ class FakeCredits:
         _must_be_active(account)
         if denied := self._denial(account, credit_type, amount, strict=strict):
             return denied
-        taken = self._take(account, credit_type, amount)
-        for grant, part in taken:
-            grant.remaining -= part
-        operation = self._operation(account, credit_type, amount, taken)
+        operation = self._spend(account, credit_type, "consume", amount, description, metadata)
         return self._answered(account, credit_type, amount, operation.id)
 
-    def _check(self, account: _Account, credit_type: str, amount: int = 1) -> dict[str, Any]:
+    def _consume_batch(self, account: Account, items: list[dict[str, Any]]) -> dict[str, Any]:
+        """All items or none; the same key twice is one spend."""
+        _must_be_active(account)
+        asked = [{"amount": 1, **{key.removeprefix("p_"): value for key, value in item.items()}} for item in items]
+        first: dict[str, dict[str, Any]] = {}
+        wanted: dict[str, int] = {}
+        for nth, item in enumerate(asked):
+            key = item.get("idempotency_key")
+            if key is not None and first.setdefault(key, item) != item:
+                raise IdempotencyConflict(details={"idempotency_key": key, "item": nth})
+            if key in account.keys or (key is not None and first[key] is not item):
+                continue
+            before = wanted.get(item["credit_type"], 0)
+            if denied := self._denial(account, item["credit_type"], item["amount"], before=before):
+                return {**denied, "details": {**denied["details"], "item": nth}}
+            wanted[item["credit_type"]] = before + item["amount"]
+        answers = [self._once(account, "consume_credits", self._consume, dict(item)) for item in asked]
+        spent = {answer["operation_id"]: answer["amount"] for answer in answers}
+        return {
+            "success": True,
+            "code": "ok",
+            "operation_id": answers[-1]["operation_id"],
+            "amount": sum(spent.values()),
+            "replayed": all(answer["replayed"] for answer in answers),
+            "items": answers,
+        }
+
+    def _check(self, account: Account, credit_type: str, amount: int = 1) -> dict[str, Any]:
         return self._denial(account, credit_type, amount) or self._answered(account, credit_type, amount, None)
 
     def _reserve(
         self,
-        account: _Account,
+        account: Account,
         credit_type: str,
         amount: int = 1,
         ttl_seconds: int = 900,
@@ -212,22 +178,41 @@ class FakeCredits:
             raise InvalidArgument(details={"argument": "p_ttl_seconds"}, hint="A hold lasts 1 to 86400 seconds.")
         if denied := self._denial(account, credit_type, amount, strict=strict):
             return denied
-        slices = self._take(account, credit_type, amount)
-        for grant, part in slices:
-            grant.held += part
         until = datetime.now(UTC) + timedelta(seconds=ttl_seconds)
-        hold = _Hold(str(uuid4()), credit_type, amount, slices, until)
-        reservation_id = str(uuid4())
-        account.holds[reservation_id] = hold
+        hold = Hold(
+            str(uuid4()), str(uuid4()), credit_type, amount, amount, [], until, description, dict(metadata or {})
+        )
+        self._pin(account, hold, amount)
+        account.holds[hold.id] = hold
         return {
             **self._answered(account, credit_type, amount, hold.operation_id),
-            "reservation_id": reservation_id,
+            "reservation_id": hold.id,
             "expires_at": until.isoformat(),
+        }
+
+    def _pin(self, account: Account, hold: Hold, amount: int) -> None:
+        for grant, part in self._take(account, hold.credit_type, amount):
+            grant.held += part
+            pinned = next((one for one in hold.slices if one.grant is grant), None)
+            if pinned is None:
+                hold.slices.append(Slice(grant, part))
+            else:
+                pinned.left += part
+
+    def _extend(self, account: Account, reservation_id: str, ttl_seconds: int = 900) -> dict[str, Any]:
+        hold = _hold(account, reservation_id)
+        _must_be_open(reservation_id, hold)
+        _must_be_active(account)
+        hold.expires_at = max(hold.expires_at, datetime.now(UTC) + timedelta(seconds=ttl_seconds))
+        return {
+            **self._answered(account, hold.credit_type, hold.left, hold.operation_id),
+            "reservation_id": reservation_id,
+            "expires_at": hold.expires_at.isoformat(),
         }
 
     def _capture(
         self,
-        account: _Account,
+        account: Account,
         reservation_id: str,
         amount: int | None = None,
         description: str | None = None,
@@ -235,42 +220,64 @@ class FakeCredits:
         final: bool = True,
     ) -> dict[str, Any]:
         hold = _hold(account, reservation_id)
-        wanted = hold.amount if amount is None else amount
-        if hold.status == "captured" and hold.answer is not None and wanted == hold.captured + hold.answer["shortfall"]:
+        if final and hold.status == "captured" and hold.answer is not None and _is_same_capture(hold, amount):
             return {**hold.answer, "replayed": True}
         _must_be_open(reservation_id, hold)
         _must_be_active(account)
-        _free(hold)
+        wanted = hold.left if amount is None else amount
+        if wanted == 0 and not final:
+            raise InvalidAmount(details={"amount": 0}, hint="Nothing of this hold is left to capture.")
         available = self._available(account, hold.credit_type)
-        captured = wanted if available is None else min(wanted, available)
-        taken = self._take(account, hold.credit_type, captured)
-        for grant, part in taken:
-            grant.remaining -= part
-        self._operation(account, hold.credit_type, captured, taken, hold.operation_id)
-        hold.status, hold.captured = "captured", captured
+        extra = max(wanted - hold.left, 0)
+        if available is not None:
+            extra = min(extra, available)
+            self._pin(account, hold, extra)
+        hold.left += extra
+        captured = min(wanted, hold.left)
+        is_first = final and hold.captured == 0
+        operation_id = hold.operation_id if is_first else str(uuid4())
+        taken = []
+        rest = captured
+        for one in hold.slices:
+            part = min(rest, one.left)
+            one.left, rest = one.left - part, rest - part
+            one.grant.held -= part
+            if part:
+                taken.append((one.grant, part))
+        hold.captured, hold.left = hold.captured + captured, hold.left - captured
+        hold.shortfall += wanted - captured
+        released = hold.left if final else 0
+        if final:
+            hold.free()
+            hold.status = "captured"
+        self._book(
+            account, hold.credit_type, "capture", captured, taken, operation_id,
+            description=description or hold.description, metadata={**hold.metadata, **(metadata or {})},
+            related=None if is_first else hold.operation_id,
+        )  # fmt: skip
         hold.answer = {
-            **self._answered(account, hold.credit_type, captured, hold.operation_id),
+            **self._answered(account, hold.credit_type, captured, operation_id),
             "reservation_id": reservation_id,
             "captured": captured,
-            "released": max(hold.amount - captured, 0),
+            "released": released,
             "shortfall": wanted - captured,
-            "held": 0,
+            "held": hold.left,
         }
         return hold.answer
 
-    def _release(self, account: _Account, reservation_id: str, reason: str | None = None) -> dict[str, Any]:
+    def _release(self, account: Account, reservation_id: str, reason: str | None = None) -> dict[str, Any]:
         hold = _hold(account, reservation_id)
         _must_be_open(reservation_id, hold)
-        _free(hold)
-        hold.status = "released"
+        hold.free()
+        hold.status, hold.reason = "released", reason
         return {
-            **self._answered(account, hold.credit_type, hold.amount, hold.operation_id),
+            **self._answered(account, hold.credit_type, hold.released, hold.operation_id),
             "reservation_id": reservation_id,
-            "released": hold.amount,
+            "released": hold.released,
         }
 
     def _refund(
-        self, account: _Account, operation_id: str, amount: int | None = None, reason: str | None = None
+        self, account: Account, operation_id: str, amount: int | None = None, reason: str | None = None
     ) -> dict[str, Any]:
         operation = account.operations.get(operation_id)
         if operation is None:
@@ -283,18 +290,33 @@ class FakeCredits:
             )
         operation.refunded += given
         account.used[operation.credit_type] -= given
+        refund_id = str(uuid4())
         rest = given
         for nth, (grant, part) in reversed(list(enumerate(operation.taken))):
             back = min(rest, part)
-            grant.remaining += back
-            operation.taken[nth] = (grant, part - back)
+            if back:
+                grant.remaining += back
+                operation.taken[nth] = (grant, part - back)
+                account.post(
+                    operation.credit_type,
+                    "refund",
+                    back,
+                    refund_id,
+                    grant=grant,
+                    description=reason,
+                    related=operation.id,
+                )
             rest -= back
-        answer = self._answered(account, operation.credit_type, given, str(uuid4()))
+        if rest:
+            account.post(
+                operation.credit_type, "refund", rest, refund_id, grant=None, description=reason, related=operation.id
+            )
+        answer = self._answered(account, operation.credit_type, given, refund_id)
         return {**answer, "refunds_operation_id": operation_id, "returned": given, "expired": 0}
 
     def _grant(
         self,
-        account: _Account,
+        account: Account,
         credit_type: str,
         amount: int,
         source: str = "promotion",
@@ -307,11 +329,30 @@ class FakeCredits:
         if source not in PRIORITIES or source == "plan":
             raise InvalidArgument(details={"argument": "p_source", "value": source}, hint="Pass another source.")
         until = None if expires_at is None else datetime.fromisoformat(expires_at)
-        grant = _Grant(str(uuid4()), source, amount, amount, until, description)
+        grant = Grant(str(uuid4()), source, amount, amount, until, description)
         account.grants[credit_type].append(grant)
-        return {**self._answered(account, credit_type, amount, str(uuid4())), "grant_id": grant.id}
+        given_id = str(uuid4())
+        account.post(credit_type, "grant", amount, given_id, grant=grant, description=description, metadata=metadata)
+        return {**self._answered(account, credit_type, amount, given_id), "grant_id": grant.id}
 
-    def _change_plan(self, account: _Account, plan_id: str, effective: str = "now", **_: Any) -> dict[str, Any]:
+    def _revoke(
+        self, account: Account, grant_id: str, reason: str | None = None, amount: int | None = None
+    ) -> dict[str, Any]:
+        found = [(kind, one) for kind, grants in account.grants.items() for one in grants if one.id == grant_id]
+        if not found:
+            raise ERRORS["grant_not_found"](details={"grant_id": grant_id})
+        [(credit_type, grant)] = found
+        free = grant.remaining - grant.held
+        taken, was_voided = min(free, amount or free), grant.voided
+        revoked_id = str(uuid4())
+        grant.remaining -= taken
+        grant.voided = grant.voided or amount is None
+        if taken:
+            account.post(credit_type, "void", -taken, revoked_id, grant=grant, description=reason)
+        answer = self._answered(account, credit_type, taken, revoked_id)
+        return {**answer, "grant_id": grant_id, "replayed": was_voided}
+
+    def _change_plan(self, account: Account, plan_id: str, effective: str = "now", **_: Any) -> dict[str, Any]:
         if plan_id not in PLANS or effective != "now":
             raise InvalidArgument(details={"argument": "p_plan_id", "value": plan_id}, hint="There is no such plan.")
         self._set_plan(account, plan_id)
@@ -324,16 +365,15 @@ class FakeCredits:
             "operation_id": str(uuid4()),
         }
 
-    def _freeze(self, account: _Account, reason: str | None = None) -> dict[str, Any]:
+    def _freeze(self, account: Account, reason: str | None = None) -> dict[str, Any]:
         account.status = "frozen"
         return self._of_account(account)
 
-    def _unfreeze(self, account: _Account, reason: str | None = None) -> dict[str, Any]:
+    def _unfreeze(self, account: Account, reason: str | None = None) -> dict[str, Any]:
         account.status = "active"
         return self._of_account(account)
 
-    def _summary(self, account: _Account) -> dict[str, Any]:
-        [user_id] = [key for key, found in self._accounts.items() if found is account]
+    def _summary(self, account: Account) -> dict[str, Any]:
         grants = [
             {
                 "grant_id": grant.id,
@@ -354,8 +394,8 @@ class FakeCredits:
         ]
         return {
             **self._of_account(account),
-            "account_id": user_id,
-            "user_id": user_id,
+            "account_id": account.id,
+            "user_id": account.id,
             "plan": account.plan,
             "plan_name": account.plan.capitalize(),
             "upgrade_url": UPGRADE_URL,
@@ -369,7 +409,7 @@ class FakeCredits:
             "grants": grants,
         }
 
-    def _of_account(self, account: _Account) -> dict[str, Any]:
+    def _of_account(self, account: Account) -> dict[str, Any]:
         return {
             "success": True,
             "code": "ok",
@@ -380,7 +420,7 @@ class FakeCredits:
             "balances": [self._balance(account, credit_type) for credit_type in sorted(account.grants)],
         }
 
-    def _balance(self, account: _Account, credit_type: str) -> dict[str, Any]:
+    def _balance(self, account: Account, credit_type: str) -> dict[str, Any]:
         available, used = self._available(account, credit_type), account.used.get(credit_type, 0)
         share = 0 if not available and not used else 100 * used // ((available or 0) + used)
         is_limit = credit_type in LIMITS
@@ -398,7 +438,7 @@ class FakeCredits:
             "period_end": None if is_limit else account.period_end.isoformat(),
         }
 
-    def _set_plan(self, account: _Account, plan: str) -> None:
+    def _set_plan(self, account: Account, plan: str) -> None:
         """What a plan grants more than the one before is there at once; what it grants less is taken from no one."""
         before, account.plan = account.plan, plan
         for credit_type, allowance in PLANS[plan].items():
@@ -406,47 +446,78 @@ class FakeCredits:
             granted = sum(grant.amount for grant in grants if grant.source == "plan")
             more = (allowance or 0) - granted
             if allowance is not None and (more > 0 or not grants):
-                grants.append(_Grant(str(uuid4()), "plan", max(more, 0), max(more, 0), None, plan))
+                grant = Grant(str(uuid4()), "plan", max(more, 0), max(more, 0), None, plan)
+                grants.append(grant)
+                if more > 0:
+                    account.post(credit_type, "grant", more, str(uuid4()), grant=grant, description=plan)
         if before == "free" and plan != "free":
             account.used = {kind: used for kind, used in account.used.items() if kind in LIMITS}
 
-    def _must_be_known(self, account: _Account, credit_type: str) -> None:
+    def _must_be_known(self, account: Account, credit_type: str) -> None:
         if credit_type not in account.grants:
             raise UnknownCreditType(
                 details={"credit_type": credit_type, "known": sorted(account.grants)},
                 hint=f"Known credit types: {', '.join(sorted(account.grants))}.",
             )
 
-    def _available(self, account: _Account, credit_type: str) -> int | None:
+    def _available(self, account: Account, credit_type: str) -> int | None:
         if PLANS[account.plan][credit_type] is None:
             return None
-        return sum(grant.remaining - grant.held for grant in account.grants[credit_type] if _is_open(grant))
+        return sum(grant.remaining - grant.held for grant in account.grants[credit_type] if grant.is_open)
 
-    def _take(self, account: _Account, credit_type: str, amount: int) -> list[tuple[_Grant, int]]:
+    def _take(self, account: Account, credit_type: str, amount: int) -> list[tuple[Grant, int]]:
         """Which grants so many credits come from, in burn order."""
         if PLANS[account.plan][credit_type] is None:
             return []
         taken = []
-        for grant in sorted((g for g in account.grants[credit_type] if _is_open(g)), key=lambda g: g.order):
+        for grant in sorted((g for g in account.grants[credit_type] if g.is_open), key=lambda g: g.order):
             part = min(amount, grant.remaining - grant.held)
             if part:
                 taken.append((grant, part))
                 amount -= part
         return taken
 
-    def _operation(
-        self, account: _Account, credit_type: str, amount: int, taken: list[tuple[_Grant, int]], id: str = ""
-    ) -> _Operation:
-        operation = _Operation(id or str(uuid4()), credit_type, amount, taken)
-        account.operations[operation.id] = operation
+    def _spend(
+        self,
+        account: Account,
+        credit_type: str,
+        kind: str,
+        amount: int,
+        description: str | None,
+        metadata: Mapping[str, Any] | None,
+    ) -> Operation:
+        taken = self._take(account, credit_type, amount)
+        return self._book(
+            account, credit_type, kind, amount, taken, str(uuid4()), description=description, metadata=metadata
+        )
+
+    def _book(
+        self,
+        account: Account,
+        credit_type: str,
+        kind: str,
+        amount: int,
+        taken: list[tuple[Grant, int]],
+        id: str,
+        **said: Any,
+    ) -> Operation:
+        """Take the parts off their grants, a row of the ledger for each; what no grant has is unlimited."""
+        for grant, part in taken:
+            grant.remaining -= part
+            account.post(credit_type, kind, -part, id, grant=grant, **said)
+        if (rest := amount - sum(part for _, part in taken)) > 0:
+            account.post(credit_type, kind, -rest, id, grant=None, **said)
         account.used[credit_type] = account.used.get(credit_type, 0) + amount
+        operation = account.operations[id] = Operation(id, credit_type, amount, taken)
         return operation
 
     def _denial(
-        self, account: _Account, credit_type: str, amount: int, *, strict: bool = False
+        self, account: Account, credit_type: str, amount: int, *, strict: bool = False, before: int = 0
     ) -> dict[str, Any] | None:
         self._must_be_known(account, credit_type)
         available = self._available(account, credit_type)
+        if available is not None:
+            available -= before
         if available is None or amount <= available:
             return None
         is_limit = credit_type in LIMITS
@@ -466,7 +537,7 @@ class FakeCredits:
         answer = self._answered(account, credit_type, amount, str(uuid4()))
         return {**answer, "success": False, "code": code, "message": message, "hint": hint, "details": details}
 
-    def _answered(self, account: _Account, credit_type: str, amount: int, operation_id: str | None) -> dict[str, Any]:
+    def _answered(self, account: Account, credit_type: str, amount: int, operation_id: str | None) -> dict[str, Any]:
         balance = self._balance(account, credit_type)
         return {
             "success": True,
@@ -493,22 +564,18 @@ def _conflict(key: str, before: str, function: str, given: Mapping[str, Any]) ->
     )
 
 
-def _is_open(grant: _Grant) -> bool:
-    return grant.expires_at is None or grant.expires_at > datetime.now(UTC)
-
-
-def _must_be_active(account: _Account) -> None:
+def _must_be_active(account: Account) -> None:
     if account.status == "frozen":
         raise ERRORS["account_frozen"](hint="The account is frozen.")
 
 
-def _hold(account: _Account, reservation_id: str) -> _Hold:
+def _hold(account: Account, reservation_id: str) -> Hold:
     if reservation_id not in account.holds:
         raise ReservationNotFound(hint="There is no such hold.", details={"reservation_id": reservation_id})
     return account.holds[reservation_id]
 
 
-def _must_be_open(reservation_id: str, hold: _Hold) -> None:
+def _must_be_open(reservation_id: str, hold: Hold) -> None:
     if hold.status != "open":
         details: dict[str, Any] = {"reservation_id": reservation_id, "status": hold.status}
         if hold.status == "captured":
@@ -516,9 +583,11 @@ def _must_be_open(reservation_id: str, hold: _Hold) -> None:
         raise ReservationClosed(hint=f"The hold was {hold.status}.", details=details)
 
 
-def _free(hold: _Hold) -> None:
-    for grant, part in hold.slices:
-        grant.held -= part
+def _is_same_capture(hold: Hold, amount: int | None) -> bool:
+    if hold.answer is None:
+        return False
+    asked = hold.answer["captured"] + hold.answer["shortfall"]
+    return amount == asked or (amount is None and hold.released + hold.answer["shortfall"] == 0)
 
 
 class _Transport:

@@ -11,11 +11,19 @@ import pytest
 from sonas_supabase import AccountFrozen, AccountNotFound, NotConfigured, UnknownCreditType
 from sonas_supabase.testing import FakeCredits
 from tests.client.test_methods import (  # noqa: F401 - tried here once more, on the fake
+    test_a_batch_is_all_or_none,
+    test_a_hold_is_captured_in_parts_and_extended,
+    test_a_hold_that_was_captured_in_part_is_released,
     test_a_limit_that_is_reached_is_a_denial_too,
+    test_grant_and_revoke,
+    test_history_is_paged_newest_first,
     test_ids_may_be_text,
     test_reserve_and_release,
+    test_reserve_capture_and_refund,
     test_summary_has_warnings,
     test_the_same_key_takes_effect_once,
+    test_the_same_key_twice_in_a_batch_is_one_spend,
+    test_the_whole_history_is_gone_through_page_by_page,
     test_unlimited_is_none,
 )
 from tests.support.clients import COLOURS, Awaited

@@ -91,6 +91,16 @@ async def test_a_batch_is_all_or_none(credits: Any, user: UUID) -> None:
     assert (await credits.get_credit_summary(user)).balance("project").used == 1
 
 
+async def test_the_same_key_twice_in_a_batch_is_one_spend(credits: Any, user: UUID) -> None:
+    item = {"credit_type": "message", "amount": 2, "idempotency_key": "k"}
+    batch = await credits.consume_credits_batch(user, [item, {"credit_type": "message"}, item])
+    assert (batch.amount, [one.replayed for one in batch.items]) == (3, [False, False, True])
+    assert (await credits.consume_credits(user, "message", 2, idempotency_key="k")).replayed
+    with pytest.raises(IdempotencyConflict):
+        await credits.consume_credits_batch(user, [{**item, "amount": 3}])
+    assert (await credits.get_credit_summary(user)).balance("message").used == 3
+
+
 async def test_check_credits_advises_and_does_not_raise(credits: Any, database: Database, user: UUID) -> None:
     yes = await credits.check_credits(user, "message", 10)
     assert (yes.success, yes.remaining, yes.message, yes.hint, yes.details) == (True, 10, None, None, None)
@@ -117,6 +127,39 @@ async def test_reserve_capture_and_refund(credits: Any, user: UUID) -> None:
     assert [(entry.source, entry.amount, entry.balance_before, entry.balance_after) for entry in operation.entries] == [
         ("plan", -7, 10, 3)
     ]
+
+
+async def test_a_hold_is_captured_in_parts_and_extended(credits: Any, user: UUID) -> None:
+    async with credits.reserve(user, "message", 5, ttl_seconds=60) as hold:
+        part = await hold.capture(2, final=False, idempotency_key="first")
+        assert (part.captured, part.held, part.released, hold.closed) == (2, 3, 0, False)
+        assert part.operation_id != hold.operation_id
+        again = await hold.capture(2, final=False, idempotency_key="first")
+        assert (again.replayed, again.operation_id) == (True, part.operation_id)
+        extended = await hold.extend(600)
+        assert extended.expires_at > hold.expires_at - timedelta(seconds=1)
+        assert extended.expires_at - datetime.now(UTC) > timedelta(seconds=500)
+        balance = (await credits.get_credit_summary(user)).balance("message")
+        assert (balance.used, balance.reserved, balance.remaining) == (2, 3, 5)
+        last = await hold.capture(1)
+        assert (last.captured, last.held, last.released) == (1, 0, 2)
+    with pytest.raises(ReservationClosed):
+        await credits.capture_credits(user, hold.reservation_id, 2, final=False, idempotency_key="late")
+    assert (await credits.refund_credits(user, part.operation_id, 1)).remaining == 8
+    explained = await credits.explain_operation(user, hold.operation_id)
+    assert (explained.reservation["status"], explained.reservation["captured"]) == ("captured", 3)
+    assert [entry.amount for entry in (await credits.get_credit_history(user, credit_type="message")).rows] == [
+        1, -1, -2, 10
+    ]  # fmt: skip
+
+
+async def test_a_hold_that_was_captured_in_part_is_released(credits: Any, user: UUID) -> None:
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012 - what is raised inside the block is what is tested
+        async with credits.reserve(user, "message", 5) as hold:
+            await hold.capture(2, final=False)
+            raise ZeroDivisionError
+    balance = (await credits.get_credit_summary(user)).balance("message")
+    assert (balance.used, balance.reserved, balance.remaining) == (2, 0, 8)
 
 
 async def test_reserve_and_release(credits: Any, user: UUID) -> None:

@@ -130,6 +130,12 @@ async def http(database: Database, mood: Mood) -> AsyncIterator[httpx.AsyncClien
         await mood.open.wait()
         return "done"
 
+    @app.post("/payer")
+    async def payer(
+        held: Annotated[Spend, Depends(spend("message", 1, workspace=lambda request: request.headers.get("team")))],
+    ) -> str:
+        return "done"
+
     @app.post("/raw")
     async def raw(request: Request, held: OneMessage) -> int:
         return len(await request.body())
@@ -213,6 +219,19 @@ async def test_another_body_under_the_same_key_is_refused(
     query = await http.post("/body?other=1", headers=keyed(user, "k"), json={"text": "a"})
     assert query.status_code == 409
     assert database.balance(user)["used"] == 1
+
+
+async def test_another_payer_under_the_same_key_is_refused(
+    http: httpx.AsyncClient, database: Database, user: UUID
+) -> None:
+    database.run("update credits.settings set workspace_credits = 'free'")
+    team = database.value("insert into public.credit_workspaces (name) values ('team') returning account_id")
+    database.run("insert into public.credit_workspace_members (account_id, user_id) values (%s, %s)", team, user)
+    database.run("select credits.open_account(%s, 'workspace')", team)
+    assert (await http.post("/payer", headers=keyed(user, "k"))).status_code == 200
+    again = await http.post("/payer", headers=keyed(user, "k") | {"team": str(team)})
+    assert (again.status_code, again.json()["code"]) == (409, "idempotency_conflict")
+    assert (database.balance(user)["used"], database.balance(team)["used"]) == (1, 0)
 
 
 async def test_a_handler_can_still_read_the_body(http: httpx.AsyncClient, user: UUID) -> None:

@@ -71,6 +71,11 @@ async def opened(database: Database, journal: Journal | None, path: Path) -> Asy
             async def cut(held: OneMessage) -> None:
                 await line.cut()
 
+            @app.post("/cut-at-work")
+            async def cut_at_work(held: Annotated[Spend, Depends(spend("message", 3, charge="on_start"))]) -> None:
+                await line.cut()
+                raise HTTPException(500)
+
             yield shop
         await credits.client.close()
 
@@ -160,6 +165,31 @@ async def test_a_charge_that_cannot_be_made_is_kept(shop: Shop, database: Databa
     balance = database.balance(user)
     assert (balance["used"], balance["reserved"]) == (1, 0)
     assert len(database.query("select id from public.credit_reservations where account_id = %s", user)) == 1
+
+
+async def test_what_cannot_be_given_back_is_kept_too(shop: Shop, database: Database, user: UUID) -> None:
+    assert (await shop.http.post("/cut-at-work", headers=bearer(user))).status_code == 500
+    assert database.balance(user)["used"] == 3
+    written = shop.path.read_bytes()
+    assert await shop.journal.replay(shop.client) == Replay(booked=1, waiting={})
+    assert database.balance(user)["used"] == 0
+    shop.path.write_bytes(written)
+    assert (await shop.journal.replay(shop.client)).booked == 1
+    assert database.balance(user)["used"] == 0, "a refund that is done twice is one"
+    database.verify(user)
+
+
+async def test_what_can_never_be_given_back_is_owed(shop: Shop, database: Database, user: UUID) -> None:
+    await shop.http.post("/cut-at-work", headers=bearer(user))
+    [operation] = database.value(
+        "select array_agg(distinct operation_id) from public.usage where account_id = %s", user
+    )
+    database.call("refund_credits", user, operation)
+    for _ in range(10):
+        replay = await shop.journal.replay(shop.client)
+    assert [letter.credits for letter in replay.dead] == [-3]
+    told = database.call("list_uncollected", user)
+    assert (told["totals"], told["owed"]) == ({}, {"message": 3})
 
 
 async def test_what_cannot_be_paid_waits(shop: Shop, database: Database, user: UUID) -> None:

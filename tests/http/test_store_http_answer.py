@@ -45,3 +45,17 @@ def test_how_big_and_how_long_are_settings(own_database: Database) -> None:
     assert claim(own_database, user)["state"] == "not_stored"
     left = "select extract(epoch from expires_at - clock_timestamp()) from credits.stored_answers"
     assert 3500 < own_database.value(left) <= 3600
+
+
+def test_an_account_keeps_so_many_bodies_and_no_run_is_forgotten(own_database: Database) -> None:
+    user, other = own_database.new_user(), own_database.new_user()
+    own_database.run("update credits.settings set stored_bodies_per_account = 2")
+    for who, keys in ((other, ["a"]), (user, ["a", "b", "c", "d"])):
+        for key in keys:
+            mine = uuid4()
+            claim(own_database, who, mine, key=key)
+            own_database.call("store_http_answer", who, key, mine, 200, {}, b64encode(key.encode()).decode())
+    assert [claim(own_database, user, key=key)["state"] for key in "abcd"] == [
+        "not_stored", "not_stored", "answered", "answered"
+    ]  # fmt: skip
+    assert claim(own_database, other, key="a")["state"] == "answered"

@@ -200,6 +200,7 @@ _bad("body", ["no base64!", "a"], "invalid_argument", "PT422")
 _bad(
     "reason", [None, "", "r" * 256, "Some words", "slug-ish"], "invalid_argument", "PT422", _only("record_uncollected")
 )
+_bad("kind", [None, "", "debt"], "invalid_argument", "PT422", _only("record_uncollected"))
 _bad("uncollected_id", [None, UNKNOWN], "invalid_argument", "PT422")
 _bad("resolution", [None, "", LONG], "invalid_argument", "PT422")
 

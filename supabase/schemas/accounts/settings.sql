@@ -7,6 +7,7 @@ create table credits.settings (
   workspace_credits text not null default 'none',
   stored_body_bytes integer not null default 16384,
   stored_answer_retention interval not null default '24 hours',
+  stored_bodies_per_account integer not null default 1000,
   constraint settings_identity_is_by_email_or_person check (identity_by in ('email', 'person')),
   constraint settings_anonymous_credits_are_none_or_free check (anonymous_credits in ('none', 'free')),
   constraint settings_workspace_credits_are_none_or_free check (workspace_credits in ('none', 'free')),
@@ -16,7 +17,9 @@ create table credits.settings (
   constraint settings_stored_body_bytes_are_up_to_a_mebibyte
     check (stored_body_bytes between 0 and 1048576),
   constraint settings_stored_answers_are_kept_for_a_while
-    check (stored_answer_retention > '0')
+    check (stored_answer_retention > '0'),
+  constraint settings_stored_bodies_per_account_are_some
+    check (stored_bodies_per_account between 1 and 1000000)
 );
 comment on table credits.settings is 'What the edge functions need to know about the app around them. One row.';
 comment on column credits.settings.upgrade_url is 'Where a denial sends people who want more credits.';
@@ -24,6 +27,8 @@ comment on column credits.settings.stored_body_bytes is
   'The largest body of an HTTP answer that is kept for a repeat under the same Idempotency-Key.';
 comment on column credits.settings.stored_answer_retention is
   'How long an HTTP answer is kept for a repeat under the same Idempotency-Key.';
+comment on column credits.settings.stored_bodies_per_account is
+  'How many answers of one account are kept with their bodies; the older ones count as given.';
 comment on column credits.settings.support_contact is
   'Whom people write to about an account that is frozen: an e-mail address or the address of a page.';
 comment on column credits.settings.identity_by is

@@ -76,13 +76,15 @@ as $$
 
   union all
   select 'uncollected', 'medium', 'credits.uncollected',
-    format('Work for %s %s credits was done and could not be charged, in %s cases, the last at %s.',
+    format(case u.kind when 'charge' then 'Work for %s %s credits was done and could not be charged, in %s cases, the last at %s.'
+      else '%s %s credits were charged for what failed and could not be given back, in %s cases, the last at %s.' end,
       sum(u.amount), u.credit_type, count(*), max(u.created_at)),
     'select list_uncollected();',
-    'Look at each: charge it by hand or forgive it, then resolve_uncollected(user, id, what came of it).'
+    case u.kind when 'charge' then 'Look at each: charge it by hand or forgive it, then resolve_uncollected(user, id, what came of it).'
+      else 'Look at each: refund_credits or grant_credits, then resolve_uncollected(user, id, what came of it).' end
   from credits.uncollected u
   where u.resolved_at is null
-  group by u.credit_type
+  group by u.kind, u.credit_type
 
   union all
   select 'accounts_missing', 'medium', 'auth.users',

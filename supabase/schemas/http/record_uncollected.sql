@@ -1,7 +1,7 @@
 -- edge: result=UncollectedEntry callers=service_role keyed
---   Put on record that work was done and could not be charged.
+--   Put on record that work was done and could not be charged, or a charge not given back.
 --
---   The account need not be there any more. ``reason`` is a slug: ``insufficient_credits``,
+--   ``kind`` is ``charge`` or ``refund``. The account need not be there any more. ``reason`` is a slug: ``insufficient_credits``,
 --   ``account_frozen``, ``unavailable`` and so on. The same ``idempotency_key`` makes one entry.
 --
 --   Raises:
@@ -9,7 +9,7 @@
 create function public.record_uncollected(
   p_user_id uuid, p_credit_type text, p_amount bigint, p_reason text,
   p_description text default null, p_idempotency_key text default null,
-  p_workspace_id uuid default null
+  p_kind text default 'charge', p_workspace_id uuid default null
 )
 returns jsonb
 language plpgsql
@@ -24,11 +24,12 @@ declare
   v_is_new boolean;
 begin
   perform credits.check_request(p_amount, p_description, p_idempotency_key, null);
-  perform credits.check_uncollected(p_user_id, p_credit_type, p_reason);
+  perform credits.check_uncollected(p_user_id, p_credit_type, p_reason, p_kind);
   insert into credits.uncollected as u (
-    account_id, user_id, credit_type, amount, reason, description, idempotency_key, created_at)
+    account_id, kind, user_id, credit_type, amount, reason, description, idempotency_key,
+    created_at)
   values (
-    v_account_id, p_user_id, p_credit_type, p_amount, p_reason, p_description, v_key,
+    v_account_id, p_kind, p_user_id, p_credit_type, p_amount, p_reason, p_description, v_key,
     clock_timestamp())
   on conflict (account_id, idempotency_key) do nothing;
   v_is_new := found;
@@ -39,10 +40,10 @@ begin
     'account_id', v_account_id, 'amount', v_entry.amount, 'replayed', not v_is_new);
 end
 $$;
-comment on function public.record_uncollected(uuid, text, bigint, text, text, text, uuid) is
-  'Puts on record that work was done and could not be charged, once for each key. The account '
-  'may be gone.';
-revoke all on function public.record_uncollected(uuid, text, bigint, text, text, text, uuid)
+comment on function public.record_uncollected(uuid, text, bigint, text, text, text, text, uuid) is
+  'Puts on record that work was done and could not be charged, or that a charge could not be '
+  'given back, once for each key. The account may be gone.';
+revoke all on function public.record_uncollected(uuid, text, bigint, text, text, text, text, uuid)
   from public, anon, authenticated, service_role;
-grant execute on function public.record_uncollected(uuid, text, bigint, text, text, text, uuid)
+grant execute on function public.record_uncollected(uuid, text, bigint, text, text, text, text, uuid)
   to service_role;

@@ -3,7 +3,8 @@
 --
 --   ``body`` is in base64; None, or one above the setting ``stored_body_bytes``, is not kept: the
 --   request then counts as answered, and a repeat of it is refused. ``stored`` is False when the
---   claim has lapsed and another has taken over.
+--   claim has lapsed and another has taken over. Of one account the newest
+--   ``stored_bodies_per_account`` bodies are kept.
 --
 --   Raises:
 --       AccountNotFound, InvalidArgument.
@@ -22,6 +23,8 @@ declare
   v_now timestamptz := clock_timestamp();
   v_body bytea;
   v_limit integer;
+  v_kept integer;
+  v_is_stored boolean;
   v_expires_at timestamptz;
 begin
   perform credits.check_http_claim(p_key, p_claim_id);
@@ -35,7 +38,8 @@ begin
     perform credits.raise_error('invalid_argument', '{"argument": "p_headers"}',
       'Headers are a JSON object of up to 16384 bytes.');
   end if;
-  select s.stored_body_bytes, v_now + s.stored_answer_retention into v_limit, v_expires_at
+  select s.stored_body_bytes, s.stored_bodies_per_account, v_now + s.stored_answer_retention
+    into v_limit, v_kept, v_expires_at
   from credits.settings s;
   begin
     v_body := decode(p_body, 'base64');
@@ -48,7 +52,9 @@ begin
   set status = p_http_status, headers = p_headers, claim_id = null, claimed_until = null,
     body = case when octet_length(v_body) <= v_limit then v_body end, expires_at = v_expires_at
   where s.account_id = v_account_id and s.request_key = p_key and s.claim_id = p_claim_id;
-  return jsonb_build_object('success', true, 'code', 'ok', 'stored', found);
+  v_is_stored := found;
+  perform credits.drop_oldest_bodies(v_account_id, v_kept);
+  return jsonb_build_object('success', true, 'code', 'ok', 'stored', v_is_stored);
 end
 $$;
 comment on function public.store_http_answer(uuid, text, uuid, integer, jsonb, text) is

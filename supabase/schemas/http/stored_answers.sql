@@ -24,6 +24,8 @@ create table credits.stored_answers (
 );
 create index stored_answers_account_id_expires_at_idx
   on credits.stored_answers (account_id, expires_at);
+create index stored_answers_account_id_created_at_idx
+  on credits.stored_answers (account_id, created_at) where body is not null;
 comment on table credits.stored_answers is
   'Answers to HTTP requests under an Idempotency-Key, and who is at work on one. Kept for a '
   'while; nothing of the books depends on them.';
@@ -35,7 +37,8 @@ comment on column credits.stored_answers.run_id is
   'Names the run in the keys of what it spends; a server that takes over a lapsed claim '
   'continues it.';
 comment on column credits.stored_answers.body is
-  'Null when the answer was too big or broke off: it was given once, and cannot be given again.';
+  'Null when the answer was too big or broke off, or too many newer ones are kept: it was given '
+  'once, and cannot be given again.';
 alter table credits.stored_answers enable row level security;
 revoke all on table credits.stored_answers from public, anon, authenticated, service_role;
 
@@ -66,4 +69,27 @@ comment on function credits.forget_stored_answers(integer) is
   'Deletes stored answers whose time has passed, at most so many, and says how many. For the '
   'scheduled job.';
 revoke all on function credits.forget_stored_answers(integer)
+  from public, anon, authenticated, service_role;
+
+create function credits.drop_oldest_bodies(p_account_id uuid, p_kept integer)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  -- The row stays, so that the request is not worked on a second time.
+  update credits.stored_answers s set body = null
+  where s.account_id = p_account_id and s.body is not null and s.request_key in (
+    select o.request_key from credits.stored_answers o
+    where o.account_id = p_account_id and o.body is not null
+    order by o.created_at desc
+    offset p_kept limit 10);
+end
+$$;
+comment on function credits.drop_oldest_bodies(uuid, integer) is
+  'Drops the bodies of an account''s oldest answers above p_kept, ten at most: each new answer '
+  'comes by here.';
+revoke all on function credits.drop_oldest_bodies(uuid, integer)
   from public, anon, authenticated, service_role;
