@@ -73,7 +73,7 @@ def _kind(state: str, said: str) -> tuple[type[CreditsError], str]:
 
 
 def of_driver(error: BaseException) -> CreditsError:
-    """The error for one of a database driver's: psycopg, psycopg2, asyncpg, or SQLAlchemy over one of them."""
+    """The error for one of a driver's: psycopg, psycopg2, asyncpg, pg8000, or SQLAlchemy over one of them."""
     seen: BaseException | None = error
     while seen is not None:
         state = getattr(seen, "sqlstate", None) or getattr(seen, "pgcode", None)
@@ -82,6 +82,9 @@ def of_driver(error: BaseException) -> CreditsError:
             return reported(state, told.message_primary, told.message_detail, told.message_hint)
         if isinstance(state, str) and hasattr(seen, "detail") and hasattr(seen, "message"):
             return reported(state, seen.message, seen.detail, getattr(seen, "hint", None))
+        fields = seen.args[0] if seen.args else None
+        if isinstance(fields, dict) and "C" in fields:
+            return reported(fields["C"], fields.get("M"), fields.get("D"), fields.get("H"))
         seen = getattr(seen, "orig", None) or seen.__cause__
     # Without a SQLSTATE the server has said nothing: the connection is gone, and maybe the answer with it.
     return unreachable(str(error), may_have_taken_effect=True)

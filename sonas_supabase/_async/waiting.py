@@ -48,6 +48,12 @@ within = asyncio.timeout
 """Ends what is in the block with TimeoutError when the seconds are over."""
 
 
+def cutting(seconds: float, connection: Any) -> asyncio.Timeout:
+    """Ends what is in the block with TimeoutError when the seconds are over; a task can be cancelled, so nothing is
+    cut."""
+    return asyncio.timeout(seconds)
+
+
 def every(seconds: float, work: Callable[[], Awaitable[object]]) -> Callable[[], object]:
     """Do the work every so many seconds, until what this answers is called. It costs a timer until it is time."""
     loop = asyncio.get_running_loop()

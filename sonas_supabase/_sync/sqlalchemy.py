@@ -14,7 +14,7 @@ from sonas_supabase._breaker import Breaker
 from sonas_supabase._call import Call
 from sonas_supabase._deadline import Limits, remaining
 from sonas_supabase._failures import of_driver, unreachable
-from sonas_supabase._sync.waiting import within
+from sonas_supabase._sync.waiting import cutting, within
 from sonas_supabase._typed import typed_statement
 
 
@@ -30,18 +30,22 @@ class SqlalchemyTransport:
     def send(self, call: Call[Any], limits: Limits) -> Any:
         """Run the call once and return its JSON answer. Raises CreditsError."""
         statement, values = typed_statement(call, ":{}")
+        level = ""
         try:
             with within(remaining(limits.deadline)):
                 # A session hands out the connection of its transaction.
                 is_session = hasattr(self._given, "sync_session") or hasattr(self._given, "get_bind")
                 connection = self._given.connection() if is_session else self._given
+            with cutting(remaining(limits.deadline), connection):
                 level = connection.get_isolation_level()
                 # A savepoint keeps a call that fails from taking the caller's own writes with it.
                 with nullcontext() if level == "AUTOCOMMIT" else connection.begin_nested():
                     answer = connection.execute(text(statement), values)
                     return json.loads(answer.scalar_one())
         except TimeoutError:
-            raise unreachable("The database did not answer in time.", may_have_taken_effect=False) from None
+            raise unreachable(
+                "The database did not answer in time.", may_have_taken_effect=level == "AUTOCOMMIT"
+            ) from None
         except DBAPIError as error:
             raise of_driver(error) from error
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar
 
 from sonas_supabase._deadline import DEADLINE
@@ -30,6 +31,37 @@ def within(seconds: float) -> Iterator[None]:
         yield
     finally:
         DEADLINE.reset(token)
+
+
+@contextmanager
+def cutting(seconds: float, connection: Any) -> Iterator[None]:
+    """End what is in the block with TimeoutError when the seconds are over, by cutting a connection of SQLAlchemy's."""
+    raw = connection.connection.driver_connection
+    number = raw.fileno() if hasattr(raw, "fileno") else raw._usock.fileno()
+    line = socket.fromfd(number, socket.AF_INET, socket.SOCK_STREAM)
+    lock = threading.Lock()
+    ended: list[str] = []
+
+    def cut() -> None:
+        with lock:
+            if not ended:
+                ended.append("cut")
+                with suppress(OSError):
+                    line.shutdown(socket.SHUT_RDWR)
+
+    stop = every(seconds, cut)
+    try:
+        yield
+    except Exception as error:
+        with lock:
+            if ended:
+                raise TimeoutError from error
+        raise
+    finally:
+        with lock:
+            ended.append("done")
+        stop()
+        line.close()
 
 
 def every(seconds: float, work: Callable[[], object]) -> Callable[[], object]:

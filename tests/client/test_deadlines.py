@@ -13,11 +13,13 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 
 from sonas_supabase import AsyncCreditsClient, CreditsClient, CreditsError, CreditsUnavailable, InvalidArgument
 from tests.support.api import Api
 from tests.support.clients import COLOURS, TRANSPORTS, Awaited, make_client
 from tests.support.database import Database
+from tests.support.proxy import proxy_to
 
 SECONDS = 0.7
 
@@ -127,6 +129,33 @@ async def test_a_connection_of_ones_own_is_not_waited_for_for_ever_either(
         assert own.closed
         blocker.rollback()
     assert database.balance(user)["used"] == 0
+
+
+@pytest.mark.parametrize("silent", [False, True])
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2", "pg8000"])
+def test_a_connection_of_sqlalchemy_is_cut(database: Database, user: UUID, driver: str, silent: bool) -> None:
+    """Whether the database waits for a lock, or nothing at all comes back any more."""
+    place = sa.make_url(database.url)
+    with proxy_to(str(place.host), int(place.port or 5432)) as line, database.connect(autocommit=False) as blocker:
+        engine = sa.create_engine(
+            place.set(drivername=f"postgresql+{driver}", host="127.0.0.1", port=line.port, query={})
+        )
+        with engine.connect() as own:
+            credits = CreditsClient.from_connection(own)
+            assert credits.consume_credits(user, "message").remaining == 9
+            own.commit()
+            if silent:
+                line.silent = True
+            else:
+                blocker.execute("select 1 from credits.balances where account_id = %s for update", [user])
+            began = time.monotonic()
+            with pytest.raises(CreditsUnavailable, match="in time"):
+                credits.consume_credits(user, "message", timeout=SECONDS)
+            assert time.monotonic() - began < SECONDS + 1
+            own.invalidate()
+        engine.dispose()
+        blocker.rollback()
+    assert database.balance(user)["used"] == 1
 
 
 @pytest.mark.parametrize(("option", "value"), [("timeout", 0), ("timeout", "3"), ("retries", -1), ("retries", 1.5)])

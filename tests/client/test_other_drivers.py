@@ -26,9 +26,10 @@ def url_for(database: Database, driver: str) -> str:
     return database.url.replace("postgresql://", f"postgresql+{driver}://", 1)
 
 
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2", "pg8000"])
 @pytest.mark.parametrize("kind", ["connection", "session"])
-def test_sqlalchemy_for_threads(database: Database, user: UUID, kind: str) -> None:
-    engine = sa.create_engine(url_for(database, "psycopg"))
+def test_sqlalchemy_for_threads(database: Database, user: UUID, kind: str, driver: str) -> None:
+    engine = sa.create_engine(url_for(database, driver))
     with engine.connect() if kind == "connection" else Session(engine) as own:
         credits = CreditsClient.from_connection(own)
         spent = credits.consume_credits(user, "message", 2, description=":d $1 'x'", metadata={"a": [1]})

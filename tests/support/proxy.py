@@ -9,7 +9,10 @@ from contextlib import contextmanager, suppress
 
 
 class Proxy:
-    """Forwards bytes to one address. `lose_answers` is how many of the next answers never arrive."""
+    """Forwards bytes to one address. `lose_answers` is how many of the next answers never arrive.
+
+    While it is `silent`, nothing comes back any more, and nobody is told.
+    """
 
     def __init__(self, host: str, port: int, own_port: int = 0) -> None:
         self._target = (host, port)
@@ -19,6 +22,7 @@ class Proxy:
         self.port = self._listener.getsockname()[1]
         self.lose_answers = 0
         self.lost = 0
+        self.silent = False
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
@@ -63,6 +67,8 @@ class Proxy:
                         self.lost += 1
                 if losing:
                     break
+                if self.silent:
+                    continue
                 client.sendall(data)
         break_connection(client)
         break_connection(server)
