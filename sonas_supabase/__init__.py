@@ -22,6 +22,7 @@ from __future__ import annotations
 from sonas_supabase import models
 from sonas_supabase._async.client import AsyncCreditsClient
 from sonas_supabase._async.hold import AsyncHold
+from sonas_supabase._failures import error_of
 from sonas_supabase._sync.client import CreditsClient
 from sonas_supabase._sync.hold import Hold
 from sonas_supabase.errors import (
@@ -95,5 +96,6 @@ __all__ = [
     "Settings",
     "UnexpectedAnswer",
     "UnknownCreditType",
+    "error_of",
 ]
 __all__ += models.__all__

@@ -74,20 +74,49 @@ def _kind(state: str, said: str) -> tuple[type[CreditsError], str]:
 
 def of_driver(error: BaseException) -> CreditsError:
     """The error for one of a driver's: psycopg, psycopg2, asyncpg, pg8000, or SQLAlchemy over one of them."""
+    said = _said_by_server(error)
+    if said is not None:
+        return reported(*said)
+    # Without a SQLSTATE the server has said nothing: the connection is gone, and maybe the answer with it.
+    return unreachable(str(error), may_have_taken_effect=True)
+
+
+def error_of(error: BaseException) -> CreditsError | None:
+    """What a statement of your own met in the credit system: the denial of a metered table, or a database that is away.
+
+    ``error`` is an exception of psycopg, psycopg2, asyncpg, pg8000, SQLAlchemy or Django. None for any other mistake.
+    """
+    if isinstance(error, CreditsError):
+        return error
+    said = _said_by_server(error)
+    if said is None:
+        is_away = _ROOTS & {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
+        named = {kind.__name__ for kind in type(error).__mro__}
+        return unreachable(str(error), may_have_taken_effect=True) if is_away and named & _AWAY else None
+    found = reported(*said)
+    is_ours = isinstance(found, CreditsUnavailable) or (said[0].startswith("PT") and said[1] in ERRORS)
+    return found if is_ours else None
+
+
+_ROOTS = {"psycopg", "psycopg_pool", "psycopg2", "asyncpg", "pg8000", "sqlalchemy", "django"}
+_AWAY = {"OperationalError", "InterfaceError", "PostgresConnectionError"}
+
+
+def _said_by_server(error: BaseException) -> tuple[str, object, object, object] | None:
+    """SQLSTATE, message, detail and hint, out of a driver's exception or what it was raised from."""
     seen: BaseException | None = error
     while seen is not None:
         state = getattr(seen, "sqlstate", None) or getattr(seen, "pgcode", None)
         told = getattr(seen, "diag", None)
         if isinstance(state, str) and told is not None:
-            return reported(state, told.message_primary, told.message_detail, told.message_hint)
+            return state, told.message_primary, told.message_detail, told.message_hint
         if isinstance(state, str) and hasattr(seen, "detail") and hasattr(seen, "message"):
-            return reported(state, seen.message, seen.detail, getattr(seen, "hint", None))
+            return state, seen.message, seen.detail, getattr(seen, "hint", None)
         fields = seen.args[0] if seen.args else None
         if isinstance(fields, dict) and "C" in fields:
-            return reported(fields["C"], fields.get("M"), fields.get("D"), fields.get("H"))
+            return fields["C"], fields.get("M"), fields.get("D"), fields.get("H")
         seen = getattr(seen, "orig", None) or seen.__cause__
-    # Without a SQLSTATE the server has said nothing: the connection is gone, and maybe the answer with it.
-    return unreachable(str(error), may_have_taken_effect=True)
+    return None
 
 
 def unreachable(message: str, *, may_have_taken_effect: bool) -> CreditsUnavailable:

@@ -24,7 +24,7 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 
-from sonas_supabase import AsyncCreditsClient, CreditsClient, CreditsError, CreditsUnavailable
+from sonas_supabase import AsyncCreditsClient, CreditsClient, CreditsError, CreditsUnavailable, error_of
 
 __all__ = ["CreditsProblems", "problem_response", "spends"]
 
@@ -33,7 +33,10 @@ _MEDIA_TYPE = "application/problem+json"
 
 
 class CreditsProblems:
-    """The middleware: every CreditsError of a view is answered with a problem document."""
+    """The middleware: every CreditsError of a view is answered with a problem document.
+
+    The denial of a metered table, too, which a statement of the view's own has met.
+    """
 
     sync_capable = True
     async_capable = True
@@ -49,7 +52,11 @@ class CreditsProblems:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """What Django asks when a view has raised."""
-        return problem_response(exception) if isinstance(exception, CreditsError) else None
+        known = error_of(exception)
+        if known is None or (known is not exception and known.retryable):
+            # A database that is away in the middle of the project's own work is the project's to answer.
+            return None
+        return problem_response(known)
 
 
 def spends(

@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.websockets import WebSocketDisconnect
 
-from sonas_supabase import CreditsError
+from sonas_supabase import CreditsError, error_of
 from sonas_supabase.fastapi._answers import StoredAnswer
 from sonas_supabase.fastapi._inbox import Inbox, Message, Receive
 from sonas_supabase.fastapi._outcome import Outcome
@@ -63,6 +63,13 @@ class CreditsMiddleware:
                 error = refusal
                 raise
             await exchange.refuse(refusal)
+        except Exception as raised:
+            denial = None if exchange.has_started else _denial_in(raised)
+            if denial is None:
+                error = raised
+                raise
+            spends.was_refused = True
+            await exchange.refuse(denial)
         except BaseException as raised:
             error = raised
             raise
@@ -76,6 +83,13 @@ class CreditsMiddleware:
             spends = scope.setdefault("state", {}).setdefault("spends", [])
             for rule in rules:
                 spends.append(await rule.spend(connection))
+
+
+def _denial_in(error: Exception) -> CreditsError | None:
+    """What a statement of the application's own was refused, by a metered table for instance."""
+    found = error_of(error)
+    # A database that is away in the middle of the application's own work is the application's to answer.
+    return None if found is None or found.retryable else found
 
 
 class _Response:

@@ -6,7 +6,6 @@ gives a deleted one back, in the transaction of the write.
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,9 +16,9 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool
 
-from sonas_supabase.errors import ERRORS, CreditsUnavailable, InvalidArgument
+from sonas_supabase import InvalidArgument, error_of
 from sonas_supabase.web._work import Draft, Project
 
 Connection = psycopg.AsyncConnection[dict[str, Any]]
@@ -88,14 +87,11 @@ class Store:
         try:
             async with self._pool.connection() as connection:
                 yield connection
-        except (psycopg.OperationalError, PoolTimeout) as error:
-            raise CreditsUnavailable("The database could not be reached.", hint="Try again in a moment.") from error
         except psycopg.Error as error:
-            slug = error.diag.message_primary or ""
-            if (error.sqlstate or "").startswith("PT") and slug in ERRORS:
-                hint = error.diag.message_hint or ""
-                raise ERRORS[slug](hint, details=json.loads(error.diag.message_detail or "{}"), hint=hint) from error
-            raise
+            known = error_of(error)
+            if known is None:
+                raise
+            raise known from error
 
     async def projects(
         self, owner_id: UUID, *, limit: int, before: tuple[datetime, UUID] | None = None, name: str | None = None

@@ -6,9 +6,10 @@ import logging
 from uuid import UUID, uuid4
 
 import httpx
+import psycopg
 import pytest
 
-from tests.fastapi.support import bearer
+from tests.fastapi.support import OneMessage, bearer, calling, make_app, make_credits
 from tests.support.database import Database
 
 
@@ -160,3 +161,27 @@ async def test_nothing_is_held_for_a_stranger(http: httpx.AsyncClient, database:
     assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
     assert answer.headers["www-authenticate"] == "Bearer"
     assert database.value("select count(*) from public.credit_reservations") == before
+
+
+async def test_a_denial_of_a_statement_of_the_applications_own_is_a_problem_document(
+    database: Database, user: UUID
+) -> None:
+    credits = make_credits(database.url)
+    app = make_app(credits)
+
+    @app.post("/own-statement/{amount}")
+    async def own_statement(amount: int, held: OneMessage) -> None:
+        strict = "select public.consume_credits(%s, 'message', %s, p_strict => true)"
+        async with await psycopg.AsyncConnection.connect(database.url) as connection:
+            await connection.execute(strict, [held.user.id, amount])
+
+    async with calling(app) as http:
+        answer = await http.post("/own-statement/10", headers=bearer(user))
+        assert (answer.status_code, answer.headers["content-type"]) == (402, "application/problem+json")
+        assert (answer.json()["code"], answer.json()["available"]) == ("insufficient_credits", 9)
+        assert (await http.post("/own-statement/0", headers=bearer(user))).status_code == 422
+        assert (await http.post("/own-statement/9", headers=bearer(user))).status_code == 200
+    await credits.client.close()
+    balance = database.balance(user)
+    assert (balance["used"], balance["reserved"]) == (10, 0)
+    database.verify(user)

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import django
+import psycopg
 import pytest
 import pytest_asyncio
 from django.conf import settings
@@ -45,7 +46,16 @@ def routes(database: Database) -> Iterator[None]:
                 hold.capture(int(request.GET["cost"]))
             return HttpResponse("done", status=int(request.GET.get("status", 200)))
 
+        def own_statement(request: HttpRequest) -> HttpResponse:
+            with psycopg.connect(database.url) as connection:
+                connection.execute(
+                    "select public.consume_credits(%s, 'message', %s, p_strict => true)",
+                    [who(request), int(request.GET["amount"])],
+                )
+            return HttpResponse("done")
+
         urlpatterns.append(path("chat", chat))
+        urlpatterns.append(path("own-statement", own_statement))
         yield
         urlpatterns.clear()
 
@@ -94,6 +104,13 @@ def test_a_denial_of_a_sync_view_is_one_too(database: Database, user: UUID) -> N
     database.call("consume_credits", user, "message", 6)
     answer = Client().post("/chat", headers={"user": str(user)})
     assert (answer.status_code, answer.json()["required"]) == (402, 5)
+
+
+def test_a_denial_of_a_statement_of_the_views_own_is_one_too(database: Database, user: UUID) -> None:
+    client = Client(raise_request_exception=False)
+    answer = client.post("/own-statement?amount=11", headers={"user": str(user)})
+    assert (answer.status_code, answer.json()["available"]) == (402, 10)
+    assert client.post("/own-statement?amount=99999999999999999999", headers={"user": str(user)}).status_code == 500
 
 
 def test_a_view_and_its_client_are_of_one_kind(database: Database) -> None:

@@ -29,8 +29,8 @@ begin
   select coalesce(jsonb_agg(to_jsonb(r) order by r.created_at desc, r.uncollected_id), '[]')
     into v_rows
   from (
-    select u.id as uncollected_id, u.kind, u.account_id, u.user_id, u.credit_type, u.amount, u.reason,
-      u.description, u.created_at
+    select u.id as uncollected_id, u.kind, u.account_id, u.user_id, u.credit_type, u.amount,
+      u.reason, u.description, u.created_at
     from credits.uncollected u
     where u.resolved_at is null and (v_account_id is null or u.account_id = v_account_id)
     order by u.created_at desc, u.id

@@ -1,8 +1,9 @@
 -- edge: result=UncollectedEntry callers=service_role keyed
 --   Put on record that work was done and could not be charged, or a charge not given back.
 --
---   ``kind`` is ``charge`` or ``refund``. The account need not be there any more. ``reason`` is a slug: ``insufficient_credits``,
---   ``account_frozen``, ``unavailable`` and so on. The same ``idempotency_key`` makes one entry.
+--   ``kind`` is ``charge`` or ``refund``. The account need not be there any more. ``reason`` is a
+--   slug: ``insufficient_credits``, ``account_frozen``, ``unavailable`` and so on. The same
+--   ``idempotency_key`` makes one entry.
 --
 --   Raises:
 --       InvalidAmount, InvalidArgument, UnknownCreditType.
@@ -45,5 +46,5 @@ comment on function public.record_uncollected(uuid, text, bigint, text, text, te
   'given back, once for each key. The account may be gone.';
 revoke all on function public.record_uncollected(uuid, text, bigint, text, text, text, text, uuid)
   from public, anon, authenticated, service_role;
-grant execute on function public.record_uncollected(uuid, text, bigint, text, text, text, text, uuid)
-  to service_role;
+grant execute on function
+  public.record_uncollected(uuid, text, bigint, text, text, text, text, uuid) to service_role;
