@@ -765,6 +765,7 @@ create table credits.settings (
   workspace_credits text not null default 'none',
   stored_body_bytes integer not null default 16384,
   stored_answer_retention interval not null default '24 hours',
+  stored_bodies_per_account integer not null default 1000,
   constraint settings_identity_is_by_email_or_person check (identity_by in ('email', 'person')),
   constraint settings_anonymous_credits_are_none_or_free check (anonymous_credits in ('none', 'free')),
   constraint settings_workspace_credits_are_none_or_free check (workspace_credits in ('none', 'free')),
@@ -774,7 +775,9 @@ create table credits.settings (
   constraint settings_stored_body_bytes_are_up_to_a_mebibyte
     check (stored_body_bytes between 0 and 1048576),
   constraint settings_stored_answers_are_kept_for_a_while
-    check (stored_answer_retention > '0')
+    check (stored_answer_retention > '0'),
+  constraint settings_stored_bodies_per_account_are_some
+    check (stored_bodies_per_account between 1 and 1000000)
 );
 comment on table credits.settings is 'What the edge functions need to know about the app around them. One row.';
 comment on column credits.settings.upgrade_url is 'Where a denial sends people who want more credits.';
@@ -782,6 +785,8 @@ comment on column credits.settings.stored_body_bytes is
   'The largest body of an HTTP answer that is kept for a repeat under the same Idempotency-Key.';
 comment on column credits.settings.stored_answer_retention is
   'How long an HTTP answer is kept for a repeat under the same Idempotency-Key.';
+comment on column credits.settings.stored_bodies_per_account is
+  'How many answers of one account are kept with their bodies; the older ones count as given.';
 comment on column credits.settings.support_contact is
   'Whom people write to about an account that is frozen: an e-mail address or the address of a page.';
 comment on column credits.settings.identity_by is
@@ -6180,6 +6185,8 @@ create table credits.stored_answers (
 );
 create index stored_answers_account_id_expires_at_idx
   on credits.stored_answers (account_id, expires_at);
+create index stored_answers_account_id_created_at_idx
+  on credits.stored_answers (account_id, created_at) where body is not null;
 comment on table credits.stored_answers is
   'Answers to HTTP requests under an Idempotency-Key, and who is at work on one. Kept for a '
   'while; nothing of the books depends on them.';
@@ -6191,7 +6198,8 @@ comment on column credits.stored_answers.run_id is
   'Names the run in the keys of what it spends; a server that takes over a lapsed claim '
   'continues it.';
 comment on column credits.stored_answers.body is
-  'Null when the answer was too big or broke off: it was given once, and cannot be given again.';
+  'Null when the answer was too big or broke off, or too many newer ones are kept: it was given '
+  'once, and cannot be given again.';
 alter table credits.stored_answers enable row level security;
 revoke all on table credits.stored_answers from public, anon, authenticated, service_role;
 
@@ -6224,13 +6232,38 @@ comment on function credits.forget_stored_answers(integer) is
 revoke all on function credits.forget_stored_answers(integer)
   from public, anon, authenticated, service_role;
 
+create function credits.drop_oldest_bodies(p_account_id uuid, p_kept integer)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  -- The row stays, so that the request is not worked on a second time.
+  update credits.stored_answers s set body = null
+  where s.account_id = p_account_id and s.body is not null and s.request_key in (
+    select o.request_key from credits.stored_answers o
+    where o.account_id = p_account_id and o.body is not null
+    order by o.created_at desc
+    offset p_kept limit 10);
+end
+$$;
+comment on function credits.drop_oldest_bodies(uuid, integer) is
+  'Drops the bodies of an account''s oldest answers above p_kept, ten at most: each new answer '
+  'comes by here.';
+revoke all on function credits.drop_oldest_bodies(uuid, integer)
+  from public, anon, authenticated, service_role;
+
 -- schemas/http/uncollected.sql
 
 -- Work that was done and could not be charged: the credits ran out while it ran, the account was
--- frozen or deleted meanwhile, or the database was away for too long. The seller sees it here.
+-- frozen or deleted meanwhile, or the database was away for too long. And what was charged and
+-- could not be given back. The seller sees both here.
 create table credits.uncollected (
   account_id uuid not null,
   id uuid not null default gen_random_uuid(),
+  kind text not null,
   user_id uuid not null,
   credit_type text not null,
   amount bigint not null,
@@ -6242,6 +6275,7 @@ create table credits.uncollected (
   resolution text,
   constraint uncollected_pkey primary key (account_id, id),
   constraint uncollected_account_id_idempotency_key_key unique (account_id, idempotency_key),
+  constraint uncollected_is_of_a_kind check (kind in ('charge', 'refund')),
   constraint uncollected_is_an_amount check (amount between 1 and 9007199254740992),
   constraint uncollected_has_a_slug_for_a_reason check (reason ~ '^[a-z][a-z0-9_]{0,62}$'),
   constraint uncollected_is_resolved_in_words check ((resolved_at is null) = (resolution is null))
@@ -6249,11 +6283,15 @@ create table credits.uncollected (
 comment on table credits.uncollected is
   'Work that was done and could not be charged, each once. It has no account to belong to when '
   'that is gone, hence no foreign key.';
+comment on column credits.uncollected.kind is
+  'charge: the account owes it; refund: it is owed to the account.';
 comment on column credits.uncollected.user_id is 'Who the work was done for.';
 alter table credits.uncollected enable row level security;
 revoke all on table credits.uncollected from public, anon, authenticated, service_role;
 
-create function credits.check_uncollected(p_user_id uuid, p_credit_type text, p_reason text)
+create function credits.check_uncollected(
+  p_user_id uuid, p_credit_type text, p_reason text, p_kind text
+)
 returns void
 language plpgsql
 stable
@@ -6265,6 +6303,7 @@ declare
 begin
   v_argument := case
     when p_user_id is null then 'p_user_id'
+    when p_kind is null or p_kind not in ('charge', 'refund') then 'p_kind'
     when p_reason is null or p_reason !~ '^[a-z][a-z0-9_]{0,62}$' then 'p_reason'
   end;
   if not exists (select 1 from credits.credit_types t where t.id = p_credit_type) then
@@ -6276,9 +6315,9 @@ begin
   end if;
 end
 $$;
-comment on function credits.check_uncollected(uuid, text, text) is
+comment on function credits.check_uncollected(uuid, text, text, text) is
   'Raises invalid_argument for an entry that would say nothing.';
-revoke all on function credits.check_uncollected(uuid, text, text)
+revoke all on function credits.check_uncollected(uuid, text, text, text)
   from public, anon, authenticated, service_role;
 
 -- schemas/http/claim_http_request.sql
@@ -6456,6 +6495,7 @@ grant execute on function public.drop_http_claim(uuid, text, uuid) to service_ro
 -- edge: result=UncollectedList callers=service_role repeatable
 --   What was done and could not be charged, the newest first, with the sum of each credit type.
 --
+--   Rows of the kind ``refund`` were charged and could not be given back; ``owed`` is their sum.
 --   ``user_id`` None is everybody's. What was resolved is left out.
 --
 --   Raises:
@@ -6473,6 +6513,7 @@ declare
   v_account_id uuid := coalesce(p_workspace_id, p_user_id);
   v_rows jsonb;
   v_totals jsonb;
+  v_owed jsonb;
 begin
   if p_limit is null or p_limit not between 1 and 1000 then
     perform credits.raise_error('invalid_argument',
@@ -6482,21 +6523,25 @@ begin
   select coalesce(jsonb_agg(to_jsonb(r) order by r.created_at desc, r.uncollected_id), '[]')
     into v_rows
   from (
-    select u.id as uncollected_id, u.account_id, u.user_id, u.credit_type, u.amount, u.reason,
-      u.description, u.created_at
+    select u.id as uncollected_id, u.kind, u.account_id, u.user_id, u.credit_type, u.amount,
+      u.reason, u.description, u.created_at
     from credits.uncollected u
     where u.resolved_at is null and (v_account_id is null or u.account_id = v_account_id)
     order by u.created_at desc, u.id
     limit p_limit
   ) r;
-  select coalesce(jsonb_object_agg(t.credit_type, t.amount), '{}') into v_totals
+  select
+    coalesce(jsonb_object_agg(t.credit_type, t.amount) filter (where t.kind = 'charge'), '{}'),
+    coalesce(jsonb_object_agg(t.credit_type, t.amount) filter (where t.kind = 'refund'), '{}')
+    into v_totals, v_owed
   from (
-    select u.credit_type, sum(u.amount) as amount
+    select u.kind, u.credit_type, sum(u.amount) as amount
     from credits.uncollected u
     where u.resolved_at is null and (v_account_id is null or u.account_id = v_account_id)
-    group by u.credit_type
+    group by u.kind, u.credit_type
   ) t;
-  return jsonb_build_object('success', true, 'code', 'ok', 'rows', v_rows, 'totals', v_totals);
+  return jsonb_build_object('success', true, 'code', 'ok', 'rows', v_rows, 'totals', v_totals,
+    'owed', v_owed);
 end
 $$;
 comment on function public.list_uncollected(uuid, integer, uuid) is
@@ -6509,17 +6554,18 @@ grant execute on function public.list_uncollected(uuid, integer, uuid) to servic
 -- schemas/http/record_uncollected.sql
 
 -- edge: result=UncollectedEntry callers=service_role keyed
---   Put on record that work was done and could not be charged.
+--   Put on record that work was done and could not be charged, or a charge not given back.
 --
---   The account need not be there any more. ``reason`` is a slug: ``insufficient_credits``,
---   ``account_frozen``, ``unavailable`` and so on. The same ``idempotency_key`` makes one entry.
+--   ``kind`` is ``charge`` or ``refund``. The account need not be there any more. ``reason`` is a
+--   slug: ``insufficient_credits``, ``account_frozen``, ``unavailable`` and so on. The same
+--   ``idempotency_key`` makes one entry.
 --
 --   Raises:
 --       InvalidAmount, InvalidArgument, UnknownCreditType.
 create function public.record_uncollected(
   p_user_id uuid, p_credit_type text, p_amount bigint, p_reason text,
   p_description text default null, p_idempotency_key text default null,
-  p_workspace_id uuid default null
+  p_kind text default 'charge', p_workspace_id uuid default null
 )
 returns jsonb
 language plpgsql
@@ -6534,11 +6580,12 @@ declare
   v_is_new boolean;
 begin
   perform credits.check_request(p_amount, p_description, p_idempotency_key, null);
-  perform credits.check_uncollected(p_user_id, p_credit_type, p_reason);
+  perform credits.check_uncollected(p_user_id, p_credit_type, p_reason, p_kind);
   insert into credits.uncollected as u (
-    account_id, user_id, credit_type, amount, reason, description, idempotency_key, created_at)
+    account_id, kind, user_id, credit_type, amount, reason, description, idempotency_key,
+    created_at)
   values (
-    v_account_id, p_user_id, p_credit_type, p_amount, p_reason, p_description, v_key,
+    v_account_id, p_kind, p_user_id, p_credit_type, p_amount, p_reason, p_description, v_key,
     clock_timestamp())
   on conflict (account_id, idempotency_key) do nothing;
   v_is_new := found;
@@ -6549,13 +6596,13 @@ begin
     'account_id', v_account_id, 'amount', v_entry.amount, 'replayed', not v_is_new);
 end
 $$;
-comment on function public.record_uncollected(uuid, text, bigint, text, text, text, uuid) is
-  'Puts on record that work was done and could not be charged, once for each key. The account '
-  'may be gone.';
-revoke all on function public.record_uncollected(uuid, text, bigint, text, text, text, uuid)
+comment on function public.record_uncollected(uuid, text, bigint, text, text, text, text, uuid) is
+  'Puts on record that work was done and could not be charged, or that a charge could not be '
+  'given back, once for each key. The account may be gone.';
+revoke all on function public.record_uncollected(uuid, text, bigint, text, text, text, text, uuid)
   from public, anon, authenticated, service_role;
-grant execute on function public.record_uncollected(uuid, text, bigint, text, text, text, uuid)
-  to service_role;
+grant execute on function
+  public.record_uncollected(uuid, text, bigint, text, text, text, text, uuid) to service_role;
 
 -- schemas/http/resolve_uncollected.sql
 
@@ -6609,7 +6656,8 @@ grant execute on function public.resolve_uncollected(uuid, uuid, text, uuid) to 
 --
 --   ``body`` is in base64; None, or one above the setting ``stored_body_bytes``, is not kept: the
 --   request then counts as answered, and a repeat of it is refused. ``stored`` is False when the
---   claim has lapsed and another has taken over.
+--   claim has lapsed and another has taken over. Of one account the newest
+--   ``stored_bodies_per_account`` bodies are kept.
 --
 --   Raises:
 --       AccountNotFound, InvalidArgument.
@@ -6628,6 +6676,8 @@ declare
   v_now timestamptz := clock_timestamp();
   v_body bytea;
   v_limit integer;
+  v_kept integer;
+  v_is_stored boolean;
   v_expires_at timestamptz;
 begin
   perform credits.check_http_claim(p_key, p_claim_id);
@@ -6641,7 +6691,8 @@ begin
     perform credits.raise_error('invalid_argument', '{"argument": "p_headers"}',
       'Headers are a JSON object of up to 16384 bytes.');
   end if;
-  select s.stored_body_bytes, v_now + s.stored_answer_retention into v_limit, v_expires_at
+  select s.stored_body_bytes, s.stored_bodies_per_account, v_now + s.stored_answer_retention
+    into v_limit, v_kept, v_expires_at
   from credits.settings s;
   begin
     v_body := decode(p_body, 'base64');
@@ -6654,7 +6705,9 @@ begin
   set status = p_http_status, headers = p_headers, claim_id = null, claimed_until = null,
     body = case when octet_length(v_body) <= v_limit then v_body end, expires_at = v_expires_at
   where s.account_id = v_account_id and s.request_key = p_key and s.claim_id = p_claim_id;
-  return jsonb_build_object('success', true, 'code', 'ok', 'stored', found);
+  v_is_stored := found;
+  perform credits.drop_oldest_bodies(v_account_id, v_kept);
+  return jsonb_build_object('success', true, 'code', 'ok', 'stored', v_is_stored);
 end
 $$;
 comment on function public.store_http_answer(uuid, text, uuid, integer, jsonb, text) is
@@ -13158,13 +13211,15 @@ as $$
 
   union all
   select 'uncollected', 'medium', 'credits.uncollected',
-    format('Work for %s %s credits was done and could not be charged, in %s cases, the last at %s.',
+    format(case u.kind when 'charge' then 'Work for %s %s credits was done and could not be charged, in %s cases, the last at %s.'
+      else '%s %s credits were charged for what failed and could not be given back, in %s cases, the last at %s.' end,
       sum(u.amount), u.credit_type, count(*), max(u.created_at)),
     'select list_uncollected();',
-    'Look at each: charge it by hand or forgive it, then resolve_uncollected(user, id, what came of it).'
+    case u.kind when 'charge' then 'Look at each: charge it by hand or forgive it, then resolve_uncollected(user, id, what came of it).'
+      else 'Look at each: refund_credits or grant_credits, then resolve_uncollected(user, id, what came of it).' end
   from credits.uncollected u
   where u.resolved_at is null
-  group by u.credit_type
+  group by u.kind, u.credit_type
 
   union all
   select 'accounts_missing', 'medium', 'auth.users',
@@ -16434,4 +16489,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 72ab3940afef0b83.';
+  'again. Written by remember_installation. Release 0.1.0, text 5b8a4cfa45cec2be.';
