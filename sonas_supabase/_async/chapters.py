@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from sonas_supabase._async.accounts import AsyncAccounts
+from sonas_supabase._async.billing import AsyncBilling
 from sonas_supabase._async.calendar import AsyncCalendar
 from sonas_supabase._async.certainty import AsyncCertainty
 from sonas_supabase._async.doctor import AsyncDoctor
@@ -27,6 +28,7 @@ class AsyncChapters(
     AsyncHttp,
     AsyncWorkspaces,
     AsyncCalendar,
+    AsyncBilling,
     AsyncCertainty,
     AsyncDoctor,
     AsyncMoving,

@@ -17,6 +17,14 @@ from sonas_supabase.models.accounts import (
     Summary,
     TimeZoneChange,
 )
+from sonas_supabase.models.billing import (
+    AutoTopUp,
+    BillingCatalog,
+    BillingCustomer,
+    BillingOrder,
+    BillingPrice,
+    CreditPack,
+)
 from sonas_supabase.models.calendar import PlanChange, PlanPin, Published, Reset
 from sonas_supabase.models.certainty import (
     BalanceStory,
@@ -72,7 +80,7 @@ from sonas_supabase.models.metrics import (
     UsageRow,
 )
 from sonas_supabase.models.moving import AccountExport, BalanceImport, Forgotten, ImportProblem
-from sonas_supabase.models.plans import Plan, PlanLimit, PlanList
+from sonas_supabase.models.plans import Plan, PlanLimit, PlanList, PlanPrice
 from sonas_supabase.models.spending import Advice, Answer, Batch, DenialDetails, Refund
 from sonas_supabase.models.workspaces import (
     Invitation,
@@ -90,10 +98,15 @@ __all__ = [
     "ActiveAccountsRow",
     "Advice",
     "Answer",
+    "AutoTopUp",
     "Balance",
     "BalanceImport",
     "BalanceStory",
     "Batch",
+    "BillingCatalog",
+    "BillingCustomer",
+    "BillingOrder",
+    "BillingPrice",
     "BookCheck",
     "Breakage",
     "BreakageRow",
@@ -105,6 +118,7 @@ __all__ = [
     "ConsumptionRow",
     "Conversion",
     "ConversionRow",
+    "CreditPack",
     "DenialDetails",
     "DenialToUpgrade",
     "Diagnosis",
@@ -141,6 +155,7 @@ __all__ = [
     "PlanLimit",
     "PlanList",
     "PlanPin",
+    "PlanPrice",
     "Published",
     "RecentCalls",
     "Refund",

@@ -17,6 +17,19 @@ class PlanLimit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlanPrice:
+    """What a plan costs per ``interval`` (month or year), in the smallest unit of ``currency``.
+
+    ``price_id`` is the payment provider's; None while none is registered.
+    """
+
+    interval: str
+    currency: str
+    unit_amount: int | None
+    price_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A plan as a pricing page shows it. ``price_cents`` is per month, in the smallest unit of ``currency``."""
 
@@ -26,6 +39,8 @@ class Plan:
     rank: int
     price_cents: int
     currency: str
+    prices: tuple[PlanPrice, ...]
+    per_seat: bool
     is_default: bool
     version: int | None
     limits: tuple[PlanLimit, ...]

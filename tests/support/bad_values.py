@@ -53,6 +53,14 @@ GOOD: dict[str, Any] = {
     "email": "new@example.com",
     "role": "viewer",
     "token": "no such token",
+    "price_id": "price_of_a_try",
+    "customer_id": "cus_of_a_try",
+    "session_id": "cs_of_a_try",
+    "order_id": UNKNOWN,
+    "pack_id": "message_100",
+    "threshold": 20,
+    "monthly_cap": 3,
+    "enabled": True,
 }
 
 Row = tuple[str, str, Any, str, str]
@@ -138,7 +146,8 @@ _bad(
     "invalid_argument",
     "PT422",
 )
-_bad("plan_id", [None, "", "gold", "PRO"], "invalid_argument", "PT422")
+_bad("plan_id", [None], "invalid_argument", "PT422", _except("create_billing_order", "register_billing_price"))
+_bad("plan_id", ["", "gold", "PRO"], "invalid_argument", "PT422")
 _bad("effective", [None, "", "later"], "invalid_argument", "PT422")
 _bad("status", [None, "", "gone"], "invalid_argument", "PT422")
 _bad("time_zone", [None, "", "Mars/Olympus"], "invalid_argument", "PT422")
@@ -189,6 +198,16 @@ _bad(
     "unknown_credit_type",
     "PT404",
 )
+
+for _name in ("price_id", "customer_id", "session_id"):
+    _bad(_name, [None, "", "x" * 256], "invalid_argument", "PT422")
+_bad("order_id", [None, UNKNOWN], "invalid_argument", "PT422")
+_bad("pack_id", [None, "", "gold"], "invalid_argument", "PT422")
+_bad("quantity", [None, 0, -1, 1001], "invalid_argument", "PT422", _only("create_billing_order"))
+_bad("interval", [None, "", "week"], "invalid_argument", "PT422", _only("register_billing_price"))
+for _name in ("threshold", "monthly_cap"):
+    _bad(_name, [None, 0, -1], "invalid_argument", "PT422")
+_bad("enabled", [None], "invalid_argument", "PT422")
 
 for _name in ("key", "fingerprint"):
     _bad(_name, [None, "", "k" * 256], "invalid_argument", "PT422")

@@ -13,6 +13,10 @@ create table credits.settings (
   constraint settings_workspace_credits_are_none_or_free check (workspace_credits in ('none', 'free')),
   on_cancel text not null default 'keep',
   constraint settings_on_cancel_keeps_or_voids check (on_cancel in ('keep', 'void')),
+  pause text not null default 'provisional',
+  billing_body_retention interval not null default '90 days',
+  constraint settings_pause_is_provisional_or_none check (pause in ('provisional', 'none')),
+  constraint settings_billing_bodies_are_kept_for_a_while check (billing_body_retention >= '0'),
   constraint settings_has_one_row check (only_row),
   constraint settings_stored_body_bytes_are_up_to_a_mebibyte
     check (stored_body_bytes between 0 and 1048576),
@@ -39,6 +43,11 @@ comment on column credits.settings.workspace_credits is
   'Whether a workspace on the free plan has its credits, beside those of its members. It has its limits.';
 comment on column credits.settings.on_cancel is
   'What a cancellation does to the paid plan credits: keep them to the end that was paid for, or void them at once.';
+comment on column credits.settings.pause is
+  'What a subscription gets whose invoices are not collected for a while: the one provisional '
+  'period, or none.';
+comment on column credits.settings.billing_body_retention is
+  'How long a payment provider''s events are kept as they were received.';
 alter table credits.settings enable row level security;
 revoke all on table credits.settings from public, anon, authenticated, service_role;
 grant select on table credits.settings to authenticated, service_role;

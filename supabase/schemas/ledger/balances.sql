@@ -25,6 +25,7 @@ create table credits.balances (
   due_at timestamptz not null default '-infinity',
   settled_at timestamptz not null,
   test_now timestamptz,
+  top_up_below bigint,
   constraint balances_pkey primary key (account_id, credit_type),
   constraint balances_parts_fit_into_the_whole
     check (least(withheld, reserved, reserved_unlimited, used, balance - withheld - reserved) >= 0)
@@ -56,6 +57,8 @@ comment on column credits.balances.due_at is 'The next instant at which somethin
 comment on column credits.balances.settled_at is 'The latest time this row has seen. A clock that steps back is held here.';
 comment on column credits.balances.account_status is 'Copy of accounts.status, so that a spend needs no second row.';
 comment on column credits.balances.test_now is 'Copy of accounts.test_now, so that a spend needs no second row.';
+comment on column credits.balances.top_up_below is
+  'Fewer credits than this are topped up automatically; null where nothing is.';
 alter table credits.balances enable row level security;
 revoke all on table credits.balances from public, anon, authenticated, service_role;
 grant select on table credits.balances to authenticated, service_role;

@@ -6,6 +6,7 @@ create table public.plans (
   price_cents bigint not null,
   currency text not null default 'usd',
   is_default boolean not null default false,
+  per_seat boolean not null default false,
   past_due_grace interval not null default interval '3 days',
   created_at timestamptz not null default now(),
   constraint plans_id_is_a_slug check (id ~ '^[a-z][a-z0-9_-]{0,62}$'),
@@ -20,6 +21,8 @@ comment on table public.plans is 'What is on sale, one row per plan. World-reada
 comment on column public.plans.rank is 'Order from the smallest plan to the largest.';
 comment on column public.plans.price_cents is 'Price per month in the smallest unit of the currency. A plan is paid when it is above zero.';
 comment on column public.plans.is_default is 'The plan of new users, and the one whose limits apply when a paid plan is not paid for.';
+comment on column public.plans.per_seat is
+  'Whether a payment provider''s quantity counts as seats, each with the plan''s allowances.';
 comment on column public.plans.past_due_grace is 'How long plan credits stay spendable after the subscription became past due.';
 alter table public.plans enable row level security;
 revoke all on table public.plans from public, anon, authenticated, service_role;
