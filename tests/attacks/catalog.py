@@ -9,7 +9,7 @@ from typing import Any
 from tests.support.database import Database
 from tests.support.edge import FOR_USERS
 
-WORLD_READABLE = {"plans", "plan_limits"}
+WORLD_READABLE = {"plans", "plan_limits", "credit_packs"}
 """A pricing page reads these without a token. Nothing else may be."""
 
 USER_FUNCTIONS = set(FOR_USERS)

@@ -28,7 +28,7 @@ BOOKED = frozenset({"credits.balances", "credit_grants", "credit_transactions", 
 
 
 def tells_plans_alone(_: World, answer: httpx.Response) -> bool:
-    return set(answer.json()["paths"]) == {"/", "/plans", "/plan_limits"}
+    return set(answer.json()["paths"]) == {"/", "/plans", "/plan_limits", "/credit_packs"}
 
 
 def tells_what_users_may_call(_: World, answer: httpx.Response) -> bool:

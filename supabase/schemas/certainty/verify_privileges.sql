@@ -10,6 +10,7 @@ as $$
   values
     ('public.plans', 'Everybody may read the plans'::name, 'anon, authenticated'),
     ('public.plan_limits', 'Everybody may read the plan limits', 'anon, authenticated'),
+    ('public.credit_packs', 'Everybody may read the packs', 'anon, authenticated'),
     ('credits.credit_types', 'Everybody may read the credit types', 'anon, authenticated'),
     ('credits.settings', 'Signed-in users may read the settings', 'authenticated'),
     ('credits.subscriptions', 'Users may read what they subscribed to', 'authenticated'),
@@ -99,7 +100,7 @@ as $$
       (has_table_privilege(r.name, o.oid, 'select')) = x.should and (x.should or not has_any_column_privilege(r.name, o.oid, 'select'))
     from ours o cross join roles r cross join lateral (
       -- The schema credits is closed to all of them; what the view and the policies read in it is granted all the same.
-      select case r.name when 'anon' then o.relname in ('plans', 'plan_limits', 'credit_types')
+      select case r.name when 'anon' then o.relname in ('plans', 'plan_limits', 'credit_packs', 'credit_types')
         else o.is_public or o.relname in ('balances', 'settings', 'credit_types', 'subscriptions') end as should) x
     union all
     select format('%s may be used by %s', o.name, coalesce(x.grantee::regrole::text, 'anybody')), x.privilege_type = 'SELECT'
@@ -118,7 +119,8 @@ as $$
           select string_agg(a.rolname, ', ' order by a.rolname) from pg_catalog.pg_roles a where a.oid = any (p.polroles)) as roles,
         p.polcmd = 'r' and p.polpermissive and p.polwithcheck is null
           and regexp_replace(pg_catalog.pg_get_expr(p.polqual, p.polrelid), '\s+', '', 'g') = case
-            when c.relname in ('plans', 'plan_limits', 'credit_types', 'settings') then 'true'
+            when c.relname in ('plans', 'plan_limits', 'credit_packs', 'credit_types',
+              'settings') then 'true'
             when c.relname in ('credit_transactions', 'credit_reservations') then
               '((account_id=ANY(credits.readable_ids()))AND((user_id=account_id)OR(user_id=credits.reader_id())'
               'OR(account_id=ANY(credits.overseen_ids()))))'
