@@ -9,7 +9,7 @@
 --       UnknownCreditType, AccountNotFound.
 create function public.set_auto_top_up(
   p_user_id uuid, p_credit_type text, p_threshold bigint, p_pack_id text, p_monthly_cap integer,
-  p_enabled boolean, p_workspace_id uuid default null)
+  p_enabled boolean default true, p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
 volatile
