@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from sonas_supabase._sync.accounts import Accounts
+from sonas_supabase._sync.billing import Billing
 from sonas_supabase._sync.calendar import Calendar
 from sonas_supabase._sync.certainty import Certainty
 from sonas_supabase._sync.doctor import Doctor
@@ -27,6 +28,7 @@ class Chapters(
     Http,
     Workspaces,
     Calendar,
+    Billing,
     Certainty,
     Doctor,
     Moving,

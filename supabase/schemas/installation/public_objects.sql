@@ -9,9 +9,9 @@ security invoker
 set search_path = ''
 as $$
   select unnest('{
-    credit_balances, credit_grants, credit_invitations, credit_notifications, credit_reservations,
-    credit_transactions, credit_workspace_members, credit_workspaces, plan_limits, plans,
-    subscriptions}'::name[])
+    credit_balances, credit_grants, credit_invitations, credit_notifications, credit_packs,
+    credit_reservations, credit_transactions, credit_workspace_members, credit_workspaces,
+    plan_limits, plans, subscriptions}'::name[])
 $$;
 comment on function credits.public_relations() is
   'The tables and views in schema public that are this system''s alone; usage may be the project''s.';
@@ -25,20 +25,21 @@ security invoker
 set search_path = ''
 as $$
   select unnest('{
-    accept_workspace_invitation, capture_credits, change_plan, check_credits, claim_http_request,
-    consume_credits, consume_credits_batch, create_workspace, delete_workspace, diagnose,
-    drop_http_claim, explain_balance, explain_operation, export_account, extend_reservation,
-    find_operation, forget_account, freeze_account, get_credit_history, get_credit_summary,
-    get_workspace, grant_credits, has_credits, import_balances, invite_to_workspace,
-    leave_workspace, ledger_digest, list_plans, list_uncollected, list_workspaces,
-    mark_test_account, metrics_active_accounts, metrics_breakage, metrics_consumption,
-    metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability, metrics_usage,
-    open_account, pin_plan, publish_plan, record_uncollected, refund_credits, release_credits,
-    remove_from_workspace, reserve_credits, reset_monthly_credits, resolve_uncollected,
-    revoke_grant, revoke_workspace_invitation, roll_up_metrics, set_subscription_status,
-    set_test_clock, set_time_zone, set_workspace_role, store_http_answer, system_status,
-    track_metadata_key, transfer_workspace, unfreeze_account, verify_books, verify_checklist,
-    within_limit}'::name[])
+    accept_workspace_invitation, attach_billing_session, capture_credits, change_plan,
+    check_credits, claim_http_request, consume_credits, consume_credits_batch, create_billing_order,
+    create_workspace, delete_workspace, diagnose, drop_http_claim, explain_balance,
+    explain_operation, export_account, extend_reservation, find_operation, forget_account,
+    freeze_account, get_billing_order, get_credit_history, get_credit_summary, get_workspace,
+    grant_credits, has_credits, import_balances, invite_to_workspace, leave_workspace,
+    ledger_digest, link_billing_customer, list_billing_prices, list_plans, list_uncollected,
+    list_workspaces, mark_test_account, metrics_active_accounts, metrics_breakage,
+    metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability,
+    metrics_usage, open_account, pin_plan, publish_plan, record_uncollected, refund_credits,
+    register_billing_price, release_credits, remove_from_workspace, reserve_credits,
+    reset_monthly_credits, resolve_uncollected, revoke_grant, revoke_workspace_invitation,
+    roll_up_metrics, set_auto_top_up, set_subscription_status, set_test_clock, set_time_zone,
+    set_workspace_role, store_http_answer, system_status, track_metadata_key, transfer_workspace,
+    unfreeze_account, verify_books, verify_checklist, within_limit}'::name[])
 $$;
 comment on function credits.public_functions() is
   'The functions in schema public that are this system''s.';
