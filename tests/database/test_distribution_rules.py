@@ -47,6 +47,7 @@ WITHOUT_ACCOUNT = {
     "answer": "pure",
     "period_boundary": "pure",
     "period_at": "pure",
+    "clock": "of this machine",
     **dict.fromkeys(
         (
             *("is_spendable", "spell_period", "enter_plan", "anchor_periods", "running_period_is_paid", "leave_plan"),
