@@ -44,28 +44,30 @@ declare
     credit_balances, credit_grants, credit_grants_open_idx, credit_grants_period_key,
     credit_grants_pkey, credit_invitations, credit_invitations_pkey, credit_notifications,
     credit_notifications_created_at_idx, credit_notifications_pkey,
-    credit_notifications_user_id_created_at_idx, credit_reservations, credit_reservations_open_idx,
-    credit_reservations_pkey, credit_transactions, credit_transactions_created_at_idx,
-    credit_transactions_operation_idx, credit_transactions_pkey, credit_transactions_related_idx,
-    credit_transactions_user_id_idx, credit_workspace_members, credit_workspace_members_pkey,
-    credit_workspace_members_user_id_idx, credit_workspaces, credit_workspaces_pkey, plan_limits,
-    plan_limits_pkey, plans, plans_default_key, plans_pkey, plans_rank_key, subscriptions,
-    usage_denied_idx, usage_user_id_created_at_idx}';
+    credit_notifications_user_id_created_at_idx, credit_packs, credit_packs_pkey,
+    credit_reservations, credit_reservations_open_idx, credit_reservations_pkey,
+    credit_transactions, credit_transactions_created_at_idx, credit_transactions_operation_idx,
+    credit_transactions_pkey, credit_transactions_related_idx, credit_transactions_user_id_idx,
+    credit_workspace_members, credit_workspace_members_pkey, credit_workspace_members_user_id_idx,
+    credit_workspaces, credit_workspaces_pkey, plan_limits, plan_limits_pkey, plans,
+    plans_default_key, plans_pkey, plans_rank_key, subscriptions, usage_denied_idx,
+    usage_user_id_created_at_idx}';
   v_routines constant name[] := '{
-    accept_workspace_invitation, capture_credits, change_plan, check_credits, claim_http_request,
-    consume_credits, consume_credits_batch, create_workspace, delete_workspace, diagnose,
-    drop_http_claim, explain_balance, explain_operation, export_account, extend_reservation,
-    find_operation, forget_account, freeze_account, get_credit_history, get_credit_summary,
-    get_workspace, grant_credits, has_credits, import_balances, invite_to_workspace,
-    leave_workspace, ledger_digest, list_plans, list_uncollected, list_workspaces,
-    mark_test_account, metrics_active_accounts, metrics_breakage, metrics_consumption,
-    metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability, metrics_usage,
-    open_account, pin_plan, publish_plan, record_uncollected, refund_credits, release_credits,
-    remove_from_workspace, reserve_credits, reset_monthly_credits, resolve_uncollected,
-    revoke_grant, revoke_workspace_invitation, roll_up_metrics, set_subscription_status,
-    set_test_clock, set_time_zone, set_workspace_role, store_http_answer, system_status,
-    track_metadata_key, transfer_workspace, unfreeze_account, verify_books, verify_checklist,
-    within_limit}';
+    accept_workspace_invitation, attach_billing_session, capture_credits, change_plan,
+    check_credits, claim_http_request, consume_credits, consume_credits_batch, create_billing_order,
+    create_workspace, delete_workspace, diagnose, drop_http_claim, explain_balance,
+    explain_operation, export_account, extend_reservation, find_operation, forget_account,
+    freeze_account, get_billing_order, get_credit_history, get_credit_summary, get_workspace,
+    grant_credits, has_credits, import_balances, invite_to_workspace, leave_workspace,
+    ledger_digest, link_billing_customer, list_billing_prices, list_plans, list_uncollected,
+    list_workspaces, mark_test_account, metrics_active_accounts, metrics_breakage,
+    metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability,
+    metrics_usage, open_account, pin_plan, publish_plan, record_uncollected, refund_credits,
+    register_billing_price, release_credits, remove_from_workspace, reserve_credits,
+    reset_monthly_credits, resolve_uncollected, revoke_grant, revoke_workspace_invitation,
+    roll_up_metrics, set_auto_top_up, set_subscription_status, set_test_clock, set_time_zone,
+    set_workspace_role, store_http_answer, system_status, track_metadata_key, transfer_workspace,
+    unfreeze_account, verify_books, verify_checklist, within_limit}';
   -- End of the names.
   v_triggers constant name[] := array['credits_open_account', 'credits_close_account', 'credits_follow_user'];
   -- What stands in the way: {object, problem, cure: [statement], named_by: [function]}.
@@ -469,6 +471,7 @@ create table public.plans (
   price_cents bigint not null,
   currency text not null default 'usd',
   is_default boolean not null default false,
+  per_seat boolean not null default false,
   past_due_grace interval not null default interval '3 days',
   created_at timestamptz not null default now(),
   constraint plans_id_is_a_slug check (id ~ '^[a-z][a-z0-9_-]{0,62}$'),
@@ -483,6 +486,8 @@ comment on table public.plans is 'What is on sale, one row per plan. World-reada
 comment on column public.plans.rank is 'Order from the smallest plan to the largest.';
 comment on column public.plans.price_cents is 'Price per month in the smallest unit of the currency. A plan is paid when it is above zero.';
 comment on column public.plans.is_default is 'The plan of new users, and the one whose limits apply when a paid plan is not paid for.';
+comment on column public.plans.per_seat is
+  'Whether a payment provider''s quantity counts as seats, each with the plan''s allowances.';
 comment on column public.plans.past_due_grace is 'How long plan credits stay spendable after the subscription became past due.';
 alter table public.plans enable row level security;
 revoke all on table public.plans from public, anon, authenticated, service_role;
@@ -504,21 +509,23 @@ insert into public.plans (id, name, description, rank, price_cents, is_default) 
 --   All plans with their prices and limits, the smallest first.
 create function public.list_plans()
 returns jsonb
-language sql
+language plpgsql
 stable
 security definer
 set search_path = ''
 as $$
-  select jsonb_build_object('success', true, 'code', 'ok', 'plans', (
+begin
+  return jsonb_build_object('success', true, 'code', 'ok', 'plans', (
     select jsonb_agg(jsonb_build_object(
       'id', p.id, 'name', p.name, 'description', p.description, 'rank', p.rank, 'price_cents', p.price_cents,
-      'currency', p.currency, 'is_default', p.is_default, 'version', credits.latest_version(p.id), 'limits', (
+      'currency', p.currency, 'prices', credits.plan_prices(p.id), 'per_seat', p.per_seat, 'is_default', p.is_default, 'version', credits.latest_version(p.id), 'limits', (
         select coalesce(jsonb_agg(jsonb_build_object('credit_type', l.credit_type, 'kind', t.kind, 'allowance', l.allowance,
           'unlimited', l.allowance is null, 'rollover_cap', l.rollover_cap) order by l.credit_type), '[]')
         from public.plan_limits l
         join credits.credit_types t on t.id = l.credit_type
         where l.plan_id = p.id)) order by p.rank)
-    from public.plans p))
+    from public.plans p));
+end
 $$;
 comment on function public.list_plans() is 'All plans with their prices and limits, the smallest first: what a pricing page shows.';
 revoke all on function public.list_plans() from public, anon, authenticated, service_role;
@@ -771,6 +778,10 @@ create table credits.settings (
   constraint settings_workspace_credits_are_none_or_free check (workspace_credits in ('none', 'free')),
   on_cancel text not null default 'keep',
   constraint settings_on_cancel_keeps_or_voids check (on_cancel in ('keep', 'void')),
+  pause text not null default 'provisional',
+  billing_body_retention interval not null default '90 days',
+  constraint settings_pause_is_provisional_or_none check (pause in ('provisional', 'none')),
+  constraint settings_billing_bodies_are_kept_for_a_while check (billing_body_retention >= '0'),
   constraint settings_has_one_row check (only_row),
   constraint settings_stored_body_bytes_are_up_to_a_mebibyte
     check (stored_body_bytes between 0 and 1048576),
@@ -797,6 +808,11 @@ comment on column credits.settings.workspace_credits is
   'Whether a workspace on the free plan has its credits, beside those of its members. It has its limits.';
 comment on column credits.settings.on_cancel is
   'What a cancellation does to the paid plan credits: keep them to the end that was paid for, or void them at once.';
+comment on column credits.settings.pause is
+  'What a subscription gets whose invoices are not collected for a while: the one provisional '
+  'period, or none.';
+comment on column credits.settings.billing_body_retention is
+  'How long a payment provider''s events are kept as they were received.';
 alter table credits.settings enable row level security;
 revoke all on table credits.settings from public, anon, authenticated, service_role;
 grant select on table credits.settings to authenticated, service_role;
@@ -2409,6 +2425,7 @@ create table credits.balances (
   due_at timestamptz not null default '-infinity',
   settled_at timestamptz not null,
   test_now timestamptz,
+  top_up_below bigint,
   constraint balances_pkey primary key (account_id, credit_type),
   constraint balances_parts_fit_into_the_whole
     check (least(withheld, reserved, reserved_unlimited, used, balance - withheld - reserved) >= 0)
@@ -2440,6 +2457,8 @@ comment on column credits.balances.due_at is 'The next instant at which somethin
 comment on column credits.balances.settled_at is 'The latest time this row has seen. A clock that steps back is held here.';
 comment on column credits.balances.account_status is 'Copy of accounts.status, so that a spend needs no second row.';
 comment on column credits.balances.test_now is 'Copy of accounts.test_now, so that a spend needs no second row.';
+comment on column credits.balances.top_up_below is
+  'Fewer credits than this are topped up automatically; null where nothing is.';
 alter table credits.balances enable row level security;
 revoke all on table credits.balances from public, anon, authenticated, service_role;
 grant select on table credits.balances to authenticated, service_role;
@@ -11133,6 +11152,1446 @@ comment on function credits.return_dropped_tables() is
   'Gives back what is still charged for rows that were deleted, alone or with their table, for up to a hundred accounts. Answers for how many rows.';
 revoke all on function credits.return_dropped_tables() from public, anon, authenticated, service_role;
 
+-- schemas/billing/billing_prices.sql
+
+-- Money in, credits out. A payment provider's events come in as neutral facts (apply_billing_event)
+-- and are kept as such: what a subscription was at an instant, which invoice was paid, what was
+-- refunded. Effects are worked out from all facts that are known, so that doubles and the order of
+-- arrival do not matter. No provider's word is needed beyond this chapter.
+
+create table credits.billing_prices (
+  price_id text not null,
+  livemode boolean not null,
+  plan_id text,
+  pack_id text,
+  billing_interval text,
+  currency text not null,
+  unit_amount bigint,
+  valid_from timestamptz not null,
+  valid_to timestamptz,
+  constraint billing_prices_pkey primary key (price_id),
+  constraint billing_prices_sell_a_plan_or_a_pack check ((plan_id is null) <> (pack_id is null)),
+  constraint billing_prices_plans_are_by_month_or_year
+    check ((plan_id is not null) = (billing_interval is not null)
+      and coalesce(billing_interval in ('month', 'year'), true)),
+  constraint billing_prices_currency_is_iso_4217 check (currency ~ '^[a-z]{3}$'),
+  constraint billing_prices_amount_is_not_negative check (unit_amount >= 0),
+  constraint billing_prices_end_after_they_begin check (valid_to >= valid_from)
+);
+create unique index billing_prices_plan_key on credits.billing_prices
+  (livemode, plan_id, billing_interval, currency) where plan_id is not null and valid_to is null;
+create unique index billing_prices_pack_key on credits.billing_prices (livemode, pack_id, currency)
+  where pack_id is not null and valid_to is null;
+comment on table credits.billing_prices is
+  'What a provider''s price buys. A row stays for ever: who subscribed at an old price renews at '
+  'it.';
+comment on column credits.billing_prices.unit_amount is
+  'In the smallest unit of the currency, tax excluded; null where it was not said.';
+comment on column credits.billing_prices.valid_to is
+  'Since when it is no longer sold; null while it is.';
+alter table credits.billing_prices enable row level security;
+revoke all on table credits.billing_prices from public, anon, authenticated, service_role;
+
+create table public.credit_packs (
+  id text not null,
+  name text not null,
+  credit_type text not null,
+  credits bigint not null,
+  price_cents bigint not null,
+  currency text not null default 'usd',
+  expires_after interval default interval '12 months',
+  rank integer not null default 0,
+  constraint credit_packs_pkey primary key (id),
+  constraint credit_packs_credit_type_fkey foreign key (credit_type)
+    references credits.credit_types (id),
+  constraint credit_packs_id_is_short check (id ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$'),
+  constraint credit_packs_have_whole_credits check (credits between 1 and 9007199254740992),
+  constraint credit_packs_price_is_not_negative check (price_cents >= 0),
+  constraint credit_packs_currency_is_iso_4217 check (currency ~ '^[a-z]{3}$'),
+  constraint credit_packs_expire_later check (expires_after > interval '0')
+);
+comment on table public.credit_packs is
+  'Credits that are sold beside the plans. World-readable: a pricing page reads it.';
+comment on column public.credit_packs.price_cents is
+  'Price in the smallest unit of the currency, tax excluded.';
+comment on column public.credit_packs.expires_after is
+  'How long its credits live from the payment on; null for ever.';
+comment on column public.credit_packs.rank is 'Order from the smallest pack to the largest.';
+alter table public.credit_packs enable row level security;
+revoke all on table public.credit_packs from public, anon, authenticated, service_role;
+grant select on table public.credit_packs to anon, authenticated, service_role;
+create policy "Everybody may read the packs" on public.credit_packs
+  for select to anon, authenticated using (true);
+
+-- The guide names no packs and no prices: these are a starting point, change the rows to yours.
+insert into public.credit_packs (id, name, credit_type, credits, price_cents, rank) values
+  ('message_100', '100 messages', 'message', 100, 1500, 10),
+  ('message_500', '500 messages', 'message', 500, 6000, 20),
+  ('integration_5000', '5,000 integration credits', 'integration', 5000, 1000, 30);
+
+create function credits.price_of_pack(p_pack_id text, p_currency text)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select b.price_id from credits.billing_prices b
+    where b.pack_id = p_pack_id and b.currency = p_currency and b.valid_to is null
+    order by b.livemode desc limit 1);
+end
+$$;
+comment on function credits.price_of_pack(text, text) is
+  'The provider''s price at which a pack is sold now; null while none is registered.';
+revoke all on function credits.price_of_pack(text, text)
+  from public, anon, authenticated, service_role;
+
+-- schemas/billing/billing_inbox.sql
+
+-- What a provider has said. The rows are found by the provider's ids and belong to no account until
+-- a mapping says so.
+
+create table credits.billing_inbox (
+  event_id text not null,
+  type text not null,
+  happened_at timestamptz not null,
+  livemode boolean not null,
+  api_version text,
+  facts jsonb not null,
+  body jsonb,
+  outcome text not null,
+  note text,
+  waits_for text[] not null default '{}',
+  effects jsonb not null default '[]',
+  tries integer not null default 0,
+  received_at timestamptz not null,
+  settled_at timestamptz,
+  constraint billing_inbox_pkey primary key (event_id),
+  constraint billing_inbox_outcome_is_known
+    check (outcome in ('applied', 'ignored', 'waiting', 'needs_attention')),
+  constraint billing_inbox_waits_for_something check ((outcome = 'waiting') = (waits_for <> '{}'))
+);
+create index billing_inbox_open_idx on credits.billing_inbox (outcome, received_at)
+  where outcome in ('waiting', 'needs_attention');
+create index billing_inbox_waits_for_idx on credits.billing_inbox using gin (waits_for)
+  where outcome = 'waiting';
+comment on table credits.billing_inbox is
+  'Every event of a payment provider, by its id: bookkeeping alone. What acts once is the '
+  'business object.';
+comment on column credits.billing_inbox.waits_for is
+  'What is missing: customer:…, session:…, payment:…, invoice:… or fetch:….';
+comment on column credits.billing_inbox.body is
+  'As it was received; erased after billing_body_retention.';
+alter table credits.billing_inbox enable row level security;
+revoke all on table credits.billing_inbox from public, anon, authenticated, service_role;
+
+create table credits.billing_customers (
+  customer_id text not null,
+  account_id uuid not null,
+  livemode boolean not null,
+  is_default boolean not null default true,
+  card_changed_at timestamptz,
+  linked_at timestamptz not null,
+  deleted_at timestamptz,
+  constraint billing_customers_pkey primary key (customer_id),
+  constraint billing_customers_account_id_fkey foreign key (account_id)
+    references credits.accounts (account_id)
+);
+create index billing_customers_account_id_idx on credits.billing_customers (account_id);
+comment on table credits.billing_customers is
+  'Which account a provider''s customer is. An account may have several: races, merges by hand.';
+comment on column credits.billing_customers.is_default is
+  'The one that new purchases of the account are made with.';
+comment on column credits.billing_customers.deleted_at is
+  'When the provider''s customer was deleted: what it had bought stays.';
+alter table credits.billing_customers enable row level security;
+revoke all on table credits.billing_customers from public, anon, authenticated, service_role;
+
+create table credits.billing_snapshots (
+  subscription_id text not null,
+  happened_at timestamptz not null,
+  rank integer not null,
+  digest text not null,
+  event_id text not null,
+  customer_id text not null,
+  status text not null,
+  items jsonb not null,
+  period_start timestamptz,
+  period_end timestamptz,
+  anchor_at timestamptz,
+  started_at timestamptz,
+  cancel_at timestamptz,
+  ended_at timestamptz,
+  trial_ends_at timestamptz,
+  is_collecting boolean not null,
+  keeps_paid boolean not null,
+  constraint billing_snapshots_pkey primary key (subscription_id, happened_at, rank, digest),
+  constraint billing_snapshots_rank_is_known check (rank between 0 and 2)
+);
+create index billing_snapshots_customer_id_idx on credits.billing_snapshots (customer_id);
+comment on table credits.billing_snapshots is
+  'What a provider''s subscription was at an instant. All of them are kept, in the order of '
+  'happened_at, rank, period_end, event_id.';
+comment on column credits.billing_snapshots.rank is
+  'Of equal times: 0 incomplete, 1 living, 2 ended. What has ended never lives again.';
+comment on column credits.billing_snapshots.event_id is
+  'The greatest id of the events that said so.';
+comment on column credits.billing_snapshots.keeps_paid is
+  'What the setting on_cancel was when it was heard of.';
+alter table credits.billing_snapshots enable row level security;
+revoke all on table credits.billing_snapshots from public, anon, authenticated, service_role;
+
+create table credits.billing_invoices (
+  invoice_id text not null,
+  customer_id text,
+  subscription_id text,
+  paid_at timestamptz not null,
+  reason text,
+  currency text not null,
+  total bigint not null,
+  net_total bigint not null,
+  proration_at timestamptz,
+  constraint billing_invoices_pkey primary key (invoice_id)
+);
+create index billing_invoices_subscription_id_idx on credits.billing_invoices (subscription_id);
+create index billing_invoices_customer_id_idx on credits.billing_invoices (customer_id);
+comment on table credits.billing_invoices is
+  'Invoices that were paid. No amount decides anything here; that it was paid does.';
+comment on column credits.billing_invoices.net_total is
+  'Tax excluded, in the smallest unit of the currency.';
+comment on column credits.billing_invoices.proration_at is
+  'From when on a change within a period was charged.';
+alter table credits.billing_invoices enable row level security;
+revoke all on table credits.billing_invoices from public, anon, authenticated, service_role;
+
+create table credits.billing_invoice_lines (
+  invoice_id text not null,
+  line_id text not null,
+  price_id text,
+  quantity bigint not null,
+  amount bigint not null,
+  is_proration boolean not null,
+  period_start timestamptz,
+  period_end timestamptz,
+  constraint billing_invoice_lines_pkey primary key (invoice_id, line_id)
+);
+comment on table credits.billing_invoice_lines is
+  'What a paid invoice was for. The period is that of the service.';
+alter table credits.billing_invoice_lines enable row level security;
+revoke all on table credits.billing_invoice_lines from public, anon, authenticated, service_role;
+
+create table credits.billing_failures (
+  invoice_id text not null,
+  state text not null,
+  attempt integer not null,
+  customer_id text,
+  subscription_id text,
+  happened_at timestamptz not null,
+  reason text,
+  constraint billing_failures_pkey primary key (invoice_id, state, attempt),
+  constraint billing_failures_state_is_known
+    check (state in ('failed', 'action_required', 'not_finalized', 'voided', 'uncollectible'))
+);
+create index billing_failures_subscription_id_idx on credits.billing_failures (subscription_id);
+comment on table credits.billing_failures is
+  'Attempts to collect an invoice, or a payment of its own (then invoice_id is the payment''s), '
+  'that did not succeed.';
+alter table credits.billing_failures enable row level security;
+revoke all on table credits.billing_failures from public, anon, authenticated, service_role;
+
+-- schemas/billing/billing_orders.sql
+
+create table credits.billing_orders (
+  account_id uuid not null
+    constraint billing_orders_account_id_fkey references credits.accounts (account_id),
+  id uuid not null,
+  kind text not null,
+  user_id uuid not null,
+  pack_id text,
+  plan_id text,
+  billing_interval text,
+  quantity integer not null,
+  price_id text,
+  credit_type text,
+  credits bigint,
+  expires_after interval,
+  currency text not null,
+  unit_amount bigint,
+  state text not null default 'open',
+  session_id text,
+  invoice_id text,
+  paid_at timestamptz,
+  paid_amount bigint,
+  paid_net bigint,
+  grant_id uuid,
+  voided bigint not null default 0,
+  target bigint not null default 0,
+  is_disputed boolean not null default false,
+  note text,
+  created_at timestamptz not null,
+  constraint billing_orders_pkey primary key (account_id, id),
+  constraint billing_orders_kind_is_known check (kind in ('pack', 'plan', 'auto_top_up')),
+  constraint billing_orders_state_is_known
+    check (state in ('open', 'pending', 'paid', 'failed', 'expired', 'mismatch')),
+  constraint billing_orders_buy_a_plan_or_a_pack check ((kind = 'plan') = (plan_id is not null)
+    and (kind = 'plan') = (pack_id is null) and (kind = 'plan') = (credits is null)),
+  constraint billing_orders_quantity_is_positive check (quantity between 1 and 1000000),
+  constraint billing_orders_paid_ones_have_a_time check ((state = 'paid') = (paid_at is not null)),
+  constraint billing_orders_only_paid_ones_have_a_grant check (grant_id is null or state = 'paid'),
+  constraint billing_orders_voids_are_a_part check (voided between 0 and coalesce(credits, 0)
+    and target between 0 and coalesce(credits, 0))
+);
+create index billing_orders_id_idx on credits.billing_orders (id);
+create index billing_orders_open_idx on credits.billing_orders (account_id, kind, created_at);
+create index billing_orders_user_id_idx on credits.billing_orders (user_id);
+comment on table credits.billing_orders is
+  'What an account is about to buy, written before the provider is asked: what was bought, and '
+  'for how much, is read here alone.';
+comment on column credits.billing_orders.credits is 'Of all packs of the order together.';
+comment on column credits.billing_orders.paid_net is 'What was paid, tax excluded.';
+comment on column credits.billing_orders.voided is
+  'Credits of its grant that were taken back by refunds and lost disputes.';
+comment on column credits.billing_orders.target is
+  'Credits that refunds and lost disputes take back in all: voided, and what had been spent as a '
+  'debt.';
+alter table credits.billing_orders enable row level security;
+revoke all on table credits.billing_orders from public, anon, authenticated, service_role;
+
+create table credits.billing_references (
+  reference_id text not null,
+  account_id uuid not null,
+  order_id uuid not null,
+  constraint billing_references_pkey primary key (reference_id),
+  constraint billing_references_order_fkey foreign key (account_id, order_id)
+    references credits.billing_orders (account_id, id)
+);
+create index billing_references_order_idx on credits.billing_references (account_id, order_id);
+comment on table credits.billing_references is
+  'Which order a provider''s checkout session or invoice belongs to.';
+alter table credits.billing_references enable row level security;
+revoke all on table credits.billing_references from public, anon, authenticated, service_role;
+
+create table credits.billing_payments (
+  payment_id text not null,
+  account_id uuid,
+  order_id uuid,
+  invoice_id text,
+  linked_at timestamptz,
+  constraint billing_payments_pkey primary key (payment_id),
+  constraint billing_payments_of_an_order_or_an_invoice
+    check ((account_id is null) = (order_id is null) and (order_id is null or invoice_id is null))
+);
+create index billing_payments_order_idx on credits.billing_payments (account_id, order_id);
+create index billing_payments_invoice_id_idx on credits.billing_payments (invoice_id);
+comment on table credits.billing_payments is
+  'What a provider''s payment, or its charge, paid: an order or an invoice. A row without either '
+  'is known from a refund or a dispute alone.';
+alter table credits.billing_payments enable row level security;
+revoke all on table credits.billing_payments from public, anon, authenticated, service_role;
+
+create table credits.billing_refunds (
+  refund_id text not null,
+  payment_id text not null,
+  amount bigint not null,
+  currency text,
+  status text not null,
+  rank integer not null,
+  happened_at timestamptz not null,
+  constraint billing_refunds_pkey primary key (refund_id),
+  constraint billing_refunds_amount_is_not_negative check (amount >= 0)
+);
+create index billing_refunds_payment_id_idx on credits.billing_refunds (payment_id);
+comment on table credits.billing_refunds is 'What was given back of a payment, tax included.';
+comment on column credits.billing_refunds.rank is
+  '1 on its way, 2 done, 3 failed or taken back: the greatest counts.';
+alter table credits.billing_refunds enable row level security;
+revoke all on table credits.billing_refunds from public, anon, authenticated, service_role;
+
+create table credits.billing_credit_notes (
+  credit_note_id text not null,
+  invoice_id text not null,
+  total bigint not null,
+  net_total bigint not null,
+  refund_ids text[] not null,
+  is_voided boolean not null,
+  happened_at timestamptz not null,
+  constraint billing_credit_notes_pkey primary key (credit_note_id)
+);
+create index billing_credit_notes_refund_ids_idx
+  on credits.billing_credit_notes using gin (refund_ids);
+comment on table credits.billing_credit_notes is
+  'Says of refunds how much of them is tax. One that refunds nothing has no effect on credits.';
+alter table credits.billing_credit_notes enable row level security;
+revoke all on table credits.billing_credit_notes from public, anon, authenticated, service_role;
+
+create table credits.billing_disputes (
+  dispute_id text not null,
+  payment_id text not null,
+  amount bigint not null,
+  currency text,
+  status text not null,
+  rank integer not null,
+  kind text not null,
+  happened_at timestamptz not null,
+  constraint billing_disputes_pkey primary key (dispute_id)
+);
+create index billing_disputes_payment_id_idx on credits.billing_disputes (payment_id);
+comment on table credits.billing_disputes is
+  'What a buyer''s bank has called into question, and early warnings of it.';
+comment on column credits.billing_disputes.rank is
+  '0 a warning or prevented, 1 open, 2 won, 3 lost: the greatest counts.';
+alter table credits.billing_disputes enable row level security;
+revoke all on table credits.billing_disputes from public, anon, authenticated, service_role;
+
+create table credits.billing_plan_voids (
+  account_id uuid not null,
+  credit_type text not null,
+  grant_id uuid not null,
+  invoice_id text not null,
+  share numeric not null,
+  constraint billing_plan_voids_pkey primary key (account_id, credit_type, grant_id, invoice_id),
+  constraint billing_plan_voids_grant_fkey foreign key (account_id, grant_id)
+    references public.credit_grants (account_id, id),
+  constraint billing_plan_voids_share_is_a_part check (share between 0 and 1)
+);
+comment on table credits.billing_plan_voids is
+  'Which share of what was left of a period''s allowance was taken back when its invoice was '
+  'refunded.';
+alter table credits.billing_plan_voids enable row level security;
+revoke all on table credits.billing_plan_voids from public, anon, authenticated, service_role;
+
+create table credits.auto_top_ups (
+  account_id uuid not null
+    constraint auto_top_ups_account_id_fkey references credits.accounts (account_id),
+  credit_type text not null,
+  user_id uuid not null,
+  threshold bigint not null,
+  pack_id text not null,
+  monthly_cap integer not null,
+  is_enabled boolean not null,
+  state text not null default 'ready',
+  order_id uuid,
+  stopped_at timestamptz,
+  note text,
+  constraint auto_top_ups_pkey primary key (account_id, credit_type),
+  constraint auto_top_ups_order_fkey foreign key (account_id, order_id)
+    references credits.billing_orders (account_id, id),
+  constraint auto_top_ups_state_is_known check (state in ('ready', 'in_flight', 'stopped')),
+  constraint auto_top_ups_one_order_is_in_flight
+    check (state <> 'in_flight' or order_id is not null),
+  constraint auto_top_ups_stopped_since_then check ((state = 'stopped') = (stopped_at is not null)),
+  constraint auto_top_ups_threshold_is_positive check (threshold between 1 and 9007199254740992),
+  constraint auto_top_ups_cap_is_positive check (monthly_cap between 1 and 1000000)
+);
+comment on table credits.auto_top_ups is
+  'Which pack an account buys by itself, and below how many credits. At most one purchase is on '
+  'its way.';
+comment on column credits.auto_top_ups.monthly_cap is
+  'How many packs in a calendar month (UTC), at most.';
+comment on column credits.auto_top_ups.state is
+  'ready; in_flight while an order is unpaid; stopped by a decline, until the card changes or 24 '
+  'hours have passed.';
+alter table credits.auto_top_ups enable row level security;
+revoke all on table credits.auto_top_ups from public, anon, authenticated, service_role;
+
+-- schemas/billing/attach_billing_session.sql
+
+-- edge: result=BillingOrder callers=service_role repeatable
+--   Say which checkout session, or which invoice, the provider has made for an order.
+--
+--   What had happened to it already takes effect. An order may have several sessions, one after the
+--   other.
+--
+--   Raises:
+--       InvalidArgument: there is no such order, or the session belongs to another one.
+create function public.attach_billing_session(p_order_id uuid, p_session_id text)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid;
+begin
+  perform credits.check_reference('p_session_id', p_session_id);
+  select o.account_id into v_account_id from credits.billing_orders o where o.id = p_order_id;
+  if not found then
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_order_id', 'value', p_order_id),
+      'There is no such order.');
+  end if;
+  perform credits.attach_reference(v_account_id, p_order_id, p_session_id);
+  return credits.respond(credits.order_answer(v_account_id, p_order_id));
+end
+$$;
+comment on function public.attach_billing_session(uuid, text) is
+  'Says which checkout session, or which invoice, the provider has made for an order. What had '
+  'happened to it already takes effect.';
+revoke all on function public.attach_billing_session(uuid, text)
+  from public, anon, authenticated, service_role;
+grant execute on function public.attach_billing_session(uuid, text) to service_role;
+
+create function credits.attach_reference(
+  p_account_id uuid, p_order_id uuid, p_reference_id text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  insert into credits.billing_references (reference_id, account_id, order_id)
+  values (p_reference_id, p_account_id, p_order_id)
+  on conflict (reference_id) do nothing;
+  if not exists (
+    select 1 from credits.billing_references r
+    where r.reference_id = p_reference_id and r.account_id = p_account_id
+      and r.order_id = p_order_id) then
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_session_id', 'value', p_reference_id),
+      'This session belongs to another order.');
+  end if;
+  update credits.billing_orders o set
+    session_id = case when o.kind = 'auto_top_up' then o.session_id else p_reference_id end,
+    invoice_id = case when o.kind = 'auto_top_up' then p_reference_id else o.invoice_id end
+  where o.account_id = p_account_id and o.id = p_order_id and o.state in ('open', 'pending');
+end
+$$;
+comment on function credits.attach_reference(uuid, uuid, text) is
+  'Maps a session or an invoice to an order. Raises invalid_argument for one of another order.';
+revoke all on function credits.attach_reference(uuid, uuid, text)
+  from public, anon, authenticated, service_role;
+
+-- schemas/billing/auto_top_up.sql
+
+-- The automatic top-up. That a balance has fallen below its threshold is found in the statement
+-- that made it fall, and the order is written in the same transaction: the worker that asks the
+-- provider for the money reads it (list_billing_events), and a spend that is rolled back buys
+-- nothing.
+
+create function credits.packs_this_month(
+  p_account_id uuid, p_credit_type text, p_at timestamptz)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select coalesce(sum(o.quantity), 0) from credits.billing_orders o
+    where o.account_id = p_account_id and o.kind = 'auto_top_up'
+      and o.credit_type = p_credit_type and o.state in ('open', 'pending', 'paid')
+      and o.created_at >= date_trunc('month', p_at, 'UTC'));
+end
+$$;
+comment on function credits.packs_this_month(uuid, text, timestamptz) is
+  'How many packs were bought automatically in the calendar month (UTC), or are on their way.';
+revoke all on function credits.packs_this_month(uuid, text, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.may_top_up(p_account_id uuid, p_auto credits.auto_top_ups, p_at timestamptz)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_auto.is_enabled
+    and (p_auto.state = 'ready'
+      or p_auto.state = 'stopped' and p_auto.stopped_at <= p_at - interval '24 hours')
+    and (credits.spell_at(p_account_id, p_at)).past_due_since is null
+    and exists (
+      select 1 from credits.accounts a where a.account_id = p_account_id and a.status = 'active')
+    and exists (
+      select 1 from credits.billing_customers c
+      where c.account_id = p_account_id and c.deleted_at is null);
+end
+$$;
+comment on function credits.may_top_up(uuid, credits.auto_top_ups, timestamptz) is
+  'Whether nothing stands in the way of an automatic purchase: none is on its way, nothing is '
+  'owed, no decline of less than a day ago, and somebody to charge.';
+revoke all on function credits.may_top_up(uuid, credits.auto_top_ups, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.begin_top_up(
+  p_account_id uuid, p_credit_type text, p_available bigint, p_at timestamptz)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_auto credits.auto_top_ups;
+  v_order credits.billing_orders;
+  v_pack_credits bigint;
+begin
+  select * into v_auto from credits.auto_top_ups a
+  where a.account_id = p_account_id and a.credit_type = p_credit_type for no key update;
+  if not found or not credits.may_top_up(p_account_id, v_auto, p_at) then
+    return;
+  end if;
+  select k.credits into v_pack_credits from public.credit_packs k where k.id = v_auto.pack_id;
+  -- A pack that is no longer sold stops no spend.
+  if not found then
+    return;
+  end if;
+  v_order.quantity := least(v_auto.monthly_cap
+      - credits.packs_this_month(p_account_id, p_credit_type, p_at),
+    div(v_auto.threshold - p_available + v_pack_credits - 1, v_pack_credits), 1000);
+  if v_order.quantity < 1 then
+    return;
+  end if;
+  v_order.account_id := p_account_id;
+  v_order.user_id := v_auto.user_id;
+  v_order.kind := 'auto_top_up';
+  v_order := credits.order_of_pack(v_order, v_auto.pack_id);
+  v_order.id := gen_random_uuid();
+  perform credits.insert_order(p_account_id, v_order, p_at);
+  update credits.auto_top_ups a set state = 'in_flight', order_id = v_order.id, stopped_at = null,
+    note = null
+  where a.account_id = p_account_id and a.credit_type = p_credit_type;
+end
+$$;
+comment on function credits.begin_top_up(uuid, text, bigint, timestamptz) is
+  'Orders whole packs that lift a balance to its threshold, as far as the month''s cap goes. The '
+  'locked balance has p_available left.';
+revoke all on function credits.begin_top_up(uuid, text, bigint, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.notice_low_balance()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  perform credits.begin_top_up(new.account_id, new.credit_type,
+    new.balance - new.withheld - new.reserved, new.settled_at);
+  return null;
+end
+$$;
+comment on function credits.notice_low_balance() is
+  'Finds that a balance has fallen below the threshold of its automatic top-up.';
+revoke all on function credits.notice_low_balance()
+  from public, anon, authenticated, service_role;
+create trigger balances_notice_low after update on credits.balances
+  for each row when (new.top_up_below is not null and new.allowance is not null
+    and new.balance - new.withheld - new.reserved < new.top_up_below)
+  execute function credits.notice_low_balance();
+
+create function credits.stop_top_up(
+  p_account_id uuid, p_order_id uuid, p_at timestamptz, p_note text)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  update credits.auto_top_ups a set state = 'stopped', stopped_at = p_at, note = p_note
+  where a.account_id = p_account_id and a.order_id = p_order_id and a.state = 'in_flight';
+  return found;
+end
+$$;
+comment on function credits.stop_top_up(uuid, uuid, timestamptz, text) is
+  'Stops automatic purchases after a decline. Says whether they were running.';
+revoke all on function credits.stop_top_up(uuid, uuid, timestamptz, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.rearm_top_ups(p_account_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_balance credits.balances;
+begin
+  perform 1 from credits.lock_account(p_account_id);
+  update credits.auto_top_ups a set state = 'ready', stopped_at = null, note = null
+  where a.account_id = p_account_id and a.state = 'stopped';
+  for v_balance in select * from credits.lock_account(p_account_id) loop
+    if credits.available(v_balance) < v_balance.top_up_below then
+      perform credits.begin_top_up(p_account_id, v_balance.credit_type,
+        credits.available(v_balance), v_balance.settled_at);
+    end if;
+  end loop;
+end
+$$;
+comment on function credits.rearm_top_ups(uuid) is
+  'Lets automatic purchases go on after the card has changed, and makes those that are due.';
+revoke all on function credits.rearm_top_ups(uuid) from public, anon, authenticated, service_role;
+
+create function credits.switch_top_ups_off(p_account_id uuid, p_note text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform 1 from credits.lock_account(p_account_id);
+  update credits.auto_top_ups a set is_enabled = false, note = p_note
+  where a.account_id = p_account_id and a.is_enabled;
+  update credits.balances b set top_up_below = null
+  where b.account_id = p_account_id and b.top_up_below is not null;
+end
+$$;
+comment on function credits.switch_top_ups_off(uuid, text) is
+  'Ends automatic purchases until they are set again: a payment was disputed.';
+revoke all on function credits.switch_top_ups_off(uuid, text)
+  from public, anon, authenticated, service_role;
+
+-- schemas/billing/create_billing_order.sql
+
+-- edge: result=BillingOrder callers=service_role keyed
+--   Write down what an account is about to buy, before the payment provider is asked for a page.
+--
+--   ``pack_id`` times ``quantity``, or a ``plan_id`` by the ``interval`` (month or year). Amounts
+--   are in the smallest unit of ``currency``, tax excluded.
+--
+--   Raises:
+--       InvalidArgument: no such pack or plan, or no price of it.
+--       Forbidden: the member of a workspace is neither an owner nor an admin.
+--       IdempotencyConflict: the key belongs to another request.
+--       AccountNotFound.
+create function public.create_billing_order(
+  p_user_id uuid, p_pack_id text default null, p_quantity integer default 1,
+  p_idempotency_key text default null, p_workspace_id uuid default null,
+  p_plan_id text default null, p_interval text default 'month')
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid;
+  v_order credits.billing_orders;
+begin
+  perform credits.check_request(1, null, p_idempotency_key, null);
+  if p_quantity is null or p_quantity not between 1 and 1000 then
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_quantity', 'value', p_quantity),
+      'The quantity is 1 to 1000.');
+  end if;
+  v_account_id := credits.paying_account(p_user_id, p_workspace_id);
+  perform credits.check_buyer(v_account_id, p_user_id);
+  v_order.account_id := v_account_id;
+  v_order.user_id := p_user_id;
+  v_order.quantity := p_quantity;
+  v_order := case when p_plan_id is null then credits.order_of_pack(v_order, p_pack_id)
+    else credits.order_of_plan(v_order, p_pack_id, p_plan_id, p_interval) end;
+  return credits.respond(credits.create_order(v_account_id, v_order, p_idempotency_key));
+end
+$$;
+comment on function public.create_billing_order(uuid, text, integer, text, uuid, text, text) is
+  'Writes down what an account is about to buy, before the provider is asked: p_quantity packs, '
+  'or a plan by the month or year. Answers order_id, credits and amounts.';
+revoke all on function public.create_billing_order(uuid, text, integer, text, uuid, text, text)
+  from public, anon, authenticated, service_role;
+grant execute on function public.create_billing_order(uuid, text, integer, text, uuid, text, text)
+  to service_role;
+
+create function credits.check_buyer(p_account_id uuid, p_user_id uuid)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if credits.only_actor(p_account_id, p_user_id) is not null then
+    perform credits.raise_error('forbidden',
+      jsonb_build_object('user_id', p_user_id, 'workspace_id', p_account_id),
+      'Only an owner or an admin buys for a workspace.');
+  end if;
+end
+$$;
+comment on function credits.check_buyer(uuid, uuid) is
+  'Raises forbidden unless the person may buy for the account.';
+revoke all on function credits.check_buyer(uuid, uuid)
+  from public, anon, authenticated, service_role;
+
+create function credits.order_of_pack(p_order credits.billing_orders, p_pack_id text)
+returns credits.billing_orders
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_order credits.billing_orders := p_order;
+  v_pack public.credit_packs;
+begin
+  select * into v_pack from public.credit_packs k where k.id = p_pack_id;
+  if not found then
+    perform credits.refuse_pack(p_pack_id);
+  end if;
+  if v_pack.credits > 9007199254740992 / v_order.quantity then
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_quantity', 'value', v_order.quantity),
+      'That is more than an account can hold.');
+  end if;
+  v_order.kind := coalesce(v_order.kind, 'pack');
+  v_order.pack_id := v_pack.id;
+  v_order.credit_type := v_pack.credit_type;
+  v_order.credits := v_pack.credits * v_order.quantity;
+  v_order.expires_after := v_pack.expires_after;
+  v_order.currency := v_pack.currency;
+  v_order.unit_amount := v_pack.price_cents;
+  v_order.price_id := credits.price_of_pack(v_pack.id, v_pack.currency);
+  v_order.unit_amount := coalesce(
+    (select b.unit_amount from credits.billing_prices b where b.price_id = v_order.price_id),
+    v_pack.price_cents);
+  return v_order;
+end
+$$;
+comment on function credits.order_of_pack(credits.billing_orders, text) is
+  'An order of packs, at what they are sold for now.';
+revoke all on function credits.order_of_pack(credits.billing_orders, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.order_of_plan(
+  p_order credits.billing_orders, p_pack_id text, p_plan_id text, p_interval text)
+returns credits.billing_orders
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_order credits.billing_orders := p_order;
+begin
+  if p_pack_id is not null then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_pack_id"}',
+      'An order buys either a plan or packs.');
+  end if;
+  if not credits.is_paid_plan(p_plan_id) then
+    perform credits.refuse_plan(p_plan_id);
+  end if;
+  if p_interval is null or p_interval not in ('month', 'year') then
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_interval', 'value', p_interval),
+      'A plan is paid by the month or by the year.');
+  end if;
+  select b.price_id, b.currency, b.unit_amount
+    into v_order.price_id, v_order.currency, v_order.unit_amount
+  from credits.billing_prices b join public.plans p on p.id = b.plan_id
+  where b.plan_id = p_plan_id and b.billing_interval = p_interval and b.valid_to is null
+  order by b.currency = p.currency desc, b.livemode desc, b.currency limit 1;
+  if not found then
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_interval', 'value', p_interval),
+      'This plan has no such price; list_plans lists them.');
+  end if;
+  v_order.kind := 'plan';
+  v_order.plan_id := p_plan_id;
+  v_order.billing_interval := p_interval;
+  return v_order;
+end
+$$;
+comment on function credits.order_of_plan(credits.billing_orders, text, text, text) is
+  'An order of a plan, at its price by the month or the year.';
+revoke all on function credits.order_of_plan(credits.billing_orders, text, text, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.create_order(
+  p_account_id uuid, p_order credits.billing_orders, p_idempotency_key text)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz;
+  v_id uuid := gen_random_uuid();
+  v_order credits.billing_orders := p_order;
+  v_answer jsonb;
+  v_request jsonb := jsonb_build_object('function', 'create_billing_order',
+    'user_id', p_order.user_id, 'pack_id', p_order.pack_id, 'plan_id', p_order.plan_id,
+    'interval', p_order.billing_interval, 'quantity', p_order.quantity);
+begin
+  select max(b.settled_at) into v_now from credits.lock_account(p_account_id) b;
+  v_answer := credits.replay(p_account_id, p_idempotency_key, v_request);
+  if v_answer is not null then
+    return v_answer;
+  end if;
+  v_order.id := v_id;
+  perform credits.insert_order(p_account_id, v_order, v_now);
+  v_answer := credits.order_answer(p_account_id, v_id);
+  perform credits.remember(p_account_id, p_idempotency_key, v_id, v_request, v_answer, v_now);
+  return v_answer;
+end
+$$;
+comment on function credits.create_order(uuid, credits.billing_orders, text) is
+  'Writes an order down, once under its key.';
+revoke all on function credits.create_order(uuid, credits.billing_orders, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.insert_order(
+  p_account_id uuid, p_order credits.billing_orders, p_at timestamptz)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  insert into credits.billing_orders (account_id, id, kind, user_id, pack_id, plan_id,
+    billing_interval, quantity, price_id, credit_type, credits, expires_after, currency,
+    unit_amount, created_at)
+  values (p_account_id, p_order.id, p_order.kind, p_order.user_id, p_order.pack_id,
+    p_order.plan_id, p_order.billing_interval, p_order.quantity, p_order.price_id,
+    p_order.credit_type, p_order.credits, p_order.expires_after, p_order.currency,
+    p_order.unit_amount, p_at);
+end
+$$;
+comment on function credits.insert_order(uuid, credits.billing_orders, timestamptz) is
+  'Adds the row of an order.';
+revoke all on function credits.insert_order(uuid, credits.billing_orders, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.order_answer(p_account_id uuid, p_order_id uuid)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select jsonb_build_object('success', true, 'code', 'ok', 'replayed', false, 'order_id', o.id,
+      'account_id', o.account_id, 'kind', o.kind, 'state', o.state, 'pack_id', o.pack_id,
+      'plan_id', o.plan_id, 'interval', o.billing_interval, 'quantity', o.quantity,
+      'credit_type', o.credit_type, 'credits', o.credits, 'currency', o.currency,
+      'unit_amount', o.unit_amount, 'amount', o.unit_amount * o.quantity, 'price_id', o.price_id,
+      'session_id', o.session_id, 'invoice_id', o.invoice_id, 'grant_id', o.grant_id,
+      'paid_at', o.paid_at, 'created_at', o.created_at, 'note', o.note)
+    from credits.billing_orders o where o.account_id = p_account_id and o.id = p_order_id);
+end
+$$;
+comment on function credits.order_answer(uuid, uuid) is 'An order, as it is answered.';
+revoke all on function credits.order_answer(uuid, uuid)
+  from public, anon, authenticated, service_role;
+
+-- edge: result=BillingOrder callers=service_role repeatable
+--   What became of an order of an account: open, pending, paid, failed, expired or mismatch.
+--
+--   Raises:
+--       InvalidArgument: the account has no such order.
+--       AccountNotFound.
+create function public.get_billing_order(
+  p_user_id uuid, p_order_id uuid, p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_answer jsonb := credits.order_answer(
+    credits.paying_account(p_user_id, p_workspace_id), p_order_id);
+begin
+  if v_answer is null then
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_order_id', 'value', p_order_id),
+      'This account has no such order.');
+  end if;
+  return credits.respond(v_answer);
+end
+$$;
+comment on function public.get_billing_order(uuid, uuid, uuid) is
+  'What became of an order of an account: its state is open, pending, paid, failed, expired or '
+  'mismatch.';
+revoke all on function public.get_billing_order(uuid, uuid, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.get_billing_order(uuid, uuid, uuid) to service_role;
+
+-- schemas/billing/link_billing_customer.sql
+
+-- edge: result=BillingCustomer callers=service_role repeatable
+--   Say which account a provider's customer is. Events that waited for it take effect.
+--
+--   An account may have several customers; the last one that was linked is used for new purchases.
+--
+--   Raises:
+--       InvalidArgument: the customer belongs to another account, or to the other mode.
+--       AccountNotFound.
+create function public.link_billing_customer(
+  p_user_id uuid, p_customer_id text, p_livemode boolean default false,
+  p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid;
+  v_is_new boolean;
+begin
+  perform credits.check_reference('p_customer_id', p_customer_id);
+  v_account_id := credits.paying_account(p_user_id, p_workspace_id);
+  v_is_new := credits.link_customer(v_account_id, p_customer_id, coalesce(p_livemode, false));
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok',
+    'account_id', v_account_id, 'customer_id', p_customer_id,
+    'livemode', coalesce(p_livemode, false), 'replayed', not v_is_new));
+end
+$$;
+comment on function public.link_billing_customer(uuid, text, boolean, uuid) is
+  'Says which account a provider''s customer is. Events that waited for it take effect. An '
+  'account may have several; the last one is used for new purchases.';
+revoke all on function public.link_billing_customer(uuid, text, boolean, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.link_billing_customer(uuid, text, boolean, uuid) to service_role;
+
+create function credits.link_customer(
+  p_account_id uuid, p_customer_id text, p_livemode boolean)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_is_new boolean;
+begin
+  insert into credits.billing_customers (customer_id, account_id, livemode, linked_at)
+  values (p_customer_id, p_account_id, p_livemode, v_now)
+  on conflict (customer_id) do nothing;
+  v_is_new := found;
+  if not exists (
+    select 1 from credits.billing_customers c
+    where c.customer_id = p_customer_id and c.account_id = p_account_id
+      and c.livemode = p_livemode) then
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_customer_id', 'value', p_customer_id),
+      'This customer belongs to another account, or to the other mode.');
+  end if;
+  if v_is_new then
+    update credits.billing_customers c set is_default = false
+    where c.account_id = p_account_id and c.livemode = p_livemode
+      and c.customer_id <> p_customer_id and c.is_default;
+  end if;
+  return v_is_new;
+end
+$$;
+comment on function credits.link_customer(uuid, text, boolean) is
+  'Maps a customer to an account. Says whether that was new; raises invalid_argument for a '
+  'customer of another one.';
+revoke all on function credits.link_customer(uuid, text, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.account_of_customer(p_customer_id text)
+returns uuid
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select c.account_id from credits.billing_customers c where c.customer_id = p_customer_id);
+end
+$$;
+comment on function credits.account_of_customer(text) is
+  'The account of a provider''s customer; null while it is mapped to none.';
+revoke all on function credits.account_of_customer(text)
+  from public, anon, authenticated, service_role;
+
+-- schemas/billing/list_billing_prices.sql
+
+create type credits.billing_price_row as (
+  price_id text,
+  plan_id text,
+  pack_id text,
+  billing_interval text,
+  currency text,
+  unit_amount bigint,
+  livemode boolean,
+  is_current boolean,
+  valid_from timestamptz,
+  valid_to timestamptz
+);
+comment on type credits.billing_price_row is 'A price as it is shown.';
+
+create function credits.billing_price_list(p_price_id text default null)
+returns setof credits.billing_price_row
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select b.price_id, b.plan_id, b.pack_id, b.billing_interval, b.currency, b.unit_amount,
+    b.livemode, b.valid_to is null, b.valid_from, b.valid_to
+  from credits.billing_prices b
+  where p_price_id is null or b.price_id = p_price_id
+  order by b.plan_id, b.pack_id, b.billing_interval, b.valid_from, b.price_id;
+end
+$$;
+comment on function credits.billing_price_list(text) is 'All prices, or one of them.';
+revoke all on function credits.billing_price_list(text)
+  from public, anon, authenticated, service_role;
+
+-- edge: result=BillingCatalog callers=service_role repeatable
+--   Every price that was registered, those of before included, and the packs with their credits.
+create function public.list_billing_prices()
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+begin
+  return jsonb_build_object('success', true, 'code', 'ok',
+    'prices', coalesce((
+      select jsonb_agg(to_jsonb(l)) from credits.billing_price_list() l), '[]'),
+    'packs', coalesce((
+      select jsonb_agg(to_jsonb(k) - 'expires_after'
+        || jsonb_build_object('expires_after', k.expires_after::text) order by k.rank, k.id)
+      from public.credit_packs k), '[]'));
+end
+$$;
+comment on function public.list_billing_prices() is
+  'Every price that was registered, those of before included, and the packs with their credits.';
+revoke all on function public.list_billing_prices() from public, anon, authenticated, service_role;
+grant execute on function public.list_billing_prices() to service_role;
+
+create function credits.plan_prices(p_plan_id text)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- Where prices of both modes are registered, those that take real money are the ones on sale.
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('interval', r.billing_interval,
+      'currency', r.currency, 'unit_amount', r.unit_amount, 'price_id', r.price_id)
+      order by r.billing_interval, r.currency), '[]')
+    from (
+      select distinct on (a.billing_interval, a.currency) a.billing_interval, a.currency,
+        a.unit_amount, a.price_id
+      from (
+        select b.billing_interval, b.currency, coalesce(b.unit_amount,
+            case when b.billing_interval = 'month' then p.price_cents end) as unit_amount,
+          b.price_id, b.livemode::integer as preference
+        from credits.billing_prices b join public.plans p on p.id = b.plan_id
+        where b.plan_id = p_plan_id and b.valid_to is null
+        union all
+        select 'month', p.currency, p.price_cents, null, -1
+        from public.plans p where p.id = p_plan_id and p.price_cents > 0) a
+      order by a.billing_interval, a.currency, a.preference desc) r);
+end
+$$;
+comment on function credits.plan_prices(text) is
+  'What a plan costs by the month and by the year, for a pricing page.';
+revoke all on function credits.plan_prices(text) from public, anon, authenticated, service_role;
+
+-- schemas/billing/register_billing_price.sql
+
+-- edge: result=BillingPrice callers=service_role repeatable
+--   Say what a provider's price buys: a plan by the month or the year, or a pack.
+--
+--   ``unit_amount`` is in the smallest unit of ``currency``, tax excluded. The price that was sold
+--   before stays known, for those who subscribed at it. A price is never changed: another one takes
+--   its place.
+--
+--   Raises:
+--       InvalidArgument: no such plan or pack, or the price is known as another one.
+create function public.register_billing_price(
+  p_price_id text, p_plan_id text default null, p_pack_id text default null,
+  p_interval text default 'month', p_currency text default 'usd',
+  p_unit_amount bigint default null, p_livemode boolean default false)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_price credits.billing_prices;
+  v_is_known boolean;
+begin
+  v_price.price_id := credits.check_reference('p_price_id', p_price_id);
+  v_price.plan_id := p_plan_id;
+  v_price.pack_id := p_pack_id;
+  v_price.billing_interval := case when p_plan_id is not null then p_interval end;
+  v_price.currency := lower(p_currency);
+  v_price.unit_amount := p_unit_amount;
+  v_price.livemode := coalesce(p_livemode, false);
+  perform credits.check_price(v_price);
+  v_is_known := credits.is_registered(v_price);
+  if not v_is_known then
+    perform credits.add_price(v_price);
+  end if;
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok', 'replayed', v_is_known)
+    || (select to_jsonb(l) from credits.billing_price_list(p_price_id) l));
+end
+$$;
+comment on function public.register_billing_price(text, text, text, text, text, bigint, boolean) is
+  'Says what a provider''s price buys: a plan by p_interval (month or year), or a pack. The '
+  'price that was sold before stays known, for those who subscribed at it. A price is never '
+  'changed.';
+revoke all on function public.register_billing_price(
+  text, text, text, text, text, bigint, boolean) from public, anon, authenticated, service_role;
+grant execute on function public.register_billing_price(
+  text, text, text, text, text, bigint, boolean) to service_role;
+
+create function credits.check_reference(p_argument text, p_value text)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_value is null or p_value = '' or length(p_value) > 255 then
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', p_argument, 'value', left(p_value, 300)),
+      'It is an id of the payment provider: 1 to 255 characters.');
+  end if;
+  return p_value;
+end
+$$;
+comment on function credits.check_reference(text, text) is
+  'An id of a payment provider. Raises invalid_argument for what cannot be one.';
+revoke all on function credits.check_reference(text, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.check_price(p_price credits.billing_prices)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_argument text;
+  v_hint text;
+begin
+  if (p_price.plan_id is null) = (p_price.pack_id is null) then
+    v_argument := case when p_price.plan_id is null then 'p_plan_id' else 'p_pack_id' end;
+    v_hint := 'A price buys either a plan or a pack.';
+  elsif p_price.plan_id is not null
+        and not exists (select 1 from public.plans p where p.id = p_price.plan_id) then
+    perform credits.refuse_plan(p_price.plan_id);
+  elsif p_price.pack_id is not null
+        and not exists (select 1 from public.credit_packs k where k.id = p_price.pack_id) then
+    perform credits.refuse_pack(p_price.pack_id);
+  elsif p_price.plan_id is not null
+        and coalesce(p_price.billing_interval, '') not in ('month', 'year') then
+    v_argument := 'p_interval';
+    v_hint := 'A plan is paid by the month or by the year.';
+  elsif not coalesce(p_price.currency ~ '^[a-z]{3}$', false) then
+    v_argument := 'p_currency';
+    v_hint := 'A currency is its ISO 4217 code, such as usd.';
+  elsif p_price.unit_amount not between 0 and 9007199254740992 then
+    v_argument := 'p_unit_amount';
+    v_hint := 'A price is a whole number in the smallest unit of its currency, from 0.';
+  end if;
+  if v_argument is not null then
+    perform credits.raise_error(
+      'invalid_argument', jsonb_build_object('argument', v_argument), v_hint);
+  end if;
+end
+$$;
+comment on function credits.check_price(credits.billing_prices) is
+  'Raises invalid_argument for what no price can be.';
+revoke all on function credits.check_price(credits.billing_prices)
+  from public, anon, authenticated, service_role;
+
+create function credits.refuse_pack(p_pack_id text)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  perform credits.raise_error('invalid_argument', jsonb_build_object(
+    'argument', 'p_pack_id', 'value', p_pack_id, 'known', (
+      select jsonb_agg(k.id order by k.rank, k.id) from public.credit_packs k)),
+    'There is no such pack; credit_packs has them.');
+end
+$$;
+comment on function credits.refuse_pack(text) is
+  'Raises invalid_argument with the packs there are.';
+revoke all on function credits.refuse_pack(text) from public, anon, authenticated, service_role;
+
+create function credits.is_registered(p_price credits.billing_prices)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_known credits.billing_prices;
+begin
+  select * into v_known from credits.billing_prices b where b.price_id = p_price.price_id;
+  if not found then
+    return false;
+  end if;
+  if (v_known.plan_id, v_known.pack_id, v_known.billing_interval, v_known.currency,
+      v_known.livemode, coalesce(p_price.unit_amount, v_known.unit_amount))
+     is distinct from (p_price.plan_id, p_price.pack_id, p_price.billing_interval,
+      p_price.currency, p_price.livemode, v_known.unit_amount) then
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_price_id', 'value', p_price.price_id),
+      'This price is registered as another one. A price never changes: make a new one.');
+  end if;
+  return true;
+end
+$$;
+comment on function credits.is_registered(credits.billing_prices) is
+  'Whether a price is known as what it is said to be. Raises invalid_argument if as something '
+  'else.';
+revoke all on function credits.is_registered(credits.billing_prices)
+  from public, anon, authenticated, service_role;
+
+create function credits.add_price(p_price credits.billing_prices)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := clock_timestamp();
+begin
+  update credits.billing_prices b set valid_to = greatest(v_now, b.valid_from)
+  where b.valid_to is null and b.livemode = p_price.livemode and b.currency = p_price.currency
+    and b.plan_id is not distinct from p_price.plan_id
+    and b.pack_id is not distinct from p_price.pack_id
+    and b.billing_interval is not distinct from p_price.billing_interval;
+  insert into credits.billing_prices (price_id, livemode, plan_id, pack_id, billing_interval,
+    currency, unit_amount, valid_from)
+  values (p_price.price_id, p_price.livemode, p_price.plan_id, p_price.pack_id,
+    p_price.billing_interval, p_price.currency, p_price.unit_amount, v_now);
+end
+$$;
+comment on function credits.add_price(credits.billing_prices) is
+  'Registers a price, and ends the one that it follows.';
+revoke all on function credits.add_price(credits.billing_prices)
+  from public, anon, authenticated, service_role;
+
+-- schemas/billing/set_auto_top_up.sql
+
+-- edge: result=AutoTopUp callers=service_role repeatable
+--   Buy packs automatically when an account has fewer than ``threshold`` credits of a type left.
+--
+--   As many whole packs as lift it to the threshold, ``monthly_cap`` packs a month at most. It
+--   rests while the plan is past due, and after a decline until the card changes or a day is over.
+--
+--   Raises:
+--       InvalidArgument: no such pack of this type, or a threshold or cap that cannot be.
+--       UnknownCreditType, AccountNotFound.
+create function public.set_auto_top_up(
+  p_user_id uuid, p_credit_type text, p_threshold bigint, p_pack_id text, p_monthly_cap integer,
+  p_enabled boolean default true, p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid := credits.paying_account(
+    p_user_id, p_workspace_id, coalesce(p_credit_type, ''));
+  v_argument text;
+begin
+  if not exists (
+    select 1 from public.credit_packs k
+    where k.id = p_pack_id and k.credit_type = p_credit_type) then
+    perform credits.refuse_pack(p_pack_id);
+  end if;
+  v_argument := case
+    when p_threshold is null or p_threshold not between 1 and 9007199254740992 then 'p_threshold'
+    when p_monthly_cap is null or p_monthly_cap not between 1 and 1000000 then 'p_monthly_cap'
+    when p_enabled is null then 'p_enabled' end;
+  if v_argument is not null then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', v_argument),
+      'The threshold is credits, the cap packs a month, each from 1; enabled is true or false.');
+  end if;
+  perform credits.keep_auto_top_up(v_account_id, row(v_account_id, p_credit_type, p_user_id,
+    p_threshold, p_pack_id, p_monthly_cap, p_enabled, 'ready', null, null,
+    null)::credits.auto_top_ups);
+  return credits.respond(credits.auto_top_up_answer(v_account_id, p_credit_type));
+end
+$$;
+comment on function public.set_auto_top_up(uuid, text, bigint, text, integer, boolean, uuid) is
+  'Buys packs automatically when an account has fewer than p_threshold credits of a type left: '
+  'as many whole packs as lift it to the threshold, p_monthly_cap packs a month at most.';
+revoke all on function public.set_auto_top_up(uuid, text, bigint, text, integer, boolean, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.set_auto_top_up(uuid, text, bigint, text, integer, boolean, uuid)
+  to service_role;
+
+create function credits.keep_auto_top_up(p_account_id uuid, p_auto credits.auto_top_ups)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform 1 from credits.lock_balance(p_account_id, p_auto.credit_type);
+  -- A purchase that is on its way goes on. To switch it on again by hand ends a stop.
+  insert into credits.auto_top_ups as a (
+    account_id, credit_type, user_id, threshold, pack_id, monthly_cap, is_enabled)
+  values (p_account_id, p_auto.credit_type, p_auto.user_id, p_auto.threshold, p_auto.pack_id,
+    p_auto.monthly_cap, p_auto.is_enabled)
+  on conflict (account_id, credit_type) do update set
+    user_id = excluded.user_id, threshold = excluded.threshold, pack_id = excluded.pack_id,
+    monthly_cap = excluded.monthly_cap, is_enabled = excluded.is_enabled, note = null,
+    state = case when a.state = 'in_flight' then a.state else 'ready' end, stopped_at = null;
+  update credits.balances b set
+    top_up_below = case when p_auto.is_enabled then p_auto.threshold end
+  where b.account_id = p_account_id and b.credit_type = p_auto.credit_type;
+end
+$$;
+comment on function credits.keep_auto_top_up(uuid, credits.auto_top_ups) is
+  'Writes the settings of an automatic top-up, and looks at once whether it is due.';
+revoke all on function credits.keep_auto_top_up(uuid, credits.auto_top_ups)
+  from public, anon, authenticated, service_role;
+
+create function credits.auto_top_up_answer(p_account_id uuid, p_credit_type text)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select jsonb_build_object('success', true, 'code', 'ok', 'account_id', a.account_id,
+      'credit_type', a.credit_type, 'threshold', a.threshold, 'pack_id', a.pack_id,
+      'monthly_cap', a.monthly_cap, 'enabled', a.is_enabled, 'state', a.state,
+      'order_id', case when a.state = 'in_flight' then a.order_id end,
+      'stopped_at', a.stopped_at, 'note', a.note)
+    from credits.auto_top_ups a
+    where a.account_id = p_account_id and a.credit_type = p_credit_type);
+end
+$$;
+comment on function credits.auto_top_up_answer(uuid, text) is
+  'The settings of an automatic top-up, and how it stands.';
+revoke all on function credits.auto_top_up_answer(uuid, text)
+  from public, anon, authenticated, service_role;
+
 -- schemas/certainty/explain_balance.sql
 
 create function credits.read_balance_story(
@@ -12636,6 +14095,7 @@ as $$
   values
     ('public.plans', 'Everybody may read the plans'::name, 'anon, authenticated'),
     ('public.plan_limits', 'Everybody may read the plan limits', 'anon, authenticated'),
+    ('public.credit_packs', 'Everybody may read the packs', 'anon, authenticated'),
     ('credits.credit_types', 'Everybody may read the credit types', 'anon, authenticated'),
     ('credits.settings', 'Signed-in users may read the settings', 'authenticated'),
     ('credits.subscriptions', 'Users may read what they subscribed to', 'authenticated'),
@@ -12725,7 +14185,7 @@ as $$
       (has_table_privilege(r.name, o.oid, 'select')) = x.should and (x.should or not has_any_column_privilege(r.name, o.oid, 'select'))
     from ours o cross join roles r cross join lateral (
       -- The schema credits is closed to all of them; what the view and the policies read in it is granted all the same.
-      select case r.name when 'anon' then o.relname in ('plans', 'plan_limits', 'credit_types')
+      select case r.name when 'anon' then o.relname in ('plans', 'plan_limits', 'credit_packs', 'credit_types')
         else o.is_public or o.relname in ('balances', 'settings', 'credit_types', 'subscriptions') end as should) x
     union all
     select format('%s may be used by %s', o.name, coalesce(x.grantee::regrole::text, 'anybody')), x.privilege_type = 'SELECT'
@@ -12744,7 +14204,8 @@ as $$
           select string_agg(a.rolname, ', ' order by a.rolname) from pg_catalog.pg_roles a where a.oid = any (p.polroles)) as roles,
         p.polcmd = 'r' and p.polpermissive and p.polwithcheck is null
           and regexp_replace(pg_catalog.pg_get_expr(p.polqual, p.polrelid), '\s+', '', 'g') = case
-            when c.relname in ('plans', 'plan_limits', 'credit_types', 'settings') then 'true'
+            when c.relname in ('plans', 'plan_limits', 'credit_packs', 'credit_types',
+              'settings') then 'true'
             when c.relname in ('credit_transactions', 'credit_reservations') then
               '((account_id=ANY(credits.readable_ids()))AND((user_id=account_id)OR(user_id=credits.reader_id())'
               'OR(account_id=ANY(credits.overseen_ids()))))'
@@ -16344,9 +17805,9 @@ security invoker
 set search_path = ''
 as $$
   select unnest('{
-    credit_balances, credit_grants, credit_invitations, credit_notifications, credit_reservations,
-    credit_transactions, credit_workspace_members, credit_workspaces, plan_limits, plans,
-    subscriptions}'::name[])
+    credit_balances, credit_grants, credit_invitations, credit_notifications, credit_packs,
+    credit_reservations, credit_transactions, credit_workspace_members, credit_workspaces,
+    plan_limits, plans, subscriptions}'::name[])
 $$;
 comment on function credits.public_relations() is
   'The tables and views in schema public that are this system''s alone; usage may be the project''s.';
@@ -16360,20 +17821,21 @@ security invoker
 set search_path = ''
 as $$
   select unnest('{
-    accept_workspace_invitation, capture_credits, change_plan, check_credits, claim_http_request,
-    consume_credits, consume_credits_batch, create_workspace, delete_workspace, diagnose,
-    drop_http_claim, explain_balance, explain_operation, export_account, extend_reservation,
-    find_operation, forget_account, freeze_account, get_credit_history, get_credit_summary,
-    get_workspace, grant_credits, has_credits, import_balances, invite_to_workspace,
-    leave_workspace, ledger_digest, list_plans, list_uncollected, list_workspaces,
-    mark_test_account, metrics_active_accounts, metrics_breakage, metrics_consumption,
-    metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability, metrics_usage,
-    open_account, pin_plan, publish_plan, record_uncollected, refund_credits, release_credits,
-    remove_from_workspace, reserve_credits, reset_monthly_credits, resolve_uncollected,
-    revoke_grant, revoke_workspace_invitation, roll_up_metrics, set_subscription_status,
-    set_test_clock, set_time_zone, set_workspace_role, store_http_answer, system_status,
-    track_metadata_key, transfer_workspace, unfreeze_account, verify_books, verify_checklist,
-    within_limit}'::name[])
+    accept_workspace_invitation, attach_billing_session, capture_credits, change_plan,
+    check_credits, claim_http_request, consume_credits, consume_credits_batch, create_billing_order,
+    create_workspace, delete_workspace, diagnose, drop_http_claim, explain_balance,
+    explain_operation, export_account, extend_reservation, find_operation, forget_account,
+    freeze_account, get_billing_order, get_credit_history, get_credit_summary, get_workspace,
+    grant_credits, has_credits, import_balances, invite_to_workspace, leave_workspace,
+    ledger_digest, link_billing_customer, list_billing_prices, list_plans, list_uncollected,
+    list_workspaces, mark_test_account, metrics_active_accounts, metrics_breakage,
+    metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability,
+    metrics_usage, open_account, pin_plan, publish_plan, record_uncollected, refund_credits,
+    register_billing_price, release_credits, remove_from_workspace, reserve_credits,
+    reset_monthly_credits, resolve_uncollected, revoke_grant, revoke_workspace_invitation,
+    roll_up_metrics, set_auto_top_up, set_subscription_status, set_test_clock, set_time_zone,
+    set_workspace_role, store_http_answer, system_status, track_metadata_key, transfer_workspace,
+    unfreeze_account, verify_books, verify_checklist, within_limit}'::name[])
 $$;
 comment on function credits.public_functions() is
   'The functions in schema public that are this system''s.';
@@ -16489,4 +17951,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 5b8a4cfa45cec2be.';
+  'again. Written by remember_installation. Release 0.1.0, text d8c7916e9471ade8.';
