@@ -273,6 +273,7 @@ WORDS = "somebody's words, which may be forgotten"
 WHO = "who acted, which only a digest can hold to"
 UNUSED = "not read by any operation"
 LATER = "a choice that counts from now on, whichever it is"
+TOLD = "what people have been told of, no credits"
 UNJUDGED = {
     f"{GRANTS}.priority": "the source's order when it was issued, which may have changed since",
     f"{GRANTS}.plan_id": UNUSED,
@@ -295,6 +296,8 @@ UNJUDGED = {
     f"{KEYS}.period_end": "what a caller was answered once, when the period was another",
     f"{DEBTS}.created_at": "the order in which debts are paid, whichever it is",
     f"{PAYMENTS}.created_at": UNUSED,
+    f"{BALANCES}.alert_percent": TOLD,
+    f"{BALANCES}.alert_amount": TOLD,
     f"{BALANCES}.restarted_spell": "which of the spells of one instant was restarted",
     f"{EVENTS}.recorded_at": UNUSED,
     f"{SPELLS}.revision": UNUSED,

@@ -18,7 +18,7 @@ from tests.support.server import Server
 # and could not collect, and what people are told, where no credits live.
 REPORTS = (
     "^(account_(numbers|periods)|(monthly|daily)_accounts|rolled_up|stored_answers|uncollected"
-    "|outbox|message_preferences|broadcast_epochs|credit_notifications)$"
+    "|outbox|alert_settings|message_preferences|broadcast_epochs|credit_notifications)$"
 )
 
 CONSTRAINTS = """

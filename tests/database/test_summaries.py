@@ -19,8 +19,8 @@ def due_at(user: Timed, credit_type: str = "message") -> datetime:
     return due
 
 
-@pytest.mark.parametrize(("used", "held", "percent"), [(1, 5, 60), (2, 3, 50), (0, 8, 80)])
-def test_what_is_held_counts_as_used_in_the_percentage(
+@pytest.mark.parametrize(("used", "held", "percent"), [(1, 5, 20), (4, 5, 80), (0, 8, 0)])
+def test_the_percentage_is_what_was_used_of_that_and_what_can_be_spent(
     database: Database, user: UUID, used: int, held: int, percent: int
 ) -> None:
     if used:

@@ -14,10 +14,7 @@ as $$
   from public.credit_balances n
   join credits.credit_types t on t.id = n.credit_type
   cross join lateral (
-    -- Of all that could be spent in this period: top-ups count as much as the allowance.
-    select case when n.remaining is null then 0
-      when n.used + n.reserved + n.remaining = 0 then 100
-      else floor(100.0 * (n.used + n.reserved) / (n.used + n.reserved + n.remaining)) end::integer as percent_used
+    select credits.percent_used(n.used, n.remaining) as percent_used
   ) w
   where n.account_id = p_account_id
 $$;

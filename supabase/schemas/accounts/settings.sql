@@ -8,6 +8,8 @@ create table credits.settings (
   stored_body_bytes integer not null default 16384,
   stored_answer_retention interval not null default '24 hours',
   stored_bodies_per_account integer not null default 1000,
+  alert_percents integer[] not null default '{50,80,100}',
+  message_retention interval not null default '30 days',
   constraint settings_identity_is_by_email_or_person check (identity_by in ('email', 'person')),
   constraint settings_anonymous_credits_are_none_or_free check (anonymous_credits in ('none', 'free')),
   constraint settings_workspace_credits_are_none_or_free check (workspace_credits in ('none', 'free')),
@@ -23,7 +25,10 @@ create table credits.settings (
   constraint settings_stored_answers_are_kept_for_a_while
     check (stored_answer_retention > '0'),
   constraint settings_stored_bodies_per_account_are_some
-    check (stored_bodies_per_account between 1 and 1000000)
+    check (stored_bodies_per_account between 1 and 1000000),
+  constraint settings_alert_percents_are_shares
+    check (1 <= all (alert_percents) and 100 >= all (alert_percents)),
+  constraint settings_messages_are_kept_for_ten_days_at_least check (message_retention >= '10 days')
 );
 comment on table credits.settings is 'What the edge functions need to know about the app around them. One row.';
 comment on column credits.settings.upgrade_url is 'Where a denial sends people who want more credits.';
@@ -33,6 +38,10 @@ comment on column credits.settings.stored_answer_retention is
   'How long an HTTP answer is kept for a repeat under the same Idempotency-Key.';
 comment on column credits.settings.stored_bodies_per_account is
   'How many answers of one account are kept with their bodies; the older ones count as given.';
+comment on column credits.settings.alert_percents is
+  'At which shares used people are warned, unless their account says otherwise.';
+comment on column credits.settings.message_retention is
+  'How long messages are kept that were delivered or given up, and notifications.';
 comment on column credits.settings.support_contact is
   'Whom people write to about an account that is frozen: an e-mail address or the address of a page.';
 comment on column credits.settings.identity_by is

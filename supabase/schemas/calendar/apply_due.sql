@@ -7,6 +7,7 @@ as $$
 declare
   -- What is due is read before anything is booked.
   d credits.due := credits.due_at(p_account_id, p_balance, p_balance.settled_at);
+  v_before credits.balances := p_balance;
 begin
   p_balance := credits.expire_holds(p_account_id, p_balance);
   p_balance := credits.expire_ended(p_account_id, p_balance);
@@ -23,6 +24,7 @@ begin
     perform credits.freeze_plan_credits(p_account_id, p_balance, d.is_frozen);
   end if;
   p_balance := credits.save_balance(p_account_id, p_balance);
+  perform credits.announce_due(p_account_id, v_before, p_balance, d);
 end
 $$;
 comment on function credits.apply_due(uuid, credits.balances) is
@@ -48,6 +50,7 @@ begin
     update public.credit_reservations r
     set status = 'expired', released = r.amount + r.extra - r.captured, closed_at = v_hold.expires_at, close_reason = 'expired'
     where r.account_id = p_account_id and r.id = v_hold.id;
+    perform credits.announce_expired_hold(p_account_id, v_hold.id);
   end loop;
 end
 $$;

@@ -105,6 +105,7 @@ begin
     v_balance := v_issued.p_balance;
   end if;
   perform credits.save_balance(p_account_id, v_balance);
+  perform credits.rearm_levels(p_account_id, v_balance.credit_type);
   return true;
 end
 $$;

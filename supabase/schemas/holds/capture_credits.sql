@@ -147,6 +147,7 @@ begin
   v_balance := credits.expire_ended(p_account_id, v_balance, v_operation_id);
   v_balance := credits.align_allowance(p_account_id, v_balance, v_operation_id);
   v_balance := credits.save_balance(p_account_id, v_balance);
+  perform credits.notice_levels(p_account_id, v_hold.credit_type);
 
   v_left := v_left + v_extra - v_captured;
   v_answer := credits.answer(v_balance, v_operation_id, v_captured) || jsonb_build_object(
@@ -216,6 +217,7 @@ declare
   v_reserved bigint;
   v_period_end timestamptz;
   v_at timestamptz;
+  v_reaches_level boolean;
   v_answer jsonb;
 begin
   update credits.balances b set
@@ -230,9 +232,12 @@ begin
     and r.status = 'open' and r.captured = 0 and r.unlimited = 0 and b.reserved >= r.amount
     and (coalesce(p_amount, r.amount) = r.amount or p_amount < r.amount and b.kind = 'credit')
   returning b.credit_type, r.operation_id, r.amount, coalesce(p_amount, r.amount), b.version, b.balance,
-      b.balance - b.withheld - b.reserved, b.allowance, b.used, b.reserved + b.reserved_unlimited, b.period_end, b.settled_at
+      b.balance - b.withheld - b.reserved, b.allowance, b.used, b.reserved + b.reserved_unlimited, b.period_end, b.settled_at,
+      -- As credits.reaches_level says.
+      100::numeric * b.used >= b.alert_percent::numeric * (b.used + b.balance - b.withheld - b.reserved)
+        or b.balance - b.withheld - b.reserved <= b.alert_amount
     into v_credit_type, v_operation_id, v_held, v_captured, v_version, v_balance, v_remaining, v_allowance, v_used,
-      v_reserved, v_period_end, v_at;
+      v_reserved, v_period_end, v_at, v_reaches_level;
   if not found then
     return null;
   end if;
@@ -284,6 +289,9 @@ begin
   if p_idempotency_key is not null then
     perform credits.remember(p_account_id, p_idempotency_key, v_operation_id,
       credits.capture_request(p_user_id, p_reservation_id, p_amount, p_description, p_metadata, true), v_answer, v_at);
+  end if;
+  if v_reaches_level then
+    perform credits.notice_levels(p_account_id, v_credit_type);
   end if;
   return v_answer;
 end

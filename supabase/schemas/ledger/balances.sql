@@ -22,6 +22,8 @@ create table credits.balances (
   granted bigint not null default 0,
   overdrawn bigint not null default 0,
   is_floating boolean not null default false,
+  alert_percent smallint default 0,
+  alert_amount bigint,
   due_at timestamptz not null default '-infinity',
   settled_at timestamptz not null,
   test_now timestamptz,
@@ -53,6 +55,11 @@ comment on column credits.balances.overdrawn is
   'What was granted and spent though it was not due: what is refunded of it is withdrawn.';
 comment on column credits.balances.is_floating is
   'Its terms may change at any moment: a limit, a credit type that the plan does not include, or one that is overdrawn.';
+comment on column credits.balances.alert_percent is
+  'The next share used, in percent, of which people are warned: those below it have been told of. '
+  'Null is none; 0 stands for the lowest, before anything was spent in the period.';
+comment on column credits.balances.alert_amount is
+  'The next amount left of which people are warned; null is none.';
 comment on column credits.balances.due_at is 'The next instant at which something expires, starts or renews; until then this row is the truth. -infinity where it is floating.';
 comment on column credits.balances.settled_at is 'The latest time this row has seen. A clock that steps back is held here.';
 comment on column credits.balances.account_status is 'Copy of accounts.status, so that a spend needs no second row.';

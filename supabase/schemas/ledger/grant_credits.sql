@@ -136,6 +136,7 @@ begin
   end if;
   -- Settled, for what is frozen now freezes what comes in, too.
   v_balance := credits.apply_due(p_account_id, v_balance);
+  perform credits.rearm_levels(p_account_id, p_order.credit_type);
   v_answer := credits.answer(v_balance, v_operation_id, p_order.amount)
     || jsonb_build_object('grant_id', v_issued.p_grant_id, 'debt_paid', v_debt_paid);
   perform credits.remember(p_account_id, p_idempotency_key, v_operation_id, v_request, v_answer,

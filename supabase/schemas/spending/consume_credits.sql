@@ -67,6 +67,7 @@ declare
   v_reserved bigint;
   v_period_end timestamptz;
   v_at timestamptz;
+  v_reaches_level boolean;
 begin
   -- A caller that waits here for the lock compares anew with what the one before left.
   update credits.balances b set
@@ -77,8 +78,12 @@ begin
     and b.due_at > greatest(b.settled_at, coalesce(b.test_now, clock_timestamp()))
     and b.allowance is not null and b.balance - b.withheld - b.reserved >= p_amount
   returning gen_random_uuid(), b.version, b.balance, b.balance - b.withheld - b.reserved, b.allowance, b.used,
-      b.reserved + b.reserved_unlimited, b.period_end, b.settled_at
-    into v_operation_id, v_version, v_balance, v_remaining, v_allowance, v_used, v_reserved, v_period_end, v_at;
+      b.reserved + b.reserved_unlimited, b.period_end, b.settled_at,
+      -- As credits.reaches_level says.
+      100::numeric * b.used >= b.alert_percent::numeric * (b.used + b.balance - b.withheld - b.reserved)
+        or b.balance - b.withheld - b.reserved <= b.alert_amount
+    into v_operation_id, v_version, v_balance, v_remaining, v_allowance, v_used, v_reserved, v_period_end, v_at,
+      v_reaches_level;
   if not found then
     return credits.consume_with_care(p_account_id, p_user_id, p_credit_type, p_amount, p_description, p_idempotency_key,
       p_metadata, p_forced);
@@ -149,6 +154,9 @@ begin
     from kept k;
   end if;
   if found then
+    if v_reaches_level then
+      perform credits.notice_levels(p_account_id, p_credit_type);
+    end if;
     return jsonb_build_object(
       'success', true, 'code', 'ok', 'operation_id', v_operation_id, 'credit_type', p_credit_type, 'amount', p_amount,
       'remaining', v_remaining, 'limit', v_allowance, 'used', v_used, 'reserved', v_reserved, 'unlimited', false,
@@ -259,6 +267,7 @@ begin
   values (
     p_account_id, p_user_id, p_balance.credit_type, p_amount, 'allowed', p_description, p_metadata, p_operation_id,
     p_balance.settled_at);
+  perform credits.notice_levels(p_account_id, p_balance.credit_type);
 end
 $$;
 comment on function credits.spend(uuid, credits.balances, bigint, uuid, uuid, text, jsonb) is

@@ -317,6 +317,7 @@ begin
     version = p_balance.version + v_posted.rows, used = p_balance.used + v_total, settled_at = p_balance.settled_at,
     balance = p_balance.balance - case when p_balance.allowance is null then 0 else v_total end
   where b.account_id = p_account_id and b.credit_type = p_balance.credit_type;
+  perform credits.notice_levels(p_account_id, p_balance.credit_type);
   return v_posted.answers;
 end
 $$;
