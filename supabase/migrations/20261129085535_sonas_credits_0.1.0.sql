@@ -773,6 +773,8 @@ create table credits.settings (
   stored_body_bytes integer not null default 16384,
   stored_answer_retention interval not null default '24 hours',
   stored_bodies_per_account integer not null default 1000,
+  alert_percents integer[] not null default '{50,80,100}',
+  message_retention interval not null default '30 days',
   constraint settings_identity_is_by_email_or_person check (identity_by in ('email', 'person')),
   constraint settings_anonymous_credits_are_none_or_free check (anonymous_credits in ('none', 'free')),
   constraint settings_workspace_credits_are_none_or_free check (workspace_credits in ('none', 'free')),
@@ -788,7 +790,10 @@ create table credits.settings (
   constraint settings_stored_answers_are_kept_for_a_while
     check (stored_answer_retention > '0'),
   constraint settings_stored_bodies_per_account_are_some
-    check (stored_bodies_per_account between 1 and 1000000)
+    check (stored_bodies_per_account between 1 and 1000000),
+  constraint settings_alert_percents_are_shares
+    check (1 <= all (alert_percents) and 100 >= all (alert_percents)),
+  constraint settings_messages_are_kept_for_ten_days_at_least check (message_retention >= '10 days')
 );
 comment on table credits.settings is 'What the edge functions need to know about the app around them. One row.';
 comment on column credits.settings.upgrade_url is 'Where a denial sends people who want more credits.';
@@ -798,6 +803,10 @@ comment on column credits.settings.stored_answer_retention is
   'How long an HTTP answer is kept for a repeat under the same Idempotency-Key.';
 comment on column credits.settings.stored_bodies_per_account is
   'How many answers of one account are kept with their bodies; the older ones count as given.';
+comment on column credits.settings.alert_percents is
+  'At which shares used people are warned, unless their account says otherwise.';
+comment on column credits.settings.message_retention is
+  'How long messages are kept that were delivered or given up, and notifications.';
 comment on column credits.settings.support_contact is
   'Whom people write to about an account that is frozen: an e-mail address or the address of a page.';
 comment on column credits.settings.identity_by is
@@ -1569,10 +1578,7 @@ as $$
   from public.credit_balances n
   join credits.credit_types t on t.id = n.credit_type
   cross join lateral (
-    -- Of all that could be spent in this period: top-ups count as much as the allowance.
-    select case when n.remaining is null then 0
-      when n.used + n.reserved + n.remaining = 0 then 100
-      else floor(100.0 * (n.used + n.reserved) / (n.used + n.reserved + n.remaining)) end::integer as percent_used
+    select credits.percent_used(n.used, n.remaining) as percent_used
   ) w
   where n.account_id = p_account_id
 $$;
@@ -2422,6 +2428,8 @@ create table credits.balances (
   granted bigint not null default 0,
   overdrawn bigint not null default 0,
   is_floating boolean not null default false,
+  alert_percent smallint default 0,
+  alert_amount bigint,
   due_at timestamptz not null default '-infinity',
   settled_at timestamptz not null,
   test_now timestamptz,
@@ -2453,6 +2461,11 @@ comment on column credits.balances.overdrawn is
   'What was granted and spent though it was not due: what is refunded of it is withdrawn.';
 comment on column credits.balances.is_floating is
   'Its terms may change at any moment: a limit, a credit type that the plan does not include, or one that is overdrawn.';
+comment on column credits.balances.alert_percent is
+  'The next share used, in percent, of which people are warned: those below it have been told of. '
+  'Null is none; 0 stands for the lowest, before anything was spent in the period.';
+comment on column credits.balances.alert_amount is
+  'The next amount left of which people are warned; null is none.';
 comment on column credits.balances.due_at is 'The next instant at which something expires, starts or renews; until then this row is the truth. -infinity where it is floating.';
 comment on column credits.balances.settled_at is 'The latest time this row has seen. A clock that steps back is held here.';
 comment on column credits.balances.account_status is 'Copy of accounts.status, so that a spend needs no second row.';
@@ -3160,6 +3173,7 @@ begin
   end if;
   -- Settled, for what is frozen now freezes what comes in, too.
   v_balance := credits.apply_due(p_account_id, v_balance);
+  perform credits.rearm_levels(p_account_id, p_order.credit_type);
   v_answer := credits.answer(v_balance, v_operation_id, p_order.amount)
     || jsonb_build_object('grant_id', v_issued.p_grant_id, 'debt_paid', v_debt_paid);
   perform credits.remember(p_account_id, p_idempotency_key, v_operation_id, v_request, v_answer,
@@ -4184,6 +4198,232 @@ create trigger credit_workspace_members_change_topic
   after delete or update of user_id on public.credit_workspace_members
   for each row execute function credits.change_topic();
 
+-- schemas/messages/levels.sql
+
+-- Levels: at which share of a credit type's period, and at which amounts left, people are warned.
+--
+-- The row of the balance has the next level, so that a spend compares its own outcome with one
+-- number. What lies below that level has been told. Only a grant, or a new period, takes it down.
+
+create table credits.alert_settings (
+  account_id uuid not null,
+  credit_type text not null,
+  percents integer[] not null,
+  amounts bigint[] not null,
+  constraint alert_settings_pkey primary key (account_id, credit_type),
+  constraint alert_settings_account_id_fkey foreign key (account_id)
+    references credits.accounts (account_id)
+);
+comment on table credits.alert_settings is
+  'The levels of an account that are not those of credits.settings.';
+comment on column credits.alert_settings.percents is 'Shares used, from 1 to 100, in order.';
+comment on column credits.alert_settings.amounts is 'Amounts left, in order.';
+alter table credits.alert_settings enable row level security;
+revoke all on table credits.alert_settings from public, anon, authenticated, service_role;
+
+create function credits.percent_used(p_used bigint, p_remaining bigint)
+returns integer
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case
+    when p_remaining is null then 0
+    when p_used + p_remaining = 0 then 100
+    else div(100::numeric * p_used, p_used::numeric + p_remaining) end;
+end
+$$;
+comment on function credits.percent_used(bigint, bigint) is
+  'The share used of a credit type in its period, in whole percent rounded down, whatever was '
+  'bought or given beside the allowance: the same figure for summary, page, header and alert.';
+revoke all on function credits.percent_used(bigint, bigint)
+  from public, anon, authenticated, service_role;
+
+create function credits.levels_of(
+  p_account_id uuid, p_credit_type text, out percents integer[], out amounts bigint[],
+  out is_default boolean)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  select a.percents, a.amounts, false into percents, amounts, is_default
+  from credits.alert_settings a
+  where a.account_id = p_account_id and a.credit_type = p_credit_type;
+  if not found then
+    select s.alert_percents, array[]::bigint[], true into percents, amounts, is_default
+    from credits.settings s;
+  end if;
+end
+$$;
+comment on function credits.levels_of(uuid, text) is
+  'At which shares used and amounts left the people of an account are warned.';
+revoke all on function credits.levels_of(uuid, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.reaches_level(p_balance credits.balances)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_remaining bigint := credits.available(p_balance);
+begin
+  return coalesce(
+    100::numeric * p_balance.used
+      >= p_balance.alert_percent::numeric * (p_balance.used + v_remaining)
+    or v_remaining <= p_balance.alert_amount, false);
+end
+$$;
+comment on function credits.reaches_level(credits.balances) is
+  'Whether a balance is at or beyond the next level that its people are warned of. Never while it '
+  'is unlimited. The fast roads compare the same in the statement that charges.';
+revoke all on function credits.reaches_level(credits.balances)
+  from public, anon, authenticated, service_role;
+
+create function credits.notice_levels(p_account_id uuid, p_credit_type text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_balance credits.balances;
+  v_levels record;
+  v_remaining bigint;
+  v_from bigint;
+  v_percent integer;
+  v_amount bigint;
+begin
+  select * into v_balance from credits.balances b
+  where b.account_id = p_account_id and b.credit_type = p_credit_type;
+  if not credits.reaches_level(v_balance) then
+    return;
+  end if;
+  v_levels := credits.levels_of(p_account_id, p_credit_type);
+  v_remaining := credits.available(v_balance);
+  v_from := case when v_balance.alert_percent = 0 then 9223372036854775807
+    else v_balance.alert_amount end;
+  -- Who passes several levels at once is told of the last one.
+  select max(l) into v_percent from unnest(v_levels.percents) l
+  where l >= v_balance.alert_percent
+    and 100::numeric * v_balance.used >= l::numeric * (v_balance.used + v_remaining);
+  select min(a) into v_amount from unnest(v_levels.amounts) a
+  where a <= v_from and a >= v_remaining;
+  update credits.balances b set
+    alert_percent = (select min(l) from unnest(v_levels.percents) l
+      where l >= v_balance.alert_percent and (v_percent is null or l > v_percent)),
+    alert_amount = (select max(a) from unnest(v_levels.amounts) a
+      where a <= v_from and (v_amount is null or a < v_amount))
+  where b.account_id = p_account_id and b.credit_type = p_credit_type;
+  if v_percent is not null then
+    perform credits.announce_level(p_account_id, v_balance, v_percent, 'percent');
+  end if;
+  if v_amount is not null then
+    perform credits.announce_level(p_account_id, v_balance, v_amount, 'credits');
+  end if;
+end
+$$;
+comment on function credits.notice_levels(uuid, text) is
+  'Warns of a level that the locked balance has reached, and remembers the next one. Called by '
+  'what spends, in its transaction.';
+revoke all on function credits.notice_levels(uuid, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.announce_level(
+  p_account_id uuid, p_balance credits.balances, p_level bigint, p_unit text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform credits.announce(p_account_id, 'credits.level',
+    credits.level_data(p_account_id, p_balance)
+      || jsonb_build_object('level', p_level, 'unit', p_unit),
+    p_balance.credit_type);
+end
+$$;
+comment on function credits.announce_level(uuid, credits.balances, bigint, text) is
+  'Tells of one level: a share used in percent, or an amount of credits left.';
+revoke all on function credits.announce_level(uuid, credits.balances, bigint, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.level_data(p_account_id uuid, p_balance credits.balances)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_remaining bigint := credits.available(p_balance);
+begin
+  return jsonb_build_object(
+    'name', (select t.description from credits.credit_types t where t.id = p_balance.credit_type),
+    'kind', p_balance.kind, 'used', p_balance.used, 'remaining', v_remaining,
+    'percent_used', credits.percent_used(p_balance.used, v_remaining),
+    'period_end', p_balance.period_end);
+end
+$$;
+comment on function credits.level_data(uuid, credits.balances) is
+  'What a message about a level or a renewal says of the balance.';
+revoke all on function credits.level_data(uuid, credits.balances)
+  from public, anon, authenticated, service_role;
+
+create function credits.rearm_levels(p_account_id uuid, p_credit_type text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_balance credits.balances;
+  v_levels record;
+  v_remaining bigint;
+  v_percents integer[];
+  v_amounts bigint[];
+begin
+  select * into v_balance from credits.balances b
+  where b.account_id = p_account_id and b.credit_type = p_credit_type;
+  v_remaining := credits.available(v_balance);
+  -- Nothing has been told of this period, or nothing can be.
+  if v_balance.alert_percent = 0 or v_remaining is null then
+    return;
+  end if;
+  v_levels := credits.levels_of(p_account_id, p_credit_type);
+  v_percents := array(select l from unnest(v_levels.percents) l
+    where l < coalesce(v_balance.alert_percent, 101)
+      and 100::numeric * v_balance.used < l::numeric * (v_balance.used + v_remaining) order by l);
+  v_amounts := array(select a from unnest(v_levels.amounts) a
+    where a > coalesce(v_balance.alert_amount, -1) and v_remaining > a order by a);
+  if cardinality(v_percents) + cardinality(v_amounts) = 0 then
+    return;
+  end if;
+  update credits.balances b set
+    alert_percent = coalesce(v_percents[1], b.alert_percent),
+    alert_amount = coalesce(v_amounts[cardinality(v_amounts)], b.alert_amount)
+  where b.account_id = p_account_id and b.credit_type = p_credit_type;
+  perform credits.announce(p_account_id, 'credits.recovered',
+    credits.level_data(p_account_id, v_balance)
+      || jsonb_build_object('levels', v_percents, 'amounts', v_amounts),
+    p_credit_type);
+end
+$$;
+comment on function credits.rearm_levels(uuid, text) is
+  'After a grant has lifted the locked balance: levels that it is below again can be told anew. '
+  'Says so, if there are any.';
+revoke all on function credits.rearm_levels(uuid, text)
+  from public, anon, authenticated, service_role;
+
 -- schemas/spending/check_credits.sql
 
 -- edge: result=Advice callers=service_role repeatable
@@ -4306,6 +4546,7 @@ declare
   v_reserved bigint;
   v_period_end timestamptz;
   v_at timestamptz;
+  v_reaches_level boolean;
 begin
   -- A caller that waits here for the lock compares anew with what the one before left.
   update credits.balances b set
@@ -4316,8 +4557,12 @@ begin
     and b.due_at > greatest(b.settled_at, coalesce(b.test_now, clock_timestamp()))
     and b.allowance is not null and b.balance - b.withheld - b.reserved >= p_amount
   returning gen_random_uuid(), b.version, b.balance, b.balance - b.withheld - b.reserved, b.allowance, b.used,
-      b.reserved + b.reserved_unlimited, b.period_end, b.settled_at
-    into v_operation_id, v_version, v_balance, v_remaining, v_allowance, v_used, v_reserved, v_period_end, v_at;
+      b.reserved + b.reserved_unlimited, b.period_end, b.settled_at,
+      -- As credits.reaches_level says.
+      100::numeric * b.used >= b.alert_percent::numeric * (b.used + b.balance - b.withheld - b.reserved)
+        or b.balance - b.withheld - b.reserved <= b.alert_amount
+    into v_operation_id, v_version, v_balance, v_remaining, v_allowance, v_used, v_reserved, v_period_end, v_at,
+      v_reaches_level;
   if not found then
     return credits.consume_with_care(p_account_id, p_user_id, p_credit_type, p_amount, p_description, p_idempotency_key,
       p_metadata, p_forced);
@@ -4388,6 +4633,9 @@ begin
     from kept k;
   end if;
   if found then
+    if v_reaches_level then
+      perform credits.notice_levels(p_account_id, p_credit_type);
+    end if;
     return jsonb_build_object(
       'success', true, 'code', 'ok', 'operation_id', v_operation_id, 'credit_type', p_credit_type, 'amount', p_amount,
       'remaining', v_remaining, 'limit', v_allowance, 'used', v_used, 'reserved', v_reserved, 'unlimited', false,
@@ -4498,6 +4746,7 @@ begin
   values (
     p_account_id, p_user_id, p_balance.credit_type, p_amount, 'allowed', p_description, p_metadata, p_operation_id,
     p_balance.settled_at);
+  perform credits.notice_levels(p_account_id, p_balance.credit_type);
 end
 $$;
 comment on function credits.spend(uuid, credits.balances, bigint, uuid, uuid, text, jsonb) is
@@ -4842,6 +5091,7 @@ begin
     version = p_balance.version + v_posted.rows, used = p_balance.used + v_total, settled_at = p_balance.settled_at,
     balance = p_balance.balance - case when p_balance.allowance is null then 0 else v_total end
   where b.account_id = p_account_id and b.credit_type = p_balance.credit_type;
+  perform credits.notice_levels(p_account_id, p_balance.credit_type);
   return v_posted.answers;
 end
 $$;
@@ -5579,6 +5829,7 @@ begin
   v_balance := credits.expire_ended(p_account_id, v_balance, v_operation_id);
   v_balance := credits.align_allowance(p_account_id, v_balance, v_operation_id);
   v_balance := credits.save_balance(p_account_id, v_balance);
+  perform credits.notice_levels(p_account_id, v_hold.credit_type);
 
   v_left := v_left + v_extra - v_captured;
   v_answer := credits.answer(v_balance, v_operation_id, v_captured) || jsonb_build_object(
@@ -5648,6 +5899,7 @@ declare
   v_reserved bigint;
   v_period_end timestamptz;
   v_at timestamptz;
+  v_reaches_level boolean;
   v_answer jsonb;
 begin
   update credits.balances b set
@@ -5662,9 +5914,12 @@ begin
     and r.status = 'open' and r.captured = 0 and r.unlimited = 0 and b.reserved >= r.amount
     and (coalesce(p_amount, r.amount) = r.amount or p_amount < r.amount and b.kind = 'credit')
   returning b.credit_type, r.operation_id, r.amount, coalesce(p_amount, r.amount), b.version, b.balance,
-      b.balance - b.withheld - b.reserved, b.allowance, b.used, b.reserved + b.reserved_unlimited, b.period_end, b.settled_at
+      b.balance - b.withheld - b.reserved, b.allowance, b.used, b.reserved + b.reserved_unlimited, b.period_end, b.settled_at,
+      -- As credits.reaches_level says.
+      100::numeric * b.used >= b.alert_percent::numeric * (b.used + b.balance - b.withheld - b.reserved)
+        or b.balance - b.withheld - b.reserved <= b.alert_amount
     into v_credit_type, v_operation_id, v_held, v_captured, v_version, v_balance, v_remaining, v_allowance, v_used,
-      v_reserved, v_period_end, v_at;
+      v_reserved, v_period_end, v_at, v_reaches_level;
   if not found then
     return null;
   end if;
@@ -5716,6 +5971,9 @@ begin
   if p_idempotency_key is not null then
     perform credits.remember(p_account_id, p_idempotency_key, v_operation_id,
       credits.capture_request(p_user_id, p_reservation_id, p_amount, p_description, p_metadata, true), v_answer, v_at);
+  end if;
+  if v_reaches_level then
+    perform credits.notice_levels(p_account_id, v_credit_type);
   end if;
   return v_answer;
 end
@@ -9086,6 +9344,102 @@ comment on function credits.balance_at(uuid, credits.balances, timestamptz) is
 revoke all on function credits.balance_at(uuid, credits.balances, timestamptz) from public, anon, authenticated, service_role;
 grant execute on function credits.balance_at(uuid, credits.balances, timestamptz) to authenticated, service_role;
 
+-- schemas/calendar/announce_due.sql
+
+-- What the calendar brings: told in the transaction that books it.
+
+create function credits.announce_due(
+  p_account_id uuid, p_before credits.balances, p_balance credits.balances, p_due credits.due)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_due.is_new_period then
+    update credits.balances b set alert_percent = 0, alert_amount = null
+    where b.account_id = p_account_id and b.credit_type = p_balance.credit_type;
+  end if;
+  if p_balance.balance - p_balance.withheld > p_before.balance - p_before.withheld then
+    perform credits.rearm_levels(p_account_id, p_balance.credit_type);
+  end if;
+  if p_before.plan_id <> p_balance.plan_id
+     and p_balance.credit_type = credits.leading_type(p_account_id) then
+    perform credits.announce(p_account_id, 'plan.changed', jsonb_build_object(
+      'plan_id', p_balance.plan_id, 'plan_name', credits.plan_name(p_balance.plan_id),
+      'from_plan_id', p_before.plan_id, 'from_plan_name', credits.plan_name(p_before.plan_id)));
+  elsif p_due.is_new_period and not p_due.is_early and p_due.issued > 0
+        and p_before.period_start < p_balance.period_start and p_balance.kind = 'credit' then
+    perform credits.announce(p_account_id, 'credits.renewed',
+      credits.level_data(p_account_id, p_balance) || jsonb_build_object(
+        'granted', p_due.issued, 'rolled_over', coalesce(p_due.rollover, 0),
+        'period_start', p_balance.period_start),
+      p_balance.credit_type);
+  end if;
+end
+$$;
+comment on function credits.announce_due(uuid, credits.balances, credits.balances, credits.due) is
+  'Tells what has just been booked on a balance: that the plan is another one (once for the '
+  'account), or that a period began; takes levels down in a new period, and after a grant.';
+revoke all on function credits.announce_due(uuid, credits.balances, credits.balances, credits.due)
+  from public, anon, authenticated, service_role;
+
+create function credits.leading_type(p_account_id uuid)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select b.credit_type from credits.balances b where b.account_id = p_account_id
+    order by b.kind, b.credit_type limit 1);
+end
+$$;
+comment on function credits.leading_type(uuid) is
+  'The balance that speaks for the whole account where something is to be told once. Credits come '
+  'before limits, whose plan may be another one while something is owed.';
+revoke all on function credits.leading_type(uuid) from public, anon, authenticated, service_role;
+
+create function credits.plan_name(p_plan_id text)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce((select p.name from public.plans p where p.id = p_plan_id), p_plan_id);
+end
+$$;
+comment on function credits.plan_name(text) is 'What a plan is called on the pricing page.';
+revoke all on function credits.plan_name(text) from public, anon, authenticated, service_role;
+
+create function credits.announce_expired_hold(
+  p_account_id uuid, p_hold_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform credits.announce(p_account_id, 'hold.expired', jsonb_build_object(
+      'reservation_id', r.id, 'released', r.released, 'captured', r.captured,
+      'expired_at', r.expires_at, 'name', (
+        select t.description from credits.credit_types t where t.id = r.credit_type)),
+    r.credit_type, r.user_id)
+  from public.credit_reservations r
+  where r.account_id = p_account_id and r.id = p_hold_id;
+end
+$$;
+comment on function credits.announce_expired_hold(uuid, uuid) is
+  'Tells that a hold was given back because its time had passed.';
+revoke all on function credits.announce_expired_hold(uuid, uuid)
+  from public, anon, authenticated, service_role;
+
 -- schemas/calendar/apply_due.sql
 
 create function credits.apply_due(p_account_id uuid, inout p_balance credits.balances)
@@ -9097,6 +9451,7 @@ as $$
 declare
   -- What is due is read before anything is booked.
   d credits.due := credits.due_at(p_account_id, p_balance, p_balance.settled_at);
+  v_before credits.balances := p_balance;
 begin
   p_balance := credits.expire_holds(p_account_id, p_balance);
   p_balance := credits.expire_ended(p_account_id, p_balance);
@@ -9113,6 +9468,7 @@ begin
     perform credits.freeze_plan_credits(p_account_id, p_balance, d.is_frozen);
   end if;
   p_balance := credits.save_balance(p_account_id, p_balance);
+  perform credits.announce_due(p_account_id, v_before, p_balance, d);
 end
 $$;
 comment on function credits.apply_due(uuid, credits.balances) is
@@ -9138,6 +9494,7 @@ begin
     update public.credit_reservations r
     set status = 'expired', released = r.amount + r.extra - r.captured, closed_at = v_hold.expires_at, close_reason = 'expired'
     where r.account_id = p_account_id and r.id = v_hold.id;
+    perform credits.announce_expired_hold(p_account_id, v_hold.id);
   end loop;
 end
 $$;
@@ -9967,6 +10324,7 @@ begin
     v_balance := v_issued.p_balance;
   end if;
   perform credits.save_balance(p_account_id, v_balance);
+  perform credits.rearm_levels(p_account_id, v_balance.credit_type);
   return true;
 end
 $$;
@@ -17951,4 +18309,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text d8c7916e9471ade8.';
+  'again. Written by remember_installation. Release 0.1.0, text 0e2e95a219aac60c.';
