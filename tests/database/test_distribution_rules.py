@@ -63,7 +63,6 @@ WITHOUT_ACCOUNT = {
     "roll_out": "works through the accounts of a plan, one after the other",
     "check_request": "pure",
     "available": "pure",
-    "clock": "the real time",
     "reaches_level": "pure",
     "percent_used": "pure",
     "plan_name": "about a plan",
