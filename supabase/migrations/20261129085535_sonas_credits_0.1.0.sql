@@ -4160,13 +4160,15 @@ volatile
 security invoker
 set search_path = ''
 as $$
+declare
+  v_send regproc := to_regprocedure('realtime.send(jsonb,text,text,boolean)');
 begin
-  if to_regprocedure('realtime.send(jsonb,text,text,boolean)') is null then
+  if v_send is null then
     return;
   end if;
   begin
     -- Ids and kinds only: figures are read by those who may.
-    execute 'select realtime.send($1, ''credits'', $2, true)'
+    execute format('select %s($1, ''credits'', $2, true)', v_send)
       using jsonb_build_object('id', p_message_id, 'kind', p_kind), credits.topic_of(p_account_id);
   exception when others then
     raise warning 'credits: news of account % was not broadcast: % (%)',
@@ -4346,7 +4348,7 @@ set search_path = ''
 as $$
 begin
   perform credits.announce(p_account_id, 'credits.level',
-    credits.level_data(p_account_id, p_balance)
+    credits.level_data(p_balance)
       || jsonb_build_object('level', p_level, 'unit', p_unit),
     p_balance.credit_type);
 end
@@ -4356,7 +4358,7 @@ comment on function credits.announce_level(uuid, credits.balances, bigint, text)
 revoke all on function credits.announce_level(uuid, credits.balances, bigint, text)
   from public, anon, authenticated, service_role;
 
-create function credits.level_data(p_account_id uuid, p_balance credits.balances)
+create function credits.level_data(p_balance credits.balances)
 returns jsonb
 language plpgsql
 stable
@@ -4373,9 +4375,9 @@ begin
     'period_end', p_balance.period_end);
 end
 $$;
-comment on function credits.level_data(uuid, credits.balances) is
+comment on function credits.level_data(credits.balances) is
   'What a message about a level or a renewal says of the balance.';
-revoke all on function credits.level_data(uuid, credits.balances)
+revoke all on function credits.level_data(credits.balances)
   from public, anon, authenticated, service_role;
 
 create function credits.rearm_levels(p_account_id uuid, p_credit_type text)
@@ -4413,7 +4415,7 @@ begin
     alert_amount = coalesce(v_amounts[cardinality(v_amounts)], b.alert_amount)
   where b.account_id = p_account_id and b.credit_type = p_credit_type;
   perform credits.announce(p_account_id, 'credits.recovered',
-    credits.level_data(p_account_id, v_balance)
+    credits.level_data(v_balance)
       || jsonb_build_object('levels', v_percents, 'amounts', v_amounts),
     p_credit_type);
 end
@@ -7376,7 +7378,7 @@ begin
   elsif p_invitation.used_at is not null then
     perform credits.raise_error('invitation_used', v_about);
   -- An invitation is worth what its sender may do now, or one could keep a door open for oneself.
-  elsif p_invitation.revoked_at is not null or p_invitation.expires_at <= clock_timestamp()
+  elsif p_invitation.revoked_at is not null or p_invitation.expires_at <= credits.clock()
     or coalesce(v_inviter not in ('owner', 'admin'), true)
     or p_invitation.role = 'owner' and v_inviter <> 'owner' then
     perform credits.raise_error('invitation_expired', v_about);
@@ -9372,7 +9374,7 @@ begin
   elsif p_due.is_new_period and not p_due.is_early and p_due.issued > 0
         and p_before.period_start < p_balance.period_start and p_balance.kind = 'credit' then
     perform credits.announce(p_account_id, 'credits.renewed',
-      credits.level_data(p_account_id, p_balance) || jsonb_build_object(
+      credits.level_data(p_balance) || jsonb_build_object(
         'granted', p_due.issued, 'rolled_over', coalesce(p_due.rollover, 0),
         'period_start', p_balance.period_start),
       p_balance.credit_type);
@@ -18309,4 +18311,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 0e2e95a219aac60c.';
+  'again. Written by remember_installation. Release 0.1.0, text bc3f6ac17c3810cd.';

@@ -24,7 +24,7 @@ begin
   elsif p_due.is_new_period and not p_due.is_early and p_due.issued > 0
         and p_before.period_start < p_balance.period_start and p_balance.kind = 'credit' then
     perform credits.announce(p_account_id, 'credits.renewed',
-      credits.level_data(p_account_id, p_balance) || jsonb_build_object(
+      credits.level_data(p_balance) || jsonb_build_object(
         'granted', p_due.issued, 'rolled_over', coalesce(p_due.rollover, 0),
         'period_start', p_balance.period_start),
       p_balance.credit_type);

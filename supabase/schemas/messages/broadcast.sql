@@ -35,13 +35,15 @@ volatile
 security invoker
 set search_path = ''
 as $$
+declare
+  v_send regproc := to_regprocedure('realtime.send(jsonb,text,text,boolean)');
 begin
-  if to_regprocedure('realtime.send(jsonb,text,text,boolean)') is null then
+  if v_send is null then
     return;
   end if;
   begin
     -- Ids and kinds only: figures are read by those who may.
-    execute 'select realtime.send($1, ''credits'', $2, true)'
+    execute format('select %s($1, ''credits'', $2, true)', v_send)
       using jsonb_build_object('id', p_message_id, 'kind', p_kind), credits.topic_of(p_account_id);
   exception when others then
     raise warning 'credits: news of account % was not broadcast: % (%)',

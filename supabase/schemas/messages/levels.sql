@@ -144,7 +144,7 @@ set search_path = ''
 as $$
 begin
   perform credits.announce(p_account_id, 'credits.level',
-    credits.level_data(p_account_id, p_balance)
+    credits.level_data(p_balance)
       || jsonb_build_object('level', p_level, 'unit', p_unit),
     p_balance.credit_type);
 end
@@ -154,7 +154,7 @@ comment on function credits.announce_level(uuid, credits.balances, bigint, text)
 revoke all on function credits.announce_level(uuid, credits.balances, bigint, text)
   from public, anon, authenticated, service_role;
 
-create function credits.level_data(p_account_id uuid, p_balance credits.balances)
+create function credits.level_data(p_balance credits.balances)
 returns jsonb
 language plpgsql
 stable
@@ -171,9 +171,9 @@ begin
     'period_end', p_balance.period_end);
 end
 $$;
-comment on function credits.level_data(uuid, credits.balances) is
+comment on function credits.level_data(credits.balances) is
   'What a message about a level or a renewal says of the balance.';
-revoke all on function credits.level_data(uuid, credits.balances)
+revoke all on function credits.level_data(credits.balances)
   from public, anon, authenticated, service_role;
 
 create function credits.rearm_levels(p_account_id uuid, p_credit_type text)
@@ -211,7 +211,7 @@ begin
     alert_amount = coalesce(v_amounts[cardinality(v_amounts)], b.alert_amount)
   where b.account_id = p_account_id and b.credit_type = p_credit_type;
   perform credits.announce(p_account_id, 'credits.recovered',
-    credits.level_data(p_account_id, v_balance)
+    credits.level_data(v_balance)
       || jsonb_build_object('levels', v_percents, 'amounts', v_amounts),
     p_credit_type);
 end

@@ -83,7 +83,7 @@ begin
   elsif p_invitation.used_at is not null then
     perform credits.raise_error('invitation_used', v_about);
   -- An invitation is worth what its sender may do now, or one could keep a door open for oneself.
-  elsif p_invitation.revoked_at is not null or p_invitation.expires_at <= clock_timestamp()
+  elsif p_invitation.revoked_at is not null or p_invitation.expires_at <= credits.clock()
     or coalesce(v_inviter not in ('owner', 'admin'), true)
     or p_invitation.role = 'owner' and v_inviter <> 'owner' then
     perform credits.raise_error('invitation_expired', v_about);
