@@ -99,6 +99,39 @@ class TestLate:
                 user.call(function, argument, at=at)
             assert seen.details["argument"] == "p_at"
 
+    def test_what_is_said_twice_counts_twice_when_news_of_the_time_between_comes(self, user: Timed) -> None:
+        subscribed(user).at(utc(3, 5)).call("set_subscription_status", "past_due")
+        user.at(utc(3, 7)).call("set_subscription_status", "past_due")
+        user.at(utc(3, 9)).call("set_subscription_status", "active", at=utc(3, 6))
+        assert (state(user), user.remaining) == (("starter", "past_due"), 100)
+        assert user.at(utc(3, 10)).remaining == 0
+        user.verify()
+
+    def test_what_was_spent_beyond_what_is_due_is_not_due_again(self, user: Timed) -> None:
+        subscribed(user, "pro").at(utc(3, 5)).call("consume_credits", "message", 400)
+        user.at(utc(3, 6)).call("change_plan", "free", at=utc(3, 2))
+        user.call("change_plan", "starter", at=utc(3, 3))
+        assert (user.remaining, user.balance()["used"]) == (0, 400)
+        user.call("change_plan", "builder")
+        assert user.remaining == 0
+        user.at(utc(4, 3))
+        assert user.remaining == 250
+        user.verify()
+
+    def test_a_restart_counts_in_whatever_period_it_turns_out_to_have_been_made(self, user: Timed) -> None:
+        user.at(utc(3, 2)).call("consume_credits", "message", 4)
+        user.at(utc(3, 3)).call("reset_monthly_credits")
+        user.at(utc(3, 4)).call("consume_credits", "message", 1)
+        user.at(utc(3, 5)).call("change_plan", "starter", at=MARCH)
+        assert (user.remaining, user.balance()["used"]) == (99, 1)
+        user.verify()
+
+    def test_a_restart_in_the_free_plan_is_none_of_the_paid_one_that_ended_before(self, user: Timed) -> None:
+        subscribed(user, "pro").at(utc(3, 5)).call("reset_monthly_credits")
+        user.at(utc(3, 9)).call("change_plan", "starter", at=utc(3, 4))
+        assert user.remaining == 100
+        user.verify()
+
 
 class TestPastDue:
     @pytest.fixture
@@ -216,6 +249,16 @@ class TestCanceled:
         assert user.at(APRIL).remaining == 17
         user.verify()
 
+    def test_a_cancellation_to_come_of_what_is_not_paid_takes_nothing_before_it_comes(self, user: Timed) -> None:
+        cover(subscribed(user), None)
+        user.call("consume_credits", "message", 40)
+        user.at(utc(3, 10)).call("set_subscription_status", "canceled", at=utc(3, 20))
+        assert (user.remaining, state(user)) == (60, ("starter", "active"))
+        assert user.at(utc(3, 20) - MICROSECOND).remaining == 60
+        # Who leaves without having paid has the free plan's 10, less what was spent.
+        assert (user.at(utc(3, 20)).remaining, state(user)) == (0, ("free", "active"))
+        user.verify()
+
     def test_a_cancellation_to_come_changes_nothing_until_then_and_can_be_taken_back(self, user: Timed) -> None:
         subscribed(user).at(utc(3, 10)).call("set_subscription_status", "canceled", at=APRIL)
         assert (user.remaining, state(user)) == (100, ("starter", "active"))
@@ -245,6 +288,16 @@ class TestTrial:
         assert (trying.remaining, state(trying), trying.period_end) == (100, ("starter", "active"), utc(4, 15))
         trying.verify()
 
+    def test_it_is_one_period_however_long_and_a_longer_one_is_the_same_trial(self, trying: Timed) -> None:
+        for _ in range(2):
+            trying.at(trying.now + timedelta(hours=1)).call("set_subscription_status", "trialing", ends_at=utc(4, 20))
+            assert (trying.remaining, trying.period_end) == (80, utc(4, 20))
+        assert trying.at(utc(4, 10)).remaining == 80
+        trying.call("consume_credits", "message", 1)
+        assert sum(grant["spent"] for grant in trying.grants("trial")) == 21
+        assert (trying.at(utc(4, 20)).remaining, state(trying)) == (10, ("free", "active"))
+        trying.verify()
+
     def test_else_the_free_one(self, trying: Timed) -> None:
         assert (trying.at(utc(3, 15)).remaining, state(trying)) == (10, ("free", "active"))
         trying.verify()
@@ -265,6 +318,13 @@ class TestSeats:
         user.at(utc(3, 20)).call("change_plan", "starter", quantity=2)
         assert (user.remaining, user.balance()["allowance"]) == (400, 500)
         assert (user.at(APRIL).remaining, user.balance()["allowance"]) == (200, 200)
+        user.verify()
+
+    def test_fewer_count_from_a_new_period_that_a_provider_begins_too(self, user: Timed) -> None:
+        subscribed(user, quantity=5).at(utc(3, 10)).call("change_plan", "starter", quantity=2)
+        user.at(utc(3, 15))
+        cover(user, utc(4, 15), utc(3, 15))
+        assert (user.remaining, user.balance()["allowance"], user.period_end) == (200, 200, utc(4, 15))
         user.verify()
 
     def test_switching_to_and_fro_brings_nothing(self, user: Timed) -> None:

@@ -78,6 +78,7 @@ create table credits.subscription_spells (
   status text not null,
   is_frozen boolean not null,
   is_earning boolean not null,
+  forfeited_at timestamptz,
   is_whole boolean not null,
   anchor_at timestamptz not null,
   anchored_by integer not null,
@@ -112,6 +113,8 @@ comment on table credits.subscription_spells is
 comment on column credits.subscription_spells.versioned_at is
   'From when on plan_version counts, until the end of that period; then the newest version does.';
 comment on column credits.subscription_spells.is_earning is 'Whether the plan''s allowance comes due in this spell.';
+comment on column credits.subscription_spells.forfeited_at is
+  'From when on it does not count any more: the account left without having paid for the period, or to leave nothing.';
 comment on column credits.subscription_spells.is_whole is
   'Its allowance counts in full, not for the share of the period left: what is due to an account that left without paying.';
 comment on column credits.subscription_spells.anchored_by is 'Which anchor this is, counted from 1: each one starts a new period.';

@@ -83,9 +83,8 @@ begin
   p_balance.period_end := p_due.period_end;
   p_balance.anchored_by := p_due.anchored_by;
   p_balance.used := p_due.used;
-  p_balance.used_since := p_due.period_start;
-  p_balance.restarted_at := null;
-  p_balance.restarted_spell := null;
+  p_balance.restarted_at := case when p_balance.restarted_at >= p_due.period_start then p_balance.restarted_at end;
+  p_balance.used_since := greatest(p_due.period_start, p_balance.restarted_at);
   p_balance.granted := 0;
   if p_due.rollover > 0 then
     v_issued := credits.issue(p_account_id, p_balance, null, gen_random_uuid(), 'rollover', p_due.rollover,
@@ -124,7 +123,7 @@ begin
         order by t.version limit 1), 'the plan ended without being paid for');
     p_balance.granted := p_balance.granted - p_due.withdrawn;
   end if;
-  p_balance.granted := greatest(p_balance.granted, p_due.entitled);
+  p_balance.granted := greatest(p_balance.granted, p_due.entitled + p_due.overspent);
   p_balance.overdrawn := p_balance.granted - p_due.entitled;
 end
 $$;

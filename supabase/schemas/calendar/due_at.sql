@@ -15,6 +15,7 @@ create type credits.due as (
   source text,
   used bigint,
   entitled bigint,
+  overspent bigint,
   rollover bigint,
   issued bigint,
   withdrawn bigint,
@@ -145,7 +146,7 @@ begin
   -- Where no operation came by during the period before, its whole allowance was left.
   return least(v_terms.rollover_cap, case when p_period_start <= p_balance.period_end then p_left
     else credits.period_allowance(p_account_id, p_balance.credit_type, v_terms.period_start, v_terms.period_end, null,
-      null, v_before) end);
+      v_before) end);
 end
 $$;
 comment on function credits.rollover_at(uuid, credits.balances, timestamptz, bigint) is
@@ -166,6 +167,7 @@ declare
   v_terms record;
   v_spent record;
   v_left bigint;
+  v_restarted_at timestamptz;
 begin
   select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_at);
   d.plan_id := v_terms.plan_id;
@@ -184,13 +186,15 @@ begin
   d.source := case when v_spell.trial_ends_at is null then 'plan' else 'trial' end;
   d.is_new_period := (p_balance.period_start, p_balance.anchored_by) is distinct from (d.period_start, d.anchored_by);
   d.is_early := d.is_new_period and d.period_start < p_balance.period_end;
+  -- A restart counts in whatever period it turns out to have been made.
+  v_restarted_at := case when p_balance.restarted_at >= d.period_start then p_balance.restarted_at end;
   d.entitled := credits.period_allowance(p_account_id, p_balance.credit_type, d.period_start, d.period_end,
-    case when not d.is_new_period then p_balance.restarted_at end,
-    case when not d.is_new_period then p_balance.restarted_spell end, p_at);
+    v_restarted_at, p_at);
   v_left := credits.allowance_left_at(p_account_id, p_balance, d.is_new_period,
     case when d.is_new_period then d.period_start else p_at end);
   d.rollover := 0;
   d.withdrawn := 0;
+  d.overspent := 0;
   if not d.is_new_period then
     d.issued := greatest(0, d.entitled - p_balance.granted);
     d.withdrawn := least(v_left, greatest(0, p_balance.granted - d.entitled));
@@ -199,10 +203,12 @@ begin
     v_spent := row(0::bigint, 0::bigint);
     -- News of a period that began before what is booked: what was spent since was spent in it.
     if p_balance.version > 0 and (d.is_early or p_balance.period_start is null) then
-      select * into v_spent from credits.spent_since(p_account_id, p_balance.credit_type, d.period_start);
+      select * into v_spent from credits.spent_since(p_account_id, p_balance.credit_type,
+        greatest(d.period_start, v_restarted_at));
       d.used := v_spent.used;
       d.rollover := credits.rollover_at(p_account_id, p_balance, d.period_start, v_left + v_spent.of_plan);
       d.issued := greatest(0, d.entitled - greatest(0, v_spent.of_plan - d.rollover));
+      d.overspent := greatest(0, v_spent.of_plan - d.rollover - d.entitled);
       d.rollover := greatest(0, d.rollover - v_spent.of_plan);
     else
       d.rollover := credits.rollover_at(p_account_id, p_balance, d.period_start, v_left);

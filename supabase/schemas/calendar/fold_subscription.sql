@@ -44,6 +44,12 @@ security invoker
 set search_path = ''
 as $$
 begin
+  -- A trial is one period, however long it is.
+  if p_spell.trial_ends_at is not null then
+    period_start := p_spell.anchored_from;
+    period_end := p_spell.trial_ends_at;
+    return;
+  end if;
   select p.period_start, p.period_end into period_start, period_end
   from credits.period_at(p_spell.anchor_at, p_spell.time_zone, p_at) p;
   -- After a change of the time zone the periods of before end inside of one of the new ones. The rest is joined to the
@@ -54,7 +60,6 @@ begin
       select p.period_end into period_end from credits.period_at(p_spell.anchor_at, p_spell.time_zone, period_end) p;
     end if;
   end if;
-  period_end := coalesce(p_spell.trial_ends_at, period_end);
 end
 $$;
 comment on function credits.spell_period(credits.subscription_spells, timestamptz) is
@@ -120,6 +125,10 @@ begin
   s.zone_next := null;
   s.zone_at := null;
   s.blocked_until := null;
+  -- Fewer seats count from the next period: this one.
+  s.spell.quantity := coalesce(s.next_quantity, (s.spell).quantity);
+  s.next_quantity := null;
+  s.next_quantity_at := null;
   return s;
 end
 $$;
@@ -333,6 +342,14 @@ begin
       s.spell.paused_since := coalesce((s.spell).paused_since, v_at);
     end if;
   when 'trialing' then
+    -- A trial that is prolonged is the same trial.
+    if (s.spell).trial_ends_at is not null then
+      if p_event.ends_at <> (s.spell).trial_ends_at then
+        s.spell.trial_ends_at := p_event.ends_at;
+        s.spell.anchored_by := (s.spell).anchored_by + 1;
+      end if;
+      return s;
+    end if;
     s := credits.anchor_periods(s, v_at);
     s.spell.status := 'trialing';
     s.spell.paused_since := null;
@@ -468,10 +485,10 @@ begin
     end if;
     if v_spells[v_n].started_at >= v_state.forfeits_from
        or coalesce(v_spells[v_n + 1].started_at, p_at) > v_state.forfeits_from then
-      v_spells[v_n].is_earning := false;
+      v_spells[v_n].forfeited_at := least(v_spells[v_n].forfeited_at, p_at);
     end if;
-    v_is_used := v_is_used or v_spells[v_n].is_earning and v_base < (v_state.spell).anchored_from
-      and v_spells[v_n].anchored_by < (v_state.spell).anchored_by
+    v_is_used := v_is_used or v_spells[v_n].is_earning and v_spells[v_n].forfeited_at is null
+      and v_base < (v_state.spell).anchored_from and v_spells[v_n].anchored_by < (v_state.spell).anchored_by
       and coalesce(v_spells[v_n + 1].started_at, p_at) > v_base;
   end loop;
   v_state.earns_from := null;
@@ -535,7 +552,7 @@ begin
   s.is_paid := credits.is_paid_plan(v_event.plan_id);
   s.paid_from := v_event.happened_at;
   s.spell := row(p_account_id, 0, 0, null, v_event.plan_id, v_event.plan_version,
-    v_event.happened_at, 1, 'active', false, true, false, v_event.happened_at, 1,
+    v_event.happened_at, 1, 'active', false, true, null, false, v_event.happened_at, 1,
     v_event.happened_at, 'UTC', null, null, null, null, null, null)::credits.subscription_spells;
   -- What happened before the account was opened counts from the earliest news of it.
   v_emitted := credits.emit_spell(v_spells, s, least(v_event.happened_at, v_events[2].happened_at));
@@ -626,21 +643,28 @@ declare
   v_spells credits.subscription_spells[] := credits.fold_subscription(p_account_id);
   v_revision bigint;
   v_written_at timestamptz := clock_timestamp();
+  v_replaced bigint;
+  v_added bigint;
 begin
   select coalesce(max(s.revision), 0) + 1 into v_revision
   from credits.subscription_spells s where s.account_id = p_account_id;
   update credits.subscription_spells s set replaced_at = p_at
   where s.account_id = p_account_id and s.replaced_at is null
     and not credits.is_same_spell(s, v_spells[s.n]);
+  get diagnostics v_replaced = row_count;
   insert into credits.subscription_spells
   select (f).* from (
     select row(p_account_id, v_revision, x.n, x.started_at, x.plan_id, x.plan_version, x.versioned_at, x.quantity, x.status,
-      x.is_frozen, x.is_earning, x.is_whole, x.anchor_at, x.anchored_by, x.anchored_from, x.time_zone, x.past_due_since,
-      x.paused_since, x.trial_ends_at, x.pending_plan_id, x.pending_at, null)::credits.subscription_spells as f
+      x.is_frozen, x.is_earning, x.forfeited_at, x.is_whole, x.anchor_at, x.anchored_by, x.anchored_from, x.time_zone,
+      x.past_due_since, x.paused_since, x.trial_ends_at, x.pending_plan_id, x.pending_at, null)::credits.subscription_spells as f
     from unnest(v_spells) x
     where not exists (
       select 1 from credits.subscription_spells s
       where s.account_id = p_account_id and s.n = x.n and s.replaced_at is null)) y;
+  get diagnostics v_added = row_count;
+  if v_replaced + v_added = 0 then
+    return;
+  end if;
   update credits.subscriptions b set updated_at = v_written_at where b.account_id = p_account_id;
   -- What it comes to is booked by the next operation on each balance.
   update credits.balances b set due_at = least(b.due_at, b.settled_at) where b.account_id = p_account_id;

@@ -106,7 +106,7 @@ revoke all on function credits.plan_terms_at(uuid, text, timestamptz) from publi
 
 create function credits.period_allowance(
   p_account_id uuid, p_credit_type text, p_period_start timestamptz, p_period_end timestamptz, p_restarted_at timestamptz,
-  p_restarted_spell integer, p_at timestamptz)
+  p_at timestamptz)
 returns bigint
 language plpgsql
 stable
@@ -126,14 +126,13 @@ begin
   for v_spell in
     select x.* from credits.subscription_spells x
     where x.account_id = p_account_id and x.replaced_at is null and x.started_at <= p_at and x.anchored_by = v_anchored_by
-      and x.n >= coalesce(p_restarted_spell, 1)
-      -- One that ended before the period, or with its start, gave its credits then.
-      and (x.started_at >= v_from or x.n = p_restarted_spell or not exists (
+      -- One that ended before the period, or with its start, gave its credits then; one that ended with a restart did too.
+      and (x.started_at >= v_from and p_restarted_at is null or not exists (
         select 1 from credits.subscription_spells y
         where y.account_id = p_account_id and y.replaced_at is null and y.n = x.n + 1 and y.started_at <= v_from))
     order by x.n
   loop
-    continue when not v_spell.is_earning;
+    continue when not v_spell.is_earning or v_spell.forfeited_at <= p_at;
     v_allowance := (
       select f.allowance * v_spell.quantity
       from credits.plan_figure(v_spell.plan_id,
@@ -154,7 +153,7 @@ begin
   return v_granted;
 end
 $$;
-comment on function credits.period_allowance(uuid, text, timestamptz, timestamptz, timestamptz, integer, timestamptz) is
+comment on function credits.period_allowance(uuid, text, timestamptz, timestamptz, timestamptz, timestamptz) is
   'How many plan credits an account is due in a period by an instant: the allowance it began with, and the shares of what grew since. Switching down and up again brings nothing.';
-revoke all on function credits.period_allowance(uuid, text, timestamptz, timestamptz, timestamptz, integer, timestamptz)
+revoke all on function credits.period_allowance(uuid, text, timestamptz, timestamptz, timestamptz, timestamptz)
   from public, anon, authenticated, service_role;

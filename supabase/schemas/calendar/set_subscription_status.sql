@@ -64,9 +64,8 @@ begin
       v_event.happened_at := v_now;
     end if;
   end if;
-  if v_event.happened_at < v_now or not credits.says_nothing_new(p_account_id, v_event) then
-    perform credits.record_event(p_account_id, v_event, v_now);
-  end if;
+  -- Also what was known: news of something between the two may still come.
+  perform credits.record_event(p_account_id, v_event, v_now);
   perform credits.lock_account(p_account_id);
   return credits.account_answer(p_account_id) || credits.subscription_answer(p_account_id, v_now)
     || jsonb_build_object('status', p_status);
@@ -75,26 +74,4 @@ $$;
 comment on function credits.set_status(uuid, text, timestamptz, timestamptz, boolean) is
   'Books what has fallen due under the old status, then records the new one.';
 revoke all on function credits.set_status(uuid, text, timestamptz, timestamptz, boolean)
-  from public, anon, authenticated, service_role;
-
-create function credits.says_nothing_new(p_account_id uuid, p_event credits.subscription_events)
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  s credits.subscription_spells := credits.spell_at(p_account_id, p_event.happened_at);
-begin
-  return s.started_at <= p_event.happened_at and s.status = p_event.status and case s.status
-    when 'active' then s.past_due_since is null and not exists (
-      select 1 from credits.subscription_spells n
-      where n.account_id = p_account_id and n.replaced_at is null and n.n > s.n)
-    else s.status in ('past_due', 'unpaid', 'paused') end;
-end
-$$;
-comment on function credits.says_nothing_new(uuid, credits.subscription_events) is
-  'Whether a subscription has the status already: then there is nothing to record.';
-revoke all on function credits.says_nothing_new(uuid, credits.subscription_events)
   from public, anon, authenticated, service_role;

@@ -11,10 +11,13 @@ begin
     select g.account_id, g.credit_type, g.id, g.period_start, g.expires_at, g.amount, g.voided_at, b.granted, b.period_end,
       b.test_now is not null as is_test,
       g.voided_at is null and b.period_start = g.period_start as is_running,
-      -- One at a time. News of a period that began before what is booked ends that at the moment of the news.
+      -- One at a time. News of a period that began before what is booked ends that at the moment of the news, which may be
+      -- the moment that it was booked at.
+      g.voided_at is null and g.expires_at > g.created_at as has_lived,
       greatest(g.period_start, g.created_at) + interval '1 hour' as other_ended_by,
       lag(g.expires_at) over (
-        partition by g.account_id, g.credit_type, g.voided_at is null order by g.created_at, g.period_start, g.id) as before_ended
+        partition by g.account_id, g.credit_type, g.voided_at is null and g.expires_at > g.created_at
+        order by g.created_at, g.period_start, g.id) as before_ended
     from public.credit_grants g
     join credits.balances b on b.account_id = g.account_id and b.credit_type = g.credit_type
     where g.period_start is not null and b.kind = 'credit' and (p_account_id is null or g.account_id = p_account_id)
@@ -28,7 +31,8 @@ begin
     select g.account_id, g.id, coalesce(max(f.allowance * s.quantity), 0) as largest
     from grants g
     join credits.subscription_spells s on s.account_id = g.account_id
-      and (s.started_at < g.expires_at or s.started_at = g.period_start
+      -- Where a clock stands still, news that cuts a period short falls to the instant of an upgrade in it.
+      and (s.started_at < g.expires_at or s.started_at = g.period_start or g.is_test and s.started_at = g.expires_at
         -- One that began and ended at the instant that cut the period short.
         or s.started_at = g.expires_at and exists (
           select 1 from credits.subscription_spells n
@@ -53,7 +57,7 @@ begin
     left join voided v on v.account_id = g.account_id and v.grant_id = g.id
     where g.amount - coalesce(v.amount, 0) > coalesce(o.largest, 0)
       or g.is_running and (g.amount - coalesce(v.amount, 0) > g.granted or g.expires_at <> g.period_end)
-      or g.voided_at is null and g.before_ended > g.other_ended_by
+      or g.has_lived and g.before_ended > g.other_ended_by
     union all
     select b.account_id, b.credit_type, b.period_start from credits.balances b
     left join credits.subscription_spells s on s.account_id = b.account_id and s.n = 1 and s.replaced_at is null

@@ -247,7 +247,7 @@ begin
     reserved = p_balance.reserved, reserved_unlimited = p_balance.reserved_unlimited, used = p_balance.used, used_since = p_balance.used_since,
     allowance = p_balance.allowance, period_start = p_balance.period_start, period_end = p_balance.period_end,
     anchored_by = p_balance.anchored_by, restarted_at = p_balance.restarted_at,
-    restarted_spell = p_balance.restarted_spell, is_floating = p_balance.is_floating, plan_id = p_balance.plan_id,
+    is_floating = p_balance.is_floating, plan_id = p_balance.plan_id,
     plan_version = p_balance.plan_version, granted = p_balance.granted, overdrawn = p_balance.overdrawn,
     due_at = p_balance.due_at, settled_at = p_balance.settled_at
   where b.account_id = p_account_id and b.credit_type = p_balance.credit_type;
