@@ -204,7 +204,8 @@ begin
     -- News of a period that began before what is booked: what was spent since was spent in it.
     if p_balance.version > 0 and (d.is_early or p_balance.period_start is null) then
       select * into v_spent from credits.spent_since(p_account_id, p_balance.credit_type,
-        greatest(d.period_start, v_restarted_at));
+        greatest(d.period_start - case when p_balance.period_start = d.period_start then interval '1 microsecond'
+          else interval '0' end, v_restarted_at));
       d.used := v_spent.used;
       d.rollover := credits.rollover_at(p_account_id, p_balance, d.period_start, v_left + v_spent.of_plan);
       d.issued := greatest(0, d.entitled - greatest(0, v_spent.of_plan - d.rollover));

@@ -31,8 +31,12 @@ begin
     select g.account_id, g.id, coalesce(max(f.allowance * s.quantity), 0) as largest
     from grants g
     join credits.subscription_spells s on s.account_id = g.account_id
-      -- Where a clock stands still, news that cuts a period short falls to the instant of an upgrade in it.
-      and (s.started_at < g.expires_at or s.started_at = g.period_start or g.is_test and s.started_at = g.expires_at
+      and (s.started_at < g.expires_at or s.started_at = g.period_start
+        -- News of another period cut it short at the instant of an upgrade, on a clock that stood still.
+        or s.started_at = g.expires_at and g.is_test and exists (
+          select 1 from grants o
+          where o.account_id = g.account_id and o.credit_type = g.credit_type
+            and o.period_start < g.expires_at and o.expires_at > g.expires_at)
         -- One that began and ended at the instant that cut the period short.
         or s.started_at = g.expires_at and exists (
           select 1 from credits.subscription_spells n
