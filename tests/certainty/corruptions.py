@@ -220,6 +220,7 @@ CORRUPTIONS = [
         Corruption(5, f"{SPELLS}.{column}", f"another {column}", "n > 1 and replaced_at is null", f"{column} = {value}")
         for column, value in {
             "n": "n + 100",
+            "event_n": "event_n + 100",
             "account_id": "gen_random_uuid()",
             "started_at": "started_at - interval '1 hour'",
             "plan_id": "'elite'",
@@ -299,6 +300,7 @@ UNJUDGED = {
     f"{PAYMENTS}.created_at": UNUSED,
     f"{BALANCES}.alert_percent": TOLD,
     f"{BALANCES}.alert_amount": TOLD,
+    f"{BALANCES}.restarted_event": "which of the events of one instant came before a restart",
     f"{EVENTS}.recorded_at": UNUSED,
     f"{SPELLS}.revision": UNUSED,
     f"{SUBSCRIPTIONS}.created_at": UNUSED,

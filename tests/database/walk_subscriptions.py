@@ -54,7 +54,7 @@ AHEAD = st.one_of(
     st.integers(1, 70).map(lambda days: timedelta(days=days)),
 )
 SPELLS = """
-    select jsonb_agg(to_jsonb(s) - '{account_id,revision,replaced_at,n}'::text[] order by s.n)
+    select jsonb_agg(to_jsonb(s) - '{account_id,revision,replaced_at,n,event_n}'::text[] order by s.n)
     from credits.subscription_spells s where s.account_id = %s and s.replaced_at is null
 """
 

@@ -315,9 +315,7 @@ class Replay:
     def on_trialing(self, news: Happening) -> None:
         if self.trial_end:
             # A trial that is prolonged is the same trial.
-            if news.ends != self.trial_end:
-                self.trial_end = news.ends
-                self.epoch += 1
+            self.trial_end = news.ends
             return
         self.begin_period(news.at)
         self.status = "trialing"

@@ -70,6 +70,7 @@ create table credits.subscription_spells (
   account_id uuid not null constraint subscription_spells_account_id_fkey references credits.accounts (account_id),
   revision bigint not null,
   n integer not null,
+  event_n bigint not null,
   started_at timestamptz not null,
   plan_id text not null,
   plan_version integer,
@@ -110,6 +111,7 @@ create index subscription_spells_started_at_idx on credits.subscription_spells (
 create index subscription_spells_plan_id_idx on credits.subscription_spells (plan_id) where replaced_at is null;
 comment on table credits.subscription_spells is
   'The events of a subscription, folded: each row holds from started_at until the next row''s. What later news replaced is kept.';
+comment on column credits.subscription_spells.event_n is 'The event that it began with, or the last one before time alone began it.';
 comment on column credits.subscription_spells.versioned_at is
   'From when on plan_version counts, until the end of that period; then the newest version does.';
 comment on column credits.subscription_spells.is_earning is 'Whether the plan''s allowance comes due in this spell.';

@@ -9,6 +9,9 @@ declare
   d credits.due := credits.due_at(p_account_id, p_balance, p_balance.settled_at);
   v_before credits.balances := p_balance;
 begin
+  if not d.is_new_period and d.period_end <> p_balance.period_end then
+    p_balance := credits.move_period_end(p_account_id, p_balance, d.period_end);
+  end if;
   p_balance := credits.expire_holds(p_account_id, p_balance);
   p_balance := credits.expire_ended(p_account_id, p_balance);
   if d.is_new_period then
@@ -83,7 +86,8 @@ begin
   p_balance.period_end := p_due.period_end;
   p_balance.anchored_by := p_due.anchored_by;
   p_balance.used := p_due.used;
-  p_balance.restarted_at := case when p_balance.restarted_at >= p_due.period_start then p_balance.restarted_at end;
+  p_balance.restarted_at := case when p_balance.restarted_at > p_due.period_start then p_balance.restarted_at end;
+  p_balance.restarted_event := case when p_balance.restarted_at is not null then p_balance.restarted_event end;
   p_balance.used_since := greatest(p_due.period_start, p_balance.restarted_at);
   p_balance.granted := 0;
   if p_due.rollover > 0 then
@@ -96,6 +100,24 @@ $$;
 comment on function credits.enter_period(uuid, credits.balances, credits.due) is
   'Moves the balance into a new period: ends what the old one still has where it is cut short, and carries over what rolls over.';
 revoke all on function credits.enter_period(uuid, credits.balances, credits.due)
+  from public, anon, authenticated, service_role;
+
+create function credits.move_period_end(p_account_id uuid, inout p_balance credits.balances, p_period_end timestamptz)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  update public.credit_grants g set expires_at = p_period_end
+  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.period_start = p_balance.period_start
+    and g.voided_at is null and g.expires_at = p_balance.period_end;
+  p_balance.period_end := p_period_end;
+end
+$$;
+comment on function credits.move_period_end(uuid, credits.balances, timestamptz) is
+  'Ends the running period at another time: a trial was prolonged or cut short.';
+revoke all on function credits.move_period_end(uuid, credits.balances, timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.adjust_allowance(p_account_id uuid, inout p_balance credits.balances, p_due credits.due)

@@ -146,7 +146,7 @@ begin
   -- Where no operation came by during the period before, its whole allowance was left.
   return least(v_terms.rollover_cap, case when p_period_start <= p_balance.period_end then p_left
     else credits.period_allowance(p_account_id, p_balance.credit_type, v_terms.period_start, v_terms.period_end, null,
-      v_before) end);
+      null, v_before) end);
 end
 $$;
 comment on function credits.rollover_at(uuid, credits.balances, timestamptz, bigint) is
@@ -187,9 +187,11 @@ begin
   d.is_new_period := (p_balance.period_start, p_balance.anchored_by) is distinct from (d.period_start, d.anchored_by);
   d.is_early := d.is_new_period and d.period_start < p_balance.period_end;
   -- A restart counts in whatever period it turns out to have been made.
-  v_restarted_at := case when p_balance.restarted_at >= d.period_start then p_balance.restarted_at end;
+  if p_balance.restarted_at > d.period_start or p_balance.restarted_at = d.period_start and not d.is_new_period then
+    v_restarted_at := p_balance.restarted_at;
+  end if;
   d.entitled := credits.period_allowance(p_account_id, p_balance.credit_type, d.period_start, d.period_end,
-    v_restarted_at, p_at);
+    v_restarted_at, case when v_restarted_at is not null then p_balance.restarted_event end, p_at);
   v_left := credits.allowance_left_at(p_account_id, p_balance, d.is_new_period,
     case when d.is_new_period then d.period_start else p_at end);
   d.rollover := 0;
@@ -204,8 +206,7 @@ begin
     -- News of a period that began before what is booked: what was spent since was spent in it.
     if p_balance.version > 0 and (d.is_early or p_balance.period_start is null) then
       select * into v_spent from credits.spent_since(p_account_id, p_balance.credit_type,
-        greatest(d.period_start - case when p_balance.period_start = d.period_start then interval '1 microsecond'
-          else interval '0' end, v_restarted_at));
+        greatest(d.period_start, v_restarted_at));
       d.used := v_spent.used;
       d.rollover := credits.rollover_at(p_account_id, p_balance, d.period_start, v_left + v_spent.of_plan);
       d.issued := greatest(0, d.entitled - greatest(0, v_spent.of_plan - d.rollover));

@@ -344,10 +344,7 @@ begin
   when 'trialing' then
     -- A trial that is prolonged is the same trial.
     if (s.spell).trial_ends_at is not null then
-      if p_event.ends_at <> (s.spell).trial_ends_at then
-        s.spell.trial_ends_at := p_event.ends_at;
-        s.spell.anchored_by := (s.spell).anchored_by + 1;
-      end if;
+      s.spell.trial_ends_at := p_event.ends_at;
       return s;
     end if;
     s := credits.anchor_periods(s, v_at);
@@ -476,6 +473,7 @@ declare
   v_base timestamptz := greatest(p_state.covered_until, p_state.paid_from);
   v_is_used boolean := false;
   v_last credits.subscription_spells;
+  v_event_n bigint;
   v_spells credits.subscription_spells[] := p_spells;
   v_state credits.subscription_state := p_state;
 begin
@@ -511,10 +509,13 @@ begin
     v_last := v_spells[cardinality(v_spells)];
     v_state.spell.started_at := v_last.started_at;
     v_state.spell.n := v_last.n;
+    v_event_n := (v_state.spell).event_n;
+    v_state.spell.event_n := v_last.event_n;
     if v_state.spell is not distinct from v_last then
       return row(v_spells, v_state)::credits.subscription_fold;
     end if;
   end if;
+  v_state.spell.event_n := coalesce(v_event_n, (v_state.spell).event_n);
   v_state.spell.started_at := p_at;
   v_state.spell.n := coalesce(cardinality(v_spells), 0) + 1;
   v_spells := v_spells || v_state.spell;
@@ -551,7 +552,7 @@ begin
   v_event := v_events[1];
   s.is_paid := credits.is_paid_plan(v_event.plan_id);
   s.paid_from := v_event.happened_at;
-  s.spell := row(p_account_id, 0, 0, null, v_event.plan_id, v_event.plan_version,
+  s.spell := row(p_account_id, 0, 0, v_event.n, null, v_event.plan_id, v_event.plan_version,
     v_event.happened_at, 1, 'active', false, true, null, false, v_event.happened_at, 1,
     v_event.happened_at, 'UTC', null, null, null, null, null, null)::credits.subscription_spells;
   -- What happened before the account was opened counts from the earliest news of it.
@@ -579,6 +580,7 @@ begin
       v_spells := v_emitted.spells;
       s := v_emitted.state;
     end if;
+    s.spell.event_n := v_event.n;
     v_emitted := credits.emit_spell(v_spells, credits.change_subscription(s, v_event, v_default), v_event.happened_at);
   end loop;
   return v_spells;
@@ -654,7 +656,7 @@ begin
   get diagnostics v_replaced = row_count;
   insert into credits.subscription_spells
   select (f).* from (
-    select row(p_account_id, v_revision, x.n, x.started_at, x.plan_id, x.plan_version, x.versioned_at, x.quantity, x.status,
+    select row(p_account_id, v_revision, x.n, x.event_n, x.started_at, x.plan_id, x.plan_version, x.versioned_at, x.quantity, x.status,
       x.is_frozen, x.is_earning, x.forfeited_at, x.is_whole, x.anchor_at, x.anchored_by, x.anchored_from, x.time_zone,
       x.past_due_since, x.paused_since, x.trial_ends_at, x.pending_plan_id, x.pending_at, null)::credits.subscription_spells as f
     from unnest(v_spells) x

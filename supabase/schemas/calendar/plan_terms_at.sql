@@ -106,7 +106,7 @@ revoke all on function credits.plan_terms_at(uuid, text, timestamptz) from publi
 
 create function credits.period_allowance(
   p_account_id uuid, p_credit_type text, p_period_start timestamptz, p_period_end timestamptz, p_restarted_at timestamptz,
-  p_at timestamptz)
+  p_restarted_event bigint, p_at timestamptz)
 returns bigint
 language plpgsql
 stable
@@ -129,7 +129,8 @@ begin
       -- One that ended before the period, or with its start, gave its credits then; one that ended with a restart did too.
       and (x.started_at >= v_from and p_restarted_at is null or not exists (
         select 1 from credits.subscription_spells y
-        where y.account_id = p_account_id and y.replaced_at is null and y.n = x.n + 1 and y.started_at <= v_from))
+        where y.account_id = p_account_id and y.replaced_at is null and y.n = x.n + 1
+          and (y.started_at < v_from or y.started_at = v_from and coalesce(y.event_n <= p_restarted_event, true))))
     order by x.n
   loop
     continue when not v_spell.is_earning or v_spell.forfeited_at <= p_at;
@@ -153,7 +154,7 @@ begin
   return v_granted;
 end
 $$;
-comment on function credits.period_allowance(uuid, text, timestamptz, timestamptz, timestamptz, timestamptz) is
+comment on function credits.period_allowance(uuid, text, timestamptz, timestamptz, timestamptz, bigint, timestamptz) is
   'How many plan credits an account is due in a period by an instant: the allowance it began with, and the shares of what grew since. Switching down and up again brings nothing.';
-revoke all on function credits.period_allowance(uuid, text, timestamptz, timestamptz, timestamptz, timestamptz)
+revoke all on function credits.period_allowance(uuid, text, timestamptz, timestamptz, timestamptz, bigint, timestamptz)
   from public, anon, authenticated, service_role;

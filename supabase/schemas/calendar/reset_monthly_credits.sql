@@ -94,8 +94,10 @@ begin
   v_balance.used := 0;
   v_balance.used_since := v_balance.settled_at;
   v_balance.restarted_at := v_balance.settled_at;
+  v_balance.restarted_event := (
+    select max(e.n) from credits.subscription_events e where e.account_id = p_account_id);
   v_amount := credits.period_allowance(p_account_id, v_balance.credit_type, v_balance.period_start, v_balance.period_end,
-    v_balance.restarted_at, v_balance.settled_at);
+    v_balance.restarted_at, v_balance.restarted_event, v_balance.settled_at);
   v_balance.granted := v_amount;
   v_balance.overdrawn := 0;
   if v_amount > 0 then

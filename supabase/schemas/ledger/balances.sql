@@ -16,6 +16,7 @@ create table credits.balances (
   period_end timestamptz,
   anchored_by integer,
   restarted_at timestamptz,
+  restarted_event bigint,
   plan_id text,
   plan_version integer,
   granted bigint not null default 0,
@@ -46,6 +47,7 @@ comment on column credits.balances.used is 'Spent less refunded since used_since
 comment on column credits.balances.allowance is 'The allowance in force, null for unlimited.';
 comment on column credits.balances.anchored_by is 'Which anchor of the subscription the booked period follows.';
 comment on column credits.balances.restarted_at is 'When the allowance of the booked period was last restarted by hand.';
+comment on column credits.balances.restarted_event is 'The last event of the subscription that had been heard of then.';
 comment on column credits.balances.plan_version is 'The version of plan_id that the booked period is under.';
 comment on column credits.balances.granted is
   'What the plan has granted for the booked period, less what was withdrawn: an upgrade grants only what exceeds it.';

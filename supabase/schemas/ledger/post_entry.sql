@@ -247,6 +247,7 @@ begin
     reserved = p_balance.reserved, reserved_unlimited = p_balance.reserved_unlimited, used = p_balance.used, used_since = p_balance.used_since,
     allowance = p_balance.allowance, period_start = p_balance.period_start, period_end = p_balance.period_end,
     anchored_by = p_balance.anchored_by, restarted_at = p_balance.restarted_at,
+    restarted_event = p_balance.restarted_event,
     is_floating = p_balance.is_floating, plan_id = p_balance.plan_id,
     plan_version = p_balance.plan_version, granted = p_balance.granted, overdrawn = p_balance.overdrawn,
     due_at = p_balance.due_at, settled_at = p_balance.settled_at
