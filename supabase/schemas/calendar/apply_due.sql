@@ -32,7 +32,8 @@ end
 $$;
 comment on function credits.apply_due(uuid, credits.balances) is
   'Books what has fallen due on the locked balance by its settled_at: holds and grants that expired, and all that due_at says. Changes nothing that credit_balances shows.';
-revoke all on function credits.apply_due(uuid, credits.balances) from public, anon, authenticated, service_role;
+revoke all on function credits.apply_due(uuid, credits.balances)
+  from public, anon, authenticated, service_role;
 
 create function credits.expire_holds(p_account_id uuid, inout p_balance credits.balances)
 language plpgsql
@@ -57,8 +58,10 @@ begin
   end loop;
 end
 $$;
-comment on function credits.expire_holds(uuid, credits.balances) is 'Closes the holds whose time has passed.';
-revoke all on function credits.expire_holds(uuid, credits.balances) from public, anon, authenticated, service_role;
+comment on function credits.expire_holds(uuid, credits.balances) is
+  'Closes the holds whose time has passed.';
+revoke all on function credits.expire_holds(uuid, credits.balances)
+  from public, anon, authenticated, service_role;
 
 create function credits.enter_period(p_account_id uuid, inout p_balance credits.balances, p_due credits.due)
 language plpgsql
@@ -203,7 +206,8 @@ end
 $$;
 comment on function credits.is_as_on_sale(uuid, credits.balances) is
   'Whether nothing has fallen due on a limit, whose terms may change at any moment.';
-revoke all on function credits.is_as_on_sale(uuid, credits.balances) from public, anon, authenticated, service_role;
+revoke all on function credits.is_as_on_sale(uuid, credits.balances)
+  from public, anon, authenticated, service_role;
 
 create function credits.lock_balance(p_account_id uuid, p_credit_type text, out p_balance credits.balances)
 language plpgsql
@@ -232,7 +236,8 @@ end
 $$;
 comment on function credits.lock_balance(uuid, text) is
   'Locks the balance that an operation works on, and books what has fallen due. All null when the account has no such balance. Its settled_at is the time of the operation.';
-revoke all on function credits.lock_balance(uuid, text) from public, anon, authenticated, service_role;
+revoke all on function credits.lock_balance(uuid, text)
+  from public, anon, authenticated, service_role;
 
 create function credits.refuse_status(p_account_id uuid, p_status text)
 returns void
@@ -250,7 +255,8 @@ end
 $$;
 comment on function credits.refuse_status(uuid, text) is
   'Raises why an account that is not active cannot do something. Called once its balance is locked: it may have been closed while the call waited.';
-revoke all on function credits.refuse_status(uuid, text) from public, anon, authenticated, service_role;
+revoke all on function credits.refuse_status(uuid, text)
+  from public, anon, authenticated, service_role;
 
 create function credits.lock_account(p_account_id uuid)
 returns setof credits.balances

@@ -53,7 +53,8 @@ begin
     select jsonb_agg(p.id order by p.rank) from public.plans p)), 'There is no such plan; list_plans lists them.');
 end
 $$;
-comment on function credits.refuse_plan(text) is 'Raises that there is no such plan, and which there are.';
+comment on function credits.refuse_plan(text) is
+  'Raises that there is no such plan, and which there are.';
 revoke all on function credits.refuse_plan(text) from public, anon, authenticated, service_role;
 
 create function credits.time_of_event(p_now timestamptz, p_at timestamptz, p_may_come boolean default false)
@@ -141,4 +142,5 @@ end
 $$;
 comment on function credits.subscription_answer(uuid, timestamptz) is
   'What answers say of a subscription: plan, status, seats, and what is to come.';
-revoke all on function credits.subscription_answer(uuid, timestamptz) from public, anon, authenticated, service_role;
+revoke all on function credits.subscription_answer(uuid, timestamptz)
+  from public, anon, authenticated, service_role;

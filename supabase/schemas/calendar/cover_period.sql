@@ -28,4 +28,5 @@ end
 $$;
 comment on function credits.cover_period(uuid, timestamptz, timestamptz) is
   'A payment provider manages the subscription, has been paid up to p_covered_until (null: nothing new), and its running period began at p_period_start (null: as it did). In any order and any number of times; where the same news tells a status, before it.';
-revoke all on function credits.cover_period(uuid, timestamptz, timestamptz) from public, anon, authenticated, service_role;
+revoke all on function credits.cover_period(uuid, timestamptz, timestamptz)
+  from public, anon, authenticated, service_role;

@@ -43,7 +43,8 @@ end
 $$;
 comment on function credits.unopened_balances(uuid) is
   'The balances of credit types that are new to the plan, before an operation has opened them. Reached through credit_balances alone.';
-revoke all on function credits.unopened_balances(uuid) from public, anon, authenticated, service_role;
+revoke all on function credits.unopened_balances(uuid)
+  from public, anon, authenticated, service_role;
 grant execute on function credits.unopened_balances(uuid) to authenticated, service_role;
 
 create view public.credit_balances
@@ -84,6 +85,7 @@ end
 $$;
 comment on function credits.refuse_computed_rows() is
   'Stops writes to a computed view by those whom no privilege stops. That it is there makes Postgres ask for the privilege first, so everybody else gets a 403; a view that cannot be written at all is a 500 through PostgREST.';
-revoke all on function credits.refuse_computed_rows() from public, anon, authenticated, service_role;
+revoke all on function credits.refuse_computed_rows()
+  from public, anon, authenticated, service_role;
 create trigger credit_balances_are_never_written instead of insert or update or delete on public.credit_balances
   for each row execute function credits.refuse_computed_rows();

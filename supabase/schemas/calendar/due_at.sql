@@ -56,8 +56,10 @@ as $$
   where r.account_id = p_account_id and r.credit_type = p_credit_type and r.status = 'open' and r.expires_at > p_at
   group by s.grant_id
 $$;
-comment on function credits.live_holds_at(uuid, text, timestamptz) is 'What the holds that live at an instant have pinned, per grant.';
-revoke all on function credits.live_holds_at(uuid, text, timestamptz) from public, anon, authenticated, service_role;
+comment on function credits.live_holds_at(uuid, text, timestamptz) is
+  'What the holds that live at an instant have pinned, per grant.';
+revoke all on function credits.live_holds_at(uuid, text, timestamptz)
+  from public, anon, authenticated, service_role;
 
 create function credits.unlimited_holds_at(p_account_id uuid, p_credit_type text, p_at timestamptz)
 returns bigint
@@ -74,7 +76,8 @@ end
 $$;
 comment on function credits.unlimited_holds_at(uuid, text, timestamptz) is
   'What the holds that live at an instant have set aside of an unlimited type: of no grant.';
-revoke all on function credits.unlimited_holds_at(uuid, text, timestamptz) from public, anon, authenticated, service_role;
+revoke all on function credits.unlimited_holds_at(uuid, text, timestamptz)
+  from public, anon, authenticated, service_role;
 
 create function credits.allowance_left_at(
   p_account_id uuid, p_balance credits.balances, p_to_roll_over boolean, p_at timestamptz)
@@ -122,7 +125,8 @@ end
 $$;
 comment on function credits.spent_since(uuid, text, timestamptz) is
   'What was spent after an instant, less refunds of it: all of it, and the part that plan credits paid.';
-revoke all on function credits.spent_since(uuid, text, timestamptz) from public, anon, authenticated, service_role;
+revoke all on function credits.spent_since(uuid, text, timestamptz)
+  from public, anon, authenticated, service_role;
 
 create function credits.rollover_at(
   p_account_id uuid, p_balance credits.balances, p_period_start timestamptz, p_left bigint)
@@ -222,7 +226,8 @@ end
 $$;
 comment on function credits.due_at(uuid, credits.balances, timestamptz) is
   'Where the subscription puts a balance at an instant: period, terms, and what is to be issued or withdrawn. A period that is booked is never entered again.';
-revoke all on function credits.due_at(uuid, credits.balances, timestamptz) from public, anon, authenticated, service_role;
+revoke all on function credits.due_at(uuid, credits.balances, timestamptz)
+  from public, anon, authenticated, service_role;
 
 create function credits.limit_left(p_account_id uuid, p_balance credits.balances, p_allowance bigint, p_at timestamptz)
 returns bigint
@@ -294,5 +299,6 @@ end
 $$;
 comment on function credits.balance_at(uuid, credits.balances, timestamptz) is
   'The balance at an instant: the booked one while nothing has fallen due, else what apply_due would book, without booking it. Reached through credit_balances alone, which passes it rows that the caller may read.';
-revoke all on function credits.balance_at(uuid, credits.balances, timestamptz) from public, anon, authenticated, service_role;
+revoke all on function credits.balance_at(uuid, credits.balances, timestamptz)
+  from public, anon, authenticated, service_role;
 grant execute on function credits.balance_at(uuid, credits.balances, timestamptz) to authenticated, service_role;

@@ -132,7 +132,8 @@ begin
   return s;
 end
 $$;
-comment on function credits.anchor_periods(credits.subscription_state, timestamptz) is 'Starts a new period at an instant.';
+comment on function credits.anchor_periods(credits.subscription_state, timestamptz) is
+  'Starts a new period at an instant.';
 revoke all on function credits.anchor_periods(credits.subscription_state, timestamptz)
   from public, anon, authenticated, service_role;
 
@@ -407,7 +408,8 @@ end
 $$;
 comment on function credits.grace_ends_at(credits.subscription_spells) is
   'Until when the credits of a plan that is owed for stay spendable; null when nothing is owed.';
-revoke all on function credits.grace_ends_at(credits.subscription_spells) from public, anon, authenticated, service_role;
+revoke all on function credits.grace_ends_at(credits.subscription_spells)
+  from public, anon, authenticated, service_role;
 
 create function credits.pass_time(p_state credits.subscription_state, p_default text, p_at timestamptz)
 returns credits.subscription_state
@@ -588,7 +590,8 @@ end
 $$;
 comment on function credits.fold_subscription(uuid) is
   'The spells of a subscription, from all its events in the order in which they happened.';
-revoke all on function credits.fold_subscription(uuid) from public, anon, authenticated, service_role;
+revoke all on function credits.fold_subscription(uuid)
+  from public, anon, authenticated, service_role;
 
 create function credits.change_subscription(
   p_state credits.subscription_state, p_event credits.subscription_events, p_default text)
@@ -674,7 +677,8 @@ end
 $$;
 comment on function credits.refold(uuid, timestamptz) is
   'Writes down the spells that follow from the events, keeping those that no longer do as replaced. All balances are locked.';
-revoke all on function credits.refold(uuid, timestamptz) from public, anon, authenticated, service_role;
+revoke all on function credits.refold(uuid, timestamptz)
+  from public, anon, authenticated, service_role;
 
 create function credits.is_same_spell(p_old credits.subscription_spells, p_new credits.subscription_spells)
 returns boolean
@@ -735,5 +739,7 @@ begin
   perform credits.record_event(p_account_id, v_event, p_at);
 end
 $$;
-comment on function credits.open_subscription(uuid, timestamptz) is 'Subscribes a new account to the default plan.';
-revoke all on function credits.open_subscription(uuid, timestamptz) from public, anon, authenticated, service_role;
+comment on function credits.open_subscription(uuid, timestamptz) is
+  'Subscribes a new account to the default plan.';
+revoke all on function credits.open_subscription(uuid, timestamptz)
+  from public, anon, authenticated, service_role;

@@ -11,7 +11,8 @@ as $$
 $$;
 comment on function credits.period_boundary(timestamptz, text, integer) is
   'The n-th month from the anchor, on the wall clock of the time zone: 31 January is followed by 28 February and 31 March.';
-revoke all on function credits.period_boundary(timestamptz, text, integer) from public, anon, authenticated, service_role;
+revoke all on function credits.period_boundary(timestamptz, text, integer)
+  from public, anon, authenticated, service_role;
 
 create function credits.period_at(
   p_anchor_at timestamptz, p_time_zone text, p_at timestamptz, out period_start timestamptz, out period_end timestamptz)
@@ -35,4 +36,5 @@ end
 $$;
 comment on function credits.period_at(timestamptz, text, timestamptz) is
   'The period [period_start, period_end) that contains an instant. Counted from the original anchor each time, so that short months leave no trace.';
-revoke all on function credits.period_at(timestamptz, text, timestamptz) from public, anon, authenticated, service_role;
+revoke all on function credits.period_at(timestamptz, text, timestamptz)
+  from public, anon, authenticated, service_role;

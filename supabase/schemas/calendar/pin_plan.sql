@@ -17,7 +17,8 @@ end
 $$;
 comment on function public.pin_plan(uuid, integer, uuid) is
   'Keeps an account at a version of the plan it is on, from its next period on and whatever is published. Without a version it is let go. On another plan it counts for nothing.';
-revoke all on function public.pin_plan(uuid, integer, uuid) from public, anon, authenticated, service_role;
+revoke all on function public.pin_plan(uuid, integer, uuid)
+  from public, anon, authenticated, service_role;
 grant execute on function public.pin_plan(uuid, integer, uuid) to service_role;
 
 create function credits.pin(p_account_id uuid, p_version integer)
@@ -47,5 +48,6 @@ begin
     || jsonb_build_object('version', p_version);
 end
 $$;
-comment on function credits.pin(uuid, integer) is 'Pins an account to a version of the plan that it is on, or lets it go.';
+comment on function credits.pin(uuid, integer) is
+  'Pins an account to a version of the plan that it is on, or lets it go.';
 revoke all on function credits.pin(uuid, integer) from public, anon, authenticated, service_role;

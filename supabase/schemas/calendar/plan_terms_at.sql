@@ -20,8 +20,10 @@ begin
   return v_spell;
 end
 $$;
-comment on function credits.spell_at(uuid, timestamptz) is 'What holds of a subscription at an instant.';
-revoke all on function credits.spell_at(uuid, timestamptz) from public, anon, authenticated, service_role;
+comment on function credits.spell_at(uuid, timestamptz) is
+  'What holds of a subscription at an instant.';
+revoke all on function credits.spell_at(uuid, timestamptz)
+  from public, anon, authenticated, service_role;
 
 create function credits.kept_version(p_account_id uuid, p_plan_id text)
 returns integer
@@ -39,7 +41,8 @@ end
 $$;
 comment on function credits.kept_version(uuid, text) is
   'The version of a plan that an account takes at its next period: the newest, or the one that it is pinned to.';
-revoke all on function credits.kept_version(uuid, text) from public, anon, authenticated, service_role;
+revoke all on function credits.kept_version(uuid, text)
+  from public, anon, authenticated, service_role;
 
 create function credits.period_version(p_account_id uuid, p_spell credits.subscription_spells, p_period_start timestamptz)
 returns integer
@@ -102,7 +105,8 @@ end
 $$;
 comment on function credits.plan_terms_at(uuid, text, timestamptz) is
   'What the subscription gives an account of one credit type at an instant: plan and version, allowance (null = unlimited), whether plan credits are frozen, and when any of it changes.';
-revoke all on function credits.plan_terms_at(uuid, text, timestamptz) from public, anon, authenticated, service_role;
+revoke all on function credits.plan_terms_at(uuid, text, timestamptz)
+  from public, anon, authenticated, service_role;
 
 create function credits.period_allowance(
   p_account_id uuid, p_credit_type text, p_period_start timestamptz, p_period_end timestamptz, p_restarted_at timestamptz,

@@ -36,7 +36,8 @@ end
 $$;
 comment on function public.publish_plan(text, text) is
   'Makes the figures of plan_limits the plan''s newest version. Accounts take it at their next period; ''now'' moves everybody on the plan to it under the rules of a plan change, but for pinned accounts. A call does at most 1000 accounts and leaves out busy ones: repeat it while it answers more.';
-revoke all on function public.publish_plan(text, text) from public, anon, authenticated, service_role;
+revoke all on function public.publish_plan(text, text)
+  from public, anon, authenticated, service_role;
 grant execute on function public.publish_plan(text, text) to service_role;
 
 create function credits.roll_out(p_plan_id text, p_version integer, out accounts bigint, out more boolean)
@@ -69,7 +70,8 @@ end
 $$;
 comment on function credits.roll_out(text, integer) is
   'Moves accounts that are on a plan to a version of it, a bounded number of them; no account that is busy is waited for.';
-revoke all on function credits.roll_out(text, integer) from public, anon, authenticated, service_role;
+revoke all on function credits.roll_out(text, integer)
+  from public, anon, authenticated, service_role;
 
 create function credits.takes_version(p_account_id uuid, p_plan_id text, p_version integer)
 returns boolean
@@ -90,7 +92,8 @@ end
 $$;
 comment on function credits.takes_version(uuid, text, integer) is
   'Whether an account is on a plan, in another version, and not pinned to it.';
-revoke all on function credits.takes_version(uuid, text, integer) from public, anon, authenticated, service_role;
+revoke all on function credits.takes_version(uuid, text, integer)
+  from public, anon, authenticated, service_role;
 
 create function credits.take_version(p_account_id uuid, p_plan_id text, p_version integer)
 returns void
@@ -112,8 +115,10 @@ begin
   perform credits.lock_account(p_account_id);
 end
 $$;
-comment on function credits.take_version(uuid, text, integer) is 'Moves an account to a version of its plan, now.';
-revoke all on function credits.take_version(uuid, text, integer) from public, anon, authenticated, service_role;
+comment on function credits.take_version(uuid, text, integer) is
+  'Moves an account to a version of its plan, now.';
+revoke all on function credits.take_version(uuid, text, integer)
+  from public, anon, authenticated, service_role;
 
 create function credits.clock()
 returns timestamptz

@@ -27,7 +27,8 @@ end
 $$;
 comment on function public.reset_monthly_credits(uuid, uuid) is
   'With a user: restarts that account''s allowances now, as far as its status grants any, period unchanged; restarted lists them. With none: books what has fallen due on at most 200 accounts, leaves out busy ones, and answers how many were renewed (accounts) and whether to call it again (more).';
-revoke all on function public.reset_monthly_credits(uuid, uuid) from public, anon, authenticated, service_role;
+revoke all on function public.reset_monthly_credits(uuid, uuid)
+  from public, anon, authenticated, service_role;
 grant execute on function public.reset_monthly_credits(uuid, uuid) to service_role;
 
 create function credits.restart(p_account_id uuid, p_user_id uuid)
@@ -50,7 +51,8 @@ begin
   return credits.account_answer(p_account_id, v_operation_id) || jsonb_build_object('restarted', v_restarted);
 end
 $$;
-comment on function credits.restart(uuid, uuid) is 'Restarts the allowances of an account, and lists which.';
+comment on function credits.restart(uuid, uuid) is
+  'Restarts the allowances of an account, and lists which.';
 revoke all on function credits.restart(uuid, uuid) from public, anon, authenticated, service_role;
 
 create function credits.restart_allowance(
@@ -134,7 +136,8 @@ end
 $$;
 comment on function credits.lock_idle_account(uuid) is
   'Locks all balances of an account, unless another session is at one of them: then false. A job waits for no caller.';
-revoke all on function credits.lock_idle_account(uuid) from public, anon, authenticated, service_role;
+revoke all on function credits.lock_idle_account(uuid)
+  from public, anon, authenticated, service_role;
 
 create function credits.renew(p_account_id uuid)
 returns boolean

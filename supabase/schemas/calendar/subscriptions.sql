@@ -25,7 +25,8 @@ end
 $$;
 comment on function credits.subscription_now(uuid) is
   'The subscription of an account at this moment. Reached through public.subscriptions alone, which passes it accounts that the caller may read.';
-revoke all on function credits.subscription_now(uuid) from public, anon, authenticated, service_role;
+revoke all on function credits.subscription_now(uuid)
+  from public, anon, authenticated, service_role;
 grant execute on function credits.subscription_now(uuid) to authenticated, service_role;
 
 create view public.subscriptions
