@@ -484,7 +484,10 @@ begin
       v_spells[v_n].is_earning := true;
     end if;
     if v_spells[v_n].started_at >= v_state.forfeits_from
-       or coalesce(v_spells[v_n + 1].started_at, p_at) > v_state.forfeits_from then
+       or coalesce(v_spells[v_n + 1].started_at, p_at) > v_state.forfeits_from
+       -- Also those that end here: their allowance may have been restarted at this very instant.
+       or v_state.forfeits_from = p_at
+         and coalesce(v_spells[v_n + 1].started_at, p_at) = p_at then
       v_spells[v_n].forfeited_at := least(v_spells[v_n].forfeited_at, p_at);
     end if;
     v_is_used := v_is_used or v_spells[v_n].is_earning and v_spells[v_n].forfeited_at is null
