@@ -1058,6 +1058,7 @@ create table credits.subscription_spells (
   account_id uuid not null constraint subscription_spells_account_id_fkey references credits.accounts (account_id),
   revision bigint not null,
   n integer not null,
+  event_n bigint not null,
   started_at timestamptz not null,
   plan_id text not null,
   plan_version integer,
@@ -1066,6 +1067,7 @@ create table credits.subscription_spells (
   status text not null,
   is_frozen boolean not null,
   is_earning boolean not null,
+  forfeited_at timestamptz,
   is_whole boolean not null,
   anchor_at timestamptz not null,
   anchored_by integer not null,
@@ -1097,9 +1099,12 @@ create index subscription_spells_started_at_idx on credits.subscription_spells (
 create index subscription_spells_plan_id_idx on credits.subscription_spells (plan_id) where replaced_at is null;
 comment on table credits.subscription_spells is
   'The events of a subscription, folded: each row holds from started_at until the next row''s. What later news replaced is kept.';
+comment on column credits.subscription_spells.event_n is 'The event that it began with, or the last one before time alone began it.';
 comment on column credits.subscription_spells.versioned_at is
   'From when on plan_version counts, until the end of that period; then the newest version does.';
 comment on column credits.subscription_spells.is_earning is 'Whether the plan''s allowance comes due in this spell.';
+comment on column credits.subscription_spells.forfeited_at is
+  'From when on it does not count any more: the account left without having paid for the period, or to leave nothing.';
 comment on column credits.subscription_spells.is_whole is
   'Its allowance counts in full, not for the share of the period left: what is due to an account that left without paying.';
 comment on column credits.subscription_spells.anchored_by is 'Which anchor this is, counted from 1: each one starts a new period.';
@@ -2422,7 +2427,7 @@ create table credits.balances (
   period_end timestamptz,
   anchored_by integer,
   restarted_at timestamptz,
-  restarted_spell integer,
+  restarted_event bigint,
   plan_id text,
   plan_version integer,
   granted bigint not null default 0,
@@ -2453,7 +2458,7 @@ comment on column credits.balances.used is 'Spent less refunded since used_since
 comment on column credits.balances.allowance is 'The allowance in force, null for unlimited.';
 comment on column credits.balances.anchored_by is 'Which anchor of the subscription the booked period follows.';
 comment on column credits.balances.restarted_at is 'When the allowance of the booked period was last restarted by hand.';
-comment on column credits.balances.restarted_spell is 'Which spell of the subscription ran then.';
+comment on column credits.balances.restarted_event is 'The last event of the subscription that had been heard of then.';
 comment on column credits.balances.plan_version is 'The version of plan_id that the booked period is under.';
 comment on column credits.balances.granted is
   'What the plan has granted for the booked period, less what was withdrawn: an upgrade grants only what exceeds it.';
@@ -3669,7 +3674,8 @@ begin
     reserved = p_balance.reserved, reserved_unlimited = p_balance.reserved_unlimited, used = p_balance.used, used_since = p_balance.used_since,
     allowance = p_balance.allowance, period_start = p_balance.period_start, period_end = p_balance.period_end,
     anchored_by = p_balance.anchored_by, restarted_at = p_balance.restarted_at,
-    restarted_spell = p_balance.restarted_spell, is_floating = p_balance.is_floating, plan_id = p_balance.plan_id,
+    restarted_event = p_balance.restarted_event,
+    is_floating = p_balance.is_floating, plan_id = p_balance.plan_id,
     plan_version = p_balance.plan_version, granted = p_balance.granted, overdrawn = p_balance.overdrawn,
     due_at = p_balance.due_at, settled_at = p_balance.settled_at
   where b.account_id = p_account_id and b.credit_type = p_balance.credit_type;
@@ -8222,6 +8228,12 @@ security invoker
 set search_path = ''
 as $$
 begin
+  -- A trial is one period, however long it is.
+  if p_spell.trial_ends_at is not null then
+    period_start := p_spell.anchored_from;
+    period_end := p_spell.trial_ends_at;
+    return;
+  end if;
   select p.period_start, p.period_end into period_start, period_end
   from credits.period_at(p_spell.anchor_at, p_spell.time_zone, p_at) p;
   -- After a change of the time zone the periods of before end inside of one of the new ones. The rest is joined to the
@@ -8232,7 +8244,6 @@ begin
       select p.period_end into period_end from credits.period_at(p_spell.anchor_at, p_spell.time_zone, period_end) p;
     end if;
   end if;
-  period_end := coalesce(p_spell.trial_ends_at, period_end);
 end
 $$;
 comment on function credits.spell_period(credits.subscription_spells, timestamptz) is
@@ -8298,10 +8309,15 @@ begin
   s.zone_next := null;
   s.zone_at := null;
   s.blocked_until := null;
+  -- Fewer seats count from the next period: this one.
+  s.spell.quantity := coalesce(s.next_quantity, (s.spell).quantity);
+  s.next_quantity := null;
+  s.next_quantity_at := null;
   return s;
 end
 $$;
-comment on function credits.anchor_periods(credits.subscription_state, timestamptz) is 'Starts a new period at an instant.';
+comment on function credits.anchor_periods(credits.subscription_state, timestamptz) is
+  'Starts a new period at an instant.';
 revoke all on function credits.anchor_periods(credits.subscription_state, timestamptz)
   from public, anon, authenticated, service_role;
 
@@ -8511,6 +8527,11 @@ begin
       s.spell.paused_since := coalesce((s.spell).paused_since, v_at);
     end if;
   when 'trialing' then
+    -- A trial that is prolonged is the same trial.
+    if (s.spell).trial_ends_at is not null then
+      s.spell.trial_ends_at := p_event.ends_at;
+      return s;
+    end if;
     s := credits.anchor_periods(s, v_at);
     s.spell.status := 'trialing';
     s.spell.paused_since := null;
@@ -8571,7 +8592,8 @@ end
 $$;
 comment on function credits.grace_ends_at(credits.subscription_spells) is
   'Until when the credits of a plan that is owed for stay spendable; null when nothing is owed.';
-revoke all on function credits.grace_ends_at(credits.subscription_spells) from public, anon, authenticated, service_role;
+revoke all on function credits.grace_ends_at(credits.subscription_spells)
+  from public, anon, authenticated, service_role;
 
 create function credits.pass_time(p_state credits.subscription_state, p_default text, p_at timestamptz)
 returns credits.subscription_state
@@ -8637,6 +8659,7 @@ declare
   v_base timestamptz := greatest(p_state.covered_until, p_state.paid_from);
   v_is_used boolean := false;
   v_last credits.subscription_spells;
+  v_event_n bigint;
   v_spells credits.subscription_spells[] := p_spells;
   v_state credits.subscription_state := p_state;
 begin
@@ -8645,11 +8668,14 @@ begin
       v_spells[v_n].is_earning := true;
     end if;
     if v_spells[v_n].started_at >= v_state.forfeits_from
-       or coalesce(v_spells[v_n + 1].started_at, p_at) > v_state.forfeits_from then
-      v_spells[v_n].is_earning := false;
+       or coalesce(v_spells[v_n + 1].started_at, p_at) > v_state.forfeits_from
+       -- Also those that end here: their allowance may have been restarted at this very instant.
+       or v_state.forfeits_from = p_at
+         and coalesce(v_spells[v_n + 1].started_at, p_at) = p_at then
+      v_spells[v_n].forfeited_at := least(v_spells[v_n].forfeited_at, p_at);
     end if;
-    v_is_used := v_is_used or v_spells[v_n].is_earning and v_base < (v_state.spell).anchored_from
-      and v_spells[v_n].anchored_by < (v_state.spell).anchored_by
+    v_is_used := v_is_used or v_spells[v_n].is_earning and v_spells[v_n].forfeited_at is null
+      and v_base < (v_state.spell).anchored_from and v_spells[v_n].anchored_by < (v_state.spell).anchored_by
       and coalesce(v_spells[v_n + 1].started_at, p_at) > v_base;
   end loop;
   v_state.earns_from := null;
@@ -8672,10 +8698,13 @@ begin
     v_last := v_spells[cardinality(v_spells)];
     v_state.spell.started_at := v_last.started_at;
     v_state.spell.n := v_last.n;
+    v_event_n := (v_state.spell).event_n;
+    v_state.spell.event_n := v_last.event_n;
     if v_state.spell is not distinct from v_last then
       return row(v_spells, v_state)::credits.subscription_fold;
     end if;
   end if;
+  v_state.spell.event_n := coalesce(v_event_n, (v_state.spell).event_n);
   v_state.spell.started_at := p_at;
   v_state.spell.n := coalesce(cardinality(v_spells), 0) + 1;
   v_spells := v_spells || v_state.spell;
@@ -8712,8 +8741,8 @@ begin
   v_event := v_events[1];
   s.is_paid := credits.is_paid_plan(v_event.plan_id);
   s.paid_from := v_event.happened_at;
-  s.spell := row(p_account_id, 0, 0, null, v_event.plan_id, v_event.plan_version,
-    v_event.happened_at, 1, 'active', false, true, false, v_event.happened_at, 1,
+  s.spell := row(p_account_id, 0, 0, v_event.n, null, v_event.plan_id, v_event.plan_version,
+    v_event.happened_at, 1, 'active', false, true, null, false, v_event.happened_at, 1,
     v_event.happened_at, 'UTC', null, null, null, null, null, null)::credits.subscription_spells;
   -- What happened before the account was opened counts from the earliest news of it.
   v_emitted := credits.emit_spell(v_spells, s, least(v_event.happened_at, v_events[2].happened_at));
@@ -8740,6 +8769,7 @@ begin
       v_spells := v_emitted.spells;
       s := v_emitted.state;
     end if;
+    s.spell.event_n := v_event.n;
     v_emitted := credits.emit_spell(v_spells, credits.change_subscription(s, v_event, v_default), v_event.happened_at);
   end loop;
   return v_spells;
@@ -8747,7 +8777,8 @@ end
 $$;
 comment on function credits.fold_subscription(uuid) is
   'The spells of a subscription, from all its events in the order in which they happened.';
-revoke all on function credits.fold_subscription(uuid) from public, anon, authenticated, service_role;
+revoke all on function credits.fold_subscription(uuid)
+  from public, anon, authenticated, service_role;
 
 create function credits.change_subscription(
   p_state credits.subscription_state, p_event credits.subscription_events, p_default text)
@@ -8804,21 +8835,28 @@ declare
   v_spells credits.subscription_spells[] := credits.fold_subscription(p_account_id);
   v_revision bigint;
   v_written_at timestamptz := clock_timestamp();
+  v_replaced bigint;
+  v_added bigint;
 begin
   select coalesce(max(s.revision), 0) + 1 into v_revision
   from credits.subscription_spells s where s.account_id = p_account_id;
   update credits.subscription_spells s set replaced_at = p_at
   where s.account_id = p_account_id and s.replaced_at is null
     and not credits.is_same_spell(s, v_spells[s.n]);
+  get diagnostics v_replaced = row_count;
   insert into credits.subscription_spells
   select (f).* from (
-    select row(p_account_id, v_revision, x.n, x.started_at, x.plan_id, x.plan_version, x.versioned_at, x.quantity, x.status,
-      x.is_frozen, x.is_earning, x.is_whole, x.anchor_at, x.anchored_by, x.anchored_from, x.time_zone, x.past_due_since,
-      x.paused_since, x.trial_ends_at, x.pending_plan_id, x.pending_at, null)::credits.subscription_spells as f
+    select row(p_account_id, v_revision, x.n, x.event_n, x.started_at, x.plan_id, x.plan_version, x.versioned_at, x.quantity, x.status,
+      x.is_frozen, x.is_earning, x.forfeited_at, x.is_whole, x.anchor_at, x.anchored_by, x.anchored_from, x.time_zone,
+      x.past_due_since, x.paused_since, x.trial_ends_at, x.pending_plan_id, x.pending_at, null)::credits.subscription_spells as f
     from unnest(v_spells) x
     where not exists (
       select 1 from credits.subscription_spells s
       where s.account_id = p_account_id and s.n = x.n and s.replaced_at is null)) y;
+  get diagnostics v_added = row_count;
+  if v_replaced + v_added = 0 then
+    return;
+  end if;
   update credits.subscriptions b set updated_at = v_written_at where b.account_id = p_account_id;
   -- What it comes to is booked by the next operation on each balance.
   update credits.balances b set due_at = least(b.due_at, b.settled_at) where b.account_id = p_account_id;
@@ -8826,7 +8864,8 @@ end
 $$;
 comment on function credits.refold(uuid, timestamptz) is
   'Writes down the spells that follow from the events, keeping those that no longer do as replaced. All balances are locked.';
-revoke all on function credits.refold(uuid, timestamptz) from public, anon, authenticated, service_role;
+revoke all on function credits.refold(uuid, timestamptz)
+  from public, anon, authenticated, service_role;
 
 create function credits.is_same_spell(p_old credits.subscription_spells, p_new credits.subscription_spells)
 returns boolean
@@ -8887,8 +8926,10 @@ begin
   perform credits.record_event(p_account_id, v_event, p_at);
 end
 $$;
-comment on function credits.open_subscription(uuid, timestamptz) is 'Subscribes a new account to the default plan.';
-revoke all on function credits.open_subscription(uuid, timestamptz) from public, anon, authenticated, service_role;
+comment on function credits.open_subscription(uuid, timestamptz) is
+  'Subscribes a new account to the default plan.';
+revoke all on function credits.open_subscription(uuid, timestamptz)
+  from public, anon, authenticated, service_role;
 
 -- schemas/calendar/plan_terms_at.sql
 
@@ -8914,8 +8955,10 @@ begin
   return v_spell;
 end
 $$;
-comment on function credits.spell_at(uuid, timestamptz) is 'What holds of a subscription at an instant.';
-revoke all on function credits.spell_at(uuid, timestamptz) from public, anon, authenticated, service_role;
+comment on function credits.spell_at(uuid, timestamptz) is
+  'What holds of a subscription at an instant.';
+revoke all on function credits.spell_at(uuid, timestamptz)
+  from public, anon, authenticated, service_role;
 
 create function credits.kept_version(p_account_id uuid, p_plan_id text)
 returns integer
@@ -8933,7 +8976,8 @@ end
 $$;
 comment on function credits.kept_version(uuid, text) is
   'The version of a plan that an account takes at its next period: the newest, or the one that it is pinned to.';
-revoke all on function credits.kept_version(uuid, text) from public, anon, authenticated, service_role;
+revoke all on function credits.kept_version(uuid, text)
+  from public, anon, authenticated, service_role;
 
 create function credits.period_version(p_account_id uuid, p_spell credits.subscription_spells, p_period_start timestamptz)
 returns integer
@@ -8996,11 +9040,12 @@ end
 $$;
 comment on function credits.plan_terms_at(uuid, text, timestamptz) is
   'What the subscription gives an account of one credit type at an instant: plan and version, allowance (null = unlimited), whether plan credits are frozen, and when any of it changes.';
-revoke all on function credits.plan_terms_at(uuid, text, timestamptz) from public, anon, authenticated, service_role;
+revoke all on function credits.plan_terms_at(uuid, text, timestamptz)
+  from public, anon, authenticated, service_role;
 
 create function credits.period_allowance(
   p_account_id uuid, p_credit_type text, p_period_start timestamptz, p_period_end timestamptz, p_restarted_at timestamptz,
-  p_restarted_spell integer, p_at timestamptz)
+  p_restarted_event bigint, p_at timestamptz)
 returns bigint
 language plpgsql
 stable
@@ -9020,14 +9065,14 @@ begin
   for v_spell in
     select x.* from credits.subscription_spells x
     where x.account_id = p_account_id and x.replaced_at is null and x.started_at <= p_at and x.anchored_by = v_anchored_by
-      and x.n >= coalesce(p_restarted_spell, 1)
-      -- One that ended before the period, or with its start, gave its credits then.
-      and (x.started_at >= v_from or x.n = p_restarted_spell or not exists (
+      -- One that ended before the period, or with its start, gave its credits then; one that ended with a restart did too.
+      and (x.started_at >= v_from and p_restarted_at is null or not exists (
         select 1 from credits.subscription_spells y
-        where y.account_id = p_account_id and y.replaced_at is null and y.n = x.n + 1 and y.started_at <= v_from))
+        where y.account_id = p_account_id and y.replaced_at is null and y.n = x.n + 1
+          and (y.started_at < v_from or y.started_at = v_from and coalesce(y.event_n <= p_restarted_event, true))))
     order by x.n
   loop
-    continue when not v_spell.is_earning;
+    continue when not v_spell.is_earning or v_spell.forfeited_at <= p_at;
     v_allowance := (
       select f.allowance * v_spell.quantity
       from credits.plan_figure(v_spell.plan_id,
@@ -9048,9 +9093,9 @@ begin
   return v_granted;
 end
 $$;
-comment on function credits.period_allowance(uuid, text, timestamptz, timestamptz, timestamptz, integer, timestamptz) is
+comment on function credits.period_allowance(uuid, text, timestamptz, timestamptz, timestamptz, bigint, timestamptz) is
   'How many plan credits an account is due in a period by an instant: the allowance it began with, and the shares of what grew since. Switching down and up again brings nothing.';
-revoke all on function credits.period_allowance(uuid, text, timestamptz, timestamptz, timestamptz, integer, timestamptz)
+revoke all on function credits.period_allowance(uuid, text, timestamptz, timestamptz, timestamptz, bigint, timestamptz)
   from public, anon, authenticated, service_role;
 
 -- schemas/calendar/due_at.sql
@@ -9072,6 +9117,7 @@ create type credits.due as (
   source text,
   used bigint,
   entitled bigint,
+  overspent bigint,
   rollover bigint,
   issued bigint,
   withdrawn bigint,
@@ -9112,8 +9158,10 @@ as $$
   where r.account_id = p_account_id and r.credit_type = p_credit_type and r.status = 'open' and r.expires_at > p_at
   group by s.grant_id
 $$;
-comment on function credits.live_holds_at(uuid, text, timestamptz) is 'What the holds that live at an instant have pinned, per grant.';
-revoke all on function credits.live_holds_at(uuid, text, timestamptz) from public, anon, authenticated, service_role;
+comment on function credits.live_holds_at(uuid, text, timestamptz) is
+  'What the holds that live at an instant have pinned, per grant.';
+revoke all on function credits.live_holds_at(uuid, text, timestamptz)
+  from public, anon, authenticated, service_role;
 
 create function credits.unlimited_holds_at(p_account_id uuid, p_credit_type text, p_at timestamptz)
 returns bigint
@@ -9130,7 +9178,8 @@ end
 $$;
 comment on function credits.unlimited_holds_at(uuid, text, timestamptz) is
   'What the holds that live at an instant have set aside of an unlimited type: of no grant.';
-revoke all on function credits.unlimited_holds_at(uuid, text, timestamptz) from public, anon, authenticated, service_role;
+revoke all on function credits.unlimited_holds_at(uuid, text, timestamptz)
+  from public, anon, authenticated, service_role;
 
 create function credits.allowance_left_at(
   p_account_id uuid, p_balance credits.balances, p_to_roll_over boolean, p_at timestamptz)
@@ -9178,7 +9227,8 @@ end
 $$;
 comment on function credits.spent_since(uuid, text, timestamptz) is
   'What was spent after an instant, less refunds of it: all of it, and the part that plan credits paid.';
-revoke all on function credits.spent_since(uuid, text, timestamptz) from public, anon, authenticated, service_role;
+revoke all on function credits.spent_since(uuid, text, timestamptz)
+  from public, anon, authenticated, service_role;
 
 create function credits.rollover_at(
   p_account_id uuid, p_balance credits.balances, p_period_start timestamptz, p_left bigint)
@@ -9223,6 +9273,7 @@ declare
   v_terms record;
   v_spent record;
   v_left bigint;
+  v_restarted_at timestamptz;
 begin
   select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_at);
   d.plan_id := v_terms.plan_id;
@@ -9241,13 +9292,17 @@ begin
   d.source := case when v_spell.trial_ends_at is null then 'plan' else 'trial' end;
   d.is_new_period := (p_balance.period_start, p_balance.anchored_by) is distinct from (d.period_start, d.anchored_by);
   d.is_early := d.is_new_period and d.period_start < p_balance.period_end;
+  -- A restart counts in whatever period it turns out to have been made.
+  if p_balance.restarted_at > d.period_start or p_balance.restarted_at = d.period_start and not d.is_new_period then
+    v_restarted_at := p_balance.restarted_at;
+  end if;
   d.entitled := credits.period_allowance(p_account_id, p_balance.credit_type, d.period_start, d.period_end,
-    case when not d.is_new_period then p_balance.restarted_at end,
-    case when not d.is_new_period then p_balance.restarted_spell end, p_at);
+    v_restarted_at, case when v_restarted_at is not null then p_balance.restarted_event end, p_at);
   v_left := credits.allowance_left_at(p_account_id, p_balance, d.is_new_period,
     case when d.is_new_period then d.period_start else p_at end);
   d.rollover := 0;
   d.withdrawn := 0;
+  d.overspent := 0;
   if not d.is_new_period then
     d.issued := greatest(0, d.entitled - p_balance.granted);
     d.withdrawn := least(v_left, greatest(0, p_balance.granted - d.entitled));
@@ -9256,10 +9311,12 @@ begin
     v_spent := row(0::bigint, 0::bigint);
     -- News of a period that began before what is booked: what was spent since was spent in it.
     if p_balance.version > 0 and (d.is_early or p_balance.period_start is null) then
-      select * into v_spent from credits.spent_since(p_account_id, p_balance.credit_type, d.period_start);
+      select * into v_spent from credits.spent_since(p_account_id, p_balance.credit_type,
+        greatest(d.period_start, v_restarted_at));
       d.used := v_spent.used;
       d.rollover := credits.rollover_at(p_account_id, p_balance, d.period_start, v_left + v_spent.of_plan);
       d.issued := greatest(0, d.entitled - greatest(0, v_spent.of_plan - d.rollover));
+      d.overspent := greatest(0, v_spent.of_plan - d.rollover - d.entitled);
       d.rollover := greatest(0, d.rollover - v_spent.of_plan);
     else
       d.rollover := credits.rollover_at(p_account_id, p_balance, d.period_start, v_left);
@@ -9271,7 +9328,8 @@ end
 $$;
 comment on function credits.due_at(uuid, credits.balances, timestamptz) is
   'Where the subscription puts a balance at an instant: period, terms, and what is to be issued or withdrawn. A period that is booked is never entered again.';
-revoke all on function credits.due_at(uuid, credits.balances, timestamptz) from public, anon, authenticated, service_role;
+revoke all on function credits.due_at(uuid, credits.balances, timestamptz)
+  from public, anon, authenticated, service_role;
 
 create function credits.limit_left(p_account_id uuid, p_balance credits.balances, p_allowance bigint, p_at timestamptz)
 returns bigint
@@ -9343,7 +9401,8 @@ end
 $$;
 comment on function credits.balance_at(uuid, credits.balances, timestamptz) is
   'The balance at an instant: the booked one while nothing has fallen due, else what apply_due would book, without booking it. Reached through credit_balances alone, which passes it rows that the caller may read.';
-revoke all on function credits.balance_at(uuid, credits.balances, timestamptz) from public, anon, authenticated, service_role;
+revoke all on function credits.balance_at(uuid, credits.balances, timestamptz)
+  from public, anon, authenticated, service_role;
 grant execute on function credits.balance_at(uuid, credits.balances, timestamptz) to authenticated, service_role;
 
 -- schemas/calendar/announce_due.sql
@@ -9455,6 +9514,9 @@ declare
   d credits.due := credits.due_at(p_account_id, p_balance, p_balance.settled_at);
   v_before credits.balances := p_balance;
 begin
+  if not d.is_new_period and d.period_end <> p_balance.period_end then
+    p_balance := credits.move_period_end(p_account_id, p_balance, d.period_end);
+  end if;
   p_balance := credits.expire_holds(p_account_id, p_balance);
   p_balance := credits.expire_ended(p_account_id, p_balance);
   if d.is_new_period then
@@ -9475,7 +9537,8 @@ end
 $$;
 comment on function credits.apply_due(uuid, credits.balances) is
   'Books what has fallen due on the locked balance by its settled_at: holds and grants that expired, and all that due_at says. Changes nothing that credit_balances shows.';
-revoke all on function credits.apply_due(uuid, credits.balances) from public, anon, authenticated, service_role;
+revoke all on function credits.apply_due(uuid, credits.balances)
+  from public, anon, authenticated, service_role;
 
 create function credits.expire_holds(p_account_id uuid, inout p_balance credits.balances)
 language plpgsql
@@ -9500,8 +9563,10 @@ begin
   end loop;
 end
 $$;
-comment on function credits.expire_holds(uuid, credits.balances) is 'Closes the holds whose time has passed.';
-revoke all on function credits.expire_holds(uuid, credits.balances) from public, anon, authenticated, service_role;
+comment on function credits.expire_holds(uuid, credits.balances) is
+  'Closes the holds whose time has passed.';
+revoke all on function credits.expire_holds(uuid, credits.balances)
+  from public, anon, authenticated, service_role;
 
 create function credits.enter_period(p_account_id uuid, inout p_balance credits.balances, p_due credits.due)
 language plpgsql
@@ -9529,9 +9594,9 @@ begin
   p_balance.period_end := p_due.period_end;
   p_balance.anchored_by := p_due.anchored_by;
   p_balance.used := p_due.used;
-  p_balance.used_since := p_due.period_start;
-  p_balance.restarted_at := null;
-  p_balance.restarted_spell := null;
+  p_balance.restarted_at := case when p_balance.restarted_at > p_due.period_start then p_balance.restarted_at end;
+  p_balance.restarted_event := case when p_balance.restarted_at is not null then p_balance.restarted_event end;
+  p_balance.used_since := greatest(p_due.period_start, p_balance.restarted_at);
   p_balance.granted := 0;
   if p_due.rollover > 0 then
     v_issued := credits.issue(p_account_id, p_balance, null, gen_random_uuid(), 'rollover', p_due.rollover,
@@ -9543,6 +9608,24 @@ $$;
 comment on function credits.enter_period(uuid, credits.balances, credits.due) is
   'Moves the balance into a new period: ends what the old one still has where it is cut short, and carries over what rolls over.';
 revoke all on function credits.enter_period(uuid, credits.balances, credits.due)
+  from public, anon, authenticated, service_role;
+
+create function credits.move_period_end(p_account_id uuid, inout p_balance credits.balances, p_period_end timestamptz)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  update public.credit_grants g set expires_at = p_period_end
+  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.period_start = p_balance.period_start
+    and g.voided_at is null and g.expires_at = p_balance.period_end;
+  p_balance.period_end := p_period_end;
+end
+$$;
+comment on function credits.move_period_end(uuid, credits.balances, timestamptz) is
+  'Ends the running period at another time: a trial was prolonged or cut short.';
+revoke all on function credits.move_period_end(uuid, credits.balances, timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.adjust_allowance(p_account_id uuid, inout p_balance credits.balances, p_due credits.due)
@@ -9570,7 +9653,7 @@ begin
         order by t.version limit 1), 'the plan ended without being paid for');
     p_balance.granted := p_balance.granted - p_due.withdrawn;
   end if;
-  p_balance.granted := greatest(p_balance.granted, p_due.entitled);
+  p_balance.granted := greatest(p_balance.granted, p_due.entitled + p_due.overspent);
   p_balance.overdrawn := p_balance.granted - p_due.entitled;
 end
 $$;
@@ -9628,7 +9711,8 @@ end
 $$;
 comment on function credits.is_as_on_sale(uuid, credits.balances) is
   'Whether nothing has fallen due on a limit, whose terms may change at any moment.';
-revoke all on function credits.is_as_on_sale(uuid, credits.balances) from public, anon, authenticated, service_role;
+revoke all on function credits.is_as_on_sale(uuid, credits.balances)
+  from public, anon, authenticated, service_role;
 
 create function credits.lock_balance(p_account_id uuid, p_credit_type text, out p_balance credits.balances)
 language plpgsql
@@ -9657,7 +9741,8 @@ end
 $$;
 comment on function credits.lock_balance(uuid, text) is
   'Locks the balance that an operation works on, and books what has fallen due. All null when the account has no such balance. Its settled_at is the time of the operation.';
-revoke all on function credits.lock_balance(uuid, text) from public, anon, authenticated, service_role;
+revoke all on function credits.lock_balance(uuid, text)
+  from public, anon, authenticated, service_role;
 
 create function credits.refuse_status(p_account_id uuid, p_status text)
 returns void
@@ -9675,7 +9760,8 @@ end
 $$;
 comment on function credits.refuse_status(uuid, text) is
   'Raises why an account that is not active cannot do something. Called once its balance is locked: it may have been closed while the call waited.';
-revoke all on function credits.refuse_status(uuid, text) from public, anon, authenticated, service_role;
+revoke all on function credits.refuse_status(uuid, text)
+  from public, anon, authenticated, service_role;
 
 create function credits.lock_account(p_account_id uuid)
 returns setof credits.balances
@@ -9755,7 +9841,8 @@ begin
     select jsonb_agg(p.id order by p.rank) from public.plans p)), 'There is no such plan; list_plans lists them.');
 end
 $$;
-comment on function credits.refuse_plan(text) is 'Raises that there is no such plan, and which there are.';
+comment on function credits.refuse_plan(text) is
+  'Raises that there is no such plan, and which there are.';
 revoke all on function credits.refuse_plan(text) from public, anon, authenticated, service_role;
 
 create function credits.time_of_event(p_now timestamptz, p_at timestamptz, p_may_come boolean default false)
@@ -9843,7 +9930,8 @@ end
 $$;
 comment on function credits.subscription_answer(uuid, timestamptz) is
   'What answers say of a subscription: plan, status, seats, and what is to come.';
-revoke all on function credits.subscription_answer(uuid, timestamptz) from public, anon, authenticated, service_role;
+revoke all on function credits.subscription_answer(uuid, timestamptz)
+  from public, anon, authenticated, service_role;
 
 -- schemas/calendar/cover_period.sql
 
@@ -9877,7 +9965,8 @@ end
 $$;
 comment on function credits.cover_period(uuid, timestamptz, timestamptz) is
   'A payment provider manages the subscription, has been paid up to p_covered_until (null: nothing new), and its running period began at p_period_start (null: as it did). In any order and any number of times; where the same news tells a status, before it.';
-revoke all on function credits.cover_period(uuid, timestamptz, timestamptz) from public, anon, authenticated, service_role;
+revoke all on function credits.cover_period(uuid, timestamptz, timestamptz)
+  from public, anon, authenticated, service_role;
 
 -- schemas/calendar/credit_balances.sql
 
@@ -9926,7 +10015,8 @@ end
 $$;
 comment on function credits.unopened_balances(uuid) is
   'The balances of credit types that are new to the plan, before an operation has opened them. Reached through credit_balances alone.';
-revoke all on function credits.unopened_balances(uuid) from public, anon, authenticated, service_role;
+revoke all on function credits.unopened_balances(uuid)
+  from public, anon, authenticated, service_role;
 grant execute on function credits.unopened_balances(uuid) to authenticated, service_role;
 
 create view public.credit_balances
@@ -9967,7 +10057,8 @@ end
 $$;
 comment on function credits.refuse_computed_rows() is
   'Stops writes to a computed view by those whom no privilege stops. That it is there makes Postgres ask for the privilege first, so everybody else gets a 403; a view that cannot be written at all is a 500 through PostgREST.';
-revoke all on function credits.refuse_computed_rows() from public, anon, authenticated, service_role;
+revoke all on function credits.refuse_computed_rows()
+  from public, anon, authenticated, service_role;
 create trigger credit_balances_are_never_written instead of insert or update or delete on public.credit_balances
   for each row execute function credits.refuse_computed_rows();
 
@@ -9986,7 +10077,8 @@ as $$
 $$;
 comment on function credits.period_boundary(timestamptz, text, integer) is
   'The n-th month from the anchor, on the wall clock of the time zone: 31 January is followed by 28 February and 31 March.';
-revoke all on function credits.period_boundary(timestamptz, text, integer) from public, anon, authenticated, service_role;
+revoke all on function credits.period_boundary(timestamptz, text, integer)
+  from public, anon, authenticated, service_role;
 
 create function credits.period_at(
   p_anchor_at timestamptz, p_time_zone text, p_at timestamptz, out period_start timestamptz, out period_end timestamptz)
@@ -10010,7 +10102,8 @@ end
 $$;
 comment on function credits.period_at(timestamptz, text, timestamptz) is
   'The period [period_start, period_end) that contains an instant. Counted from the original anchor each time, so that short months leave no trace.';
-revoke all on function credits.period_at(timestamptz, text, timestamptz) from public, anon, authenticated, service_role;
+revoke all on function credits.period_at(timestamptz, text, timestamptz)
+  from public, anon, authenticated, service_role;
 
 -- schemas/calendar/pin_plan.sql
 
@@ -10033,7 +10126,8 @@ end
 $$;
 comment on function public.pin_plan(uuid, integer, uuid) is
   'Keeps an account at a version of the plan it is on, from its next period on and whatever is published. Without a version it is let go. On another plan it counts for nothing.';
-revoke all on function public.pin_plan(uuid, integer, uuid) from public, anon, authenticated, service_role;
+revoke all on function public.pin_plan(uuid, integer, uuid)
+  from public, anon, authenticated, service_role;
 grant execute on function public.pin_plan(uuid, integer, uuid) to service_role;
 
 create function credits.pin(p_account_id uuid, p_version integer)
@@ -10063,7 +10157,8 @@ begin
     || jsonb_build_object('version', p_version);
 end
 $$;
-comment on function credits.pin(uuid, integer) is 'Pins an account to a version of the plan that it is on, or lets it go.';
+comment on function credits.pin(uuid, integer) is
+  'Pins an account to a version of the plan that it is on, or lets it go.';
 revoke all on function credits.pin(uuid, integer) from public, anon, authenticated, service_role;
 
 -- schemas/calendar/publish_plan.sql
@@ -10106,7 +10201,8 @@ end
 $$;
 comment on function public.publish_plan(text, text) is
   'Makes the figures of plan_limits the plan''s newest version. Accounts take it at their next period; ''now'' moves everybody on the plan to it under the rules of a plan change, but for pinned accounts. A call does at most 1000 accounts and leaves out busy ones: repeat it while it answers more.';
-revoke all on function public.publish_plan(text, text) from public, anon, authenticated, service_role;
+revoke all on function public.publish_plan(text, text)
+  from public, anon, authenticated, service_role;
 grant execute on function public.publish_plan(text, text) to service_role;
 
 create function credits.roll_out(p_plan_id text, p_version integer, out accounts bigint, out more boolean)
@@ -10139,7 +10235,8 @@ end
 $$;
 comment on function credits.roll_out(text, integer) is
   'Moves accounts that are on a plan to a version of it, a bounded number of them; no account that is busy is waited for.';
-revoke all on function credits.roll_out(text, integer) from public, anon, authenticated, service_role;
+revoke all on function credits.roll_out(text, integer)
+  from public, anon, authenticated, service_role;
 
 create function credits.takes_version(p_account_id uuid, p_plan_id text, p_version integer)
 returns boolean
@@ -10160,7 +10257,8 @@ end
 $$;
 comment on function credits.takes_version(uuid, text, integer) is
   'Whether an account is on a plan, in another version, and not pinned to it.';
-revoke all on function credits.takes_version(uuid, text, integer) from public, anon, authenticated, service_role;
+revoke all on function credits.takes_version(uuid, text, integer)
+  from public, anon, authenticated, service_role;
 
 create function credits.take_version(p_account_id uuid, p_plan_id text, p_version integer)
 returns void
@@ -10182,8 +10280,10 @@ begin
   perform credits.lock_account(p_account_id);
 end
 $$;
-comment on function credits.take_version(uuid, text, integer) is 'Moves an account to a version of its plan, now.';
-revoke all on function credits.take_version(uuid, text, integer) from public, anon, authenticated, service_role;
+comment on function credits.take_version(uuid, text, integer) is
+  'Moves an account to a version of its plan, now.';
+revoke all on function credits.take_version(uuid, text, integer)
+  from public, anon, authenticated, service_role;
 
 create function credits.clock()
 returns timestamptz
@@ -10248,7 +10348,8 @@ end
 $$;
 comment on function public.reset_monthly_credits(uuid, uuid) is
   'With a user: restarts that account''s allowances now, as far as its status grants any, period unchanged; restarted lists them. With none: books what has fallen due on at most 200 accounts, leaves out busy ones, and answers how many were renewed (accounts) and whether to call it again (more).';
-revoke all on function public.reset_monthly_credits(uuid, uuid) from public, anon, authenticated, service_role;
+revoke all on function public.reset_monthly_credits(uuid, uuid)
+  from public, anon, authenticated, service_role;
 grant execute on function public.reset_monthly_credits(uuid, uuid) to service_role;
 
 create function credits.restart(p_account_id uuid, p_user_id uuid)
@@ -10271,7 +10372,8 @@ begin
   return credits.account_answer(p_account_id, v_operation_id) || jsonb_build_object('restarted', v_restarted);
 end
 $$;
-comment on function credits.restart(uuid, uuid) is 'Restarts the allowances of an account, and lists which.';
+comment on function credits.restart(uuid, uuid) is
+  'Restarts the allowances of an account, and lists which.';
 revoke all on function credits.restart(uuid, uuid) from public, anon, authenticated, service_role;
 
 create function credits.restart_allowance(
@@ -10315,9 +10417,10 @@ begin
   v_balance.used := 0;
   v_balance.used_since := v_balance.settled_at;
   v_balance.restarted_at := v_balance.settled_at;
-  v_balance.restarted_spell := v_spell.n;
+  v_balance.restarted_event := (
+    select max(e.n) from credits.subscription_events e where e.account_id = p_account_id);
   v_amount := credits.period_allowance(p_account_id, v_balance.credit_type, v_balance.period_start, v_balance.period_end,
-    v_balance.restarted_at, v_balance.restarted_spell, v_balance.settled_at);
+    v_balance.restarted_at, v_balance.restarted_event, v_balance.settled_at);
   v_balance.granted := v_amount;
   v_balance.overdrawn := 0;
   if v_amount > 0 then
@@ -10354,7 +10457,8 @@ end
 $$;
 comment on function credits.lock_idle_account(uuid) is
   'Locks all balances of an account, unless another session is at one of them: then false. A job waits for no caller.';
-revoke all on function credits.lock_idle_account(uuid) from public, anon, authenticated, service_role;
+revoke all on function credits.lock_idle_account(uuid)
+  from public, anon, authenticated, service_role;
 
 create function credits.renew(p_account_id uuid)
 returns boolean
@@ -10493,9 +10597,8 @@ begin
       v_event.happened_at := v_now;
     end if;
   end if;
-  if v_event.happened_at < v_now or not credits.says_nothing_new(p_account_id, v_event) then
-    perform credits.record_event(p_account_id, v_event, v_now);
-  end if;
+  -- Also what was known: news of something between the two may still come.
+  perform credits.record_event(p_account_id, v_event, v_now);
   perform credits.lock_account(p_account_id);
   return credits.account_answer(p_account_id) || credits.subscription_answer(p_account_id, v_now)
     || jsonb_build_object('status', p_status);
@@ -10504,28 +10607,6 @@ $$;
 comment on function credits.set_status(uuid, text, timestamptz, timestamptz, boolean) is
   'Books what has fallen due under the old status, then records the new one.';
 revoke all on function credits.set_status(uuid, text, timestamptz, timestamptz, boolean)
-  from public, anon, authenticated, service_role;
-
-create function credits.says_nothing_new(p_account_id uuid, p_event credits.subscription_events)
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  s credits.subscription_spells := credits.spell_at(p_account_id, p_event.happened_at);
-begin
-  return s.started_at <= p_event.happened_at and s.status = p_event.status and case s.status
-    when 'active' then s.past_due_since is null and not exists (
-      select 1 from credits.subscription_spells n
-      where n.account_id = p_account_id and n.replaced_at is null and n.n > s.n)
-    else s.status in ('past_due', 'unpaid', 'paused') end;
-end
-$$;
-comment on function credits.says_nothing_new(uuid, credits.subscription_events) is
-  'Whether a subscription has the status already: then there is nothing to record.';
-revoke all on function credits.says_nothing_new(uuid, credits.subscription_events)
   from public, anon, authenticated, service_role;
 
 -- schemas/calendar/subscriptions.sql
@@ -10557,7 +10638,8 @@ end
 $$;
 comment on function credits.subscription_now(uuid) is
   'The subscription of an account at this moment. Reached through public.subscriptions alone, which passes it accounts that the caller may read.';
-revoke all on function credits.subscription_now(uuid) from public, anon, authenticated, service_role;
+revoke all on function credits.subscription_now(uuid)
+  from public, anon, authenticated, service_role;
 grant execute on function credits.subscription_now(uuid) to authenticated, service_role;
 
 create view public.subscriptions
@@ -13447,10 +13529,13 @@ begin
     select g.account_id, g.credit_type, g.id, g.period_start, g.expires_at, g.amount, g.voided_at, b.granted, b.period_end,
       b.test_now is not null as is_test,
       g.voided_at is null and b.period_start = g.period_start as is_running,
-      -- One at a time. News of a period that began before what is booked ends that at the moment of the news.
+      -- One at a time. News of a period that began before what is booked ends that at the moment of the news, which may be
+      -- the moment that it was booked at.
+      g.voided_at is null and g.expires_at > g.created_at as has_lived,
       greatest(g.period_start, g.created_at) + interval '1 hour' as other_ended_by,
       lag(g.expires_at) over (
-        partition by g.account_id, g.credit_type, g.voided_at is null order by g.created_at, g.period_start, g.id) as before_ended
+        partition by g.account_id, g.credit_type, g.voided_at is null and g.expires_at > g.created_at
+        order by g.created_at, g.period_start, g.id) as before_ended
     from public.credit_grants g
     join credits.balances b on b.account_id = g.account_id and b.credit_type = g.credit_type
     where g.period_start is not null and b.kind = 'credit' and (p_account_id is null or g.account_id = p_account_id)
@@ -13465,6 +13550,11 @@ begin
     from grants g
     join credits.subscription_spells s on s.account_id = g.account_id
       and (s.started_at < g.expires_at or s.started_at = g.period_start
+        -- News of another period cut it short at the instant of an upgrade, on a clock that stood still.
+        or s.started_at = g.expires_at and g.is_test and exists (
+          select 1 from grants o
+          where o.account_id = g.account_id and o.credit_type = g.credit_type
+            and o.period_start < g.expires_at and o.expires_at > g.expires_at)
         -- One that began and ended at the instant that cut the period short.
         or s.started_at = g.expires_at and exists (
           select 1 from credits.subscription_spells n
@@ -13489,7 +13579,7 @@ begin
     left join voided v on v.account_id = g.account_id and v.grant_id = g.id
     where g.amount - coalesce(v.amount, 0) > coalesce(o.largest, 0)
       or g.is_running and (g.amount - coalesce(v.amount, 0) > g.granted or g.expires_at <> g.period_end)
-      or g.voided_at is null and g.before_ended > g.other_ended_by
+      or g.has_lived and g.before_ended > g.other_ended_by
     union all
     select b.account_id, b.credit_type, b.period_start from credits.balances b
     left join credits.subscription_spells s on s.account_id = b.account_id and s.n = 1 and s.replaced_at is null
@@ -18311,4 +18401,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text bc3f6ac17c3810cd.';
+  'again. Written by remember_installation. Release 0.1.0, text 01988c620d23d332.';
