@@ -56,6 +56,7 @@ from sonas_supabase.errors import (
     ReservationNotFound,
     UnexpectedAnswer,
     UnknownCreditType,
+    UnknownOperation,
 )
 from sonas_supabase.models import *  # noqa: F403
 from sonas_supabase.settings import Settings
@@ -96,6 +97,7 @@ __all__ = [
     "Settings",
     "UnexpectedAnswer",
     "UnknownCreditType",
+    "UnknownOperation",
     "error_of",
 ]
 __all__ += models.__all__

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -73,6 +74,18 @@ def integer(name: str, value: object) -> int:
     raise _invalid(name, value, "Pass a whole number.")
 
 
+def number(name: str, value: object) -> str:
+    """An exact number as its decimal text: an int, a Decimal or such a text. A float is none, since it is not exact."""
+    if isinstance(value, int | Decimal | str) and not isinstance(value, bool):
+        try:
+            read = Decimal(value)
+        except InvalidOperation:
+            read = Decimal("NaN")
+        if read.is_finite() and abs(read.adjusted()) < 100:
+            return f"{read:f}"
+    raise _invalid(name, value, "Pass a whole number, a Decimal or the text of one.")
+
+
 def bigint(name: str, value: object) -> int:
     """A whole number that fits Postgres' ``bigint``."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _BIGINT_MAX:
@@ -130,6 +143,16 @@ def _spend_item(name: str, index: int, item: object) -> dict[str, Any]:
     if "amount" in item:
         checked["amount"] = amount(item["amount"], item=index)
     return json_object(f"{name}[{index}]", checked)
+
+
+def quantities(name: str, value: object) -> dict[str, str]:
+    """How much of each dimension, as decimal texts, since JSON's readers may round large and small numbers."""
+    if not isinstance(value, Mapping):
+        raise _invalid(name, value, "Pass a mapping: for each dimension how much of it.")
+    return {
+        text(name, dimension): number(f"{name}[{dimension}]", repr(amount) if isinstance(amount, float) else amount)
+        for dimension, amount in value.items()
+    }
 
 
 def ledger_end(name: str, value: object) -> dict[str, Any]:

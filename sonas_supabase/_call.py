@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Generic, TypeVar
 from uuid import UUID, uuid4
 
@@ -15,6 +16,8 @@ from sonas_supabase.errors import DENIALS, ERRORS
 T = TypeVar("T")
 Id = UUID | str
 Item = Mapping[str, Any]
+Number = int | Decimal | str
+Quantities = Mapping[str, int | Decimal | float | str]
 
 
 @dataclass(frozen=True, slots=True)

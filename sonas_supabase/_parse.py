@@ -6,6 +6,7 @@ import types
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 from uuid import UUID
@@ -15,7 +16,19 @@ from sonas_supabase.errors import UnexpectedAnswer
 T = TypeVar("T")
 
 _Reader = Callable[[Any], Any]
-_SCALARS: dict[Any, _Reader] = {datetime: datetime.fromisoformat, UUID: UUID}
+
+
+def _decimal(value: Any) -> Decimal:
+    # A JSON number has been read as an int or a float, whose shortest text is what was sent.
+    if isinstance(value, bool):
+        raise TypeError(f"{value!r} is not a number")
+    try:
+        return Decimal(str(value))
+    except InvalidOperation as error:
+        raise ValueError(f"{value!r} is not a number") from error
+
+
+_SCALARS: dict[Any, _Reader] = {datetime: datetime.fromisoformat, UUID: UUID, Decimal: _decimal}
 
 
 def parse(kind: type[T], answer: object) -> T:

@@ -15,7 +15,8 @@ The slugs are those that the SQL functions raise (``code``); a test holds the tw
     │   ├── ReservationNotFound        reservation_not_found
     │   ├── MemberNotFound             member_not_found
     │   ├── InvitationNotFound         invitation_not_found
-    │   └── UnknownCreditType          unknown_credit_type
+    │   ├── UnknownCreditType          unknown_credit_type
+    │   └── UnknownOperation           unknown_operation
     ├── Conflict
     │   ├── IdempotencyConflict        idempotency_conflict
     │   ├── ReservationClosed          reservation_closed
@@ -219,6 +220,12 @@ class UnknownCreditType(NotFound):
     """There is no such credit type; ``details["known"]`` lists them."""
 
     code = "unknown_credit_type"
+
+
+class UnknownOperation(NotFound):
+    """The price book has no price for the operation."""
+
+    code = "unknown_operation"
 
 
 class Conflict(CreditsError):

@@ -18,6 +18,7 @@ TYPES = {
     "uuid": ("Id", "uuid"),
     "text": ("str", "text"),
     "bigint": ("int", "bigint"),
+    "numeric": ("Number", "number"),
     "integer": ("int", "integer"),
     "boolean": ("bool", "boolean"),
     "timestamp with time zone": ("datetime", "time"),
@@ -26,12 +27,15 @@ TYPES = {
 # Readers of jsonb arguments with a shape of their own.
 READERS = {
     "spend_items": "Sequence[Item]",
+    "quantities": "Quantities",
     "ledger_end": "LedgerEnd",
     "ledger_ends": "Iterable[LedgerEnd]",
 }
 IMPORTS = {
     "Id": "from sonas_supabase._call import Id",
     "Item": "from sonas_supabase._call import Item",
+    "Number": "from sonas_supabase._call import Number",
+    "Quantities": "from sonas_supabase._call import Quantities",
     "Mapping": "from collections.abc import Mapping",
     "Sequence": "from collections.abc import Sequence",
     "Iterable": "from collections.abc import Iterable",

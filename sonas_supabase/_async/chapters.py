@@ -15,6 +15,7 @@ from sonas_supabase._async.ledger import AsyncLedger
 from sonas_supabase._async.metrics import AsyncMetrics
 from sonas_supabase._async.moving import AsyncMoving
 from sonas_supabase._async.plans import AsyncPlans
+from sonas_supabase._async.prices import AsyncPrices
 from sonas_supabase._async.spending import AsyncSpending
 from sonas_supabase._async.workspaces import AsyncWorkspaces
 
@@ -25,6 +26,7 @@ class AsyncChapters(
     AsyncLedger,
     AsyncSpending,
     AsyncHolds,
+    AsyncPrices,
     AsyncHttp,
     AsyncWorkspaces,
     AsyncCalendar,

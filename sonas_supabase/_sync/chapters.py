@@ -15,6 +15,7 @@ from sonas_supabase._sync.ledger import Ledger
 from sonas_supabase._sync.metrics import Metrics
 from sonas_supabase._sync.moving import Moving
 from sonas_supabase._sync.plans import Plans
+from sonas_supabase._sync.prices import Prices
 from sonas_supabase._sync.spending import Spending
 from sonas_supabase._sync.workspaces import Workspaces
 
@@ -25,6 +26,7 @@ class Chapters(
     Ledger,
     Spending,
     Holds,
+    Prices,
     Http,
     Workspaces,
     Calendar,

@@ -111,7 +111,8 @@ class Spending(Caller):
     ) -> Refund:
         """Give back ``amount`` credits of a spend, None for what is left of it. SQL: ``refund_credits``.
 
-        They return to the very grants they came from. It is also how a limit gets back what was deleted.
+        They return to the very grants they came from. Of a priced operation its ``cost`` comes back, and ``amount`` is
+        the whole credits among it. It is also how a limit gets back what was deleted.
 
         Raises:
             OperationNotFound: the account has no such spend.

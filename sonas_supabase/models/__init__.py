@@ -81,6 +81,16 @@ from sonas_supabase.models.metrics import (
 )
 from sonas_supabase.models.moving import AccountExport, BalanceImport, Forgotten, ImportProblem
 from sonas_supabase.models.plans import Plan, PlanLimit, PlanList, PlanPrice
+from sonas_supabase.models.prices import (
+    ExchangeRate,
+    Price,
+    PriceBook,
+    PricedAnswer,
+    PricedCapture,
+    PricedReservation,
+    PriceLine,
+    Quote,
+)
 from sonas_supabase.models.spending import Advice, Answer, Batch, DenialDetails, Refund
 from sonas_supabase.models.workspaces import (
     Invitation,
@@ -124,6 +134,7 @@ __all__ = [
     "Diagnosis",
     "DigestEntry",
     "Entry",
+    "ExchangeRate",
     "Exhaustion",
     "ExhaustionRow",
     "Finding",
@@ -156,7 +167,14 @@ __all__ = [
     "PlanList",
     "PlanPin",
     "PlanPrice",
+    "Price",
+    "PriceBook",
+    "PriceLine",
+    "PricedAnswer",
+    "PricedCapture",
+    "PricedReservation",
     "Published",
+    "Quote",
     "RecentCalls",
     "Refund",
     "Release",

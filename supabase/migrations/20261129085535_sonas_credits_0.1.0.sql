@@ -45,29 +45,31 @@ declare
     credit_grants_pkey, credit_invitations, credit_invitations_pkey, credit_notifications,
     credit_notifications_created_at_idx, credit_notifications_pkey,
     credit_notifications_user_id_created_at_idx, credit_packs, credit_packs_pkey,
-    credit_reservations, credit_reservations_open_idx, credit_reservations_pkey,
-    credit_transactions, credit_transactions_created_at_idx, credit_transactions_operation_idx,
-    credit_transactions_pkey, credit_transactions_related_idx, credit_transactions_user_id_idx,
-    credit_workspace_members, credit_workspace_members_pkey, credit_workspace_members_user_id_idx,
-    credit_workspaces, credit_workspaces_pkey, plan_limits, plan_limits_pkey, plans,
-    plans_default_key, plans_pkey, plans_rank_key, subscriptions, usage_denied_idx,
-    usage_user_id_created_at_idx}';
+    credit_price_books, credit_price_books_pkey, credit_prices, credit_reservations,
+    credit_reservations_open_idx, credit_reservations_pkey, credit_transactions,
+    credit_transactions_created_at_idx, credit_transactions_operation_idx, credit_transactions_pkey,
+    credit_transactions_related_idx, credit_transactions_user_id_idx, credit_workspace_members,
+    credit_workspace_members_pkey, credit_workspace_members_user_id_idx, credit_workspaces,
+    credit_workspaces_pkey, plan_limits, plan_limits_pkey, plans, plans_default_key, plans_pkey,
+    plans_rank_key, subscriptions, usage_denied_idx, usage_user_id_created_at_idx}';
   v_routines constant name[] := '{
-    accept_workspace_invitation, attach_billing_session, capture_credits, change_plan,
-    check_credits, claim_http_request, consume_credits, consume_credits_batch, create_billing_order,
-    create_workspace, delete_workspace, diagnose, drop_http_claim, explain_balance,
-    explain_operation, export_account, extend_reservation, find_operation, forget_account,
-    freeze_account, get_billing_order, get_credit_history, get_credit_summary, get_workspace,
-    grant_credits, has_credits, import_balances, invite_to_workspace, leave_workspace,
-    ledger_digest, link_billing_customer, list_billing_prices, list_plans, list_uncollected,
-    list_workspaces, mark_test_account, metrics_active_accounts, metrics_breakage,
-    metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability,
-    metrics_usage, open_account, pin_plan, publish_plan, record_uncollected, refund_credits,
-    register_billing_price, release_credits, remove_from_workspace, reserve_credits,
+    accept_workspace_invitation, attach_billing_session, capture_credits, capture_operation,
+    change_plan, check_credits, claim_http_request, consume_credits, consume_credits_batch,
+    consume_operation, create_billing_order, create_workspace, delete_workspace, diagnose,
+    drop_http_claim, end_price, explain_balance, explain_operation, export_account,
+    extend_reservation, find_operation, forget_account, freeze_account, get_billing_order,
+    get_credit_history, get_credit_summary, get_workspace, grant_credits, has_credits,
+    import_balances, invite_to_workspace, leave_workspace, ledger_digest, link_billing_customer,
+    list_billing_prices, list_plans, list_uncollected, list_workspaces, mark_test_account,
+    metrics_active_accounts, metrics_breakage, metrics_consumption, metrics_conversion,
+    metrics_exhaustion, metrics_health, metrics_liability, metrics_usage, open_account, pin_plan,
+    publish_plan, quote_operation, record_uncollected, refund_credits, register_billing_price,
+    release_credits, remove_from_workspace, reserve_credits, reserve_operation,
     reset_monthly_credits, resolve_uncollected, revoke_grant, revoke_workspace_invitation,
-    roll_up_metrics, set_auto_top_up, set_subscription_status, set_test_clock, set_time_zone,
-    set_workspace_role, store_http_answer, system_status, track_metadata_key, transfer_workspace,
-    unfreeze_account, verify_books, verify_checklist, within_limit}';
+    roll_up_metrics, set_auto_top_up, set_exchange_rate, set_price, set_price_book,
+    set_provider_cost, set_subscription_status, set_test_clock, set_time_zone, set_workspace_role,
+    store_http_answer, system_status, track_metadata_key, transfer_workspace, unfreeze_account,
+    verify_books, verify_checklist, within_limit}';
   -- End of the names.
   v_triggers constant name[] := array['credits_open_account', 'credits_close_account', 'credits_follow_user'];
   -- What stands in the way: {object, problem, cure: [statement], named_by: [function]}.
@@ -407,6 +409,8 @@ begin
     ('operation_not_found', 'PT404', 'This account has no such operation.'),
     ('member_not_found', 'PT404', 'The workspace has no such member.'),
     ('invitation_not_found', 'PT404', 'There is no such invitation.'),
+    ('unknown_operation', 'PT404',
+      'The operation has no price. Set one, or name an operation of the price book.'),
     ('ledger_is_append_only', 'PT405',
       'The ledger is never changed. Book a correction with refund_credits, grant_credits or '
       'revoke_grant.'),
@@ -2432,6 +2436,7 @@ create table credits.balances (
   plan_version integer,
   granted bigint not null default 0,
   overdrawn bigint not null default 0,
+  prepaid_nano bigint not null default 0,
   is_floating boolean not null default false,
   alert_percent smallint default 0,
   alert_amount bigint,
@@ -2440,6 +2445,7 @@ create table credits.balances (
   test_now timestamptz,
   top_up_below bigint,
   constraint balances_pkey primary key (account_id, credit_type),
+  constraint balances_prepaid_is_less_than_a_credit check (prepaid_nano between 0 and 999999999),
   constraint balances_parts_fit_into_the_whole
     check (least(withheld, reserved, reserved_unlimited, used, balance - withheld - reserved) >= 0)
 ) with (fillfactor = 50);
@@ -2464,6 +2470,8 @@ comment on column credits.balances.granted is
   'What the plan has granted for the booked period, less what was withdrawn: an upgrade grants only what exceeds it.';
 comment on column credits.balances.overdrawn is
   'What was granted and spent though it was not due: what is refunded of it is withdrawn.';
+comment on column credits.balances.prepaid_nano is
+  'What is paid of a credit and not used, in billionths of a credit: of priced operations.';
 comment on column credits.balances.is_floating is
   'Its terms may change at any moment: a limit, a credit type that the plan does not include, or one that is overdrawn.';
 comment on column credits.balances.alert_percent is
@@ -5183,16 +5191,19 @@ declare
   v_spent_at timestamptz;
   v_refundable bigint;
   v_refund_id uuid := gen_random_uuid();
-  v_request jsonb := jsonb_build_object('function', 'refund_credits', 'user_id', p_user_id, 'operation_id', p_operation_id,
-    'amount', p_amount, 'reason', p_reason);
+  v_request jsonb := credits.refund_request(p_user_id, p_operation_id, p_amount, p_reason);
   v_amount bigint;
-  v_left bigint;
-  v_back bigint;
-  v_late bigint := 0;
-  v_expired bigint := 0;
-  v_row record;
+  v_expired bigint;
+  v_returned record;
+  v_priced credits.priced_operations;
   v_answer jsonb;
 begin
+  select o.* into v_priced from credits.priced_operations o
+  where o.account_id = p_account_id and o.operation_id = p_operation_id;
+  if found then
+    return credits.refund_priced(p_account_id, p_user_id, v_priced, p_amount, p_reason,
+      p_idempotency_key);
+  end if;
   select t.credit_type, t.created_at into v_credit_type, v_spent_at
   from public.credit_transactions t
   where t.account_id = p_account_id and t.operation_id = p_operation_id and t.kind in ('consume', 'capture')
@@ -5222,50 +5233,10 @@ begin
       'More than an operation spent cannot be given back.');
   end if;
 
-  v_left := v_amount;
-  for v_row in
-    select t.grant_id, g.expires_at, g.voided_at, -t.amount - coalesce((
-      select sum(f.amount) from public.credit_transactions f
-      where f.account_id = p_account_id and f.related_operation_id = p_operation_id and f.kind = 'refund'
-        and f.grant_id is not distinct from t.grant_id), 0) as refundable
-    from public.credit_transactions t
-    left join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
-    where t.account_id = p_account_id and t.operation_id = p_operation_id and t.kind in ('consume', 'capture')
-    order by t.version desc
-  loop
-    v_back := least(v_left, v_row.refundable);
-    continue when v_back = 0;
-    -- A voided grant holds nothing but pinned credits, so what comes back to one leaves it in the same step.
-    if v_row.voided_at is not null then
-      v_expired := v_expired + v_back;
-      update public.credit_grants g set spent = g.spent - v_back, lapsed = g.lapsed + v_back
-      where g.account_id = p_account_id and g.id = v_row.grant_id;
-      v_balance := credits.post_entry(p_account_id, v_balance, v_row.grant_id, p_user_id, v_refund_id, 'refund', v_back,
-        p_operation_id, p_reason, '{}');
-      v_balance := credits.post_entry(p_account_id, v_balance, v_row.grant_id, null, gen_random_uuid(), 'void', -v_back,
-        v_refund_id, 'refunded into a voided grant', '{}');
-    else
-      update public.credit_grants g set remaining = g.remaining + v_back, spent = g.spent - v_back
-      where g.account_id = p_account_id and g.id = v_row.grant_id;
-      v_balance := credits.post_entry(p_account_id, v_balance, v_row.grant_id, p_user_id, v_refund_id, 'refund', v_back,
-        p_operation_id, p_reason, '{}');
-      if v_row.expires_at <= v_balance.settled_at and v_balance.settled_at < v_row.expires_at + interval '24 hours' then
-        v_late := v_late + v_back;
-      elsif v_row.expires_at <= v_balance.settled_at then
-        v_expired := v_expired + v_back;
-      end if;
-    end if;
-    v_left := v_left - v_back;
-    exit when v_left = 0;
-  end loop;
-  v_balance := credits.expire_ended(p_account_id, v_balance, v_refund_id);
-
-  -- Whoever was let down just before the renewal does not lose by it.
-  if v_late > 0 then
-    v_balance := (select i.p_balance from credits.issue(p_account_id, v_balance, null, gen_random_uuid(), 'compensation',
-      v_late, v_balance.settled_at, v_balance.settled_at + interval '24 hours', v_refund_id,
-      'refund of credits that have since expired', '{}') i);
-  end if;
+  v_returned := credits.return_spent(p_account_id, v_balance, p_user_id, p_operation_id, v_amount,
+    v_refund_id, p_reason);
+  v_balance := v_returned.p_balance;
+  v_expired := v_returned.expired;
   if v_balance.kind = 'limit' or v_spent_at >= v_balance.used_since then
     v_balance.used := greatest(0, v_balance.used - v_amount);
   end if;
@@ -5279,14 +5250,123 @@ begin
 end
 $$;
 comment on function credits.refund(uuid, uuid, uuid, bigint, text, text) is
-  'Gives a spend back into the very grants it came from, the last one first. Into a grant that has expired within 24 hours it comes back as a compensation grant; later it is booked as refund and expiry, net zero.';
+  'Gives a spend back, once: its credits, or of a priced operation its cost.';
 revoke all on function credits.refund(uuid, uuid, uuid, bigint, text, text) from public, anon, authenticated, service_role;
+
+create function credits.return_spent(
+  p_account_id uuid, inout p_balance credits.balances, p_user_id uuid, p_operation_id uuid,
+  p_amount bigint, p_refund_id uuid, p_reason text, out expired bigint)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+-- A row beside another OUT argument is meant here; plpgsql_check takes it for a slip.
+-- @plpgsql_check_options: extra_warnings = false
+declare
+  v_left bigint := p_amount;
+  v_back bigint;
+  v_late bigint := 0;
+  v_row record;
+begin
+  expired := 0;
+  for v_row in
+    select t.grant_id, g.expires_at, g.voided_at, -t.amount - coalesce((
+      select sum(f.amount) from public.credit_transactions f
+      where f.account_id = p_account_id and f.related_operation_id = p_operation_id
+        and f.kind = 'refund' and f.grant_id is not distinct from t.grant_id), 0) as refundable
+    from public.credit_transactions t
+    left join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
+    where t.account_id = p_account_id and t.operation_id = p_operation_id
+      and t.kind in ('consume', 'capture')
+    order by t.version desc
+  loop
+    v_back := least(v_left, v_row.refundable);
+    continue when v_back = 0;
+    p_balance := credits.return_entry(p_account_id, p_balance, v_row.grant_id,
+      v_row.voided_at is not null, p_user_id, p_operation_id, v_back, p_refund_id, p_reason);
+    if v_row.voided_at is not null
+       or v_row.expires_at <= p_balance.settled_at - interval '24 hours' then
+      expired := expired + v_back;
+    elsif v_row.expires_at <= p_balance.settled_at then
+      v_late := v_late + v_back;
+    end if;
+    v_left := v_left - v_back;
+    exit when v_left = 0;
+  end loop;
+  p_balance := credits.expire_ended(p_account_id, p_balance, p_refund_id);
+
+  -- Whoever was let down just before the renewal does not lose by it.
+  if v_late > 0 then
+    p_balance := (select i.p_balance from credits.issue(p_account_id, p_balance, null,
+      gen_random_uuid(), 'compensation', v_late, p_balance.settled_at,
+      p_balance.settled_at + interval '24 hours', p_refund_id,
+      'refund of credits that have since expired', '{}') i);
+  end if;
+end
+$$;
+comment on function credits.return_spent(
+  uuid, credits.balances, uuid, uuid, bigint, uuid, text) is
+  'Gives credits of a spend back into the very grants they came from, the last one first. Into a '
+  'grant that has expired within 24 hours they come back as a compensation grant; later they are '
+  'booked as refund and expiry, net zero, and counted as expired.';
+revoke all on function credits.return_spent(
+  uuid, credits.balances, uuid, uuid, bigint, uuid, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.return_entry(
+  p_account_id uuid, inout p_balance credits.balances, p_grant_id uuid, p_is_voided boolean,
+  p_user_id uuid, p_operation_id uuid, p_amount bigint, p_refund_id uuid, p_reason text)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  -- A voided grant holds nothing but pinned credits, so what comes back to one leaves it in the
+  -- same step.
+  update public.credit_grants g set spent = g.spent - p_amount,
+    remaining = g.remaining + case when p_is_voided then 0 else p_amount end,
+    lapsed = g.lapsed + case when p_is_voided then p_amount else 0 end
+  where g.account_id = p_account_id and g.id = p_grant_id;
+  p_balance := credits.post_entry(p_account_id, p_balance, p_grant_id, p_user_id, p_refund_id,
+    'refund', p_amount, p_operation_id, p_reason, '{}');
+  if p_is_voided then
+    p_balance := credits.post_entry(p_account_id, p_balance, p_grant_id, null, gen_random_uuid(),
+      'void', -p_amount, p_refund_id, 'refunded into a voided grant', '{}');
+  end if;
+end
+$$;
+comment on function credits.return_entry(
+  uuid, credits.balances, uuid, boolean, uuid, uuid, bigint, uuid, text) is
+  'Gives credits back into one grant, or where it was voided through it.';
+revoke all on function credits.return_entry(
+  uuid, credits.balances, uuid, boolean, uuid, uuid, bigint, uuid, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.refund_request(
+  p_user_id uuid, p_operation_id uuid, p_amount bigint, p_reason text)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return jsonb_build_object('function', 'refund_credits', 'user_id', p_user_id,
+    'operation_id', p_operation_id, 'amount', p_amount, 'reason', p_reason);
+end
+$$;
+comment on function credits.refund_request(uuid, uuid, bigint, text) is
+  'What makes a refund the same refund under its key.';
+revoke all on function credits.refund_request(uuid, uuid, bigint, text)
+  from public, anon, authenticated, service_role;
 
 -- edge: result=Refund callers=service_role keyed
 --   Give back ``amount`` credits of a spend, None for what is left of it.
 --
---   They return to the very grants they came from. It is also how a limit gets back what was
---   deleted.
+--   They return to the very grants they came from. Of a priced operation its ``cost`` comes back,
+--   and ``amount`` is the whole credits among it. It is also how a limit gets back what was deleted.
 --
 --   Raises:
 --       OperationNotFound: the account has no such spend.
@@ -5308,7 +5388,10 @@ begin
 end
 $$;
 comment on function public.refund_credits(uuid, uuid, bigint, text, text, uuid) is
-  'Gives back p_amount whole credits of a spend, null for what is left of it. All refunds of an operation together never exceed it. Answers how much came back (returned) and how much had expired meanwhile (expired): together they are amount. Also how a limit gets back what was deleted.';
+  'Gives back p_amount whole credits of a spend, null for what is left of it. All refunds of an '
+  'operation together never exceed it. Answers how much came back (returned) and how much had '
+  'expired meanwhile (expired): together they are amount. Of a priced operation its cost comes back '
+  '(cost), and amount is the whole credits among it. Also how a limit gets back what was deleted.';
 revoke all on function public.refund_credits(uuid, uuid, bigint, text, text, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function public.refund_credits(uuid, uuid, bigint, text, text, uuid) to service_role;
@@ -6441,6 +6524,1914 @@ comment on function public.reserve_credits(uuid, text, bigint, text, text, jsonb
 revoke all on function public.reserve_credits(uuid, text, bigint, text, text, jsonb, integer, uuid, boolean)
   from public, anon, authenticated, service_role;
 grant execute on function public.reserve_credits(uuid, text, bigint, text, text, jsonb, integer, uuid, boolean) to service_role;
+
+-- schemas/prices/price_books.sql
+
+-- What an operation costs is a row with a date. A price book says in which credits its prices are;
+-- a price says what one unit of a dimension of an operation costs, in billionths of a credit, from
+-- an instant on. Prices are added, never changed: a hold is charged by the prices that its book had
+-- when it was made.
+
+create table public.credit_price_books (
+  id text not null constraint credit_price_books_pkey primary key,
+  name text not null,
+  credit_type text not null
+    constraint credit_price_books_credit_type_fkey references credits.credit_types (id),
+  currency text not null default 'usd',
+  nano_per_unit_of_currency numeric,
+  version bigint not null default 0,
+  constraint credit_price_books_id_is_a_slug check (id ~ '^[a-z][a-z0-9_-]{0,62}$'),
+  constraint credit_price_books_currency_is_a_code check (currency ~ '^[a-z]{3}$'),
+  constraint credit_price_books_credits_have_a_worth check (nano_per_unit_of_currency > 0)
+);
+comment on table public.credit_price_books is
+  'Price books: in which credits the prices of credit_prices are.';
+comment on column public.credit_price_books.nano_per_unit_of_currency is
+  'Billionths of a credit that one unit of the currency is worth, for prices that follow a '
+  'provider''s cost; null where none does.';
+comment on column public.credit_price_books.version is
+  'The version of the book''s last price; each price that is set makes the next one.';
+alter table public.credit_price_books enable row level security;
+revoke all on table public.credit_price_books from public, anon, authenticated, service_role;
+grant select on table public.credit_price_books to anon, authenticated, service_role;
+create policy "Everybody may read the price books" on public.credit_price_books
+  for select to anon, authenticated using (true);
+
+insert into public.credit_price_books (id, name, credit_type) values
+  ('default', 'Prices', 'integration');
+
+create function credits.find_price_book(p_book text, p_argument text default 'p_book')
+returns public.credit_price_books
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_book public.credit_price_books;
+begin
+  select b.* into v_book from public.credit_price_books b where b.id = coalesce(p_book, 'default');
+  if not found then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', p_argument,
+      'value', p_book,
+      'known', (select jsonb_agg(b.id order by b.id) from public.credit_price_books b)),
+      'There is no such price book.');
+  end if;
+  return v_book;
+end
+$$;
+comment on function credits.find_price_book(text, text) is
+  'The price book with this id, null for the default one. Raises invalid_argument.';
+revoke all on function credits.find_price_book(text, text)
+  from public, anon, authenticated, service_role;
+
+-- schemas/prices/credit_prices.sql
+
+create table credits.prices (
+  book text not null
+    constraint prices_book_fkey references public.credit_price_books (id),
+  operation text not null,
+  dimension text not null,
+  version bigint not null,
+  nano_per_unit numeric,
+  per bigint not null default 1,
+  minimum_nano bigint,
+  maximum_nano bigint,
+  steps jsonb,
+  steps_by text[],
+  valid_from timestamptz not null,
+  source text,
+  created_at timestamptz not null default clock_timestamp(),
+  constraint prices_pkey primary key (book, operation, dimension, version),
+  constraint prices_operation_is_a_name_or_a_pattern
+    check (length(operation) between 1 and 200 and operation !~ '\*.|[[:cntrl:]]'),
+  constraint prices_dimension_is_a_slug check (dimension ~ '^[a-z][a-z0-9_]{0,62}$'),
+  constraint prices_are_not_negative
+    check (nano_per_unit >= 0 and nano_per_unit < 1e24 and scale(nano_per_unit) <= 30),
+  constraint prices_are_per_something check (per > 0),
+  constraint prices_minimum_is_below_the_maximum
+    check (least(minimum_nano, maximum_nano) >= 0 and minimum_nano <= maximum_nano),
+  constraint prices_steps_are_measured_by_something check ((steps is null) = (steps_by is null)),
+  constraint prices_start_at_an_instant check (isfinite(valid_from))
+);
+create index prices_book_idx on credits.prices (book, operation, dimension, valid_from, version);
+comment on table credits.prices is
+  'Every price that was ever set, and every end of one. Rows are added, never changed: what a hold '
+  'costs is read with the rows that were there when it was made. Read public.credit_prices.';
+comment on column credits.prices.operation is
+  'An operation, or the beginning of its name and a star.';
+comment on column credits.prices.version is 'The version of the book that this row made.';
+comment on column credits.prices.nano_per_unit is
+  'Billionths of a credit for `per` units; null ends the price.';
+comment on column credits.prices.steps is
+  'Other prices for all units, by how much there is of what steps_by names: '
+  '[{"above": 200000, "nano_per_unit": 2500000}].';
+comment on column credits.prices.steps_by is
+  'The dimensions whose quantities, added up, choose the step.';
+comment on column credits.prices.minimum_nano is 'What the dimension costs at least, when named.';
+comment on column credits.prices.maximum_nano is 'What the dimension costs at most.';
+alter table credits.prices enable row level security;
+revoke all on table credits.prices from public, anon, authenticated, service_role;
+grant select on table credits.prices to anon, authenticated, service_role;
+create policy "Everybody may read the prices" on credits.prices
+  for select to anon, authenticated using (true);
+
+create function credits.refuse_price_change()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'credit_prices',
+    'attempted', lower(tg_op)), 'A price is never changed. Set the one that follows it.');
+  return null;
+end
+$$;
+comment on function credits.refuse_price_change() is
+  'Stops UPDATE, DELETE and TRUNCATE of prices: what was charged by them has to stay explained.';
+revoke all on function credits.refuse_price_change() from public, anon, authenticated, service_role;
+create trigger prices_are_append_only before update or delete on credits.prices
+  for each row execute function credits.refuse_price_change();
+create trigger prices_are_never_truncated before truncate on credits.prices
+  for each statement execute function credits.refuse_price_change();
+
+create view public.credit_prices
+with (security_invoker = true)
+as
+select p.book, p.operation, p.dimension, p.nano_per_unit, p.per, p.minimum_nano, p.maximum_nano,
+  p.steps, p.steps_by, p.valid_from, p.valid_to, p.version, p.source
+from (
+  select f.*, lead(f.valid_from) over (
+    partition by f.book, f.operation, f.dimension order by f.valid_from, f.version) as valid_to
+  from credits.prices f) p
+where p.nano_per_unit is not null and p.valid_to is distinct from p.valid_from;
+comment on view public.credit_prices is
+  'What operations cost, by dimension: from valid_from on, up to valid_to where another price '
+  'follows or the price ends. Of several that fit an operation the most specific one counts.';
+revoke all on table public.credit_prices from public, anon, authenticated, service_role;
+grant select on table public.credit_prices to anon, authenticated, service_role;
+
+-- schemas/prices/provider_costs.sql
+
+-- What operations cost the seller. No API role reads any of it: not what a provider charges, not
+-- the markup on it.
+
+create table credits.exchange_rates (
+  asset text not null,
+  per_unit numeric not null,
+  currency text not null,
+  valid_from timestamptz not null,
+  source text,
+  created_at timestamptz not null default clock_timestamp(),
+  constraint exchange_rates_pkey primary key (asset, currency, valid_from, created_at),
+  constraint exchange_rates_asset_is_a_slug check (asset ~ '^[a-z][a-z0-9_]{0,62}$'),
+  constraint exchange_rates_are_positive check (per_unit > 0 and per_unit < 1e30),
+  constraint exchange_rates_start_at_an_instant check (isfinite(valid_from))
+);
+comment on table credits.exchange_rates is
+  'What one unit of an asset was worth in a currency, from an instant on. Rows are added, never '
+  'changed.';
+alter table credits.exchange_rates enable row level security;
+revoke all on table credits.exchange_rates from public, anon, authenticated, service_role;
+
+create table credits.provider_prices (
+  book text not null,
+  operation text not null,
+  dimension text not null,
+  version bigint not null,
+  asset text not null,
+  cost_per_unit numeric not null,
+  per bigint not null,
+  markup numeric,
+  steps jsonb,
+  constraint provider_prices_pkey primary key (book, operation, dimension, version),
+  constraint provider_prices_price_fkey foreign key (book, operation, dimension, version)
+    references credits.prices (book, operation, dimension, version),
+  constraint provider_prices_are_not_negative check (cost_per_unit >= 0 and per > 0),
+  constraint provider_prices_markup_is_a_factor check (markup > 0)
+);
+comment on table credits.provider_prices is
+  'What the provider charges for what a price is for, and how the price was made of it.';
+comment on column credits.provider_prices.asset is
+  'What the provider is paid in: a currency, or something with an exchange rate.';
+comment on column credits.provider_prices.markup is
+  'The price is the cost times this; null where the price was set by itself.';
+alter table credits.provider_prices enable row level security;
+revoke all on table credits.provider_prices from public, anon, authenticated, service_role;
+
+create table credits.operation_costs (
+  account_id uuid not null,
+  operation_id uuid not null,
+  currency text not null,
+  provider_nano numeric not null,
+  is_complete boolean not null,
+  created_at timestamptz not null,
+  constraint operation_costs_pkey primary key (account_id, operation_id)
+);
+create index operation_costs_created_at_idx on credits.operation_costs (account_id, created_at);
+comment on table credits.operation_costs is
+  'What the provider charged for a priced operation, in billionths of a unit of the currency.';
+comment on column credits.operation_costs.is_complete is
+  'Whether the cost of every dimension is known.';
+alter table credits.operation_costs enable row level security;
+revoke all on table credits.operation_costs from public, anon, authenticated, service_role;
+
+create function credits.rate_at(p_asset text, p_currency text, p_at timestamptz)
+returns numeric
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_asset = p_currency then
+    return 1;
+  end if;
+  return (
+    select r.per_unit from credits.exchange_rates r
+    where r.asset = p_asset and r.currency = p_currency and r.valid_from <= p_at
+    order by r.valid_from desc, r.created_at desc limit 1);
+end
+$$;
+comment on function credits.rate_at(text, text, timestamptz) is
+  'What one unit of an asset was worth in a currency; null where no rate is known.';
+revoke all on function credits.rate_at(text, text, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.provider_nano(
+  p_book public.credit_price_books, p_lines jsonb, p_at timestamptz, out nano numeric,
+  out is_complete boolean)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  select coalesce(sum(l.quantity * 1000000000
+      * credits.stepped(c.cost_per_unit, c.steps, l.measure) * r.rate / c.per), 0),
+    count(*) = count(r.rate)
+    into nano, is_complete
+  from jsonb_to_recordset(p_lines) l (pattern text, dimension text, version bigint,
+    quantity numeric, measure numeric)
+  left join credits.provider_prices c on c.book = p_book.id and c.operation = l.pattern
+    and c.dimension = l.dimension and c.version = l.version
+  left join lateral credits.rate_at(c.asset, p_book.currency, p_at) r(rate) on true;
+end
+$$;
+comment on function credits.provider_nano(public.credit_price_books, jsonb, timestamptz) is
+  'What the provider charges for the lines of a priced operation, in billionths of the book''s '
+  'currency, and whether the cost of all of them is known.';
+revoke all on function credits.provider_nano(public.credit_price_books, jsonb, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.follow_cost(
+  p_book public.credit_price_books, p_price credits.prices, p_cost credits.provider_prices)
+returns credits.prices
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_price credits.prices := p_price;
+  v_rate numeric := credits.rate_at(p_cost.asset, p_book.currency,
+    coalesce(p_price.valid_from, clock_timestamp()));
+  v_factor numeric := v_rate * p_cost.markup * p_book.nano_per_unit_of_currency;
+begin
+  if v_rate is null then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_asset',
+      'value', p_cost.asset, 'currency', p_book.currency, 'at', p_price.valid_from),
+      'There is no exchange rate for it. Set one with set_exchange_rate.');
+  elsif v_factor is null then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_book',
+      'value', p_book.id), 'The book does not say how many credits one unit of its currency is '
+      'worth. Say so with set_price_book.');
+  end if;
+  v_price.nano_per_unit := trim_scale(round(p_cost.cost_per_unit * v_factor, 30));
+  v_price.per := p_cost.per;
+  v_price.steps := (
+    select jsonb_agg(jsonb_build_object('above', s.value -> 'above', 'nano_per_unit',
+      trim_scale(round((s.value ->> 'cost_per_unit')::numeric * v_factor, 30))) order by s.nth)
+    from jsonb_array_elements(p_cost.steps) with ordinality s(value, nth));
+  return v_price;
+end
+$$;
+comment on function credits.follow_cost(
+  public.credit_price_books, credits.prices, credits.provider_prices) is
+  'The price that a provider''s cost makes: cost × exchange rate × markup × worth of a credit.';
+revoke all on function credits.follow_cost(
+  public.credit_price_books, credits.prices, credits.provider_prices)
+  from public, anon, authenticated, service_role;
+
+-- schemas/prices/priced_operations.sql
+
+-- The ledger has whole credits only. What is paid of a credit and not used is the prepaid remainder
+-- of the balance, in billionths, from 0 to less than 1. A priced spend takes as many whole credits
+-- as the remainder lacks, and leaves the rest there: nothing is rounded per call, and no call is
+-- paid for later.
+
+create table credits.priced_operations (
+  account_id uuid not null
+    constraint priced_operations_account_id_fkey references credits.accounts (account_id),
+  operation_id uuid not null,
+  credit_type text not null,
+  user_id uuid,
+  book text not null,
+  operation text not null,
+  quantities jsonb not null,
+  lines jsonb not null,
+  price_version bigint not null,
+  cost_nano bigint not null,
+  unpaid_nano bigint not null default 0,
+  whole bigint not null,
+  returned bigint not null default 0,
+  prepaid_before bigint not null,
+  prepaid_after bigint not null,
+  reservation_id uuid,
+  created_at timestamptz not null,
+  constraint priced_operations_pkey primary key (account_id, operation_id),
+  constraint priced_operations_costs_are_not_negative
+    check (least(cost_nano, unpaid_nano, whole, returned, prepaid_before, prepaid_after) >= 0),
+  constraint priced_operations_return_what_was_taken check (returned <= whole),
+  constraint priced_operations_are_paid_from_the_remainder_and_the_ledger
+    check (prepaid_before + whole * 1000000000::numeric - cost_nano = prepaid_after)
+);
+create index priced_operations_returnable_idx
+  on credits.priced_operations (account_id, credit_type, created_at) where returned < whole;
+comment on table credits.priced_operations is
+  'What each priced operation used and what it cost. Read it with explain_operation.';
+comment on column credits.priced_operations.lines is
+  'The receipt: quantity, price and cost of each dimension.';
+comment on column credits.priced_operations.cost_nano is
+  'What was charged, in billionths of a credit.';
+comment on column credits.priced_operations.unpaid_nano is
+  'What a capture could not charge, since neither the hold nor the balance had it.';
+comment on column credits.priced_operations.whole is 'Credits taken from the ledger.';
+comment on column credits.priced_operations.returned is
+  'How many of them refunds have given back: those of this operation, and others'' whose parts '
+  'added up to a credit.';
+alter table credits.priced_operations enable row level security;
+revoke all on table credits.priced_operations from public, anon, authenticated, service_role;
+
+create table credits.priced_holds (
+  account_id uuid not null,
+  reservation_id uuid not null,
+  book text not null,
+  operation text not null,
+  quantities jsonb not null,
+  cost_nano bigint not null,
+  priced_at timestamptz not null,
+  book_version bigint not null,
+  constraint priced_holds_pkey primary key (account_id, reservation_id),
+  constraint priced_holds_reservation_fkey foreign key (account_id, reservation_id)
+    references public.credit_reservations (account_id, id)
+);
+comment on table credits.priced_holds is
+  'For which operation a hold was made, and by which prices it is captured: those that the book '
+  'had then.';
+comment on column credits.priced_holds.cost_nano is 'The cost of the quantities, the maximum.';
+alter table credits.priced_holds enable row level security;
+revoke all on table credits.priced_holds from public, anon, authenticated, service_role;
+
+create table credits.priced_refunds (
+  account_id uuid not null,
+  refund_id uuid not null,
+  operation_id uuid not null,
+  credit_type text not null,
+  user_id uuid,
+  cost_nano bigint not null,
+  whole bigint not null,
+  prepaid_before bigint not null,
+  prepaid_after bigint not null,
+  created_at timestamptz not null,
+  constraint priced_refunds_pkey primary key (account_id, refund_id),
+  constraint priced_refunds_operation_fkey foreign key (account_id, operation_id)
+    references credits.priced_operations (account_id, operation_id),
+  constraint priced_refunds_give_something_back check (cost_nano > 0 and whole >= 0),
+  constraint priced_refunds_go_into_the_remainder_and_the_ledger
+    check (prepaid_before + cost_nano - whole * 1000000000::numeric = prepaid_after)
+);
+create index priced_refunds_operation_idx
+  on credits.priced_refunds (account_id, operation_id);
+comment on table credits.priced_refunds is
+  'What was given back of the cost of priced operations. Whole credits of it went into the ledger.';
+alter table credits.priced_refunds enable row level security;
+revoke all on table credits.priced_refunds from public, anon, authenticated, service_role;
+
+create function credits.price_words(
+  p_operation text, p_quantities jsonb, p_price jsonb)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return jsonb_build_object('operation', p_operation, 'quantities', p_quantities,
+    'cost_nano', p_price -> 'cost_nano', 'price_version', p_price -> 'price_version');
+end
+$$;
+comment on function credits.price_words(text, jsonb, jsonb) is
+  'What usage and ledger keep of a priced operation, among its metadata.';
+revoke all on function credits.price_words(text, jsonb, jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.post_priced(
+  p_account_id uuid, p_balance credits.balances, p_user_id uuid, p_operation_id uuid,
+  p_book public.credit_price_books, p_operation text, p_quantities jsonb, p_price jsonb,
+  p_whole bigint, p_reservation_id uuid, p_priced_at timestamptz)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_cost numeric := (p_price ->> 'cost_nano')::numeric;
+  v_paid bigint := least(v_cost, p_balance.prepaid_nano + p_whole * 1000000000::numeric);
+  v_after bigint := p_balance.prepaid_nano + p_whole * 1000000000::numeric - v_paid;
+begin
+  update credits.balances b set prepaid_nano = v_after,
+    settled_at = greatest(b.settled_at, p_balance.settled_at)
+  where b.account_id = p_account_id and b.credit_type = p_balance.credit_type;
+  insert into credits.priced_operations (account_id, operation_id, credit_type, user_id, book,
+    operation, quantities, lines, price_version, cost_nano, unpaid_nano, whole, prepaid_before,
+    prepaid_after, reservation_id, created_at)
+  values (p_account_id, p_operation_id, p_balance.credit_type, p_user_id, p_book.id, p_operation,
+    p_quantities, p_price -> 'lines', (p_price ->> 'price_version')::bigint, v_paid,
+    v_cost - v_paid, p_whole, p_balance.prepaid_nano, v_after, p_reservation_id,
+    p_balance.settled_at);
+  insert into credits.operation_costs (account_id, operation_id, currency, provider_nano,
+    is_complete, created_at)
+  select p_account_id, p_operation_id, p_book.currency, c.nano, c.is_complete, p_balance.settled_at
+  from credits.provider_nano(p_book, p_price -> 'lines', p_priced_at) c;
+  return jsonb_build_object('cost', credits.credits_text(v_paid),
+      'price_version', p_price -> 'price_version')
+    || case when v_cost > v_paid
+      then jsonb_build_object('unpaid', credits.credits_text(v_cost - v_paid)) else '{}' end;
+end
+$$;
+comment on function credits.post_priced(uuid, credits.balances, uuid, uuid,
+  public.credit_price_books, text, jsonb, jsonb, bigint, uuid, timestamptz) is
+  'Keeps a priced operation and what it leaves of the remainder of the locked balance, after '
+  'p_whole credits were taken. What it adds to the answer.';
+revoke all on function credits.post_priced(uuid, credits.balances, uuid, uuid,
+  public.credit_price_books, text, jsonb, jsonb, bigint, uuid, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.log_free_use(
+  p_account_id uuid, p_balance credits.balances, p_operation_id uuid, p_user_id uuid,
+  p_description text, p_metadata jsonb)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  insert into public.usage (account_id, user_id, credit_type, credits_used, status, description,
+    metadata, operation_id, created_at)
+  values (p_account_id, p_user_id, p_balance.credit_type, 0, 'allowed', p_description, p_metadata,
+    p_operation_id, p_balance.settled_at);
+end
+$$;
+comment on function credits.log_free_use(uuid, credits.balances, uuid, uuid, text, jsonb) is
+  'Puts a priced operation on record in usage that the remainder has paid for.';
+revoke all on function credits.log_free_use(uuid, credits.balances, uuid, uuid, text, jsonb)
+  from public, anon, authenticated, service_role;
+
+-- schemas/prices/capture_operation.sql
+
+-- edge: result=PricedCapture callers=service_role keyed reads=quantities:quantities
+--   Charge a hold of :meth:`reserve_operation` with what was used, by the prices of the hold.
+--
+--   ``quantities`` None is the maximum. Above the hold it takes what is available; the answer has
+--   the ``shortfall``, and what stays ``unpaid``. With ``final`` false it is a part.
+--
+--   Raises:
+--       ReservationNotFound, ReservationClosed: it is over, or was captured otherwise.
+--       InvalidArgument: a quantity without a price, or a hold of :meth:`reserve_credits`.
+--       IdempotencyConflict: the key belongs to another request.
+--       AccountFrozen.
+create function public.capture_operation(
+  p_user_id uuid, p_reservation_id uuid, p_quantities jsonb default null,
+  p_description text default null, p_metadata jsonb default '{}', p_workspace_id uuid default null,
+  p_final boolean default true, p_idempotency_key text default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_metadata jsonb := credits.check_request(1, p_description, p_idempotency_key, p_metadata);
+  v_quantities jsonb;
+begin
+  if p_quantities is not null then
+    v_quantities := credits.read_quantities(p_quantities);
+  end if;
+  return credits.respond(credits.capture_priced(
+    credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_reservation_id, v_quantities,
+    p_description, v_metadata, coalesce(p_final, true), p_idempotency_key));
+end
+$$;
+comment on function public.capture_operation(
+  uuid, uuid, jsonb, text, jsonb, uuid, boolean, text) is
+  'Charges a hold of reserve_operation with the cost of what was used (null for the maximum), by '
+  'the prices that there were when it was made. Answers like capture_credits, with cost, '
+  'price_version, and unpaid where hold and balance did not suffice.';
+revoke all on function public.capture_operation(uuid, uuid, jsonb, text, jsonb, uuid, boolean, text)
+  from public, anon, authenticated, service_role;
+grant execute on function public.capture_operation(
+  uuid, uuid, jsonb, text, jsonb, uuid, boolean, text) to service_role;
+
+create function credits.capture_priced(
+  p_account_id uuid, p_user_id uuid, p_reservation_id uuid, p_quantities jsonb,
+  p_description text, p_metadata jsonb, p_is_final boolean, p_idempotency_key text)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('function', 'capture_operation', 'user_id', p_user_id,
+    'reservation_id', p_reservation_id, 'quantities', p_quantities, 'description', p_description,
+    'metadata', p_metadata, 'final', p_is_final);
+  v_locked record;
+  v_hold credits.priced_holds;
+  v_quantities jsonb;
+  v_price jsonb;
+  v_answer jsonb;
+begin
+  v_locked := credits.lock_reservation(p_account_id, p_reservation_id);
+  v_hold := credits.find_priced_hold(p_account_id, p_reservation_id);
+  v_quantities := coalesce(p_quantities, v_hold.quantities);
+  v_answer := coalesce(credits.replay(p_account_id, p_idempotency_key, v_request),
+    case when p_is_final then
+      credits.replay_priced_capture(p_account_id, v_locked.p_reservation, v_quantities) end);
+  if v_answer is not null then
+    return v_answer;
+  elsif (v_locked.p_reservation).status <> 'open' then
+    perform credits.raise_error('reservation_closed', jsonb_build_object('reservation_id',
+      p_reservation_id, 'status', (v_locked.p_reservation).status,
+      'captured', (v_locked.p_reservation).captured));
+  elsif (v_locked.p_balance).account_status <> 'active' then
+    perform credits.refuse_status(p_account_id, (v_locked.p_balance).account_status);
+  end if;
+  v_price := credits.price_operation(v_hold.book, v_hold.operation, v_quantities, v_hold.priced_at,
+    v_hold.book_version);
+  v_answer := credits.take_priced(p_account_id, p_user_id, v_locked.p_balance,
+    v_locked.p_reservation, credits.whole_credits((v_price ->> 'cost_nano')::numeric
+      - (v_locked.p_balance).prepaid_nano), p_description,
+    p_metadata || credits.price_words(v_hold.operation, v_quantities, v_price), p_is_final);
+  v_answer := v_answer || credits.post_priced(p_account_id, v_locked.p_balance, p_user_id,
+    (v_answer ->> 'operation_id')::uuid, credits.find_price_book(v_hold.book), v_hold.operation,
+    v_quantities, v_price, (v_answer ->> 'captured')::bigint, p_reservation_id, v_hold.priced_at);
+  update public.credit_reservations r set answer = v_answer
+  where r.account_id = p_account_id and r.id = p_reservation_id;
+  perform credits.remember(p_account_id, p_idempotency_key, (v_answer ->> 'operation_id')::uuid,
+    v_request, v_answer, (v_locked.p_balance).settled_at);
+  return v_answer;
+end
+$$;
+comment on function credits.capture_priced(uuid, uuid, uuid, jsonb, text, jsonb, boolean, text) is
+  'Charges a priced hold: the remainder pays first, the hold what that lacks, the balance what '
+  'that lacks. The rest of the hold goes back with the last part.';
+revoke all on function credits.capture_priced(uuid, uuid, uuid, jsonb, text, jsonb, boolean, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.find_priced_hold(p_account_id uuid, p_reservation_id uuid)
+returns credits.priced_holds
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_hold credits.priced_holds;
+begin
+  select h.* into v_hold from credits.priced_holds h
+  where h.account_id = p_account_id and h.reservation_id = p_reservation_id;
+  if not found then
+    perform credits.raise_error('invalid_argument', jsonb_build_object(
+      'argument', 'p_reservation_id', 'value', p_reservation_id),
+      'This hold was made without an operation. Capture it with capture_credits.');
+  end if;
+  return v_hold;
+end
+$$;
+comment on function credits.find_priced_hold(uuid, uuid) is
+  'For which operation a hold was made. Raises invalid_argument where for none.';
+revoke all on function credits.find_priced_hold(uuid, uuid)
+  from public, anon, authenticated, service_role;
+
+create function credits.replay_priced_capture(
+  p_account_id uuid, p_hold public.credit_reservations, p_quantities jsonb)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- A hold that the remainder has paid for is released, with an answer all the same.
+  return (
+    select p_hold.answer || '{"replayed": true}'
+    from credits.priced_operations o
+    where p_hold.status in ('captured', 'released') and o.account_id = p_account_id
+      and o.operation_id = (p_hold.answer ->> 'operation_id')::uuid
+      and o.reservation_id = p_hold.id and o.quantities = p_quantities
+      and p_hold.answer ->> 'held' = '0' and p_hold.answer ? 'cost');
+end
+$$;
+comment on function credits.replay_priced_capture(uuid, public.credit_reservations, jsonb) is
+  'The answer to the last capture of a closed priced hold, when the same quantities are captured '
+  'again; else null.';
+revoke all on function credits.replay_priced_capture(uuid, public.credit_reservations, jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.take_priced(
+  p_account_id uuid, p_user_id uuid, p_balance credits.balances,
+  p_hold public.credit_reservations, p_whole bigint, p_description text, p_metadata jsonb,
+  p_is_final boolean)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_balance credits.balances := p_balance;
+  v_operation_id uuid := gen_random_uuid();
+  v_left bigint := p_hold.amount + p_hold.extra - p_hold.captured;
+begin
+  if p_whole > 0 then
+    return credits.capture(p_account_id, p_user_id, p_hold.id, p_whole, p_description, p_metadata,
+      p_is_final, null);
+  end if;
+  -- As with any hold: what is captured at once is one operation with it.
+  if p_is_final and not exists (select 1 from credits.priced_operations o
+      where o.account_id = p_account_id and o.reservation_id = p_hold.id) then
+    v_operation_id := p_hold.operation_id;
+  end if;
+  if p_is_final then
+    v_balance := credits.close_hold(p_account_id, v_balance, p_hold, 'the remainder paid for it');
+  end if;
+  perform credits.log_free_use(p_account_id, v_balance, v_operation_id, p_user_id,
+    coalesce(p_description, p_hold.description), p_hold.metadata || p_metadata);
+  return credits.answer(v_balance, v_operation_id, 0) || jsonb_build_object(
+    'reservation_id', p_hold.id, 'captured', 0,
+    'released', case when p_is_final then v_left else 0 end,
+    'held', case when p_is_final then 0 else v_left end, 'shortfall', 0);
+end
+$$;
+comment on function credits.take_priced(uuid, uuid, credits.balances, public.credit_reservations,
+  bigint, text, jsonb, boolean) is
+  'Captures the whole credits that a priced operation takes of its hold, or none, where the '
+  'remainder pays for it.';
+revoke all on function credits.take_priced(uuid, uuid, credits.balances, public.credit_reservations,
+  bigint, text, jsonb, boolean) from public, anon, authenticated, service_role;
+
+-- schemas/prices/consume_operation.sql
+
+-- edge: result=PricedAnswer callers=service_role keyed denies reads=quantities:quantities
+--   Spend what an operation costs by the price book, all or nothing.
+--
+--   ``cost`` is exact, in credits; ``amount`` is how many whole credits that took: the parts of a
+--   credit that were paid for before are used first.
+--
+--   Raises:
+--       UnknownOperation: it has no price.
+--       InsufficientCredits: there is not enough (also MemberCapReached).
+--       IdempotencyConflict: the key belongs to another request.
+--       AccountFrozen, AccountNotFound, InvalidArgument.
+create function public.consume_operation(
+  p_user_id uuid, p_operation text, p_quantities jsonb default null,
+  p_description text default null, p_idempotency_key text default null,
+  p_metadata jsonb default '{}', p_book text default null, p_workspace_id uuid default null,
+  p_strict boolean default false)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_metadata jsonb := credits.check_request(1, p_description, p_idempotency_key, p_metadata);
+  v_book public.credit_price_books := credits.find_price_book(p_book);
+  v_quantities jsonb := credits.read_quantities(coalesce(p_quantities, jsonb '{"call": 1}'));
+begin
+  return credits.respond(credits.consume_priced(
+    credits.paying_account(p_user_id, p_workspace_id, v_book.credit_type), p_user_id, v_book,
+    p_operation, v_quantities, p_description, p_idempotency_key, v_metadata), p_strict);
+end
+$$;
+comment on function public.consume_operation(
+  uuid, text, jsonb, text, text, jsonb, text, uuid, boolean) is
+  'Spends what an operation with these quantities (null for one call) costs by the price book. '
+  'Answers like consume_credits, with cost in credits, exactly, and price_version. Whole credits '
+  'are taken only for what the prepaid remainder lacks. Raises unknown_operation.';
+revoke all on function public.consume_operation(
+  uuid, text, jsonb, text, text, jsonb, text, uuid, boolean)
+  from public, anon, authenticated, service_role;
+grant execute on function public.consume_operation(
+  uuid, text, jsonb, text, text, jsonb, text, uuid, boolean) to service_role;
+
+create function credits.consume_priced(
+  p_account_id uuid, p_user_id uuid, p_book public.credit_price_books, p_operation text,
+  p_quantities jsonb, p_description text, p_idempotency_key text, p_metadata jsonb)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('function', 'consume_operation', 'user_id', p_user_id,
+    'book', p_book.id, 'operation', p_operation, 'quantities', p_quantities,
+    'description', p_description, 'metadata', p_metadata);
+  v_operation_id uuid := gen_random_uuid();
+  v_balance credits.balances;
+  v_price jsonb;
+  v_whole bigint;
+  v_metadata jsonb;
+  v_answer jsonb;
+begin
+  v_balance := credits.lock_balance(p_account_id, p_book.credit_type);
+  v_answer := credits.replay(p_account_id, p_idempotency_key, v_request);
+  if v_answer is not null then
+    return v_answer;
+  elsif v_balance.account_status <> 'active' then
+    perform credits.refuse_status(p_account_id, v_balance.account_status);
+  end if;
+  v_price := credits.price_operation(p_book.id, p_operation, p_quantities, v_balance.settled_at);
+  v_whole := credits.whole_credits((v_price ->> 'cost_nano')::numeric - v_balance.prepaid_nano);
+  v_metadata := p_metadata || credits.price_words(p_operation, p_quantities, v_price);
+  if v_whole > 0 then
+    v_answer := credits.consume(p_account_id, p_user_id, p_book.credit_type, v_whole, p_description,
+      null, v_metadata);
+    if v_answer ->> 'code' <> 'ok' then
+      return v_answer || jsonb_build_object('price_version', v_price -> 'price_version',
+        'cost', credits.credits_text((v_price ->> 'cost_nano')::numeric));
+    end if;
+    v_operation_id := (v_answer ->> 'operation_id')::uuid;
+  else
+    perform credits.log_free_use(p_account_id, v_balance, v_operation_id, p_user_id, p_description,
+      v_metadata);
+    v_answer := credits.answer(v_balance, v_operation_id, 0);
+  end if;
+  v_answer := v_answer || credits.post_priced(p_account_id, v_balance, p_user_id, v_operation_id,
+    p_book, p_operation, p_quantities, v_price, v_whole, null, v_balance.settled_at);
+  perform credits.remember(p_account_id, p_idempotency_key, v_operation_id, v_request, v_answer,
+    v_balance.settled_at);
+  return v_answer;
+end
+$$;
+comment on function credits.consume_priced(
+  uuid, uuid, public.credit_price_books, text, jsonb, text, text, jsonb) is
+  'Spends the cost of an operation: from the remainder first, then as many whole credits as it '
+  'lacks, by the ordinary spend.';
+revoke all on function credits.consume_priced(
+  uuid, uuid, public.credit_price_books, text, jsonb, text, text, jsonb)
+  from public, anon, authenticated, service_role;
+
+-- schemas/prices/end_price.sql
+
+-- edge: result=Price callers=service_role repeatable
+--   End a price: from then on the next less specific one counts, or the operation is unknown.
+--
+--   Raises:
+--       InvalidArgument: no such book or price.
+create function public.end_price(
+  p_operation text, p_dimension text, p_book text default 'default',
+  p_valid_to timestamptz default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_book text := (credits.find_price_book(p_book)).id;
+  v_price credits.prices;
+begin
+  if not exists (select 1 from credits.prices p
+    where p.book = v_book and p.operation = p_operation and p.dimension = p_dimension) then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_operation',
+      'value', p_operation, 'dimension', p_dimension), 'The book has no such price.');
+  end if;
+  v_price.operation := p_operation;
+  v_price.dimension := p_dimension;
+  v_price.per := 1;
+  v_price.valid_from := coalesce(p_valid_to, clock_timestamp());
+  v_price := credits.follow_price(v_book, v_price);
+  return credits.price_answer(v_price);
+end
+$$;
+comment on function public.end_price(text, text, text, timestamptz) is
+  'Ends a price at p_valid_to, without another that follows it. What was charged by it stays '
+  'explained, and open holds are still charged by it.';
+revoke all on function public.end_price(text, text, text, timestamptz)
+  from public, anon, authenticated, service_role;
+grant execute on function public.end_price(text, text, text, timestamptz) to service_role;
+
+-- schemas/prices/price_operation.sql
+
+create function credits.read_quantities(p_quantities jsonb)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_quantity record;
+  v_wrong text;
+begin
+  if jsonb_typeof(p_quantities) is distinct from 'object' or p_quantities = '{}'
+     or octet_length(p_quantities::text) > 4000 then
+    v_wrong := '';
+  else
+    -- A quantity may be a text, since not every language reads large numbers exactly.
+    for v_quantity in select q.key, q.value from jsonb_each(p_quantities) q loop
+      if jsonb_typeof(v_quantity.value) not in ('number', 'string')
+         or v_quantity.value #>> '{}' !~ '^[0-9]{1,30}(\.[0-9]{1,18})?$' then
+        v_wrong := v_quantity.key;
+      end if;
+    end loop;
+  end if;
+  if v_wrong is not null then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_quantities',
+      'dimension', nullif(v_wrong, '')), 'Quantities are a JSON object: for each dimension how '
+      'much of it was used, a number that is 0 or more.');
+  end if;
+  return (select jsonb_object_agg(q.key, trim_scale(q.value::numeric))
+    from jsonb_each_text(p_quantities) q);
+end
+$$;
+comment on function credits.read_quantities(jsonb) is
+  'Quantities as numbers, the same however they were written. Raises invalid_argument for what are '
+  'none.';
+revoke all on function credits.read_quantities(jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.prices_at(
+  p_book text, p_operation text, p_at timestamptz, p_known_version bigint)
+returns setof credits.prices
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  with current as (
+    select distinct on (p.operation, p.dimension) p.*
+    from credits.prices p
+    where p.book = p_book and p.valid_from <= p_at
+      and p.version <= coalesce(p_known_version, p.version)
+      and position('*' in p_operation) = 0
+      -- The operation itself, and every beginning of it that could be a pattern.
+      and p.operation = any (p_operation || array(
+        select left(p_operation, n) || '*' from generate_series(0, length(p_operation)) n))
+    order by p.operation, p.dimension, p.valid_from desc, p.version desc
+  )
+  select distinct on (c.dimension) c.*
+  from current c
+  where c.nano_per_unit is not null
+  order by c.dimension, c.operation = p_operation desc, length(c.operation) desc;
+end
+$$;
+comment on function credits.prices_at(text, text, timestamptz, bigint) is
+  'The prices of an operation at an instant, the most specific one for each dimension, as the book '
+  'was in p_known_version (null for now).';
+revoke all on function credits.prices_at(text, text, timestamptz, bigint)
+  from public, anon, authenticated, service_role;
+
+create function credits.stepped(p_price numeric, p_steps jsonb, p_measure numeric)
+returns numeric
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_steps is null then
+    return p_price;
+  end if;
+  return coalesce((
+    select coalesce(s.value ->> 'nano_per_unit', s.value ->> 'cost_per_unit')::numeric
+    from jsonb_array_elements(p_steps) s
+    where (s.value ->> 'above')::numeric < p_measure
+    order by (s.value ->> 'above')::numeric desc limit 1), p_price);
+end
+$$;
+comment on function credits.stepped(numeric, jsonb, numeric) is
+  'The price of the step that p_measure has reached, for all units; the first price below them.';
+revoke all on function credits.stepped(numeric, jsonb, numeric)
+  from public, anon, authenticated, service_role;
+
+create function credits.price_lines(
+  p_book text, p_operation text, p_quantities jsonb, p_at timestamptz, p_known_version bigint)
+returns table (
+  dimension text, quantity numeric, price credits.prices, unit_nano numeric, measure numeric)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_unpriced text[];
+begin
+  -- Each price is looked for where the quantities are, so a quantity without one is seen here.
+  select array_agg(q.key order by q.key) filter (where p.book is null) into v_unpriced
+  from jsonb_each(p_quantities) q
+  left join credits.prices_at(p_book, p_operation, p_at, p_known_version) p on p.dimension = q.key;
+  if v_unpriced is not null then
+    perform credits.refuse_unpriced(p_book, p_operation, v_unpriced, p_at, p_known_version);
+  end if;
+  return query
+  select q.key, q.value::numeric, p,
+    trim_scale(credits.stepped(p.nano_per_unit, p.steps, m.measure)), m.measure
+  from jsonb_each_text(p_quantities) q
+  join credits.prices_at(p_book, p_operation, p_at, p_known_version) p on p.dimension = q.key
+  cross join lateral (
+    select sum((p_quantities ->> b.name)::numeric) as measure from unnest(p.steps_by) b(name)) m
+  order by q.key;
+end
+$$;
+comment on function credits.price_lines(text, text, jsonb, timestamptz, bigint) is
+  'For each quantity its price and what a unit costs by the step that is reached. Raises '
+  'unknown_operation, or invalid_argument for a quantity without a price.';
+revoke all on function credits.price_lines(text, text, jsonb, timestamptz, bigint)
+  from public, anon, authenticated, service_role;
+
+create function credits.refuse_unpriced(
+  p_book text, p_operation text, p_unpriced text[], p_at timestamptz, p_known_version bigint)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_priced jsonb := (select jsonb_agg(p.dimension order by p.dimension)
+    from credits.prices_at(p_book, p_operation, p_at, p_known_version) p);
+begin
+  if v_priced is null then
+    perform credits.raise_error('unknown_operation', jsonb_build_object(
+      'operation', p_operation, 'book', p_book));
+  end if;
+  perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_quantities',
+    'operation', p_operation, 'dimensions', p_unpriced, 'priced', v_priced),
+    'The operation has no price for ' || array_to_string(p_unpriced, ', ') || '.');
+end
+$$;
+comment on function credits.refuse_unpriced(text, text, text[], timestamptz, bigint) is
+  'Raises unknown_operation where an operation has no price at all, else invalid_argument.';
+revoke all on function credits.refuse_unpriced(text, text, text[], timestamptz, bigint)
+  from public, anon, authenticated, service_role;
+
+create function credits.price_operation(
+  p_book text, p_operation text, p_quantities jsonb, p_at timestamptz,
+  p_known_version bigint default null)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_line record;
+  v_lines jsonb := jsonb '[]';
+  v_version bigint := 0;
+  v_cost numeric;
+begin
+  for v_line in
+    select l.price, l.quantity, l.unit_nano, l.measure
+    from credits.price_lines(p_book, p_operation, p_quantities, p_at, p_known_version) l
+  loop
+    v_version := greatest(v_version, (v_line.price).version);
+    v_lines := v_lines || credits.price_line(v_line.price, v_line.quantity, v_line.unit_nano,
+      v_line.measure);
+  end loop;
+  v_cost := credits.cost_of_lines(v_lines);
+  if v_cost > 9223372036854775807 then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_quantities',
+      'cost', credits.credits_text(v_cost)), 'One operation costs at most 9223372036 credits.');
+  end if;
+  return jsonb_build_object('cost_nano', v_cost, 'price_version', v_version, 'lines', v_lines);
+end
+$$;
+comment on function credits.price_operation(text, text, jsonb, timestamptz, bigint) is
+  'What an operation costs, in billionths of a credit, with the lines of its receipt. Raises '
+  'unknown_operation, invalid_argument.';
+revoke all on function credits.price_operation(text, text, jsonb, timestamptz, bigint)
+  from public, anon, authenticated, service_role;
+
+create function credits.price_line(
+  p_price credits.prices, p_quantity numeric, p_unit_nano numeric, p_measure numeric)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return jsonb_strip_nulls(jsonb_build_object('dimension', p_price.dimension,
+    'quantity', p_quantity, 'nano_per_unit', p_unit_nano, 'per', p_price.per,
+    'pattern', p_price.operation, 'version', p_price.version, 'measure', p_measure,
+    'minimum_nano', p_price.minimum_nano, 'maximum_nano', p_price.maximum_nano,
+    'cost', credits.credits_text(round(credits.bounded(p_quantity * p_unit_nano, p_price.per,
+      p_price.minimum_nano, p_price.maximum_nano) / p_price.per, 6))));
+end
+$$;
+comment on function credits.price_line(credits.prices, numeric, numeric, numeric) is
+  'A line of a receipt: a dimension, how much of it, by which price, and what it costs (to the '
+  'millionth of a billionth).';
+revoke all on function credits.price_line(credits.prices, numeric, numeric, numeric)
+  from public, anon, authenticated, service_role;
+
+create function credits.bounded(
+  p_nano numeric, p_per numeric, p_minimum_nano numeric, p_maximum_nano numeric)
+returns numeric
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return least(greatest(p_nano, p_minimum_nano * p_per), p_maximum_nano * p_per);
+end
+$$;
+comment on function credits.bounded(numeric, numeric, numeric, numeric) is
+  'The cost of a dimension, times per, between its minimum and its maximum where it has them.';
+revoke all on function credits.bounded(numeric, numeric, numeric, numeric)
+  from public, anon, authenticated, service_role;
+
+create function credits.cost_of_lines(p_lines jsonb)
+returns numeric
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  -- A sum of fractions, exact until the one rounding at its end.
+  v_sum numeric := 0;
+  v_below numeric := 1;
+  v_common numeric;
+  v_line record;
+begin
+  for v_line in
+    select l.per, credits.bounded(l.quantity * l.nano_per_unit, l.per, l.minimum_nano,
+      l.maximum_nano) as above
+    from jsonb_to_recordset(p_lines) l (quantity numeric, nano_per_unit numeric, per numeric,
+      minimum_nano numeric, maximum_nano numeric)
+  loop
+    v_common := lcm(v_below, v_line.per);
+    v_sum := v_sum * div(v_common, v_below) + v_line.above * div(v_common, v_line.per);
+    v_below := v_common;
+  end loop;
+  return div(v_sum, v_below) + case when mod(v_sum, v_below) > 0 then 1 else 0 end;
+end
+$$;
+comment on function credits.cost_of_lines(jsonb) is
+  'What the lines of a receipt add up to: exactly, then rounded up to a billionth of a credit.';
+revoke all on function credits.cost_of_lines(jsonb) from public, anon, authenticated, service_role;
+
+create function credits.credits_text(p_nano numeric)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return trim_scale(p_nano * 0.000000001)::text;
+end
+$$;
+comment on function credits.credits_text(numeric) is
+  'Billionths of a credit as a decimal number of credits, exactly.';
+revoke all on function credits.credits_text(numeric) from public, anon, authenticated, service_role;
+
+create function credits.whole_credits(p_nano numeric)
+returns bigint
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return greatest(0, ceil(p_nano * 0.000000001))::bigint;
+end
+$$;
+comment on function credits.whole_credits(numeric) is
+  'How many whole credits it takes to pay for this many billionths; 0 for none and less.';
+revoke all on function credits.whole_credits(numeric)
+  from public, anon, authenticated, service_role;
+
+-- schemas/prices/quote_operation.sql
+
+-- edge: result=Quote callers=service_role repeatable reads=quantities:quantities
+--   What an operation would cost now, by the price book. It books nothing.
+--
+--   ``estimate`` is exact; ``maximum`` is how many whole credits it takes at most, which is what a
+--   hold sets aside (at least one).
+--
+--   Raises:
+--       UnknownOperation: it has no price.
+--       InvalidArgument: no such book, or a quantity without a price.
+create function public.quote_operation(
+  p_operation text, p_quantities jsonb default null, p_book text default null)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+declare
+  v_book public.credit_price_books := credits.find_price_book(p_book);
+  v_quantities jsonb := credits.read_quantities(coalesce(p_quantities, jsonb '{"call": 1}'));
+  v_price jsonb;
+  v_cost numeric;
+begin
+  v_price := credits.price_operation(v_book.id, p_operation, v_quantities, statement_timestamp());
+  v_cost := (v_price ->> 'cost_nano')::numeric;
+  return jsonb_build_object('success', true, 'code', 'ok', 'operation', p_operation,
+    'book', v_book.id, 'credit_type', v_book.credit_type, 'quantities', v_quantities,
+    'cost', credits.credits_text(v_cost), 'estimate', credits.credits_text(v_cost),
+    'maximum', credits.whole_credits(v_cost),
+    'price_version', v_price -> 'price_version', 'lines', v_price -> 'lines');
+end
+$$;
+comment on function public.quote_operation(text, jsonb, text) is
+  'What an operation with these quantities (null for one call) would cost now: cost and estimate '
+  'in credits, exactly, and maximum, the whole credits that it takes at most. Books nothing. '
+  'Raises unknown_operation, invalid_argument.';
+revoke all on function public.quote_operation(text, jsonb, text)
+  from public, anon, authenticated, service_role;
+grant execute on function public.quote_operation(text, jsonb, text) to service_role;
+
+-- schemas/prices/refund_priced.sql
+
+create function credits.refund_priced(
+  p_account_id uuid, p_user_id uuid, p_operation credits.priced_operations, p_amount bigint,
+  p_reason text, p_idempotency_key text)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_request jsonb := credits.refund_request(p_user_id, p_operation.operation_id, p_amount,
+    p_reason);
+  v_refund_id uuid := gen_random_uuid();
+  v_balance credits.balances;
+  v_left bigint;
+  v_cost bigint;
+  v_whole bigint;
+  v_returned record;
+  v_answer jsonb;
+begin
+  v_balance := credits.lock_balance(p_account_id, p_operation.credit_type);
+  if v_balance.account_status = 'closed' and p_user_id is not null then
+    perform credits.refuse_status(p_account_id, v_balance.account_status);
+  end if;
+  v_answer := credits.replay(p_account_id, p_idempotency_key, v_request);
+  if v_answer is not null then
+    return v_answer;
+  end if;
+  v_left := p_operation.cost_nano - (
+    select coalesce(sum(f.cost_nano), 0) from credits.priced_refunds f
+    where f.account_id = p_account_id and f.operation_id = p_operation.operation_id);
+  if v_left = 0 or p_amount > credits.whole_credits(v_left) then
+    perform credits.raise_error('invalid_amount', jsonb_build_object('amount', p_amount,
+      'refundable', credits.whole_credits(v_left), 'refundable_cost', credits.credits_text(v_left)),
+      'More than an operation cost cannot be given back.');
+  end if;
+  v_cost := least(v_left, coalesce(p_amount * 1000000000::numeric, v_left));
+  v_whole := div(v_balance.prepaid_nano::numeric + v_cost, 1000000000);
+  insert into credits.priced_refunds (account_id, refund_id, operation_id, credit_type, user_id,
+    cost_nano, whole, prepaid_before, prepaid_after, created_at)
+  values (p_account_id, v_refund_id, p_operation.operation_id, p_operation.credit_type, p_user_id,
+    v_cost, v_whole, v_balance.prepaid_nano,
+    v_balance.prepaid_nano::numeric + v_cost - v_whole * 1000000000::numeric, v_balance.settled_at);
+  update credits.balances b
+  set prepaid_nano = v_balance.prepaid_nano::numeric + v_cost - v_whole * 1000000000::numeric
+  where b.account_id = p_account_id and b.credit_type = p_operation.credit_type;
+  v_returned := credits.return_whole(p_account_id, v_balance, p_user_id, p_operation, v_whole,
+    v_refund_id, p_reason);
+  v_balance := credits.save_balance(p_account_id, v_returned.p_balance);
+  v_answer := credits.answer(v_balance, v_refund_id, v_whole) || jsonb_build_object(
+    'refunds_operation_id', p_operation.operation_id, 'returned', v_whole - v_returned.expired,
+    'expired', v_returned.expired, 'cost', credits.credits_text(v_cost),
+    'price_version', p_operation.price_version);
+  perform credits.remember(p_account_id, p_idempotency_key, v_refund_id, v_request, v_answer,
+    v_balance.settled_at);
+  return v_answer;
+end
+$$;
+comment on function credits.refund_priced(
+  uuid, uuid, credits.priced_operations, bigint, text, text) is
+  'Gives the cost of a priced operation back, all that is left of it or p_amount credits of it: '
+  'into the remainder, and what lifts that to a credit or more as whole credits.';
+revoke all on function credits.refund_priced(
+  uuid, uuid, credits.priced_operations, bigint, text, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.return_whole(
+  p_account_id uuid, inout p_balance credits.balances, p_user_id uuid,
+  p_operation credits.priced_operations, p_amount bigint, p_refund_id uuid, p_reason text,
+  out expired bigint)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+-- A row beside another OUT argument is meant here; plpgsql_check takes it for a slip.
+-- @plpgsql_check_options: extra_warnings = false
+declare
+  v_source record;
+  v_back bigint;
+  v_left bigint := p_amount;
+  v_returned record;
+begin
+  expired := 0;
+  -- Parts of several operations may add up to a credit that an earlier one took: the latest comes
+  -- first.
+  for v_source in
+    select o.operation_id, o.whole - o.returned as refundable, o.created_at
+    from credits.priced_operations o
+    where o.account_id = p_account_id and o.credit_type = p_operation.credit_type
+      and o.returned < o.whole and p_amount > 0
+    order by o.operation_id = p_operation.operation_id desc, o.created_at desc, o.operation_id
+  loop
+    exit when v_left = 0;
+    v_back := least(v_left, v_source.refundable);
+    v_returned := credits.return_spent(p_account_id, p_balance, p_user_id, v_source.operation_id,
+      v_back, p_refund_id, p_reason);
+    p_balance := v_returned.p_balance;
+    expired := expired + v_returned.expired;
+    update credits.priced_operations o set returned = o.returned + v_back
+    where o.account_id = p_account_id and o.operation_id = v_source.operation_id;
+    if v_source.created_at >= p_balance.used_since then
+      p_balance.used := greatest(0, p_balance.used - v_back);
+    end if;
+    v_left := v_left - v_back;
+  end loop;
+  if v_left > 0 then
+    perform credits.raise_disagreement(p_account_id, p_operation.credit_type, v_left);
+  end if;
+end
+$$;
+comment on function credits.return_whole(
+  uuid, credits.balances, uuid, credits.priced_operations, bigint, uuid, text) is
+  'Gives whole credits back into the grants of a priced operation, then into those of the '
+  'operations before it: together they have taken every credit that the remainder is of.';
+revoke all on function credits.return_whole(
+  uuid, credits.balances, uuid, credits.priced_operations, bigint, uuid, text)
+  from public, anon, authenticated, service_role;
+
+-- schemas/prices/reserve_operation.sql
+
+-- edge: result=PricedReservation callers=service_role keyed denies reads=quantities:quantities
+--   Hold what an operation costs at most, with the prices of this moment.
+--
+--   ``quantities`` are the maximum. Capture it with :meth:`capture_operation` and what was really
+--   used; a price that changes meanwhile does not change what it costs.
+--
+--   Raises:
+--       UnknownOperation: it has no price.
+--       InsufficientCredits: there is not enough (also MemberCapReached).
+--       IdempotencyConflict: the key belongs to another request.
+--       AccountFrozen, AccountNotFound, InvalidArgument.
+create function public.reserve_operation(
+  p_user_id uuid, p_operation text, p_quantities jsonb default null,
+  p_description text default null, p_idempotency_key text default null,
+  p_metadata jsonb default '{}', p_ttl_seconds integer default 900, p_book text default null,
+  p_workspace_id uuid default null, p_strict boolean default false)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_metadata jsonb := credits.check_request(1, p_description, p_idempotency_key, p_metadata);
+  v_book public.credit_price_books := credits.find_price_book(p_book);
+  v_quantities jsonb := credits.read_quantities(coalesce(p_quantities, jsonb '{"call": 1}'));
+begin
+  perform credits.check_ttl(p_ttl_seconds);
+  return credits.respond(credits.reserve_priced(
+    credits.paying_account(p_user_id, p_workspace_id, v_book.credit_type), p_user_id, v_book,
+    p_operation, v_quantities, p_description, p_idempotency_key, v_metadata, p_ttl_seconds),
+    p_strict);
+end
+$$;
+comment on function public.reserve_operation(
+  uuid, text, jsonb, text, text, jsonb, integer, text, uuid, boolean) is
+  'Holds the whole credits that an operation with these quantities, the maximum, costs, at least '
+  'one. Answers like reserve_credits, with cost and price_version. It is captured by the prices of '
+  'this moment. Raises unknown_operation.';
+revoke all on function public.reserve_operation(
+  uuid, text, jsonb, text, text, jsonb, integer, text, uuid, boolean)
+  from public, anon, authenticated, service_role;
+grant execute on function public.reserve_operation(
+  uuid, text, jsonb, text, text, jsonb, integer, text, uuid, boolean) to service_role;
+
+create function credits.reserve_priced(
+  p_account_id uuid, p_user_id uuid, p_book public.credit_price_books, p_operation text,
+  p_quantities jsonb, p_description text, p_idempotency_key text, p_metadata jsonb,
+  p_ttl_seconds integer)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('function', 'reserve_operation', 'user_id', p_user_id,
+    'book', p_book.id, 'operation', p_operation, 'quantities', p_quantities,
+    'description', p_description, 'metadata', p_metadata, 'ttl_seconds', p_ttl_seconds);
+  v_known bigint;
+  v_balance credits.balances;
+  v_price jsonb;
+  v_cost numeric;
+  v_answer jsonb;
+begin
+  v_balance := credits.lock_balance(p_account_id, p_book.credit_type);
+  v_answer := credits.replay(p_account_id, p_idempotency_key, v_request);
+  if v_answer is not null then
+    return v_answer;
+  elsif v_balance.account_status <> 'active' then
+    perform credits.refuse_status(p_account_id, v_balance.account_status);
+  end if;
+  select b.version into v_known from public.credit_price_books b where b.id = p_book.id;
+  v_price := credits.price_operation(p_book.id, p_operation, p_quantities, v_balance.settled_at,
+    v_known);
+  v_cost := (v_price ->> 'cost_nano')::numeric;
+  v_answer := credits.reserve(p_account_id, p_user_id, p_book.credit_type,
+    greatest(1, credits.whole_credits(v_cost)), p_description, null,
+    p_metadata || credits.price_words(p_operation, p_quantities, v_price), p_ttl_seconds)
+    || jsonb_build_object('cost', credits.credits_text(v_cost),
+      'price_version', v_price -> 'price_version');
+  if v_answer ->> 'code' <> 'ok' then
+    return v_answer;
+  end if;
+  insert into credits.priced_holds (account_id, reservation_id, book, operation, quantities,
+    cost_nano, priced_at, book_version)
+  values (p_account_id, (v_answer ->> 'reservation_id')::uuid, p_book.id, p_operation,
+    p_quantities, v_cost, v_balance.settled_at, v_known);
+  perform credits.remember(p_account_id, p_idempotency_key, (v_answer ->> 'operation_id')::uuid,
+    v_request, v_answer, v_balance.settled_at);
+  return v_answer;
+end
+$$;
+comment on function credits.reserve_priced(
+  uuid, uuid, public.credit_price_books, text, jsonb, text, text, jsonb, integer) is
+  'Holds the whole credits of the largest cost of an operation, without regard to the remainder, '
+  'and keeps as of when and of which version of the book its prices are.';
+revoke all on function credits.reserve_priced(
+  uuid, uuid, public.credit_price_books, text, jsonb, text, text, jsonb, integer)
+  from public, anon, authenticated, service_role;
+
+-- schemas/prices/set_exchange_rate.sql
+
+-- edge: result=ExchangeRate callers=service_role repeatable
+--   Set what ``per`` units of an asset are worth in a currency, from ``valid_from`` on.
+--
+--   Every price that follows a cost in this asset is followed by a new one from then on.
+--
+--   Raises:
+--       InvalidArgument: no rate, or an asset that is the currency itself.
+create function public.set_exchange_rate(
+  p_asset text, p_worth numeric, p_per bigint default 1, p_currency text default 'usd',
+  p_valid_from timestamptz default null, p_source text default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_at timestamptz := coalesce(p_valid_from, case when exists (
+    select 1 from credits.exchange_rates r where r.asset = p_asset and r.currency = p_currency)
+    then clock_timestamp() else 'epoch' end);
+  v_rate numeric := p_worth / greatest(p_per, 1)::numeric(60, 40);
+begin
+  if coalesce(p_asset ~ '^[a-z][a-z0-9_]{0,62}$' and p_worth > 0 and p_worth < 1e18
+      and p_per >= 1 and p_currency ~ '^[a-z]{3}$' and p_asset <> p_currency and isfinite(v_at)
+      and coalesce(length(p_source) <= 200, true), false) is not true then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_worth',
+      'asset', p_asset, 'worth', p_worth, 'per', p_per, 'currency', p_currency), 'A rate is a '
+      'number above 0 for 1 unit or more of an asset, which is named in small letters.');
+  end if;
+  if credits.rate_at(p_asset, p_currency, v_at) is distinct from v_rate then
+    insert into credits.exchange_rates (asset, per_unit, currency, valid_from, source)
+    values (p_asset, v_rate, p_currency, v_at, p_source);
+  end if;
+  return jsonb_build_object('success', true, 'code', 'ok', 'asset', p_asset, 'currency', p_currency,
+    'worth', trim_scale(p_worth)::text, 'per', p_per, 'valid_from', v_at,
+    'prices', credits.follow_rate(p_asset, p_currency, v_at, p_source));
+end
+$$;
+comment on function public.set_exchange_rate(text, numeric, bigint, text, timestamptz, text) is
+  'Sets what p_per units of an asset are worth in a currency from p_valid_from on. Prices that '
+  'follow a provider''s cost in it get the price that follows; answers how many did.';
+revoke all on function public.set_exchange_rate(text, numeric, bigint, text, timestamptz, text)
+  from public, anon, authenticated, service_role;
+grant execute on function public.set_exchange_rate(text, numeric, bigint, text, timestamptz, text)
+  to service_role;
+
+create function credits.follow_rate(
+  p_asset text, p_currency text, p_at timestamptz, p_source text)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_following record;
+  v_price credits.prices;
+  v_count integer := 0;
+begin
+  for v_following in
+    select b as book, p.price, c as cost
+    from public.credit_price_books b
+    join lateral (
+      select distinct on (f.operation, f.dimension) f as price from credits.prices f
+      where f.book = b.id and f.valid_from <= p_at
+      order by f.operation, f.dimension, f.valid_from desc, f.version desc) p on true
+    join credits.provider_prices c on c.book = b.id and c.operation = (p.price).operation
+      and c.dimension = (p.price).dimension and c.version = (p.price).version
+    where b.currency = p_currency and c.asset = p_asset and c.markup is not null
+      and (p.price).nano_per_unit is not null
+    order by b.id, (p.price).operation, (p.price).dimension
+  loop
+    v_price := v_following.price;
+    v_price.valid_from := p_at;
+    v_price.source := p_source;
+    v_price := credits.follow_price((v_following.book).id,
+      credits.follow_cost(v_following.book, v_price, v_following.cost));
+    if v_price.version <> (v_following.price).version then
+      perform credits.note_cost(v_price, v_following.cost);
+      v_count := v_count + 1;
+    end if;
+  end loop;
+  return v_count;
+end
+$$;
+comment on function credits.follow_rate(text, text, timestamptz, text) is
+  'Adds the prices that an exchange rate makes, one for each that follows it. How many were added.';
+revoke all on function credits.follow_rate(text, text, timestamptz, text)
+  from public, anon, authenticated, service_role;
+
+-- schemas/prices/set_price.sql
+
+-- edge: result=Price callers=service_role repeatable
+--   Set what ``per`` units of a dimension of an operation cost, in billionths of a credit.
+--
+--   The price before it ends where this one begins, and is kept. An ``operation`` that ends with a
+--   star is for every operation that begins alike; the most specific price counts.
+--
+--   Raises:
+--       InvalidArgument: no such book, or figures that are no price.
+create function public.set_price(
+  p_operation text, p_dimension text, p_nano_per_unit numeric, p_per bigint default 1,
+  p_book text default 'default', p_valid_from timestamptz default null,
+  p_minimum_nano bigint default null, p_maximum_nano bigint default null,
+  p_steps jsonb default null, p_source text default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_price credits.prices;
+begin
+  v_price.operation := p_operation;
+  v_price.dimension := p_dimension;
+  v_price.nano_per_unit := p_nano_per_unit;
+  v_price.per := p_per;
+  v_price.minimum_nano := p_minimum_nano;
+  v_price.maximum_nano := p_maximum_nano;
+  v_price.valid_from := p_valid_from;
+  v_price.source := p_source;
+  v_price.steps := p_steps -> 'steps';
+  v_price.steps_by := credits.read_steps(p_dimension, p_steps);
+  if p_nano_per_unit is null then
+    perform credits.refuse_price('p_nano_per_unit', null);
+  end if;
+  v_price := credits.follow_price((credits.find_price_book(p_book)).id, v_price);
+  return credits.price_answer(v_price);
+end
+$$;
+comment on function public.set_price(
+  text, text, numeric, bigint, text, timestamptz, bigint, bigint, jsonb, text) is
+  'Sets what p_per units of a dimension of an operation (or of all that begin alike: a star at the '
+  'end) cost from p_valid_from on (null for now, of a first price since ever), in billionths of a '
+  'credit, at least p_minimum_nano and at most p_maximum_nano. p_steps has other prices for all '
+  'units by how many there are. The price before ends there and is kept; the same price again '
+  'changes nothing.';
+revoke all on function public.set_price(
+  text, text, numeric, bigint, text, timestamptz, bigint, bigint, jsonb, text)
+  from public, anon, authenticated, service_role;
+grant execute on function public.set_price(
+  text, text, numeric, bigint, text, timestamptz, bigint, bigint, jsonb, text) to service_role;
+
+create function credits.refuse_price(p_argument text, p_value text)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  perform credits.raise_error('invalid_argument',
+    jsonb_build_object('argument', p_argument, 'value', p_value),
+    case p_argument
+      when 'p_operation' then 'An operation is a text of 1 to 200 characters; a star stands at its '
+        'end, if anywhere.'
+      when 'p_dimension' then 'A dimension is a name of small letters, digits and underscores.'
+      when 'p_nano_per_unit' then 'A price is a number of billionths of a credit, 0 or more.'
+      when 'p_per' then 'A price is for 1 unit or more.'
+      when 'p_valid_from' then 'A price begins at an instant.'
+      when 'p_source' then 'A source has at most 200 characters.'
+      when 'p_steps' then 'Steps are {"by": [dimensions], "steps": [{"above": units, '
+        '"nano_per_unit": price}]}, each above the one before.'
+      else 'A minimum is not negative, and not above the maximum.' end);
+end
+$$;
+comment on function credits.refuse_price(text, text) is
+  'Raises invalid_argument for what is no price, and says what one is.';
+revoke all on function credits.refuse_price(text, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.check_price_figures(p_price credits.prices)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- A NaN is above every number.
+  if coalesce(p_price.operation ~ '^[^*[:cntrl:]]{0,199}[^[:cntrl:]]$', false) is not true then
+    perform credits.refuse_price('p_operation', p_price.operation);
+  elsif coalesce(p_price.dimension ~ '^[a-z][a-z0-9_]{0,62}$', false) is not true then
+    perform credits.refuse_price('p_dimension', p_price.dimension);
+  elsif p_price.nano_per_unit < 0 or p_price.nano_per_unit >= 1e24
+     or scale(p_price.nano_per_unit) > 30 then
+    perform credits.refuse_price('p_nano_per_unit', p_price.nano_per_unit::text);
+  elsif coalesce(p_price.per, 0) < 1 then
+    perform credits.refuse_price('p_per', p_price.per::text);
+  elsif p_price.minimum_nano < 0 or p_price.minimum_nano > p_price.maximum_nano then
+    perform credits.refuse_price('p_minimum_nano', p_price.minimum_nano::text);
+  elsif p_price.maximum_nano < 0 then
+    perform credits.refuse_price('p_maximum_nano', p_price.maximum_nano::text);
+  elsif not isfinite(p_price.valid_from) then
+    perform credits.refuse_price('p_valid_from', p_price.valid_from::text);
+  elsif length(p_price.source) > 200 then
+    perform credits.refuse_price('p_source', null);
+  end if;
+end
+$$;
+comment on function credits.check_price_figures(credits.prices) is
+  'Raises invalid_argument for figures that are no price.';
+revoke all on function credits.check_price_figures(credits.prices)
+  from public, anon, authenticated, service_role;
+
+create function credits.read_steps(p_dimension text, p_steps jsonb)
+returns text[]
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_by jsonb := coalesce(p_steps -> 'by', jsonb_build_array(p_dimension));
+  v_step jsonb;
+  v_above numeric := -1;
+begin
+  if p_steps is null then
+    return null;
+  elsif jsonb_typeof(p_steps) is distinct from 'object' or jsonb_typeof(v_by) <> 'array'
+     or p_steps - '{by, steps}'::text[] <> '{}' or octet_length(p_steps::text) > 4000
+     or jsonb_typeof(p_steps -> 'steps') is distinct from 'array' then
+    perform credits.refuse_price('p_steps', p_steps::text);
+  end if;
+  for v_step in select s.value from jsonb_array_elements(p_steps -> 'steps') s loop
+    if jsonb_typeof(v_step -> 'above') is distinct from 'number'
+       or jsonb_typeof(v_step -> 'nano_per_unit') is distinct from 'number'
+       or v_step - '{above, nano_per_unit}'::text[] <> '{}'
+       or (v_step ->> 'above')::numeric <= v_above or (v_step ->> 'above')::numeric >= 1e30
+       or (v_step ->> 'nano_per_unit')::numeric not between 0 and 1e24
+       or scale((v_step ->> 'nano_per_unit')::numeric) > 30 then
+      perform credits.refuse_price('p_steps', p_steps::text);
+    end if;
+    v_above := (v_step ->> 'above')::numeric;
+  end loop;
+  if v_above < 0 or exists (select 1 from jsonb_array_elements(v_by) e
+      where coalesce(e.value #>> '{}', '') !~ '^[a-z][a-z0-9_]{0,62}$') then
+    perform credits.refuse_price('p_steps', p_steps::text);
+  end if;
+  return array(select e.value from jsonb_array_elements_text(v_by) e);
+end
+$$;
+comment on function credits.read_steps(text, jsonb) is
+  'The dimensions that choose the step of a price, itself where none are named; null where there '
+  'are no steps. Raises invalid_argument for what are no steps.';
+revoke all on function credits.read_steps(text, jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.follow_price(p_book text, inout p_price credits.prices)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_before credits.prices;
+begin
+  p_price.book := p_book;
+  p_price.created_at := clock_timestamp();
+  -- The first price of something counts from the beginning: there is none before it to keep, and
+  -- no clock is too early.
+  p_price.valid_from := coalesce(p_price.valid_from, case when not exists (
+    select 1 from credits.prices f where f.book = p_book and f.operation = p_price.operation
+      and f.dimension = p_price.dimension) then 'epoch' else clock_timestamp() end);
+  perform credits.check_price_figures(p_price);
+  -- Versions are given one after the other: the rows of one are there before the next one is.
+  update public.credit_price_books b set version = b.version + 1 where b.id = p_book
+  returning b.version into p_price.version;
+  select f.* into v_before from credits.prices f
+  where f.book = p_book and f.operation = p_price.operation and f.dimension = p_price.dimension
+    and f.valid_from <= p_price.valid_from
+  order by f.valid_from desc, f.version desc limit 1;
+  if found and (v_before.nano_per_unit, v_before.per, v_before.minimum_nano, v_before.maximum_nano,
+      v_before.steps, v_before.steps_by) is not distinct from (p_price.nano_per_unit, p_price.per,
+      p_price.minimum_nano, p_price.maximum_nano, p_price.steps, p_price.steps_by) then
+    update public.credit_price_books b set version = b.version - 1 where b.id = p_book;
+    p_price := v_before;
+    return;
+  end if;
+  insert into credits.prices select p_price.*;
+end
+$$;
+comment on function credits.follow_price(text, credits.prices) is
+  'Adds a price to its book, as its next version. The price that is in force already is not added '
+  'again.';
+revoke all on function credits.follow_price(text, credits.prices)
+  from public, anon, authenticated, service_role;
+
+create function credits.price_answer(p_price credits.prices)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return jsonb_build_object('success', true, 'code', 'ok', 'book', p_price.book,
+    'operation', p_price.operation, 'dimension', p_price.dimension,
+    'nano_per_unit', trim_scale(p_price.nano_per_unit)::text, 'per', p_price.per,
+    'minimum_nano', p_price.minimum_nano, 'maximum_nano', p_price.maximum_nano,
+    'valid_from', p_price.valid_from, 'version', p_price.version, 'price_version', p_price.version);
+end
+$$;
+comment on function credits.price_answer(credits.prices) is 'A price, as set_price answers it.';
+revoke all on function credits.price_answer(credits.prices)
+  from public, anon, authenticated, service_role;
+
+-- schemas/prices/set_price_book.sql
+
+-- edge: result=PriceBook callers=service_role repeatable
+--   Make a price book, or change its name and what a credit is worth.
+--
+--   Raises:
+--       InvalidArgument: a book's credits stay what they are once it has prices.
+--       UnknownCreditType.
+create function public.set_price_book(
+  p_book text, p_credit_type text default null, p_name text default null,
+  p_currency text default null, p_credits_per_unit numeric default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_book public.credit_price_books;
+begin
+  if coalesce(p_book ~ '^[a-z][a-z0-9_-]{0,62}$', false) is not true then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_book"}',
+      'The id of a book is a name of small letters, digits, dashes and underscores.');
+  elsif p_currency !~ '^[a-z]{3}$' then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_currency"}',
+      'A currency is a code of three small letters.');
+  elsif p_credits_per_unit <= 0 or p_credits_per_unit > 1e9 then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_credits_per_unit"}',
+      'Say how many credits one unit of the currency is worth.');
+  end if;
+  select b.* into v_book from public.credit_price_books b where b.id = p_book for update;
+  perform credits.check_book_type(v_book, p_credit_type);
+  insert into public.credit_price_books as b (id, name, credit_type, currency,
+    nano_per_unit_of_currency)
+  values (p_book, coalesce(p_name, p_book), coalesce(p_credit_type, v_book.credit_type),
+    coalesce(p_currency, 'usd'), p_credits_per_unit * 1000000000)
+  on conflict (id) do update set name = coalesce(p_name, b.name),
+    credit_type = excluded.credit_type, currency = coalesce(p_currency, b.currency),
+    nano_per_unit_of_currency = coalesce(excluded.nano_per_unit_of_currency,
+      b.nano_per_unit_of_currency)
+  returning b.* into v_book;
+  return jsonb_build_object('success', true, 'code', 'ok', 'book', v_book.id, 'name', v_book.name,
+    'credit_type', v_book.credit_type, 'currency', v_book.currency,
+    'credits_per_unit', trim_scale(v_book.nano_per_unit_of_currency * 0.000000001)::text,
+    'version', v_book.version);
+end
+$$;
+comment on function public.set_price_book(text, text, text, text, numeric) is
+  'Makes a price book for a credit type, or changes its name and how many credits one unit of its '
+  'currency is worth, which prices that follow a provider''s cost are worked out with when they '
+  'are set.';
+revoke all on function public.set_price_book(text, text, text, text, numeric)
+  from public, anon, authenticated, service_role;
+grant execute on function public.set_price_book(text, text, text, text, numeric) to service_role;
+
+create function credits.check_book_type(p_book public.credit_price_books, p_credit_type text)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_type text := coalesce(p_credit_type, p_book.credit_type);
+begin
+  if not exists (select 1 from credits.credit_types t where t.id = v_type) then
+    perform credits.raise_error('unknown_credit_type', jsonb_build_object('credit_type', v_type,
+      'known', (select jsonb_agg(t.id order by t.id) from credits.credit_types t)));
+  elsif exists (select 1 from credits.credit_types t where t.id = v_type and t.kind <> 'credit')
+     or p_book.version > 0 and v_type <> p_book.credit_type then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_credit_type',
+      'value', v_type), 'A book is in credits that are spent, and stays in them once it has '
+      'prices. Make another book.');
+  end if;
+end
+$$;
+comment on function credits.check_book_type(public.credit_price_books, text) is
+  'Raises for a credit type that a price book cannot be in, or no longer.';
+revoke all on function credits.check_book_type(public.credit_price_books, text)
+  from public, anon, authenticated, service_role;
+
+-- schemas/prices/set_provider_cost.sql
+
+-- edge: result=Price callers=service_role repeatable
+--   Say what a provider charges for a dimension of an operation. With ``markup`` it sets the price.
+--
+--   The price is the cost times exchange rate, markup and what a credit is worth, and follows the
+--   rate. Without ``markup`` the price stays, and only the margin is known. Users read neither.
+--
+--   Raises:
+--       InvalidArgument: no such book or price, no exchange rate, or figures that are no cost.
+create function public.set_provider_cost(
+  p_operation text, p_dimension text, p_cost_per_unit numeric, p_per bigint default 1,
+  p_asset text default 'usd', p_markup numeric default null, p_book text default 'default',
+  p_valid_from timestamptz default null, p_minimum_nano bigint default null,
+  p_maximum_nano bigint default null, p_steps jsonb default null, p_source text default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_book public.credit_price_books := credits.find_price_book(p_book);
+  v_cost credits.provider_prices;
+  v_price credits.prices;
+begin
+  perform credits.check_cost(p_cost_per_unit, p_per, p_markup, p_asset);
+  v_cost.asset := p_asset;
+  v_cost.cost_per_unit := p_cost_per_unit;
+  v_cost.per := p_per;
+  v_cost.markup := p_markup;
+  v_price.operation := p_operation;
+  v_price.dimension := p_dimension;
+  v_price.minimum_nano := p_minimum_nano;
+  v_price.maximum_nano := p_maximum_nano;
+  v_price.valid_from := p_valid_from;
+  v_price.source := p_source;
+  v_price.steps_by := credits.read_steps(p_dimension, p_steps);
+  v_cost.steps := (select jsonb_agg(jsonb_build_object('above', s.value -> 'above',
+      'cost_per_unit', s.value -> 'nano_per_unit') order by s.nth)
+    from jsonb_array_elements(p_steps -> 'steps') with ordinality s(value, nth));
+  if p_markup is null then
+    v_price := credits.price_to_explain(v_book.id, v_price);
+  else
+    v_price := credits.follow_price(v_book.id, credits.follow_cost(v_book, v_price, v_cost));
+  end if;
+  perform credits.note_cost(v_price, v_cost);
+  perform credits.follow_rate(p_asset, v_book.currency, r.valid_from, r.source)
+  from credits.exchange_rates r
+  where p_markup is not null and r.asset = p_asset and r.currency = v_book.currency
+    and r.valid_from > coalesce(p_valid_from, clock_timestamp())
+  order by r.valid_from, r.created_at;
+  return credits.price_answer(v_price);
+end
+$$;
+comment on function public.set_provider_cost(text, text, numeric, bigint, text, numeric, text,
+  timestamptz, bigint, bigint, jsonb, text) is
+  'Says what the provider charges for p_per units of a dimension, in an asset. With p_markup it is '
+  'also what sets the price, which then follows the asset''s exchange rate. In p_steps the '
+  'nano_per_unit of a step is its cost per unit. Users read neither cost nor markup.';
+revoke all on function public.set_provider_cost(text, text, numeric, bigint, text, numeric, text,
+  timestamptz, bigint, bigint, jsonb, text) from public, anon, authenticated, service_role;
+grant execute on function public.set_provider_cost(text, text, numeric, bigint, text, numeric, text,
+  timestamptz, bigint, bigint, jsonb, text) to service_role;
+
+create function credits.check_cost(
+  p_cost_per_unit numeric, p_per bigint, p_markup numeric, p_asset text)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_argument text := case
+    when p_cost_per_unit is null or p_cost_per_unit < 0 or p_cost_per_unit > 1e12
+      or scale(p_cost_per_unit) > 30 then 'p_cost_per_unit'
+    when coalesce(p_per, 0) < 1 then 'p_per'
+    when p_markup <= 0 or p_markup > 1e6 or scale(p_markup) > 12 then 'p_markup'
+    when coalesce(p_asset ~ '^[a-z][a-z0-9_]{0,62}$', false) is not true then 'p_asset' end;
+begin
+  if v_argument is not null then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', v_argument),
+      'A cost is a number, 0 or more, of an asset that is named in small letters, for 1 unit or '
+      'more; a markup is a factor above 0.');
+  end if;
+end
+$$;
+comment on function credits.check_cost(numeric, bigint, numeric, text) is
+  'Raises invalid_argument for what no provider charges.';
+revoke all on function credits.check_cost(numeric, bigint, numeric, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.price_to_explain(p_book text, p_price credits.prices)
+returns credits.prices
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_price credits.prices;
+begin
+  select f.* into v_price from credits.prices f
+  where f.book = p_book and f.operation = p_price.operation and f.dimension = p_price.dimension
+    and f.valid_from <= coalesce(p_price.valid_from, statement_timestamp())
+  order by f.valid_from desc, f.version desc limit 1;
+  if v_price.nano_per_unit is null then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_operation',
+      'value', p_price.operation, 'dimension', p_price.dimension), 'The book has no such price. '
+      'Set it first, or say by which markup the cost makes it.');
+  end if;
+  return v_price;
+end
+$$;
+comment on function credits.price_to_explain(text, credits.prices) is
+  'The price that is in force for exactly this operation and dimension. Raises invalid_argument.';
+revoke all on function credits.price_to_explain(text, credits.prices)
+  from public, anon, authenticated, service_role;
+
+create function credits.note_cost(p_price credits.prices, p_cost credits.provider_prices)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  insert into credits.provider_prices (book, operation, dimension, version, asset, cost_per_unit,
+    per, markup, steps)
+  values (p_price.book, p_price.operation, p_price.dimension, p_price.version, p_cost.asset,
+    p_cost.cost_per_unit, p_cost.per, p_cost.markup, p_cost.steps)
+  on conflict (book, operation, dimension, version) do update set asset = excluded.asset,
+    cost_per_unit = excluded.cost_per_unit, per = excluded.per, markup = excluded.markup,
+    steps = excluded.steps;
+end
+$$;
+comment on function credits.note_cost(credits.prices, credits.provider_prices) is
+  'Keeps what the provider charges for what a price is for. What operations have cost before is '
+  'written down with each of them.';
+revoke all on function credits.note_cost(credits.prices, credits.provider_prices)
+  from public, anon, authenticated, service_role;
 
 -- schemas/http/stored_answers.sql
 
@@ -13173,7 +15164,8 @@ begin
   select jsonb_build_object(
     'success', true, 'code', 'ok', 'operation_id', p_operation_id, 'account_id', v_account_id,
     'user_id', o.user_id, 'kind', o.kind, 'credit_type', o.credit_type, 'amount', o.amount,
-    'price', jsonb_build_object('credit_type', o.credit_type, 'credits', o.amount),
+    'price', jsonb_build_object('credit_type', o.credit_type, 'credits', o.amount)
+      || coalesce(credits.price_of_operation(v_account_id, p_operation_id), '{}'),
     'status', o.status,
     'description', o.description, 'metadata', o.metadata, 'created_at', o.created_at,
     -- What a denial asked for and what there was, when it was denied.
@@ -13248,10 +15240,15 @@ begin
     from public.credit_reservations r
     where r.account_id = v_account_id and r.operation_id = p_operation_id
     union all
-    select u.user_id, 'denial', u.credit_type, 0, u.status, u.description, u.metadata, u.created_at,
-      3
+    select u.user_id, case u.status when 'allowed' then 'consume' else 'denial' end, u.credit_type, 0,
+      case u.status when 'allowed' then 'booked' else u.status end, u.description, u.metadata,
+      u.created_at, 3
     from public.usage u
     where u.account_id = v_account_id and u.operation_id = p_operation_id
+    union all
+    select f.user_id, 'refund', f.credit_type, 0, 'booked', null, '{}', f.created_at, 3
+    from credits.priced_refunds f
+    where f.account_id = v_account_id and f.refund_id = p_operation_id
     union all
     -- A change of the plan moves no credits of its own.
     select (k.request ->> 'user_id')::uuid, k.request ->> 'function', null, 0, 'booked',
@@ -13278,6 +15275,47 @@ comment on function credits.read_operation(uuid, uuid, uuid) is
 revoke all on function credits.read_operation(uuid, uuid, uuid) from public, anon, authenticated,
   service_role;
 grant execute on function credits.read_operation(uuid, uuid, uuid) to authenticated, service_role;
+
+create function credits.price_of_operation(p_account_id uuid, p_operation_id uuid)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_price jsonb;
+begin
+  -- All of it in credits, as a person adds it up: cost is what was taken plus what was paid before, less what stays paid.
+  select jsonb_build_object('book', o.book, 'operation', o.operation, 'quantities', o.quantities,
+    'lines', o.lines, 'price_version', o.price_version,
+    'cost', credits.credits_text(o.cost_nano), 'unpaid', credits.credits_text(o.unpaid_nano),
+    'whole', o.whole, 'remainder_before', credits.credits_text(o.prepaid_before),
+    'remainder', credits.credits_text(o.prepaid_after),
+    'refunded', credits.credits_text((
+      select coalesce(sum(f.cost_nano), 0) from credits.priced_refunds f
+      where f.account_id = p_account_id and f.operation_id = p_operation_id)))
+    into v_price
+  from credits.priced_operations o
+  where o.account_id = p_account_id and o.operation_id = p_operation_id;
+  if found then
+    return v_price;
+  end if;
+  select jsonb_build_object('refunds_operation_id', f.operation_id,
+    'cost', credits.credits_text(f.cost_nano), 'whole', f.whole,
+    'remainder_before', credits.credits_text(f.prepaid_before),
+    'remainder', credits.credits_text(f.prepaid_after))
+    into v_price
+  from credits.priced_refunds f
+  where f.account_id = p_account_id and f.refund_id = p_operation_id;
+  return v_price;
+end
+$$;
+comment on function credits.price_of_operation(uuid, uuid) is
+  'The receipt of a priced operation or of a refund of one: quantities, prices, cost, and the '
+  'remainder before and after. Null for others.';
+revoke all on function credits.price_of_operation(uuid, uuid)
+  from public, anon, authenticated, service_role;
 
 -- edge: result=Operation callers=authenticated,service_role repeatable required=operation_id
 --   Which grants an operation touched, its price, the balance before and after.
@@ -13773,6 +15811,10 @@ begin
     -- Who may do what is a matter of the whole database, and of no account.
     where coalesce(p_rule, 8) = 8 and p_account_id is null
     union all
+    select 9, 'priced operations cost what was taken, to the billionth', v.*
+    from credits.verify_prices(p_account_id) v
+    where coalesce(p_rule, 9) = 9
+    union all
     select 10, 'nothing is spendable that is not paid for', v.* from credits.verify_coverage(p_account_id) v
     where coalesce(p_rule, 10) = 10
     union all
@@ -14209,7 +16251,10 @@ begin
         and (r.shortfall = 0 or r.captured = r.amount + r.extra)
         -- It answers for the last part.
         and coalesce((r.answer ->> 'captured')::bigint <= r.captured and (r.answer ->> 'shortfall')::bigint <= r.shortfall
-          and (r.answer ->> 'released')::bigint = case r.status when 'captured' then r.released else 0 end, true)
+          and (r.answer ->> 'released')::bigint = case when r.status = 'captured'
+            -- One that the remainder has paid for goes back, and answers so.
+            or r.status = 'released' and r.answer ? 'cost' and r.answer ->> 'held' = '0'
+            then r.released else 0 end, true)
         and r.expires_at > r.created_at and r.expires_at <= coalesce(r.extended_at, r.created_at) + interval '24 hours'
         and coalesce(r.extended_at between r.created_at and b.settled_at and r.extended_at < r.expires_at, true)
         and case r.status when 'open' then r.expires_at > b.settled_at and b.due_at <= r.expires_at
@@ -14293,6 +16338,11 @@ begin
     where k.function is distinct from 'change_plan'
       and not exists (select 1 from public.credit_transactions t where t.account_id = k.account_id and t.operation_id = k.operation_id)
       and not exists (select 1 from public.credit_reservations r where r.account_id = k.account_id and r.operation_id = k.operation_id)
+      -- What the remainder has paid for, or given back into it, has no row in the ledger.
+      and not exists (select 1 from credits.priced_operations o
+        where o.account_id = k.account_id and o.operation_id = k.operation_id)
+      and not exists (select 1 from credits.priced_refunds f
+        where f.account_id = k.account_id and f.refund_id = k.operation_id)
     union all
     -- A hold and its capture are one operation, and may have a key each.
     select k.account_id, max(k.idempotency_key) from keys k group by k.account_id, k.operation_id, k.function having count(*) > 1
@@ -14356,7 +16406,7 @@ begin
   ), attempts as (
     select u.account_id, u.operation_id, u.credit_type, sum(u.credits_used) as amount
     from public.usage u
-    where u.status = 'allowed' and u.operation_id is not null
+    where u.status = 'allowed' and u.operation_id is not null and u.credits_used <> 0
       and u.account_id in (select s.account_id from suspects s)
     group by u.account_id, u.operation_id, u.credit_type
   ), refunds as (
@@ -14377,8 +16427,11 @@ begin
     union all
     select u.account_id, u.operation_id from public.usage u
     where v_is_ours and (p_account_id is null or u.account_id = p_account_id)
-      and case u.status when 'allowed' then u.credits_used > 0 when 'denied'
-        then u.credits_used = 0 else false end is not true
+      and case u.status
+        when 'allowed' then u.credits_used > 0 or u.credits_used = 0 and exists (
+          select 1 from credits.priced_operations o
+          where o.account_id = u.account_id and o.operation_id = u.operation_id and o.whole = 0)
+        when 'denied' then u.credits_used = 0 else false end is not true
     union all
     select f.account_id, f.operation_id from refunds f
     left join public.credit_transactions t
@@ -14531,6 +16584,116 @@ comment on function credits.verify_coverage(uuid) is
   'Rule 10: nothing is spendable of a period that is owed for past its grace, nor of a second period beyond what a provider was paid for.';
 revoke all on function credits.verify_coverage(uuid) from public, anon, authenticated, service_role;
 
+-- schemas/certainty/verify_prices.sql
+
+create function credits.verify_prices(p_account_id uuid)
+returns table (checked bigint, violations jsonb)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  with posted as (
+    -- What the ledger took for priced operations, and gave back of them.
+    select t.account_id, t.credit_type, o.operation_id,
+      -coalesce(sum(t.amount) filter (where t.kind <> 'refund'), 0) as whole,
+      coalesce(sum(t.amount) filter (where t.kind = 'refund'), 0) as returned
+    from credits.priced_operations o
+    join public.credit_transactions t on t.account_id = o.account_id
+      and (t.operation_id = o.operation_id and t.kind in ('consume', 'capture')
+        or t.related_operation_id = o.operation_id and t.kind = 'refund')
+    where p_account_id is null or o.account_id = p_account_id
+    group by t.account_id, t.credit_type, o.operation_id
+  ), sums as (
+    select s.account_id, s.credit_type, sum(s.nano) as nano from (
+      select o.account_id, o.credit_type, -o.cost_nano::numeric as nano
+      from credits.priced_operations o
+      union all
+      select f.account_id, f.credit_type, f.cost_nano from credits.priced_refunds f
+      union all
+      select p.account_id, p.credit_type, (p.whole - p.returned) * 1000000000 from posted p
+    ) s
+    where p_account_id is null or s.account_id = p_account_id
+    group by s.account_id, s.credit_type
+  ), broken as materialized (
+    -- Σ cost − refunds = 1e9 × whole − remainder, per account and type.
+    select b.account_id, b.credit_type, null::uuid as operation_id
+    from credits.balances b
+    full join sums s on s.account_id = b.account_id and s.credit_type = b.credit_type
+    where coalesce(s.nano, 0) <> coalesce(b.prepaid_nano, 0)
+      and (p_account_id is null or b.account_id = p_account_id)
+    union all
+    select o.account_id, o.credit_type, o.operation_id
+    from credits.priced_operations o
+    left join posted p on p.account_id = o.account_id and p.credit_type = o.credit_type
+      and p.operation_id = o.operation_id
+    where (p_account_id is null or o.account_id = p_account_id)
+      and (o.whole <> coalesce(p.whole, 0) or o.returned <> coalesce(p.returned, 0)
+        or o.prepaid_before + o.whole * 1000000000::numeric - o.cost_nano <> o.prepaid_after
+        or not credits.receipt_adds_up(o)
+        or o.cost_nano < (select coalesce(sum(f.cost_nano), 0) from credits.priced_refunds f
+          where f.account_id = o.account_id and f.operation_id = o.operation_id)
+        or not exists (select 1 from credits.operation_costs c
+          where c.account_id = o.account_id and c.operation_id = o.operation_id)
+        or o.reservation_id is not null and not exists (select 1 from credits.priced_holds h
+          where h.account_id = o.account_id and h.reservation_id = o.reservation_id))
+    union all
+    select h.account_id, null, h.reservation_id
+    from credits.priced_holds h
+    left join public.credit_reservations r on r.account_id = h.account_id
+      and r.id = h.reservation_id
+    where (p_account_id is null or h.account_id = p_account_id)
+      and r.amount is distinct from greatest(1, credits.whole_credits(h.cost_nano))
+    union all
+    select f.account_id, f.credit_type, f.refund_id
+    from credits.priced_refunds f
+    where (p_account_id is null or f.account_id = p_account_id)
+      and (f.prepaid_before + f.cost_nano - f.whole * 1000000000::numeric <> f.prepaid_after
+        or f.whole <> (select coalesce(sum(t.amount), 0) from public.credit_transactions t
+          where t.account_id = f.account_id and t.operation_id = f.refund_id and t.kind = 'refund'))
+  )
+  select (select count(*) from credits.priced_operations o
+      where p_account_id is null or o.account_id = p_account_id),
+    coalesce((select jsonb_agg(to_jsonb(b)) from (
+      select c.account_id, c.credit_type, c.operation_id from broken c
+      order by c.account_id limit 10) b), '[]');
+end
+$$;
+comment on function credits.verify_prices(uuid) is
+  'Rule 9: what priced operations cost, less what was given back, is the whole credits that the '
+  'ledger took for them, less the remainder, to the billionth; each costs what its lines '
+  'add up to.';
+revoke all on function credits.verify_prices(uuid) from public, anon, authenticated, service_role;
+
+create function credits.receipt_adds_up(p_operation credits.priced_operations)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_operation.cost_nano + p_operation.unpaid_nano
+      = credits.cost_of_lines(p_operation.lines)
+    and (
+      select jsonb_object_agg(l.dimension, l.quantity) = p_operation.quantities
+        and max(l.version) = p_operation.price_version
+        and bool_and(p.book is not null and (l.pattern = p_operation.operation
+          or starts_with(p_operation.operation, rtrim(l.pattern, '*'))))
+      from jsonb_to_recordset(p_operation.lines) l (dimension text, quantity numeric, pattern text,
+        version bigint)
+      left join credits.prices p on p.book = p_operation.book and p.operation = l.pattern
+        and p.dimension = l.dimension and p.version = l.version);
+end
+$$;
+comment on function credits.receipt_adds_up(credits.priced_operations) is
+  'Whether the lines of a receipt are its quantities at prices of its book, and add up to its '
+  'cost.';
+revoke all on function credits.receipt_adds_up(credits.priced_operations)
+  from public, anon, authenticated, service_role;
+
 -- schemas/certainty/verify_privileges.sql
 
 -- Who may do what, as equivalences: what is missing is a violation as well as what is too much.
@@ -14546,6 +16709,8 @@ as $$
     ('public.plans', 'Everybody may read the plans'::name, 'anon, authenticated'),
     ('public.plan_limits', 'Everybody may read the plan limits', 'anon, authenticated'),
     ('public.credit_packs', 'Everybody may read the packs', 'anon, authenticated'),
+    ('public.credit_price_books', 'Everybody may read the price books', 'anon, authenticated'),
+    ('credits.prices', 'Everybody may read the prices', 'anon, authenticated'),
     ('credits.credit_types', 'Everybody may read the credit types', 'anon, authenticated'),
     ('credits.settings', 'Signed-in users may read the settings', 'authenticated'),
     ('credits.subscriptions', 'Users may read what they subscribed to', 'authenticated'),
@@ -14565,6 +16730,21 @@ comment on function credits.expected_policies() is
   'Every row level security policy of this system: each lets a role read, by account unless everybody may.';
 revoke all on function credits.expected_policies() from public, anon, authenticated, service_role;
 
+create function credits.relations_for_everybody()
+returns setof name
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  values ('plans'::name), ('plan_limits'), ('credit_types'), ('credit_packs'), ('credit_price_books'),
+    ('credit_prices'), ('prices')
+$$;
+comment on function credits.relations_for_everybody() is
+  'What a pricing page reads, signed in or not.';
+revoke all on function credits.relations_for_everybody()
+  from public, anon, authenticated, service_role;
+
 create function credits.expected_triggers()
 returns table (relation text, trigger name)
 language sql
@@ -14575,6 +16755,8 @@ as $$
   values
     ('public.credit_transactions', 'credit_transactions_are_append_only'::name),
     ('public.credit_transactions', 'credit_transactions_are_never_truncated'),
+    ('credits.prices', 'prices_are_append_only'),
+    ('credits.prices', 'prices_are_never_truncated'),
     ('public.credit_balances', 'credit_balances_are_never_written'),
     ('public.plans', 'plans_keep_subscribed'),
     ('public.plans', 'plans_keep_subscribed_id'),
@@ -14635,8 +16817,10 @@ as $$
       (has_table_privilege(r.name, o.oid, 'select')) = x.should and (x.should or not has_any_column_privilege(r.name, o.oid, 'select'))
     from ours o cross join roles r cross join lateral (
       -- The schema credits is closed to all of them; what the view and the policies read in it is granted all the same.
-      select case r.name when 'anon' then o.relname in ('plans', 'plan_limits', 'credit_packs', 'credit_types')
-        else o.is_public or o.relname in ('balances', 'settings', 'credit_types', 'subscriptions') end as should) x
+      select case r.name
+        when 'anon' then o.relname in (select credits.relations_for_everybody())
+        else o.is_public or o.relname in (select credits.relations_for_everybody())
+          or o.relname in ('balances', 'settings', 'subscriptions') end as should) x
     union all
     select format('%s may be used by %s', o.name, coalesce(x.grantee::regrole::text, 'anybody')), x.privilege_type = 'SELECT'
     from ours o cross join lateral aclexplode(o.relacl) x
@@ -14654,8 +16838,8 @@ as $$
           select string_agg(a.rolname, ', ' order by a.rolname) from pg_catalog.pg_roles a where a.oid = any (p.polroles)) as roles,
         p.polcmd = 'r' and p.polpermissive and p.polwithcheck is null
           and regexp_replace(pg_catalog.pg_get_expr(p.polqual, p.polrelid), '\s+', '', 'g') = case
-            when c.relname in ('plans', 'plan_limits', 'credit_packs', 'credit_types',
-              'settings') then 'true'
+            when c.relname in (select credits.relations_for_everybody())
+              or c.relname = 'settings' then 'true'
             when c.relname in ('credit_transactions', 'credit_reservations') then
               '((account_id=ANY(credits.readable_ids()))AND((user_id=account_id)OR(user_id=credits.reader_id())'
               'OR(account_id=ANY(credits.overseen_ids()))))'
@@ -15308,7 +17492,8 @@ as $$
       bool_or(a.attname = 'created_at') as has_time
     from pg_catalog.pg_attribute a where a.attrelid = o.oid and a.attnum > 0
       and not a.attisdropped) t
-  where o.kind = 'table' and (t.has_account or t.has_user)
+  -- What a provider charged is the seller's, and says nothing about anybody.
+  where o.kind = 'table' and (t.has_account or t.has_user) and o.name <> 'credits.operation_costs'
 $$;
 comment on function credits.account_tables() is
   'The system''s tables that have rows of somebody, how these are found and in which order they '
@@ -18256,8 +20441,8 @@ set search_path = ''
 as $$
   select unnest('{
     credit_balances, credit_grants, credit_invitations, credit_notifications, credit_packs,
-    credit_reservations, credit_transactions, credit_workspace_members, credit_workspaces,
-    plan_limits, plans, subscriptions}'::name[])
+    credit_price_books, credit_prices, credit_reservations, credit_transactions,
+    credit_workspace_members, credit_workspaces, plan_limits, plans, subscriptions}'::name[])
 $$;
 comment on function credits.public_relations() is
   'The tables and views in schema public that are this system''s alone; usage may be the project''s.';
@@ -18271,21 +20456,23 @@ security invoker
 set search_path = ''
 as $$
   select unnest('{
-    accept_workspace_invitation, attach_billing_session, capture_credits, change_plan,
-    check_credits, claim_http_request, consume_credits, consume_credits_batch, create_billing_order,
-    create_workspace, delete_workspace, diagnose, drop_http_claim, explain_balance,
-    explain_operation, export_account, extend_reservation, find_operation, forget_account,
-    freeze_account, get_billing_order, get_credit_history, get_credit_summary, get_workspace,
-    grant_credits, has_credits, import_balances, invite_to_workspace, leave_workspace,
-    ledger_digest, link_billing_customer, list_billing_prices, list_plans, list_uncollected,
-    list_workspaces, mark_test_account, metrics_active_accounts, metrics_breakage,
-    metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability,
-    metrics_usage, open_account, pin_plan, publish_plan, record_uncollected, refund_credits,
-    register_billing_price, release_credits, remove_from_workspace, reserve_credits,
+    accept_workspace_invitation, attach_billing_session, capture_credits, capture_operation,
+    change_plan, check_credits, claim_http_request, consume_credits, consume_credits_batch,
+    consume_operation, create_billing_order, create_workspace, delete_workspace, diagnose,
+    drop_http_claim, end_price, explain_balance, explain_operation, export_account,
+    extend_reservation, find_operation, forget_account, freeze_account, get_billing_order,
+    get_credit_history, get_credit_summary, get_workspace, grant_credits, has_credits,
+    import_balances, invite_to_workspace, leave_workspace, ledger_digest, link_billing_customer,
+    list_billing_prices, list_plans, list_uncollected, list_workspaces, mark_test_account,
+    metrics_active_accounts, metrics_breakage, metrics_consumption, metrics_conversion,
+    metrics_exhaustion, metrics_health, metrics_liability, metrics_usage, open_account, pin_plan,
+    publish_plan, quote_operation, record_uncollected, refund_credits, register_billing_price,
+    release_credits, remove_from_workspace, reserve_credits, reserve_operation,
     reset_monthly_credits, resolve_uncollected, revoke_grant, revoke_workspace_invitation,
-    roll_up_metrics, set_auto_top_up, set_subscription_status, set_test_clock, set_time_zone,
-    set_workspace_role, store_http_answer, system_status, track_metadata_key, transfer_workspace,
-    unfreeze_account, verify_books, verify_checklist, within_limit}'::name[])
+    roll_up_metrics, set_auto_top_up, set_exchange_rate, set_price, set_price_book,
+    set_provider_cost, set_subscription_status, set_test_clock, set_time_zone, set_workspace_role,
+    store_http_answer, system_status, track_metadata_key, transfer_workspace, unfreeze_account,
+    verify_books, verify_checklist, within_limit}'::name[])
 $$;
 comment on function credits.public_functions() is
   'The functions in schema public that are this system''s.';
@@ -18401,4 +20588,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 01988c620d23d332.';
+  'again. Written by remember_installation. Release 0.1.0, text 41f6785c952b6c5a.';

@@ -44,6 +44,10 @@ EVENTS = "credits.subscription_events"
 SPELLS = "credits.subscription_spells"
 SUBSCRIPTIONS = "credits.subscriptions"
 ACCOUNTS = "credits.accounts"
+PRICED = "credits.priced_operations"
+PRICED_HOLDS = "credits.priced_holds"
+PRICED_REFUNDS = "credits.priced_refunds"
+COSTS = "credits.operation_costs"
 ENOUGH = "amount = amount + 5, remaining = remaining + 5"
 SPENT = "kind = 'consume'"
 OPEN, CAPTURED = "status = 'open'", "status = 'captured'"
@@ -264,6 +268,36 @@ CORRUPTIONS = [
     Corruption(10, f"{PAYMENTS}.account_id", "a payment of somebody else", "true", "account_id = gen_random_uuid()"),
     Corruption(1, f"{GRANTS}.currency", "a price without a currency", "paid_amount is not null", "currency = null"),
     Corruption(1, f"{GRANTS}.paid_amount", "a currency without a price", "paid_amount is not null", "paid_amount = null"),
+    # Rule 9: priced operations, to the billionth.
+    Corruption(9, f"{BALANCES}.prepaid_nano", "a billionth out of nothing", "prepaid_nano > 0", "prepaid_nano = prepaid_nano - 1"),
+    Corruption(9, f"{PRICED}.account_id", "a priced operation of somebody else", "whole > 0", "account_id = gen_random_uuid()"),
+    Corruption(9, f"{PRICED}.operation_id", "a priced operation that the ledger does not know", "whole > 0", "operation_id = gen_random_uuid()"),
+    Corruption(9, f"{PRICED}.credit_type", "one of other credits", "whole > 0", "credit_type = 'message'"),
+    Corruption(9, f"{PRICED}.book", "one of another book", "true", "book = 'other'"),
+    Corruption(9, f"{PRICED}.operation", "another operation", "true", "operation = 'other'"),
+    Corruption(9, f"{PRICED}.quantities", "more than was priced", "quantities ? 'token'", "quantities = quantities || '{\"token\": 9999}'"),
+    Corruption(9, f"{PRICED}.lines", "a receipt that adds up to less", "true", "lines = jsonb_set(lines, '{0,nano_per_unit}', '1')"),
+    Corruption(9, f"{PRICED}.price_version", "the price of another version", "true", "price_version = price_version + 1"),
+    Corruption(9, f"{PRICED}.cost_nano", "an operation that cost less", "cost_nano > 0", "cost_nano = cost_nano - 1, prepaid_after = prepaid_after + 1"),
+    Corruption(9, f"{PRICED}.unpaid_nano", "more that stayed unpaid", "true", "unpaid_nano = unpaid_nano + 1"),
+    Corruption(9, f"{PRICED}.whole", "more credits than the ledger took", "true", "whole = whole + 1"),
+    Corruption(9, f"{PRICED}.returned", "fewer credits than the ledger gave back", "returned > 0", "returned = 0"),
+    Corruption(9, f"{PRICED}.prepaid_before", "another remainder before", "true", "prepaid_before = prepaid_before + 1"),
+    Corruption(9, f"{PRICED}.prepaid_after", "another remainder after", "true", "prepaid_after = prepaid_after + 1"),
+    Corruption(9, f"{PRICED}.reservation_id", "a hold that is not there", "reservation_id is not null", "reservation_id = gen_random_uuid()"),
+    Corruption(9, f"{PRICED_HOLDS}.account_id", "a priced hold of somebody else", "true", "account_id = gen_random_uuid()"),
+    Corruption(9, f"{PRICED_HOLDS}.reservation_id", "the prices of another hold", "true", "reservation_id = gen_random_uuid()"),
+    Corruption(9, f"{PRICED_HOLDS}.cost_nano", "a hold of less than the maximum", "true", "cost_nano = cost_nano + 1000000000"),
+    Corruption(9, f"{PRICED_REFUNDS}.account_id", "a refund of somebody else", "true", "account_id = gen_random_uuid()"),
+    Corruption(9, f"{PRICED_REFUNDS}.refund_id", "a refund that the ledger does not know", "whole > 0", "refund_id = gen_random_uuid()"),
+    Corruption(9, f"{PRICED_REFUNDS}.operation_id", "a refund of an operation that cost less", "cost_nano > 500000000", "operation_id = (select o.operation_id from credits.priced_operations o where o.account_id = t.account_id and o.cost_nano < t.cost_nano limit 1)"),
+    Corruption(9, f"{PRICED_REFUNDS}.credit_type", "a refund of other credits", "true", "credit_type = 'message'"),
+    Corruption(9, f"{PRICED_REFUNDS}.cost_nano", "a refund of more", "true", "cost_nano = cost_nano + 1, prepaid_after = prepaid_after + 1"),
+    Corruption(9, f"{PRICED_REFUNDS}.whole", "a refund of more credits", "true", "whole = whole + 1"),
+    Corruption(9, f"{PRICED_REFUNDS}.prepaid_before", "another remainder before a refund", "true", "prepaid_before = prepaid_before + 1"),
+    Corruption(9, f"{PRICED_REFUNDS}.prepaid_after", "another remainder after a refund", "true", "prepaid_after = prepaid_after + 1"),
+    Corruption(9, f"{COSTS}.account_id", "a cost of somebody else", "true", "account_id = gen_random_uuid()"),
+    Corruption(9, f"{COSTS}.operation_id", "the cost of another operation", "true", "operation_id = gen_random_uuid()"),
     # Rule 7: conservation.
     Corruption(7, f"{LEDGER}.amount", "a credit out of nothing", "kind = 'grant'", "amount = amount + 1"),
     Corruption(7, f"{BALANCES}.used", "less used than spent", "kind = 'credit' and used > 1 and exists (select from public.credit_transactions t where (t.account_id, t.credit_type) = (x.account_id, x.credit_type) and t.created_at > x.used_since and t.kind = 'consume') and not exists (select from public.credit_transactions t where (t.account_id, t.credit_type) = (x.account_id, x.credit_type) and t.created_at = x.used_since)", "used = 0"),
@@ -301,6 +335,18 @@ UNJUDGED = {
     f"{BALANCES}.alert_percent": TOLD,
     f"{BALANCES}.alert_amount": TOLD,
     f"{BALANCES}.restarted_event": "which of the events of one instant came before a restart",
+    f"{PRICED}.user_id": WHO,
+    f"{PRICED}.created_at": UNUSED,
+    **dict.fromkeys(
+        [f"{PRICED_HOLDS}.{column}" for column in ("book", "operation", "quantities", "priced_at", "book_version")],
+        "by which prices a hold will be captured, which its receipt then repeats",
+    ),
+    f"{PRICED_REFUNDS}.user_id": WHO,
+    f"{PRICED_REFUNDS}.created_at": UNUSED,
+    **dict.fromkeys(
+        [f"{COSTS}.{column}" for column in ("currency", "provider_nano", "is_complete", "created_at")],
+        "what a provider charged is in its invoices",
+    ),
     f"{EVENTS}.recorded_at": UNUSED,
     f"{SPELLS}.revision": UNUSED,
     f"{SUBSCRIPTIONS}.created_at": UNUSED,

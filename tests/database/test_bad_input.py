@@ -16,6 +16,7 @@ from tests.support.edge import EDGE, OF_TEAMS, OPERATIONS
 from tests.support.errors import raises
 from tests.support.people import fingerprint, new_workspace
 
+PRICED = "a priced operation"
 OF_ACCOUNTS = [row for row in rows() if row[0] in OPERATIONS]
 OTHERS = [row for row in rows() if row[0] not in OPERATIONS]
 
@@ -35,11 +36,12 @@ class World:
 def world(database: Database) -> World:
     def fill(user: UUID) -> dict[str, UUID]:
         return {
-            "reservation_id": UUID(database.call("reserve_credits", user, "message", 2)["reservation_id"]),
+            "reservation_id": UUID(database.call("reserve_operation", user, PRICED)["reservation_id"]),
             "operation_id": UUID(database.call("consume_credits", user, "message", 2)["operation_id"]),
             "grant_id": UUID(database.call("grant_credits", user, "message", 2)["grant_id"]),
         }
 
+    database.call("set_price", PRICED, "call", 5)
     user, other = database.new_user(), database.new_user()
     database.call("mark_test_account", user)
     return World(user, fill(user), other, fill(other), new_workspace(database, other))
@@ -92,8 +94,9 @@ def test_reports_and_what_an_operator_runs_refuse_it_too(
 def test_with_good_arguments_each_function_of_the_table_succeeds(database: Database, function: str) -> None:
     """Without this, the table above could be full of errors that have another cause."""
     user = database.new_user()
+    database.call("set_price", PRICED, "call", 5)
     ids = {
-        "reservation_id": database.call("reserve_credits", user, "message", 2)["reservation_id"],
+        "reservation_id": database.call("reserve_operation", user, PRICED)["reservation_id"],
         "operation_id": database.call("consume_credits", user, "message", 2)["operation_id"],
         "grant_id": database.call("grant_credits", user, "message", 2)["grant_id"],
     }

@@ -15,6 +15,7 @@ REFERENCE = {
     *("credits.billing_prices", "public.credit_packs"),
     *("credits.credit_types", "credits.grant_sources", "credits.settings", "credits.meters"),
     *("credits.identity_key", "credits.message_kinds"),
+    *("public.credit_price_books", "credits.prices", "credits.provider_prices", "credits.exchange_rates"),
 }
 
 # Who a person is over all their accounts: kept by identity, and asked where an account is opened, not where it spends.
@@ -59,6 +60,20 @@ WITHOUT_ACCOUNT = {
     **dict.fromkeys(
         ("is_paid_plan", "latest_version", "plan_figure", "version_is_on_sale", "make_plan_version", "refuse_plan"),
         "about a plan",
+    ),
+    **dict.fromkeys(
+        (
+            *("find_price_book", "prices_at", "price_lines", "refuse_unpriced", "price_operation", "rate_at"),
+            *("provider_nano",),
+        ),
+        "about the price books",
+    ),
+    **dict.fromkeys(
+        (
+            *("read_quantities", "stepped", "price_line", "bounded", "cost_of_lines", "credits_text", "whole_credits"),
+            *("price_words", "refund_request"),
+        ),
+        "pure",
     ),
     "roll_out": "works through the accounts of a plan, one after the other",
     "check_request": "pure",

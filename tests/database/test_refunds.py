@@ -205,7 +205,7 @@ def test_without_the_comparison_verify_finds_the_refund_that_is_too_much(own_dat
     )
     weaken(
         own_database,
-        "credits.refund(uuid, uuid, uuid, bigint, text, text)",
+        "credits.return_spent(uuid, credits.balances, uuid, uuid, bigint, uuid, text)",
         "least(v_left, v_row.refundable)",
         "v_left",
     )

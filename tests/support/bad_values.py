@@ -61,6 +61,13 @@ GOOD: dict[str, Any] = {
     "threshold": 20,
     "monthly_cap": 3,
     "enabled": True,
+    "operation": "a priced operation",
+    "dimension": "call",
+    "nano_per_unit": 5,
+    "cost_per_unit": 5,
+    "asset": "wei",
+    "worth": 3000,
+    "book": "default",
 }
 
 Row = tuple[str, str, Any, str, str]
@@ -139,7 +146,7 @@ _bad("description", [LONG], "invalid_argument", "PT422")
 _bad("reason", [LONG], "invalid_argument", "PT422")
 _bad("ttl_seconds", [None, 0, -1, 2**31 - 1], "invalid_argument", "PT422")
 _bad("ttl_seconds", [86401], "invalid_argument", "PT422", _except("invite_to_workspace"))
-_bad("source", [None, "", "plan", "gift"], "invalid_argument", "PT422")
+_bad("source", [None, "", "plan", "gift"], "invalid_argument", "PT422", _only("grant_credits"))
 _bad(
     "expires_at",
     [datetime(2020, 1, 1, tzinfo=UTC), A_MOMENT_AGO],
@@ -220,6 +227,31 @@ _bad(
     "reason", [None, "", "r" * 256, "Some words", "slug-ish"], "invalid_argument", "PT422", _only("record_uncollected")
 )
 _bad("kind", [None, "", "debt"], "invalid_argument", "PT422", _only("record_uncollected"))
+_bad(
+    "operation",
+    [None, "", "no such operation", "a priced*"],
+    "unknown_operation",
+    "PT404",
+    _only("consume_operation", "reserve_operation", "quote_operation"),
+)
+_bad("operation", [None, "", "a*b", "x" * 201], "invalid_argument", "PT422", _only("set_price", "set_provider_cost"))
+_bad("operation", [None, "no such operation"], "invalid_argument", "PT422", _only("end_price"))
+_bad("dimension", [None, "", "Call"], "invalid_argument", "PT422")
+_bad(
+    "quantities",
+    [Jsonb([]), {}, {"call": -1}, {"call": "1e5"}, {"call": None}, {"bytes": 1}],
+    "invalid_argument",
+    "PT422",
+    _except("capture_operation"),
+)
+_bad(
+    "quantities", [Jsonb([]), {}, {"call": -1}, {"call": "x"}], "invalid_argument", "PT422", _only("capture_operation")
+)
+_bad("book", ["", "no such book"], "invalid_argument", "PT422")
+_bad("nano_per_unit", [None, -1, "NaN"], "invalid_argument", "PT422")
+_bad("cost_per_unit", [None, -1, "NaN"], "invalid_argument", "PT422")
+_bad("worth", [None, 0, -1, "NaN"], "invalid_argument", "PT422")
+_bad("asset", [None, "", "Ether"], "invalid_argument", "PT422")
 _bad("uncollected_id", [None, UNKNOWN], "invalid_argument", "PT422")
 _bad("resolution", [None, "", LONG], "invalid_argument", "PT422")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 CATALOG = Path(__file__).with_name("edge.json")
 
-CHAPTERS_OF_ACCOUNTS = ("plans", "accounts", "ledger", "spending", "holds", "calendar")
+CHAPTERS_OF_ACCOUNTS = ("plans", "accounts", "ledger", "spending", "holds", "prices", "calendar")
 """What an app calls for one of its users, in story order; later chapters look at everything, or move in and out."""
 
 

@@ -25,6 +25,7 @@ CHAPTERS: dict[str, list[str]] = {
     "moving": ["certainty/test_leaving.py::test_the_export"],
     "plans": ["database/test_plans.py"],
     "workspaces": ["workspaces/test_leave_workspace.py"],
+    "prices": ["prices/test_quote_operation.py", "prices/test_priced_refunds.py"],
     "spending": ["database/test_denials.py", "database/test_idempotency.py", "database/test_guide_lines.py"],
 }
 

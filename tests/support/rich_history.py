@@ -38,6 +38,7 @@ def make(database: Database) -> dict[str, UUID]:
         "trier": _trier(database),
         "paused": _paused(database),
         "leaver": _leaver(database),
+        "metered": _metered(database),
     }
     people |= _others(database)
     database.verify()
@@ -70,6 +71,29 @@ def _spender(database: Database) -> UUID:
     user.call("consume_credits", "message", 2)
     user.call("grant_credits", "message", 3, expires_at=user.now + timedelta(days=2))
     assert promotion["success"]
+    return user.id
+
+
+def _metered(database: Database) -> UUID:
+    """Priced spends and holds: from the remainder alone, in parts, above the hold, refunded alone and together."""
+    user = Timed(database)
+    for dimension, nano in (("call", 370_000_000), ("token", 1_250_000)):
+        database.call("set_price", "model:*", dimension, nano)
+    database.call("set_provider_cost", "model:*", "token", "0.00001")
+    spends = [user.call("consume_operation", "model:small", {"call": n, "token": 7}) for n in (1, 1, 3)]
+    user.wait(minutes=1).call("refund_credits", spends[1]["operation_id"])
+    user.call("refund_credits", spends[2]["operation_id"], 1, "a part", "priced-refund")
+    hold = user.call("reserve_operation", "model:large", {"token": 8000}, idempotency_key="priced-hold")
+    user.call("capture_operation", hold["reservation_id"], {"token": 900}, final=False, idempotency_key="priced-part")
+    user.wait(minutes=1).call("capture_operation", hold["reservation_id"], {"token": 100})
+    free = user.call("reserve_operation", "model:large", {"token": 8000})
+    user.wait(minutes=1).call("capture_operation", free["reservation_id"], {"token": 1})
+    user.call("consume_operation", "model:large", {"token": 1}, idempotency_key="priced")
+    above = user.call("reserve_operation", "model:large", {"token": 8000})
+    user.call("capture_operation", above["reservation_id"], {"token": 160_000})
+    assert user.call("consume_operation", "model:large", {"call": 9})["code"] == "insufficient_credits"
+    user.call("grant_credits", "integration", 5)
+    user.call("consume_operation", "model:large", {"call": 1})
     return user.id
 
 

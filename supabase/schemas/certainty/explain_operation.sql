@@ -14,7 +14,8 @@ begin
   select jsonb_build_object(
     'success', true, 'code', 'ok', 'operation_id', p_operation_id, 'account_id', v_account_id,
     'user_id', o.user_id, 'kind', o.kind, 'credit_type', o.credit_type, 'amount', o.amount,
-    'price', jsonb_build_object('credit_type', o.credit_type, 'credits', o.amount),
+    'price', jsonb_build_object('credit_type', o.credit_type, 'credits', o.amount)
+      || coalesce(credits.price_of_operation(v_account_id, p_operation_id), '{}'),
     'status', o.status,
     'description', o.description, 'metadata', o.metadata, 'created_at', o.created_at,
     -- What a denial asked for and what there was, when it was denied.
@@ -89,10 +90,15 @@ begin
     from public.credit_reservations r
     where r.account_id = v_account_id and r.operation_id = p_operation_id
     union all
-    select u.user_id, 'denial', u.credit_type, 0, u.status, u.description, u.metadata, u.created_at,
-      3
+    select u.user_id, case u.status when 'allowed' then 'consume' else 'denial' end, u.credit_type, 0,
+      case u.status when 'allowed' then 'booked' else u.status end, u.description, u.metadata,
+      u.created_at, 3
     from public.usage u
     where u.account_id = v_account_id and u.operation_id = p_operation_id
+    union all
+    select f.user_id, 'refund', f.credit_type, 0, 'booked', null, '{}', f.created_at, 3
+    from credits.priced_refunds f
+    where f.account_id = v_account_id and f.refund_id = p_operation_id
     union all
     -- A change of the plan moves no credits of its own.
     select (k.request ->> 'user_id')::uuid, k.request ->> 'function', null, 0, 'booked',
@@ -119,6 +125,47 @@ comment on function credits.read_operation(uuid, uuid, uuid) is
 revoke all on function credits.read_operation(uuid, uuid, uuid) from public, anon, authenticated,
   service_role;
 grant execute on function credits.read_operation(uuid, uuid, uuid) to authenticated, service_role;
+
+create function credits.price_of_operation(p_account_id uuid, p_operation_id uuid)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_price jsonb;
+begin
+  -- All of it in credits, as a person adds it up: cost is what was taken plus what was paid before, less what stays paid.
+  select jsonb_build_object('book', o.book, 'operation', o.operation, 'quantities', o.quantities,
+    'lines', o.lines, 'price_version', o.price_version,
+    'cost', credits.credits_text(o.cost_nano), 'unpaid', credits.credits_text(o.unpaid_nano),
+    'whole', o.whole, 'remainder_before', credits.credits_text(o.prepaid_before),
+    'remainder', credits.credits_text(o.prepaid_after),
+    'refunded', credits.credits_text((
+      select coalesce(sum(f.cost_nano), 0) from credits.priced_refunds f
+      where f.account_id = p_account_id and f.operation_id = p_operation_id)))
+    into v_price
+  from credits.priced_operations o
+  where o.account_id = p_account_id and o.operation_id = p_operation_id;
+  if found then
+    return v_price;
+  end if;
+  select jsonb_build_object('refunds_operation_id', f.operation_id,
+    'cost', credits.credits_text(f.cost_nano), 'whole', f.whole,
+    'remainder_before', credits.credits_text(f.prepaid_before),
+    'remainder', credits.credits_text(f.prepaid_after))
+    into v_price
+  from credits.priced_refunds f
+  where f.account_id = p_account_id and f.refund_id = p_operation_id;
+  return v_price;
+end
+$$;
+comment on function credits.price_of_operation(uuid, uuid) is
+  'The receipt of a priced operation or of a refund of one: quantities, prices, cost, and the '
+  'remainder before and after. Null for others.';
+revoke all on function credits.price_of_operation(uuid, uuid)
+  from public, anon, authenticated, service_role;
 
 -- edge: result=Operation callers=authenticated,service_role repeatable required=operation_id
 --   Which grants an operation touched, its price, the balance before and after.

@@ -44,6 +44,10 @@ begin
     -- Who may do what is a matter of the whole database, and of no account.
     where coalesce(p_rule, 8) = 8 and p_account_id is null
     union all
+    select 9, 'priced operations cost what was taken, to the billionth', v.*
+    from credits.verify_prices(p_account_id) v
+    where coalesce(p_rule, 9) = 9
+    union all
     select 10, 'nothing is spendable that is not paid for', v.* from credits.verify_coverage(p_account_id) v
     where coalesce(p_rule, 10) = 10
     union all

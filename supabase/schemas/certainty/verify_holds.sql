@@ -25,7 +25,10 @@ begin
         and (r.shortfall = 0 or r.captured = r.amount + r.extra)
         -- It answers for the last part.
         and coalesce((r.answer ->> 'captured')::bigint <= r.captured and (r.answer ->> 'shortfall')::bigint <= r.shortfall
-          and (r.answer ->> 'released')::bigint = case r.status when 'captured' then r.released else 0 end, true)
+          and (r.answer ->> 'released')::bigint = case when r.status = 'captured'
+            -- One that the remainder has paid for goes back, and answers so.
+            or r.status = 'released' and r.answer ? 'cost' and r.answer ->> 'held' = '0'
+            then r.released else 0 end, true)
         and r.expires_at > r.created_at and r.expires_at <= coalesce(r.extended_at, r.created_at) + interval '24 hours'
         and coalesce(r.extended_at between r.created_at and b.settled_at and r.extended_at < r.expires_at, true)
         and case r.status when 'open' then r.expires_at > b.settled_at and b.due_at <= r.expires_at

@@ -25,6 +25,11 @@ begin
     where k.function is distinct from 'change_plan'
       and not exists (select 1 from public.credit_transactions t where t.account_id = k.account_id and t.operation_id = k.operation_id)
       and not exists (select 1 from public.credit_reservations r where r.account_id = k.account_id and r.operation_id = k.operation_id)
+      -- What the remainder has paid for, or given back into it, has no row in the ledger.
+      and not exists (select 1 from credits.priced_operations o
+        where o.account_id = k.account_id and o.operation_id = k.operation_id)
+      and not exists (select 1 from credits.priced_refunds f
+        where f.account_id = k.account_id and f.refund_id = k.operation_id)
     union all
     -- A hold and its capture are one operation, and may have a key each.
     select k.account_id, max(k.idempotency_key) from keys k group by k.account_id, k.operation_id, k.function having count(*) > 1

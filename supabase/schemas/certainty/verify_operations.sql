@@ -47,7 +47,7 @@ begin
   ), attempts as (
     select u.account_id, u.operation_id, u.credit_type, sum(u.credits_used) as amount
     from public.usage u
-    where u.status = 'allowed' and u.operation_id is not null
+    where u.status = 'allowed' and u.operation_id is not null and u.credits_used <> 0
       and u.account_id in (select s.account_id from suspects s)
     group by u.account_id, u.operation_id, u.credit_type
   ), refunds as (
@@ -68,8 +68,11 @@ begin
     union all
     select u.account_id, u.operation_id from public.usage u
     where v_is_ours and (p_account_id is null or u.account_id = p_account_id)
-      and case u.status when 'allowed' then u.credits_used > 0 when 'denied'
-        then u.credits_used = 0 else false end is not true
+      and case u.status
+        when 'allowed' then u.credits_used > 0 or u.credits_used = 0 and exists (
+          select 1 from credits.priced_operations o
+          where o.account_id = u.account_id and o.operation_id = u.operation_id and o.whole = 0)
+        when 'denied' then u.credits_used = 0 else false end is not true
     union all
     select f.account_id, f.operation_id from refunds f
     left join public.credit_transactions t

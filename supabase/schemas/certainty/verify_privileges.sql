@@ -11,6 +11,8 @@ as $$
     ('public.plans', 'Everybody may read the plans'::name, 'anon, authenticated'),
     ('public.plan_limits', 'Everybody may read the plan limits', 'anon, authenticated'),
     ('public.credit_packs', 'Everybody may read the packs', 'anon, authenticated'),
+    ('public.credit_price_books', 'Everybody may read the price books', 'anon, authenticated'),
+    ('credits.prices', 'Everybody may read the prices', 'anon, authenticated'),
     ('credits.credit_types', 'Everybody may read the credit types', 'anon, authenticated'),
     ('credits.settings', 'Signed-in users may read the settings', 'authenticated'),
     ('credits.subscriptions', 'Users may read what they subscribed to', 'authenticated'),
@@ -30,6 +32,21 @@ comment on function credits.expected_policies() is
   'Every row level security policy of this system: each lets a role read, by account unless everybody may.';
 revoke all on function credits.expected_policies() from public, anon, authenticated, service_role;
 
+create function credits.relations_for_everybody()
+returns setof name
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  values ('plans'::name), ('plan_limits'), ('credit_types'), ('credit_packs'), ('credit_price_books'),
+    ('credit_prices'), ('prices')
+$$;
+comment on function credits.relations_for_everybody() is
+  'What a pricing page reads, signed in or not.';
+revoke all on function credits.relations_for_everybody()
+  from public, anon, authenticated, service_role;
+
 create function credits.expected_triggers()
 returns table (relation text, trigger name)
 language sql
@@ -40,6 +57,8 @@ as $$
   values
     ('public.credit_transactions', 'credit_transactions_are_append_only'::name),
     ('public.credit_transactions', 'credit_transactions_are_never_truncated'),
+    ('credits.prices', 'prices_are_append_only'),
+    ('credits.prices', 'prices_are_never_truncated'),
     ('public.credit_balances', 'credit_balances_are_never_written'),
     ('public.plans', 'plans_keep_subscribed'),
     ('public.plans', 'plans_keep_subscribed_id'),
@@ -100,8 +119,10 @@ as $$
       (has_table_privilege(r.name, o.oid, 'select')) = x.should and (x.should or not has_any_column_privilege(r.name, o.oid, 'select'))
     from ours o cross join roles r cross join lateral (
       -- The schema credits is closed to all of them; what the view and the policies read in it is granted all the same.
-      select case r.name when 'anon' then o.relname in ('plans', 'plan_limits', 'credit_packs', 'credit_types')
-        else o.is_public or o.relname in ('balances', 'settings', 'credit_types', 'subscriptions') end as should) x
+      select case r.name
+        when 'anon' then o.relname in (select credits.relations_for_everybody())
+        else o.is_public or o.relname in (select credits.relations_for_everybody())
+          or o.relname in ('balances', 'settings', 'subscriptions') end as should) x
     union all
     select format('%s may be used by %s', o.name, coalesce(x.grantee::regrole::text, 'anybody')), x.privilege_type = 'SELECT'
     from ours o cross join lateral aclexplode(o.relacl) x
@@ -119,8 +140,8 @@ as $$
           select string_agg(a.rolname, ', ' order by a.rolname) from pg_catalog.pg_roles a where a.oid = any (p.polroles)) as roles,
         p.polcmd = 'r' and p.polpermissive and p.polwithcheck is null
           and regexp_replace(pg_catalog.pg_get_expr(p.polqual, p.polrelid), '\s+', '', 'g') = case
-            when c.relname in ('plans', 'plan_limits', 'credit_packs', 'credit_types',
-              'settings') then 'true'
+            when c.relname in (select credits.relations_for_everybody())
+              or c.relname = 'settings' then 'true'
             when c.relname in ('credit_transactions', 'credit_reservations') then
               '((account_id=ANY(credits.readable_ids()))AND((user_id=account_id)OR(user_id=credits.reader_id())'
               'OR(account_id=ANY(credits.overseen_ids()))))'

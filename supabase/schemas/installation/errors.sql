@@ -31,6 +31,8 @@ begin
     ('operation_not_found', 'PT404', 'This account has no such operation.'),
     ('member_not_found', 'PT404', 'The workspace has no such member.'),
     ('invitation_not_found', 'PT404', 'There is no such invitation.'),
+    ('unknown_operation', 'PT404',
+      'The operation has no price. Set one, or name an operation of the price book.'),
     ('ledger_is_append_only', 'PT405',
       'The ledger is never changed. Book a correction with refund_credits, grant_credits or '
       'revoke_grant.'),

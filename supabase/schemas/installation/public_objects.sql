@@ -10,8 +10,8 @@ set search_path = ''
 as $$
   select unnest('{
     credit_balances, credit_grants, credit_invitations, credit_notifications, credit_packs,
-    credit_reservations, credit_transactions, credit_workspace_members, credit_workspaces,
-    plan_limits, plans, subscriptions}'::name[])
+    credit_price_books, credit_prices, credit_reservations, credit_transactions,
+    credit_workspace_members, credit_workspaces, plan_limits, plans, subscriptions}'::name[])
 $$;
 comment on function credits.public_relations() is
   'The tables and views in schema public that are this system''s alone; usage may be the project''s.';
@@ -25,21 +25,23 @@ security invoker
 set search_path = ''
 as $$
   select unnest('{
-    accept_workspace_invitation, attach_billing_session, capture_credits, change_plan,
-    check_credits, claim_http_request, consume_credits, consume_credits_batch, create_billing_order,
-    create_workspace, delete_workspace, diagnose, drop_http_claim, explain_balance,
-    explain_operation, export_account, extend_reservation, find_operation, forget_account,
-    freeze_account, get_billing_order, get_credit_history, get_credit_summary, get_workspace,
-    grant_credits, has_credits, import_balances, invite_to_workspace, leave_workspace,
-    ledger_digest, link_billing_customer, list_billing_prices, list_plans, list_uncollected,
-    list_workspaces, mark_test_account, metrics_active_accounts, metrics_breakage,
-    metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability,
-    metrics_usage, open_account, pin_plan, publish_plan, record_uncollected, refund_credits,
-    register_billing_price, release_credits, remove_from_workspace, reserve_credits,
+    accept_workspace_invitation, attach_billing_session, capture_credits, capture_operation,
+    change_plan, check_credits, claim_http_request, consume_credits, consume_credits_batch,
+    consume_operation, create_billing_order, create_workspace, delete_workspace, diagnose,
+    drop_http_claim, end_price, explain_balance, explain_operation, export_account,
+    extend_reservation, find_operation, forget_account, freeze_account, get_billing_order,
+    get_credit_history, get_credit_summary, get_workspace, grant_credits, has_credits,
+    import_balances, invite_to_workspace, leave_workspace, ledger_digest, link_billing_customer,
+    list_billing_prices, list_plans, list_uncollected, list_workspaces, mark_test_account,
+    metrics_active_accounts, metrics_breakage, metrics_consumption, metrics_conversion,
+    metrics_exhaustion, metrics_health, metrics_liability, metrics_usage, open_account, pin_plan,
+    publish_plan, quote_operation, record_uncollected, refund_credits, register_billing_price,
+    release_credits, remove_from_workspace, reserve_credits, reserve_operation,
     reset_monthly_credits, resolve_uncollected, revoke_grant, revoke_workspace_invitation,
-    roll_up_metrics, set_auto_top_up, set_subscription_status, set_test_clock, set_time_zone,
-    set_workspace_role, store_http_answer, system_status, track_metadata_key, transfer_workspace,
-    unfreeze_account, verify_books, verify_checklist, within_limit}'::name[])
+    roll_up_metrics, set_auto_top_up, set_exchange_rate, set_price, set_price_book,
+    set_provider_cost, set_subscription_status, set_test_clock, set_time_zone, set_workspace_role,
+    store_http_answer, system_status, track_metadata_key, transfer_workspace, unfreeze_account,
+    verify_books, verify_checklist, within_limit}'::name[])
 $$;
 comment on function credits.public_functions() is
   'The functions in schema public that are this system''s.';

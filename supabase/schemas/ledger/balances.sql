@@ -21,6 +21,7 @@ create table credits.balances (
   plan_version integer,
   granted bigint not null default 0,
   overdrawn bigint not null default 0,
+  prepaid_nano bigint not null default 0,
   is_floating boolean not null default false,
   alert_percent smallint default 0,
   alert_amount bigint,
@@ -29,6 +30,7 @@ create table credits.balances (
   test_now timestamptz,
   top_up_below bigint,
   constraint balances_pkey primary key (account_id, credit_type),
+  constraint balances_prepaid_is_less_than_a_credit check (prepaid_nano between 0 and 999999999),
   constraint balances_parts_fit_into_the_whole
     check (least(withheld, reserved, reserved_unlimited, used, balance - withheld - reserved) >= 0)
 ) with (fillfactor = 50);
@@ -53,6 +55,8 @@ comment on column credits.balances.granted is
   'What the plan has granted for the booked period, less what was withdrawn: an upgrade grants only what exceeds it.';
 comment on column credits.balances.overdrawn is
   'What was granted and spent though it was not due: what is refunded of it is withdrawn.';
+comment on column credits.balances.prepaid_nano is
+  'What is paid of a credit and not used, in billionths of a credit: of priced operations.';
 comment on column credits.balances.is_floating is
   'Its terms may change at any moment: a limit, a credit type that the plan does not include, or one that is overdrawn.';
 comment on column credits.balances.alert_percent is

@@ -31,7 +31,8 @@ as $$
       bool_or(a.attname = 'created_at') as has_time
     from pg_catalog.pg_attribute a where a.attrelid = o.oid and a.attnum > 0
       and not a.attisdropped) t
-  where o.kind = 'table' and (t.has_account or t.has_user)
+  -- What a provider charged is the seller's, and says nothing about anybody.
+  where o.kind = 'table' and (t.has_account or t.has_user) and o.name <> 'credits.operation_costs'
 $$;
 comment on function credits.account_tables() is
   'The system''s tables that have rows of somebody, how these are found and in which order they '
