@@ -7,7 +7,7 @@ whatever stands in front of it. Everything else is left to the SQL functions.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
@@ -169,6 +169,42 @@ def ledger_ends(name: str, value: object) -> list[dict[str, Any]]:
     """Several of :func:`ledger_end`."""
     ends: Any = value
     return [ledger_end(name, end) for end in ends]
+
+
+def json_objects(name: str, value: object) -> list[dict[str, Any]]:
+    """Several of :func:`json_object`."""
+    return [json_object(name, item) for item in _items(name, value)]
+
+
+def uuids(name: str, value: object) -> str:
+    """Several ids, as Postgres writes an array."""
+    return _array([uuid(name, item) for item in _items(name, value)])
+
+
+def texts(name: str, value: object) -> str:
+    """Several strings, as Postgres writes an array."""
+    escaped = [text(name, item).replace("\\", "\\\\").replace('"', '\\"') for item in _items(name, value)]
+    return _array([f'"{item}"' for item in escaped])
+
+
+def integers(name: str, value: object) -> str:
+    """Several numbers that fit Postgres' ``integer``, as it writes an array."""
+    return _array([str(integer(name, item)) for item in _items(name, value)])
+
+
+def bigints(name: str, value: object) -> str:
+    """Several numbers that fit Postgres' ``bigint``, as it writes an array."""
+    return _array([str(bigint(name, item)) for item in _items(name, value)])
+
+
+def _items(name: str, value: object) -> list[object]:
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        raise _invalid(name, value, "Pass a list.")
+    return list(value)
+
+
+def _array(items: Iterable[str]) -> str:
+    return "{" + ",".join(items) + "}"
 
 
 def _strings(value: Any) -> Iterator[str]:

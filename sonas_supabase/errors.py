@@ -17,6 +17,9 @@ The slugs are those that the SQL functions raise (``code``); a test holds the tw
     │   ├── InvitationNotFound         invitation_not_found
     │   ├── UnknownCreditType          unknown_credit_type
     │   └── UnknownOperation           unknown_operation
+    │   ├── EndpointNotFound           endpoint_not_found
+    │   ├── MessageNotFound            message_not_found
+    │   └── UnknownCreditType          unknown_credit_type
     ├── Conflict
     │   ├── IdempotencyConflict        idempotency_conflict
     │   ├── ReservationClosed          reservation_closed
@@ -208,6 +211,18 @@ class MemberNotFound(NotFound):
     """The workspace has no such member."""
 
     code = "member_not_found"
+
+
+class EndpointNotFound(NotFound):
+    """The account has no such webhook endpoint, or has none any more."""
+
+    code = "endpoint_not_found"
+
+
+class MessageNotFound(NotFound):
+    """The account has no such message, or it has been forgotten."""
+
+    code = "message_not_found"
 
 
 class InvitationNotFound(NotFound):

@@ -13,7 +13,7 @@ import sonas_supabase
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "sonas_supabase"
-LAYERS = ("testing", "fastapi", "flask", "django", "web", "billing", "local", "metrics", "doctor")
+LAYERS = ("testing", "fastapi", "flask", "django", "web", "billing", "notify", "local", "metrics", "doctor")
 LAYERS_ABOVE = [
     layer for layer in ("fastapi", "flask", "django", "web", "billing") if any((PACKAGE / layer).glob("*.py"))
 ]

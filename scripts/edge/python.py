@@ -23,11 +23,16 @@ TYPES = {
     "boolean": ("bool", "boolean"),
     "timestamp with time zone": ("datetime", "time"),
     "jsonb": ("Mapping[str, Any]", "json_object"),
+    "uuid[]": ("Iterable[Id]", "uuids"),
+    "text[]": ("Iterable[str]", "texts"),
+    "integer[]": ("Iterable[int]", "integers"),
+    "bigint[]": ("Iterable[int]", "bigints"),
 }
 # Readers of jsonb arguments with a shape of their own.
 READERS = {
     "spend_items": "Sequence[Item]",
     "quantities": "Quantities",
+    "json_objects": "Iterable[Mapping[str, Any]]",
     "ledger_end": "LedgerEnd",
     "ledger_ends": "Iterable[LedgerEnd]",
 }

@@ -264,7 +264,27 @@ _bad("member_id", [UNKNOWN, NIL], "member_not_found", "PT404")
 _bad("invitation_id", [None], "invalid_argument", "PT422")
 _bad("invitation_id", [UNKNOWN, NIL], "invitation_not_found", "PT404")
 _bad("token", [None], "invalid_argument", "PT422")
-_bad("token", ["", "nonsense", "inv_" + "0" * 96], "invitation_not_found", "PT404")
+_bad(
+    "token",
+    ["", "nonsense", "inv_" + "0" * 96],
+    "invitation_not_found",
+    "PT404",
+    _only("accept_workspace_invitation"),
+)
+
+_bad("percents", ["{0}", "{101}", "{50,null}", "{1,2,3,4,5,6,7,8,9,10,11}"], "invalid_argument", "PT422")
+_bad("amounts", ["{-1}", "{null}", "{9007199254740993}"], "invalid_argument", "PT422")
+_bad("url", [None, "", "ftp://example.com", "https://", "javascript:alert(1)"], "invalid_argument", "PT422")
+_bad("url", ["https://u:p@example.com/", "https://" + "x" * 2000], "invalid_argument", "PT422")
+_bad("kinds", ["{}", "{credits.lvl}", "{null}"], "invalid_argument", "PT422")
+_bad("endpoint_id", [None, UNKNOWN, NIL], "endpoint_not_found", "PT404")
+_bad("message_id", [UNKNOWN, NIL], "message_not_found", "PT404")
+_bad("limit", [None, 0, -1, 10001], "invalid_argument", "PT422", _only("tend_messages", "claim_messages"))
+_bad("limit", [None, 0, -1, 1001], "invalid_argument", "PT422", _only("list_credit_dead_letters", "list_notifications"))
+_bad("per_channel", [None, 0, 1001], "invalid_argument", "PT422")
+_bad("lease_id", [None], "invalid_argument", "PT422", _only("claim_messages"))
+_bad("token", [None, "", "x", "A" * 64], "invalid_argument", "PT422", _only("unsubscribe_credit_mail"))
+_bad("results", [None, Jsonb(None), Jsonb({}), Jsonb("text")], "invalid_argument", "PT422")
 
 ARGUMENTS = frozenset(argument for argument, *_ in _BAD)
 """The names of arguments for which there are bad values."""

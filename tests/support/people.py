@@ -55,6 +55,7 @@ ACCOUNT_TABLES = (
     "public.credit_workspaces",
     "public.credit_workspace_members",
     "public.credit_notifications",
+    "public.credit_webhooks",
     "public.credit_invitations",
 )
 
@@ -63,8 +64,10 @@ CORE_TABLES = (
     "credits.accounts",
     "credits.balances",
     "credits.credit_types",
+    "credits.channels",
     "credits.debt_payments",
     "credits.debts",
+    "credits.deliveries",
     "credits.grant_sources",
     "credits.idempotency_keys",
     "credits.installed_objects",
@@ -75,6 +78,7 @@ CORE_TABLES = (
     "credits.outbox",
     "credits.reservation_slices",
     "credits.settings",
+    "credits.webhook_secrets",
     "credits.invitation_secrets",
 )
 

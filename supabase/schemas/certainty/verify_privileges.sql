@@ -25,6 +25,7 @@ as $$
     ('public.credit_workspaces', 'Members may read their workspaces', 'authenticated'),
     ('public.credit_workspace_members', 'Members may read who else is a member', 'authenticated'),
     ('public.credit_notifications', 'People may read their notifications', 'authenticated'),
+    ('public.credit_webhooks', 'Overseers may read where messages are sent', 'authenticated'),
     ('public.credit_invitations',
       'Owners and admins may read the invitations of their workspaces', 'authenticated')
 $$;
@@ -145,6 +146,7 @@ as $$
             when c.relname in ('credit_transactions', 'credit_reservations') then
               '((account_id=ANY(credits.readable_ids()))AND((user_id=account_id)OR(user_id=credits.reader_id())'
               'OR(account_id=ANY(credits.overseen_ids()))))'
+            when c.relname = 'credit_webhooks' then '(account_id=ANY(credits.overseen_ids()))'
             when c.relname = 'credit_notifications' then
               '((account_id=ANY(credits.readable_ids()))AND(user_id=credits.reader_id()))'
             when c.relname = 'credit_invitations' then

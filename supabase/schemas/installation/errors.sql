@@ -36,6 +36,8 @@ begin
     ('ledger_is_append_only', 'PT405',
       'The ledger is never changed. Book a correction with refund_credits, grant_credits or '
       'revoke_grant.'),
+    ('endpoint_not_found', 'PT404', 'This account has no such webhook endpoint.'),
+    ('message_not_found', 'PT404', 'This account has no such message.'),
     ('idempotency_conflict', 'PT409',
       'This idempotency key belongs to another request. Use a new key for a new request.'),
     ('reservation_closed', 'PT409',

@@ -30,35 +30,37 @@ declare
   -- The names in public that this file takes. Of a usage table only the columns are taken.
   -- Names of scripts/generate_edge.py, which writes them anew:
   v_relations constant name[] := '{
-    credit_balances, credit_grants, credit_grants_open_idx, credit_grants_period_key,
-    credit_grants_pkey, credit_invitations, credit_invitations_pkey, credit_notifications,
-    credit_notifications_created_at_idx, credit_notifications_pkey,
+    credit_balances, credit_grants, credit_grants_expires_at_idx, credit_grants_open_idx,
+    credit_grants_period_key, credit_grants_pkey, credit_invitations, credit_invitations_pkey,
+    credit_notifications, credit_notifications_created_at_idx, credit_notifications_pkey,
     credit_notifications_user_id_created_at_idx, credit_packs, credit_packs_pkey,
-    credit_price_books, credit_price_books_pkey, credit_prices, credit_reservations,
-    credit_reservations_open_idx, credit_reservations_pkey, credit_transactions,
-    credit_transactions_created_at_idx, credit_transactions_operation_idx, credit_transactions_pkey,
-    credit_transactions_related_idx, credit_transactions_user_id_idx, credit_workspace_members,
-    credit_workspace_members_pkey, credit_workspace_members_user_id_idx, credit_workspaces,
-    credit_workspaces_pkey, plan_limits, plan_limits_pkey, plans, plans_default_key, plans_pkey,
-    plans_rank_key, subscriptions, usage_denied_idx, usage_user_id_created_at_idx}';
+    credit_reservations, credit_reservations_open_idx, credit_reservations_pkey,
+    credit_transactions, credit_transactions_created_at_idx, credit_transactions_operation_idx,
+    credit_transactions_pkey, credit_transactions_related_idx, credit_transactions_user_id_idx,
+    credit_webhooks, credit_webhooks_pkey, credit_workspace_members, credit_workspace_members_pkey,
+    credit_workspace_members_user_id_idx, credit_workspaces, credit_workspaces_pkey, plan_limits,
+    plan_limits_pkey, plans, plans_default_key, plans_pkey, plans_rank_key, subscriptions,
+    usage_denied_idx, usage_user_id_created_at_idx}';
   v_routines constant name[] := '{
-    accept_workspace_invitation, attach_billing_session, capture_credits, capture_operation,
-    change_plan, check_credits, claim_http_request, consume_credits, consume_credits_batch,
-    consume_operation, create_billing_order, create_workspace, delete_workspace, diagnose,
-    drop_http_claim, end_price, explain_balance, explain_operation, export_account,
+    accept_workspace_invitation, add_credit_webhook, attach_billing_session, capture_credits,
+    change_plan, check_credits, claim_http_request, claim_messages, consume_credits,
+    consume_credits_batch, create_billing_order, create_workspace, delete_credit_webhook,
+    delete_workspace, diagnose, drop_http_claim, explain_balance, explain_operation, export_account,
     extend_reservation, find_operation, forget_account, freeze_account, get_billing_order,
-    get_credit_history, get_credit_summary, get_workspace, grant_credits, has_credits,
-    import_balances, invite_to_workspace, leave_workspace, ledger_digest, link_billing_customer,
-    list_billing_prices, list_plans, list_uncollected, list_workspaces, mark_test_account,
+    get_credit_alerts, get_credit_history, get_credit_summary, get_workspace, grant_credits,
+    has_credits, import_balances, invite_to_workspace, leave_workspace, ledger_digest,
+    link_billing_customer, list_billing_prices, list_credit_dead_letters, list_notifications,
+    list_plans, list_uncollected, list_workspaces, mark_notifications_read, mark_test_account,
     metrics_active_accounts, metrics_breakage, metrics_consumption, metrics_conversion,
     metrics_exhaustion, metrics_health, metrics_liability, metrics_usage, open_account, pin_plan,
-    publish_plan, quote_operation, record_uncollected, refund_credits, register_billing_price,
-    release_credits, remove_from_workspace, reserve_credits, reserve_operation,
-    reset_monthly_credits, resolve_uncollected, revoke_grant, revoke_workspace_invitation,
-    roll_up_metrics, set_auto_top_up, set_exchange_rate, set_price, set_price_book,
-    set_provider_cost, set_subscription_status, set_test_clock, set_time_zone, set_workspace_role,
-    store_http_answer, system_status, track_metadata_key, transfer_workspace, unfreeze_account,
-    verify_books, verify_checklist, within_limit}';
+    publish_plan, record_uncollected, refund_credits, register_billing_price, release_credits,
+    remove_from_workspace, reserve_credits, reset_monthly_credits, resolve_uncollected,
+    retry_credit_dead_letters, revoke_grant, revoke_workspace_invitation, roll_up_metrics,
+    rotate_credit_webhook_secret, set_auto_top_up, set_credit_alerts, set_credit_channels,
+    set_subscription_status, set_test_clock, set_time_zone, set_workspace_role, settle_messages,
+    store_http_answer, system_status, tend_messages, test_credit_webhook, track_metadata_key,
+    transfer_workspace, unfreeze_account, unsubscribe_credit_mail, verify_books, verify_checklist,
+    within_limit}';
   -- End of the names.
   v_triggers constant name[] := array['credits_open_account', 'credits_close_account', 'credits_follow_user'];
   -- What stands in the way: {object, problem, cure: [statement], named_by: [function]}.

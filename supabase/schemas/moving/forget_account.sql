@@ -89,6 +89,11 @@ begin
   delete from public.credit_notifications n
   where n.account_id = p_account_id or n.user_id = p_account_id;
   delete from credits.outbox o where o.account_id = p_account_id;
+  delete from credits.channels c
+  where c.account_id = p_account_id
+    or c.account_id = any (v_accounts) and c.target_id = p_account_id;
+  delete from public.credit_webhooks w where w.account_id = p_account_id;
+  delete from credits.alert_settings s where s.account_id = p_account_id;
   update credits.outbox o set user_id = null, data = o.data - 'user_id'
   where o.account_id = any (v_accounts) and o.user_id = p_account_id;
   delete from credits.message_preferences f where f.user_id = p_account_id;
