@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import accounts, check, data, demo, doctor, explain, metrics, project, proof, spending, stack, types, why
+from . import accounts, check, data, demo, doctor, explain, metrics, project, proof, spending, stack, types, why, worker
 from ._output import Output
 
 app = typer.Typer(
@@ -37,5 +37,20 @@ def _sonas(
     pass
 
 
-for _group in (stack, demo, project, check, data, accounts, explain, why, spending, metrics, proof, doctor, types):
+for _group in (
+    stack,
+    demo,
+    project,
+    check,
+    data,
+    accounts,
+    explain,
+    why,
+    spending,
+    metrics,
+    worker,
+    proof,
+    doctor,
+    types,
+):
     _group.register(app)

@@ -20,7 +20,8 @@ declare
   v_account_id uuid := credits.overseen_account(p_user_id, p_workspace_id);
   v_endpoint_id uuid;
 begin
-  if p_url is null or length(p_url) > 2000 or p_url !~* '^https?://[^[:space:]/?#@]+([/?#]\S*)?$' then
+  if p_url is null or length(p_url) > 2000
+     or p_url !~* '^https?://[^[:space:]/?#@]+([/?#]\S*)?$' then
     perform credits.refuse_argument('p_url', 'An endpoint is an http or https address.');
   end if;
   if cardinality(p_kinds) = 0 or exists (
