@@ -113,9 +113,10 @@ def _headline(data: Mapping[str, Any], name: str) -> str:
     level = data.get("level")
     if data.get("unit") == "credits":
         return f"You have {_shown(data.get('remaining'))} left for {name}"
+    what = "limit" if data.get("kind") == "limit" else "credits"
     if level == 100 or data.get("remaining") == 0:
-        return f"You have used all of your credits for {name}"
-    return f"You have used {_shown(data.get('percent_used') or level)} % of your credits for {name}"
+        return f"You have used all of your {what} for {name}"
+    return f"You have used {_shown(data.get('percent_used') or level)} % of your {what} for {name}"
 
 
 def _shown(value: Any) -> str:

@@ -55,6 +55,18 @@ def test_what_was_delivered_is_forgotten_after_its_retention_and_what_waits_is_n
     assert own_database.value("select count(*) from public.credit_notifications") == 0
 
 
+def test_where_no_worker_runs_the_job_forgets_what_nobody_came_for(own_database: Database) -> None:
+    user = own_database.new_user()
+    for _ in range(2):
+        announce(own_database, user)
+    own_database.run(
+        "update credits.outbox set created_at = now() - interval '40 days' "
+        "where n = (select min(n) from credits.outbox)"
+    )
+    own_database.call("reset_monthly_credits")
+    assert own_database.value("select count(*) from credits.outbox") == 1
+
+
 def test_who_starts_a_worker_late_mails_no_old_news(own_database: Database) -> None:
     user = own_database.new_user()
     for kind in ("credits.level", "payment.failed"):

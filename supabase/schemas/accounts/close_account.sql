@@ -276,10 +276,11 @@ begin
   perform credits.follow_waiting_accounts();
   perform credits.return_dropped_tables();
   perform credits.drop_old_identities();
+  perform credits.forget_messages();
 end
 $$;
 comment on function credits.tend_accounts() is
-  'The part of the job that is about accounts: follows what users and workspaces did while accounts were busy, gives back rows of dropped tables, and drops old identities. Bounded.';
+  'The part of the job that is about accounts: follows what users and workspaces did while accounts were busy, gives back rows of dropped tables, drops old identities and old messages. Bounded.';
 revoke all on function credits.tend_accounts() from public, anon, authenticated, service_role;
 
 create function credits.follow_user()

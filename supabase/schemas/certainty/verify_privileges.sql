@@ -163,7 +163,7 @@ as $$
     from functions f cross join roles r cross join lateral (
       select case when f.is_public then r.name = 'service_role' or exists (
           select 1 from credits.public_callers() k where k.function = f.proname and k.role = r.name)
-        else f.serves_readers and r.name <> 'anon' or f.proname in ('readable_ids', 'overseen_ids', 'reader_id') and r.name = 'authenticated' end as should) x
+        else f.serves_readers and r.name <> 'anon' or f.proname in ('readable_ids', 'overseen_ids', 'reader_id', 'readable_topics') and r.name = 'authenticated' end as should) x
     union all
     select f.name || ' may be called by anybody', false
     from functions f cross join lateral aclexplode(coalesce(f.proacl, acldefault('f', f.proowner))) x where x.grantee = 0

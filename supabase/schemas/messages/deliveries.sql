@@ -62,7 +62,7 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return p_kind || ':' || p_target_id;
+  return p_kind || ':' || p_target_id::text;
 end
 $$;
 comment on function credits.channel_name(text, uuid) is 'What a channel is called.';

@@ -171,9 +171,16 @@ begin
     where f.routed_at < v_before and not exists (
       select 1 from credits.deliveries d
       where d.account_id = f.account_id and d.message_id = f.id
-        and (d.state = 'waiting' or d.settled_at >= v_before))
+        and (d.state = 'waiting' and f.created_at >= v_before or d.settled_at >= v_before))
     limit p_limit for update skip locked);
   get diagnostics v_count = row_count;
+  -- Where no worker runs, nothing is ever routed.
+  delete from credits.outbox o
+  where (o.account_id, o.id) in (
+    select f.account_id, f.id from (
+      select u.account_id, u.id, u.created_at from credits.outbox u
+      where u.routed_at is null order by u.n limit p_limit) f
+    where f.created_at < v_before);
   delete from public.credit_notifications n
   where (n.account_id, n.id) in (
     select f.account_id, f.id from public.credit_notifications f
@@ -182,7 +189,7 @@ begin
 end
 $$;
 comment on function credits.forget_messages(integer) is
-  'Deletes messages that were delivered or given up, and notifications, once message_retention has '
-  'passed; at most so many.';
+  'Deletes messages that were delivered or given up, or that nobody came for, and notifications, '
+  'once message_retention has passed; at most so many.';
 revoke all on function credits.forget_messages(integer)
   from public, anon, authenticated, service_role;

@@ -89,6 +89,9 @@ begin
   delete from public.credit_notifications n
   where n.account_id = p_account_id or n.user_id = p_account_id;
   delete from credits.outbox o where o.account_id = p_account_id;
+  delete from credits.deliveries d
+  where d.account_id = any (v_accounts)
+    and d.channel = credits.channel_name('email', p_account_id);
   delete from credits.channels c
   where c.account_id = p_account_id
     or c.account_id = any (v_accounts) and c.target_id = p_account_id;
