@@ -78,6 +78,17 @@ WITHOUT_ACCOUNT = {
     "roll_out": "works through the accounts of a plan, one after the other",
     "check_request": "pure",
     "available": "pure",
+    "channel_name": "pure",
+    "level_data": "pure, and what the type is called",
+    "overseen_account": "finds the account of a user",
+    **dict.fromkeys(
+        (
+            *("get_credit_alerts", "set_credit_alerts", "set_credit_channels"),
+            *("list_notifications", "mark_notifications_read"),
+        ),
+        "finds out who asks",
+    ),
+    "forget_messages": "of all accounts, by their age",
     "reaches_level": "pure",
     "percent_used": "pure",
     "plan_name": "about a plan",

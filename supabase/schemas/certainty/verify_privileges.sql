@@ -146,7 +146,8 @@ as $$
             when c.relname in ('credit_transactions', 'credit_reservations') then
               '((account_id=ANY(credits.readable_ids()))AND((user_id=account_id)OR(user_id=credits.reader_id())'
               'OR(account_id=ANY(credits.overseen_ids()))))'
-            when c.relname = 'credit_webhooks' then '(account_id=ANY(credits.overseen_ids()))'
+            when c.relname = 'credit_webhooks' then
+              '((account_id=ANY(credits.readable_ids()))AND(account_id=ANY(credits.overseen_ids())))'
             when c.relname = 'credit_notifications' then
               '((account_id=ANY(credits.readable_ids()))AND(user_id=credits.reader_id()))'
             when c.relname = 'credit_invitations' then

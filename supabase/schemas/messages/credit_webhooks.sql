@@ -21,7 +21,8 @@ alter table public.credit_webhooks enable row level security;
 revoke all on table public.credit_webhooks from public, anon, authenticated, service_role;
 grant select on table public.credit_webhooks to authenticated, service_role;
 create policy "Overseers may read where messages are sent" on public.credit_webhooks
-  for select to authenticated using (account_id = any (credits.overseen_ids()));
+  for select to authenticated using (
+    account_id = any (credits.readable_ids()) and account_id = any (credits.overseen_ids()));
 
 create table credits.webhook_secrets (
   account_id uuid not null,
