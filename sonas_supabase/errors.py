@@ -15,11 +15,10 @@ The slugs are those that the SQL functions raise (``code``); a test holds the tw
     │   ├── ReservationNotFound        reservation_not_found
     │   ├── MemberNotFound             member_not_found
     │   ├── InvitationNotFound         invitation_not_found
-    │   ├── UnknownCreditType          unknown_credit_type
-    │   └── UnknownOperation           unknown_operation
     │   ├── EndpointNotFound           endpoint_not_found
     │   ├── MessageNotFound            message_not_found
-    │   └── UnknownCreditType          unknown_credit_type
+    │   ├── UnknownCreditType          unknown_credit_type
+    │   └── UnknownOperation           unknown_operation
     ├── Conflict
     │   ├── IdempotencyConflict        idempotency_conflict
     │   ├── ReservationClosed          reservation_closed

@@ -12,6 +12,7 @@ from sonas_supabase._async.holds import AsyncHolds
 from sonas_supabase._async.http import AsyncHttp
 from sonas_supabase._async.installation import AsyncInstallation
 from sonas_supabase._async.ledger import AsyncLedger
+from sonas_supabase._async.messages import AsyncMessages
 from sonas_supabase._async.metrics import AsyncMetrics
 from sonas_supabase._async.moving import AsyncMoving
 from sonas_supabase._async.plans import AsyncPlans
@@ -24,6 +25,7 @@ class AsyncChapters(
     AsyncPlans,
     AsyncAccounts,
     AsyncLedger,
+    AsyncMessages,
     AsyncSpending,
     AsyncHolds,
     AsyncPrices,

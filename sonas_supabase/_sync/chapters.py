@@ -12,6 +12,7 @@ from sonas_supabase._sync.holds import Holds
 from sonas_supabase._sync.http import Http
 from sonas_supabase._sync.installation import Installation
 from sonas_supabase._sync.ledger import Ledger
+from sonas_supabase._sync.messages import Messages
 from sonas_supabase._sync.metrics import Metrics
 from sonas_supabase._sync.moving import Moving
 from sonas_supabase._sync.plans import Plans
@@ -24,6 +25,7 @@ class Chapters(
     Plans,
     Accounts,
     Ledger,
+    Messages,
     Spending,
     Holds,
     Prices,

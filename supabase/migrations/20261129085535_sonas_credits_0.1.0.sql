@@ -41,35 +41,39 @@ declare
   -- The names in public that this file takes. Of a usage table only the columns are taken.
   -- Names of scripts/generate_edge.py, which writes them anew:
   v_relations constant name[] := '{
-    credit_balances, credit_grants, credit_grants_open_idx, credit_grants_period_key,
-    credit_grants_pkey, credit_invitations, credit_invitations_pkey, credit_notifications,
-    credit_notifications_created_at_idx, credit_notifications_pkey,
+    credit_balances, credit_grants, credit_grants_expires_at_idx, credit_grants_open_idx,
+    credit_grants_period_key, credit_grants_pkey, credit_invitations, credit_invitations_pkey,
+    credit_notifications, credit_notifications_created_at_idx, credit_notifications_pkey,
     credit_notifications_user_id_created_at_idx, credit_packs, credit_packs_pkey,
     credit_price_books, credit_price_books_pkey, credit_prices, credit_reservations,
     credit_reservations_open_idx, credit_reservations_pkey, credit_transactions,
     credit_transactions_created_at_idx, credit_transactions_operation_idx, credit_transactions_pkey,
-    credit_transactions_related_idx, credit_transactions_user_id_idx, credit_workspace_members,
-    credit_workspace_members_pkey, credit_workspace_members_user_id_idx, credit_workspaces,
-    credit_workspaces_pkey, plan_limits, plan_limits_pkey, plans, plans_default_key, plans_pkey,
-    plans_rank_key, subscriptions, usage_denied_idx, usage_user_id_created_at_idx}';
+    credit_transactions_related_idx, credit_transactions_user_id_idx, credit_webhooks,
+    credit_webhooks_pkey, credit_workspace_members, credit_workspace_members_pkey,
+    credit_workspace_members_user_id_idx, credit_workspaces, credit_workspaces_pkey, plan_limits,
+    plan_limits_pkey, plans, plans_default_key, plans_pkey, plans_rank_key, subscriptions,
+    usage_denied_idx, usage_user_id_created_at_idx}';
   v_routines constant name[] := '{
-    accept_workspace_invitation, attach_billing_session, capture_credits, capture_operation,
-    change_plan, check_credits, claim_http_request, consume_credits, consume_credits_batch,
-    consume_operation, create_billing_order, create_workspace, delete_workspace, diagnose,
-    drop_http_claim, end_price, explain_balance, explain_operation, export_account,
-    extend_reservation, find_operation, forget_account, freeze_account, get_billing_order,
-    get_credit_history, get_credit_summary, get_workspace, grant_credits, has_credits,
-    import_balances, invite_to_workspace, leave_workspace, ledger_digest, link_billing_customer,
-    list_billing_prices, list_plans, list_uncollected, list_workspaces, mark_test_account,
-    metrics_active_accounts, metrics_breakage, metrics_consumption, metrics_conversion,
-    metrics_exhaustion, metrics_health, metrics_liability, metrics_usage, open_account, pin_plan,
-    publish_plan, quote_operation, record_uncollected, refund_credits, register_billing_price,
-    release_credits, remove_from_workspace, reserve_credits, reserve_operation,
-    reset_monthly_credits, resolve_uncollected, revoke_grant, revoke_workspace_invitation,
-    roll_up_metrics, set_auto_top_up, set_exchange_rate, set_price, set_price_book,
-    set_provider_cost, set_subscription_status, set_test_clock, set_time_zone, set_workspace_role,
-    store_http_answer, system_status, track_metadata_key, transfer_workspace, unfreeze_account,
-    verify_books, verify_checklist, within_limit}';
+    accept_workspace_invitation, add_credit_webhook, attach_billing_session, capture_credits,
+    capture_operation, change_plan, check_credits, claim_http_request, claim_messages,
+    consume_credits, consume_credits_batch, consume_operation, create_billing_order,
+    create_workspace, delete_credit_webhook, delete_workspace, diagnose, drop_http_claim, end_price,
+    explain_balance, explain_operation, export_account, extend_reservation, find_operation,
+    forget_account, freeze_account, get_billing_order, get_credit_alerts, get_credit_history,
+    get_credit_summary, get_workspace, grant_credits, has_credits, import_balances,
+    invite_to_workspace, leave_workspace, ledger_digest, link_billing_customer, list_billing_prices,
+    list_credit_dead_letters, list_notifications, list_plans, list_uncollected, list_workspaces,
+    mark_notifications_read, mark_test_account, metrics_active_accounts, metrics_breakage,
+    metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability,
+    metrics_usage, open_account, pin_plan, publish_plan, quote_operation, record_uncollected,
+    refund_credits, register_billing_price, release_credits, remove_from_workspace, reserve_credits,
+    reserve_operation, reset_monthly_credits, resolve_uncollected, retry_credit_dead_letters,
+    revoke_grant, revoke_workspace_invitation, roll_up_metrics, rotate_credit_webhook_secret,
+    set_auto_top_up, set_credit_alerts, set_credit_channels, set_exchange_rate, set_price,
+    set_price_book, set_provider_cost, set_subscription_status, set_test_clock, set_time_zone,
+    set_workspace_role, settle_messages, store_http_answer, system_status, tend_messages,
+    test_credit_webhook, track_metadata_key, transfer_workspace, unfreeze_account,
+    unsubscribe_credit_mail, verify_books, verify_checklist, within_limit}';
   -- End of the names.
   v_triggers constant name[] := array['credits_open_account', 'credits_close_account', 'credits_follow_user'];
   -- What stands in the way: {object, problem, cure: [statement], named_by: [function]}.
@@ -414,6 +418,8 @@ begin
     ('ledger_is_append_only', 'PT405',
       'The ledger is never changed. Book a correction with refund_credits, grant_credits or '
       'revoke_grant.'),
+    ('endpoint_not_found', 'PT404', 'This account has no such webhook endpoint.'),
+    ('message_not_found', 'PT404', 'This account has no such message.'),
     ('idempotency_conflict', 'PT409',
       'This idempotency key belongs to another request. Use a new key for a new request.'),
     ('reservation_closed', 'PT409',
@@ -1461,10 +1467,11 @@ begin
   perform credits.follow_waiting_accounts();
   perform credits.return_dropped_tables();
   perform credits.drop_old_identities();
+  perform credits.forget_messages();
 end
 $$;
 comment on function credits.tend_accounts() is
-  'The part of the job that is about accounts: follows what users and workspaces did while accounts were busy, gives back rows of dropped tables, and drops old identities. Bounded.';
+  'The part of the job that is about accounts: follows what users and workspaces did while accounts were busy, gives back rows of dropped tables, drops old identities and old messages. Bounded.';
 revoke all on function credits.tend_accounts() from public, anon, authenticated, service_role;
 
 create function credits.follow_user()
@@ -4087,6 +4094,352 @@ comment on function credits.people_of(uuid) is
   'Who is told about an account: the person, or the owners and admins of a workspace.';
 revoke all on function credits.people_of(uuid) from public, anon, authenticated, service_role;
 
+-- schemas/messages/credit_webhooks.sql
+
+create table public.credit_webhooks (
+  account_id uuid not null,
+  id uuid not null default gen_random_uuid(),
+  url text not null,
+  kinds text[],
+  created_at timestamptz not null default now(),
+  disabled_at timestamptz,
+  disabled_reason text,
+  constraint credit_webhooks_pkey primary key (account_id, id),
+  constraint credit_webhooks_account_id_fkey foreign key (account_id)
+    references credits.accounts (account_id),
+  constraint credit_webhooks_are_disabled_for_a_reason
+    check ((disabled_at is null) = (disabled_reason is null))
+);
+comment on table public.credit_webhooks is
+  'Where messages about an account are sent, signed after Standard Webhooks.';
+comment on column public.credit_webhooks.kinds is 'Which kinds of message; null is all.';
+comment on column public.credit_webhooks.disabled_at is
+  'When it was given up, because the receiver said that it is gone (410).';
+alter table public.credit_webhooks enable row level security;
+revoke all on table public.credit_webhooks from public, anon, authenticated, service_role;
+grant select on table public.credit_webhooks to authenticated, service_role;
+create policy "Overseers may read where messages are sent" on public.credit_webhooks
+  for select to authenticated using (
+    account_id = any (credits.readable_ids()) and account_id = any (credits.overseen_ids()));
+
+create table credits.webhook_secrets (
+  account_id uuid not null,
+  endpoint_id uuid not null,
+  id uuid not null default gen_random_uuid(),
+  inner_key bytea not null,
+  outer_key bytea not null,
+  created_at timestamptz not null,
+  expires_at timestamptz,
+  constraint webhook_secrets_pkey primary key (account_id, endpoint_id, id),
+  constraint webhook_secrets_endpoint_fkey foreign key (account_id, endpoint_id)
+    references public.credit_webhooks (account_id, id) on delete cascade
+);
+comment on table credits.webhook_secrets is
+  'What signs the messages to an endpoint, as the two blocks of HMAC-SHA256: a secret is told when '
+  'it is made, and cannot be read afterwards.';
+comment on column credits.webhook_secrets.expires_at is
+  'Until when a secret that was rotated signs beside the new one.';
+alter table credits.webhook_secrets enable row level security;
+revoke all on table credits.webhook_secrets from public, anon, authenticated, service_role;
+
+create function credits.make_webhook_secret(p_account_id uuid, p_endpoint_id uuid)
+returns text
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_key bytea := uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
+    || uuid_send(gen_random_uuid());
+  v_inner bytea := decode(repeat('36', 64), 'hex');
+  v_outer bytea := decode(repeat('5c', 64), 'hex');
+begin
+  for n in 0 .. length(v_key) - 1 loop
+    v_inner := set_byte(v_inner, n, get_byte(v_inner, n) # get_byte(v_key, n));
+    v_outer := set_byte(v_outer, n, get_byte(v_outer, n) # get_byte(v_key, n));
+  end loop;
+  insert into credits.webhook_secrets (account_id, endpoint_id, inner_key, outer_key, created_at)
+  values (p_account_id, p_endpoint_id, v_inner, v_outer, v_now);
+  return 'whsec_' || encode(v_key, 'base64');
+end
+$$;
+comment on function credits.make_webhook_secret(uuid, uuid) is
+  'Makes a secret for an endpoint, and answers it: the only time that it can be read.';
+revoke all on function credits.make_webhook_secret(uuid, uuid)
+  from public, anon, authenticated, service_role;
+
+create function credits.sign_webhook(p_account_id uuid, p_endpoint_id uuid, p_content text)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_content bytea := convert_to(p_content, 'UTF8');
+  v_now timestamptz := credits.clock();
+begin
+  return (
+    select string_agg('v1,' || encode(
+        sha256(s.outer_key || sha256(s.inner_key || v_content)), 'base64'), ' '
+      order by s.created_at desc)
+    from credits.webhook_secrets s
+    where s.account_id = p_account_id and s.endpoint_id = p_endpoint_id
+      and (s.expires_at is null or s.expires_at > v_now));
+end
+$$;
+comment on function credits.sign_webhook(uuid, uuid, text) is
+  'The signatures of what is sent to an endpoint: one for each secret that is in force.';
+revoke all on function credits.sign_webhook(uuid, uuid, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.endpoint_of(p_account_id uuid, p_endpoint_id uuid)
+returns public.credit_webhooks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_endpoint public.credit_webhooks;
+begin
+  select * into v_endpoint from public.credit_webhooks w
+  where w.account_id = p_account_id and w.id = p_endpoint_id for no key update;
+  if not found then
+    perform credits.raise_error('endpoint_not_found', jsonb_build_object(
+      'endpoint_id', p_endpoint_id));
+  end if;
+  return v_endpoint;
+end
+$$;
+comment on function credits.endpoint_of(uuid, uuid) is
+  'An endpoint of an account, locked. Raises endpoint_not_found.';
+revoke all on function credits.endpoint_of(uuid, uuid)
+  from public, anon, authenticated, service_role;
+
+create function credits.overseen_account(p_user_id uuid, p_workspace_id uuid)
+returns uuid
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_user_id uuid := credits.acting_user(p_user_id);
+begin
+  if p_workspace_id is null then
+    return v_user_id;
+  end if;
+  perform credits.require_standing(p_workspace_id, v_user_id, '{owner,admin}');
+  return credits.paying_account(v_user_id, p_workspace_id);
+end
+$$;
+comment on function credits.overseen_account(uuid, uuid) is
+  'The account of the acting person, or the workspace that they oversee. Raises forbidden for '
+  'other members, account_not_found for outsiders.';
+revoke all on function credits.overseen_account(uuid, uuid)
+  from public, anon, authenticated, service_role;
+
+-- schemas/messages/deliveries.sql
+
+-- Deliveries. A channel is one way to one receiver: a person's mail, an endpoint. It hands out its
+-- messages in their order, to one worker at a time, under a lease that ends by itself when the
+-- worker dies. So a receiver that is slow or dead holds up its own channel, and no other.
+
+create table credits.channels (
+  account_id uuid not null,
+  channel text not null,
+  kind text not null,
+  target_id uuid not null,
+  last_n bigint not null,
+  due_at timestamptz,
+  lease_id uuid,
+  leased_until timestamptz,
+  constraint channels_pkey primary key (account_id, channel),
+  constraint channels_account_id_fkey foreign key (account_id)
+    references credits.accounts (account_id),
+  constraint channels_kind_is_known check (kind in ('email', 'webhook')),
+  constraint channels_are_leased_until_some_time
+    check ((lease_id is null) = (leased_until is null))
+);
+create index channels_due_at_idx on credits.channels (due_at) where due_at is not null;
+comment on table credits.channels is 'One way to one receiver of an account''s messages.';
+comment on column credits.channels.target_id is 'The person, or the endpoint.';
+comment on column credits.channels.last_n is 'The number of its last message.';
+comment on column credits.channels.due_at is
+  'When its next message is to be tried; null when none waits.';
+alter table credits.channels enable row level security;
+revoke all on table credits.channels from public, anon, authenticated, service_role;
+
+create table credits.deliveries (
+  account_id uuid not null,
+  channel text not null,
+  n bigint not null,
+  message_id uuid not null,
+  state text not null default 'waiting',
+  attempts integer not null default 0,
+  error text,
+  settled_at timestamptz,
+  constraint deliveries_pkey primary key (account_id, channel, n),
+  constraint deliveries_message_fkey foreign key (account_id, message_id)
+    references credits.outbox (account_id, id) on delete cascade,
+  constraint deliveries_state_is_known
+    check (state in ('waiting', 'delivered', 'dropped', 'dead')),
+  constraint deliveries_wait_until_they_are_settled
+    check ((state = 'waiting') = (settled_at is null))
+);
+create index deliveries_message_idx on credits.deliveries (account_id, message_id);
+create index deliveries_waiting_idx on credits.deliveries (account_id, channel, n)
+  where state = 'waiting';
+comment on table credits.deliveries is
+  'One message on one channel: waiting, delivered, dropped (nobody wants it any more), or dead '
+  'after the last retry.';
+comment on column credits.deliveries.n is 'Its place on the channel.';
+alter table credits.deliveries enable row level security;
+revoke all on table credits.deliveries from public, anon, authenticated, service_role;
+
+create function credits.channel_name(p_kind text, p_target_id uuid)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_kind || ':' || p_target_id::text;
+end
+$$;
+comment on function credits.channel_name(text, uuid) is 'What a channel is called.';
+revoke all on function credits.channel_name(text, uuid)
+  from public, anon, authenticated, service_role;
+
+create function credits.queue_delivery(
+  p_account_id uuid, p_kind text, p_target_id uuid, p_message_id uuid, p_at timestamptz)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_channel text := credits.channel_name(p_kind, p_target_id);
+  v_n bigint;
+begin
+  insert into credits.channels as c (account_id, channel, kind, target_id, last_n, due_at)
+  values (p_account_id, v_channel, p_kind, p_target_id, 1, p_at)
+  on conflict (account_id, channel) do update
+    set last_n = c.last_n + 1, due_at = coalesce(c.due_at, excluded.due_at)
+  returning c.last_n into v_n;
+  insert into credits.deliveries (account_id, channel, n, message_id)
+  values (p_account_id, v_channel, v_n, p_message_id);
+end
+$$;
+comment on function credits.queue_delivery(uuid, text, uuid, uuid, timestamptz) is
+  'Puts a message at the end of a channel.';
+revoke all on function credits.queue_delivery(uuid, text, uuid, uuid, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.route_messages(p_account_id uuid)
+returns bigint
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_message credits.outbox;
+  v_count bigint := 0;
+begin
+  -- One worker at a time gives the messages of an account their places.
+  perform 1 from credits.accounts a where a.account_id = p_account_id
+  for no key update skip locked;
+  if not found then
+    return 0;
+  end if;
+  for v_message in
+    select * from credits.outbox o
+    where o.account_id = p_account_id and o.routed_at is null order by o.n
+  loop
+    perform credits.queue_delivery(p_account_id, 'email', p.user_id, v_message.id, v_now)
+    from credits.message_kinds k
+    cross join credits.people_of(p_account_id) p
+    where k.id = v_message.kind and (k.is_essential
+      -- Who starts a worker late is not to send the news of last month.
+      or k.is_mailed and p.by_mail and v_message.created_at > v_now - interval '3 days');
+    perform credits.queue_delivery(p_account_id, 'webhook', w.id, v_message.id, v_now)
+    from public.credit_webhooks w
+    where w.account_id = p_account_id and w.disabled_at is null
+      and w.created_at <= v_message.created_at
+      and (w.kinds is null or v_message.kind = any (w.kinds));
+    update credits.outbox o set routed_at = v_now
+    where o.account_id = p_account_id and o.id = v_message.id;
+    v_count := v_count + 1;
+  end loop;
+  return v_count;
+end
+$$;
+comment on function credits.route_messages(uuid) is
+  'Gives the new messages of an account to its channels, in their order: mail to its people, and '
+  'its endpoints. Leaves an account to the worker that is at it.';
+revoke all on function credits.route_messages(uuid)
+  from public, anon, authenticated, service_role;
+
+-- schemas/messages/add_credit_webhook.sql
+
+-- edge: result=WebhookSecret callers=service_role
+--   Send messages about the account to ``url``, signed after Standard Webhooks.
+--
+--   ``kinds`` are the kinds of message, None for all. The answer has the ``secret``, which cannot
+--   be read again. Addresses inside a network are refused when a message is sent.
+--
+--   Raises:
+--       InvalidArgument: not an http address, an unknown kind, or more than 20 endpoints.
+--       Forbidden: of a workspace, by others than its owners and admins.
+--       AccountNotFound.
+create function public.add_credit_webhook(
+  p_user_id uuid, p_url text, p_kinds text[] default null, p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid := credits.overseen_account(p_user_id, p_workspace_id);
+  v_endpoint_id uuid;
+begin
+  if p_url is null or length(p_url) > 2000
+     or p_url !~* '^https?://[^[:space:]/?#@]+([/?#]\S*)?$' then
+    perform credits.refuse_argument('p_url', 'An endpoint is an http or https address.');
+  end if;
+  if cardinality(p_kinds) = 0 or exists (
+    select 1 from unnest(p_kinds) k(id)
+    where k.id is null or not exists (select 1 from credits.message_kinds m where m.id = k.id)) then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_kinds',
+      'known', (select jsonb_agg(m.id order by m.id) from credits.message_kinds m)),
+      'Pass kinds of message that there are, or none for all of them.');
+  end if;
+  if (select count(*) from public.credit_webhooks w where w.account_id = v_account_id) >= 20 then
+    perform credits.refuse_argument('p_url', 'An account has 20 endpoints at most.');
+  end if;
+  insert into public.credit_webhooks (account_id, url, kinds)
+  values (v_account_id, p_url, p_kinds)
+  returning id into v_endpoint_id;
+  return credits.respond(jsonb_build_object(
+    'success', true, 'code', 'ok', 'account_id', v_account_id, 'endpoint_id', v_endpoint_id,
+    'url', p_url, 'secret', credits.make_webhook_secret(v_account_id, v_endpoint_id)));
+end
+$$;
+comment on function public.add_credit_webhook(uuid, text, text[], uuid) is
+  'Sends messages about an account to an address, signed after Standard Webhooks. Answers '
+  'endpoint_id, and secret: the only time that it can be read.';
+revoke all on function public.add_credit_webhook(uuid, text, text[], uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.add_credit_webhook(uuid, text, text[], uuid) to service_role;
+
 -- schemas/messages/announce.sql
 
 create function credits.announce(
@@ -4213,6 +4566,247 @@ revoke all on function credits.change_topic() from public, anon, authenticated, 
 create trigger credit_workspace_members_change_topic
   after delete or update of user_id on public.credit_workspace_members
   for each row execute function credits.change_topic();
+
+-- schemas/messages/claim_messages.sql
+
+-- edge: result=MessageClaim callers=service_role
+--   Take the next messages of some channels, for a worker. The lease ends after ``lease_seconds``.
+--
+--   ``channel_kinds`` are ``email`` and ``webhook``. Channels that fell due after ``due_before``
+--   are left alone. Requests to endpoints come signed.
+--
+--   Raises:
+--       InvalidArgument.
+create function public.claim_messages(
+  p_lease_id uuid, p_lease_seconds integer default 60, p_channel_kinds text[] default null,
+  p_limit integer default 100, p_per_channel integer default 20,
+  p_due_before timestamptz default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_until timestamptz;
+  v_channel credits.channels;
+  v_claims jsonb := jsonb '[]';
+begin
+  if p_lease_id is null then
+    perform credits.refuse_argument('p_lease_id', 'A lease has an id of its own.');
+  end if;
+  if p_lease_seconds is null or p_lease_seconds not between 1 and 3600 then
+    perform credits.refuse_argument('p_lease_seconds', 'A lease lasts for 1 to 3600 seconds.');
+  end if;
+  if p_limit is null or p_limit not between 1 and 1000 then
+    perform credits.refuse_argument('p_limit', 'The limit is 1 to 1000 channels.');
+  end if;
+  if p_per_channel is null or p_per_channel not between 1 and 1000 then
+    perform credits.refuse_argument('p_per_channel', 'It is 1 to 1000 messages a channel.');
+  end if;
+  v_until := v_now + make_interval(secs => p_lease_seconds);
+  for v_channel in
+    select * from credits.channels c
+    where c.due_at <= least(v_now, p_due_before)
+      and (c.leased_until is null or c.leased_until <= v_now)
+      and (p_channel_kinds is null or c.kind = any (p_channel_kinds))
+    order by c.due_at
+    limit p_limit
+    for no key update skip locked
+  loop
+    update credits.channels c set lease_id = p_lease_id, leased_until = v_until
+    where c.account_id = v_channel.account_id and c.channel = v_channel.channel;
+    v_claims := v_claims || jsonb_build_object(
+      'account_id', v_channel.account_id, 'channel', v_channel.channel, 'kind', v_channel.kind,
+      'receiver', credits.receiver_of(v_channel.account_id, v_channel.kind, v_channel.target_id),
+      'messages', credits.waiting_messages(v_channel.account_id, v_channel, p_per_channel));
+  end loop;
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok', 'claims', v_claims,
+    'leased_until', v_until));
+end
+$$;
+comment on function public.claim_messages(uuid, integer, text[], integer, integer, timestamptz) is
+  'For a worker: leases channels that are due, and answers their receivers and next messages.';
+revoke all on function public.claim_messages(uuid, integer, text[], integer, integer, timestamptz)
+  from public, anon, authenticated, service_role;
+grant execute on function
+  public.claim_messages(uuid, integer, text[], integer, integer, timestamptz) to service_role;
+
+create function credits.receiver_of(p_account_id uuid, p_kind text, p_target_id uuid)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_kind = 'webhook' then
+    return (
+      select jsonb_build_object('url', w.url, 'wanted', w.disabled_at is null)
+      from public.credit_webhooks w
+      where w.account_id = p_account_id and w.id = p_target_id);
+  end if;
+  return (
+    select jsonb_build_object('email', nullif(u.email, ''), 'wanted', p.by_mail,
+      'token', credits.mail_token(p_account_id, p_target_id),
+      'workspace', (
+        select w.name from public.credit_workspaces w where w.account_id = p_account_id))
+    from credits.people_of(p_account_id) p
+    join auth.users u on u.id = p.user_id and u.deleted_at is null
+    where p.user_id = p_target_id);
+end
+$$;
+comment on function credits.receiver_of(uuid, text, uuid) is
+  'Where a channel leads now: an address and whether it wants messages. Null where it leads '
+  'nowhere any more.';
+revoke all on function credits.receiver_of(uuid, text, uuid)
+  from public, anon, authenticated, service_role;
+
+create function credits.waiting_messages(
+  p_account_id uuid, p_channel credits.channels, p_limit integer)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_sent_at bigint := extract(epoch from credits.clock())::bigint;
+begin
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object(
+        'n', m.n, 'id', m.message_id, 'kind', m.kind, 'attempts', m.attempts, 'data', m.data,
+        'created_at', m.created_at, 'essential', m.is_essential)
+      || case when p_channel.kind = 'webhook' then jsonb_build_object(
+        'body', m.body, 'timestamp', v_sent_at,
+        'signature', credits.sign_webhook(p_account_id, p_channel.target_id,
+          m.message_id || '.' || v_sent_at || '.' || m.body)) else '{}' end order by m.n), '[]')
+    from (
+      select d.n, d.message_id, d.attempts, o.kind, o.data, o.created_at,
+        coalesce(k.is_essential, false) as is_essential,
+        jsonb_build_object('type', o.kind, 'timestamp', o.created_at, 'data', o.data)::text as body
+      from credits.deliveries d
+      join credits.outbox o on o.account_id = d.account_id and o.id = d.message_id
+      left join credits.message_kinds k on k.id = o.kind
+      where d.account_id = p_account_id and d.channel = p_channel.channel and d.state = 'waiting'
+      order by d.n limit p_limit
+    ) m);
+end
+$$;
+comment on function credits.waiting_messages(uuid, credits.channels, integer) is
+  'The next messages of a channel. What goes to an endpoint is signed here: no worker ever sees a '
+  'secret.';
+revoke all on function credits.waiting_messages(uuid, credits.channels, integer)
+  from public, anon, authenticated, service_role;
+
+-- schemas/messages/delete_credit_webhook.sql
+
+-- edge: result=WebhookEndpoint callers=service_role repeatable
+--   Send nothing more to an endpoint. What waits for it is dropped.
+--
+--   Raises:
+--       EndpointNotFound: the account has no such endpoint, or has none any more.
+--       Forbidden, AccountNotFound.
+create function public.delete_credit_webhook(
+  p_user_id uuid, p_endpoint_id uuid, p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid := credits.overseen_account(p_user_id, p_workspace_id);
+  v_endpoint public.credit_webhooks := credits.endpoint_of(v_account_id, p_endpoint_id);
+  v_channel text := credits.channel_name('webhook', p_endpoint_id);
+begin
+  delete from credits.deliveries d where d.account_id = v_account_id and d.channel = v_channel;
+  delete from credits.channels c where c.account_id = v_account_id and c.channel = v_channel;
+  delete from public.credit_webhooks w
+  where w.account_id = v_account_id and w.id = p_endpoint_id;
+  return credits.respond(jsonb_build_object(
+    'success', true, 'code', 'ok', 'account_id', v_account_id, 'endpoint_id', p_endpoint_id,
+    'url', v_endpoint.url));
+end
+$$;
+comment on function public.delete_credit_webhook(uuid, uuid, uuid) is
+  'Sends nothing more to an endpoint; what waits for it is dropped. Raises endpoint_not_found.';
+revoke all on function public.delete_credit_webhook(uuid, uuid, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.delete_credit_webhook(uuid, uuid, uuid) to service_role;
+
+-- schemas/messages/get_credit_alerts.sql
+
+create function credits.alerts_answer(p_account_id uuid, p_user_id uuid)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_by_mail boolean;
+  v_in_app boolean;
+begin
+  select f.by_mail, f.in_app into v_by_mail, v_in_app from credits.message_preferences f
+  where f.account_id = p_account_id and f.user_id = p_user_id;
+  return credits.respond(jsonb_build_object(
+    'success', true, 'code', 'ok', 'account_id', p_account_id,
+    'by_mail', coalesce(v_by_mail, true), 'in_app', coalesce(v_in_app, true),
+    'topic', credits.topic_of(p_account_id),
+    'alerts', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'credit_type', t.id, 'description', t.description, 'percents', l.percents,
+        'amounts', l.amounts, 'is_default', l.is_default) order by t.id), '[]')
+      from credits.credit_types t cross join lateral credits.levels_of(p_account_id, t.id) l)));
+end
+$$;
+comment on function credits.alerts_answer(uuid, uuid) is
+  'How a person is told about an account: the levels of each credit type, and the channels.';
+revoke all on function credits.alerts_answer(uuid, uuid)
+  from public, anon, authenticated, service_role;
+
+create function credits.get_credit_alerts(p_user_id uuid, p_workspace_id uuid)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_user_id uuid := credits.acting_user(p_user_id);
+begin
+  return credits.alerts_answer(credits.paying_account(v_user_id, p_workspace_id), v_user_id);
+end
+$$;
+comment on function credits.get_credit_alerts(uuid, uuid) is
+  'What get_credit_alerts does, after asking who calls.';
+revoke all on function credits.get_credit_alerts(uuid, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function credits.get_credit_alerts(uuid, uuid) to authenticated, service_role;
+
+-- edge: result=Alerts callers=authenticated,service_role repeatable required=user_id
+--   How the user is told about the account: the levels of each credit type, and the channels.
+--
+--   ``topic`` is where Supabase Realtime broadcasts that there is news.
+--
+--   Raises:
+--       AccountNotFound.
+create function public.get_credit_alerts(
+  p_user_id uuid default null, p_workspace_id uuid default null)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+return credits.get_credit_alerts(p_user_id, p_workspace_id);
+comment on function public.get_credit_alerts(uuid, uuid) is
+  'How a person is told about an account: at which levels, by mail, in the app, and on which topic '
+  'of Supabase Realtime.';
+revoke all on function public.get_credit_alerts(uuid, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.get_credit_alerts(uuid, uuid) to authenticated, service_role;
 
 -- schemas/messages/levels.sql
 
@@ -4439,6 +5033,878 @@ comment on function credits.rearm_levels(uuid, text) is
   'Says so, if there are any.';
 revoke all on function credits.rearm_levels(uuid, text)
   from public, anon, authenticated, service_role;
+
+-- schemas/messages/list_credit_dead_letters.sql
+
+-- edge: result=DeadLetters callers=service_role repeatable
+--   Messages that were given up after the last retry, the newest first.
+--
+--   Raises:
+--       InvalidArgument: ``limit`` is not 1 to 1000.
+--       Forbidden, AccountNotFound.
+create function public.list_credit_dead_letters(
+  p_user_id uuid, p_limit integer default 100, p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid := credits.overseen_account(p_user_id, p_workspace_id);
+begin
+  if p_limit is null or p_limit not between 1 and 1000 then
+    perform credits.refuse_argument('p_limit', 'The limit is 1 to 1000.');
+  end if;
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok',
+    'account_id', v_account_id, 'rows', (
+      select coalesce(jsonb_agg(to_jsonb(r) order by r.died_at desc, r.message_id), '[]')
+      from (
+        select d.message_id, o.kind, c.kind as channel,
+          case when c.kind = 'webhook' then c.target_id end as endpoint_id,
+          case when c.kind = 'email' then c.target_id end as user_id,
+          (select w.url from public.credit_webhooks w
+            where w.account_id = v_account_id and w.id = c.target_id) as url,
+          d.attempts, d.error, o.data, o.created_at, d.settled_at as died_at
+        from credits.deliveries d
+        join credits.channels c on c.account_id = d.account_id and c.channel = d.channel
+        join credits.outbox o on o.account_id = d.account_id and o.id = d.message_id
+        where d.account_id = v_account_id and d.state = 'dead'
+        order by d.settled_at desc, d.message_id limit p_limit
+      ) r)));
+end
+$$;
+comment on function public.list_credit_dead_letters(uuid, integer, uuid) is
+  'Messages of an account that were given up after the last retry, the newest first, with what '
+  'went wrong. retry_credit_dead_letters sends them again.';
+revoke all on function public.list_credit_dead_letters(uuid, integer, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.list_credit_dead_letters(uuid, integer, uuid) to service_role;
+
+-- schemas/messages/list_notifications.sql
+
+create function credits.list_notifications(p_user_id uuid, p_limit integer)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_user_id uuid := credits.acting_user(p_user_id);
+begin
+  if p_limit is null or p_limit not between 1 and 200 then
+    perform credits.refuse_argument('p_limit', 'The limit is 1 to 200.');
+  end if;
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok',
+    'unread', (
+      select count(*) from public.credit_notifications n
+      where n.user_id = v_user_id and n.read_at is null),
+    'rows', (
+      select coalesce(jsonb_agg(to_jsonb(r) order by r.created_at desc, r.notification_id), '[]')
+      from (
+        select n.id as notification_id, n.account_id, n.kind, n.data, n.created_at, n.read_at, (
+          select w.name from public.credit_workspaces w
+          where w.account_id = n.account_id) as workspace
+        from public.credit_notifications n
+        where n.user_id = v_user_id
+        order by n.created_at desc, n.id limit p_limit) r)));
+end
+$$;
+comment on function credits.list_notifications(uuid, integer) is
+  'What list_notifications does, after asking who calls.';
+revoke all on function credits.list_notifications(uuid, integer)
+  from public, anon, authenticated, service_role;
+grant execute on function credits.list_notifications(uuid, integer) to authenticated, service_role;
+
+-- edge: result=NotificationList callers=authenticated,service_role repeatable required=user_id
+--   What the user was told in the app, the newest first, over all their accounts.
+--
+--   Raises:
+--       InvalidArgument: ``limit`` is not 1 to 200.
+--       AccountNotFound.
+create function public.list_notifications(
+  p_user_id uuid default null, p_limit integer default 50)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+return credits.list_notifications(p_user_id, p_limit);
+comment on function public.list_notifications(uuid, integer) is
+  'The notifications of the acting person, the newest first, and how many are unread.';
+revoke all on function public.list_notifications(uuid, integer)
+  from public, anon, authenticated, service_role;
+grant execute on function public.list_notifications(uuid, integer)
+  to authenticated, service_role;
+
+-- schemas/messages/mark_notifications_read.sql
+
+create function credits.mark_notifications_read(p_user_id uuid, p_notification_ids uuid[])
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_user_id uuid := credits.acting_user(p_user_id);
+  v_now timestamptz := clock_timestamp();
+  v_count bigint;
+begin
+  update public.credit_notifications n set read_at = v_now
+  where n.user_id = v_user_id and n.read_at is null
+    and (p_notification_ids is null or n.id = any (p_notification_ids));
+  get diagnostics v_count = row_count;
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok', 'marked', v_count,
+    'unread', (
+      select count(*) from public.credit_notifications n
+      where n.user_id = v_user_id and n.read_at is null)));
+end
+$$;
+comment on function credits.mark_notifications_read(uuid, uuid[]) is
+  'What mark_notifications_read does, after asking who calls.';
+revoke all on function credits.mark_notifications_read(uuid, uuid[])
+  from public, anon, authenticated, service_role;
+grant execute on function credits.mark_notifications_read(uuid, uuid[])
+  to authenticated, service_role;
+
+-- edge: result=NotificationsRead callers=authenticated,service_role repeatable required=user_id
+--   Mark notifications of the user as read, by their ids or all of them.
+--
+--   Ids of other people's are passed over. ``unread`` is how many are left.
+--
+--   Raises:
+--       AccountNotFound.
+create function public.mark_notifications_read(
+  p_user_id uuid default null, p_notification_ids uuid[] default null)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+return credits.mark_notifications_read(p_user_id, p_notification_ids);
+comment on function public.mark_notifications_read(uuid, uuid[]) is
+  'Marks the acting person''s notifications as read, some or all. Answers how many are unread.';
+revoke all on function public.mark_notifications_read(uuid, uuid[])
+  from public, anon, authenticated, service_role;
+grant execute on function public.mark_notifications_read(uuid, uuid[])
+  to authenticated, service_role;
+
+-- schemas/messages/open_realtime.sql
+
+create function credits.readable_topics()
+returns text[]
+language plpgsql
+stable
+security definer
+cost 10000
+set search_path = ''
+as $$
+begin
+  return array(select credits.topic_of(a.id) from unnest(credits.readable_ids()) a(id));
+end
+$$;
+comment on function credits.readable_topics() is
+  'The topics that the signed-in user may listen to: those of their own account and of their '
+  'workspaces, as they are called now.';
+revoke all on function credits.readable_topics() from public, anon, authenticated, service_role;
+grant execute on function credits.readable_topics() to authenticated;
+
+create function credits.open_realtime()
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if to_regclass('realtime.messages') is null or to_regprocedure('realtime.topic()') is null then
+    return false;
+  end if;
+  execute 'drop policy if exists "People may hear of their accounts" on realtime.messages';
+  execute 'create policy "People may hear of their accounts" on realtime.messages
+    for select to authenticated using (
+      extension = ''broadcast'' and (select realtime.topic()) = any (credits.readable_topics()))';
+  return true;
+exception when insufficient_privilege then
+  raise warning 'credits: the policy for Realtime could not be made: %', sqlerrm;
+  return false;
+end
+$$;
+comment on function credits.open_realtime() is
+  'Lets people listen to news of their accounts, where Supabase Realtime is there. Run it as the '
+  'owner of realtime.messages where Realtime is switched on later.';
+revoke all on function credits.open_realtime() from public, anon, authenticated, service_role;
+do $$
+begin
+  perform credits.open_realtime();
+end
+$$;
+
+-- schemas/messages/retry_credit_dead_letters.sql
+
+-- edge: result=DeadLettersRetried callers=service_role repeatable
+--   Send messages again that were given up: one, or all of the account. They keep their id.
+--
+--   An endpoint that was disabled is used again. ``retried`` is how many were queued.
+--
+--   Raises:
+--       MessageNotFound: there is no such dead letter.
+--       Forbidden, AccountNotFound.
+create function public.retry_credit_dead_letters(
+  p_user_id uuid, p_message_id uuid default null, p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid := credits.overseen_account(p_user_id, p_workspace_id);
+  v_now timestamptz := clock_timestamp();
+  v_channel text;
+  v_rows bigint;
+  v_count bigint := 0;
+begin
+  if p_message_id is not null and not exists (
+    select 1 from credits.deliveries d
+    where d.account_id = v_account_id and d.message_id = p_message_id) then
+    perform credits.raise_error('message_not_found', jsonb_build_object(
+      'message_id', p_message_id));
+  end if;
+  for v_channel in
+    select distinct d.channel from credits.deliveries d
+    where d.account_id = v_account_id and d.state = 'dead'
+      and (p_message_id is null or d.message_id = p_message_id)
+    order by d.channel
+  loop
+    -- The channel first, as for a worker.
+    update credits.channels c set due_at = least(c.due_at, v_now)
+    where c.account_id = v_account_id and c.channel = v_channel;
+    update credits.deliveries d set state = 'waiting', attempts = 0, settled_at = null
+    where d.account_id = v_account_id and d.channel = v_channel and d.state = 'dead'
+      and (p_message_id is null or d.message_id = p_message_id);
+    get diagnostics v_rows = row_count;
+    v_count := v_count + v_rows;
+    update public.credit_webhooks w set disabled_at = null, disabled_reason = null
+    where w.account_id = v_account_id and w.disabled_at is not null
+      and v_channel = credits.channel_name('webhook', w.id);
+  end loop;
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok',
+    'account_id', v_account_id, 'retried', v_count));
+end
+$$;
+comment on function public.retry_credit_dead_letters(uuid, uuid, uuid) is
+  'Queues messages again that were given up, one or all of an account, under the ids that they '
+  'had; uses a disabled endpoint again. Raises message_not_found.';
+revoke all on function public.retry_credit_dead_letters(uuid, uuid, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.retry_credit_dead_letters(uuid, uuid, uuid) to service_role;
+
+-- schemas/messages/rotate_credit_webhook_secret.sql
+
+-- edge: result=WebhookSecret callers=service_role
+--   Give an endpoint a new secret. For a day both sign, so that the receiver can change over.
+--
+--   Raises:
+--       EndpointNotFound: the account has no such endpoint.
+--       Forbidden, AccountNotFound.
+create function public.rotate_credit_webhook_secret(
+  p_user_id uuid, p_endpoint_id uuid, p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid := credits.overseen_account(p_user_id, p_workspace_id);
+  v_endpoint public.credit_webhooks := credits.endpoint_of(v_account_id, p_endpoint_id);
+  v_until timestamptz := clock_timestamp() + interval '1 day';
+begin
+  delete from credits.webhook_secrets s
+  where s.account_id = v_account_id and s.endpoint_id = p_endpoint_id
+    and s.expires_at is not null;
+  update credits.webhook_secrets s set expires_at = v_until
+  where s.account_id = v_account_id and s.endpoint_id = p_endpoint_id;
+  return credits.respond(jsonb_build_object(
+    'success', true, 'code', 'ok', 'account_id', v_account_id, 'endpoint_id', p_endpoint_id,
+    'url', v_endpoint.url, 'old_until', v_until,
+    'secret', credits.make_webhook_secret(v_account_id, p_endpoint_id)));
+end
+$$;
+comment on function public.rotate_credit_webhook_secret(uuid, uuid, uuid) is
+  'Gives an endpoint a new secret, which is answered. The one before signs too, for a day; one '
+  'before that no more. Raises endpoint_not_found.';
+revoke all on function public.rotate_credit_webhook_secret(uuid, uuid, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.rotate_credit_webhook_secret(uuid, uuid, uuid) to service_role;
+
+-- schemas/messages/set_credit_alerts.sql
+
+create function credits.set_credit_alerts(
+  p_user_id uuid, p_credit_type text, p_percents integer[], p_amounts bigint[],
+  p_workspace_id uuid)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid := credits.overseen_account(p_user_id, p_workspace_id);
+  v_percents integer[] := array(select distinct l from unnest(p_percents) l order by l);
+  v_amounts bigint[] := array(select distinct a from unnest(p_amounts) a order by a);
+  v_before record;
+begin
+  if not exists (select 1 from credits.credit_types t where t.id = p_credit_type) then
+    perform credits.raise_error('unknown_credit_type',
+      jsonb_build_object('credit_type', p_credit_type));
+  end if;
+  if cardinality(v_percents) > 10 or not coalesce(1 <= all (v_percents), false)
+     or not coalesce(100 >= all (v_percents), false) then
+    perform credits.refuse_argument('p_percents',
+      'Levels are up to ten shares used, from 1 to 100 percent; null for the usual ones.');
+  end if;
+  if cardinality(v_amounts) > 10 or not coalesce(0 <= all (v_amounts), false)
+     or not coalesce(9007199254740992 >= all (v_amounts), false) then
+    perform credits.refuse_argument('p_amounts', 'Levels are up to ten amounts left, from 0.');
+  end if;
+  perform 1 from credits.balances b
+  where b.account_id = v_account_id and b.credit_type = p_credit_type for no key update;
+  v_before := credits.levels_of(v_account_id, p_credit_type);
+  if p_percents is null and p_amounts is null then
+    delete from credits.alert_settings s
+    where s.account_id = v_account_id and s.credit_type = p_credit_type;
+  else
+    insert into credits.alert_settings (account_id, credit_type, percents, amounts)
+    values (v_account_id, p_credit_type, case when p_percents is null
+      then (select c.alert_percents from credits.settings c) else v_percents end, v_amounts)
+    on conflict (account_id, credit_type) do update
+      set percents = excluded.percents, amounts = excluded.amounts;
+  end if;
+  perform credits.move_levels(v_account_id, p_credit_type, v_before.percents, v_before.amounts);
+  return credits.alerts_answer(v_account_id, credits.acting_user(p_user_id));
+end
+$$;
+comment on function credits.set_credit_alerts(uuid, text, integer[], bigint[], uuid) is
+  'What set_credit_alerts does, after asking who calls.';
+revoke all on function credits.set_credit_alerts(uuid, text, integer[], bigint[], uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function credits.set_credit_alerts(uuid, text, integer[], bigint[], uuid)
+  to authenticated, service_role;
+
+-- edge: result=Alerts callers=authenticated,service_role repeatable
+--   Warn at these shares used (``percents``) and these ``amounts`` left of a credit type.
+--
+--   Empty lists warn of nothing; None for both takes the usual levels again. What was told of
+--   stays told in this period.
+--
+--   Raises:
+--       UnknownCreditType, InvalidArgument.
+--       Forbidden: of a workspace, by others than its owners and admins.
+--       AccountNotFound.
+create function public.set_credit_alerts(
+  p_user_id uuid, p_credit_type text, p_percents integer[], p_amounts bigint[] default null,
+  p_workspace_id uuid default null)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+return credits.set_credit_alerts(
+  p_user_id, p_credit_type, p_percents, p_amounts, p_workspace_id);
+comment on function public.set_credit_alerts(uuid, text, integer[], bigint[], uuid) is
+  'At which shares used and at which amounts left the people of an account are warned, for one '
+  'credit type. Null for both takes the usual levels again.';
+revoke all on function public.set_credit_alerts(uuid, text, integer[], bigint[], uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.set_credit_alerts(uuid, text, integer[], bigint[], uuid)
+  to authenticated, service_role;
+
+create function credits.move_levels(
+  p_account_id uuid, p_credit_type text, p_percents integer[], p_amounts bigint[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_levels record := credits.levels_of(p_account_id, p_credit_type);
+  v_balance credits.balances;
+  v_told_percent integer;
+  v_told_amount bigint;
+begin
+  select * into v_balance from credits.balances b
+  where b.account_id = p_account_id and b.credit_type = p_credit_type;
+  -- Before anything was told in the period, the next spend works the levels out.
+  if not found or v_balance.alert_percent = 0 then
+    return;
+  end if;
+  select max(l) into v_told_percent from unnest(p_percents) l
+  where l < coalesce(v_balance.alert_percent, 101);
+  select min(a) into v_told_amount from unnest(p_amounts) a
+  where a > coalesce(v_balance.alert_amount, -1);
+  update credits.balances b set
+    alert_percent = (select min(l) from unnest(v_levels.percents) l
+      where v_told_percent is null or l > v_told_percent),
+    alert_amount = (select max(a) from unnest(v_levels.amounts) a
+      where v_told_amount is null or a < v_told_amount)
+  where b.account_id = p_account_id and b.credit_type = p_credit_type;
+end
+$$;
+comment on function credits.move_levels(uuid, text, integer[], bigint[]) is
+  'Makes the locked balance follow new levels, given the ones before: what is beyond all that was '
+  'told of in this period is told when it is reached.';
+revoke all on function credits.move_levels(uuid, text, integer[], bigint[])
+  from public, anon, authenticated, service_role;
+
+-- schemas/messages/set_credit_channels.sql
+
+create function credits.set_credit_channels(
+  p_user_id uuid, p_by_mail boolean, p_in_app boolean, p_workspace_id uuid)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_user_id uuid := credits.acting_user(p_user_id);
+  v_account_id uuid := credits.paying_account(v_user_id, p_workspace_id);
+begin
+  insert into credits.message_preferences as f (account_id, user_id, by_mail, in_app)
+  values (v_account_id, v_user_id, coalesce(p_by_mail, true), coalesce(p_in_app, true))
+  on conflict (account_id, user_id) do update set
+    by_mail = coalesce(p_by_mail, f.by_mail), in_app = coalesce(p_in_app, f.in_app);
+  return credits.alerts_answer(v_account_id, v_user_id);
+end
+$$;
+comment on function credits.set_credit_channels(uuid, boolean, boolean, uuid) is
+  'What set_credit_channels does, after asking who calls.';
+revoke all on function credits.set_credit_channels(uuid, boolean, boolean, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function credits.set_credit_channels(uuid, boolean, boolean, uuid)
+  to authenticated, service_role;
+
+-- edge: result=Alerts callers=authenticated,service_role repeatable required=user_id
+--   Tell the user about the account by mail, in the app, both or neither. None leaves it as it is.
+--
+--   What they must know, such as a payment that failed, is mailed all the same.
+--
+--   Raises:
+--       AccountNotFound.
+create function public.set_credit_channels(
+  p_user_id uuid default null, p_by_mail boolean default null, p_in_app boolean default null,
+  p_workspace_id uuid default null)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+return credits.set_credit_channels(p_user_id, p_by_mail, p_in_app, p_workspace_id);
+comment on function public.set_credit_channels(uuid, boolean, boolean, uuid) is
+  'Whether a person is told about an account by mail and in the app. Payments that failed and '
+  'other plans are mailed all the same.';
+revoke all on function public.set_credit_channels(uuid, boolean, boolean, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.set_credit_channels(uuid, boolean, boolean, uuid)
+  to authenticated, service_role;
+
+-- schemas/messages/settle_messages.sql
+
+-- edge: result=MessagesSettled callers=service_role repeatable reads=results:json_objects
+--   Say what became of claimed messages, and give their channel back.
+--
+--   Each result is a mapping with ``n``, ``state`` (``delivered``, ``dropped``, ``failed``,
+--   ``dead``, ``gone``), ``error``, and for ``failed`` ``retry_seconds``. ``gone`` also disables
+--   the endpoint.
+--
+--   Raises:
+--       InvalidArgument.
+create function public.settle_messages(
+  p_lease_id uuid, p_account_id uuid, p_channel text, p_results jsonb)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_channel credits.channels;
+  v_retry_at timestamptz;
+  v_result jsonb;
+begin
+  if jsonb_typeof(p_results) is distinct from 'array' then
+    perform credits.refuse_argument('p_results', 'Pass an array of results.');
+  end if;
+  select * into v_channel from credits.channels c
+  where c.account_id = p_account_id and c.channel = p_channel for no key update;
+  if not found then
+    return credits.respond('{"success": true, "code": "ok", "settled": false}');
+  end if;
+  for v_result in select r.value from jsonb_array_elements(p_results) r(value) loop
+    -- What another worker has taken over meanwhile is its to retry; what arrived has arrived.
+    continue when v_result ->> 'state' <> 'delivered'
+      and v_channel.lease_id is distinct from p_lease_id;
+    v_retry_at := coalesce(
+      credits.settle_delivery(p_account_id, v_channel, v_result), v_retry_at);
+  end loop;
+  if v_channel.lease_id = p_lease_id then
+    update credits.channels c set lease_id = null, leased_until = null,
+      due_at = case when exists (
+        select 1 from credits.deliveries d
+        where d.account_id = p_account_id and d.channel = p_channel and d.state = 'waiting')
+        then coalesce(v_retry_at, c.due_at) end
+    where c.account_id = p_account_id and c.channel = p_channel;
+  end if;
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok',
+    'settled', v_channel.lease_id is not distinct from p_lease_id));
+end
+$$;
+comment on function public.settle_messages(uuid, uuid, text, jsonb) is
+  'For a worker: what became of claimed messages. Gives the channel back; settled is false where '
+  'another worker has taken it over.';
+revoke all on function public.settle_messages(uuid, uuid, text, jsonb)
+  from public, anon, authenticated, service_role;
+grant execute on function public.settle_messages(uuid, uuid, text, jsonb) to service_role;
+
+create function credits.settle_delivery(
+  p_account_id uuid, p_channel credits.channels, p_result jsonb)
+returns timestamptz
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_state text := p_result ->> 'state';
+  v_error text := left(p_result ->> 'error', 500);
+begin
+  if v_state is null or v_state not in ('delivered', 'dropped', 'failed', 'dead', 'gone') then
+    perform credits.refuse_argument('p_results', 'A result has a state that is known.');
+  end if;
+  update credits.deliveries d set
+    state = case v_state when 'failed' then 'waiting' when 'gone' then 'dead' else v_state end,
+    settled_at = case when v_state <> 'failed' then v_now end,
+    attempts = d.attempts + (v_state <> 'dropped')::integer, error = v_error
+  where d.account_id = p_account_id and d.channel = p_channel.channel
+    and d.n = (p_result ->> 'n')::bigint and d.state = 'waiting';
+  if v_state = 'gone' then
+    update public.credit_webhooks w
+    set disabled_at = v_now, disabled_reason = 'the receiver says that it is gone (410)'
+    where w.account_id = p_account_id and w.id = p_channel.target_id and w.disabled_at is null;
+    update credits.deliveries d set state = 'dead', settled_at = v_now, error = v_error
+    where d.account_id = p_account_id and d.channel = p_channel.channel and d.state = 'waiting';
+  end if;
+  return case when v_state = 'failed' then
+    v_now + make_interval(secs => coalesce((p_result ->> 'retry_seconds')::double precision, 0))
+    end;
+end
+$$;
+comment on function credits.settle_delivery(uuid, credits.channels, jsonb) is
+  'What became of one message on a locked channel. Answers when it is to be tried again.';
+revoke all on function credits.settle_delivery(uuid, credits.channels, jsonb)
+  from public, anon, authenticated, service_role;
+
+-- schemas/messages/tend_messages.sql
+
+-- edge: result=MessagesTended callers=service_role repeatable slow
+--   Find what time brings, give new messages to their channels, and forget old ones.
+--
+--   With ``find`` False it does not look for what time brings: trials that end and credits that
+--   expire. Repeat it while ``more`` is True.
+--
+--   Raises:
+--       InvalidArgument.
+create function public.tend_messages(p_limit integer default 200, p_find boolean default true)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_found bigint := 0;
+  v_routed bigint := 0;
+  v_forgotten bigint;
+  v_accounts uuid[];
+  v_account_id uuid;
+begin
+  if p_limit is null or p_limit not between 1 and 10000 then
+    perform credits.refuse_argument('p_limit', 'The limit is 1 to 10000 accounts.');
+  end if;
+  if p_find then
+    v_found := credits.announce_expiring(p_limit) + credits.announce_ending_trials(p_limit);
+  end if;
+  v_accounts := array(
+    select w.account_id from (
+      select o.account_id, o.n from credits.outbox o where o.routed_at is null
+      order by o.n limit 5 * p_limit) w
+    group by w.account_id order by min(w.n) limit p_limit);
+  foreach v_account_id in array v_accounts loop
+    begin
+      v_routed := v_routed + credits.route_messages(v_account_id);
+    exception when others then
+      raise warning 'the messages of account % could not be routed: % (%)',
+        v_account_id, sqlerrm, sqlstate;
+    end;
+  end loop;
+  v_forgotten := credits.forget_messages(p_limit);
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok', 'found', v_found,
+    'routed', v_routed, 'forgotten', v_forgotten, 'now', clock_timestamp(),
+    'more', v_routed > 0 and exists (select 1 from credits.outbox o where o.routed_at is null)));
+end
+$$;
+comment on function public.tend_messages(integer, boolean) is
+  'For a worker: finds what time brings, gives new messages to their channels, forgets old ones. '
+  'Answers whether there is more to give.';
+revoke all on function public.tend_messages(integer, boolean)
+  from public, anon, authenticated, service_role;
+grant execute on function public.tend_messages(integer, boolean) to service_role;
+
+-- Plan credits renew; what was bought or given runs out.
+create index credit_grants_expires_at_idx on public.credit_grants (expires_at)
+  where is_open and source <> all ('{plan,rollover,trial}');
+create index subscription_spells_trial_ends_at_idx on credits.subscription_spells (trial_ends_at)
+  where status = 'trialing' and replaced_at is null;
+
+create function credits.announce_expiring(p_limit integer)
+returns bigint
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_grant record;
+  v_now timestamptz := clock_timestamp();
+  v_count bigint := 0;
+begin
+  for v_grant in
+    select g.account_id, g.id, g.credit_type, g.source, g.remaining, g.expires_at, t.description
+    from public.credit_grants g
+    join credits.accounts a on a.account_id = g.account_id and a.status <> 'closed'
+    join credits.credit_types t on t.id = g.credit_type
+    where g.is_open and g.source <> all ('{plan,rollover,trial}') and g.remaining > 0
+      and g.voided_at is null
+      and (a.test_now is null and g.expires_at > v_now and g.expires_at <= v_now + interval '7 days'
+        or g.expires_at > a.test_now and g.expires_at <= a.test_now + interval '7 days')
+      and not exists (
+        select 1 from credits.outbox o
+        where o.account_id = g.account_id and o.once_key = 'expiring:' || g.id)
+    order by g.expires_at
+    limit p_limit
+  loop
+    v_count := v_count + (credits.announce(v_grant.account_id, 'credits.expiring',
+      jsonb_build_object('grant_id', v_grant.id, 'source', v_grant.source,
+        'remaining', v_grant.remaining, 'expires_at', v_grant.expires_at,
+        'name', v_grant.description),
+      v_grant.credit_type, null, 'expiring:' || v_grant.id) is not null)::integer;
+  end loop;
+  return v_count;
+end
+$$;
+comment on function credits.announce_expiring(integer) is
+  'Tells of credits that were bought or given and expire within 7 days: once for each grant. A '
+  'test account has its own time.';
+revoke all on function credits.announce_expiring(integer)
+  from public, anon, authenticated, service_role;
+
+create function credits.announce_ending_trials(p_limit integer)
+returns bigint
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_trial record;
+  v_now timestamptz := clock_timestamp();
+  v_count bigint := 0;
+begin
+  for v_trial in
+    select s.account_id, s.plan_id, s.trial_ends_at
+    from credits.subscription_spells s
+    join credits.accounts a on a.account_id = s.account_id and a.status <> 'closed'
+    where s.status = 'trialing' and s.replaced_at is null
+      and (a.test_now is null and s.trial_ends_at > v_now
+          and s.trial_ends_at <= v_now + interval '3 days'
+        or s.trial_ends_at > a.test_now and s.trial_ends_at <= a.test_now + interval '3 days')
+      and (credits.spell_at(s.account_id, coalesce(a.test_now, v_now))).status = 'trialing'
+    order by s.trial_ends_at
+    limit p_limit
+  loop
+    v_count := v_count + credits.announce_ending_trial(
+      v_trial.account_id, v_trial.plan_id, v_trial.trial_ends_at)::integer;
+  end loop;
+  return v_count;
+end
+$$;
+comment on function credits.announce_ending_trials(integer) is
+  'Tells of trials that end within 3 days, each once. A test account has its own time.';
+revoke all on function credits.announce_ending_trials(integer)
+  from public, anon, authenticated, service_role;
+
+create function credits.announce_ending_trial(
+  p_account_id uuid, p_plan_id text, p_ends_at timestamptz)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  return credits.announce(p_account_id, 'trial.ending', jsonb_build_object(
+      'plan_id', p_plan_id, 'plan_name', credits.plan_name(p_plan_id), 'ends_at', p_ends_at),
+    null, null, 'trial:' || extract(epoch from p_ends_at)::bigint) is not null;
+end
+$$;
+comment on function credits.announce_ending_trial(uuid, text, timestamptz) is
+  'Tells that a trial is about to end, once, whether time or a payment provider says so first.';
+revoke all on function credits.announce_ending_trial(uuid, text, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.forget_messages(p_limit integer default 1000)
+returns bigint
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_before timestamptz := clock_timestamp() - (select s.message_retention from credits.settings s);
+  v_count bigint;
+begin
+  delete from credits.outbox o
+  where (o.account_id, o.id) in (
+    select f.account_id, f.id from credits.outbox f
+    where f.routed_at < v_before and not exists (
+      select 1 from credits.deliveries d
+      where d.account_id = f.account_id and d.message_id = f.id
+        and (d.state = 'waiting' and f.created_at >= v_before or d.settled_at >= v_before))
+    limit p_limit for update skip locked);
+  get diagnostics v_count = row_count;
+  -- Where no worker runs, nothing is ever routed.
+  delete from credits.outbox o
+  where (o.account_id, o.id) in (
+    select f.account_id, f.id from (
+      select u.account_id, u.id, u.created_at from credits.outbox u
+      where u.routed_at is null order by u.n limit p_limit) f
+    where f.created_at < v_before);
+  delete from public.credit_notifications n
+  where (n.account_id, n.id) in (
+    select f.account_id, f.id from public.credit_notifications f
+    where f.created_at < v_before limit p_limit for update skip locked);
+  return v_count;
+end
+$$;
+comment on function credits.forget_messages(integer) is
+  'Deletes messages that were delivered or given up, or that nobody came for, and notifications, '
+  'once message_retention has passed; at most so many.';
+revoke all on function credits.forget_messages(integer)
+  from public, anon, authenticated, service_role;
+
+-- schemas/messages/test_credit_webhook.sql
+
+-- edge: result=WebhookTest callers=service_role
+--   Send a message of the kind ``webhook.test`` to an endpoint, and to no other.
+--
+--   Raises:
+--       EndpointNotFound: the account has no such endpoint.
+--       Forbidden, AccountNotFound.
+create function public.test_credit_webhook(
+  p_user_id uuid, p_endpoint_id uuid, p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid := credits.overseen_account(p_user_id, p_workspace_id);
+  v_endpoint public.credit_webhooks := credits.endpoint_of(v_account_id, p_endpoint_id);
+  v_now timestamptz := clock_timestamp();
+  v_message_id uuid;
+begin
+  insert into credits.outbox (account_id, kind, data, created_at, routed_at)
+  values (v_account_id, 'webhook.test',
+    jsonb_build_object('account_id', v_account_id, 'at', v_now), v_now, v_now)
+  returning id into v_message_id;
+  perform credits.queue_delivery(v_account_id, 'webhook', p_endpoint_id, v_message_id, v_now);
+  return credits.respond(jsonb_build_object(
+    'success', true, 'code', 'ok', 'account_id', v_account_id, 'endpoint_id', v_endpoint.id,
+    'message_id', v_message_id));
+end
+$$;
+comment on function public.test_credit_webhook(uuid, uuid, uuid) is
+  'Sends a message of the kind webhook.test to one endpoint. Raises endpoint_not_found.';
+revoke all on function public.test_credit_webhook(uuid, uuid, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.test_credit_webhook(uuid, uuid, uuid) to service_role;
+
+-- schemas/messages/unsubscribe_credit_mail.sql
+
+create function credits.mail_token(p_account_id uuid, p_user_id uuid)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return translate(encode(uuid_send(p_account_id) || uuid_send(p_user_id) || substring(
+    credits.hash_identity('unsubscribe:' || p_account_id || ':' || p_user_id) from 1 for 16),
+    'base64'), '+/', '-_');
+end
+$$;
+comment on function credits.mail_token(uuid, uuid) is
+  'What stands in a mail so that its reader can turn mails off without signing in.';
+revoke all on function credits.mail_token(uuid, uuid)
+  from public, anon, authenticated, service_role;
+
+-- edge: result=MailSubscription callers=service_role repeatable
+--   Turn the mails off that bear this token in their unsubscribe link, or on again.
+--
+--   Raises:
+--       InvalidArgument: no mail bears such a token.
+create function public.unsubscribe_credit_mail(p_token text, p_by_mail boolean default false)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_bytes bytea;
+  v_account_id uuid;
+  v_user_id uuid;
+begin
+  if p_token ~ '^[A-Za-z0-9_-]{64}$' then
+    v_bytes := decode(translate(p_token, '-_', '+/'), 'base64');
+    v_account_id := encode(substring(v_bytes from 1 for 16), 'hex')::uuid;
+    v_user_id := encode(substring(v_bytes from 17 for 16), 'hex')::uuid;
+  end if;
+  if v_user_id is null or p_token <> credits.mail_token(v_account_id, v_user_id)
+     or not exists (select 1 from credits.accounts a where a.account_id = v_account_id) then
+    perform credits.refuse_argument('p_token', 'This link is not one of ours, or is incomplete.');
+  end if;
+  insert into credits.message_preferences as f (account_id, user_id, by_mail)
+  values (v_account_id, v_user_id, coalesce(p_by_mail, false))
+  on conflict (account_id, user_id) do update set by_mail = excluded.by_mail;
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok',
+    'by_mail', coalesce(p_by_mail, false), 'workspace', (
+      select w.name from public.credit_workspaces w where w.account_id = v_account_id)));
+end
+$$;
+comment on function public.unsubscribe_credit_mail(text, boolean) is
+  'Turns mails about an account off for the person whose unsubscribe link it is, or on again.';
+revoke all on function public.unsubscribe_credit_mail(text, boolean)
+  from public, anon, authenticated, service_role;
+grant execute on function public.unsubscribe_credit_mail(text, boolean) to service_role;
 
 -- schemas/spending/check_credits.sql
 
@@ -16723,6 +18189,7 @@ as $$
     ('public.credit_workspaces', 'Members may read their workspaces', 'authenticated'),
     ('public.credit_workspace_members', 'Members may read who else is a member', 'authenticated'),
     ('public.credit_notifications', 'People may read their notifications', 'authenticated'),
+    ('public.credit_webhooks', 'Overseers may read where messages are sent', 'authenticated'),
     ('public.credit_invitations',
       'Owners and admins may read the invitations of their workspaces', 'authenticated')
 $$;
@@ -16843,6 +18310,8 @@ as $$
             when c.relname in ('credit_transactions', 'credit_reservations') then
               '((account_id=ANY(credits.readable_ids()))AND((user_id=account_id)OR(user_id=credits.reader_id())'
               'OR(account_id=ANY(credits.overseen_ids()))))'
+            when c.relname = 'credit_webhooks' then
+              '((account_id=ANY(credits.readable_ids()))AND(account_id=ANY(credits.overseen_ids())))'
             when c.relname = 'credit_notifications' then
               '((account_id=ANY(credits.readable_ids()))AND(user_id=credits.reader_id()))'
             when c.relname = 'credit_invitations' then
@@ -16859,7 +18328,7 @@ as $$
     from functions f cross join roles r cross join lateral (
       select case when f.is_public then r.name = 'service_role' or exists (
           select 1 from credits.public_callers() k where k.function = f.proname and k.role = r.name)
-        else f.serves_readers and r.name <> 'anon' or f.proname in ('readable_ids', 'overseen_ids', 'reader_id') and r.name = 'authenticated' end as should) x
+        else f.serves_readers and r.name <> 'anon' or f.proname in ('readable_ids', 'overseen_ids', 'reader_id', 'readable_topics') and r.name = 'authenticated' end as should) x
     union all
     select f.name || ' may be called by anybody', false
     from functions f cross join lateral aclexplode(coalesce(f.proacl, acldefault('f', f.proowner))) x where x.grantee = 0
@@ -17697,6 +19166,14 @@ begin
   delete from public.credit_notifications n
   where n.account_id = p_account_id or n.user_id = p_account_id;
   delete from credits.outbox o where o.account_id = p_account_id;
+  delete from credits.deliveries d
+  where d.account_id = any (v_accounts)
+    and d.channel = credits.channel_name('email', p_account_id);
+  delete from credits.channels c
+  where c.account_id = p_account_id
+    or c.account_id = any (v_accounts) and c.target_id = p_account_id;
+  delete from public.credit_webhooks w where w.account_id = p_account_id;
+  delete from credits.alert_settings s where s.account_id = p_account_id;
   update credits.outbox o set user_id = null, data = o.data - 'user_id'
   where o.account_id = any (v_accounts) and o.user_id = p_account_id;
   delete from credits.message_preferences f where f.user_id = p_account_id;
@@ -20441,7 +21918,7 @@ set search_path = ''
 as $$
   select unnest('{
     credit_balances, credit_grants, credit_invitations, credit_notifications, credit_packs,
-    credit_price_books, credit_prices, credit_reservations, credit_transactions,
+    credit_price_books, credit_prices, credit_reservations, credit_transactions, credit_webhooks,
     credit_workspace_members, credit_workspaces, plan_limits, plans, subscriptions}'::name[])
 $$;
 comment on function credits.public_relations() is
@@ -20456,23 +21933,26 @@ security invoker
 set search_path = ''
 as $$
   select unnest('{
-    accept_workspace_invitation, attach_billing_session, capture_credits, capture_operation,
-    change_plan, check_credits, claim_http_request, consume_credits, consume_credits_batch,
-    consume_operation, create_billing_order, create_workspace, delete_workspace, diagnose,
-    drop_http_claim, end_price, explain_balance, explain_operation, export_account,
-    extend_reservation, find_operation, forget_account, freeze_account, get_billing_order,
-    get_credit_history, get_credit_summary, get_workspace, grant_credits, has_credits,
-    import_balances, invite_to_workspace, leave_workspace, ledger_digest, link_billing_customer,
-    list_billing_prices, list_plans, list_uncollected, list_workspaces, mark_test_account,
-    metrics_active_accounts, metrics_breakage, metrics_consumption, metrics_conversion,
-    metrics_exhaustion, metrics_health, metrics_liability, metrics_usage, open_account, pin_plan,
-    publish_plan, quote_operation, record_uncollected, refund_credits, register_billing_price,
-    release_credits, remove_from_workspace, reserve_credits, reserve_operation,
-    reset_monthly_credits, resolve_uncollected, revoke_grant, revoke_workspace_invitation,
-    roll_up_metrics, set_auto_top_up, set_exchange_rate, set_price, set_price_book,
-    set_provider_cost, set_subscription_status, set_test_clock, set_time_zone, set_workspace_role,
-    store_http_answer, system_status, track_metadata_key, transfer_workspace, unfreeze_account,
-    verify_books, verify_checklist, within_limit}'::name[])
+    accept_workspace_invitation, add_credit_webhook, attach_billing_session, capture_credits,
+    capture_operation, change_plan, check_credits, claim_http_request, claim_messages,
+    consume_credits, consume_credits_batch, consume_operation, create_billing_order,
+    create_workspace, delete_credit_webhook, delete_workspace, diagnose, drop_http_claim, end_price,
+    explain_balance, explain_operation, export_account, extend_reservation, find_operation,
+    forget_account, freeze_account, get_billing_order, get_credit_alerts, get_credit_history,
+    get_credit_summary, get_workspace, grant_credits, has_credits, import_balances,
+    invite_to_workspace, leave_workspace, ledger_digest, link_billing_customer, list_billing_prices,
+    list_credit_dead_letters, list_notifications, list_plans, list_uncollected, list_workspaces,
+    mark_notifications_read, mark_test_account, metrics_active_accounts, metrics_breakage,
+    metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability,
+    metrics_usage, open_account, pin_plan, publish_plan, quote_operation, record_uncollected,
+    refund_credits, register_billing_price, release_credits, remove_from_workspace, reserve_credits,
+    reserve_operation, reset_monthly_credits, resolve_uncollected, retry_credit_dead_letters,
+    revoke_grant, revoke_workspace_invitation, roll_up_metrics, rotate_credit_webhook_secret,
+    set_auto_top_up, set_credit_alerts, set_credit_channels, set_exchange_rate, set_price,
+    set_price_book, set_provider_cost, set_subscription_status, set_test_clock, set_time_zone,
+    set_workspace_role, settle_messages, store_http_answer, system_status, tend_messages,
+    test_credit_webhook, track_metadata_key, transfer_workspace, unfreeze_account,
+    unsubscribe_credit_mail, verify_books, verify_checklist, within_limit}'::name[])
 $$;
 comment on function credits.public_functions() is
   'The functions in schema public that are this system''s.';
@@ -20490,15 +21970,20 @@ as $$
     ('create_workspace'::name, 'authenticated'::name),
     ('delete_workspace'::name, 'authenticated'::name),
     ('explain_operation'::name, 'authenticated'::name),
+    ('get_credit_alerts'::name, 'authenticated'::name),
     ('get_credit_history'::name, 'authenticated'::name),
     ('get_credit_summary'::name, 'authenticated'::name),
     ('get_workspace'::name, 'authenticated'::name),
     ('has_credits'::name, 'authenticated'::name),
     ('invite_to_workspace'::name, 'authenticated'::name),
     ('leave_workspace'::name, 'authenticated'::name),
+    ('list_notifications'::name, 'authenticated'::name),
     ('list_workspaces'::name, 'authenticated'::name),
+    ('mark_notifications_read'::name, 'authenticated'::name),
     ('remove_from_workspace'::name, 'authenticated'::name),
     ('revoke_workspace_invitation'::name, 'authenticated'::name),
+    ('set_credit_alerts'::name, 'authenticated'::name),
+    ('set_credit_channels'::name, 'authenticated'::name),
     ('set_workspace_role'::name, 'authenticated'::name),
     ('transfer_workspace'::name, 'authenticated'::name),
     ('within_limit'::name, 'authenticated'::name)
@@ -20588,4 +22073,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 41f6785c952b6c5a.';
+  'again. Written by remember_installation. Release 0.1.0, text e15918e7b01b685a.';
