@@ -7,7 +7,23 @@ from typing import Annotated
 
 import typer
 
-from . import accounts, check, data, demo, doctor, explain, metrics, project, proof, spending, stack, types, why, worker
+from . import (
+    accounts,
+    check,
+    data,
+    demo,
+    doctor,
+    explain,
+    metrics,
+    project,
+    proof,
+    spending,
+    stack,
+    types,
+    uninstall,
+    why,
+    worker,
+)
 from ._output import Output
 
 app = typer.Typer(
@@ -52,5 +68,6 @@ for _group in (
     proof,
     doctor,
     types,
+    uninstall,
 ):
     _group.register(app)

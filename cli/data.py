@@ -14,13 +14,17 @@ from sonas_supabase import BalanceImport
 from ._connect import AsJson, DbUrl, User, connect, options
 from ._export import written
 from ._guard import CHECK_FAILED, Stop
+from ._import_files import is_file, read_file
 from ._output import Output, table
 from ._register import register as _register
 
 
 def import_(
     name: Annotated[
-        str, typer.Argument(metavar="TABLE", help="Table or view with one row per user.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="TABLE", help="Table or view with one row per user, or a CSV or JSON file.", show_default=False
+        ),
     ],
     user_column: Annotated[str, typer.Option("--user", help="Column with the user's id.")] = "user_id",
     balance_column: Annotated[
@@ -36,6 +40,26 @@ def import_(
             "--expires", help="Column that says when a row's credits expire; a user may have several rows then."
         ),
     ] = None,
+    source_column: Annotated[
+        str | None, typer.Option("--source-column", help="Column with the source of each row.")
+    ] = None,
+    by: Annotated[str, typer.Option("--by", help="How the user column names users: id or email.")] = "id",
+    rounding: Annotated[
+        str | None,
+        typer.Option("--round", help="What becomes of fractions: floor, ceil or round. Else they are refused."),
+    ] = None,
+    customers: Annotated[
+        Path | None,
+        typer.Option("--customers", help="CSV: the name in the file, the user's id or e-mail.", dir_okay=False),
+    ] = None,
+    feature: Annotated[str | None, typer.Option("--feature", help="The feature of an export from Autumn.")] = None,
+    rate: Annotated[str, typer.Option("--rate", help="Credits for one of what a file counts (a cent, say).")] = "1",
+    with_allowances: Annotated[
+        bool, typer.Option("--with-allowances", help="Of an export from Autumn, take what is renewed, too.")
+    ] = False,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Take the import back, as long as nothing of it was spent.")
+    ] = False,
     expect: Annotated[
         int | None, typer.Option("--expect", help="The total that your own books say; any other is refused.")
     ] = None,
@@ -43,14 +67,27 @@ def import_(
     db_url: DbUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take balances over from a table or view of your own, as opening grants beside the plan's allowance.
+    """Take balances over from a table, a view or a file of your own, as opening grants beside the plan's allowance.
 
     All rows or none: a row that cannot be used, or a total that differs, and nothing has changed (exit code 5). A
-    second run adds nothing. To round, filter or rename, import from a view.
+    second run adds nothing. To filter or rename, import from a view. A file is a CSV, JSON rows, Stripe's list of
+    credit grants, or customers out of Autumn; `--undo` takes an import back that nobody has spent from.
 
     Example: sonas import profiles --user id --balance credits --type message --dry-run
     """
     output = Output(as_json)
+    found = None
+    if is_file(name):
+        found = read_file(
+            Path(name), user=user_column, balance=balance_column, expires=expires_column, source=source_column,
+            customers=customers, feature=feature, rate=rate, with_allowances=with_allowances,
+        )  # fmt: skip
+        name = Path(name).name
+        user_column, balance_column = found.user, found.balance
+        expires_column, source_column = found.expires, found.source
+    if undo:
+        _undo(output, name, balance_column, credit_type, dry_run=dry_run, db_url=db_url)
+        return
     with output.progress() as bar:
         task = bar.add_task("Importing", total=None)
 
@@ -66,7 +103,14 @@ def import_(
                 credit_type,
                 source=source,
                 dry_run=dry_run,
-                **options(expected_total=expect, expires_column=expires_column),
+                user_key=by,
+                **options(
+                    expected_total=expect,
+                    expires_column=expires_column,
+                    source_column=source_column,
+                    rounding=rounding,
+                    rows=None if found is None else found.rows,
+                ),
             )
     problems = [(found.problem, found.rows, ", ".join(map(str, found.users))) for found in done.problems]
     output.answer(
@@ -80,12 +124,35 @@ def import_(
         *([table(("cannot be used", "#rows", "users"), problems)] if problems else []),
         "",
         *(
+            f"[yellow]{count:,} left out: {escape(what)}.[/]"
+            for what, count in (found.left_out.items() if found else ())
+        ),
+        *(
             f"[yellow]{users:,} of these users have opening {done.credit_type} credits from {escape(origin)} already. "
             "If it is the same money, they get it twice.[/]"
             for origin, users in done.elsewhere.items()
         ),
         _outcome(done),
     )  # fmt: skip
+    if not done.success:
+        raise typer.Exit(CHECK_FAILED)
+
+
+def _undo(
+    output: Output, name: str, balance_column: str, credit_type: str, *, dry_run: bool, db_url: str | None
+) -> None:
+    with connect(db_url) as client:
+        done = client.undo_import(name, balance_column, credit_type, dry_run=dry_run)
+    users = ", ".join(str(user) for problem in done.problems for user in problem.users)
+    taken = f"{done.grants:,} grants with {done.total:,} credits"
+    output.answer(
+        done,
+        f"[bold red]Somebody has spent from it: {users}. Nothing has changed.[/]"
+        if not done.success
+        else f"[bold green]{taken} would be taken back.[/] It was a rehearsal: nothing has changed."
+        if dry_run
+        else f"[bold green]{taken} taken back.[/]",
+    )
     if not done.success:
         raise typer.Exit(CHECK_FAILED)
 

@@ -132,6 +132,13 @@ def spend_items(name: str, value: object) -> list[dict[str, Any]]:
     return [_spend_item(name, index, item) for index, item in enumerate(value)]
 
 
+def import_rows(name: str, value: object) -> list[dict[str, Any]]:
+    """A list of mappings, each with one balance."""
+    if isinstance(value, str | Mapping) or not isinstance(value, Sequence):
+        raise _invalid(name, value, "Pass a list of mappings, one for each balance.")
+    return [json_object(f"{name}[{index}]", item) for index, item in enumerate(value)]
+
+
 def _spend_item(name: str, index: int, item: object) -> dict[str, Any]:
     if not isinstance(item, Mapping):
         raise InvalidArgument(

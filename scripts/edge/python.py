@@ -33,6 +33,7 @@ READERS = {
     "spend_items": "Sequence[Item]",
     "quantities": "Quantities",
     "json_objects": "Iterable[Mapping[str, Any]]",
+    "import_rows": "Sequence[Item]",
     "ledger_end": "LedgerEnd",
     "ledger_ends": "Iterable[LedgerEnd]",
 }

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sonas_supabase._async.caller import AsyncCaller
-from sonas_supabase._call import Id
+from sonas_supabase._call import Id, Item
 from sonas_supabase.calls import moving as calls
-from sonas_supabase.models.moving import AccountExport, BalanceImport, Forgotten
+from sonas_supabase.models.moving import AccountExport, BalanceImport, Forgotten, ImportUndone
 
 
 class AsyncMoving(AsyncCaller):
@@ -76,13 +78,20 @@ class AsyncMoving(AsyncCaller):
         expected_total: int | None = None,
         dry_run: bool = False,
         expires_column: str | None = None,
+        source_column: str | None = None,
+        user_key: str = "id",
+        rounding: str | None = None,
+        rows: Sequence[Item] | None = None,
         timeout: float | None = None,
         retries: int | None = None,
     ) -> BalanceImport:
         """Take the balances of a table or view over as grants: all rows, or none. SQL: ``import_balances``.
 
         With ``expires_column`` each row is a lot that expires then (null: never), and a user may have several; without
-        it nothing expires.
+        it nothing expires. ``source_column`` has the source of each. ``user_key`` says how the user column names users:
+        by ``id`` or by ``email``. ``rounding`` says what becomes of fractions (``floor``, ``ceil``, ``round``); without
+        it they are refused. With ``rows`` the balances are in these mappings, and ``table`` is the name by which a
+        second run knows them.
 
         Nothing changes when a row cannot be used, when the totals differ from each other or from ``expected_total``
         (credits), or with ``dry_run``. A second run adds nothing.
@@ -101,6 +110,40 @@ class AsyncMoving(AsyncCaller):
                 expected_total=expected_total,
                 dry_run=dry_run,
                 expires_column=expires_column,
+                source_column=source_column,
+                user_key=user_key,
+                rounding=rounding,
+                rows=rows,
+            ),
+            timeout,
+            retries,
+        )
+
+    async def undo_import(
+        self,
+        table: str,
+        balance_column: str,
+        credit_type: str,
+        *,
+        reason: str = "import undone",
+        dry_run: bool = False,
+        timeout: float | None = None,
+        retries: int | None = None,
+    ) -> ImportUndone:
+        """Take an import back: all of its grants, or none of them if one was spent from or is held.
+
+        The arguments are those of the import; its table may be gone by now. What has expired or was revoked since is
+        left as it is. An import from the same place then grants anew.
+
+        SQL: ``undo_import``.
+
+        Raises:
+            InvalidArgument: nothing was imported from there, or it was undone.
+            UnknownCreditType.
+        """
+        return await self._call(
+            calls.undo_import(
+                table=table, balance_column=balance_column, credit_type=credit_type, reason=reason, dry_run=dry_run
             ),
             timeout,
             retries,

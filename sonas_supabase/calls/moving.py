@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from sonas_supabase import _arguments as arg
-from sonas_supabase._call import Call, Id
+from sonas_supabase._call import Call, Id, Item
 from sonas_supabase._parse import parse
-from sonas_supabase.models.moving import AccountExport, BalanceImport, Forgotten
+from sonas_supabase.models.moving import AccountExport, BalanceImport, Forgotten, ImportUndone
 
 
 def export_account(*, user_id: Id, table: str | None, offset: int | None, limit: int | None) -> Call[AccountExport]:
@@ -63,6 +64,10 @@ def import_balances(
     expected_total: int | None,
     dry_run: bool,
     expires_column: str | None,
+    source_column: str | None,
+    user_key: str,
+    rounding: str | None,
+    rows: Sequence[Item] | None,
 ) -> Call[BalanceImport]:
     """The call of ``import_balances``."""
     return Call(
@@ -76,9 +81,29 @@ def import_balances(
             "expected_total": arg.optional(arg.bigint, "expected_total", expected_total),
             "dry_run": arg.boolean("dry_run", dry_run),
             "expires_column": arg.optional(arg.text, "expires_column", expires_column),
+            "source_column": arg.optional(arg.text, "source_column", source_column),
+            "user_key": arg.text("user_key", user_key),
+            "rounding": arg.optional(arg.text, "rounding", rounding),
+            "rows": arg.optional(arg.import_rows, "rows", rows),
         },
         partial(parse, BalanceImport),
         repeatable=True,
+        slow=True,
+    )
+
+
+def undo_import(*, table: str, balance_column: str, credit_type: str, reason: str, dry_run: bool) -> Call[ImportUndone]:
+    """The call of ``undo_import``."""
+    return Call(
+        "undo_import",
+        {
+            "table": arg.text("table", table),
+            "balance_column": arg.text("balance_column", balance_column),
+            "credit_type": arg.text("credit_type", credit_type),
+            "reason": arg.text("reason", reason),
+            "dry_run": arg.boolean("dry_run", dry_run),
+        },
+        partial(parse, ImportUndone),
         slow=True,
     )
 

@@ -21,15 +21,15 @@ from typing import Any
 from uuid import UUID
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from sonas_supabase import AsyncCreditsClient, CreditsClient, CreditsError, CreditsUnavailable, error_of
+from sonas_supabase import AsyncCreditsClient, CreditsClient, CreditsError
+from sonas_supabase.problems import answer_to, refusal_in
 
 __all__ = ["CreditsProblems", "problem_response", "spends"]
 
 View = Callable[..., Any]
-_MEDIA_TYPE = "application/problem+json"
 
 
 class CreditsProblems:
@@ -52,17 +52,14 @@ class CreditsProblems:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """What Django asks when a view has raised."""
-        known = error_of(exception)
-        if known is None or (known is not exception and known.retryable):
-            # A database that is away in the middle of the project's own work is the project's to answer.
-            return None
-        return problem_response(known)
+        known = refusal_in(exception)
+        return None if known is None else problem_response(known)
 
 
 def spends(
     client: CreditsClient | AsyncCreditsClient,
     credit_type: str,
-    amount: int = 1,
+    amount: int | Callable[[HttpRequest], int] = 1,
     *,
     user: Callable[[HttpRequest], UUID | str] = lambda request: request.user.pk,
     workspace: Callable[[HttpRequest], UUID | str | None] = lambda request: None,
@@ -77,7 +74,7 @@ def spends(
     Args:
         client: an ``AsyncCreditsClient`` for an async view, else a ``CreditsClient``.
         credit_type: which credits.
-        amount: how many to hold.
+        amount: how many to hold, or a function of the request.
         user: answers the id of the signed-in user.
         workspace: answers which workspace pays; None for the user.
         description: what the ledger says; the method and the path if left out.
@@ -88,7 +85,7 @@ def spends(
         return client.reserve(
             user(request),
             credit_type,
-            amount,
+            amount(request) if callable(amount) else amount,
             description=description or f"{request.method} {request.path}",
             ttl_seconds=ttl_seconds,
             workspace_id=workspace(request),
@@ -121,10 +118,8 @@ def spends(
 
 def problem_response(error: CreditsError) -> HttpResponse:
     """The problem document of an error, as a response."""
-    response = JsonResponse(error.to_problem(), status=error.status, content_type=_MEDIA_TYPE)
-    if isinstance(error, CreditsUnavailable):
-        response.headers["Retry-After"] = "5"
-    return response
+    status, headers, body = answer_to(error)
+    return HttpResponse(body, status=status, headers=headers)
 
 
 def _costs_nothing(response: HttpResponse) -> bool:

@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.websockets import WebSocketDisconnect
 
-from sonas_supabase import CreditsError, error_of
+from sonas_supabase import CreditsError
 from sonas_supabase.fastapi._answers import StoredAnswer
 from sonas_supabase.fastapi._inbox import Inbox, Message, Receive
 from sonas_supabase.fastapi._outcome import Outcome
@@ -19,6 +19,7 @@ from sonas_supabase.fastapi._request_spends import SCOPE_KEY, RequestSpends
 from sonas_supabase.fastapi._rules import Rule
 from sonas_supabase.fastapi._services import Services
 from sonas_supabase.fastapi.errors import INTERNAL_FROM, NotAuthenticated
+from sonas_supabase.problems import refusal_in
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -64,7 +65,7 @@ class CreditsMiddleware:
                 raise
             await exchange.refuse(refusal)
         except Exception as raised:
-            denial = None if exchange.has_started else _denial_in(raised)
+            denial = None if exchange.has_started else refusal_in(raised)
             if denial is None:
                 error = raised
                 raise
@@ -83,13 +84,6 @@ class CreditsMiddleware:
             spends = scope.setdefault("state", {}).setdefault("spends", [])
             for rule in rules:
                 spends.append(await rule.spend(connection))
-
-
-def _denial_in(error: Exception) -> CreditsError | None:
-    """What a statement of the application's own was refused, by a metered table for instance."""
-    found = error_of(error)
-    # A database that is away in the middle of the application's own work is the application's to answer.
-    return None if found is None or found.retryable else found
 
 
 class _Response:

@@ -20,15 +20,15 @@ from http import HTTPStatus
 from typing import ParamSpec, TypeVar
 from uuid import UUID
 
-from flask import Flask, Response, current_app, jsonify, make_response, request
+from flask import Flask, Response, current_app, make_response, request
 
-from sonas_supabase import CreditsClient, CreditsError, CreditsUnavailable
+from sonas_supabase import CreditsClient, CreditsError
+from sonas_supabase.problems import answer_to
 
 __all__ = ["FlaskCredits", "problem_response"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_MEDIA_TYPE = "application/problem+json"
 
 
 class FlaskCredits:
@@ -56,9 +56,14 @@ class FlaskCredits:
         app.register_error_handler(CreditsError, problem_response)
 
     def spend(
-        self, credit_type: str, amount: int = 1, *, description: str | None = None, ttl_seconds: int = 900
+        self,
+        credit_type: str,
+        amount: int | Callable[[], int] = 1,
+        *,
+        description: str | None = None,
+        ttl_seconds: int = 900,
     ) -> Callable[[Callable[..., T]], Callable[..., Response]]:
-        """Hold credits while a view runs; the view is given ``hold``.
+        """Hold credits while a view runs; the view is given ``hold``. ``amount`` may be a function of the request.
 
         A response below 300 charges all that is held, unless the view has captured or released it; a redirect, a
         failure or an exception gives it back. What the view has captured stays charged.
@@ -70,7 +75,7 @@ class FlaskCredits:
                 with self.client.reserve(
                     self._user(),
                     credit_type,
-                    amount,
+                    amount() if callable(amount) else amount,
                     description=description or f"{request.method} {request.path}",
                     ttl_seconds=ttl_seconds,
                     workspace_id=self._workspace(),
@@ -88,9 +93,5 @@ class FlaskCredits:
 
 def problem_response(error: CreditsError) -> Response:
     """The problem document of an error, as a response."""
-    response: Response = jsonify(error.to_problem())
-    response.status_code = error.status
-    response.content_type = _MEDIA_TYPE
-    if isinstance(error, CreditsUnavailable):
-        response.headers["Retry-After"] = "5"
-    return response
+    status, headers, body = answer_to(error)
+    return Response(body, status, headers)

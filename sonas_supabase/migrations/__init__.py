@@ -24,18 +24,22 @@ from sonas_supabase.migrations._history import (
     stamp_in,
     state,
 )
+from sonas_supabase.migrations._removal import Belongings, InUse, belongings, remove, write_out
 
 __all__ = [
     "SERIES",
     "Applied",
+    "Belongings",
     "CannotCopy",
     "CannotMigrate",
     "Copy",
+    "InUse",
     "Migration",
     "OtherText",
     "State",
     "applied",
     "apply",
+    "belongings",
     "copy_into",
     "history",
     "migrations",
@@ -43,7 +47,9 @@ __all__ = [
     "plan_copies",
     "read_folder",
     "record",
+    "remove",
     "sql_folder",
     "stamp_in",
     "state",
+    "write_out",
 ]

@@ -43,6 +43,22 @@ class BalanceImport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImportUndone:
+    """An import that was taken back: how many ``grants``, and the credits (``total``) that they had left.
+
+    ``code`` is ok or spent; nothing has changed unless ``success`` is True.
+    """
+
+    success: bool
+    code: str
+    credit_type: str
+    grants: int
+    total: int
+    dry_run: bool
+    problems: tuple[ImportProblem, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountExport:
     """Every row that the credit system has about one user, by table.
 

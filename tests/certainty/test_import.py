@@ -324,7 +324,7 @@ def test_how_far_it_is(own_database: Database) -> None:
     # Told once a second; here, after each row.
     weaken(
         own_database,
-        "credits.import_grants(regclass,name,name,name,text,text,text)",
+        "credits.import_grants(credits.import_row[],text,text,text)",
         "interval '1 second'",
         "interval '0'",
     )
@@ -381,3 +381,61 @@ def test_a_lot_that_has_expired_is_named(database: Database) -> None:
     assert [problem["problem"] for problem in told["problems"]] == ["it has expired"]
     with pytest.raises(psycopg.Error, match="invalid_argument"):
         database.call("import_balances", table, "user_id", "credits", "message", expires_column="note")
+
+
+def test_users_may_be_named_by_their_email(database: Database, old: Table, users: list[UUID]) -> None:
+    emails = [database.value("select email from auth.users where id = %s", user) for user in users]
+    table = old(*zip((emails[0].upper(), f" {emails[1]} ", emails[2]), (5, 6, 7), strict=True), user_kind="text")
+    assert take(database, table, user_key="email", expected_total=18)["granted_total"] == 18
+    assert [database.balance(user)["remaining"] for user in users] == [15, 16, 17]
+    other = old(
+        ("nobody@example.com", 5), ("two@example.com", 6), (emails[0], 7), (emails[0].upper(), 8), user_kind="text"
+    )
+    for _ in range(2):
+        database.run("insert into auth.users (id, email) values (gen_random_uuid(), 'two@example.com')")
+    problems = {found["problem"]: found["users"] for found in take(database, other, user_key="email")["problems"]}
+    assert problems == {
+        "no such user in auth.users": ["nobody@example.com"],
+        "several users have this e-mail": ["two@example.com"],
+        "several rows for one user": [emails[0]],
+    }
+
+
+@pytest.mark.parametrize(("rounding", "total"), [("floor", 8), ("ceil", 10), ("round", 9)])
+@pytest.mark.parametrize("kind", ["numeric", "text", "float8"])
+def test_fractions_are_rounded_when_asked(
+    database: Database, old: Table, users: list[UUID], rounding: str, total: int, kind: str
+) -> None:
+    table = old((users[0], 5.5), (users[1], 3.4), kind=kind)
+    assert take(database, table)["problems"][0]["problem"] == "the balance is not a whole number"
+    assert take(database, table, rounding=rounding, expected_total=total)["granted_total"] == total
+
+
+def test_each_lot_may_have_a_source_of_its_own(database: Database, users: list[UUID]) -> None:
+    table = f"lots_{uuid4().hex[:8]}"
+    database.run(f"create table {table} (user_id uuid, credits integer, how text)")
+    for amount, how in ((5, "top_up"), (6, "promotion"), (7, None)):
+        database.run(f"insert into {table} values (%s, %s, %s)", users[0], amount, how)
+    for _ in range(2):
+        told = take(database, table, source="goodwill", source_column="how")
+        assert told["granted_total"] == 18
+    assert told["replayed"] == 3
+    sources = "select source, amount from credit_grants where account_id = %s and source <> 'plan' order by amount"
+    assert database.query(sources, users[0]) == [("top_up", 5), ("promotion", 6), ("goodwill", 7)]
+    database.run(f"insert into {table} values (%s, 1, 'plan')", users[1])
+    [found] = take(database, table, source="goodwill", source_column="how")["problems"]
+    assert (found["problem"], found["users"]) == ("no such source", [str(users[1])])
+
+
+def test_rows_out_of_a_file(database: Database, users: list[UUID]) -> None:
+    rows = [{"who": str(user), "n": str(n), "ends": "2099-01-01T00:00:00Z"} for n, user in enumerate(users, 1)]
+    for replayed in (0, 3):
+        told = database.call(
+            "import_balances", "export.json", "who", "n", "message", expires_column="ends", rows=rows, expected_total=6
+        )
+        assert (told["success"], told["granted_total"], told["replayed"]) == (True, 6, replayed)
+    assert database.call("undo_import", "export.json", "n", "message")["total"] == 6
+    for odd in ([1], [{"who": str(users[0])}], [{"n": 5}], [None]):
+        assert database.call("import_balances", "odd", "who", "n", "message", rows=odd)["success"] is False
+    with raises("invalid_argument"):
+        database.call("import_balances", "odd", "who", "n", "message", expires_column="n", rows=[{"n": "soon"}])

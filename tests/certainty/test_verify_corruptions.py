@@ -18,7 +18,7 @@ from tests.support.server import Server
 # and could not collect, and what people are told, where no credits live.
 REPORTS = (
     "^(account_(numbers|periods)|(monthly|daily)_accounts|rolled_up|stored_answers|uncollected"
-    "|outbox|channels|deliveries|credit_webhooks|webhook_secrets|alert_settings"
+    "|outbox|undone_imports|channels|deliveries|credit_webhooks|webhook_secrets|alert_settings"
     "|message_preferences|broadcast_epochs|credit_notifications)$"
 )
 

@@ -14,7 +14,7 @@ REFERENCE = {
     *("public.plans", "public.plan_limits", "credits.plan_versions", "credits.plan_version_limits"),
     *("credits.billing_prices", "public.credit_packs"),
     *("credits.credit_types", "credits.grant_sources", "credits.settings", "credits.meters"),
-    *("credits.identity_key", "credits.message_kinds"),
+    *("credits.identity_key", "credits.message_kinds", "credits.undone_imports"),
     *("public.credit_price_books", "credits.prices", "credits.provider_prices", "credits.exchange_rates"),
 }
 

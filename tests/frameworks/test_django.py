@@ -54,7 +54,12 @@ def routes(database: Database) -> Iterator[None]:
                 )
             return HttpResponse("done")
 
+        @spends(credits, "message", lambda request: len(request.body), user=who)
+        def by_length(request: HttpRequest, hold: Hold) -> HttpResponse:
+            return HttpResponse("done")
+
         urlpatterns.append(path("chat", chat))
+        urlpatterns.append(path("by-length", by_length))
         urlpatterns.append(path("own-statement", own_statement))
         yield
         urlpatterns.clear()
@@ -111,6 +116,11 @@ def test_a_denial_of_a_statement_of_the_views_own_is_one_too(database: Database,
     answer = client.post("/own-statement?amount=11", headers={"user": str(user)})
     assert (answer.status_code, answer.json()["available"]) == (402, 10)
     assert client.post("/own-statement?amount=99999999999999999999", headers={"user": str(user)}).status_code == 500
+
+
+def test_an_amount_may_be_a_function_of_the_request(database: Database, user: UUID) -> None:
+    Client().post("/by-length", data=b"four", content_type="text/plain", headers={"user": str(user)})
+    assert database.balance(user)["used"] == 4
 
 
 def test_a_view_and_its_client_are_of_one_kind(database: Database) -> None:

@@ -40,6 +40,11 @@ def client(database: Database) -> Iterator[FlaskClient]:
         def breaks(hold: Hold) -> str:
             raise ZeroDivisionError
 
+        @app.post("/by-length")
+        @credits.spend("message", lambda: len(request.data))
+        def by_length(hold: Hold) -> str:
+            return "done"
+
         @app.post("/by-hand")
         def by_hand() -> str:
             calls.consume_credits(request.headers["user"], "message", 11)
@@ -66,6 +71,11 @@ def test_why_the_database_is_away_is_not_the_clients_business(client: FlaskClien
     answer = client.post("/away")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert b"password" not in answer.data
+
+
+def test_an_amount_may_be_worked_out_for_each_request(client: FlaskClient, database: Database, user: UUID) -> None:
+    client.post("/by-length", headers={"user": str(user)}, data=b"four")
+    assert database.balance(user)["used"] == 4
 
 
 @pytest.mark.parametrize(

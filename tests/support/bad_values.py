@@ -167,6 +167,11 @@ _bad("bucket", ["", "fortnight of sorts", "0 days"], "invalid_argument", "PT422"
 _bad("rule", [0, 99], "invalid_argument", "PT422")
 _bad("metadata_key", ["", "k" * 300], "invalid_argument", "PT422", _only("track_metadata_key"))
 _bad("user_column", ["no such column"], "invalid_argument", "PT422")
+_bad("source_column", ["no such column"], "invalid_argument", "PT422")
+_bad("user_key", [None, "", "phone"], "invalid_argument", "PT422")
+_bad("rounding", ["", "up"], "invalid_argument", "PT422")
+_bad("rows", [Jsonb({}), Jsonb("text")], "invalid_argument", "PT422")
+_bad("table", ["", "nowhere at all"], "invalid_argument", "PT422")
 ODD_AMOUNTS: list[Any] = [0, -1, 1.5, 2**53 + 1, 2**63, 1e300, "1", None, True, []]
 
 _bad(

@@ -2,7 +2,12 @@
 -- policies, and gains what is missing, nullable. The preflight has made sure that rows of ours can
 -- live in it.
 do $usage$
+declare
+  v_theirs name[];
+  v_column name;
 begin
+  v_theirs := array(select a.attname from pg_catalog.pg_attribute a
+    where a.attrelid = to_regclass('public.usage') and a.attnum > 0 and not a.attisdropped);
   if to_regclass('public.usage') is not null then
     alter table public.usage
       add column if not exists id uuid,
@@ -11,6 +16,15 @@ begin
       add column if not exists status text, add column if not exists description text,
       add column if not exists metadata jsonb, add column if not exists operation_id uuid,
       add column if not exists created_at timestamptz;
+    -- Known again when the credit system is taken out.
+    for v_column in
+      select a.attname from pg_catalog.pg_attribute a
+      where a.attrelid = 'public.usage'::regclass and a.attnum > 0 and not a.attisdropped
+        and a.attname <> all (v_theirs)
+    loop
+      execute format('comment on column public.usage.%I is %L', v_column,
+        'Added by the credit system.');
+    end loop;
     -- Rows that were there say nothing about when; new ones do.
     if (select not a.atthasdef and a.attidentity = '' and format_type(a.atttypid, null) = 'uuid'
         from pg_catalog.pg_attribute a where a.attrelid = 'public.usage'::regclass
