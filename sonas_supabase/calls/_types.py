@@ -333,6 +333,17 @@ TYPES: dict[str, dict[str, str]] = {
         "p_expected_total": "bigint",
         "p_dry_run": "boolean",
         "p_expires_column": "text",
+        "p_source_column": "text",
+        "p_user_key": "text",
+        "p_rounding": "text",
+        "p_rows": "jsonb",
+    },
+    "undo_import": {
+        "p_table": "text",
+        "p_balance_column": "text",
+        "p_credit_type": "text",
+        "p_reason": "text",
+        "p_dry_run": "boolean",
     },
     "within_limit": {"p_credit_type": "text"},
     "metrics_active_accounts": {

@@ -97,7 +97,7 @@ from sonas_supabase.models.metrics import (
     Usage,
     UsageRow,
 )
-from sonas_supabase.models.moving import AccountExport, BalanceImport, Forgotten, ImportProblem
+from sonas_supabase.models.moving import AccountExport, BalanceImport, Forgotten, ImportProblem, ImportUndone
 from sonas_supabase.models.plans import Plan, PlanLimit, PlanList, PlanPrice
 from sonas_supabase.models.prices import (
     ExchangeRate,
@@ -173,6 +173,7 @@ __all__ = [
     "HttpClaim",
     "HttpClaimDropped",
     "ImportProblem",
+    "ImportUndone",
     "Invitation",
     "LedgerDigest",
     "LedgerEnd",

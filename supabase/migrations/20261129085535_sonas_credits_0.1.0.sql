@@ -72,7 +72,7 @@ declare
     set_auto_top_up, set_credit_alerts, set_credit_channels, set_exchange_rate, set_price,
     set_price_book, set_provider_cost, set_subscription_status, set_test_clock, set_time_zone,
     set_workspace_role, settle_messages, store_http_answer, system_status, tend_messages,
-    test_credit_webhook, track_metadata_key, transfer_workspace, unfreeze_account,
+    test_credit_webhook, track_metadata_key, transfer_workspace, undo_import, unfreeze_account,
     unsubscribe_credit_mail, verify_books, verify_checklist, within_limit}';
   -- End of the names.
   v_triggers constant name[] := array['credits_open_account', 'credits_close_account', 'credits_follow_user'];
@@ -3904,7 +3904,12 @@ revoke all on function credits.spendable_grants(uuid, text, timestamptz) from pu
 -- policies, and gains what is missing, nullable. The preflight has made sure that rows of ours can
 -- live in it.
 do $usage$
+declare
+  v_theirs name[];
+  v_column name;
 begin
+  v_theirs := array(select a.attname from pg_catalog.pg_attribute a
+    where a.attrelid = to_regclass('public.usage') and a.attnum > 0 and not a.attisdropped);
   if to_regclass('public.usage') is not null then
     alter table public.usage
       add column if not exists id uuid,
@@ -3913,6 +3918,15 @@ begin
       add column if not exists status text, add column if not exists description text,
       add column if not exists metadata jsonb, add column if not exists operation_id uuid,
       add column if not exists created_at timestamptz;
+    -- Known again when the credit system is taken out.
+    for v_column in
+      select a.attname from pg_catalog.pg_attribute a
+      where a.attrelid = 'public.usage'::regclass and a.attnum > 0 and not a.attisdropped
+        and a.attname <> all (v_theirs)
+    loop
+      execute format('comment on column public.usage.%I is %L', v_column,
+        'Added by the credit system.');
+    end loop;
     -- Rows that were there say nothing about when; new ones do.
     if (select not a.atthasdef and a.attidentity = '' and format_type(a.atttypid, null) = 'uuid'
         from pg_catalog.pg_attribute a where a.attrelid = 'public.usage'::regclass
@@ -19362,12 +19376,52 @@ revoke all on function credits.host_tables() from public, anon, authenticated, s
 
 -- schemas/moving/import_balances.sql
 
--- Balances move in from a table or view of the project, all of them or none. One grant per row, under a key of its own: a
--- second run finds the first one's grants and adds nothing.
+-- Balances move in from a table or view of the project, or from rows that were read out of a file:
+-- all of them or none. Each row is a grant under a key of its own, so that a second run finds the
+-- first one's grants and adds nothing. An import is undone as long as nothing of it was spent.
 
-create function credits.import_rows(
-  p_table regclass, p_user_column name, p_balance_column name, p_expires_column name)
-returns table (user_id text, amount numeric, expires_at timestamptz)
+create type credits.import_row as (
+  named text,
+  user_id uuid,
+  users bigint,
+  amount numeric,
+  expires_at timestamptz,
+  source text
+);
+comment on type credits.import_row is
+  'One balance of an import: how its user is named there, who that is, of how many users that is '
+  'the name, and what becomes a grant. Without a source it has that of the import.';
+
+create function credits.import_amount(p_text text, p_rounding text)
+returns numeric
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  -- A text that is no number is a problem of its row, and no error of the whole.
+  v_amount numeric := case
+    when btrim(p_text) ~ '^[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]{1,3})?$'
+      then btrim(p_text)::numeric
+    when p_text is not null then 'NaN' end;
+begin
+  return case p_rounding
+    when 'floor' then floor(v_amount)
+    when 'ceil' then ceil(v_amount)
+    when 'round' then round(v_amount)
+    else v_amount end;
+end
+$$;
+comment on function credits.import_amount(text, text) is
+  'A balance as it is written, with its fraction rounded as the import says; NaN for no number.';
+revoke all on function credits.import_amount(text, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.import_cells(
+  p_table regclass, p_rows jsonb, p_user_column name, p_balance_column name,
+  p_expires_column name, p_source_column name)
+returns table (named text, amount text, expires_at timestamptz, source text)
 language plpgsql
 volatile
 security invoker
@@ -19375,24 +19429,70 @@ set search_path = ''
 as $$
 -- What a statement answers that is made when it runs, plpgsql_check cannot know.
 -- @plpgsql_check_options: extra_warnings = false
-declare
-  v_is_number boolean := (
-    select t.typcategory = 'N' from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
-    where a.attrelid = p_table and a.attname = p_balance_column and not a.attisdropped);
 begin
-  -- A text that is no number is a problem of its row, and no error of the whole.
-  return query execute format(case when v_is_number then 'select lower(%1$I::text), %2$I::numeric, %4$s from %3$s'
-    else 'select lower(%1$I::text), case
-        when btrim(%2$I::text) ~ ''^[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]{1,3})?$'' then btrim(%2$I::text)::numeric
-        when %2$I is not null then ''NaN'' end, %4$s
-      from %3$s' end, p_user_column, p_balance_column, p_table,
-    case when p_expires_column is null then 'null::timestamptz' else format('%I::timestamptz', p_expires_column) end);
+  if p_rows is null then
+    return query execute format('select lower(btrim(%I::text)), %I::text, %s, %s from %s',
+      p_user_column, p_balance_column,
+      case when p_expires_column is null then 'null::timestamptz'
+        else format('%I::timestamptz', p_expires_column) end,
+      case when p_source_column is null then 'null' else format('%I::text', p_source_column) end,
+      p_table);
+    return;
+  end if;
+  return query
+  select lower(btrim(e.value ->> p_user_column)), e.value ->> p_balance_column,
+    (e.value ->> p_expires_column)::timestamptz, e.value ->> p_source_column
+  from jsonb_array_elements(p_rows) e(value);
+exception when data_exception then
+  if p_rows is null then
+    raise;
+  end if;
+  perform credits.raise_error('invalid_argument', '{"argument": "p_rows"}',
+    'Rows are a JSON array of objects, and what expires does so at a time in ISO 8601.');
 end
 $$;
-comment on function credits.import_rows(regclass, name, name, name) is 'The balances as they stand in the project''s table or view.';
-revoke all on function credits.import_rows(regclass, name, name, name) from public, anon, authenticated, service_role;
+comment on function credits.import_cells(regclass, jsonb, name, name, name, name) is
+  'The balances as they stand in the table or view of the project, or in rows out of a file.';
+revoke all on function credits.import_cells(regclass, jsonb, name, name, name, name)
+  from public, anon, authenticated, service_role;
 
-create function credits.import_key(p_key text, p_expires_at timestamptz)
+create function credits.import_rows(
+  p_table regclass, p_rows jsonb, p_user_column name, p_balance_column name,
+  p_expires_column name, p_source_column name, p_user_key text, p_rounding text)
+returns credits.import_row[]
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_rows credits.import_row[];
+begin
+  with users as (
+    select lower(u.email) as email, min(u.id::text)::uuid as id, count(*) as users
+    from auth.users u where p_user_key = 'email' and u.email <> '' group by 1
+  ), named as (
+    select c.named, case when p_user_key = 'email' then m.id
+        when c.named ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then c.named::uuid end as id,
+      coalesce(m.users, 1) as users, credits.import_amount(c.amount, p_rounding) as amount,
+      c.expires_at, c.source
+    from credits.import_cells(
+      p_table, p_rows, p_user_column, p_balance_column, p_expires_column, p_source_column) c
+    left join users m on m.email = c.named
+  )
+  -- In the order in which accounts are locked.
+  select coalesce(array_agg(row(n.named, n.id, n.users, n.amount, n.expires_at, n.source)
+    ::credits.import_row order by n.id, n.expires_at, n.source), '{}') into v_rows
+  from named n;
+  return v_rows;
+end
+$$;
+comment on function credits.import_rows(regclass, jsonb, name, name, name, name, text, text) is
+  'What is to be imported, read once: whose it is by id or by e-mail, and how much.';
+revoke all on function credits.import_rows(regclass, jsonb, name, name, name, name, text, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.import_key(p_key text, p_row credits.import_row)
 returns text
 language sql
 immutable
@@ -19400,100 +19500,119 @@ security invoker
 set search_path = ''
 as $$
   -- In seconds, so that it means the same in every time zone.
-  select p_key || coalesce(':@' || extract(epoch from p_expires_at)::text, '')
+  select p_key || coalesce(':@' || extract(epoch from p_row.expires_at)::text, '')
+    || coalesce('/' || p_row.source, '')
 $$;
-comment on function credits.import_key(text, timestamptz) is
-  'The idempotency key of one lot: that of its import, and when the lot expires.';
-revoke all on function credits.import_key(text, timestamptz) from public, anon, authenticated, service_role;
-
-create function credits.import_ids(
-  p_table regclass, p_user_column name, p_balance_column name, p_expires_column name)
-returns table (user_id text, id uuid, amount numeric, expires_at timestamptz)
-language sql
-volatile
-security invoker
-set search_path = ''
-as $$
-  select r.user_id, case when r.user_id ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then r.user_id::uuid end, r.amount,
-    r.expires_at
-  from credits.import_rows(p_table, p_user_column, p_balance_column, p_expires_column) r
-$$;
-comment on function credits.import_ids(regclass, name, name, name) is 'The balances, with the id of the user where it is one.';
-revoke all on function credits.import_ids(regclass, name, name, name) from public, anon, authenticated, service_role;
+comment on function credits.import_key(text, credits.import_row) is
+  'The idempotency key of one lot: that of its import, when the lot expires, and its source where '
+  'lots have one of their own.';
+revoke all on function credits.import_key(text, credits.import_row)
+  from public, anon, authenticated, service_role;
 
 create function credits.import_problems(
-  p_table regclass, p_user_column name, p_balance_column name, p_expires_column name,
-  p_credit_type text, p_source text, p_key text)
+  p_rows credits.import_row[], p_user_key text, p_credit_type text, p_source text, p_key text)
 returns jsonb
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-  with judged as (
-    select r.user_id, r.amount, case
-      when r.user_id is null then 'no user'
-      when r.id is null then 'the user is not a UUID'
-      when r.amount is null then 'no balance'
-      when r.amount = 'NaN' then 'the balance is not a number'
-      when r.amount < 0 then 'the balance is negative'
-      when r.amount <> trunc(r.amount) then 'the balance is not a whole number'
-      when r.amount > 9007199254740992 then 'the balance is too large'
-      when count(*) over (partition by r.user_id, r.expires_at) > 1 then 'several rows for one user'
-      when r.amount > 0 and r.expires_at <= now() and k.request is null then 'it has expired'
-      when a.kind = 'workspace' then 'a workspace, and no user'
-      when a.status = 'closed' then 'the account is closed'
-      when a.account_id is null and u.id is null then 'no such user in auth.users'
-      when k.request is not null and (k.request ->> 'amount')::numeric <> r.amount then 'imported before, with another balance'
-      when k.request is not null and k.request ->> 'source' <> p_source then 'imported before, from another source'
-      when k.request is null and b.balance + r.amount > 9007199254740992 then 'the balance is too large beside what the account has'
-    end as problem
-    -- Compared as ids, so that their indexes serve: as texts it is every row with every user.
-    from credits.import_ids(p_table, p_user_column, p_balance_column, p_expires_column) r
-    left join auth.users u on u.id = r.id
-    left join credits.accounts a on a.account_id = r.id
-    -- One look-up per row: that all have the same key, the planner does not expect, and would compare every row with every key.
-    left join lateral (
-      select k.request from credits.idempotency_keys k
-      where k.account_id = a.account_id
-        and k.idempotency_key = credits.import_key(p_key, r.expires_at) limit 1) k on true
-    left join credits.balances b on b.account_id = a.account_id and b.credit_type = p_credit_type
-  )
-  select coalesce(jsonb_agg(to_jsonb(c) order by c.problem), '[]')
-  from (
-    select j.problem, count(*) as rows, (array_agg(distinct j.user_id))[1:10] as users
-    from judged j where j.problem is not null group by j.problem) c
+begin
+  return (
+    with judged as (
+      select r.named, case
+        when r.named is null then 'no user'
+        when r.users > 1 then 'several users have this e-mail'
+        when r.user_id is null and p_user_key = 'email' then 'no such user in auth.users'
+        when r.user_id is null then 'the user is not a UUID'
+        when r.amount is null then 'no balance'
+        when r.amount = 'NaN' then 'the balance is not a number'
+        when r.amount < 0 then 'the balance is negative'
+        when r.amount <> trunc(r.amount) then 'the balance is not a whole number'
+        when r.amount > 9007199254740992 then 'the balance is too large'
+        when not exists (select 1 from credits.grant_sources s
+          where s.id = coalesce(r.source, p_source) and s.may_be_granted) then 'no such source'
+        when count(*) over (partition by r.user_id, r.expires_at, r.source) > 1
+          then 'several rows for one user'
+        when r.amount > 0 and r.expires_at <= now() and k.request is null then 'it has expired'
+        when a.kind = 'workspace' then 'a workspace, and no user'
+        when a.status = 'closed' then 'the account is closed'
+        when a.account_id is null and u.id is null then 'no such user in auth.users'
+        when (k.request ->> 'amount')::numeric <> r.amount
+          then 'imported before, with another balance'
+        when k.request ->> 'source' <> coalesce(r.source, p_source)
+          then 'imported before, from another source'
+        when k.request is null and b.balance + r.amount > 9007199254740992
+          then 'the balance is too large beside what the account has'
+      end as problem
+      from unnest(p_rows) r
+      left join auth.users u on u.id = r.user_id
+      left join credits.accounts a on a.account_id = r.user_id
+      left join lateral (
+        select k.request from credits.idempotency_keys k
+        where k.account_id = r.user_id and k.idempotency_key = credits.import_key(p_key, r)
+        limit 1) k on true
+      left join credits.balances b
+        on b.account_id = a.account_id and b.credit_type = p_credit_type
+    )
+    select coalesce(jsonb_agg(to_jsonb(c) order by c.problem), '[]')
+    from (
+      select j.problem, count(*) as rows, (array_agg(distinct j.named))[1:10] as users
+      from judged j where j.problem is not null group by j.problem) c);
+end
 $$;
-comment on function credits.import_problems(regclass, name, name, name, text, text, text) is
+comment on function credits.import_problems(credits.import_row[], text, text, text, text) is
   'What keeps rows from being imported, with how many there are of it and the first ten users.';
-revoke all on function credits.import_problems(regclass, name, name, name, text, text, text) from public, anon, authenticated, service_role;
+revoke all on function credits.import_problems(credits.import_row[], text, text, text, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.is_of_import(p_idempotency_key text, p_key text)
+returns boolean
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select p_idempotency_key = p_key or starts_with(p_idempotency_key, p_key || ':@')
+    or starts_with(p_idempotency_key, p_key || '/')
+$$;
+comment on function credits.is_of_import(text, text) is
+  'Whether a key is that of a lot of the import with this key.';
+revoke all on function credits.is_of_import(text, text)
+  from public, anon, authenticated, service_role;
 
 create function credits.imported_elsewhere(
-  p_table regclass, p_user_column name, p_balance_column name, p_expires_column name,
-  p_credit_type text, p_key text)
+  p_rows credits.import_row[], p_credit_type text, p_key text)
 returns jsonb
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-  select coalesce(jsonb_object_agg(f.key, f.users order by f.key), '{}')
-  from (
-    select regexp_replace(k.idempotency_key, '^import:(.*?):[^:]*(:@[^:]*)?$', '\1') as key,
-      count(distinct a.account_id) as users
-    from credits.import_ids(p_table, p_user_column, p_balance_column, p_expires_column) r
-    join credits.accounts a on a.account_id = r.id
-    join lateral (
-      select k.idempotency_key, k.request from credits.idempotency_keys k
-      where k.account_id = a.account_id and k.idempotency_key like 'import:%' offset 0) k on true
-    where k.idempotency_key <> p_key and
-      not starts_with(k.idempotency_key, p_key || ':@') and k.request ->> 'credit_type' = p_credit_type and r.amount > 0
-      and k.request ->> 'description' = 'opening balance'
-    group by 1) f
+begin
+  return (
+    select coalesce(jsonb_object_agg(f.key, f.users order by f.key), '{}')
+    from (
+      select regexp_replace(k.idempotency_key, '^import:(.*?)(#[0-9]+)?:[^:]*(:@[^:]*)?$', '\1')
+          as key,
+        count(distinct r.user_id) as users
+      from unnest(p_rows) r
+      join lateral (
+        select k.idempotency_key, k.request from credits.idempotency_keys k
+        where k.account_id = r.user_id and k.idempotency_key like 'import:%' offset 0) k on true
+      where r.amount > 0 and not credits.is_of_import(k.idempotency_key, p_key)
+        and k.request ->> 'credit_type' = p_credit_type
+        and k.request ->> 'description' = 'opening balance'
+        and not exists (select 1 from credits.undone_imports u
+          where credits.is_of_import(k.idempotency_key, u.import_key))
+      group by 1) f);
+end
 $$;
-comment on function credits.imported_elsewhere(regclass, name, name, name, text, text) is
-  'From which other tables or columns these users have opening balances of this type, and how many of them: the same money, maybe.';
-revoke all on function credits.imported_elsewhere(regclass, name, name, name, text, text) from public, anon, authenticated, service_role;
+comment on function credits.imported_elsewhere(credits.import_row[], text, text) is
+  'From which other tables or columns these users have opening balances of this type, and how many '
+  'of them: the same money, maybe.';
+revoke all on function credits.imported_elsewhere(credits.import_row[], text, text)
+  from public, anon, authenticated, service_role;
 
 create function credits.find_table(p_table text)
 returns regclass
@@ -19520,7 +19639,8 @@ comment on function credits.find_table(text) is 'The table or view of this name,
 revoke all on function credits.find_table(text) from public, anon, authenticated, service_role;
 
 create function credits.import_table(
-  p_table text, p_user_column text, p_balance_column text, p_expires_column text)
+  p_table text, p_user_column text, p_balance_column text, p_expires_column text,
+  p_source_column text)
 returns regclass
 language plpgsql
 stable
@@ -19544,7 +19664,7 @@ begin
         where (select count(*) from pg_catalog.pg_attribute a
           where a.attrelid = t.oid and a.attname in (p_user_column, p_balance_column) and not a.attisdropped) = 2) || '.', ''));
   end if;
-  foreach v_column in array array[p_user_column, p_balance_column, p_expires_column] loop
+  foreach v_column in array array[p_user_column, p_balance_column, p_expires_column, p_source_column] loop
     if v_column <> all (v_columns) then
       perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'column', 'value', v_column, 'known', v_columns),
         format('%s has no column %s. It has %s.', v_table, v_column, array_to_string(v_columns, ', ')));
@@ -19571,9 +19691,9 @@ begin
   return v_table;
 end
 $$;
-comment on function credits.import_table(text, text, text, text) is
+comment on function credits.import_table(text, text, text, text, text) is
   'The table or view of the project that a call names, with these columns, the second of which can be a balance. Raises invalid_argument.';
-revoke all on function credits.import_table(text, text, text, text) from public, anon, authenticated, service_role;
+revoke all on function credits.import_table(text, text, text, text, text) from public, anon, authenticated, service_role;
 
 create function credits.keep_still(p_table regclass)
 returns void
@@ -19610,8 +19730,7 @@ comment on function credits.keep_still(regclass) is
 revoke all on function credits.keep_still(regclass) from public, anon, authenticated, service_role;
 
 create function credits.import_grants(
-  p_table regclass, p_user_column name, p_balance_column name, p_expires_column name,
-  p_credit_type text, p_source text, p_key text)
+  p_rows credits.import_row[], p_credit_type text, p_source text, p_key text)
 returns table (granted bigint, replayed bigint, total numeric)
 language plpgsql
 volatile
@@ -19623,26 +19742,26 @@ declare
   v_told_at timestamptz := clock_timestamp();
 begin
   select count(*), count(k.operation_id) into granted, replayed
-  from credits.import_rows(p_table, p_user_column, p_balance_column, p_expires_column) r
+  from unnest(p_rows) r
   left join lateral (
     select k.operation_id from credits.idempotency_keys k
-    where k.account_id = r.user_id::uuid
-      and k.idempotency_key = credits.import_key(p_key, r.expires_at) limit 1) k on true
+    where k.account_id = r.user_id and k.idempotency_key = credits.import_key(p_key, r)
+    limit 1) k on true
   where r.amount > 0;
   for v_row in
-    select r.user_id::uuid as user_id, r.amount::bigint as amount, r.expires_at,
-      row_number() over (order by r.user_id, r.expires_at) as nth
-    from credits.import_rows(p_table, p_user_column, p_balance_column, p_expires_column) r
+    select r.user_id, r.amount::bigint as amount, r.expires_at, r.source,
+      credits.import_key(p_key, r) as key, row_number() over () as nth
+    from unnest(p_rows) r
     left join lateral (
       select k.operation_id from credits.idempotency_keys k
-      where k.account_id = r.user_id::uuid
-      and k.idempotency_key = credits.import_key(p_key, r.expires_at) limit 1) k on true
-    where r.amount > 0 and k.operation_id is null order by r.user_id, r.expires_at
+      where k.account_id = r.user_id and k.idempotency_key = credits.import_key(p_key, r)
+      limit 1) k on true
+    where r.amount > 0 and k.operation_id is null
   loop
     perform credits.grant_to(
       credits.paying_account(v_row.user_id, null, p_credit_type), v_row.user_id,
-      row(p_credit_type, v_row.amount, p_source, 'opening balance', null, v_row.expires_at, null, null,
-        null, '{}')::credits.grant_order, credits.import_key(p_key, v_row.expires_at));
+      row(p_credit_type, v_row.amount, coalesce(v_row.source, p_source), 'opening balance', null,
+        v_row.expires_at, null, null, null, '{}')::credits.grant_order, v_row.key);
     if clock_timestamp() > v_told_at + interval '1 second' then
       v_told_at := clock_timestamp();
       raise notice using message = concat('imported ', v_row.nth, ' of ', granted - replayed);
@@ -19650,29 +19769,113 @@ begin
   end loop;
 
   -- What is proven is read back from the ledger, row by row.
-  select sum(t.amount) filter (where t.amount = r.amount) into total
-  from credits.import_rows(p_table, p_user_column, p_balance_column, p_expires_column) r
+  select coalesce(sum(t.amount) filter (where t.amount = r.amount), 0) into total
+  from unnest(p_rows) r
   join lateral (
     select k.account_id, k.operation_id from credits.idempotency_keys k
-    where k.account_id = r.user_id::uuid
-      and k.idempotency_key = credits.import_key(p_key, r.expires_at) limit 1) k on true
+    where k.account_id = r.user_id and k.idempotency_key = credits.import_key(p_key, r)
+    limit 1) k on true
   join lateral (
     select t.amount from public.credit_transactions t
-    where t.account_id = k.account_id and t.operation_id = k.operation_id and t.kind = 'grant' limit 1) t on true
+    where t.account_id = k.account_id and t.operation_id = k.operation_id and t.kind = 'grant'
+    limit 1) t on true
   where r.amount > 0;
-  total := coalesce(total, 0);
   return next;
 end
 $$;
-comment on function credits.import_grants(regclass, name, name, name, text, text, text) is
-  'Issues the opening grants, and adds up those of them that the ledger has with the very amount of their row.';
-revoke all on function credits.import_grants(regclass, name, name, name, text, text, text) from public, anon, authenticated, service_role;
+comment on function credits.import_grants(credits.import_row[], text, text, text) is
+  'Issues the opening grants, and adds up those of them that the ledger has with the very amount of '
+  'their row.';
+revoke all on function credits.import_grants(credits.import_row[], text, text, text)
+  from public, anon, authenticated, service_role;
 
--- edge: result=BalanceImport callers=service_role repeatable slow
+create function credits.import_origin(p_table text, p_is_file boolean)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_is_file then
+    return 'file ' || p_table;
+  end if;
+  -- A table may be gone by the time its import is undone.
+  return coalesce(credits.find_table(p_table)::text,
+    case when p_table like '%.%' then p_table else 'public.' || p_table end);
+end
+$$;
+comment on function credits.import_origin(text, boolean) is
+  'What an import is known by: the table or view it came from, or the name that was given to a file.';
+revoke all on function credits.import_origin(text, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.import_name(
+  p_origin text, p_balance_column text, p_credit_type text)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_undone bigint := (
+    select count(*) from credits.undone_imports u
+    where u.origin = p_origin and u.balance_column = p_balance_column
+      and u.credit_type = p_credit_type);
+begin
+  return format('import:%s:%s%s:%s', p_origin, p_balance_column,
+    case when v_undone > 0 then '#' || v_undone + 1 end, p_credit_type);
+end
+$$;
+comment on function credits.import_name(text, text, text) is
+  'The key of an import. One that was undone has used its key up; the next one has another.';
+revoke all on function credits.import_name(text, text, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.check_import(
+  p_credit_type text, p_source text, p_user_key text, p_rounding text, p_rows jsonb)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_argument text := case
+    when p_user_key is null or p_user_key not in ('id', 'email') then 'p_user_key'
+    when p_rounding not in ('floor', 'ceil', 'round') then 'p_rounding'
+    when p_rows is not null and jsonb_typeof(p_rows) <> 'array' then 'p_rows' end;
+begin
+  if not exists (select 1 from credits.credit_types t where t.id = p_credit_type) then
+    perform credits.raise_error('unknown_credit_type', jsonb_build_object(
+      'credit_type', p_credit_type,
+      'known', (select jsonb_agg(t.id order by t.id) from credits.credit_types t)));
+  elsif not exists (
+    select 1 from credits.grant_sources s where s.id = p_source and s.may_be_granted) then
+    perform credits.raise_error('invalid_argument', jsonb_build_object(
+      'argument', 'p_source', 'value', p_source, 'known', (
+        select jsonb_agg(s.id order by s.id) from credits.grant_sources s where s.may_be_granted)));
+  elsif v_argument is not null then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', v_argument),
+      'Users are known by id or email; fractions are rounded by floor, ceil or round; rows are a '
+      'JSON array.');
+  end if;
+end
+$$;
+comment on function credits.check_import(text, text, text, text, jsonb) is
+  'Raises unknown_credit_type or invalid_argument for an import that cannot be.';
+revoke all on function credits.check_import(text, text, text, text, jsonb)
+  from public, anon, authenticated, service_role;
+
+-- edge: result=BalanceImport callers=service_role repeatable slow reads=rows:import_rows
 --   Take the balances of a table or view over as grants: all rows, or none.
 --
 --   With ``expires_column`` each row is a lot that expires then (null: never), and a user may have
---   several; without it nothing expires.
+--   several; without it nothing expires. ``source_column`` has the source of each. ``user_key``
+--   says how the user column names users: by ``id`` or by ``email``. ``rounding`` says what becomes
+--   of fractions (``floor``, ``ceil``, ``round``); without it they are refused. With ``rows`` the
+--   balances are in these mappings, and ``table`` is the name by which a second run knows them.
 --
 --   Nothing changes when a row cannot be used, when the totals differ from each other or from
 --   ``expected_total`` (credits), or with ``dry_run``. A second run adds nothing.
@@ -19681,8 +19884,11 @@ revoke all on function credits.import_grants(regclass, name, name, name, text, t
 --       InvalidArgument: no such table, column or source.
 --       UnknownCreditType.
 create function public.import_balances(
-  p_table text, p_user_column text, p_balance_column text, p_credit_type text, p_source text default 'top_up',
-  p_expected_total bigint default null, p_dry_run boolean default false, p_expires_column text default null)
+  p_table text, p_user_column text, p_balance_column text, p_credit_type text,
+  p_source text default 'top_up', p_expected_total bigint default null,
+  p_dry_run boolean default false, p_expires_column text default null,
+  p_source_column text default null, p_user_key text default 'id',
+  p_rounding text default null, p_rows jsonb default null)
 returns jsonb
 language plpgsql
 volatile
@@ -19690,44 +19896,53 @@ security definer
 set search_path = ''
 as $$
 declare
-  v_table regclass := credits.import_table(p_table, p_user_column, p_balance_column, p_expires_column);
-  v_key text := format('import:%s:%s:%s', v_table, p_balance_column, p_credit_type);
-  v_rows record;
+  v_table regclass;
+  v_key text;
+  v_rows credits.import_row[];
   v_done record;
   v_answer jsonb;
 begin
-  if not exists (select from credits.credit_types t where t.id = p_credit_type) then
-    perform credits.raise_error('unknown_credit_type', jsonb_build_object('credit_type', p_credit_type,
-      'known', (select jsonb_agg(t.id order by t.id) from credits.credit_types t)));
+  if p_rows is null then
+    v_table := credits.import_table(
+      p_table, p_user_column, p_balance_column, p_expires_column, p_source_column);
   end if;
-  if not exists (select from credits.grant_sources s where s.id = p_source and s.may_be_granted) then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_source', 'value', p_source, 'known', (
-      select jsonb_agg(s.id order by s.id) from credits.grant_sources s where s.may_be_granted)));
+  perform credits.check_import(p_credit_type, p_source, p_user_key, p_rounding, p_rows);
+  if p_table is null or length(p_table) not between 1 and 120 then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_table"}',
+      'Give the rows a name of 1 to 120 characters.');
   end if;
-  -- The table is read several times, and has to say the same each time.
-  perform credits.keep_still(v_table);
-
-  select count(*) as rows, coalesce(trunc(sum(r.amount) filter (where r.amount between 0 and 9007199254740992)), 0) as total,
-    count(*) filter (where r.amount = 0) as empty into v_rows
-  from credits.import_rows(v_table, p_user_column, p_balance_column, p_expires_column) r;
-  v_answer := jsonb_build_object('success', false, 'code', 'unusable_rows', 'credit_type', p_credit_type, 'rows', v_rows.rows,
-    'empty', v_rows.empty, 'total', v_rows.total, 'expected_total', p_expected_total, 'granted', 0, 'replayed', 0,
-    'granted_total', 0, 'dry_run', p_dry_run,
-    'elsewhere', credits.imported_elsewhere(v_table, p_user_column, p_balance_column, p_expires_column, p_credit_type, v_key),
-    'problems', credits.import_problems(v_table, p_user_column, p_balance_column, p_expires_column, p_credit_type, p_source, v_key));
+  v_key := credits.import_name(
+    credits.import_origin(p_table, p_rows is not null), p_balance_column, p_credit_type);
+  if v_table is not null then
+    -- What is imported is not spent meanwhile.
+    perform credits.keep_still(v_table);
+  end if;
+  v_rows := credits.import_rows(v_table, p_rows, p_user_column, p_balance_column,
+    p_expires_column, p_source_column, p_user_key, p_rounding);
+  select jsonb_build_object('success', false, 'code', 'unusable_rows',
+    'credit_type', p_credit_type, 'rows', count(*), 'empty', count(*) filter (where r.amount = 0),
+    'total', coalesce(trunc(sum(r.amount) filter (
+      where r.amount between 0 and 9007199254740992)), 0),
+    'expected_total', p_expected_total, 'granted', 0, 'replayed', 0, 'granted_total', 0,
+    'dry_run', p_dry_run,
+    'elsewhere', credits.imported_elsewhere(v_rows, p_credit_type, v_key),
+    'problems', credits.import_problems(v_rows, p_user_key, p_credit_type, p_source, v_key))
+    into v_answer
+  from unnest(v_rows) r;
   if v_answer -> 'problems' <> '[]' then
     return v_answer;
-  end if;
-  if v_rows.total <> p_expected_total then
+  elsif (v_answer ->> 'total')::numeric <> p_expected_total then
     return v_answer || '{"code": "totals_differ"}';
   end if;
 
   begin
-    select * into v_done from credits.import_grants(v_table, p_user_column, p_balance_column, p_expires_column, p_credit_type, p_source, v_key);
-    v_answer := v_answer || jsonb_build_object('success', v_done.total = v_rows.total,
-      'code', case when v_done.total = v_rows.total then 'ok' else 'totals_differ' end,
+    select * into v_done from credits.import_grants(v_rows, p_credit_type, p_source, v_key);
+    v_answer := v_answer || jsonb_build_object(
+      'success', v_done.total = (v_answer ->> 'total')::numeric,
+      'code', case when v_done.total = (v_answer ->> 'total')::numeric then 'ok'
+        else 'totals_differ' end,
       'granted', v_done.granted, 'replayed', v_done.replayed, 'granted_total', v_done.total);
-    if p_dry_run or v_done.total <> v_rows.total then
+    if p_dry_run or not (v_answer ->> 'success')::boolean then
       raise exception using errcode = 'PTRBK', message = 'nothing of it stays';
     end if;
   exception when sqlstate 'PTRBK' then null;
@@ -19735,11 +19950,166 @@ begin
   return v_answer;
 end
 $$;
-comment on function public.import_balances(text, text, text, text, text, bigint, boolean, text) is
-  'Takes the balances of a table or view of the project over, as grants of p_source: all rows, or none. With p_expires_column each row is a lot that expires then (null: never), and a user may have several; without it nothing expires. Answers rows, total, granted, granted_total, problems, and elsewhere: how many of the users have an opening balance of this type already from which other table; success is false, and nothing has changed, when a row cannot be used, or when the totals differ from each other or from p_expected_total. A second run adds nothing. p_dry_run takes everything back.';
-revoke all on function public.import_balances(text, text, text, text, text, bigint, boolean, text)
+comment on function public.import_balances(
+  text, text, text, text, text, bigint, boolean, text, text, text, text, jsonb) is
+  'Takes the balances of a table or view of the project over, as grants of p_source: all rows, or '
+  'none. With p_expires_column each row is a lot that expires then (null: never), and a user may '
+  'have several; without it nothing expires. p_source_column has the source of each. p_user_key '
+  'says whether users are named by id or by email, p_rounding what becomes of fractions (floor, '
+  'ceil, round; else they are refused). With p_rows the balances are in these objects, and p_table '
+  'is a name for them. Answers rows, total, granted, granted_total, problems, and elsewhere: how '
+  'many of the users have an opening balance of this type already from which other table; success '
+  'is false, and nothing has changed, when a row cannot be used, or when the totals differ from '
+  'each other or from p_expected_total. A second run adds nothing. p_dry_run takes everything back.';
+revoke all on function public.import_balances(
+  text, text, text, text, text, bigint, boolean, text, text, text, text, jsonb)
   from public, anon, authenticated, service_role;
-grant execute on function public.import_balances(text, text, text, text, text, bigint, boolean, text) to service_role;
+grant execute on function public.import_balances(
+  text, text, text, text, text, bigint, boolean, text, text, text, text, jsonb) to service_role;
+
+-- schemas/moving/undo_import.sql
+
+-- An import is taken back as long as nothing of it was spent: all of its grants, or none.
+create table credits.undone_imports (
+  import_key text not null,
+  origin text not null,
+  balance_column text not null,
+  credit_type text not null,
+  grants bigint not null,
+  total numeric not null,
+  reason text not null,
+  undone_at timestamptz not null,
+  constraint undone_imports_pkey primary key (import_key)
+);
+comment on table credits.undone_imports is
+  'Imports that were taken back. Their keys are used up, so that the next import from the same '
+  'place grants anew. Few rows, about no account.';
+alter table credits.undone_imports enable row level security;
+revoke all on table credits.undone_imports from public, anon, authenticated, service_role;
+
+create function credits.grants_of_import(p_key text)
+returns table (account_id uuid, grant_id uuid)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select t.account_id, t.grant_id
+  from credits.idempotency_keys k
+  join public.credit_transactions t
+    on t.account_id = k.account_id and t.operation_id = k.operation_id and t.kind = 'grant'
+  where credits.is_of_import(k.idempotency_key, p_key)
+  order by t.account_id, t.grant_id;
+end
+$$;
+comment on function credits.grants_of_import(text) is
+  'The grants of an import, in the order in which accounts are locked. Reads all keys.';
+revoke all on function credits.grants_of_import(text)
+  from public, anon, authenticated, service_role;
+
+create function credits.take_import_back(
+  p_key text, p_reason text, out p_grants bigint, out p_total numeric, out p_spent jsonb)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_of record;
+  v_grant public.credit_grants;
+  v_spent uuid[] := array[]::uuid[];
+begin
+  p_grants := 0;
+  p_total := 0;
+  for v_of in select g.account_id, g.grant_id from credits.grants_of_import(p_key) g loop
+    perform credits.lock_grant(v_of.account_id, v_of.grant_id);
+    select * into v_grant from public.credit_grants g
+    where g.account_id = v_of.account_id and g.id = v_of.grant_id;
+    if v_grant.spent > 0 or v_grant.held > 0 then
+      v_spent := v_spent || v_of.account_id;
+    elsif v_grant.remaining > 0 and exists (
+      select 1 from credits.accounts a
+      where a.account_id = v_of.account_id and a.status <> 'closed') then
+      perform credits.revoke(v_of.account_id, null, v_of.grant_id, p_reason);
+      p_grants := p_grants + 1;
+      p_total := p_total + v_grant.remaining;
+    end if;
+  end loop;
+  p_spent := jsonb_build_object('problem', 'spent from, or held', 'rows', cardinality(v_spent),
+    'users', to_jsonb(v_spent[1:10]));
+end
+$$;
+comment on function credits.take_import_back(text, text) is
+  'Voids what the grants of an import have, and says of which accounts something was spent.';
+revoke all on function credits.take_import_back(text, text)
+  from public, anon, authenticated, service_role;
+
+-- edge: result=ImportUndone callers=service_role slow
+--   Take an import back: all of its grants, or none of them if one was spent from or is held.
+--
+--   The arguments are those of the import; its table may be gone by now. What has expired or was
+--   revoked since is left as it is. An import from the same place then grants anew.
+--
+--   Raises:
+--       InvalidArgument: nothing was imported from there, or it was undone.
+--       UnknownCreditType.
+create function public.undo_import(
+  p_table text, p_balance_column text, p_credit_type text,
+  p_reason text default 'import undone', p_dry_run boolean default false)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_origin text;
+  v_key text;
+  v_done record;
+  v_answer jsonb;
+  v_now timestamptz := clock_timestamp();
+begin
+  perform credits.check_request(1, p_reason, null, null, 'p_reason');
+  perform credits.check_import(p_credit_type, 'top_up', 'id', null, null);
+  select o.origin, o.key into v_origin, v_key
+  from (
+    select f.origin, credits.import_name(f.origin, p_balance_column, p_credit_type) as key
+    from unnest(array[credits.import_origin(p_table, false), credits.import_origin(p_table, true)])
+      as f(origin)) o
+  where exists (select 1 from credits.grants_of_import(o.key));
+  if not found then
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_table', 'value', p_table),
+      'Nothing was imported from there and not undone. Name table, column and type of the import.');
+  end if;
+  begin
+    select * into v_done from credits.take_import_back(v_key, coalesce(p_reason, 'import undone'));
+    v_answer := jsonb_build_object('success', v_done.p_spent -> 'rows' = '0',
+      'code', case when v_done.p_spent -> 'rows' = '0' then 'ok' else 'spent' end,
+      'credit_type', p_credit_type, 'grants', v_done.p_grants, 'total', v_done.p_total,
+      'dry_run', p_dry_run, 'problems', case when v_done.p_spent -> 'rows' = '0' then '[]'
+        else jsonb_build_array(v_done.p_spent) end);
+    if p_dry_run or v_done.p_spent -> 'rows' <> '0' then
+      raise exception using errcode = 'PTRBK', message = 'nothing of it stays';
+    end if;
+    insert into credits.undone_imports (
+      import_key, origin, balance_column, credit_type, grants, total, reason, undone_at)
+    values (v_key, v_origin, p_balance_column, p_credit_type, v_done.p_grants, v_done.p_total,
+      coalesce(p_reason, 'import undone'), v_now);
+  exception when sqlstate 'PTRBK' then null;
+  end;
+  return v_answer;
+end
+$$;
+comment on function public.undo_import(text, text, text, text, boolean) is
+  'Takes the grants of an import back, all of them or none: success is false, and nothing has '
+  'changed, when one was spent from or is held. p_table, p_balance_column and p_credit_type are '
+  'those of the import. p_dry_run takes everything back.';
+revoke all on function public.undo_import(text, text, text, text, boolean)
+  from public, anon, authenticated, service_role;
+grant execute on function public.undo_import(text, text, text, text, boolean) to service_role;
 
 -- schemas/moving/within_limit.sql
 
@@ -21951,7 +22321,7 @@ as $$
     set_auto_top_up, set_credit_alerts, set_credit_channels, set_exchange_rate, set_price,
     set_price_book, set_provider_cost, set_subscription_status, set_test_clock, set_time_zone,
     set_workspace_role, settle_messages, store_http_answer, system_status, tend_messages,
-    test_credit_webhook, track_metadata_key, transfer_workspace, unfreeze_account,
+    test_credit_webhook, track_metadata_key, transfer_workspace, undo_import, unfreeze_account,
     unsubscribe_credit_mail, verify_books, verify_checklist, within_limit}'::name[])
 $$;
 comment on function credits.public_functions() is
@@ -22073,4 +22443,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text e15918e7b01b685a.';
+  'again. Written by remember_installation. Release 0.1.0, text f4876a5dc83bd39b.';

@@ -61,7 +61,7 @@ declare
     set_auto_top_up, set_credit_alerts, set_credit_channels, set_exchange_rate, set_price,
     set_price_book, set_provider_cost, set_subscription_status, set_test_clock, set_time_zone,
     set_workspace_role, settle_messages, store_http_answer, system_status, tend_messages,
-    test_credit_webhook, track_metadata_key, transfer_workspace, unfreeze_account,
+    test_credit_webhook, track_metadata_key, transfer_workspace, undo_import, unfreeze_account,
     unsubscribe_credit_mail, verify_books, verify_checklist, within_limit}';
   -- End of the names.
   v_triggers constant name[] := array['credits_open_account', 'credits_close_account', 'credits_follow_user'];
