@@ -3,14 +3,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
 from sonas_supabase._call import Id
 from sonas_supabase._sync.caller import Caller
 from sonas_supabase.calls import billing as calls
-from sonas_supabase.models.billing import AutoTopUp, BillingCatalog, BillingCustomer, BillingOrder, BillingPrice
+from sonas_supabase.models.billing import (
+    AutoTopUp,
+    BillingAccount,
+    BillingCatalog,
+    BillingCustomer,
+    BillingEvent,
+    BillingFindings,
+    BillingOrder,
+    BillingOutcome,
+    BillingPrice,
+    BillingReplay,
+    TopUpOrder,
+)
 
 
 class Billing(Caller):
     """The calls of the chapter billing."""
+
+    def apply_billing_event(
+        self,
+        event: Mapping[str, Any],
+        facts: Iterable[Mapping[str, Any]],
+        *,
+        timeout: float | None = None,
+        retries: int | None = None,
+    ) -> BillingOutcome:
+        """Apply one event of a payment provider: its facts, and all that follows from them, in one transaction.
+
+        The answer's ``outcome`` is applied, replayed, ignored, waiting (something is not known yet) or needs_attention
+        (no repeat can mend it). An exception means that nothing was recorded: send the event again.
+
+        SQL: ``apply_billing_event``.
+
+        Raises:
+            InvalidArgument: the event has no id, type or time, or a fact is none of the ten.
+        """
+        return self._call(calls.apply_billing_event(event=event, facts=facts), timeout, retries)
 
     def attach_billing_session(
         self, order_id: Id, session_id: str, *, timeout: float | None = None, retries: int | None = None
@@ -87,6 +123,28 @@ class Billing(Caller):
             calls.get_billing_order(user_id=user_id, order_id=order_id, workspace_id=workspace_id), timeout, retries
         )
 
+    def get_billing_account(
+        self,
+        user_id: Id,
+        *,
+        livemode: bool = False,
+        workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
+    ) -> BillingAccount:
+        """How an account pays: its customer at the provider, subscriptions, what it owes, its top-ups.
+
+        ``may_buy`` says whether the person may open a checkout or the portal for it.
+
+        SQL: ``get_billing_account``.
+
+        Raises:
+            AccountNotFound.
+        """
+        return self._call(
+            calls.get_billing_account(user_id=user_id, livemode=livemode, workspace_id=workspace_id), timeout, retries
+        )
+
     def link_billing_customer(
         self,
         user_id: Id,
@@ -115,12 +173,59 @@ class Billing(Caller):
             retries,
         )
 
+    def list_billing_events(
+        self, *, outcome: str | None = None, limit: int = 100, timeout: float | None = None, retries: int | None = None
+    ) -> tuple[BillingEvent, ...]:
+        """Events of the payment provider that wait for something or need a person, the oldest first.
+
+        ``outcome`` None is both; waiting, needs_attention, applied or ignored is one. An event that waits for
+        ``fetch:…`` is completed by applying it again with all of its facts.
+
+        SQL: ``list_billing_events``.
+
+        Raises:
+            InvalidArgument: another ``outcome``, or ``limit`` is not 1 to 1000.
+        """
+        return self._call(calls.list_billing_events(outcome=outcome, limit=limit), timeout, retries)
+
     def list_billing_prices(self, *, timeout: float | None = None, retries: int | None = None) -> BillingCatalog:
         """Every price that was registered, those of before included, and the packs with their credits.
 
         SQL: ``list_billing_prices``.
         """
         return self._call(calls.list_billing_prices(), timeout, retries)
+
+    def list_top_ups(
+        self, *, limit: int = 100, timeout: float | None = None, retries: int | None = None
+    ) -> tuple[TopUpOrder, ...]:
+        """Automatic top-ups that are to be charged now, the oldest first, with the customer to charge.
+
+        Make the invoice with the order's id as idempotency key, attach it to the order by
+        :meth:`attach_billing_session`, then have it paid: the provider's event says what came of it.
+
+        SQL: ``list_top_ups``.
+
+        Raises:
+            InvalidArgument: ``limit`` is not 1 to 1000.
+        """
+        return self._call(calls.list_top_ups(limit=limit), timeout, retries)
+
+    def reconcile_billing(
+        self,
+        *,
+        livemode: bool | None = None,
+        limit: int = 100,
+        timeout: float | None = None,
+        retries: int | None = None,
+    ) -> BillingFindings:
+        """What does not agree in what was sold: paid without a grant, a grant without a payment, periods that no
+        payment covers, and orders and events that hang.
+
+        ``livemode`` None is both modes.
+
+        SQL: ``reconcile_billing``.
+        """
+        return self._call(calls.reconcile_billing(livemode=livemode, limit=limit), timeout, retries)
 
     def register_billing_price(
         self,
@@ -158,6 +263,26 @@ class Billing(Caller):
             timeout,
             retries,
         )
+
+    def replay_billing_events(
+        self,
+        *,
+        since: datetime | None = None,
+        limit: int = 1000,
+        timeout: float | None = None,
+        retries: int | None = None,
+    ) -> BillingReplay:
+        """Apply again what waits or needs attention, of events created since ``since``; count the others.
+
+        What had been applied is replayed: it changes nothing. Also erases the bodies of events that are older than
+        their retention.
+
+        SQL: ``replay_billing_events``.
+
+        Raises:
+            InvalidArgument: ``limit`` is not 1 to 1000.
+        """
+        return self._call(calls.replay_billing_events(since=since, limit=limit), timeout, retries)
 
     def set_auto_top_up(
         self,

@@ -3,12 +3,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from functools import partial
+from typing import Any
 
 from sonas_supabase import _arguments as arg
 from sonas_supabase._call import Call, Id
 from sonas_supabase._parse import parse
-from sonas_supabase.models.billing import AutoTopUp, BillingCatalog, BillingCustomer, BillingOrder, BillingPrice
+from sonas_supabase.models.billing import (
+    AutoTopUp,
+    BillingAccount,
+    BillingCatalog,
+    BillingCustomer,
+    BillingEvent,
+    BillingEventList,
+    BillingFindings,
+    BillingOrder,
+    BillingOutcome,
+    BillingPrice,
+    BillingReplay,
+    TopUpList,
+    TopUpOrder,
+)
+
+
+def apply_billing_event(*, event: Mapping[str, Any], facts: Iterable[Mapping[str, Any]]) -> Call[BillingOutcome]:
+    """The call of ``apply_billing_event``."""
+    return Call(
+        "apply_billing_event",
+        {
+            "event": arg.json_object("event", event),
+            "facts": arg.json_objects("facts", facts),
+        },
+        partial(parse, BillingOutcome),
+        repeatable=True,
+    )
 
 
 def attach_billing_session(*, order_id: Id, session_id: str) -> Call[BillingOrder]:
@@ -65,6 +95,20 @@ def get_billing_order(*, user_id: Id, order_id: Id, workspace_id: Id | None) -> 
     )
 
 
+def get_billing_account(*, user_id: Id, livemode: bool, workspace_id: Id | None) -> Call[BillingAccount]:
+    """The call of ``get_billing_account``."""
+    return Call(
+        "get_billing_account",
+        {
+            "user_id": arg.uuid("user_id", user_id),
+            "livemode": arg.boolean("livemode", livemode),
+            "workspace_id": arg.optional(arg.uuid, "workspace_id", workspace_id),
+        },
+        partial(parse, BillingAccount),
+        repeatable=True,
+    )
+
+
 def link_billing_customer(
     *, user_id: Id, customer_id: str, livemode: bool, workspace_id: Id | None
 ) -> Call[BillingCustomer]:
@@ -82,9 +126,48 @@ def link_billing_customer(
     )
 
 
+def list_billing_events(*, outcome: str | None, limit: int) -> Call[tuple[BillingEvent, ...]]:
+    """The call of ``list_billing_events``."""
+    return Call(
+        "list_billing_events",
+        {
+            "outcome": arg.optional(arg.text, "outcome", outcome),
+            "limit": arg.integer("limit", limit),
+        },
+        lambda answer: parse(BillingEventList, answer).events,
+        repeatable=True,
+    )
+
+
 def list_billing_prices() -> Call[BillingCatalog]:
     """The call of ``list_billing_prices``."""
     return Call("list_billing_prices", {}, partial(parse, BillingCatalog), repeatable=True)
+
+
+def list_top_ups(*, limit: int) -> Call[tuple[TopUpOrder, ...]]:
+    """The call of ``list_top_ups``."""
+    return Call(
+        "list_top_ups",
+        {
+            "limit": arg.integer("limit", limit),
+        },
+        lambda answer: parse(TopUpList, answer).orders,
+        repeatable=True,
+    )
+
+
+def reconcile_billing(*, livemode: bool | None, limit: int) -> Call[BillingFindings]:
+    """The call of ``reconcile_billing``."""
+    return Call(
+        "reconcile_billing",
+        {
+            "livemode": arg.optional(arg.boolean, "livemode", livemode),
+            "limit": arg.integer("limit", limit),
+        },
+        partial(parse, BillingFindings),
+        repeatable=True,
+        slow=True,
+    )
 
 
 def register_billing_price(
@@ -110,6 +193,19 @@ def register_billing_price(
             "livemode": arg.boolean("livemode", livemode),
         },
         partial(parse, BillingPrice),
+        repeatable=True,
+    )
+
+
+def replay_billing_events(*, since: datetime | None, limit: int) -> Call[BillingReplay]:
+    """The call of ``replay_billing_events``."""
+    return Call(
+        "replay_billing_events",
+        {
+            "since": arg.optional(arg.time, "since", since),
+            "limit": arg.integer("limit", limit),
+        },
+        partial(parse, BillingReplay),
         repeatable=True,
     )
 

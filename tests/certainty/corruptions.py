@@ -34,6 +34,11 @@ LEDGER = "public.credit_transactions"
 BALANCES = "credits.balances"
 HOLDS = "public.credit_reservations"
 SLICES = "credits.reservation_slices"
+ORDERS = "credits.billing_orders"
+PAID = "credits.billing_payments"
+TOP_UPS = "credits.auto_top_ups"
+VOIDS = "credits.billing_plan_voids"
+CUSTOMERS = "credits.billing_customers"
 DEBTS = "credits.debts"
 PAYMENTS = "credits.debt_payments"
 USAGE = "public.usage"
@@ -253,6 +258,20 @@ CORRUPTIONS = [
     Corruption(5, "credits.identity_holders.account_id", "free credits of another person", "true", "account_id = gen_random_uuid()"),
     Corruption(5, "credits.identity_holders.identity", "free credits of no identity", "true", "identity = 'lost'"),
     Corruption(5, "credits.account_identities.identity", "an identity that no account holds", "account_id in (select a.account_id from credits.accounts a where a.status = 'active')", "identity = 'lost'"),
+    # Rule 6: what was paid for is there once.
+    Corruption(6, f"{ORDERS}.grant_id", "a purchase that granted nothing", "grant_id is not null", "grant_id = null"),
+    Corruption(6, f"{ORDERS}.credits", "a purchase of more", "grant_id is not null", "credits = credits + 1"),
+    Corruption(6, f"{ORDERS}.credit_type", "a purchase of another type", "grant_id is not null", "credit_type = 'integration'"),
+    Corruption(6, f"{ORDERS}.state", "a grant that nothing paid", "grant_id is not null", "state = 'open'"),
+    Corruption(6, f"{ORDERS}.account_id", "a purchase of somebody else", "grant_id is not null", "account_id = gen_random_uuid()"),
+    # Rule 10: what was paid back has gone.
+    Corruption(10, f"{ORDERS}.id", "a purchase under another id", "target > 0", "id = gen_random_uuid()"),
+    Corruption(10, f"{ORDERS}.target", "a refund that took less", "target > 0", "target = target - 1"),
+    Corruption(10, f"{ORDERS}.voided", "more taken back than the ledger says", "voided > 0", "voided = voided + 1"),
+    Corruption(10, f"{ORDERS}.is_disputed", "a dispute that froze nothing", "is_disputed", "is_disputed = false"),
+    Corruption(10, f"{ORDERS}.paid_amount", "a refund of a larger price", "target > 0", "paid_amount = paid_amount * 2"),
+    Corruption(10, f"{PAID}.order_id", "a refund of another purchase", "exists (select from credits.billing_refunds r where r.payment_id = x.payment_id)", "order_id = gen_random_uuid()"),
+    Corruption(10, f"{PAID}.account_id", "a refund to somebody else", "exists (select from credits.billing_refunds r where r.payment_id = x.payment_id)", "account_id = gen_random_uuid()"),
     # Rule 10: debts.
     Corruption(10, f"{DEBTS}.paid", "a debt that nothing paid", "paid < amount", "paid = paid + 1"),
     Corruption(10, f"{DEBTS}.amount", "a debt that was paid twice", "paid > 0", "amount = paid - 1"),
@@ -308,9 +327,35 @@ CORRUPTIONS = [
 WORDS = "somebody's words, which may be forgotten"
 WHO = "who acted, which only a digest can hold to"
 UNUSED = "not read by any operation"
+SAID = "what the provider said, which it alone knows"
 LATER = "a choice that counts from now on, whichever it is"
 TOLD = "what people have been told of, no credits"
 UNJUDGED = {
+    **{
+        f"{ORDERS}.{column}": SAID
+        for column in (
+            *("kind", "user_id", "pack_id", "plan_id", "billing_interval", "quantity", "price_id", "expires_after"),
+            *("currency", "unit_amount", "session_id", "invoice_id", "paid_at", "paid_net", "note", "created_at"),
+        )
+    },
+    **{f"{PAID}.{column}": SAID for column in ("payment_id", "invoice_id", "linked_at")},
+    **{
+        f"{CUSTOMERS}.{column}": SAID
+        for column in ("customer_id", "account_id", "livemode", "is_default", "linked_at", "deleted_at")
+    },
+    **{f"credits.billing_references.{column}": SAID for column in ("reference_id", "account_id", "order_id")},
+    **{
+        f"{TOP_UPS}.{column}": LATER
+        for column in (
+            *("account_id", "credit_type", "user_id", "threshold", "pack_id", "monthly_cap", "is_enabled", "state"),
+            *("order_id", "stopped_at", "note"),
+        )
+    },
+    **{
+        f"{VOIDS}.{column}": "how much was left when it was refunded, which no row keeps"
+        for column in ("account_id", "credit_type", "grant_id", "invoice_id", "share", "amount")
+    },
+    f"{BALANCES}.top_up_below": LATER,
     f"{GRANTS}.priority": "the source's order when it was issued, which may have changed since",
     f"{GRANTS}.plan_id": UNUSED,
     f"{GRANTS}.description": WORDS,

@@ -75,6 +75,18 @@ WITHOUT_ACCOUNT = {
         ),
         "pure",
     ),
+    **dict.fromkeys(
+        (
+            *("follow_provider", "follow_unknown_price", "follow_plan", "follow_status", "follow_cancellation"),
+            *("is_boundary", "is_living_status", "leading_state", "state_of_snapshot", "without_unpaid_upgrade"),
+            *("plan_of_items", "version_at"),
+        ),
+        "pure, and what the plans and their prices are",
+    ),
+    **dict.fromkeys(
+        ("covered_until_of", "is_plan_paid", "prorated_at", "snapshots_of", "subscription_course"),
+        "about a subscription, which the account's customers have led to",
+    ),
     "roll_out": "works through the accounts of a plan, one after the other",
     "check_request": "pure",
     "available": "pure",

@@ -53,6 +53,8 @@ GOOD: dict[str, Any] = {
     "email": "new@example.com",
     "role": "viewer",
     "token": "no such token",
+    "event": {"id": "evt_of_a_try", "type": "a try", "created": "2027-03-01T00:00:00Z"},
+    "facts": [],
     "price_id": "price_of_a_try",
     "customer_id": "cus_of_a_try",
     "session_id": "cs_of_a_try",
@@ -211,6 +213,21 @@ _bad(
     "PT404",
 )
 
+_bad(
+    "event",
+    [None, Jsonb(None), Jsonb([]), {}, {"id": "evt_1", "type": "x"}, {"id": "evt_1", "type": "x", "created": "soon"}],
+    "invalid_argument",
+    "PT422",
+)
+_bad(
+    "facts",
+    [None, Jsonb(None), Jsonb({}), [1], [{}], [{"fact": "something"}], [{"fact": "period_paid", "invoice_id": "in_1"}]],
+    "invalid_argument",
+    "PT422",
+)
+_bad("outcome", ["", "lost"], "invalid_argument", "PT422")
+_bad("limit", [None, 1001], "invalid_argument", "PT422", _only("list_billing_events", "replay_billing_events"))
+_bad("limit", [None, 1001], "invalid_argument", "PT422", _only("list_top_ups", "reconcile_billing"))
 for _name in ("price_id", "customer_id", "session_id"):
     _bad(_name, [None, "", "x" * 256], "invalid_argument", "PT422")
 _bad("order_id", [None, UNKNOWN], "invalid_argument", "PT422")

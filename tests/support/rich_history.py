@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from tests.support.database import Database
@@ -34,6 +35,7 @@ def make(database: Database) -> dict[str, UUID]:
         "debtor": _debtor(database),
         "keeper": _keeper(database),
         "buyer": _buyer(database),
+        "shopper": _shopper(database),
         "subscriber": _subscriber(database),
         "trier": _trier(database),
         "paused": _paused(database),
@@ -113,6 +115,44 @@ def _buyer(database: Database) -> UUID:
         values = {"id": user.id, "source": source, "amount": amount}
         database.connection.execute(f"select credits.save_balance(%(id)s, {owing})".encode(), values)
     return user.id
+
+
+def _shopper(database: Database) -> UUID:
+    """Packs that were paid for, spent, and refunded in part; one whose payment is disputed."""
+    user = Timed(database)
+    refund: dict[str, Any] = {
+        "fact": "refund_seen",
+        "refund_id": "re_shop",
+        "payment_intent": "pi_shop_1",
+        "amount": 900,
+    }
+    dispute: dict[str, Any] = {
+        "fact": "dispute_seen",
+        "dispute_id": "dp_shop",
+        "payment_intent": "pi_shop_2",
+        "amount": 1500,
+    }
+    for name in ("shop_1", "shop_2"):
+        order = user.call("create_billing_order", "message_100")["order_id"]
+        database.call("attach_billing_session", order, f"cs_{name}")
+        paid: dict[str, Any] = {
+            "fact": "sale_paid",
+            "session_id": f"cs_{name}",
+            "payment_intent": f"pi_{name}",
+            "mode": "payment",
+        }
+        paid |= {"state": "paid", "currency": "usd", "amount_subtotal": 1500, "amount_total": 1800, "amount_tax": 300}
+        _tell(user, paid)
+        user.call("consume_credits", "message", 45)
+    _tell(user, refund | {"status": "succeeded"})
+    _tell(user, dispute | {"status": "needs_response"})
+    return user.id
+
+
+def _tell(user: Timed, fact: dict[str, Any]) -> None:
+    at = user.wait(seconds=1).now.isoformat()
+    event = {"id": f"evt_{user.id}_{at}", "type": "told", "created": at}
+    user.database.call("apply_billing_event", event, [fact | {"at": at}])
 
 
 def _holder(database: Database) -> UUID:

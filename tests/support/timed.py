@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from tests.support.database import Database
@@ -23,12 +23,12 @@ class Timed:
         if plan:
             self.call("change_plan", plan)
 
-    def at(self, moment: datetime) -> Timed:
+    def at(self, moment: datetime) -> Self:
         self.database.call("set_test_clock", self.id, moment)
         self.now = moment
         return self
 
-    def wait(self, **duration: float) -> Timed:
+    def wait(self, **duration: float) -> Self:
         return self.at(self.now + timedelta(**duration))
 
     def call(self, function: str, *positional: Any, **named: Any) -> Any:

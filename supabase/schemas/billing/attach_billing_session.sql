@@ -24,6 +24,8 @@ begin
       'There is no such order.');
   end if;
   perform credits.attach_reference(v_account_id, p_order_id, p_session_id);
+  perform credits.settle_waiting('session:' || p_session_id);
+  perform credits.settle_waiting('invoice:' || p_session_id);
   return credits.respond(credits.order_answer(v_account_id, p_order_id));
 end
 $$;

@@ -135,7 +135,7 @@ comment on function credits.stop_top_up(uuid, uuid, timestamptz, text) is
 revoke all on function credits.stop_top_up(uuid, uuid, timestamptz, text)
   from public, anon, authenticated, service_role;
 
-create function credits.rearm_top_ups(p_account_id uuid)
+create function credits.rearm_top_ups(p_account_id uuid, p_at timestamptz)
 returns void
 language plpgsql
 volatile
@@ -143,22 +143,44 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_balance credits.balances;
+  v_credit_type text;
 begin
   perform 1 from credits.lock_account(p_account_id);
+  -- A card that changed before the decline was the one that was declined.
   update credits.auto_top_ups a set state = 'ready', stopped_at = null, note = null
-  where a.account_id = p_account_id and a.state = 'stopped';
-  for v_balance in select * from credits.lock_account(p_account_id) loop
-    if credits.available(v_balance) < v_balance.top_up_below then
-      perform credits.begin_top_up(p_account_id, v_balance.credit_type,
-        credits.available(v_balance), v_balance.settled_at);
-    end if;
+  where a.account_id = p_account_id and a.state = 'stopped' and a.stopped_at <= p_at;
+  for v_credit_type in
+    select a.credit_type from credits.auto_top_ups a where a.account_id = p_account_id order by 1
+  loop
+    perform credits.top_up_on(p_account_id, v_credit_type);
   end loop;
 end
 $$;
-comment on function credits.rearm_top_ups(uuid) is
+comment on function credits.rearm_top_ups(uuid, timestamptz) is
   'Lets automatic purchases go on after the card has changed, and makes those that are due.';
-revoke all on function credits.rearm_top_ups(uuid) from public, anon, authenticated, service_role;
+revoke all on function credits.rearm_top_ups(uuid, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.top_up_on(p_account_id uuid, p_credit_type text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_balance credits.balances := credits.lock_balance(p_account_id, p_credit_type);
+begin
+  if credits.available(v_balance) < v_balance.top_up_below then
+    perform credits.begin_top_up(p_account_id, p_credit_type, credits.available(v_balance),
+      v_balance.settled_at);
+  end if;
+end
+$$;
+comment on function credits.top_up_on(uuid, text) is
+  'Looks anew whether an automatic purchase is due, when nothing has been spent.';
+revoke all on function credits.top_up_on(uuid, text)
+  from public, anon, authenticated, service_role;
 
 create function credits.switch_top_ups_off(p_account_id uuid, p_note text)
 returns void

@@ -40,7 +40,6 @@ create table credits.billing_customers (
   account_id uuid not null,
   livemode boolean not null,
   is_default boolean not null default true,
-  card_changed_at timestamptz,
   linked_at timestamptz not null,
   deleted_at timestamptz,
   constraint billing_customers_pkey primary key (customer_id),

@@ -146,6 +146,7 @@ create table credits.billing_plan_voids (
   grant_id uuid not null,
   invoice_id text not null,
   share numeric not null,
+  amount bigint not null,
   constraint billing_plan_voids_pkey primary key (account_id, credit_type, grant_id, invoice_id),
   constraint billing_plan_voids_grant_fkey foreign key (account_id, grant_id)
     references public.credit_grants (account_id, id),
@@ -154,6 +155,7 @@ create table credits.billing_plan_voids (
 comment on table credits.billing_plan_voids is
   'Which share of what was left of a period''s allowance was taken back when its invoice was '
   'refunded.';
+comment on column credits.billing_plan_voids.amount is 'How many credits that was.';
 alter table credits.billing_plan_voids enable row level security;
 revoke all on table credits.billing_plan_voids from public, anon, authenticated, service_role;
 

@@ -22,6 +22,8 @@ begin
   perform credits.check_reference('p_customer_id', p_customer_id);
   v_account_id := credits.paying_account(p_user_id, p_workspace_id);
   v_is_new := credits.link_customer(v_account_id, p_customer_id, coalesce(p_livemode, false));
+  perform credits.follow_billing(v_account_id);
+  perform credits.settle_waiting('customer:' || p_customer_id);
   return credits.respond(jsonb_build_object('success', true, 'code', 'ok',
     'account_id', v_account_id, 'customer_id', p_customer_id,
     'livemode', coalesce(p_livemode, false), 'replayed', not v_is_new));

@@ -15,6 +15,25 @@ $$;
 comment on function credits.is_paid_plan(text) is 'Whether a plan has a price.';
 revoke all on function credits.is_paid_plan(text) from public, anon, authenticated, service_role;
 
+create type credits.provider_state as (
+  subscription_id text,
+  started_at timestamptz,
+  n integer,
+  is_failure boolean,
+  status text,
+  plan_id text,
+  quantity integer,
+  period_start timestamptz,
+  anchor_at timestamptz,
+  trial_ends_at timestamptz,
+  cancel_at timestamptz,
+  is_collecting boolean,
+  keeps_paid boolean,
+  covered_until timestamptz
+);
+comment on type credits.provider_state is
+  'What a provider''s subscription is from an instant on. plan_id is null for a price that is not registered.';
+
 create type credits.subscription_state as (
   spell credits.subscription_spells,
   is_paid boolean,
@@ -32,7 +51,9 @@ create type credits.subscription_state as (
   zone_at timestamptz,
   trial_is_paid boolean,
   earns_from timestamptz,
-  forfeits_from timestamptz
+  forfeits_from timestamptz,
+  owed_status text,
+  stops_at_cover boolean
 );
 comment on type credits.subscription_state is 'A subscription on its way through its events: the spell that runs, and what is to come.';
 
@@ -386,6 +407,7 @@ begin
   return least(
     (s.spell).pending_at, s.next_quantity_at, s.cancel_at, s.zone_at, s.blocked_until, (s.spell).trial_ends_at,
     case when s.is_paid and not (s.spell).is_frozen then credits.grace_ends_at(s.spell) end,
+    case when s.owed_status is not null and s.covered_until > p_after then s.covered_until end,
     case when s.uncovered_from > p_after then s.uncovered_from end);
 end
 $$;
@@ -429,6 +451,12 @@ begin
   end if;
   if s.blocked_until <= p_at then
     s.blocked_until := null;
+  end if;
+  -- A payment failed while the period was covered: what follows is owed.
+  if s.owed_status is not null and s.covered_until <= p_at then
+    s.spell.status := s.owed_status;
+    s.spell.past_due_since := coalesce((s.spell).past_due_since, p_at);
+    s.owed_status := null;
   end if;
   if (s.spell).pending_at <= p_at then
     s := credits.enter_plan(s, (s.spell).pending_plan_id, s.pending_quantity, null, p_at);
@@ -500,7 +528,8 @@ begin
   v_state.uncovered_from := null;
   if v_state.is_paid and v_state.is_managed then
     -- One period beyond what is covered, also when a new anchor came in between.
-    v_state.uncovered_from := case when v_is_used then (v_state.spell).anchored_from else (
+    v_state.uncovered_from := case when v_is_used then (v_state.spell).anchored_from
+      when v_state.stops_at_cover then v_base else (
       select p.period_end
       from credits.spell_period(v_state.spell, greatest(v_base, (v_state.spell).anchored_from)) p) end;
   end if;
@@ -543,6 +572,7 @@ declare
   s credits.subscription_state;
   v_spells credits.subscription_spells[] := array[]::credits.subscription_spells[];
   v_default text := (select p.id from public.plans p where p.is_default);
+  v_course credits.provider_state[] := credits.provider_course(p_account_id);
   v_events credits.subscription_events[];
   v_event credits.subscription_events;
   v_emitted credits.subscription_fold;
@@ -551,8 +581,11 @@ declare
 begin
   select b.is_managed, b.covered_until into s.is_managed, s.covered_until
   from credits.subscriptions b where b.account_id = p_account_id;
-  select array_agg(e order by e.kind <> 'opened', e.happened_at, e.n) into v_events
-  from credits.subscription_events e where e.account_id = p_account_id;
+  if cardinality(v_course) > 0 then
+    s.is_managed := false;
+    s.covered_until := null;
+  end if;
+  v_events := credits.all_events(p_account_id, v_course);
 
   v_event := v_events[1];
   s.is_paid := credits.is_paid_plan(v_event.plan_id);
@@ -585,8 +618,11 @@ begin
       v_spells := v_emitted.spells;
       s := v_emitted.state;
     end if;
-    s.spell.event_n := v_event.n;
-    v_emitted := credits.emit_spell(v_spells, credits.change_subscription(s, v_event, v_default), v_event.happened_at);
+    -- What a provider tells has no number of its own: restarts are counted by what was recorded here.
+    s.spell.event_n := case when v_event.kind = 'provider' then (s.spell).event_n else v_event.n end;
+    v_emitted := credits.emit_spell(v_spells, case when v_event.kind = 'provider'
+      then credits.follow_provider(s, v_course[v_event.n], v_default)
+      else credits.change_subscription(s, v_event, v_default) end, v_event.happened_at);
   end loop;
   return v_spells;
 end
@@ -594,6 +630,31 @@ $$;
 comment on function credits.fold_subscription(uuid) is
   'The spells of a subscription, from all its events in the order in which they happened.';
 revoke all on function credits.fold_subscription(uuid)
+  from public, anon, authenticated, service_role;
+
+create function credits.all_events(p_account_id uuid, p_course credits.provider_state[])
+returns credits.subscription_events[]
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- What a provider tells is worked out from its facts, and stands here by its place in the course.
+  return (
+    select array_agg(u.e order by (u.e).kind <> 'opened', (u.e).happened_at, (u.e).kind = 'provider', (u.e).n)
+    from (
+      select x as e from credits.subscription_events x where x.account_id = p_account_id
+      union all
+      select row(p_account_id, c.place, 'provider', c.started_at, null, null, null, null, null, c.status, null, null,
+        null)::credits.subscription_events
+      from unnest(p_course) with ordinality c (subscription_id, started_at, n, is_failure, status, plan_id, quantity,
+        period_start, anchor_at, trial_ends_at, cancel_at, is_collecting, keeps_paid, covered_until, place)) u);
+end
+$$;
+comment on function credits.all_events(uuid, credits.provider_state[]) is
+  'All that happened to a subscription, recorded here or told by a payment provider, in the order in which it happened.';
+revoke all on function credits.all_events(uuid, credits.provider_state[])
   from public, anon, authenticated, service_role;
 
 create function credits.change_subscription(

@@ -37,6 +37,9 @@ begin
     select 5, 'free credits are held once per person', v.* from credits.verify_accounts(p_account_id) v
     where coalesce(p_rule, 5) = 5
     union all
+    select 6, 'every order that was paid gave one grant', v.* from credits.verify_orders(p_account_id) v
+    where coalesce(p_rule, 6) = 6
+    union all
     select 7, 'everything granted is spent, lapsed or left', v.* from credits.verify_conservation(p_account_id) v
     where coalesce(p_rule, 7) = 7
     union all
@@ -49,6 +52,9 @@ begin
     where coalesce(p_rule, 9) = 9
     union all
     select 10, 'nothing is spendable that is not paid for', v.* from credits.verify_coverage(p_account_id) v
+    where coalesce(p_rule, 10) = 10
+    union all
+    select 10, 'what was taken back is what was refunded', v.* from credits.verify_refunds(p_account_id) v
     where coalesce(p_rule, 10) = 10
     union all
     select 10, 'every debt is what it was set to, less what was paid', v.* from credits.verify_debts(p_account_id) v

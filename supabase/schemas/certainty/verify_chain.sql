@@ -16,7 +16,9 @@ begin
           filter (where t.grant_id is not null) over chain, t.grant_id is null)
         and t.created_at >= coalesce(lag(t.created_at) over chain, t.created_at)
         and coalesce(t.balance_after >= 0, t.kind in ('consume', 'capture', 'refund'))
-        and (t.kind in ('grant', 'refund')) = (t.amount > 0) and t.amount <> 0 as ok
+        -- A part of a purchase that was taken back comes back when the refund has failed.
+        and ((t.kind in ('grant', 'refund')) = (t.amount > 0)
+          or t.kind = 'void' and t.related_operation_id is not null) and t.amount <> 0 as ok
     from public.credit_transactions t
     where p_account_id is null or t.account_id = p_account_id
     window chain as (partition by t.account_id, t.credit_type order by t.version)

@@ -29,7 +29,8 @@ begin
         or not (e.last = 1 and s.spells = 1 and exists (
           select 1 from credits.subscription_events o
           where o.account_id = b.account_id and o.n = 1 and o.plan_id = s.plan_id and o.happened_at = s.started_at))
-        and not credits.is_folded(b.account_id))
+        and not credits.is_folded(b.account_id)
+        or b.is_managed and not credits.is_folded(b.account_id))
     union all
     select null, null, p.id from public.plans p
     where p_account_id is null and (

@@ -1,7 +1,7 @@
 create type credits.entry_kind as enum ('grant', 'consume', 'capture', 'refund', 'expire', 'void');
 comment on type credits.entry_kind is
   'grant and refund add credits to a grant; consume and capture spend them; expire and void take '
-  'them away unspent.';
+  'them away unspent. A void with a positive amount takes back one that turned out to be wrong.';
 
 create table public.credit_transactions (
   account_id uuid not null,

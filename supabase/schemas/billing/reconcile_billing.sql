@@ -1,0 +1,94 @@
+-- edge: result=BillingFindings callers=service_role repeatable slow
+--   What does not agree in what was sold: paid without a grant, a grant without a payment, periods
+--   that no payment covers, and orders and events that hang.
+--
+--   ``livemode`` None is both modes.
+create function public.reconcile_billing(
+  p_livemode boolean default null, p_limit integer default 100)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+begin
+  perform credits.check_billing_limit(p_limit);
+  return jsonb_build_object('success', true, 'code', 'ok', 'findings', (
+    select coalesce(jsonb_agg(to_jsonb(f)), '[]') from (
+      select x.* from credits.billing_findings(p_livemode) x
+      order by x.finding, x.since, x.id limit p_limit) f));
+end
+$$;
+comment on function public.reconcile_billing(boolean, integer) is
+  'What does not agree in what was sold: paid_without_grant, grant_without_payment, uncovered, '
+  'order_hangs, waiting and needs_attention.';
+revoke all on function public.reconcile_billing(boolean, integer)
+  from public, anon, authenticated, service_role;
+grant execute on function public.reconcile_billing(boolean, integer) to service_role;
+
+create function credits.billing_findings(p_livemode boolean)
+returns table (finding text, id text, account_id uuid, since timestamptz, note text)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select 'paid_without_grant', o.id::text, o.account_id, o.paid_at, o.pack_id
+  from credits.billing_orders o
+  where o.state = 'paid' and o.credits is not null and o.grant_id is null
+  union all
+  select 'grant_without_payment', g.id::text, g.account_id, g.created_at, g.description
+  from public.credit_grants g
+  where g.metadata ? 'order_id' and g.source = 'top_up' and not exists (
+    select 1 from credits.billing_orders o
+    where o.account_id = g.account_id and o.grant_id = g.id and o.state = 'paid')
+  union all
+  select 'uncovered', u.subscription_id, u.account_id, u.since, u.plan_id
+  from credits.uncovered_subscriptions(p_livemode) u
+  union all
+  select 'order_hangs', o.id::text, o.account_id, o.created_at, o.state
+  from credits.billing_orders o
+  where o.state in ('open', 'pending') and o.kind = 'auto_top_up'
+    and o.created_at < credits.account_time(o.account_id) - interval '1 day'
+  union all
+  select 'order_mismatch', o.id::text, o.account_id, o.created_at, o.note
+  from credits.billing_orders o where o.state = 'mismatch'
+  union all
+  select 'event_' || b.outcome, b.event_id, null::uuid, b.received_at, b.note
+  from credits.billing_inbox b
+  where b.outcome in ('waiting', 'needs_attention')
+    and (p_livemode is null or b.livemode = p_livemode);
+end
+$$;
+comment on function credits.billing_findings(boolean) is
+  'All that does not agree in what was sold, one row each.';
+revoke all on function credits.billing_findings(boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.uncovered_subscriptions(p_livemode boolean default null)
+returns table (account_id uuid, subscription_id text, plan_id text, since timestamptz)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select c.account_id, s.subscription_id, l.plan_id, coalesce(l.covered_until, l.period_start)
+  from credits.billing_customers c
+  join (select distinct x.customer_id, x.subscription_id from credits.billing_snapshots x) s
+    on s.customer_id = c.customer_id
+  cross join lateral (
+    select y.* from credits.subscription_course(s.subscription_id) y
+    where not y.is_failure order by y.n desc limit 1) l
+  where l.status = 'active' and (p_livemode is null or c.livemode = p_livemode)
+    and coalesce(l.covered_until, l.period_start)
+      < credits.account_time(c.account_id) - interval '1 day';
+end
+$$;
+comment on function credits.uncovered_subscriptions(boolean) is
+  'Active subscriptions whose period no payment has covered for a day: webhooks may be lost.';
+revoke all on function credits.uncovered_subscriptions(boolean)
+  from public, anon, authenticated, service_role;
