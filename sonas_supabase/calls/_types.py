@@ -272,6 +272,7 @@ TYPES: dict[str, dict[str, str]] = {
         "p_ends_at": "timestamp with time zone",
         "p_workspace_id": "uuid",
     },
+    "apply_billing_event": {"p_event": "jsonb", "p_facts": "jsonb"},
     "attach_billing_session": {"p_order_id": "uuid", "p_session_id": "text"},
     "create_billing_order": {
         "p_user_id": "uuid",
@@ -283,13 +284,17 @@ TYPES: dict[str, dict[str, str]] = {
         "p_interval": "text",
     },
     "get_billing_order": {"p_user_id": "uuid", "p_order_id": "uuid", "p_workspace_id": "uuid"},
+    "get_billing_account": {"p_user_id": "uuid", "p_livemode": "boolean", "p_workspace_id": "uuid"},
     "link_billing_customer": {
         "p_user_id": "uuid",
         "p_customer_id": "text",
         "p_livemode": "boolean",
         "p_workspace_id": "uuid",
     },
+    "list_billing_events": {"p_outcome": "text", "p_limit": "integer"},
     "list_billing_prices": {},
+    "list_top_ups": {"p_limit": "integer"},
+    "reconcile_billing": {"p_livemode": "boolean", "p_limit": "integer"},
     "register_billing_price": {
         "p_price_id": "text",
         "p_plan_id": "text",
@@ -299,6 +304,7 @@ TYPES: dict[str, dict[str, str]] = {
         "p_unit_amount": "bigint",
         "p_livemode": "boolean",
     },
+    "replay_billing_events": {"p_since": "timestamp with time zone", "p_limit": "integer"},
     "set_auto_top_up": {
         "p_user_id": "uuid",
         "p_credit_type": "text",

@@ -54,26 +54,28 @@ declare
     plan_limits_pkey, plans, plans_default_key, plans_pkey, plans_rank_key, subscriptions,
     usage_denied_idx, usage_user_id_created_at_idx}';
   v_routines constant name[] := '{
-    accept_workspace_invitation, add_credit_webhook, attach_billing_session, capture_credits,
-    capture_operation, change_plan, check_credits, claim_http_request, claim_messages,
-    consume_credits, consume_credits_batch, consume_operation, create_billing_order,
+    accept_workspace_invitation, add_credit_webhook, apply_billing_event, attach_billing_session,
+    capture_credits, capture_operation, change_plan, check_credits, claim_http_request,
+    claim_messages, consume_credits, consume_credits_batch, consume_operation, create_billing_order,
     create_workspace, delete_credit_webhook, delete_workspace, diagnose, drop_http_claim, end_price,
     explain_balance, explain_operation, export_account, extend_reservation, find_operation,
-    forget_account, freeze_account, get_billing_order, get_credit_alerts, get_credit_history,
-    get_credit_summary, get_workspace, grant_credits, has_credits, import_balances,
-    invite_to_workspace, leave_workspace, ledger_digest, link_billing_customer, list_billing_prices,
-    list_credit_dead_letters, list_notifications, list_plans, list_uncollected, list_workspaces,
-    mark_notifications_read, mark_test_account, metrics_active_accounts, metrics_breakage,
-    metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability,
-    metrics_usage, open_account, pin_plan, publish_plan, quote_operation, record_uncollected,
-    refund_credits, register_billing_price, release_credits, remove_from_workspace, reserve_credits,
-    reserve_operation, reset_monthly_credits, resolve_uncollected, retry_credit_dead_letters,
-    revoke_grant, revoke_workspace_invitation, roll_up_metrics, rotate_credit_webhook_secret,
-    set_auto_top_up, set_credit_alerts, set_credit_channels, set_exchange_rate, set_price,
-    set_price_book, set_provider_cost, set_subscription_status, set_test_clock, set_time_zone,
-    set_workspace_role, settle_messages, store_http_answer, system_status, tend_messages,
-    test_credit_webhook, track_metadata_key, transfer_workspace, undo_import, unfreeze_account,
-    unsubscribe_credit_mail, verify_books, verify_checklist, within_limit}';
+    forget_account, freeze_account, get_billing_account, get_billing_order, get_credit_alerts,
+    get_credit_history, get_credit_summary, get_workspace, grant_credits, has_credits,
+    import_balances, invite_to_workspace, leave_workspace, ledger_digest, link_billing_customer,
+    list_billing_events, list_billing_prices, list_credit_dead_letters, list_notifications,
+    list_plans, list_top_ups, list_uncollected, list_workspaces, mark_notifications_read,
+    mark_test_account, metrics_active_accounts, metrics_breakage, metrics_consumption,
+    metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability, metrics_usage,
+    open_account, pin_plan, publish_plan, quote_operation, reconcile_billing, record_uncollected,
+    refund_credits, register_billing_price, release_credits, remove_from_workspace,
+    replay_billing_events, reserve_credits, reserve_operation, reset_monthly_credits,
+    resolve_uncollected, retry_credit_dead_letters, revoke_grant, revoke_workspace_invitation,
+    roll_up_metrics, rotate_credit_webhook_secret, set_auto_top_up, set_credit_alerts,
+    set_credit_channels, set_exchange_rate, set_price, set_price_book, set_provider_cost,
+    set_subscription_status, set_test_clock, set_time_zone, set_workspace_role, settle_messages,
+    store_http_answer, system_status, tend_messages, test_credit_webhook, track_metadata_key,
+    transfer_workspace, undo_import, unfreeze_account, unsubscribe_credit_mail, verify_books,
+    verify_checklist, within_limit}';
   -- End of the names.
   v_triggers constant name[] := array['credits_open_account', 'credits_close_account', 'credits_follow_user'];
   -- What stands in the way: {object, problem, cure: [statement], named_by: [function]}.
@@ -2568,7 +2570,7 @@ create policy "Users may read their grants" on public.credit_grants
 create type credits.entry_kind as enum ('grant', 'consume', 'capture', 'refund', 'expire', 'void');
 comment on type credits.entry_kind is
   'grant and refund add credits to a grant; consume and capture spend them; expire and void take '
-  'them away unspent.';
+  'them away unspent. A void with a positive amount takes back one that turned out to be wrong.';
 
 create table public.credit_transactions (
   account_id uuid not null,
@@ -11670,6 +11672,25 @@ $$;
 comment on function credits.is_paid_plan(text) is 'Whether a plan has a price.';
 revoke all on function credits.is_paid_plan(text) from public, anon, authenticated, service_role;
 
+create type credits.provider_state as (
+  subscription_id text,
+  started_at timestamptz,
+  n integer,
+  is_failure boolean,
+  status text,
+  plan_id text,
+  quantity integer,
+  period_start timestamptz,
+  anchor_at timestamptz,
+  trial_ends_at timestamptz,
+  cancel_at timestamptz,
+  is_collecting boolean,
+  keeps_paid boolean,
+  covered_until timestamptz
+);
+comment on type credits.provider_state is
+  'What a provider''s subscription is from an instant on. plan_id is null for a price that is not registered.';
+
 create type credits.subscription_state as (
   spell credits.subscription_spells,
   is_paid boolean,
@@ -11687,7 +11708,9 @@ create type credits.subscription_state as (
   zone_at timestamptz,
   trial_is_paid boolean,
   earns_from timestamptz,
-  forfeits_from timestamptz
+  forfeits_from timestamptz,
+  owed_status text,
+  stops_at_cover boolean
 );
 comment on type credits.subscription_state is 'A subscription on its way through its events: the spell that runs, and what is to come.';
 
@@ -12041,6 +12064,7 @@ begin
   return least(
     (s.spell).pending_at, s.next_quantity_at, s.cancel_at, s.zone_at, s.blocked_until, (s.spell).trial_ends_at,
     case when s.is_paid and not (s.spell).is_frozen then credits.grace_ends_at(s.spell) end,
+    case when s.owed_status is not null and s.covered_until > p_after then s.covered_until end,
     case when s.uncovered_from > p_after then s.uncovered_from end);
 end
 $$;
@@ -12084,6 +12108,12 @@ begin
   end if;
   if s.blocked_until <= p_at then
     s.blocked_until := null;
+  end if;
+  -- A payment failed while the period was covered: what follows is owed.
+  if s.owed_status is not null and s.covered_until <= p_at then
+    s.spell.status := s.owed_status;
+    s.spell.past_due_since := coalesce((s.spell).past_due_since, p_at);
+    s.owed_status := null;
   end if;
   if (s.spell).pending_at <= p_at then
     s := credits.enter_plan(s, (s.spell).pending_plan_id, s.pending_quantity, null, p_at);
@@ -12155,7 +12185,8 @@ begin
   v_state.uncovered_from := null;
   if v_state.is_paid and v_state.is_managed then
     -- One period beyond what is covered, also when a new anchor came in between.
-    v_state.uncovered_from := case when v_is_used then (v_state.spell).anchored_from else (
+    v_state.uncovered_from := case when v_is_used then (v_state.spell).anchored_from
+      when v_state.stops_at_cover then v_base else (
       select p.period_end
       from credits.spell_period(v_state.spell, greatest(v_base, (v_state.spell).anchored_from)) p) end;
   end if;
@@ -12198,6 +12229,7 @@ declare
   s credits.subscription_state;
   v_spells credits.subscription_spells[] := array[]::credits.subscription_spells[];
   v_default text := (select p.id from public.plans p where p.is_default);
+  v_course credits.provider_state[] := credits.provider_course(p_account_id);
   v_events credits.subscription_events[];
   v_event credits.subscription_events;
   v_emitted credits.subscription_fold;
@@ -12206,8 +12238,11 @@ declare
 begin
   select b.is_managed, b.covered_until into s.is_managed, s.covered_until
   from credits.subscriptions b where b.account_id = p_account_id;
-  select array_agg(e order by e.kind <> 'opened', e.happened_at, e.n) into v_events
-  from credits.subscription_events e where e.account_id = p_account_id;
+  if cardinality(v_course) > 0 then
+    s.is_managed := false;
+    s.covered_until := null;
+  end if;
+  v_events := credits.all_events(p_account_id, v_course);
 
   v_event := v_events[1];
   s.is_paid := credits.is_paid_plan(v_event.plan_id);
@@ -12240,8 +12275,11 @@ begin
       v_spells := v_emitted.spells;
       s := v_emitted.state;
     end if;
-    s.spell.event_n := v_event.n;
-    v_emitted := credits.emit_spell(v_spells, credits.change_subscription(s, v_event, v_default), v_event.happened_at);
+    -- What a provider tells has no number of its own: restarts are counted by what was recorded here.
+    s.spell.event_n := case when v_event.kind = 'provider' then (s.spell).event_n else v_event.n end;
+    v_emitted := credits.emit_spell(v_spells, case when v_event.kind = 'provider'
+      then credits.follow_provider(s, v_course[v_event.n], v_default)
+      else credits.change_subscription(s, v_event, v_default) end, v_event.happened_at);
   end loop;
   return v_spells;
 end
@@ -12249,6 +12287,31 @@ $$;
 comment on function credits.fold_subscription(uuid) is
   'The spells of a subscription, from all its events in the order in which they happened.';
 revoke all on function credits.fold_subscription(uuid)
+  from public, anon, authenticated, service_role;
+
+create function credits.all_events(p_account_id uuid, p_course credits.provider_state[])
+returns credits.subscription_events[]
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- What a provider tells is worked out from its facts, and stands here by its place in the course.
+  return (
+    select array_agg(u.e order by (u.e).kind <> 'opened', (u.e).happened_at, (u.e).kind = 'provider', (u.e).n)
+    from (
+      select x as e from credits.subscription_events x where x.account_id = p_account_id
+      union all
+      select row(p_account_id, c.place, 'provider', c.started_at, null, null, null, null, null, c.status, null, null,
+        null)::credits.subscription_events
+      from unnest(p_course) with ordinality c (subscription_id, started_at, n, is_failure, status, plan_id, quantity,
+        period_start, anchor_at, trial_ends_at, cancel_at, is_collecting, keeps_paid, covered_until, place)) u);
+end
+$$;
+comment on function credits.all_events(uuid, credits.provider_state[]) is
+  'All that happened to a subscription, recorded here or told by a payment provider, in the order in which it happened.';
+revoke all on function credits.all_events(uuid, credits.provider_state[])
   from public, anon, authenticated, service_role;
 
 create function credits.change_subscription(
@@ -15205,7 +15268,6 @@ create table credits.billing_customers (
   account_id uuid not null,
   livemode boolean not null,
   is_default boolean not null default true,
-  card_changed_at timestamptz,
   linked_at timestamptz not null,
   deleted_at timestamptz,
   constraint billing_customers_pkey primary key (customer_id),
@@ -15464,6 +15526,7 @@ create table credits.billing_plan_voids (
   grant_id uuid not null,
   invoice_id text not null,
   share numeric not null,
+  amount bigint not null,
   constraint billing_plan_voids_pkey primary key (account_id, credit_type, grant_id, invoice_id),
   constraint billing_plan_voids_grant_fkey foreign key (account_id, grant_id)
     references public.credit_grants (account_id, id),
@@ -15472,6 +15535,7 @@ create table credits.billing_plan_voids (
 comment on table credits.billing_plan_voids is
   'Which share of what was left of a period''s allowance was taken back when its invoice was '
   'refunded.';
+comment on column credits.billing_plan_voids.amount is 'How many credits that was.';
 alter table credits.billing_plan_voids enable row level security;
 revoke all on table credits.billing_plan_voids from public, anon, authenticated, service_role;
 
@@ -15509,6 +15573,1061 @@ comment on column credits.auto_top_ups.state is
 alter table credits.auto_top_ups enable row level security;
 revoke all on table credits.auto_top_ups from public, anon, authenticated, service_role;
 
+-- schemas/billing/apply_facts.sql
+
+-- One function per fact. Each keeps the fact, works out what follows from all that is known, and
+-- says how it ended: applied, waiting for something that is not known yet, or needs_attention for
+-- what no repeat can mend.
+
+create type credits.billing_result as (
+  outcome text,
+  note text,
+  waits_for text[],
+  effects jsonb
+);
+comment on type credits.billing_result is 'How a fact ended.';
+
+create function credits.billing_result(
+  p_outcome text, p_note text default null, p_waits_for text default null,
+  p_effects jsonb default '[]')
+returns credits.billing_result
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return row(p_outcome, p_note,
+    case when p_waits_for is not null then array[p_waits_for] else array[]::text[] end,
+    p_effects)::credits.billing_result;
+end
+$$;
+comment on function credits.billing_result(text, text, text, jsonb) is 'How a fact ended.';
+revoke all on function credits.billing_result(text, text, text, jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.is_closed(p_account_id uuid)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return not credits.is_living(p_account_id) or exists (
+    select 1 from credits.accounts a where a.account_id = p_account_id and a.status = 'closed');
+end
+$$;
+comment on function credits.is_closed(uuid) is 'Whether an account is closed, or its person gone.';
+revoke all on function credits.is_closed(uuid) from public, anon, authenticated, service_role;
+
+create function credits.apply_subscription(p_event_id text, p_fact jsonb)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_account_id uuid := credits.account_of_customer(p_fact ->> 'customer_id');
+  v_effects jsonb;
+begin
+  if (p_fact ->> 'items_incomplete')::boolean then
+    return credits.billing_result('waiting', 'not all items of the subscription were sent',
+      'fetch:' || (p_fact ->> 'subscription_id'));
+  end if;
+  perform credits.keep_subscription(p_event_id, p_fact);
+  if v_account_id is null then
+    return credits.billing_result('waiting', 'the customer belongs to no account',
+      'customer:' || (p_fact ->> 'customer_id'));
+  end if;
+  v_effects := credits.follow_billing(v_account_id);
+  if p_fact ->> 'alert' = 'trial_ending' then
+    perform credits.tell(v_account_id, 'trial.ending',
+      jsonb_build_object('ends_at', p_fact ->> 'trial_end'),
+      'trial_end:' || (p_fact ->> 'subscription_id') || ':' || (p_fact ->> 'trial_end'));
+  end if;
+  if p_fact ->> 'status' not in ('incomplete', 'incomplete_expired', 'canceled')
+     and not credits.sells_a_plan(p_fact -> 'items') then
+    return credits.billing_result('needs_attention',
+      'the subscription has a price that is not registered', null, v_effects);
+  end if;
+  if credits.living_subscriptions(v_account_id) > 1 then
+    return credits.billing_result('applied', 'the account has two living subscriptions', null,
+      v_effects);
+  end if;
+  return credits.billing_result('applied', null, null, v_effects);
+end
+$$;
+comment on function credits.apply_subscription(text, jsonb) is
+  'What a subscription was at an instant: moves plan, status and period of its account.';
+revoke all on function credits.apply_subscription(text, jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.sells_a_plan(p_items jsonb)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return exists (
+    select 1 from jsonb_array_elements(p_items) i
+    join credits.billing_prices b on b.price_id = i ->> 'price_id'
+    where b.plan_id is not null);
+end
+$$;
+comment on function credits.sells_a_plan(jsonb) is
+  'Whether one of the prices is known as that of a plan.';
+revoke all on function credits.sells_a_plan(jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.apply_period_paid(p_fact jsonb)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_account_id uuid := credits.account_of_customer(p_fact ->> 'customer_id');
+  v_effects jsonb;
+begin
+  if (p_fact ->> 'lines_incomplete')::boolean then
+    return credits.billing_result('waiting', 'not all lines of the invoice were sent',
+      'fetch:' || (p_fact ->> 'invoice_id'));
+  end if;
+  perform credits.keep_invoice(p_fact);
+  perform credits.link_invoice_payments(p_fact);
+  if p_fact ->> 'subscription_id' is null then
+    return credits.apply_invoice_of_order(p_fact);
+  end if;
+  if v_account_id is null then
+    return credits.billing_result('waiting', 'the customer belongs to no account',
+      'customer:' || (p_fact ->> 'customer_id'));
+  end if;
+  v_effects := credits.follow_billing(v_account_id)
+    || credits.settle_invoice(v_account_id, p_fact ->> 'invoice_id');
+  perform credits.settle_waiting('payment:' || p.payment_id)
+  from credits.billing_payments p where p.invoice_id = p_fact ->> 'invoice_id';
+  if jsonb_array_length(p_fact -> 'lines') > 0
+     and not credits.sells_a_plan(p_fact -> 'lines') then
+    return credits.billing_result('needs_attention',
+      'the invoice has a price that is not registered', null, v_effects);
+  end if;
+  return credits.billing_result('applied', null, null, v_effects);
+end
+$$;
+comment on function credits.apply_period_paid(jsonb) is
+  'An invoice was paid: covers a period of a subscription, or pays an order of our own.';
+revoke all on function credits.apply_period_paid(jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.link_invoice_payments(p_fact jsonb)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_reference credits.billing_references;
+  v_payment_ids text[];
+begin
+  select * into v_reference from credits.billing_references r
+  where r.reference_id = p_fact ->> 'invoice_id';
+  v_payment_ids := array(
+    select i from jsonb_array_elements(coalesce(p_fact -> 'payments', '[]')) p
+    cross join lateral unnest(array[p ->> 'payment_intent', p ->> 'charge']) i
+    where i is not null);
+  perform credits.link_payment(
+    v_payment_ids, v_reference.account_id, v_reference.order_id, p_fact ->> 'invoice_id');
+  perform credits.settle_waiting('payment:' || i) from unnest(v_payment_ids) i;
+end
+$$;
+comment on function credits.link_invoice_payments(jsonb) is
+  'Says of the payments that an invoice names what they have paid.';
+revoke all on function credits.link_invoice_payments(jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.apply_invoice_of_order(p_fact jsonb)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_reference credits.billing_references;
+  v_order credits.billing_orders;
+  v_invoice credits.billing_invoices;
+begin
+  select * into v_invoice from credits.billing_invoices i
+  where i.invoice_id = p_fact ->> 'invoice_id';
+  select * into v_reference from credits.billing_references r
+  where r.reference_id = v_invoice.invoice_id;
+  if not found then
+    if exists (
+      select 1 from credits.billing_invoice_lines l
+      join credits.billing_prices b on b.price_id = l.price_id
+      where l.invoice_id = v_invoice.invoice_id and b.pack_id is not null) then
+      return credits.billing_result('waiting', 'the invoice belongs to no order of ours',
+        'invoice:' || v_invoice.invoice_id);
+    end if;
+    return credits.billing_result('ignored', 'an invoice of something else');
+  end if;
+  select * into v_order from credits.billing_orders o
+  where o.account_id = v_reference.account_id and o.id = v_reference.order_id for no key update;
+  if v_invoice.currency <> v_order.currency or v_order.kind = 'plan' or not exists (
+    select 1 from credits.billing_invoice_lines l
+    where l.invoice_id = v_invoice.invoice_id and l.quantity = v_order.quantity
+      and (l.price_id = v_order.price_id or v_order.price_id is null
+        and l.amount = v_order.unit_amount * v_order.quantity)) then
+    return credits.refuse_payment(v_order, 'the invoice is not of what was ordered');
+  end if;
+  return credits.pay(v_order, v_invoice.paid_at, v_invoice.total, v_invoice.net_total);
+end
+$$;
+comment on function credits.apply_invoice_of_order(jsonb) is
+  'An invoice without a subscription: pays the order that it was made for, if it is of the same '
+  'price and quantity.';
+revoke all on function credits.apply_invoice_of_order(jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.refuse_payment(p_order credits.billing_orders, p_note text)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform credits.set_order_state(p_order.account_id, p_order.id, 'mismatch', p_note);
+  perform credits.stop_top_up(p_order.account_id, p_order.id, p_order.created_at, p_note);
+  return credits.billing_result('needs_attention', p_note);
+end
+$$;
+comment on function credits.refuse_payment(credits.billing_orders, text) is
+  'A payment that is not what was ordered grants nothing and is for a person to look at.';
+revoke all on function credits.refuse_payment(credits.billing_orders, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.pay(
+  p_order credits.billing_orders, p_paid_at timestamptz, p_gross bigint, p_net bigint)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if credits.is_closed(p_order.account_id) then
+    return credits.billing_result('needs_attention', 'the account is closed');
+  end if;
+  return credits.billing_result('applied', null, null, credits.pay_order(
+    p_order.account_id, p_order.id, p_paid_at, p_gross, p_net));
+end
+$$;
+comment on function credits.pay(
+  credits.billing_orders, timestamptz, bigint, bigint) is
+  'Pays an order, unless its account is closed.';
+revoke all on function credits.pay(
+  credits.billing_orders, timestamptz, bigint, bigint)
+  from public, anon, authenticated, service_role;
+
+create function credits.apply_sale(p_fact jsonb, p_livemode boolean)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_order credits.billing_orders;
+  v_buyer uuid := credits.account_of_customer(p_fact ->> 'customer_id');
+  v_is_paid boolean := p_fact ->> 'state' in ('paid', 'no_payment_required');
+begin
+  -- The payment before the order, as refunds do.
+  perform credits.lock_payment(
+    coalesce(p_fact ->> 'payment_intent', p_fact ->> 'session_id'));
+  select o.* into v_order from credits.billing_references r
+  join credits.billing_orders o on o.account_id = r.account_id and o.id = r.order_id
+  where r.reference_id in (p_fact ->> 'session_id', p_fact ->> 'recovered_from')
+  order by r.reference_id = p_fact ->> 'session_id' desc limit 1 for no key update of o;
+  if not found and p_fact ->> 'mode' = 'subscription' then
+    return credits.apply_subscribed(p_fact);
+  elsif not found then
+    return credits.sale_without_order(p_fact);
+  end if;
+  if v_buyer <> v_order.account_id then
+    return credits.refuse_payment(v_order, 'the customer belongs to another account');
+  elsif (p_fact ->> 'mode' = 'subscription') <> (v_order.kind = 'plan') then
+    return credits.refuse_payment(v_order, 'the session is not of what was ordered');
+  elsif v_order.kind = 'plan' then
+    return credits.apply_subscribed_by_order(v_order, p_fact, p_livemode);
+  end if;
+  if (lower(p_fact ->> 'currency'), (p_fact ->> 'amount_subtotal')::bigint)
+     is distinct from (v_order.currency, v_order.unit_amount * v_order.quantity) then
+    return credits.refuse_payment(v_order, 'currency or amount is not what was ordered');
+  end if;
+  if not v_is_paid then
+    perform credits.set_order_state(v_order.account_id, v_order.id, 'pending');
+    return credits.billing_result('applied', 'the payment is on its way');
+  end if;
+  return credits.apply_paid_session(v_order, p_fact);
+end
+$$;
+comment on function credits.apply_sale(jsonb, boolean) is
+  'A checkout session was completed: what was bought is read from our own order, found by the '
+  'session''s id.';
+revoke all on function credits.apply_sale(jsonb, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.sale_without_order(p_fact jsonb)
+returns credits.billing_result
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_fact ->> 'recovered_from' is not null then
+    return credits.billing_result('needs_attention',
+      'the session was recovered from one that is not of ours');
+  end if;
+  return credits.billing_result('waiting', 'the session belongs to no order of ours',
+    'session:' || (p_fact ->> 'session_id'));
+end
+$$;
+comment on function credits.sale_without_order(jsonb) is
+  'A paid session that no order of ours names.';
+revoke all on function credits.sale_without_order(jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.apply_paid_session(p_order credits.billing_orders, p_fact jsonb)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_payment_id text := coalesce(p_fact ->> 'payment_intent', p_fact ->> 'session_id');
+  v_result credits.billing_result;
+begin
+  if p_order.state = 'paid' and not exists (
+    select 1 from credits.billing_payments p
+    where p.payment_id = v_payment_id and p.account_id = p_order.account_id
+      and p.order_id = p_order.id) then
+    return credits.billing_result('needs_attention', 'the order was paid twice');
+  end if;
+  v_result := credits.pay(p_order, credits.fact_time(p_fact, 'at'),
+    (p_fact ->> 'amount_total')::bigint,
+    (p_fact ->> 'amount_total')::bigint - coalesce((p_fact ->> 'amount_tax')::bigint, 0));
+  if v_result.outcome = 'applied' then
+    perform credits.link_payment(
+      array[v_payment_id], p_order.account_id, p_order.id, null);
+    v_result.effects := v_result.effects
+      || credits.settle_order(p_order.account_id, p_order.id);
+    perform credits.settle_waiting('payment:' || v_payment_id);
+  end if;
+  return v_result;
+end
+$$;
+comment on function credits.apply_paid_session(credits.billing_orders, jsonb) is
+  'Pays an order by a session, and settles what had been heard of its payment already.';
+revoke all on function credits.apply_paid_session(credits.billing_orders, jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.apply_subscribed(p_fact jsonb)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_account_id uuid := credits.account_of_customer(p_fact ->> 'customer_id');
+begin
+  if v_account_id is null then
+    return credits.billing_result('waiting', 'the customer belongs to no account',
+      'customer:' || (p_fact ->> 'customer_id'));
+  end if;
+  return credits.billing_result('applied', null, null, credits.follow_billing(v_account_id));
+end
+$$;
+comment on function credits.apply_subscribed(jsonb) is
+  'A session for a subscription needs no order of ours: its customer says whose it is.';
+revoke all on function credits.apply_subscribed(jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.apply_subscribed_by_order(
+  p_order credits.billing_orders, p_fact jsonb, p_livemode boolean)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_customer_id text := p_fact ->> 'customer_id';
+begin
+  if v_customer_id is not null and credits.account_of_customer(v_customer_id) is null then
+    perform credits.link_customer(p_order.account_id, v_customer_id, p_livemode);
+    perform credits.settle_waiting('customer:' || v_customer_id);
+  end if;
+  if p_fact ->> 'state' in ('paid', 'no_payment_required') then
+    update credits.billing_orders o set state = 'paid', paid_at = credits.fact_time(p_fact, 'at'),
+      paid_amount = (p_fact ->> 'amount_total')::bigint,
+      paid_net = (p_fact ->> 'amount_total')::bigint
+        - coalesce((p_fact ->> 'amount_tax')::bigint, 0)
+    where o.account_id = p_order.account_id and o.id = p_order.id and o.state <> 'paid';
+  else
+    perform credits.set_order_state(p_order.account_id, p_order.id, 'pending');
+  end if;
+  return credits.billing_result('applied', null, null,
+    credits.follow_billing(p_order.account_id));
+end
+$$;
+comment on function credits.apply_subscribed_by_order(credits.billing_orders, jsonb, boolean) is
+  'A session of our own for a plan: its customer is the account that ordered.';
+revoke all on function credits.apply_subscribed_by_order(credits.billing_orders, jsonb, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.apply_sale_failed(p_fact jsonb)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_reference credits.billing_references;
+begin
+  select * into v_reference from credits.billing_references r
+  where r.reference_id = p_fact ->> 'session_id';
+  if not found then
+    return credits.billing_result('ignored', 'a session that bought nothing');
+  end if;
+  if credits.set_order_state(v_reference.account_id, v_reference.order_id, p_fact ->> 'state')
+     and p_fact ->> 'state' = 'failed' then
+    perform credits.tell(v_reference.account_id, 'payment.failed',
+      jsonb_build_object('order_id', v_reference.order_id), 'order:' || v_reference.order_id);
+  end if;
+  return credits.billing_result('applied');
+end
+$$;
+comment on function credits.apply_sale_failed(jsonb) is
+  'A session has expired, or its payment failed after all: the order ends unpaid.';
+revoke all on function credits.apply_sale_failed(jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.apply_payment_failed(p_fact jsonb)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_account_id uuid := credits.account_of_customer(p_fact ->> 'customer_id');
+  v_is_new boolean := credits.keep_failure(p_fact);
+  v_order credits.billing_orders;
+begin
+  v_order := credits.order_of_failure(p_fact);
+  if v_order.id is not null then
+    return credits.fail_order(v_order, p_fact);
+  elsif p_fact ->> 'subscription_id' is null then
+    return credits.billing_result('ignored', 'a payment of something else');
+  elsif v_account_id is null then
+    return credits.billing_result('waiting', 'the customer belongs to no account',
+      'customer:' || (p_fact ->> 'customer_id'));
+  end if;
+  if v_is_new and p_fact ->> 'state' in ('failed', 'action_required') then
+    perform credits.tell(v_account_id, 'payment.failed', jsonb_strip_nulls(jsonb_build_object(
+      'url', p_fact ->> 'url', 'next_attempt_at', p_fact ->> 'next_attempt_at',
+      'action_required', p_fact ->> 'state' = 'action_required')), 'in:' || concat_ws(':',
+      p_fact ->> 'invoice_id', p_fact ->> 'state', p_fact ->> 'attempt'));
+  end if;
+  if p_fact ->> 'state' = 'not_finalized' then
+    return credits.billing_result('needs_attention',
+      'the invoice could not be finalized: ' || coalesce(p_fact ->> 'reason', 'no reason given'));
+  end if;
+  return credits.billing_result('applied', null, null, credits.follow_billing(v_account_id));
+end
+$$;
+comment on function credits.apply_payment_failed(jsonb) is
+  'A payment was not collected: starts the grace of a period that is not covered, or stops an '
+  'automatic top-up.';
+revoke all on function credits.apply_payment_failed(jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.order_of_failure(p_fact jsonb)
+returns credits.billing_orders
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_order credits.billing_orders;
+begin
+  select o.* into v_order from credits.billing_references r
+  join credits.billing_orders o on o.account_id = r.account_id and o.id = r.order_id
+  where r.reference_id = p_fact ->> 'invoice_id';
+  if not found then
+    select o.* into v_order from credits.billing_payments p
+    join credits.billing_orders o on o.account_id = p.account_id and o.id = p.order_id
+    where p.payment_id = p_fact ->> 'payment_intent';
+  end if;
+  return v_order;
+end
+$$;
+comment on function credits.order_of_failure(jsonb) is
+  'The order that a failed payment was for; null where it is not of ours.';
+revoke all on function credits.order_of_failure(jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.fail_order(p_order credits.billing_orders, p_fact jsonb)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_reason text := coalesce(p_fact ->> 'reason', p_fact ->> 'state', 'declined');
+begin
+  if p_order.kind <> 'auto_top_up' then
+    return credits.billing_result('applied', 'the buyer may try again');
+  end if;
+  perform credits.set_order_state(p_order.account_id, p_order.id, 'failed', left(v_reason, 500));
+  if credits.stop_top_up(p_order.account_id, p_order.id, credits.fact_time(p_fact, 'at'),
+    left(v_reason, 500)) then
+    perform credits.tell(p_order.account_id, 'top_up.stopped', jsonb_strip_nulls(
+      jsonb_build_object('credit_type', p_order.credit_type, 'reason', v_reason,
+        'url', p_fact ->> 'url')), 'order:' || p_order.id);
+  end if;
+  return credits.billing_result('applied');
+end
+$$;
+comment on function credits.fail_order(credits.billing_orders, jsonb) is
+  'An automatic top-up was declined: stops it. A buyer who is present may try again.';
+revoke all on function credits.fail_order(credits.billing_orders, jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.apply_payment_linked(p_fact jsonb)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_effects jsonb;
+begin
+  perform credits.link_invoice_payments(jsonb_build_object('invoice_id', p_fact ->> 'invoice_id',
+    'payments', jsonb_build_array(p_fact)));
+  v_effects := credits.settle_payment(
+    coalesce(p_fact ->> 'payment_intent', p_fact ->> 'charge'));
+  return credits.billing_result('applied', null, null, coalesce(v_effects, '[]'));
+end
+$$;
+comment on function credits.apply_payment_linked(jsonb) is
+  'Says which invoice a payment has paid, and settles what had been heard of the payment.';
+revoke all on function credits.apply_payment_linked(jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.settle_payment(p_payment_id text)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_payment credits.billing_payments := credits.lock_payment(p_payment_id);
+  v_account_id uuid;
+begin
+  if v_payment.order_id is not null then
+    return credits.settle_order(v_payment.account_id, v_payment.order_id);
+  end if;
+  select credits.account_of_customer(i.customer_id) into v_account_id
+  from credits.billing_invoices i where i.invoice_id = v_payment.invoice_id;
+  if v_account_id is null then
+    return null;
+  end if;
+  return credits.settle_invoice(v_account_id, v_payment.invoice_id);
+end
+$$;
+comment on function credits.settle_payment(text) is
+  'Works out what refunds and disputes of a payment come to; null while it is not known what it '
+  'paid.';
+revoke all on function credits.settle_payment(text)
+  from public, anon, authenticated, service_role;
+
+create function credits.apply_refund(p_fact jsonb)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_payment_id text;
+  v_effects jsonb := '[]';
+begin
+  if p_fact ->> 'credit_note_id' is not null then
+    perform credits.keep_credit_note(p_fact);
+    for v_payment_id in
+      select distinct r.payment_id from credits.billing_refunds r
+      where r.refund_id in (select jsonb_array_elements_text(p_fact -> 'refund_ids'))
+      order by r.payment_id
+    loop
+      v_effects := v_effects || coalesce(credits.settle_payment(v_payment_id), '[]');
+    end loop;
+    return credits.billing_result('applied', null, null, v_effects);
+  end if;
+  v_payment_id := credits.keep_refund(p_fact);
+  v_effects := credits.settle_payment(v_payment_id);
+  if v_effects is null then
+    return credits.billing_result('waiting', 'it is not known what this payment paid',
+      'payment:' || v_payment_id);
+  end if;
+  return credits.billing_result('applied', null, null, v_effects);
+end
+$$;
+comment on function credits.apply_refund(jsonb) is
+  'A refund, or a credit note that says how much of refunds is tax.';
+revoke all on function credits.apply_refund(jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.apply_dispute(p_fact jsonb)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_payment_id text := credits.keep_dispute(p_fact);
+  v_effects jsonb := credits.settle_payment(v_payment_id);
+  v_account_id uuid;
+begin
+  if v_effects is null then
+    return credits.billing_result('waiting', 'it is not known what this payment paid',
+      'payment:' || v_payment_id);
+  end if;
+  v_account_id := credits.account_of_payment(v_payment_id);
+  if exists (
+    select 1 from credits.auto_top_ups a where a.account_id = v_account_id and a.is_enabled) then
+    perform credits.switch_top_ups_off(v_account_id, 'a payment was disputed');
+    perform credits.tell(v_account_id, 'top_up.stopped',
+      jsonb_build_object('reason', 'a payment was disputed'),
+      'dispute:' || (p_fact ->> 'dispute_id'));
+  end if;
+  return credits.billing_result('applied', null, null, v_effects);
+end
+$$;
+comment on function credits.apply_dispute(jsonb) is
+  'A dispute, or a warning of one: freezes, takes back or thaws, and ends automatic top-ups.';
+revoke all on function credits.apply_dispute(jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.account_of_payment(p_payment_id text)
+returns uuid
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select coalesce(p.account_id, credits.account_of_customer(i.customer_id))
+    from credits.billing_payments p
+    left join credits.billing_invoices i on i.invoice_id = p.invoice_id
+    where p.payment_id = p_payment_id);
+end
+$$;
+comment on function credits.account_of_payment(text) is 'Whose payment it is; null while unknown.';
+revoke all on function credits.account_of_payment(text)
+  from public, anon, authenticated, service_role;
+
+create function credits.apply_customer(p_fact jsonb)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_customer_id text := p_fact ->> 'customer_id';
+  v_at timestamptz := credits.fact_time(p_fact, 'at');
+  v_account_id uuid := credits.account_of_customer(v_customer_id);
+begin
+  if v_account_id is null then
+    return credits.billing_result('ignored', 'a customer of no account');
+  end if;
+  if p_fact ->> 'fact' = 'customer_gone' then
+    update credits.billing_customers c
+    set deleted_at = least(c.deleted_at, v_at), is_default = false
+    where c.customer_id = v_customer_id;
+  elsif (p_fact ->> 'card_changed')::boolean then
+    perform credits.rearm_top_ups(v_account_id, v_at);
+  end if;
+  return credits.billing_result('applied');
+end
+$$;
+comment on function credits.apply_customer(jsonb) is
+  'A customer changed their card, which re-arms automatic top-ups, or is gone.';
+revoke all on function credits.apply_customer(jsonb)
+  from public, anon, authenticated, service_role;
+
+-- schemas/billing/apply_billing_event.sql
+
+-- edge: result=BillingOutcome callers=service_role repeatable reads=facts:json_objects
+--   Apply one event of a payment provider: its facts, and all that follows from them, in one
+--   transaction.
+--
+--   The answer's ``outcome`` is applied, replayed, ignored, waiting (something is not known yet) or
+--   needs_attention (no repeat can mend it). An exception means that nothing was recorded: send the
+--   event again.
+--
+--   Raises:
+--       InvalidArgument: the event has no id, type or time, or a fact is none of the ten.
+create function public.apply_billing_event(p_event jsonb, p_facts jsonb)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_row credits.billing_inbox;
+  v_is_new boolean;
+begin
+  perform credits.check_billing_event(p_event, p_facts);
+  v_is_new := credits.receive_event(p_event, p_facts);
+  select * into v_row from credits.billing_inbox b
+  where b.event_id = p_event ->> 'id' for update;
+  if not v_is_new and v_row.outcome in ('applied', 'ignored') then
+    return credits.respond(credits.event_answer(v_row, 'replayed'));
+  end if;
+  if not v_is_new and p_facts <> '[]' then
+    v_row.facts := p_facts;
+  end if;
+  return credits.respond(credits.event_answer(
+    credits.settle_event(v_row, credits.why_ignored(p_event, v_row.facts)), null));
+end
+$$;
+comment on function public.apply_billing_event(jsonb, jsonb) is
+  'Applies one event of a payment provider: its facts, and all that follows from them, in one '
+  'transaction. Answers outcome: applied, replayed, ignored, waiting or needs_attention. An '
+  'exception means that nothing was recorded.';
+revoke all on function public.apply_billing_event(jsonb, jsonb)
+  from public, anon, authenticated, service_role;
+grant execute on function public.apply_billing_event(jsonb, jsonb) to service_role;
+
+create function credits.check_billing_event(p_event jsonb, p_facts jsonb)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_event is null or jsonb_typeof(p_event) <> 'object' or coalesce(p_event ->> 'id', '') = ''
+     or length(p_event ->> 'id') > 255 or coalesce(p_event ->> 'type', '') = ''
+     or not pg_input_is_valid(coalesce(p_event ->> 'created', ''), 'timestamptz')
+     or jsonb_typeof(coalesce(p_event -> 'livemode', 'false')) <> 'boolean' then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_event"}',
+      'An event has an id, a type, the time at which it was created, and a mode.');
+  end if;
+  if p_facts is null or jsonb_typeof(p_facts) <> 'array' or exists (
+    select 1 from jsonb_array_elements(p_facts) f
+    where credits.is_fact(f) is not true) then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_facts"}',
+      'Facts are a list of objects; fact is one of the ten, with the ids and times that it needs.');
+  end if;
+end
+$$;
+comment on function credits.check_billing_event(jsonb, jsonb) is
+  'Raises invalid_argument for what is no event, or no list of facts.';
+revoke all on function credits.check_billing_event(jsonb, jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.is_fact(p_fact jsonb)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_needed text[] := case p_fact ->> 'fact'
+    when 'subscription_seen' then array['subscription_id', 'customer_id', 'status', 'at']
+    when 'period_paid' then array['invoice_id', 'paid_at']
+    when 'payment_failed' then array['at']
+    when 'sale_paid' then array['session_id', 'mode', 'state', 'at']
+    when 'sale_failed' then array['session_id', 'state']
+    when 'payment_linked' then array['invoice_id']
+    when 'refund_seen' then case when p_fact ->> 'credit_note_id' is not null
+      then array['invoice_id', 'at'] else array['refund_id', 'amount', 'status', 'at'] end
+    when 'dispute_seen' then array['dispute_id', 'at']
+    when 'customer_changed' then array['customer_id', 'at']
+    when 'customer_gone' then array['customer_id', 'at'] end;
+begin
+  return jsonb_typeof(p_fact) = 'object' and v_needed is not null
+    and not exists (select 1 from unnest(v_needed) n where p_fact ->> n is null)
+    and not exists (
+      select 1 from unnest(array['at', 'paid_at']) t
+      where p_fact ->> t is not null and not pg_input_is_valid(p_fact ->> t, 'timestamptz'))
+    and not exists (
+      select 1 from unnest(array['items', 'lines', 'payments', 'refund_ids']) a
+      where coalesce(jsonb_typeof(p_fact -> a), 'null') not in ('array', 'null'))
+    and case p_fact ->> 'fact'
+      when 'payment_failed' then
+        coalesce(p_fact ->> 'invoice_id', p_fact ->> 'payment_intent') is not null
+      when 'payment_linked' then
+        coalesce(p_fact ->> 'payment_intent', p_fact ->> 'charge') is not null
+      when 'dispute_seen' then
+        coalesce(p_fact ->> 'payment_intent', p_fact ->> 'charge') is not null
+      when 'refund_seen' then p_fact ->> 'credit_note_id' is not null
+        or coalesce(p_fact ->> 'payment_intent', p_fact ->> 'charge') is not null
+      else true end;
+end
+$$;
+comment on function credits.is_fact(jsonb) is
+  'Whether it is one of the ten facts, and has what that needs.';
+revoke all on function credits.is_fact(jsonb) from public, anon, authenticated, service_role;
+
+create function credits.receive_event(p_event jsonb, p_facts jsonb)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := clock_timestamp();
+begin
+  -- A second delivery waits here until the first has ended, and then finds what it came to.
+  insert into credits.billing_inbox (event_id, type, happened_at, livemode, api_version, facts,
+    body, outcome, received_at)
+  values (p_event ->> 'id', p_event ->> 'type', (p_event ->> 'created')::timestamptz,
+    coalesce((p_event ->> 'livemode')::boolean, false), p_event ->> 'api_version', p_facts,
+    p_event -> 'body', 'needs_attention', v_now)
+  on conflict (event_id) do nothing;
+  return found;
+end
+$$;
+comment on function credits.receive_event(jsonb, jsonb) is
+  'Puts an event into the inbox. Says whether it is new.';
+revoke all on function credits.receive_event(jsonb, jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.why_ignored(p_event jsonb, p_facts jsonb)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_livemode boolean := coalesce((p_event ->> 'livemode')::boolean, false);
+begin
+  if p_event ->> 'ignored' is not null then
+    return left(p_event ->> 'ignored', 500);
+  elsif p_event ->> 'account' is not null then
+    return 'an event of a connected account';
+  elsif credits.is_of_other_mode(p_facts, v_livemode) then
+    return case when v_livemode then 'a live event, and this is a test'
+      else 'a test event, and this is live' end;
+  elsif p_facts = '[]' then
+    return 'nothing in it concerns credits';
+  end if;
+  return null;
+end
+$$;
+comment on function credits.why_ignored(jsonb, jsonb) is
+  'Why an event is to have no effect; null where it is to have one.';
+revoke all on function credits.why_ignored(jsonb, jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.is_of_other_mode(p_facts jsonb, p_livemode boolean)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return exists (
+      select 1 from jsonb_array_elements(p_facts) f
+      join credits.billing_customers c on c.customer_id = f ->> 'customer_id'
+      where c.livemode <> p_livemode)
+    -- What sells nothing in a mode expects no money in it.
+    or exists (select 1 from credits.billing_prices b)
+      and not exists (select 1 from credits.billing_prices b where b.livemode = p_livemode)
+      and not exists (
+        select 1 from jsonb_array_elements(p_facts) f
+        join credits.billing_customers c on c.customer_id = f ->> 'customer_id');
+end
+$$;
+comment on function credits.is_of_other_mode(jsonb, boolean) is
+  'Whether facts are of the mode, test or live, that this database does not sell in.';
+revoke all on function credits.is_of_other_mode(jsonb, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.settle_event(p_row credits.billing_inbox, p_ignored text)
+returns credits.billing_inbox
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_row credits.billing_inbox := p_row;
+  v_result credits.billing_result;
+  v_now timestamptz := clock_timestamp();
+begin
+  if p_ignored is not null then
+    v_result := credits.billing_result('ignored', p_ignored);
+  else
+    v_result := credits.apply_facts(p_row.event_id, p_row.facts, p_row.livemode);
+  end if;
+  update credits.billing_inbox b set facts = p_row.facts, outcome = v_result.outcome,
+    note = v_result.note, waits_for = v_result.waits_for, effects = v_result.effects,
+    tries = b.tries + 1, settled_at = v_now
+  where b.event_id = p_row.event_id
+  returning * into v_row;
+  return v_row;
+end
+$$;
+comment on function credits.settle_event(credits.billing_inbox, text) is
+  'Applies the facts of an event whose row is locked, and writes down how it ended.';
+revoke all on function credits.settle_event(credits.billing_inbox, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.apply_facts(p_event_id text, p_facts jsonb, p_livemode boolean)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_ranks text[] := array['ignored', 'applied', 'waiting', 'needs_attention'];
+  v_all credits.billing_result := credits.billing_result('ignored');
+  v_result credits.billing_result;
+  v_fact jsonb;
+begin
+  for v_fact in select f from jsonb_array_elements(p_facts) f loop
+    v_result := credits.apply_fact(p_event_id, v_fact, p_livemode);
+    -- The event is as far as the fact of it that has come the least far.
+    if array_position(v_ranks, v_result.outcome) >= array_position(v_ranks, v_all.outcome) then
+      v_all.outcome := v_result.outcome;
+      v_all.note := coalesce(v_result.note, v_all.note);
+    end if;
+    v_all.waits_for := v_all.waits_for || v_result.waits_for;
+    v_all.effects := v_all.effects || v_result.effects;
+  end loop;
+  if v_all.outcome <> 'waiting' then
+    v_all.waits_for := array[]::text[];
+  end if;
+  return v_all;
+end
+$$;
+comment on function credits.apply_facts(text, jsonb, boolean) is
+  'Applies the facts of an event one after the other.';
+revoke all on function credits.apply_facts(text, jsonb, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.apply_fact(p_event_id text, p_fact jsonb, p_livemode boolean)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  return case p_fact ->> 'fact'
+    when 'subscription_seen' then credits.apply_subscription(p_event_id, p_fact)
+    when 'period_paid' then credits.apply_period_paid(p_fact)
+    when 'payment_failed' then credits.apply_payment_failed(p_fact)
+    when 'sale_paid' then credits.apply_sale(p_fact, p_livemode)
+    when 'sale_failed' then credits.apply_sale_failed(p_fact)
+    when 'payment_linked' then credits.apply_payment_linked(p_fact)
+    when 'refund_seen' then credits.apply_refund(p_fact)
+    when 'dispute_seen' then credits.apply_dispute(p_fact)
+    else credits.apply_customer(p_fact) end;
+end
+$$;
+comment on function credits.apply_fact(text, jsonb, boolean) is 'Applies one of the ten facts.';
+revoke all on function credits.apply_fact(text, jsonb, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.event_answer(p_row credits.billing_inbox, p_outcome text)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return jsonb_build_object('success', true, 'code', 'ok', 'event_id', p_row.event_id,
+    'outcome', coalesce(p_outcome, p_row.outcome), 'note', p_row.note,
+    'waits_for', to_jsonb(p_row.waits_for), 'effects', p_row.effects,
+    'replayed', coalesce(p_outcome = 'replayed', false));
+end
+$$;
+comment on function credits.event_answer(credits.billing_inbox, text) is
+  'What is answered about an event.';
+revoke all on function credits.event_answer(credits.billing_inbox, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.settle_waiting(p_key text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_row credits.billing_inbox;
+begin
+  -- One that another session is at finds by itself what it waits for, or is taken up by the worker.
+  for v_row in
+    select * from credits.billing_inbox b
+    where b.outcome = 'waiting' and b.waits_for @> array[p_key]
+    order by b.happened_at, b.event_id for update skip locked
+  loop
+    perform credits.settle_event(v_row, null);
+  end loop;
+end
+$$;
+comment on function credits.settle_waiting(text) is
+  'Applies the events that waited for something which is known by now.';
+revoke all on function credits.settle_waiting(text)
+  from public, anon, authenticated, service_role;
+
+create function credits.tell(p_account_id uuid, p_kind text, p_data jsonb, p_once text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform credits.announce(p_account_id, p_kind, p_data, null, null, p_once);
+end
+$$;
+comment on function credits.tell(uuid, text, jsonb, text) is
+  'Tells an account what selling has come to, once per p_once.';
+revoke all on function credits.tell(uuid, text, jsonb, text)
+  from public, anon, authenticated, service_role;
+
 -- schemas/billing/attach_billing_session.sql
 
 -- edge: result=BillingOrder callers=service_role repeatable
@@ -15537,6 +16656,8 @@ begin
       'There is no such order.');
   end if;
   perform credits.attach_reference(v_account_id, p_order_id, p_session_id);
+  perform credits.settle_waiting('session:' || p_session_id);
+  perform credits.settle_waiting('invoice:' || p_session_id);
   return credits.respond(credits.order_answer(v_account_id, p_order_id));
 end
 $$;
@@ -15717,7 +16838,7 @@ comment on function credits.stop_top_up(uuid, uuid, timestamptz, text) is
 revoke all on function credits.stop_top_up(uuid, uuid, timestamptz, text)
   from public, anon, authenticated, service_role;
 
-create function credits.rearm_top_ups(p_account_id uuid)
+create function credits.rearm_top_ups(p_account_id uuid, p_at timestamptz)
 returns void
 language plpgsql
 volatile
@@ -15725,22 +16846,44 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_balance credits.balances;
+  v_credit_type text;
 begin
   perform 1 from credits.lock_account(p_account_id);
+  -- A card that changed before the decline was the one that was declined.
   update credits.auto_top_ups a set state = 'ready', stopped_at = null, note = null
-  where a.account_id = p_account_id and a.state = 'stopped';
-  for v_balance in select * from credits.lock_account(p_account_id) loop
-    if credits.available(v_balance) < v_balance.top_up_below then
-      perform credits.begin_top_up(p_account_id, v_balance.credit_type,
-        credits.available(v_balance), v_balance.settled_at);
-    end if;
+  where a.account_id = p_account_id and a.state = 'stopped' and a.stopped_at <= p_at;
+  for v_credit_type in
+    select a.credit_type from credits.auto_top_ups a where a.account_id = p_account_id order by 1
+  loop
+    perform credits.top_up_on(p_account_id, v_credit_type);
   end loop;
 end
 $$;
-comment on function credits.rearm_top_ups(uuid) is
+comment on function credits.rearm_top_ups(uuid, timestamptz) is
   'Lets automatic purchases go on after the card has changed, and makes those that are due.';
-revoke all on function credits.rearm_top_ups(uuid) from public, anon, authenticated, service_role;
+revoke all on function credits.rearm_top_ups(uuid, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.top_up_on(p_account_id uuid, p_credit_type text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_balance credits.balances := credits.lock_balance(p_account_id, p_credit_type);
+begin
+  if credits.available(v_balance) < v_balance.top_up_below then
+    perform credits.begin_top_up(p_account_id, p_credit_type, credits.available(v_balance),
+      v_balance.settled_at);
+  end if;
+end
+$$;
+comment on function credits.top_up_on(uuid, text) is
+  'Looks anew whether an automatic purchase is due, when nothing has been spent.';
+revoke all on function credits.top_up_on(uuid, text)
+  from public, anon, authenticated, service_role;
 
 create function credits.switch_top_ups_off(p_account_id uuid, p_note text)
 returns void
@@ -16029,6 +17172,1051 @@ revoke all on function public.get_billing_order(uuid, uuid, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function public.get_billing_order(uuid, uuid, uuid) to service_role;
 
+-- schemas/billing/follow_billing.sql
+
+-- How a provider's subscriptions look to the fold (calendar/fold_subscription.sql): one course of
+-- states in the order in which they began, worked out from all snapshots, paid invoices and
+-- failures that are known. It is made anew with every fold, so the order of arrival leaves no
+-- trace.
+
+create function credits.plan_of_items(
+  p_items jsonb, out plan_id text, out quantity integer, out period_start timestamptz)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  select p.id, case when p.per_seat
+      then greatest(1, least(coalesce((i ->> 'quantity')::bigint, 1), 1000000)) else 1 end,
+    (i ->> 'period_start')::timestamptz
+    into plan_id, quantity, period_start
+  from jsonb_array_elements(p_items) i
+  join credits.billing_prices b on b.price_id = i ->> 'price_id'
+  join public.plans p on p.id = b.plan_id
+  order by p.rank desc, 2 desc, 3 limit 1;
+end
+$$;
+comment on function credits.plan_of_items(jsonb) is
+  'The largest plan that items of a subscription, or lines of an invoice, are of; seats where '
+  'the plan is sold by seats.';
+revoke all on function credits.plan_of_items(jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.covered_until_of(p_subscription_id text)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select max(l.period_end) from credits.billing_invoices i
+    join credits.billing_invoice_lines l on l.invoice_id = i.invoice_id
+    join credits.billing_prices b on b.price_id = l.price_id and b.plan_id is not null
+    where i.subscription_id = p_subscription_id and not l.is_proration);
+end
+$$;
+comment on function credits.covered_until_of(text) is
+  'Up to when invoices that were paid cover a subscription.';
+revoke all on function credits.covered_until_of(text)
+  from public, anon, authenticated, service_role;
+
+create function credits.is_plan_paid(
+  p_subscription_id text, p_plan_id text, p_quantity integer, p_at timestamptz)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return exists (
+    select 1 from credits.billing_invoices i
+    join credits.billing_invoice_lines l on l.invoice_id = i.invoice_id and l.period_end > p_at
+    join credits.billing_prices b on b.price_id = l.price_id and b.plan_id = p_plan_id
+    join public.plans p on p.id = p_plan_id
+    where i.subscription_id = p_subscription_id and l.amount >= 0
+      and (not p.per_seat or l.quantity >= p_quantity));
+end
+$$;
+comment on function credits.is_plan_paid(text, text, integer, timestamptz) is
+  'Whether a paid invoice has a line for this plan, and as many seats, beyond an instant.';
+revoke all on function credits.is_plan_paid(text, text, integer, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.prorated_at(
+  p_subscription_id text, p_plan_id text, p_after timestamptz, p_until timestamptz)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select max(i.proration_at) from credits.billing_invoices i
+    where i.subscription_id = p_subscription_id and i.proration_at > p_after
+      and i.proration_at <= p_until and exists (
+        select 1 from credits.billing_invoice_lines l
+        join credits.billing_prices b on b.price_id = l.price_id
+        where l.invoice_id = i.invoice_id and b.plan_id = p_plan_id));
+end
+$$;
+comment on function credits.prorated_at(text, text, timestamptz, timestamptz) is
+  'The instant that a change of plan was charged from; null where no invoice says so.';
+revoke all on function credits.prorated_at(text, text, timestamptz, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.snapshots_of(p_subscription_id text)
+returns setof credits.billing_snapshots
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select s.* from credits.billing_snapshots s
+  where s.subscription_id = p_subscription_id and s.rank > 0
+  order by s.happened_at, s.rank, s.period_end, s.event_id;
+  if found then
+    return;
+  end if;
+  -- Of a subscription that is not known otherwise, its paid invoices say that it lives.
+  return query
+  select i.subscription_id, i.paid_at, 1, '', i.invoice_id, i.customer_id, 'active',
+    jsonb_agg(to_jsonb(l)), min(l.period_start), max(l.period_end), min(l.period_start),
+    null::timestamptz, null::timestamptz, null::timestamptz, null::timestamptz, true, true
+  from credits.billing_invoices i
+  join credits.billing_invoice_lines l on l.invoice_id = i.invoice_id and not l.is_proration
+  where i.subscription_id = p_subscription_id
+  group by i.invoice_id
+  order by i.paid_at, i.invoice_id;
+end
+$$;
+comment on function credits.snapshots_of(text) is
+  'What a subscription was, in the order in which it counts: time, rank, end of the period, event.';
+revoke all on function credits.snapshots_of(text)
+  from public, anon, authenticated, service_role;
+
+create function credits.state_of_snapshot(
+  p_snapshot credits.billing_snapshots, p_before credits.provider_state)
+returns credits.provider_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.provider_state;
+  v_plan record;
+  v_is_new boolean := p_before.subscription_id is null;
+begin
+  select * into v_plan from credits.plan_of_items(p_snapshot.items);
+  s.subscription_id := p_snapshot.subscription_id;
+  s.is_failure := false;
+  s.status := p_snapshot.status;
+  s.plan_id := v_plan.plan_id;
+  s.quantity := v_plan.quantity;
+  s.period_start := coalesce(v_plan.period_start, p_snapshot.period_start);
+  s.anchor_at := p_snapshot.anchor_at;
+  s.trial_ends_at := p_snapshot.trial_ends_at;
+  s.cancel_at := p_snapshot.cancel_at;
+  s.is_collecting := p_snapshot.is_collecting;
+  s.keeps_paid := p_snapshot.keeps_paid;
+  -- It counts from the provider's instants, not from when they were told.
+  s.started_at := case
+    when p_snapshot.rank = 2 then coalesce(p_snapshot.ended_at, p_snapshot.happened_at)
+    when v_is_new then least(p_snapshot.happened_at, s.period_start)
+    when s.period_start > p_before.period_start then s.period_start
+    when (s.plan_id, s.quantity) is distinct from (p_before.plan_id, p_before.quantity) then
+      coalesce(credits.prorated_at(s.subscription_id, s.plan_id, p_before.started_at,
+        p_snapshot.happened_at), p_snapshot.happened_at)
+    else p_snapshot.happened_at end;
+  s.started_at := greatest(s.started_at, p_before.started_at);
+  return case when v_is_new or p_snapshot.rank = 2 then s
+    else credits.without_unpaid_upgrade(s, p_before) end;
+end
+$$;
+comment on function credits.state_of_snapshot(
+  credits.billing_snapshots, credits.provider_state) is
+  'What a snapshot says, and from when on, after the state before it.';
+revoke all on function credits.state_of_snapshot(
+  credits.billing_snapshots, credits.provider_state) from public, anon, authenticated, service_role;
+
+create function credits.without_unpaid_upgrade(
+  p_state credits.provider_state, p_before credits.provider_state)
+returns credits.provider_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.provider_state := p_state;
+  v_is_more boolean;
+begin
+  if s.status in ('active', 'trialing') or s.plan_id is null then
+    return s;
+  end if;
+  v_is_more := (
+    select p_before.plan_id is null or n.rank > o.rank
+      or n.id = o.id and s.quantity > p_before.quantity
+    from public.plans n left join public.plans o on o.id = p_before.plan_id
+    where n.id = s.plan_id);
+  -- It is granted when it is paid for, and then from the instant that it was charged from.
+  if v_is_more and not credits.is_plan_paid(
+    s.subscription_id, s.plan_id, s.quantity, s.started_at) then
+    s.plan_id := p_before.plan_id;
+    s.quantity := p_before.quantity;
+    -- A period that would begin with it has not begun either.
+    s.period_start := p_before.period_start;
+    s.anchor_at := p_before.anchor_at;
+  end if;
+  return s;
+end
+$$;
+comment on function credits.without_unpaid_upgrade(
+  credits.provider_state, credits.provider_state) is
+  'A larger plan, or more seats, of a subscription whose payment failed is not there yet.';
+revoke all on function credits.without_unpaid_upgrade(
+  credits.provider_state, credits.provider_state) from public, anon, authenticated, service_role;
+
+create function credits.subscription_course(p_subscription_id text)
+returns setof credits.provider_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_covered_until timestamptz := credits.covered_until_of(p_subscription_id);
+  v_snapshot credits.billing_snapshots;
+  v_before credits.provider_state;
+  s credits.provider_state;
+  v_n integer := 0;
+begin
+  for v_snapshot in select * from credits.snapshots_of(p_subscription_id) loop
+    s := credits.state_of_snapshot(v_snapshot, v_before);
+    v_n := v_n + 1;
+    s.n := v_n;
+    s.covered_until := v_covered_until;
+    return next s;
+    -- What has ended never lives again, whatever is told of it later.
+    exit when v_snapshot.rank = 2;
+    v_before := s;
+  end loop;
+  for s.started_at in
+    select f.happened_at from credits.billing_failures f
+    where f.subscription_id = p_subscription_id and f.state = 'failed' order by f.happened_at
+  loop
+    v_n := v_n + 1;
+    s.subscription_id := p_subscription_id;
+    s.n := v_n;
+    s.is_failure := true;
+    s.status := 'past_due';
+    s.covered_until := v_covered_until;
+    return next s;
+  end loop;
+end
+$$;
+comment on function credits.subscription_course(text) is
+  'All states of one subscription, and the failures to collect for it.';
+revoke all on function credits.subscription_course(text)
+  from public, anon, authenticated, service_role;
+
+create function credits.subscriptions_of(p_account_id uuid)
+returns setof text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select s.subscription_id from credits.billing_customers c
+  join credits.billing_snapshots s on s.customer_id = c.customer_id
+  where c.account_id = p_account_id
+  union
+  select i.subscription_id from credits.billing_customers c
+  join credits.billing_invoices i on i.customer_id = c.customer_id
+  where c.account_id = p_account_id and i.subscription_id is not null;
+end
+$$;
+comment on function credits.subscriptions_of(uuid) is
+  'The provider''s subscriptions of an account, over all its customers.';
+revoke all on function credits.subscriptions_of(uuid)
+  from public, anon, authenticated, service_role;
+
+create function credits.is_living_status(p_status text)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_status in ('active', 'trialing', 'past_due', 'unpaid', 'paused');
+end
+$$;
+comment on function credits.is_living_status(text) is
+  'Whether a subscription has begun and not ended.';
+revoke all on function credits.is_living_status(text)
+  from public, anon, authenticated, service_role;
+
+create function credits.leading_state(p_states credits.provider_state[])
+returns credits.provider_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.provider_state;
+begin
+  select x.* into s from unnest(p_states) x
+  left join public.plans p on p.id = x.plan_id
+  where credits.is_living_status(x.status)
+  order by x.status in ('active', 'trialing') desc, p.rank desc nulls last, x.quantity desc,
+    x.started_at desc, x.subscription_id limit 1;
+  return s;
+end
+$$;
+comment on function credits.leading_state(credits.provider_state[]) is
+  'Of several living subscriptions the one with the highest allowance; null where none lives.';
+revoke all on function credits.leading_state(credits.provider_state[])
+  from public, anon, authenticated, service_role;
+
+create function credits.provider_course(p_account_id uuid)
+returns credits.provider_state[]
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_course credits.provider_state[] := array[]::credits.provider_state[];
+  v_current credits.provider_state[] := array[]::credits.provider_state[];
+  v_leader text;
+  v_best credits.provider_state;
+  s credits.provider_state;
+begin
+  for s in
+    select c.* from credits.subscriptions_of(p_account_id) i
+    cross join lateral credits.subscription_course(i) c
+    order by c.started_at, c.is_failure desc, c.subscription_id, c.n
+  loop
+    if s.is_failure then
+      if s.subscription_id = v_leader then
+        v_course := v_course || s;
+      end if;
+      continue;
+    end if;
+    v_current := array(
+      select x from unnest(v_current) x where x.subscription_id <> s.subscription_id) || s;
+    v_best := credits.leading_state(v_current);
+    if v_best.subscription_id is null then
+      v_best := s;
+    elsif v_best.subscription_id = v_leader and v_leader <> s.subscription_id then
+      continue;
+    end if;
+    v_best.started_at := s.started_at;
+    v_course := v_course || v_best;
+    v_leader := case when credits.is_living_status(v_best.status) then v_best.subscription_id end;
+  end loop;
+  return v_course;
+end
+$$;
+comment on function credits.provider_course(uuid) is
+  'What the subscriptions of an account come to: at each time the states of the one that leads.';
+revoke all on function credits.provider_course(uuid)
+  from public, anon, authenticated, service_role;
+
+create function credits.living_subscriptions(p_account_id uuid)
+returns integer
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select count(*) from credits.subscriptions_of(p_account_id) i
+    cross join lateral (
+      select c.status from credits.subscription_course(i) c
+      where not c.is_failure order by c.n desc limit 1) l
+    where credits.is_living_status(l.status));
+end
+$$;
+comment on function credits.living_subscriptions(uuid) is
+  'How many of an account''s subscriptions live.';
+revoke all on function credits.living_subscriptions(uuid)
+  from public, anon, authenticated, service_role;
+
+create function credits.follow_billing(p_account_id uuid)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_course credits.provider_state[];
+  v_last credits.provider_state;
+  v_now timestamptz;
+  v_before credits.subscription_spells;
+  v_after credits.subscription_spells;
+begin
+  select max(b.settled_at) into v_now from credits.lock_account(p_account_id) b;
+  v_course := credits.provider_course(p_account_id);
+  if cardinality(v_course) = 0 then
+    return '[]';
+  end if;
+  v_before := credits.spell_at(p_account_id, v_now);
+  v_last := v_course[cardinality(v_course)];
+  update credits.subscriptions b set is_managed = credits.is_living_status(v_last.status),
+    covered_until = case when credits.is_living_status(v_last.status)
+      then v_last.covered_until end
+  where b.account_id = p_account_id;
+  perform credits.refold(p_account_id, v_now);
+  perform credits.lock_account(p_account_id);
+  v_after := credits.spell_at(p_account_id, v_now);
+  if v_before.plan_id <> v_after.plan_id then
+    perform credits.tell(p_account_id, 'plan.changed', jsonb_build_object(
+      'plan', v_after.plan_id, 'before', v_before.plan_id), null);
+  end if;
+  return case when (v_before.plan_id, v_before.status, v_before.quantity)
+      is distinct from (v_after.plan_id, v_after.status, v_after.quantity)
+    then jsonb_build_array(jsonb_build_object('account_id', p_account_id, 'plan', v_after.plan_id,
+      'status', v_after.status, 'quantity', v_after.quantity)) else '[]' end;
+end
+$$;
+comment on function credits.follow_billing(uuid) is
+  'Brings the plan of an account in line with what its provider has said. Locks all its balances.';
+revoke all on function credits.follow_billing(uuid) from public, anon, authenticated, service_role;
+
+-- schemas/billing/follow_provider.sql
+
+create function credits.follow_provider(
+  p_state credits.subscription_state, p_told credits.provider_state, p_default text)
+returns credits.subscription_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_state := p_state;
+  v_event credits.subscription_events;
+begin
+  v_event.kind := 'status';
+  v_event.happened_at := p_told.started_at;
+  s.is_managed := true;
+  s.covered_until := p_told.covered_until;
+  if p_told.is_failure then
+    v_event.status := 'past_due';
+    return credits.change_status_event(s, v_event, p_default);
+  elsif not credits.is_living_status(p_told.status) then
+    v_event.status := 'canceled';
+    v_event.keeps_paid := p_told.keeps_paid;
+    s := credits.change_status_event(s, v_event, p_default);
+    s.is_managed := false;
+    s.covered_until := null;
+    s.owed_status := null;
+    return s;
+  elsif p_told.plan_id is null then
+    return credits.follow_unknown_price(s, p_told, p_default);
+  end if;
+  s := credits.follow_plan(s, p_told);
+  s := credits.follow_status(s, p_told, p_default);
+  if p_told.cancel_at > p_told.started_at then
+    s := credits.follow_cancellation(s, p_told, p_default);
+  end if;
+  s.stops_at_cover := not p_told.is_collecting
+    and (select x.pause = 'none' from credits.settings x);
+  return s;
+end
+$$;
+comment on function credits.follow_provider(
+  credits.subscription_state, credits.provider_state, text) is
+  'The state of a subscription after what its payment provider has told: plan, period, status, '
+  'cancellation.';
+revoke all on function credits.follow_provider(
+  credits.subscription_state, credits.provider_state, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.follow_unknown_price(
+  p_state credits.subscription_state, p_told credits.provider_state, p_default text)
+returns credits.subscription_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_state := p_state;
+begin
+  if not s.is_paid then
+    s.is_managed := false;
+    s.covered_until := null;
+    return s;
+  end if;
+  if s.covered_until > p_told.started_at then
+    s.spell.pending_plan_id := p_default;
+    s.spell.pending_at := s.covered_until;
+    s.pending_quantity := 1;
+    return s;
+  end if;
+  return credits.cancel_plan(s, true, p_default, p_told.started_at);
+end
+$$;
+comment on function credits.follow_unknown_price(
+  credits.subscription_state, credits.provider_state, text) is
+  'A price that is not registered: what was paid for is kept to its end, then the default plan.';
+revoke all on function credits.follow_unknown_price(
+  credits.subscription_state, credits.provider_state, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.follow_plan(
+  p_state credits.subscription_state, p_told credits.provider_state)
+returns credits.subscription_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_state := p_state;
+  v_event credits.subscription_events;
+  v_at timestamptz := p_told.started_at;
+begin
+  v_event.kind := 'plan';
+  v_event.happened_at := v_at;
+  v_event.plan_id := p_told.plan_id;
+  v_event.quantity := p_told.quantity;
+  v_event.at_period_end := false;
+  v_event.plan_version := credits.version_at(p_told.plan_id, v_at);
+  s := credits.change_plan_event(s, v_event);
+  if (s.spell).time_zone <> 'UTC' then
+    s.spell.anchored_from := greatest((s.spell).anchored_from, v_at);
+    s.spell.time_zone := 'UTC';
+  end if;
+  s.zone_next := null;
+  s.zone_at := null;
+  if p_told.period_start is null or p_told.status = 'trialing'
+     or (s.spell).trial_ends_at is not null then
+    return s;
+  end if;
+  if not credits.is_boundary((s.spell).anchor_at, p_told.period_start)
+     and v_at = p_told.period_start then
+    s := credits.anchor_periods(s, v_at);
+    s.spell.plan_version := v_event.plan_version;
+    s.spell.versioned_at := v_at;
+  end if;
+  -- The provider counts from its own anchor: 31 January, 28 February, 31 March.
+  if credits.is_boundary(p_told.anchor_at, p_told.period_start) and v_at = p_told.period_start then
+    s.spell.anchor_at := p_told.anchor_at;
+  end if;
+  return s;
+end
+$$;
+comment on function credits.follow_plan(
+  credits.subscription_state, credits.provider_state) is
+  'Plan, seats and period as the provider has them, on the calendar of UTC.';
+revoke all on function credits.follow_plan(credits.subscription_state, credits.provider_state)
+  from public, anon, authenticated, service_role;
+
+create function credits.is_boundary(p_anchor_at timestamptz, p_at timestamptz)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_anchor_at is not null
+    and (credits.period_at(p_anchor_at, 'UTC', p_at)).period_start = p_at;
+end
+$$;
+comment on function credits.is_boundary(timestamptz, timestamptz) is
+  'Whether an instant is a whole number of months away from an anchor, on the calendar of UTC.';
+revoke all on function credits.is_boundary(timestamptz, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.version_at(p_plan_id text, p_at timestamptz)
+returns integer
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select v.version from credits.plan_versions v where v.plan_id = p_plan_id
+    order by v.made_at <= p_at desc, case when v.made_at <= p_at then -v.version else v.version end
+    limit 1);
+end
+$$;
+comment on function credits.version_at(text, timestamptz) is
+  'The version of a plan that was on sale at an instant; the first one before there was any.';
+revoke all on function credits.version_at(text, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.follow_status(
+  p_state credits.subscription_state, p_told credits.provider_state, p_default text)
+returns credits.subscription_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_state := p_state;
+  v_event credits.subscription_events;
+  v_at timestamptz := p_told.started_at;
+begin
+  v_event.kind := 'status';
+  v_event.happened_at := v_at;
+  v_event.status := p_told.status;
+  s.owed_status := null;
+  if p_told.status = 'trialing' then
+    if (s.spell).trial_ends_at is not null then
+      s.spell.trial_ends_at := greatest(p_told.trial_ends_at, v_at);
+    elsif p_told.trial_ends_at > v_at then
+      v_event.ends_at := p_told.trial_ends_at;
+      s := credits.change_status_event(s, v_event, p_default);
+    end if;
+    return s;
+  end if;
+  if (s.spell).trial_ends_at > v_at and coalesce(p_told.trial_ends_at, v_at) <= v_at then
+    s.spell.trial_ends_at := v_at;
+  end if;
+  s := credits.change_status_event(s, v_event, p_default);
+  if p_told.status in ('past_due', 'unpaid') and (s.spell).past_due_since is null
+     and (s.spell).trial_ends_at is null then
+    -- What is covered stays; what follows is owed from its beginning.
+    s.owed_status := p_told.status;
+  elsif p_told.status = 'active' and (s.spell).past_due_since = v_at then
+    s.spell.past_due_since := null;
+  elsif p_told.status = 'active' and (s.spell).past_due_since is not null then
+    s.spell.status := 'past_due';
+  end if;
+  return s;
+end
+$$;
+comment on function credits.follow_status(
+  credits.subscription_state, credits.provider_state, text) is
+  'The status as the provider has it. That it is active is no payment.';
+revoke all on function credits.follow_status(
+  credits.subscription_state, credits.provider_state, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.follow_cancellation(
+  p_state credits.subscription_state, p_told credits.provider_state, p_default text)
+returns credits.subscription_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_state := p_state;
+begin
+  if (credits.spell_period(s.spell, p_told.cancel_at)).period_start = p_told.cancel_at then
+    s.spell.pending_plan_id := p_default;
+    s.spell.pending_at := p_told.cancel_at;
+    s.pending_quantity := 1;
+  else
+    s.cancel_at := p_told.cancel_at;
+    s.cancel_keeps := p_told.keeps_paid;
+  end if;
+  return s;
+end
+$$;
+comment on function credits.follow_cancellation(
+  credits.subscription_state, credits.provider_state, text) is
+  'A cancellation to come: with the end of a period, or within one.';
+revoke all on function credits.follow_cancellation(
+  credits.subscription_state, credits.provider_state, text)
+  from public, anon, authenticated, service_role;
+
+-- schemas/billing/get_billing_account.sql
+
+-- edge: result=BillingAccount callers=service_role repeatable
+--   How an account pays: its customer at the provider, subscriptions, what it owes, its top-ups.
+--
+--   ``may_buy`` says whether the person may open a checkout or the portal for it.
+--
+--   Raises:
+--       AccountNotFound.
+create function public.get_billing_account(
+  p_user_id uuid, p_livemode boolean default false, p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid := credits.paying_account(p_user_id, p_workspace_id);
+  v_subscriptions jsonb := credits.subscriptions_told(v_account_id);
+begin
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok',
+    'account_id', v_account_id,
+    'may_buy', credits.only_actor(v_account_id, p_user_id) is null,
+    'customer_id', (
+      select c.customer_id from credits.customer_of(v_account_id, coalesce(p_livemode, false)) c),
+    'subscriptions', v_subscriptions, 'is_subscribed', v_subscriptions <> '[]',
+    'debts', (
+      select coalesce(jsonb_agg(jsonb_build_object('credit_type', d.credit_type,
+        'amount', d.amount - d.paid) order by d.created_at, d.source), '[]')
+      from credits.debts d where d.account_id = v_account_id and d.amount > d.paid),
+    'top_ups', (
+      select coalesce(jsonb_agg(credits.auto_top_up_answer(v_account_id, a.credit_type)
+        - 'success'::text - 'code'::text order by a.credit_type), '[]')
+      from credits.auto_top_ups a where a.account_id = v_account_id)));
+end
+$$;
+comment on function public.get_billing_account(uuid, boolean, uuid) is
+  'How an account pays: its customer at the provider, its living subscriptions, what it owes, '
+  'and its automatic top-ups. may_buy: whether the person may buy for it.';
+revoke all on function public.get_billing_account(uuid, boolean, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.get_billing_account(uuid, boolean, uuid) to service_role;
+
+create function credits.subscriptions_told(p_account_id uuid)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('subscription_id', l.subscription_id,
+      'plan_id', l.plan_id, 'quantity', l.quantity, 'status', l.status,
+      'cancel_at', l.cancel_at, 'covered_until', l.covered_until) order by l.subscription_id), '[]')
+    from credits.subscriptions_of(p_account_id) i
+    cross join lateral (
+      select c.* from credits.subscription_course(i) c
+      where not c.is_failure order by c.n desc limit 1) l
+    where credits.is_living_status(l.status));
+end
+$$;
+comment on function credits.subscriptions_told(uuid) is
+  'The living subscriptions of an account, as its provider has them.';
+revoke all on function credits.subscriptions_told(uuid)
+  from public, anon, authenticated, service_role;
+
+-- schemas/billing/keep_facts.sql
+
+-- Facts are kept before anything is worked out from them, each under the id of the object that it
+-- is about, so that the same one a second time changes nothing. Where two say different things of
+-- one object, the greater rank counts, then the later time.
+
+create function credits.fact_time(p_fact jsonb, p_name text)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (p_fact ->> p_name)::timestamptz;
+end
+$$;
+comment on function credits.fact_time(jsonb, text) is 'A time of a fact; null where it has none.';
+revoke all on function credits.fact_time(jsonb, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.keep_subscription(p_event_id text, p_fact jsonb)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_status text := p_fact ->> 'status';
+  v_keeps_paid boolean := (select s.on_cancel = 'keep' from credits.settings s);
+begin
+  insert into credits.billing_snapshots as b (
+    subscription_id, happened_at, rank, digest, event_id, customer_id, status, items,
+    period_start, period_end, anchor_at, started_at, cancel_at, ended_at, trial_ends_at,
+    is_collecting, keeps_paid)
+  values (
+    p_fact ->> 'subscription_id', credits.fact_time(p_fact, 'at'),
+    case v_status when 'incomplete' then 0 when 'canceled' then 2 when 'incomplete_expired' then 2
+      else 1 end,
+    md5((p_fact - 'alert')::text), p_event_id, p_fact ->> 'customer_id', v_status,
+    coalesce(p_fact -> 'items', '[]'),
+    (select min((i ->> 'period_start')::timestamptz)
+      from jsonb_array_elements(p_fact -> 'items') i),
+    (select max((i ->> 'period_end')::timestamptz)
+      from jsonb_array_elements(p_fact -> 'items') i),
+    credits.fact_time(p_fact, 'anchor'), credits.fact_time(p_fact, 'started_at'),
+    coalesce(credits.fact_time(p_fact, 'cancel_at'),
+      case when (p_fact ->> 'cancel_at_period_end')::boolean then (
+        select max((i ->> 'period_end')::timestamptz)
+        from jsonb_array_elements(p_fact -> 'items') i) end),
+    coalesce(credits.fact_time(p_fact, 'ended_at'), credits.fact_time(p_fact, 'canceled_at')),
+    credits.fact_time(p_fact, 'trial_end'),
+    coalesce(jsonb_typeof(p_fact -> 'collection_paused') = 'null', true), v_keeps_paid)
+  on conflict (subscription_id, happened_at, rank, digest) do update
+    set event_id = greatest(b.event_id, excluded.event_id);
+end
+$$;
+comment on function credits.keep_subscription(text, jsonb) is
+  'Keeps what a subscription was at an instant.';
+revoke all on function credits.keep_subscription(text, jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.keep_invoice(p_fact jsonb)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_total bigint := coalesce((p_fact ->> 'total')::bigint, (p_fact ->> 'amount_paid')::bigint, 0);
+begin
+  insert into credits.billing_invoices as b (
+    invoice_id, customer_id, subscription_id, paid_at, reason, currency, total, net_total,
+    proration_at)
+  values (
+    p_fact ->> 'invoice_id', p_fact ->> 'customer_id', p_fact ->> 'subscription_id',
+    credits.fact_time(p_fact, 'paid_at'), p_fact ->> 'billing_reason',
+    coalesce(lower(p_fact ->> 'currency'), 'usd'), v_total,
+    coalesce((p_fact ->> 'total_excluding_tax')::bigint,
+      v_total - coalesce((p_fact ->> 'tax')::bigint, 0)),
+    credits.fact_time(p_fact, 'proration_at'))
+  on conflict (invoice_id) do update set paid_at = least(b.paid_at, excluded.paid_at),
+    proration_at = coalesce(b.proration_at, excluded.proration_at);
+  insert into credits.billing_invoice_lines (
+    invoice_id, line_id, price_id, quantity, amount, is_proration, period_start, period_end)
+  select p_fact ->> 'invoice_id', coalesce(l ->> 'line_id', n::text), l ->> 'price_id',
+    coalesce((l ->> 'quantity')::bigint, 1), coalesce((l ->> 'amount')::bigint, 0),
+    coalesce((l ->> 'proration')::boolean, false), (l ->> 'period_start')::timestamptz,
+    (l ->> 'period_end')::timestamptz
+  from jsonb_array_elements(p_fact -> 'lines') with ordinality x (l, n)
+  on conflict (invoice_id, line_id) do nothing;
+end
+$$;
+comment on function credits.keep_invoice(jsonb) is 'Keeps that an invoice was paid, and for what.';
+revoke all on function credits.keep_invoice(jsonb) from public, anon, authenticated, service_role;
+
+create function credits.keep_failure(p_fact jsonb)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  insert into credits.billing_failures as f (
+    invoice_id, state, attempt, customer_id, subscription_id, happened_at, reason)
+  values (
+    coalesce(p_fact ->> 'invoice_id', p_fact ->> 'payment_intent'),
+    coalesce(p_fact ->> 'state', 'failed'), coalesce((p_fact ->> 'attempt')::integer, 1),
+    p_fact ->> 'customer_id', p_fact ->> 'subscription_id', credits.fact_time(p_fact, 'at'),
+    left(p_fact ->> 'reason', 500))
+  on conflict (invoice_id, state, attempt) do nothing;
+  return found;
+end
+$$;
+comment on function credits.keep_failure(jsonb) is
+  'Keeps an attempt to collect that did not succeed. Says whether it was new.';
+revoke all on function credits.keep_failure(jsonb) from public, anon, authenticated, service_role;
+
+create function credits.lock_payment(p_payment_id text)
+returns credits.billing_payments
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_payment credits.billing_payments;
+begin
+  insert into credits.billing_payments (payment_id) values (p_payment_id)
+  on conflict (payment_id) do nothing;
+  select * into v_payment from credits.billing_payments p
+  where p.payment_id = p_payment_id for no key update;
+  return v_payment;
+end
+$$;
+comment on function credits.lock_payment(text) is
+  'The row of a payment, locked; made where it is news. What is known of a payment, whichever '
+  'came first, meets here.';
+revoke all on function credits.lock_payment(text) from public, anon, authenticated, service_role;
+
+create function credits.link_payment(
+  p_payment_ids text[], p_account_id uuid, p_order_id uuid, p_invoice_id text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_payment_id text;
+begin
+  for v_payment_id in
+    select distinct i from unnest(p_payment_ids) i where i is not null order by i
+  loop
+    perform credits.lock_payment(v_payment_id);
+    -- What paid our order pays no other thing, whatever invoice it is shown with.
+    update credits.billing_payments p set account_id = p_account_id, order_id = p_order_id,
+      invoice_id = case when p_order_id is null then p_invoice_id end, linked_at = v_now
+    where p.payment_id = v_payment_id and p.order_id is null
+      and (p_order_id is not null or p.invoice_id is null);
+  end loop;
+end
+$$;
+comment on function credits.link_payment(text[], uuid, uuid, text) is
+  'Says what payments, or their charges, have paid: an order, or an invoice.';
+revoke all on function credits.link_payment(text[], uuid, uuid, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.payment_of(p_fact jsonb)
+returns text
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_intent text := p_fact ->> 'payment_intent';
+  v_charge text := p_fact ->> 'charge';
+  v_known credits.billing_payments;
+begin
+  if v_intent is null or v_charge is null then
+    perform credits.lock_payment(coalesce(v_intent, v_charge));
+    return coalesce(v_intent, v_charge);
+  end if;
+  -- Both are names of the same money: what is known of one is known of the other.
+  v_known := credits.lock_payment(least(v_intent, v_charge));
+  perform credits.lock_payment(greatest(v_intent, v_charge));
+  select * into v_known from credits.billing_payments p
+  where p.payment_id in (v_intent, v_charge) and p.linked_at is not null
+  order by p.payment_id limit 1;
+  if found then
+    perform credits.link_payment(
+      array[v_intent, v_charge], v_known.account_id, v_known.order_id, v_known.invoice_id);
+  end if;
+  return v_intent;
+end
+$$;
+comment on function credits.payment_of(jsonb) is
+  'The payment that a refund or a dispute is about, locked: by its intent, or else its charge.';
+revoke all on function credits.payment_of(jsonb) from public, anon, authenticated, service_role;
+
+create function credits.keep_refund(p_fact jsonb)
+returns text
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_payment_id text := credits.payment_of(p_fact);
+begin
+  insert into credits.billing_refunds as r (
+    refund_id, payment_id, amount, currency, status, rank, happened_at)
+  values (
+    p_fact ->> 'refund_id', v_payment_id, (p_fact ->> 'amount')::bigint,
+    lower(p_fact ->> 'currency'), p_fact ->> 'status',
+    case when p_fact ->> 'status' in ('failed', 'canceled') then 3
+      when p_fact ->> 'status' = 'succeeded' then 2 else 1 end, credits.fact_time(p_fact, 'at'))
+  on conflict (refund_id) do update set status = excluded.status, rank = excluded.rank,
+    amount = excluded.amount, happened_at = excluded.happened_at
+  where (r.rank, r.happened_at) < (excluded.rank, excluded.happened_at);
+  return v_payment_id;
+end
+$$;
+comment on function credits.keep_refund(jsonb) is
+  'Keeps a refund, and says of which payment it is.';
+revoke all on function credits.keep_refund(jsonb) from public, anon, authenticated, service_role;
+
+create function credits.keep_credit_note(p_fact jsonb)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  insert into credits.billing_credit_notes as n (
+    credit_note_id, invoice_id, total, net_total, refund_ids, is_voided, happened_at)
+  values (
+    p_fact ->> 'credit_note_id', p_fact ->> 'invoice_id',
+    coalesce((p_fact ->> 'total')::bigint, 0),
+    coalesce((p_fact ->> 'total_excluding_tax')::bigint, (p_fact ->> 'total')::bigint, 0),
+    array(select r from jsonb_array_elements_text(p_fact -> 'refund_ids') r),
+    coalesce((p_fact ->> 'voided')::boolean, false), credits.fact_time(p_fact, 'at'))
+  on conflict (credit_note_id) do update set
+    is_voided = n.is_voided or excluded.is_voided,
+    refund_ids = array(
+      select distinct r from unnest(n.refund_ids || excluded.refund_ids) r order by r);
+end
+$$;
+comment on function credits.keep_credit_note(jsonb) is
+  'Keeps what a credit note says of refunds. Voided is for good.';
+revoke all on function credits.keep_credit_note(jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.dispute_rank(p_fact jsonb)
+returns integer
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case
+    when p_fact ->> 'kind' = 'early_warning' or p_fact ->> 'status' like 'warning%'
+      or p_fact ->> 'status' = 'prevented' then 0
+    when p_fact ->> 'status' = 'lost' then 3
+    when p_fact ->> 'status' = 'won' then 2
+    else 1 end;
+end
+$$;
+comment on function credits.dispute_rank(jsonb) is
+  'How far a dispute has come: 0 a warning or prevented, 1 open, 2 won, 3 lost.';
+revoke all on function credits.dispute_rank(jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.keep_dispute(p_fact jsonb)
+returns text
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_payment_id text := credits.payment_of(p_fact);
+begin
+  insert into credits.billing_disputes as d (
+    dispute_id, payment_id, amount, currency, status, rank, kind, happened_at)
+  values (
+    p_fact ->> 'dispute_id', v_payment_id, coalesce((p_fact ->> 'amount')::bigint, 0),
+    lower(p_fact ->> 'currency'), coalesce(p_fact ->> 'status', ''),
+    credits.dispute_rank(p_fact), coalesce(p_fact ->> 'kind', 'dispute'),
+    credits.fact_time(p_fact, 'at'))
+  on conflict (dispute_id) do update set status = excluded.status, rank = excluded.rank,
+    amount = excluded.amount, happened_at = excluded.happened_at
+  where (d.rank, d.happened_at) < (excluded.rank, excluded.happened_at);
+  return v_payment_id;
+end
+$$;
+comment on function credits.keep_dispute(jsonb) is
+  'Keeps a dispute, and says of which payment it is.';
+revoke all on function credits.keep_dispute(jsonb) from public, anon, authenticated, service_role;
+
 -- schemas/billing/link_billing_customer.sql
 
 -- edge: result=BillingCustomer callers=service_role repeatable
@@ -16055,6 +18243,8 @@ begin
   perform credits.check_reference('p_customer_id', p_customer_id);
   v_account_id := credits.paying_account(p_user_id, p_workspace_id);
   v_is_new := credits.link_customer(v_account_id, p_customer_id, coalesce(p_livemode, false));
+  perform credits.follow_billing(v_account_id);
+  perform credits.settle_waiting('customer:' || p_customer_id);
   return credits.respond(jsonb_build_object('success', true, 'code', 'ok',
     'account_id', v_account_id, 'customer_id', p_customer_id,
     'livemode', coalesce(p_livemode, false), 'replayed', not v_is_new));
@@ -16120,6 +18310,66 @@ $$;
 comment on function credits.account_of_customer(text) is
   'The account of a provider''s customer; null while it is mapped to none.';
 revoke all on function credits.account_of_customer(text)
+  from public, anon, authenticated, service_role;
+
+-- schemas/billing/list_billing_events.sql
+
+-- edge: result=BillingEventList.events callers=service_role repeatable
+--   Events of the payment provider that wait for something or need a person, the oldest first.
+--
+--   ``outcome`` None is both; waiting, needs_attention, applied or ignored is one. An event that
+--   waits for ``fetch:…`` is completed by applying it again with all of its facts.
+--
+--   Raises:
+--       InvalidArgument: another ``outcome``, or ``limit`` is not 1 to 1000.
+create function public.list_billing_events(p_outcome text default null, p_limit integer default 100)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+begin
+  if p_outcome not in ('waiting', 'needs_attention', 'applied', 'ignored') then
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_outcome', 'value', p_outcome),
+      'The outcome is waiting, needs_attention, applied or ignored; none for the first two.');
+  end if;
+  perform credits.check_billing_limit(p_limit);
+  return jsonb_build_object('success', true, 'code', 'ok', 'events', (
+    select coalesce(jsonb_agg(to_jsonb(r) order by r.received_at, r.event_id), '[]') from (
+      select b.event_id, b.type, b.happened_at, b.livemode, b.api_version, b.outcome, b.note,
+        b.waits_for, b.facts, b.body, b.tries, b.received_at
+      from credits.billing_inbox b
+      where b.outcome = any (case when p_outcome is null then array['waiting', 'needs_attention']
+        else array[p_outcome] end)
+      order by b.received_at, b.event_id limit p_limit) r));
+end
+$$;
+comment on function public.list_billing_events(text, integer) is
+  'Events of the payment provider that wait for something or need a person, the oldest first: '
+  'what they wait for, and their facts.';
+revoke all on function public.list_billing_events(text, integer)
+  from public, anon, authenticated, service_role;
+grant execute on function public.list_billing_events(text, integer) to service_role;
+
+create function credits.check_billing_limit(p_limit integer)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_limit is null or p_limit not between 1 and 1000 then
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_limit', 'value', p_limit), 'The limit is 1 to 1000.');
+  end if;
+end
+$$;
+comment on function credits.check_billing_limit(integer) is
+  'Raises invalid_argument for a limit that is not 1 to 1000.';
+revoke all on function credits.check_billing_limit(integer)
   from public, anon, authenticated, service_role;
 
 -- schemas/billing/list_billing_prices.sql
@@ -16213,6 +18463,160 @@ $$;
 comment on function credits.plan_prices(text) is
   'What a plan costs by the month and by the year, for a pricing page.';
 revoke all on function credits.plan_prices(text) from public, anon, authenticated, service_role;
+
+-- schemas/billing/list_top_ups.sql
+
+-- edge: result=TopUpList.orders callers=service_role repeatable
+--   Automatic top-ups that are to be charged now, the oldest first, with the customer to charge.
+--
+--   Make the invoice with the order's id as idempotency key, attach it to the order by
+--   :meth:`attach_billing_session`, then have it paid: the provider's event says what came of it.
+--
+--   Raises:
+--       InvalidArgument: ``limit`` is not 1 to 1000.
+create function public.list_top_ups(p_limit integer default 100)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+begin
+  perform credits.check_billing_limit(p_limit);
+  return jsonb_build_object('success', true, 'code', 'ok', 'orders', (
+    select coalesce(jsonb_agg(r.o order by r.created_at, r.id), '[]') from (
+      select credits.order_answer(o.account_id, o.id) - 'success'::text - 'code'::text
+          || jsonb_build_object('customer_id', c.customer_id, 'livemode', c.livemode) as o,
+        o.created_at, o.id
+      from credits.auto_top_ups a
+      join credits.billing_orders o on o.account_id = a.account_id and o.id = a.order_id
+      cross join lateral credits.customer_of(a.account_id, null) c
+      where a.state = 'in_flight' and o.state = 'open' and c.customer_id is not null
+      order by o.created_at, o.id limit p_limit) r));
+end
+$$;
+comment on function public.list_top_ups(integer) is
+  'Automatic top-ups that are to be charged now, the oldest first, with the customer to charge.';
+revoke all on function public.list_top_ups(integer)
+  from public, anon, authenticated, service_role;
+grant execute on function public.list_top_ups(integer) to service_role;
+
+create function credits.customer_of(
+  p_account_id uuid, p_livemode boolean, out customer_id text, out livemode boolean)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  select c.customer_id, c.livemode into customer_id, livemode
+  from credits.billing_customers c
+  where c.account_id = p_account_id and c.deleted_at is null
+    and c.livemode = coalesce(p_livemode, c.livemode)
+  order by c.is_default desc, c.livemode desc, c.linked_at desc, c.customer_id limit 1;
+end
+$$;
+comment on function credits.customer_of(uuid, boolean) is
+  'The customer that an account buys as, in a mode or in any; null where it has none.';
+revoke all on function credits.customer_of(uuid, boolean)
+  from public, anon, authenticated, service_role;
+
+-- schemas/billing/reconcile_billing.sql
+
+-- edge: result=BillingFindings callers=service_role repeatable slow
+--   What does not agree in what was sold: paid without a grant, a grant without a payment, periods
+--   that no payment covers, and orders and events that hang.
+--
+--   ``livemode`` None is both modes.
+create function public.reconcile_billing(
+  p_livemode boolean default null, p_limit integer default 100)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+begin
+  perform credits.check_billing_limit(p_limit);
+  return jsonb_build_object('success', true, 'code', 'ok', 'findings', (
+    select coalesce(jsonb_agg(to_jsonb(f)), '[]') from (
+      select x.* from credits.billing_findings(p_livemode) x
+      order by x.finding, x.since, x.id limit p_limit) f));
+end
+$$;
+comment on function public.reconcile_billing(boolean, integer) is
+  'What does not agree in what was sold: paid_without_grant, grant_without_payment, uncovered, '
+  'order_hangs, waiting and needs_attention.';
+revoke all on function public.reconcile_billing(boolean, integer)
+  from public, anon, authenticated, service_role;
+grant execute on function public.reconcile_billing(boolean, integer) to service_role;
+
+create function credits.billing_findings(p_livemode boolean)
+returns table (finding text, id text, account_id uuid, since timestamptz, note text)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select 'paid_without_grant', o.id::text, o.account_id, o.paid_at, o.pack_id
+  from credits.billing_orders o
+  where o.state = 'paid' and o.credits is not null and o.grant_id is null
+  union all
+  select 'grant_without_payment', g.id::text, g.account_id, g.created_at, g.description
+  from public.credit_grants g
+  where g.metadata ? 'order_id' and g.source = 'top_up' and not exists (
+    select 1 from credits.billing_orders o
+    where o.account_id = g.account_id and o.grant_id = g.id and o.state = 'paid')
+  union all
+  select 'uncovered', u.subscription_id, u.account_id, u.since, u.plan_id
+  from credits.uncovered_subscriptions(p_livemode) u
+  union all
+  select 'order_hangs', o.id::text, o.account_id, o.created_at, o.state
+  from credits.billing_orders o
+  where o.state in ('open', 'pending') and o.kind = 'auto_top_up'
+    and o.created_at < credits.account_time(o.account_id) - interval '1 day'
+  union all
+  select 'order_mismatch', o.id::text, o.account_id, o.created_at, o.note
+  from credits.billing_orders o where o.state = 'mismatch'
+  union all
+  select 'event_' || b.outcome, b.event_id, null::uuid, b.received_at, b.note
+  from credits.billing_inbox b
+  where b.outcome in ('waiting', 'needs_attention')
+    and (p_livemode is null or b.livemode = p_livemode);
+end
+$$;
+comment on function credits.billing_findings(boolean) is
+  'All that does not agree in what was sold, one row each.';
+revoke all on function credits.billing_findings(boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.uncovered_subscriptions(p_livemode boolean default null)
+returns table (account_id uuid, subscription_id text, plan_id text, since timestamptz)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select c.account_id, s.subscription_id, l.plan_id, coalesce(l.covered_until, l.period_start)
+  from credits.billing_customers c
+  join (select distinct x.customer_id, x.subscription_id from credits.billing_snapshots x) s
+    on s.customer_id = c.customer_id
+  cross join lateral (
+    select y.* from credits.subscription_course(s.subscription_id) y
+    where not y.is_failure order by y.n desc limit 1) l
+  where l.status = 'active' and (p_livemode is null or c.livemode = p_livemode)
+    and coalesce(l.covered_until, l.period_start)
+      < credits.account_time(c.account_id) - interval '1 day';
+end
+$$;
+comment on function credits.uncovered_subscriptions(boolean) is
+  'Active subscriptions whose period no payment has covered for a day: webhooks may be lost.';
+revoke all on function credits.uncovered_subscriptions(boolean)
+  from public, anon, authenticated, service_role;
 
 -- schemas/billing/register_billing_price.sql
 
@@ -16402,6 +18806,82 @@ comment on function credits.add_price(credits.billing_prices) is
 revoke all on function credits.add_price(credits.billing_prices)
   from public, anon, authenticated, service_role;
 
+-- schemas/billing/replay_billing_events.sql
+
+-- edge: result=BillingReplay callers=service_role repeatable
+--   Apply again what waits or needs attention, of events created since ``since``; count the others.
+--
+--   What had been applied is replayed: it changes nothing. Also erases the bodies of events that
+--   are older than their retention.
+--
+--   Raises:
+--       InvalidArgument: ``limit`` is not 1 to 1000.
+create function public.replay_billing_events(
+  p_since timestamptz default null, p_limit integer default 1000)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_row credits.billing_inbox;
+  v_outcomes jsonb;
+  v_left bigint;
+begin
+  perform credits.check_billing_limit(p_limit);
+  perform credits.forget_bodies();
+  select jsonb_build_object('replayed', count(*)) into v_outcomes
+  from credits.billing_inbox b
+  where b.outcome in ('applied', 'ignored')
+    and b.happened_at >= coalesce(p_since, '-infinity'::timestamptz);
+  for v_row in
+    select * from credits.billing_inbox b
+    where b.outcome in ('waiting', 'needs_attention')
+      and b.happened_at >= coalesce(p_since, '-infinity'::timestamptz)
+    order by b.settled_at nulls first, b.event_id limit p_limit for update skip locked
+  loop
+    v_row := credits.settle_event(v_row, credits.why_ignored(
+      jsonb_build_object('livemode', v_row.livemode), v_row.facts));
+    v_outcomes := v_outcomes || jsonb_build_object(v_row.outcome,
+      coalesce((v_outcomes ->> v_row.outcome)::bigint, 0) + 1);
+  end loop;
+  select count(*) into v_left from credits.billing_inbox b
+  where b.outcome in ('waiting', 'needs_attention');
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok',
+    'outcomes', v_outcomes, 'unsettled', v_left));
+end
+$$;
+comment on function public.replay_billing_events(timestamptz, integer) is
+  'Applies again what waits or needs attention, of events created since p_since, and counts the '
+  'others as replayed: those change nothing.';
+revoke all on function public.replay_billing_events(timestamptz, integer)
+  from public, anon, authenticated, service_role;
+grant execute on function public.replay_billing_events(timestamptz, integer) to service_role;
+
+create function credits.forget_bodies()
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_before timestamptz := clock_timestamp() - (
+    select s.billing_body_retention from credits.settings s);
+begin
+  update credits.billing_inbox b set body = null
+  where b.event_id in (
+    select o.event_id from credits.billing_inbox o
+    where o.body is not null and o.received_at < v_before
+    order by o.received_at limit 1000);
+end
+$$;
+comment on function credits.forget_bodies() is
+  'Erases events as they were received when they are older than billing_body_retention: a '
+  'thousand at a time.';
+revoke all on function credits.forget_bodies() from public, anon, authenticated, service_role;
+
 -- schemas/billing/set_auto_top_up.sql
 
 -- edge: result=AutoTopUp callers=service_role repeatable
@@ -16503,6 +18983,515 @@ $$;
 comment on function credits.auto_top_up_answer(uuid, text) is
   'The settings of an automatic top-up, and how it stands.';
 revoke all on function credits.auto_top_up_answer(uuid, text)
+  from public, anon, authenticated, service_role;
+
+-- schemas/billing/settle_invoice.sql
+
+-- The refund of a subscription's invoice takes back the same share of what is left of the allowance
+-- of its period. What was spent is no debt, and plan and coverage stay as they are: to end them is
+-- an act of its own.
+
+create function credits.settle_invoice(p_account_id uuid, p_invoice_id text)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_invoice credits.billing_invoices;
+  v_payments text[];
+  v_share numeric;
+  v_is_disputed boolean;
+  v_grant record;
+begin
+  v_payments := array(
+    select p.payment_id from credits.billing_payments p
+    where p.invoice_id = p_invoice_id order by p.payment_id);
+  select * into v_invoice from credits.billing_invoices i
+  where i.invoice_id = p_invoice_id for no key update;
+  if not found or cardinality(v_payments) = 0 or v_invoice.subscription_id is null then
+    return '[]';
+  end if;
+  v_share := credits.share_taken_back(v_payments, v_invoice.total, v_invoice.net_total);
+  v_is_disputed := credits.is_disputed(v_payments);
+  perform credits.lock_account(p_account_id);
+  for v_grant in select * from credits.grants_of_invoice(p_account_id, p_invoice_id) loop
+    perform credits.take_back_allowance(
+      p_account_id, p_invoice_id, v_grant.credit_type, v_grant.grant_id, v_share);
+    if v_is_disputed then
+      perform credits.freeze_grant(p_account_id, v_grant.grant_id, 'disputed');
+    else
+      perform credits.thaw_grant(p_account_id, v_grant.grant_id, 'disputed');
+    end if;
+  end loop;
+  return case when v_share > 0 or v_is_disputed then jsonb_build_array(jsonb_build_object(
+    'invoice_id', p_invoice_id, 'share', round(v_share, 6), 'disputed', v_is_disputed))
+    else '[]' end;
+end
+$$;
+comment on function credits.settle_invoice(uuid, text) is
+  'Takes back, freezes or thaws the allowance of the period that an invoice paid for, as its '
+  'refunds and disputes stand.';
+revoke all on function credits.settle_invoice(uuid, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.grants_of_invoice(p_account_id uuid, p_invoice_id text)
+returns table (credit_type text, grant_id uuid)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select g.credit_type, g.id from public.credit_grants g
+  join (
+    select min(l.period_start) as starts_at, max(l.period_end) as ends_at
+    from credits.billing_invoice_lines l where l.invoice_id = p_invoice_id) p
+    on g.period_start >= p.starts_at and g.period_start < p.ends_at
+  where g.account_id = p_account_id and g.source in ('plan', 'trial') and g.voided_at is null
+    and credits.is_paid_plan(g.plan_id) and (g.is_open or exists (
+      select 1 from credits.billing_plan_voids v
+      where v.account_id = p_account_id and v.credit_type = g.credit_type
+        and v.grant_id = g.id and v.invoice_id = p_invoice_id))
+  order by g.credit_type, g.period_start, g.id;
+end
+$$;
+comment on function credits.grants_of_invoice(uuid, text) is
+  'The allowances of the periods that an invoice paid for, as far as something is left of them.';
+revoke all on function credits.grants_of_invoice(uuid, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.take_back_allowance(
+  p_account_id uuid, p_invoice_id text, p_credit_type text, p_grant_id uuid, p_share numeric)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_balance credits.balances := credits.lock_balance(p_account_id, p_credit_type);
+  v_free bigint;
+  v_old credits.billing_plan_voids;
+  v_amount bigint;
+begin
+  select g.remaining - g.held into v_free
+  from public.credit_grants g where g.account_id = p_account_id and g.id = p_grant_id;
+  select * into v_old from credits.billing_plan_voids v
+  where v.account_id = p_account_id and v.credit_type = p_credit_type
+    and v.grant_id = p_grant_id and v.invoice_id = p_invoice_id;
+  v_old.share := coalesce(v_old.share, 0);
+  v_old.amount := coalesce(v_old.amount, 0);
+  if v_old.share = p_share then
+    return;
+  end if;
+  -- Of what was there before: what is left, and what earlier refunds have taken.
+  v_amount := case when p_share > v_old.share
+    then v_old.amount + least(v_free, ceil(round(
+      v_free * (p_share - v_old.share) / (1 - v_old.share), 12))::bigint)
+    else ceil(round(v_old.amount * p_share / v_old.share, 12))::bigint end;
+  if v_amount <> v_old.amount then
+    v_balance := credits.take_unspent(p_account_id, v_balance, p_grant_id, v_amount - v_old.amount,
+      'void', null, gen_random_uuid(), (
+        select t.operation_id from public.credit_transactions t
+        where t.account_id = p_account_id and t.credit_type = p_credit_type
+          and t.grant_id = p_grant_id and t.kind = 'grant'
+        order by t.version limit 1),
+      case when v_amount > v_old.amount then 'its payment was taken back'
+        else 'its payment stands after all' end);
+  end if;
+  insert into credits.billing_plan_voids as v (
+    account_id, credit_type, grant_id, invoice_id, share, amount)
+  values (p_account_id, p_credit_type, p_grant_id, p_invoice_id, p_share, v_amount)
+  on conflict (account_id, credit_type, grant_id, invoice_id) do update
+    set share = excluded.share, amount = excluded.amount;
+  perform credits.apply_due(p_account_id, v_balance);
+end
+$$;
+comment on function credits.take_back_allowance(uuid, text, text, uuid, numeric) is
+  'Brings the share that was taken back of an allowance to p_share. What is spent stays spent.';
+revoke all on function credits.take_back_allowance(uuid, text, text, uuid, numeric)
+  from public, anon, authenticated, service_role;
+
+-- schemas/billing/settle_order.sql
+
+-- What an order comes to, from all that is known of its payment: paid, given back, disputed. Called
+-- with every piece of news; the same state twice changes nothing.
+
+create function credits.share_taken_back(
+  p_payment_ids text[], p_gross bigint, p_net bigint)
+returns numeric
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if coalesce(p_gross, 0) <= 0 then
+    return 0;
+  end if;
+  -- Tax counts for nothing: a credit note says how much of a refund it is, else it has its share.
+  return least(1, (
+    select coalesce(sum(case
+        when n.total > 0 and p_net > 0
+          then r.amount::numeric(60, 30) * n.net_total / (n.total::numeric * p_net)
+        when n.total = 0 then 0
+        else r.amount::numeric(60, 30) / p_gross end), 0)
+    from credits.billing_refunds r
+    left join lateral (
+      select c.total, c.net_total from credits.billing_credit_notes c
+      where c.refund_ids @> array[r.refund_id] and not c.is_voided
+      order by c.credit_note_id limit 1) n on true
+    where r.payment_id = any (p_payment_ids) and r.rank < 3) + (
+    select coalesce(sum(d.amount::numeric(60, 30) / p_gross), 0)
+    from credits.billing_disputes d
+    where d.payment_id = any (p_payment_ids) and d.rank = 3));
+end
+$$;
+comment on function credits.share_taken_back(text[], bigint, bigint) is
+  'Which share of what was paid has been given back, tax excluded: refunds that stand and '
+  'disputes that were lost.';
+revoke all on function credits.share_taken_back(text[], bigint, bigint)
+  from public, anon, authenticated, service_role;
+
+create function credits.is_disputed(p_payment_ids text[])
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return exists (
+    select 1 from credits.billing_disputes d
+    where d.payment_id = any (p_payment_ids) and d.rank = 1);
+end
+$$;
+comment on function credits.is_disputed(text[]) is 'Whether a dispute about a payment is open.';
+revoke all on function credits.is_disputed(text[])
+  from public, anon, authenticated, service_role;
+
+create function credits.order_target(p_order credits.billing_orders)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return least(p_order.credits, ceil(round(p_order.credits * credits.share_taken_back(
+    credits.payments_of_order(p_order.account_id, p_order.id), p_order.paid_amount,
+    p_order.paid_net), 12))::bigint);
+end
+$$;
+comment on function credits.order_target(credits.billing_orders) is
+  'How many credits of an order refunds and lost disputes take back in all.';
+revoke all on function credits.order_target(credits.billing_orders)
+  from public, anon, authenticated, service_role;
+
+create function credits.payments_of_order(p_account_id uuid, p_order_id uuid)
+returns text[]
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return array(
+    select p.payment_id from credits.billing_payments p
+    where p.account_id = p_account_id and p.order_id = p_order_id order by p.payment_id);
+end
+$$;
+comment on function credits.payments_of_order(uuid, uuid) is 'The payments that paid an order.';
+revoke all on function credits.payments_of_order(uuid, uuid)
+  from public, anon, authenticated, service_role;
+
+create function credits.settle_order(p_account_id uuid, p_order_id uuid)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_order credits.billing_orders;
+  v_is_disputed boolean;
+  v_target bigint;
+begin
+  select * into v_order from credits.billing_orders o
+  where o.account_id = p_account_id and o.id = p_order_id for no key update;
+  if v_order.grant_id is null then
+    return '[]';
+  end if;
+  v_target := credits.order_target(v_order);
+  v_is_disputed := credits.is_disputed(credits.payments_of_order(p_account_id, p_order_id));
+  if v_target <> v_order.target then
+    perform credits.take_back(p_account_id, v_order, v_target);
+  end if;
+  if v_is_disputed <> v_order.is_disputed then
+    update credits.billing_orders o set is_disputed = v_is_disputed
+    where o.account_id = p_account_id and o.id = p_order_id;
+    if v_is_disputed then
+      perform credits.freeze_grant(p_account_id, v_order.grant_id, 'disputed');
+    else
+      perform credits.thaw_grant(p_account_id, v_order.grant_id, 'disputed');
+    end if;
+  end if;
+  return case when (v_target, v_is_disputed) is distinct from (v_order.target, v_order.is_disputed)
+    then jsonb_build_array(jsonb_build_object('order_id', p_order_id, 'taken_back', v_target,
+      'disputed', v_is_disputed)) else '[]' end;
+end
+$$;
+comment on function credits.settle_order(uuid, uuid) is
+  'Takes back, gives back, freezes or thaws what an order granted, as its refunds and disputes '
+  'stand. Locks the order, then its balance.';
+revoke all on function credits.settle_order(uuid, uuid)
+  from public, anon, authenticated, service_role;
+
+create function credits.take_back(
+  p_account_id uuid, p_order credits.billing_orders, p_target bigint)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_balance credits.balances := credits.lock_grant(p_account_id, p_order.grant_id);
+  v_free bigint;
+  v_expired bigint;
+  v_debt bigint;
+  v_voided bigint;
+begin
+  select g.remaining - g.held into v_free
+  from public.credit_grants g where g.account_id = p_account_id and g.id = p_order.grant_id;
+  select -coalesce(sum(t.amount), 0) into v_expired from public.credit_transactions t
+  where t.account_id = p_account_id and t.credit_type = p_order.credit_type
+    and t.grant_id = p_order.grant_id and t.kind = 'expire';
+  -- More is voided as far as there is something left; less first lowers the debt.
+  v_voided := least(p_target, p_order.voided + case when p_target > p_order.target
+    then least(v_free, greatest(0, p_target - p_order.voided)) else 0 end);
+  -- What expired unspent is owed by no one.
+  v_debt := least(p_target - v_voided, p_order.credits - v_voided - v_expired);
+  if v_voided <> p_order.voided then
+    v_balance := credits.take_unspent(p_account_id, v_balance, p_order.grant_id,
+      v_voided - p_order.voided, 'void', null, gen_random_uuid(), (
+        select t.operation_id from public.credit_transactions t
+        where t.account_id = p_account_id and t.credit_type = p_order.credit_type
+          and t.grant_id = p_order.grant_id and t.kind = 'grant'
+        order by t.version limit 1),
+      case when v_voided > p_order.voided then 'its payment was taken back'
+        else 'its payment stands after all' end);
+  end if;
+  v_balance := credits.set_debt(
+    p_account_id, v_balance, 'order:' || p_order.id, greatest(0, v_debt));
+  perform credits.apply_due(p_account_id, v_balance);
+  update credits.billing_orders o set target = p_target, voided = v_voided
+  where o.account_id = p_account_id and o.id = p_order.id;
+end
+$$;
+comment on function credits.take_back(uuid, credits.billing_orders, bigint) is
+  'Voids what a purchase has left up to what refunds take back; what was spent of it is a debt. '
+  'The other way round where a refund has failed.';
+revoke all on function credits.take_back(uuid, credits.billing_orders, bigint)
+  from public, anon, authenticated, service_role;
+
+create function credits.set_order_state(
+  p_account_id uuid, p_order_id uuid, p_state text, p_note text default null)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_order credits.billing_orders;
+  v_ranks text[] := array['open', 'pending', 'expired', 'failed', 'mismatch', 'paid'];
+begin
+  select * into v_order from credits.billing_orders o
+  where o.account_id = p_account_id and o.id = p_order_id for no key update;
+  if array_position(v_ranks, p_state) <= array_position(v_ranks, v_order.state) then
+    return false;
+  end if;
+  update credits.billing_orders o set state = p_state, note = p_note
+  where o.account_id = p_account_id and o.id = p_order_id;
+  return true;
+end
+$$;
+comment on function credits.set_order_state(uuid, uuid, text, text) is
+  'Moves an order on, never back: open, pending, expired, failed, mismatch, paid. Says whether '
+  'it moved.';
+revoke all on function credits.set_order_state(uuid, uuid, text, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.pay_order(
+  p_account_id uuid, p_order_id uuid, p_paid_at timestamptz, p_gross bigint, p_net bigint)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_order credits.billing_orders;
+begin
+  select * into v_order from credits.billing_orders o
+  where o.account_id = p_account_id and o.id = p_order_id for no key update;
+  if v_order.state = 'paid' then
+    perform credits.date_back(p_account_id, v_order, p_paid_at);
+    return '[]';
+  end if;
+  update credits.billing_orders o set state = 'paid', paid_at = p_paid_at, paid_amount = p_gross,
+    paid_net = greatest(0, p_net), note = null
+  where o.account_id = p_account_id and o.id = p_order_id
+  returning * into v_order;
+  if v_order.credits is not null then
+    v_order := credits.grant_order_credits(p_account_id, v_order);
+  end if;
+  return jsonb_build_array(jsonb_build_object('order_id', p_order_id, 'state', 'paid',
+    'credits', v_order.credits, 'grant_id', v_order.grant_id))
+    || credits.settle_order(p_account_id, p_order_id);
+end
+$$;
+comment on function credits.pay_order(uuid, uuid, timestamptz, bigint, bigint) is
+  'Marks an order as paid and grants its credits, once. Locks the order, then its balance.';
+revoke all on function credits.pay_order(uuid, uuid, timestamptz, bigint, bigint)
+  from public, anon, authenticated, service_role;
+
+create function credits.grant_order_credits(p_account_id uuid, p_order credits.billing_orders)
+returns credits.billing_orders
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_order credits.billing_orders := p_order;
+  v_answer jsonb;
+  v_balance credits.balances := credits.lock_balance(p_account_id, p_order.credit_type);
+  v_expires_at timestamptz := credits.order_expiry(p_order);
+begin
+  -- News of a purchase that is older than its credits live: they are there, and gone.
+  v_answer := credits.grant_to(p_account_id, p_order.user_id, row(
+    p_order.credit_type, p_order.credits, 'top_up', credits.order_words(p_order), null,
+    case when v_expires_at > v_balance.settled_at then v_expires_at end, null, p_order.paid_net,
+    p_order.currency,
+    jsonb_build_object('order_id', p_order.id, 'pack_id', p_order.pack_id)
+    )::credits.grant_order, 'order:' || p_order.id);
+  v_order.grant_id := (v_answer ->> 'grant_id')::uuid;
+  update credits.billing_orders o set grant_id = v_order.grant_id
+  where o.account_id = p_account_id and o.id = p_order.id;
+  if v_expires_at <= v_balance.settled_at then
+    perform credits.move_expiry(p_account_id, v_order, v_expires_at);
+  end if;
+  update credits.auto_top_ups a set state = 'ready', order_id = null, stopped_at = null,
+    note = null
+  where a.account_id = p_account_id and a.order_id = p_order.id;
+  perform credits.top_up_on(p_account_id, p_order.credit_type);
+  if p_order.kind = 'auto_top_up' then
+    perform credits.tell(p_account_id, 'top_up.bought', jsonb_build_object(
+      'credit_type', p_order.credit_type, 'amount', p_order.credits, 'pack', p_order.pack_id,
+      'paid_amount', p_order.paid_amount, 'currency', p_order.currency), 'order:' || p_order.id);
+  end if;
+  return v_order;
+end
+$$;
+comment on function credits.grant_order_credits(uuid, credits.billing_orders) is
+  'Issues the credits of a paid order. Expiry, text and key derive from the order, never from '
+  'the time of the news.';
+revoke all on function credits.grant_order_credits(uuid, credits.billing_orders)
+  from public, anon, authenticated, service_role;
+
+create function credits.order_words(p_order credits.billing_orders)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return concat_ws(' ',
+    case when p_order.quantity > 1 then p_order.quantity || ' ×' end,
+    coalesce((select k.name from public.credit_packs k where k.id = p_order.pack_id),
+      p_order.pack_id),
+    case when p_order.kind = 'auto_top_up' then '(bought automatically)' else '(bought)' end);
+end
+$$;
+comment on function credits.order_words(credits.billing_orders) is
+  'What a purchase is called in the history.';
+revoke all on function credits.order_words(credits.billing_orders)
+  from public, anon, authenticated, service_role;
+
+create function credits.order_expiry(p_order credits.billing_orders)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if (select t.kind from credits.credit_types t where t.id = p_order.credit_type) = 'limit' then
+    return null;
+  end if;
+  -- Months are counted on the calendar of UTC, whatever the zone of the session.
+  return ((p_order.paid_at at time zone 'UTC') + p_order.expires_after) at time zone 'UTC';
+end
+$$;
+comment on function credits.order_expiry(credits.billing_orders) is
+  'When the credits of a paid order expire; null for never.';
+revoke all on function credits.order_expiry(credits.billing_orders)
+  from public, anon, authenticated, service_role;
+
+create function credits.date_back(
+  p_account_id uuid, p_order credits.billing_orders, p_paid_at timestamptz)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_order credits.billing_orders := p_order;
+begin
+  if p_paid_at >= v_order.paid_at then
+    return;
+  end if;
+  v_order.paid_at := p_paid_at;
+  update credits.billing_orders o set paid_at = p_paid_at
+  where o.account_id = p_account_id and o.id = v_order.id;
+  if v_order.grant_id is not null and credits.order_expiry(v_order) is not null then
+    perform credits.move_expiry(p_account_id, v_order, credits.order_expiry(v_order));
+  end if;
+end
+$$;
+comment on function credits.date_back(uuid, credits.billing_orders, timestamptz) is
+  'Counts the expiry of a purchase from the earliest payment that is known of it.';
+revoke all on function credits.date_back(uuid, credits.billing_orders, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.move_expiry(
+  p_account_id uuid, p_order credits.billing_orders, p_expires_at timestamptz)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_balance credits.balances := credits.lock_grant(p_account_id, p_order.grant_id);
+begin
+  update public.credit_grants g
+  set expires_at = greatest(p_expires_at, g.starts_at)
+  where g.account_id = p_account_id and g.id = p_order.grant_id
+    and g.expires_at is distinct from greatest(p_expires_at, g.starts_at);
+  perform credits.apply_due(p_account_id, v_balance);
+end
+$$;
+comment on function credits.move_expiry(uuid, credits.billing_orders, timestamptz) is
+  'Sets when the credits of a purchase expire, and books it where that has passed.';
+revoke all on function credits.move_expiry(uuid, credits.billing_orders, timestamptz)
   from public, anon, authenticated, service_role;
 
 -- schemas/certainty/explain_balance.sql
@@ -17284,6 +20273,9 @@ begin
     select 5, 'free credits are held once per person', v.* from credits.verify_accounts(p_account_id) v
     where coalesce(p_rule, 5) = 5
     union all
+    select 6, 'every order that was paid gave one grant', v.* from credits.verify_orders(p_account_id) v
+    where coalesce(p_rule, 6) = 6
+    union all
     select 7, 'everything granted is spent, lapsed or left', v.* from credits.verify_conservation(p_account_id) v
     where coalesce(p_rule, 7) = 7
     union all
@@ -17296,6 +20288,9 @@ begin
     where coalesce(p_rule, 9) = 9
     union all
     select 10, 'nothing is spendable that is not paid for', v.* from credits.verify_coverage(p_account_id) v
+    where coalesce(p_rule, 10) = 10
+    union all
+    select 10, 'what was taken back is what was refunded', v.* from credits.verify_refunds(p_account_id) v
     where coalesce(p_rule, 10) = 10
     union all
     select 10, 'every debt is what it was set to, less what was paid', v.* from credits.verify_debts(p_account_id) v
@@ -17370,7 +20365,9 @@ begin
           filter (where t.grant_id is not null) over chain, t.grant_id is null)
         and t.created_at >= coalesce(lag(t.created_at) over chain, t.created_at)
         and coalesce(t.balance_after >= 0, t.kind in ('consume', 'capture', 'refund'))
-        and (t.kind in ('grant', 'refund')) = (t.amount > 0) and t.amount <> 0 as ok
+        -- A part of a purchase that was taken back comes back when the refund has failed.
+        and ((t.kind in ('grant', 'refund')) = (t.amount > 0)
+          or t.kind = 'void' and t.related_operation_id is not null) and t.amount <> 0 as ok
     from public.credit_transactions t
     where p_account_id is null or t.account_id = p_account_id
     window chain as (partition by t.account_id, t.credit_type order by t.version)
@@ -17946,6 +20943,91 @@ comment on function credits.verify_operations(uuid) is
 revoke all on function credits.verify_operations(uuid) from public, anon, authenticated,
   service_role;
 
+-- schemas/certainty/verify_orders.sql
+
+create function credits.verify_orders(p_account_id uuid)
+returns table (checked bigint, violations jsonb)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  with compared as (
+    select o.account_id, o.id as order_id,
+      case when o.state = 'paid' and o.credits is not null then g.id is not null
+          and g.source = 'top_up' and g.credit_type = o.credit_type and g.amount = o.credits
+          and exists (
+            select 1 from credits.idempotency_keys k
+            where k.account_id = o.account_id and k.operation_id = t.operation_id)
+        else o.grant_id is null end
+      and (o.grant_id is null or not exists (
+        select 1 from credits.billing_orders x
+        where x.account_id = o.account_id and x.id <> o.id and x.grant_id = o.grant_id)) as ok
+    from credits.billing_orders o
+    left join public.credit_grants g on g.account_id = o.account_id and g.id = o.grant_id
+    left join lateral (
+      select e.operation_id from public.credit_transactions e
+      where e.account_id = o.account_id and e.credit_type = o.credit_type
+        and e.grant_id = o.grant_id and e.kind = 'grant' order by e.version limit 1) t on true
+    where p_account_id is null or o.account_id = p_account_id
+  ), broken as materialized (
+    select c.account_id, c.order_id from compared c where c.ok is not true
+  )
+  select (select count(*) from compared), coalesce((
+    select jsonb_agg(to_jsonb(b)) from (
+      select c.account_id, c.order_id from broken c
+      order by c.account_id, c.order_id limit 10) b), '[]');
+end
+$$;
+comment on function credits.verify_orders(uuid) is
+  'Rule 6: every order that was paid gave exactly one grant, of the credits that were ordered; '
+  'no other order gave any.';
+revoke all on function credits.verify_orders(uuid) from public, anon, authenticated, service_role;
+
+create function credits.verify_refunds(p_account_id uuid)
+returns table (checked bigint, violations jsonb)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  with compared as (
+    select o.account_id, o.id as order_id,
+      o.target = credits.order_target(o)
+      and o.is_disputed = credits.is_disputed(credits.payments_of_order(o.account_id, o.id))
+      and e.voided >= o.voided
+      and coalesce(d.amount, 0) <= o.target - o.voided
+      and (coalesce(d.amount, 0) = o.target - o.voided or e.expired > 0) as ok
+    from credits.billing_orders o
+    left join credits.debts d on d.account_id = o.account_id
+      and d.credit_type = o.credit_type and d.source = 'order:' || o.id
+    cross join lateral (
+      select coalesce(sum(-t.amount) filter (where t.kind = 'void' and not exists (
+          select 1 from credits.debt_payments p
+          where p.account_id = t.account_id and p.operation_id = t.operation_id)), 0) as voided,
+        coalesce(sum(-t.amount) filter (where t.kind = 'expire'), 0) as expired
+      from public.credit_transactions t
+      where t.account_id = o.account_id and t.credit_type = o.credit_type
+        and t.grant_id = o.grant_id) e
+    where o.grant_id is not null and (p_account_id is null or o.account_id = p_account_id)
+  ), broken as materialized (
+    select c.account_id, c.order_id from compared c where c.ok is not true
+  )
+  select (select count(*) from compared), coalesce((
+    select jsonb_agg(to_jsonb(b)) from (
+      select c.account_id, c.order_id from broken c
+      order by c.account_id, c.order_id limit 10) b), '[]');
+end
+$$;
+comment on function credits.verify_refunds(uuid) is
+  'Rule 10: what was taken back of a purchase, voided or owed, is what its refunds and lost '
+  'disputes come to.';
+revoke all on function credits.verify_refunds(uuid) from public, anon, authenticated, service_role;
+
 -- schemas/certainty/verify_plans.sql
 
 create function credits.verify_plans(p_account_id uuid)
@@ -17979,7 +21061,8 @@ begin
         or not (e.last = 1 and s.spells = 1 and exists (
           select 1 from credits.subscription_events o
           where o.account_id = b.account_id and o.n = 1 and o.plan_id = s.plan_id and o.happened_at = s.started_at))
-        and not credits.is_folded(b.account_id))
+        and not credits.is_folded(b.account_id)
+        or b.is_managed and not credits.is_folded(b.account_id))
     union all
     select null, null, p.id from public.plans p
     where p_account_id is null and (
@@ -22303,26 +25386,28 @@ security invoker
 set search_path = ''
 as $$
   select unnest('{
-    accept_workspace_invitation, add_credit_webhook, attach_billing_session, capture_credits,
-    capture_operation, change_plan, check_credits, claim_http_request, claim_messages,
-    consume_credits, consume_credits_batch, consume_operation, create_billing_order,
+    accept_workspace_invitation, add_credit_webhook, apply_billing_event, attach_billing_session,
+    capture_credits, capture_operation, change_plan, check_credits, claim_http_request,
+    claim_messages, consume_credits, consume_credits_batch, consume_operation, create_billing_order,
     create_workspace, delete_credit_webhook, delete_workspace, diagnose, drop_http_claim, end_price,
     explain_balance, explain_operation, export_account, extend_reservation, find_operation,
-    forget_account, freeze_account, get_billing_order, get_credit_alerts, get_credit_history,
-    get_credit_summary, get_workspace, grant_credits, has_credits, import_balances,
-    invite_to_workspace, leave_workspace, ledger_digest, link_billing_customer, list_billing_prices,
-    list_credit_dead_letters, list_notifications, list_plans, list_uncollected, list_workspaces,
-    mark_notifications_read, mark_test_account, metrics_active_accounts, metrics_breakage,
-    metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability,
-    metrics_usage, open_account, pin_plan, publish_plan, quote_operation, record_uncollected,
-    refund_credits, register_billing_price, release_credits, remove_from_workspace, reserve_credits,
-    reserve_operation, reset_monthly_credits, resolve_uncollected, retry_credit_dead_letters,
-    revoke_grant, revoke_workspace_invitation, roll_up_metrics, rotate_credit_webhook_secret,
-    set_auto_top_up, set_credit_alerts, set_credit_channels, set_exchange_rate, set_price,
-    set_price_book, set_provider_cost, set_subscription_status, set_test_clock, set_time_zone,
-    set_workspace_role, settle_messages, store_http_answer, system_status, tend_messages,
-    test_credit_webhook, track_metadata_key, transfer_workspace, undo_import, unfreeze_account,
-    unsubscribe_credit_mail, verify_books, verify_checklist, within_limit}'::name[])
+    forget_account, freeze_account, get_billing_account, get_billing_order, get_credit_alerts,
+    get_credit_history, get_credit_summary, get_workspace, grant_credits, has_credits,
+    import_balances, invite_to_workspace, leave_workspace, ledger_digest, link_billing_customer,
+    list_billing_events, list_billing_prices, list_credit_dead_letters, list_notifications,
+    list_plans, list_top_ups, list_uncollected, list_workspaces, mark_notifications_read,
+    mark_test_account, metrics_active_accounts, metrics_breakage, metrics_consumption,
+    metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability, metrics_usage,
+    open_account, pin_plan, publish_plan, quote_operation, reconcile_billing, record_uncollected,
+    refund_credits, register_billing_price, release_credits, remove_from_workspace,
+    replay_billing_events, reserve_credits, reserve_operation, reset_monthly_credits,
+    resolve_uncollected, retry_credit_dead_letters, revoke_grant, revoke_workspace_invitation,
+    roll_up_metrics, rotate_credit_webhook_secret, set_auto_top_up, set_credit_alerts,
+    set_credit_channels, set_exchange_rate, set_price, set_price_book, set_provider_cost,
+    set_subscription_status, set_test_clock, set_time_zone, set_workspace_role, settle_messages,
+    store_http_answer, system_status, tend_messages, test_credit_webhook, track_metadata_key,
+    transfer_workspace, undo_import, unfreeze_account, unsubscribe_credit_mail, verify_books,
+    verify_checklist, within_limit}'::name[])
 $$;
 comment on function credits.public_functions() is
   'The functions in schema public that are this system''s.';
@@ -22443,4 +25528,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text f4876a5dc83bd39b.';
+  'again. Written by remember_installation. Release 0.1.0, text 2046f9cc5fbb39ad.';
