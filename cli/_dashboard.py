@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from sonas_supabase import CreditsClient
+from sonas_supabase import AsyncCreditsClient, CreditsClient
 
 from ._jobs import running_jobs
 
@@ -28,7 +29,7 @@ def serves_metrics() -> bool:
     return is_installed() and find_spec("prometheus_client") is not None
 
 
-def local_app(stack: LocalStack) -> Starlette:
+def local_app(stack: LocalStack, *, worker: bool = False) -> Starlette:
     """The reference app on the stack's database, in which a visitor is whichever demo user he clicks."""
     from sonas_supabase.fastapi import SupabaseAuth
     from sonas_supabase.web import Demo, create_app
@@ -42,7 +43,28 @@ def local_app(stack: LocalStack) -> Starlette:
     if serves_metrics():
         _serve_metrics(app, stack.database_url)
     _run_beside(app, running_jobs(stack.database_url))
+    if worker:
+        _run_beside(app, running_worker(stack))
     return app
+
+
+@asynccontextmanager
+async def running_worker(stack: LocalStack) -> AsyncIterator[None]:
+    """A worker whose mails are caught here, and whose webhooks may go to this machine."""
+    from sonas_supabase.notify import Worker, WorkerSettings
+
+    found = stack.environment()
+    settings = WorkerSettings.from_env(
+        {"WEBHOOK_ALLOW_PRIVATE": "1", "MAIL_FROM": "Sonas <credits@localhost>", **found}
+    )
+    stop = asyncio.Event()
+    async with AsyncCreditsClient.from_url(stack.database_url, pool_size=4, timeout=30) as credits:
+        work = asyncio.create_task(Worker(credits, settings).run(stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            await work
 
 
 def _serve_metrics(app: Starlette, database_url: str) -> None:

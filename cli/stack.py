@@ -42,6 +42,9 @@ def up(
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Return when it answers; stop it with `down`.")
     ] = False,
+    worker: Annotated[
+        bool, typer.Option("--worker", help="Deliver messages, too, as `sonas worker` does; mails are caught.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Start everything here: Postgres, the migrations, demo users, PostgREST. Ctrl-C stops it, data stays.
@@ -57,13 +60,13 @@ def up(
         stack.cluster.port, stack.api_port = running.db_port, running.api_port
         output.answer(_described(stack), "It is running already.", *_welcome(stack, with_rest=True))
     elif detach:
-        _start_detached(stack)
+        _start_detached(stack, *(["--worker"] if worker else []))
         output.answer(_described(stack), *_welcome(stack, with_rest=True))
     else:
         if os.geteuid() == 0:
             output.note(f"You are root, which Postgres refuses; it runs as {stack.cluster.runs_as}.")
         stack.serve(
-            (lambda: local_app(stack)) if is_installed() else None,
+            (lambda: local_app(stack, worker=worker)) if is_installed() else None,
             step=lambda text: output.note(f"{text} …"),
             ready=lambda with_rest: output.answer(
                 _described(stack), *_welcome(stack, with_rest=with_rest), "Ctrl-C stops it."
@@ -171,14 +174,14 @@ def _running_stack() -> LocalStack:
     return stack
 
 
-def _start_detached(stack: LocalStack) -> None:
+def _start_detached(stack: LocalStack, *more: str) -> None:
     """Starts `sonas up` as a process of its own and waits until it answers."""
     stack.directory.mkdir(parents=True, exist_ok=True)
     log = stack.directory / "up.log"
     with log.open("wb") as file:
         child = subprocess.Popen(
             [sys.executable, "-m", "sonas_cli", "up", "--data-dir", str(stack.directory),
-             "--db-port", str(stack.cluster.port), "--api-port", str(stack.api_port), "--json"],
+             "--db-port", str(stack.cluster.port), "--api-port", str(stack.api_port), "--json", *more],
             stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
         )  # fmt: skip
     while (running := stack.running()) is None or running.pid != child.pid:
@@ -201,6 +204,8 @@ def _described(stack: LocalStack) -> dict[str, Any]:
         "api_url": stack.api_url,
         "database_url": stack.database_url,
         "data_dir": str(stack.directory),
+        "mail_url": f"{stack.api_url}/mail",
+        "smtp_url": stack.environment()["SMTP_URL"],
         "demo_users": DEMO_USERS,
     }
 
@@ -213,6 +218,7 @@ def _welcome(stack: LocalStack, *, with_rest: bool) -> list[Any]:
         ("REST API", rest),
         *([("For founders", f"{stack.api_url}/admin")] if is_installed() else []),
         *([("For Prometheus", f"{stack.api_url}/metrics")] if serves_metrics() else []),
+        ("Mails", f"{stack.api_url}/mail"),
         ("Postgres", stack.database_url),
         ("Data", stack.directory),
         *((f"Demo user {email}", user) for email, user in DEMO_USERS.items()),

@@ -106,7 +106,10 @@ def _parameter(description: Description, argument: Argument, *, required: bool, 
     default = None if required else _literal(argument.default or "null")
     if default == "None":
         kind += " | None"
-    if name == "amount":
+    if argument.type.endswith("[]") and required:
+        # None is no list, and may mean something of its own.
+        kind, value = f"{kind} | None", f'arg.optional(arg.{reader}, "{name}", {name})'
+    elif name == "amount":
         value = "arg.optional_amount(amount)" if default == "None" else "arg.amount(amount)"
     elif default == "None":
         value = f'arg.optional(arg.{reader}, "{name}", {name})'

@@ -224,7 +224,7 @@ class Messages(Caller):
         self,
         user_id: Id,
         credit_type: str,
-        percents: Iterable[int],
+        percents: Iterable[int] | None,
         *,
         amounts: Iterable[int] | None = None,
         workspace_id: Id | None = None,

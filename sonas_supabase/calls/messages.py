@@ -164,7 +164,12 @@ def rotate_credit_webhook_secret(*, user_id: Id, endpoint_id: Id, workspace_id: 
 
 
 def set_credit_alerts(
-    *, user_id: Id, credit_type: str, percents: Iterable[int], amounts: Iterable[int] | None, workspace_id: Id | None
+    *,
+    user_id: Id,
+    credit_type: str,
+    percents: Iterable[int] | None,
+    amounts: Iterable[int] | None,
+    workspace_id: Id | None,
 ) -> Call[Alerts]:
     """The call of ``set_credit_alerts``."""
     return Call(
@@ -172,7 +177,7 @@ def set_credit_alerts(
         {
             "user_id": arg.uuid("user_id", user_id),
             "credit_type": arg.text("credit_type", credit_type),
-            "percents": arg.integers("percents", percents),
+            "percents": arg.optional(arg.integers, "percents", percents),
             "amounts": arg.optional(arg.bigints, "amounts", amounts),
             "workspace_id": arg.optional(arg.uuid, "workspace_id", workspace_id),
         },

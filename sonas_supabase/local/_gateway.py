@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 
 from sonas_supabase.local.keys import Keys
+from sonas_supabase.local.mail import MailCatcher
 
 METHODS = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"]
 _HOP_BY_HOP = {
@@ -40,8 +41,8 @@ _CORS = {
 }
 
 
-def gateway(postgrest_url: str, keys: Keys, app: Starlette | None = None) -> Starlette:
-    """The ASGI app. `app` is served beside /rest/v1/."""
+def gateway(postgrest_url: str, keys: Keys, app: Starlette | None = None, mail: MailCatcher | None = None) -> Starlette:
+    """The ASGI app. `app` is served beside /rest/v1/, and what `mail` catches at /mail."""
 
     @asynccontextmanager
     async def lifespan(outer: Starlette) -> AsyncIterator[None]:
@@ -49,6 +50,8 @@ def gateway(postgrest_url: str, keys: Keys, app: Starlette | None = None) -> Sta
             outer.state.postgrest = await stack.enter_async_context(
                 httpx.AsyncClient(base_url=postgrest_url, timeout=60)
             )
+            if mail is not None:
+                await stack.enter_async_context(mail.running())
             if app is not None:
                 # What is mounted is not told by itself when the server starts and stops.
                 await stack.enter_async_context(app.router.lifespan_context(app))
@@ -88,6 +91,7 @@ def gateway(postgrest_url: str, keys: Keys, app: Starlette | None = None) -> Sta
         routes=[
             Route("/rest/v1", lambda _: RedirectResponse("/rest/v1/")),
             Route("/rest/v1/{path:path}", rest, methods=METHODS),
+            *(mail.routes() if mail is not None else []),
             *([Mount("/", app)] if app is not None else []),
         ],
         lifespan=lifespan,

@@ -24,6 +24,7 @@ from sonas_supabase.local._npm import NpmFailed
 from sonas_supabase.local._postgrest import PostgREST, stop_stray
 from sonas_supabase.local._problems import LocalProblem, file_problems
 from sonas_supabase.local.keys import Keys
+from sonas_supabase.local.mail import MailCatcher
 
 # Below what systems hand out for outgoing connections, so that none of those is in the way.
 API_PORT = 15421
@@ -76,6 +77,11 @@ class LocalStack:
         return f"http://127.0.0.1:{self.api_port}"
 
     @property
+    def smtp_port(self) -> int:
+        """Where mails are caught while `serve` runs; /mail shows them."""
+        return self.cluster.port + 1
+
+    @property
     def keys(self) -> Keys:
         """The keys of this stack."""
         return Keys.load(self.directory)
@@ -88,6 +94,8 @@ class LocalStack:
             "SUPABASE_SECRET_KEY": self.keys.secret_key,
             "SUPABASE_PUBLISHABLE_KEY": self.keys.publishable_key,
             "SUPABASE_JWT_SECRET": self.keys.jwt_secret,
+            "SMTP_URL": f"smtp://127.0.0.1:{self.smtp_port}",
+            "APP_URL": self.api_url,
         }
 
     def prepare(self, step: Step = lambda _: None) -> bool:
@@ -127,7 +135,10 @@ class LocalStack:
                     step("Starting PostgREST")
                     postgrest.start()
                 app = gateway(
-                    postgrest.url if postgrest else "http://127.0.0.1:1", self.keys, make_app() if make_app else None
+                    postgrest.url if postgrest else "http://127.0.0.1:1",
+                    self.keys,
+                    make_app() if make_app else None,
+                    MailCatcher(self.smtp_port),
                 )
                 config = uvicorn.Config(
                     app, host="127.0.0.1", port=self.api_port, log_level="warning", timeout_graceful_shutdown=5

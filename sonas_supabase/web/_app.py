@@ -16,7 +16,7 @@ from starlette.routing import Mount
 
 from sonas_supabase import AsyncCreditsClient
 from sonas_supabase.fastapi import Authenticator, Credits
-from sonas_supabase.web import _account, _admin, _builtin, _pages, _projects, _usage
+from sonas_supabase.web import _account, _admin, _builtin, _messages, _pages, _projects, _usage
 from sonas_supabase.web._context import Context, Demo, SupabaseProject
 from sonas_supabase.web._store import Store
 from sonas_supabase.web._work import Chat, Checkout, Generate
@@ -105,7 +105,7 @@ def create_app(
     )
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
     app.add_middleware(_pages.SecurityHeaders, connect_to=[supabase.url] if supabase else [])
-    for part in (_projects, _usage, _account, _admin):
+    for part in (_projects, _usage, _account, _messages, _admin):
         app.include_router(part.router(context))
     _add_pages(app, language)
     return app
@@ -134,6 +134,10 @@ def _add_pages(app: FastAPI, language: str | None) -> None:
     @app.api_route("/pricing", methods=_READ, include_in_schema=False)
     async def pricing(request: Request) -> Response:
         return _pages.page("pricing.html", request, language)
+
+    @app.api_route("/messages", methods=_READ, include_in_schema=False)
+    async def messages(request: Request) -> Response:
+        return _pages.page("messages.html", request, language)
 
     @app.api_route("/sonas-usage.js", methods=_READ, include_in_schema=False)
     async def element(request: Request) -> Response:

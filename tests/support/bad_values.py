@@ -70,6 +70,13 @@ GOOD: dict[str, Any] = {
     "asset": "wei",
     "worth": 3000,
     "book": "default",
+    "percents": "{50}",
+    "url": "https://example.com/credits",
+    "endpoint_id": UNKNOWN,
+    "lease_id": UNKNOWN,
+    "channel": "webhook:none",
+    "results": [],
+    "account_id": UNKNOWN,
 }
 
 Row = tuple[str, str, Any, str, str]

@@ -1,6 +1,7 @@
 // The dashboard: who is signed in, which tab is open, and one feed of figures for all of it.
 
 import "./usage-panel.js";
+import { showBell } from "./bell.js";
 import { t, translate } from "./i18n.js";
 import { showOutage } from "./outage.js";
 import { showProjects } from "./projects.js";
@@ -84,5 +85,6 @@ setInterval(async () => {
 
 translate();
 showOutage(byId("main"));
+showBell(byId("who"));
 onChange(show);
 show();

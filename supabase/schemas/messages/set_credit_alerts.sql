@@ -50,7 +50,7 @@ revoke all on function credits.set_credit_alerts(uuid, text, integer[], bigint[]
 grant execute on function credits.set_credit_alerts(uuid, text, integer[], bigint[], uuid)
   to authenticated, service_role;
 
--- edge: result=Alerts callers=authenticated,service_role repeatable
+-- edge: result=Alerts callers=authenticated,service_role repeatable required=percents
 --   Warn at these shares used (``percents``) and these ``amounts`` left of a credit type.
 --
 --   Empty lists warn of nothing; None for both takes the usual levels again. What was told of
@@ -61,8 +61,8 @@ grant execute on function credits.set_credit_alerts(uuid, text, integer[], bigin
 --       Forbidden: of a workspace, by others than its owners and admins.
 --       AccountNotFound.
 create function public.set_credit_alerts(
-  p_user_id uuid, p_credit_type text, p_percents integer[], p_amounts bigint[] default null,
-  p_workspace_id uuid default null)
+  p_user_id uuid, p_credit_type text, p_percents integer[] default null,
+  p_amounts bigint[] default null, p_workspace_id uuid default null)
 returns jsonb
 language sql
 volatile
