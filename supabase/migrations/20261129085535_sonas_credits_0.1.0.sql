@@ -5411,7 +5411,7 @@ revoke all on function credits.set_credit_alerts(uuid, text, integer[], bigint[]
 grant execute on function credits.set_credit_alerts(uuid, text, integer[], bigint[], uuid)
   to authenticated, service_role;
 
--- edge: result=Alerts callers=authenticated,service_role repeatable
+-- edge: result=Alerts callers=authenticated,service_role repeatable required=percents
 --   Warn at these shares used (``percents``) and these ``amounts`` left of a credit type.
 --
 --   Empty lists warn of nothing; None for both takes the usual levels again. What was told of
@@ -5422,8 +5422,8 @@ grant execute on function credits.set_credit_alerts(uuid, text, integer[], bigin
 --       Forbidden: of a workspace, by others than its owners and admins.
 --       AccountNotFound.
 create function public.set_credit_alerts(
-  p_user_id uuid, p_credit_type text, p_percents integer[], p_amounts bigint[] default null,
-  p_workspace_id uuid default null)
+  p_user_id uuid, p_credit_type text, p_percents integer[] default null,
+  p_amounts bigint[] default null, p_workspace_id uuid default null)
 returns jsonb
 language sql
 volatile
@@ -25528,4 +25528,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 2046f9cc5fbb39ad.';
+  'again. Written by remember_installation. Release 0.1.0, text 8b7c6fc3e82373c1.';
