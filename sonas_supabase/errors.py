@@ -13,6 +13,7 @@ The slugs are those that the SQL functions raise (``code``); a test holds the tw
     │   ├── AccountNotFound            account_not_found
     │   ├── OperationNotFound          operation_not_found
     │   ├── ReservationNotFound        reservation_not_found
+    │   ├── BudgetNotFound             budget_not_found
     │   ├── MemberNotFound             member_not_found
     │   ├── InvitationNotFound         invitation_not_found
     │   ├── EndpointNotFound           endpoint_not_found
@@ -204,6 +205,12 @@ class ReservationNotFound(NotFound):
     """The account has no such reservation."""
 
     code = "reservation_not_found"
+
+
+class BudgetNotFound(NotFound):
+    """The account has no such budget."""
+
+    code = "budget_not_found"
 
 
 class MemberNotFound(NotFound):

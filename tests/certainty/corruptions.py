@@ -317,6 +317,11 @@ CORRUPTIONS = [
     Corruption(9, f"{PRICED_REFUNDS}.prepaid_after", "another remainder after a refund", "true", "prepaid_after = prepaid_after + 1"),
     Corruption(9, f"{COSTS}.account_id", "a cost of somebody else", "true", "account_id = gen_random_uuid()"),
     Corruption(9, f"{COSTS}.operation_id", "the cost of another operation", "true", "operation_id = gen_random_uuid()"),
+    # Rule 11: budgets.
+    Corruption(11, "credits.budget_uses.used", "a budget that has counted less", "used > 0", "used = used - 1"),
+    Corruption(11, "credits.budget_uses.window_start", "a window that began later", "used > 0 and isfinite(window_start)", "window_start = window_end - interval '1 second'"),
+    Corruption(11, "credits.budget_uses.user_id", "a use of somebody else", "used > 0", "user_id = gen_random_uuid()"),
+    Corruption(11, f"{BALANCES}.has_budgets", "a budget that no spend asks", "has_budgets", "has_budgets = false"),
     # Rule 7: conservation.
     Corruption(7, f"{LEDGER}.amount", "a credit out of nothing", "kind = 'grant'", "amount = amount + 1"),
     Corruption(7, f"{BALANCES}.used", "less used than spent", "kind = 'credit' and used > 1 and exists (select from public.credit_transactions t where (t.account_id, t.credit_type) = (x.account_id, x.credit_type) and t.created_at > x.used_since and t.kind = 'consume') and not exists (select from public.credit_transactions t where (t.account_id, t.credit_type) = (x.account_id, x.credit_type) and t.created_at = x.used_since)", "used = 0"),
@@ -418,6 +423,35 @@ UNJUDGED = {
     "public.credit_workspaces.account_id": "who is in a team is the project's choice",
     "public.credit_workspaces.name": "who is in a team is the project's choice",
     "public.credit_workspaces.created_at": "who is in a team is the project's choice",
+    **{
+        f"{table}.{column}": "who is asked into a team is the project's choice"
+        for table, columns in {
+            "public.credit_invitations": "account_id id email role user_id created_at expires_at used_at used_by "
+            "revoked_at",
+            "credits.invitation_secrets": "account_id token_hash invitation_id",
+        }.items()
+        for column in columns.split()
+    },
+    **{
+        f"public.credit_budgets.{column}": "what a team limits is its own choice"
+        for column in [
+            "account_id",
+            "id",
+            "credit_type",
+            "scope",
+            "scope_value",
+            "window_kind",
+            "hours",
+            "credit_limit",
+            "user_id",
+            "created_at",
+            "updated_at",
+        ]
+    },
+    **{
+        f"credits.budget_uses.{column}": "where a window is looked at next; what it has counted is judged"
+        for column in ("account_id", "budget_id", "window_end", "tail")
+    },
     "public.credit_workspace_members.account_id": "who is in a team is the project's choice",
     "public.credit_workspace_members.user_id": "who is in a team is the project's choice",
     "public.credit_workspace_members.role": "who is in a team is the project's choice",

@@ -38,6 +38,7 @@ def people(database: Database) -> People:
         database.call("reserve_credits", user, "message", 1, idempotency_key="key", **named)
         database.call("consume_credits", user, "message", 1000, **named)
         database.call("grant_credits", user, "message", 1, **named)
+        database.call("set_credit_budget", user, credit_type="message", limit=5000, window="day", **named)
     database.call("invite_to_workspace", me, workspace, "somebody@example.com")
     return People(me, colleague, outsider, workspace, operations)
 

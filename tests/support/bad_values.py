@@ -46,6 +46,9 @@ GOOD: dict[str, Any] = {
     "uncollected_id": UNKNOWN,
     "resolution": "forgiven",
     "reason": "insufficient_credits",
+    "limit": 5,
+    "window": "day",
+    "budget_id": ...,
     "name": "Team",
     "workspace_id": ...,
     "member_id": ...,
@@ -134,7 +137,7 @@ _bad(
     [None, "", "MESSAGE", "message "],
     "unknown_credit_type",
     "PT404",
-    lambda f, a: not a.may_be_null and _of_accounts(f, a),
+    lambda f, a: (not a.may_be_null or f.name == "set_credit_budget") and _of_accounts(f, a),
 )
 _bad("credit_type", ["gold"], "unknown_credit_type", "PT404", _of_accounts)
 _bad("amount", [None], "invalid_amount", "PT422", _must_be_given)
@@ -171,6 +174,13 @@ _bad("time_zone", ["UTC+3"], "invalid_argument", "PT422", _of_accounts)
 _bad("now", [None, datetime(2020, 1, 1, tzinfo=UTC)], "invalid_argument", "PT422")
 _bad("limit", [None, 0, -1, 1001], "invalid_argument", "PT422", _only("get_credit_history"))
 _bad("limit", [0, -1], "invalid_argument", "PT422", lambda f, _: not f.of_an_account)
+_bad("limit", [None, -1, 2**53 + 1], "invalid_argument", "PT422", _only("set_credit_budget"))
+_bad("window", [None, "", "year", "DAY", "rolling"], "invalid_argument", "PT422", _only("set_credit_budget"))
+_bad("hours", [0, -1, 5], "invalid_argument", "PT422", _only("set_credit_budget"))
+_bad("scope", [None, "", "planet", "role", "metadata"], "invalid_argument", "PT422")
+_bad("scope_value", ["", "somebody"], "invalid_argument", "PT422")
+_bad("budget_id", [None], "invalid_argument", "PT422")
+_bad("budget_id", [UNKNOWN, NIL], "budget_not_found", "PT404")
 _bad("cursor", ["", "nonsense", "e30", "bnVsbA", "x" * 10000], "invalid_argument", "PT422")
 _bad("bucket", ["", "fortnight of sorts", "0 days"], "invalid_argument", "PT422")
 _bad("rule", [0, 99], "invalid_argument", "PT422")

@@ -57,6 +57,7 @@ ACCOUNT_TABLES = (
     "public.credit_notifications",
     "public.credit_webhooks",
     "public.credit_invitations",
+    "public.credit_budgets",
 )
 
 # What no API role may read at all, for the schema is closed to them.
@@ -80,6 +81,7 @@ CORE_TABLES = (
     "credits.settings",
     "credits.webhook_secrets",
     "credits.invitation_secrets",
+    "credits.budget_uses",
 )
 
 

@@ -315,6 +315,9 @@ def _others(database: Database) -> dict[str, UUID]:
     database.call("grant_credits", forgotten, "message", 5, "goodwill", "dear friend")
     database.call("forget_account", forgotten)
     team = new_workspace(database, boss, plain, plan="starter")
+    for window, scope in (("day", "member"), ("period", "workspace")):
+        named = {"limit": 40, "window": window, "scope": scope}
+        database.call("set_credit_budget", boss, team, "message", **named)
     database.call("consume_credits", plain, "message", 30, workspace_id=team)
     database.run("create table public.wallets (id uuid primary key, credits bigint not null)")
     database.run("insert into public.wallets values (%s, 25)", plain)

@@ -76,6 +76,7 @@ begin
       'pending_plan', s.pending_plan_id, 'pending_at', s.pending_at, 'trial_ends_at', s.trial_ends_at,
       'period_start', r.period_start, 'period_end', r.period_end, 'now', v_at,
       'balances', credits.balances_of(v_account_id),
+      'budgets', credits.budgets_of(v_account_id, v_user_id),
       'grants', (
         select coalesce(jsonb_agg(jsonb_build_object(
           'grant_id', g.id, 'credit_type', g.credit_type, 'source', g.source, 'amount', g.amount, 'remaining', g.remaining,

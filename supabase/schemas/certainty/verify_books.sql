@@ -59,6 +59,10 @@ begin
     union all
     select 10, 'every debt is what it was set to, less what was paid', v.* from credits.verify_debts(p_account_id) v
     where coalesce(p_rule, 10) = 10
+    union all
+    select 11, 'every budget has counted what was spent in its window', v.*
+    from credits.verify_budgets(p_account_id) v
+    where coalesce(p_rule, 11) = 11
   )
   select coalesce(jsonb_agg(jsonb_build_object('rule', c.rule, 'name', c.name, 'ok', c.violations = '[]', 'checked', c.checked,
     'violations', c.violations)), '[]') into v_checks

@@ -26,6 +26,7 @@ as $$
     ('public.credit_workspace_members', 'Members may read who else is a member', 'authenticated'),
     ('public.credit_notifications', 'People may read their notifications', 'authenticated'),
     ('public.credit_webhooks', 'Overseers may read where messages are sent', 'authenticated'),
+    ('public.credit_budgets', 'People may read the budgets of their accounts', 'authenticated'),
     ('public.credit_invitations',
       'Owners and admins may read the invitations of their workspaces', 'authenticated')
 $$;
@@ -76,6 +77,7 @@ as $$
     ('public.credit_workspace_members', 'credit_workspace_members_release_holds'),
     ('public.credit_workspace_members', 'credit_workspace_members_change_topic'),
     ('public.credit_workspace_members', 'credit_workspace_members_pass_ownership_on'),
+    ('public.credit_workspace_members', 'credit_workspace_members_count_roles_anew'),
     ('auth.users', 'credits_open_account'),
     ('auth.users', 'credits_close_account'),
     ('auth.users', 'credits_follow_user')

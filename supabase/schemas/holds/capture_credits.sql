@@ -123,6 +123,10 @@ begin
   end if;
   if v_wanted > v_left then
     v_extra := least(v_wanted - v_left, coalesce(credits.available(v_balance), v_wanted - v_left));
+    if v_balance.has_budgets then
+      v_extra := least(v_extra, credits.room_for_extra(p_account_id, v_balance, p_user_id, v_hold,
+        v_hold.metadata || p_metadata));
+    end if;
     v_unlimited := case when v_balance.allowance is null then v_extra else 0 end;
     if v_extra > v_unlimited then
       v_balance := credits.hold_slices(p_account_id, v_balance, v_hold.id, v_extra);
@@ -137,6 +141,10 @@ begin
     v_operation_id := v_hold.operation_id;
   end if;
 
+  if v_balance.has_budgets then
+    perform credits.take_from_budgets(p_account_id, v_hold.credit_type, p_user_id, v_captured, v_metadata,
+      v_balance.settled_at, v_balance.period_start, 0, p_is_forced => true);
+  end if;
   v_balance := credits.spend_slices(p_account_id, v_balance, v_hold, v_captured, p_is_final, p_user_id, v_operation_id,
     coalesce(p_description, v_hold.description), v_metadata);
   insert into public.usage (
@@ -227,7 +235,7 @@ begin
   from public.credit_reservations r
   where b.account_id = p_account_id and r.account_id = p_account_id and r.id = p_reservation_id
     and b.credit_type = r.credit_type and b.account_status = 'active' and b.allowance is not null
-    and (b.user_id is not null or p_user_id is distinct from p_account_id)
+    and (b.user_id is not null or p_user_id is distinct from p_account_id) and not b.has_budgets
     and b.due_at > greatest(b.settled_at, coalesce(b.test_now, clock_timestamp()))
     and r.status = 'open' and r.captured = 0 and r.unlimited = 0 and b.reserved >= r.amount
     and (coalesce(p_amount, r.amount) = r.amount or p_amount < r.amount and b.kind = 'credit')

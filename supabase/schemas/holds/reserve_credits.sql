@@ -46,6 +46,7 @@ declare
   v_expires_at timestamptz;
   v_request jsonb;
   v_answer jsonb;
+  v_budget jsonb;
 begin
   v_balance := credits.lock_balance(p_account_id, p_credit_type);
   if p_user_id <> p_account_id then
@@ -62,6 +63,14 @@ begin
 
   if credits.available(v_balance) < p_amount then
     return credits.refuse(p_account_id, v_balance, v_operation_id, p_amount, p_user_id, p_description, p_metadata);
+  end if;
+  if v_balance.has_budgets then
+    v_budget := credits.budget_without_room(p_account_id, p_credit_type, p_user_id, p_amount, p_metadata,
+      v_balance.settled_at, v_balance.period_start, true);
+    if v_budget is not null then
+      return credits.refuse_by_budget(p_account_id, v_balance, v_operation_id, p_amount, p_user_id, p_description,
+        p_metadata, v_budget);
+    end if;
   end if;
 
   v_expires_at := v_balance.settled_at + make_interval(secs => p_ttl_seconds);
@@ -121,7 +130,7 @@ begin
   where b.account_id = p_account_id and b.credit_type = p_credit_type and b.account_status = 'active'
     and (b.user_id is not null or p_user_id is distinct from p_account_id)
     and b.due_at > greatest(b.settled_at, coalesce(b.test_now, clock_timestamp()))
-    and b.allowance is not null and b.balance - b.withheld - b.reserved >= p_amount
+    and b.allowance is not null and b.balance - b.withheld - b.reserved >= p_amount and not b.has_budgets
   returning gen_random_uuid(), gen_random_uuid(), b.balance - b.withheld - b.reserved, b.allowance, b.used,
       b.reserved + b.reserved_unlimited, b.period_end, b.settled_at, b.settled_at + make_interval(secs => p_ttl_seconds)
     into v_operation_id, v_reservation_id, v_remaining, v_allowance, v_used, v_reserved, v_period_end, v_at, v_expires_at;

@@ -29,6 +29,7 @@ begin
       'There is no such credit type. credits.credit_types lists them.'),
     ('reservation_not_found', 'PT404', 'This account has no such reservation.'),
     ('operation_not_found', 'PT404', 'This account has no such operation.'),
+    ('budget_not_found', 'PT404', 'This account has no such budget.'),
     ('member_not_found', 'PT404', 'The workspace has no such member.'),
     ('invitation_not_found', 'PT404', 'There is no such invitation.'),
     ('unknown_operation', 'PT404',

@@ -25,6 +25,7 @@ create table credits.balances (
   is_floating boolean not null default false,
   alert_percent smallint default 0,
   alert_amount bigint,
+  has_budgets boolean not null default false,
   due_at timestamptz not null default '-infinity',
   settled_at timestamptz not null,
   test_now timestamptz,
@@ -64,6 +65,8 @@ comment on column credits.balances.alert_percent is
   'Null is none; 0 stands for the lowest, before anything was spent in the period.';
 comment on column credits.balances.alert_amount is
   'The next amount left of which people are warned; null is none.';
+comment on column credits.balances.has_budgets is
+  'Whether public.credit_budgets has rows for it, so that a spend without them asks no further.';
 comment on column credits.balances.due_at is 'The next instant at which something expires, starts or renews; until then this row is the truth. -infinity where it is floating.';
 comment on column credits.balances.settled_at is 'The latest time this row has seen. A clock that steps back is held here.';
 comment on column credits.balances.account_status is 'Copy of accounts.status, so that a spend needs no second row.';

@@ -107,6 +107,11 @@ begin
   delete from credits.metered_rows m where m.account_id = p_account_id;
   update credits.accounts a set frozen_reason = null where a.account_id = p_account_id;
   perform credits.leave_workspaces(p_account_id);
+  delete from public.credit_budgets b where b.account_id = p_account_id;
+  update credits.balances b set has_budgets = false
+  where b.account_id = p_account_id and b.has_budgets;
+  -- What the ledger says of an agent is blank by now.
+  perform credits.forget_budget_uses(a, 'metadata') from unnest(v_accounts) a order by a;
   return v_counts;
 end
 $$;

@@ -15,6 +15,7 @@ declare
   v_account_id uuid;
   v_balance credits.balances;
   v_now record;
+  v_budget jsonb;
 begin
   perform credits.check_request(p_amount, null, null, null);
   v_account_id := credits.paying_account(p_user_id, p_workspace_id, coalesce(p_credit_type, ''));
@@ -38,6 +39,14 @@ begin
   end if;
   if v_now.remaining < p_amount then
     return credits.explain_denial(credits.denial(v_account_id, v_balance, null, p_amount));
+  end if;
+  if v_balance.has_budgets then
+    v_budget := credits.budget_without_room(v_account_id, p_credit_type, p_user_id, p_amount, '{}',
+      v_balance.settled_at, v_now.period_start);
+    if v_budget is not null then
+      return credits.explain_denial(
+        credits.denial_by_budget(v_account_id, v_balance, null, p_amount, v_budget));
+    end if;
   end if;
   return credits.respond(credits.answer(v_balance, null, p_amount));
 end

@@ -68,6 +68,8 @@ declare
   v_period_end timestamptz;
   v_at timestamptz;
   v_reaches_level boolean;
+  v_has_budgets boolean;
+  v_period_start timestamptz;
 begin
   -- A caller that waits here for the lock compares anew with what the one before left.
   update credits.balances b set
@@ -78,18 +80,25 @@ begin
     and b.due_at > greatest(b.settled_at, coalesce(b.test_now, clock_timestamp()))
     and b.allowance is not null and b.balance - b.withheld - b.reserved >= p_amount
   returning gen_random_uuid(), b.version, b.balance, b.balance - b.withheld - b.reserved, b.allowance, b.used,
-      b.reserved + b.reserved_unlimited, b.period_end, b.settled_at,
+      b.reserved + b.reserved_unlimited, b.period_end, b.settled_at, b.has_budgets, b.period_start,
       -- As credits.reaches_level says.
       100::numeric * b.used >= b.alert_percent::numeric * (b.used + b.balance - b.withheld - b.reserved)
         or b.balance - b.withheld - b.reserved <= b.alert_amount
     into v_operation_id, v_version, v_balance, v_remaining, v_allowance, v_used, v_reserved, v_period_end, v_at,
-      v_reaches_level;
+      v_has_budgets, v_period_start, v_reaches_level;
   if not found then
     return credits.consume_with_care(p_account_id, p_user_id, p_credit_type, p_amount, p_description, p_idempotency_key,
       p_metadata, p_forced);
   end if;
   if p_user_id <> p_account_id then
     perform credits.require_spender(p_account_id, p_user_id);
+  end if;
+  if v_has_budgets and not credits.take_from_budgets(p_account_id, p_credit_type, p_user_id, p_amount, p_metadata, v_at,
+      v_period_start, v_reserved, p_forced) then
+    update credits.balances b set version = b.version - 1, balance = b.balance + p_amount, used = b.used - p_amount
+    where b.account_id = p_account_id and b.credit_type = p_credit_type;
+    return credits.consume_with_care(p_account_id, p_user_id, p_credit_type, p_amount, p_description, p_idempotency_key,
+      p_metadata, p_forced);
   end if;
 
   -- The balance was locked in the statement before, so this one sees what everybody else has left. It does nothing when the
@@ -164,6 +173,9 @@ begin
   end if;
 
   -- Undone, and done with care. A key that was taken while this call posted raises there, which takes all of it back.
+  if v_has_budgets then
+    perform credits.return_to_budgets(p_account_id, p_credit_type, p_user_id, p_amount, p_metadata, v_at);
+  end if;
   update credits.balances b set version = b.version - 1, balance = b.balance + p_amount, used = b.used - p_amount
   where b.account_id = p_account_id and b.credit_type = p_credit_type;
   return credits.consume_with_care(p_account_id, p_user_id, p_credit_type, p_amount, p_description, p_idempotency_key,
@@ -189,6 +201,7 @@ declare
   v_balance credits.balances;
   v_lacking bigint;
   v_answer jsonb;
+  v_budget jsonb;
 begin
   v_balance := credits.lock_balance(p_account_id, p_credit_type);
   if v_balance.account_id is null or v_balance.account_status = 'closed'
@@ -218,6 +231,13 @@ begin
   elsif v_lacking > 0 then
     v_balance := (select i.p_balance from credits.issue_allowance(p_account_id, v_balance, v_lacking, null, null,
       gen_random_uuid(), 'existed before it was metered') i);
+  end if;
+  if v_balance.has_budgets and not credits.take_from_budgets(p_account_id, p_credit_type, p_user_id, p_amount, p_metadata,
+      v_balance.settled_at, v_balance.period_start, v_balance.reserved + v_balance.reserved_unlimited, p_forced) then
+    v_budget := credits.budget_without_room(p_account_id, p_credit_type, p_user_id, p_amount, p_metadata,
+      v_balance.settled_at, v_balance.period_start);
+    return credits.refuse_by_budget(p_account_id, v_balance, v_operation_id, p_amount, p_user_id, p_description,
+      p_metadata, v_budget);
   end if;
   v_balance := credits.spend(p_account_id, v_balance, p_amount, v_operation_id, p_user_id, p_description, p_metadata);
   perform credits.remember_spend(p_account_id, p_idempotency_key, v_operation_id, v_balance);

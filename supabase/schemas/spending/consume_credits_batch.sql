@@ -186,6 +186,11 @@ begin
   if found then
     return credits.refuse_batch(p_account_id, p_user_id, v_items[v_item.nth + 1], v_before, v_balances);
   end if;
+  v_answers := credits.take_items_from_budgets(p_account_id, p_user_id, v_items, v_balances);
+  if v_answers is not null then
+    return v_answers;
+  end if;
+  v_answers := jsonb '[]';
 
   foreach v_balance in array v_balances loop
     v_answers := v_answers || credits.spend_items(p_account_id, p_user_id, v_balance, v_items);

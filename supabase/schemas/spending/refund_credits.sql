@@ -91,6 +91,9 @@ declare
   v_row record;
 begin
   expired := 0;
+  if p_balance.has_budgets then
+    perform credits.return_spend_to_budgets(p_account_id, p_operation_id, p_amount);
+  end if;
   for v_row in
     select t.grant_id, g.expires_at, g.voided_at, -t.amount - coalesce((
       select sum(f.amount) from public.credit_transactions f

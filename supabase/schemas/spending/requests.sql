@@ -168,7 +168,7 @@ revoke all on function credits.refuse(uuid, credits.balances, uuid, bigint, uuid
 
 create function credits.log_denial(
   p_account_id uuid, p_balance credits.balances, p_operation_id uuid, p_required bigint, p_available bigint, p_user_id uuid,
-  p_description text, p_metadata jsonb)
+  p_description text, p_metadata jsonb, p_budget jsonb default null)
 returns void
 language plpgsql
 volatile
@@ -186,13 +186,14 @@ begin
   values (
     p_account_id, p_user_id, p_balance.credit_type, 0, 'denied',
     case when octet_length(p_description) <= 240 then p_description else left(p_description, 59) || '…' end,
-    v_metadata || jsonb_build_object('required', p_required, 'available', p_available), p_operation_id,
-    p_balance.settled_at);
+    v_metadata || jsonb_build_object('required', p_required, 'available', p_available) || case when p_budget is null
+      then '{}' else jsonb_build_object('budget', p_budget - '{scope, scope_value, hours, frees}'::text[]) end,
+    p_operation_id, p_balance.settled_at);
 end
 $$;
-comment on function credits.log_denial(uuid, credits.balances, uuid, bigint, bigint, uuid, text, jsonb) is
+comment on function credits.log_denial(uuid, credits.balances, uuid, bigint, bigint, uuid, text, jsonb, jsonb) is
   'Puts a denial on record in usage with what was asked and what there was, within 1 kB: long words are cut, large metadata is left out.';
-revoke all on function credits.log_denial(uuid, credits.balances, uuid, bigint, bigint, uuid, text, jsonb)
+revoke all on function credits.log_denial(uuid, credits.balances, uuid, bigint, bigint, uuid, text, jsonb, jsonb)
   from public, anon, authenticated, service_role;
 
 create function credits.denial(p_account_id uuid, p_balance credits.balances, p_operation_id uuid, p_amount bigint)
@@ -232,9 +233,11 @@ as $$
     'message', case p_answer ->> 'code'
       when 'limit_reached' then format('The limit of the plan %s is reached: %s more %s wanted, %s left.',
         p_answer #>> '{details,plan}', p_answer #>> '{details,required}', p_answer ->> 'credit_type', p_answer #>> '{details,available}')
+      when 'member_cap_reached' then credits.budget_words(p_answer)
       else format('Not enough %s credits: %s required, %s available.',
         p_answer ->> 'credit_type', p_answer #>> '{details,required}', p_answer #>> '{details,available}') end,
     'hint', case
+      when p_answer ->> 'code' = 'member_cap_reached' then credits.budget_hint(p_answer)
       when p_answer ->> 'code' = 'insufficient_credits' and p_answer #>> '{details,free_credits}' = 'anonymous'
       then format('Sign up to get free credits, or upgrade at %s.', s.upgrade_url)
       when p_answer ->> 'code' = 'insufficient_credits' and p_answer #>> '{details,free_credits}' = 'other_account'
