@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from sonas_supabase._async.accounts import AsyncAccounts
 from sonas_supabase._async.billing import AsyncBilling
+from sonas_supabase._async.budgets import AsyncBudgets
 from sonas_supabase._async.calendar import AsyncCalendar
 from sonas_supabase._async.certainty import AsyncCertainty
 from sonas_supabase._async.doctor import AsyncDoctor
@@ -31,6 +32,7 @@ class AsyncChapters(
     AsyncPrices,
     AsyncHttp,
     AsyncWorkspaces,
+    AsyncBudgets,
     AsyncCalendar,
     AsyncBilling,
     AsyncCertainty,

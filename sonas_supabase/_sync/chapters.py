@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from sonas_supabase._sync.accounts import Accounts
 from sonas_supabase._sync.billing import Billing
+from sonas_supabase._sync.budgets import Budgets
 from sonas_supabase._sync.calendar import Calendar
 from sonas_supabase._sync.certainty import Certainty
 from sonas_supabase._sync.doctor import Doctor
@@ -31,6 +32,7 @@ class Chapters(
     Prices,
     Http,
     Workspaces,
+    Budgets,
     Calendar,
     Billing,
     Certainty,

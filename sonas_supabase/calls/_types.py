@@ -253,6 +253,18 @@ TYPES: dict[str, dict[str, str]] = {
     "revoke_workspace_invitation": {"p_user_id": "uuid", "p_workspace_id": "uuid", "p_invitation_id": "uuid"},
     "set_workspace_role": {"p_user_id": "uuid", "p_workspace_id": "uuid", "p_member_id": "uuid", "p_role": "text"},
     "transfer_workspace": {"p_user_id": "uuid", "p_workspace_id": "uuid", "p_member_id": "uuid"},
+    "delete_credit_budget": {"p_user_id": "uuid", "p_workspace_id": "uuid", "p_budget_id": "uuid"},
+    "list_credit_budgets": {"p_user_id": "uuid", "p_workspace_id": "uuid"},
+    "set_credit_budget": {
+        "p_user_id": "uuid",
+        "p_workspace_id": "uuid",
+        "p_credit_type": "text",
+        "p_limit": "bigint",
+        "p_window": "text",
+        "p_scope": "text",
+        "p_scope_value": "text",
+        "p_hours": "integer",
+    },
     "change_plan": {
         "p_user_id": "uuid",
         "p_plan_id": "text",

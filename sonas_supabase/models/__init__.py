@@ -36,6 +36,7 @@ from sonas_supabase.models.billing import (
     TopUpList,
     TopUpOrder,
 )
+from sonas_supabase.models.budgets import Budget, BudgetList, BudgetUse
 from sonas_supabase.models.calendar import PlanChange, PlanPin, Published, Reset
 from sonas_supabase.models.certainty import (
     BalanceStory,
@@ -160,6 +161,9 @@ __all__ = [
     "BookCheck",
     "Breakage",
     "BreakageRow",
+    "Budget",
+    "BudgetList",
+    "BudgetUse",
     "Capture",
     "Checklist",
     "ChecklistLine",
