@@ -41,9 +41,10 @@ declare
   -- The names in public that this file takes. Of a usage table only the columns are taken.
   -- Names of scripts/generate_edge.py, which writes them anew:
   v_relations constant name[] := '{
-    credit_balances, credit_grants, credit_grants_expires_at_idx, credit_grants_open_idx,
-    credit_grants_period_key, credit_grants_pkey, credit_invitations, credit_invitations_pkey,
-    credit_notifications, credit_notifications_created_at_idx, credit_notifications_pkey,
+    credit_balances, credit_budgets, credit_budgets_pkey, credit_budgets_spot_key, credit_grants,
+    credit_grants_expires_at_idx, credit_grants_open_idx, credit_grants_period_key,
+    credit_grants_pkey, credit_invitations, credit_invitations_pkey, credit_notifications,
+    credit_notifications_created_at_idx, credit_notifications_pkey,
     credit_notifications_user_id_created_at_idx, credit_packs, credit_packs_pkey,
     credit_price_books, credit_price_books_pkey, credit_prices, credit_reservations,
     credit_reservations_open_idx, credit_reservations_pkey, credit_transactions,
@@ -57,20 +58,21 @@ declare
     accept_workspace_invitation, add_credit_webhook, apply_billing_event, attach_billing_session,
     capture_credits, capture_operation, change_plan, check_credits, claim_http_request,
     claim_messages, consume_credits, consume_credits_batch, consume_operation, create_billing_order,
-    create_workspace, delete_credit_webhook, delete_workspace, diagnose, drop_http_claim, end_price,
-    explain_balance, explain_operation, export_account, extend_reservation, find_operation,
-    forget_account, freeze_account, get_billing_account, get_billing_order, get_credit_alerts,
-    get_credit_history, get_credit_summary, get_workspace, grant_credits, has_credits,
-    import_balances, invite_to_workspace, leave_workspace, ledger_digest, link_billing_customer,
-    list_billing_events, list_billing_prices, list_credit_dead_letters, list_notifications,
-    list_plans, list_top_ups, list_uncollected, list_workspaces, mark_notifications_read,
-    mark_test_account, metrics_active_accounts, metrics_breakage, metrics_consumption,
-    metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability, metrics_usage,
-    open_account, pin_plan, publish_plan, quote_operation, reconcile_billing, record_uncollected,
-    refund_credits, register_billing_price, release_credits, remove_from_workspace,
-    replay_billing_events, reserve_credits, reserve_operation, reset_monthly_credits,
-    resolve_uncollected, retry_credit_dead_letters, revoke_grant, revoke_workspace_invitation,
-    roll_up_metrics, rotate_credit_webhook_secret, set_auto_top_up, set_credit_alerts,
+    create_workspace, delete_credit_budget, delete_credit_webhook, delete_workspace, diagnose,
+    drop_http_claim, end_price, explain_balance, explain_operation, export_account,
+    extend_reservation, find_operation, forget_account, freeze_account, get_billing_account,
+    get_billing_order, get_credit_alerts, get_credit_history, get_credit_summary, get_workspace,
+    grant_credits, has_credits, import_balances, invite_to_workspace, leave_workspace,
+    ledger_digest, link_billing_customer, list_billing_events, list_billing_prices,
+    list_credit_budgets, list_credit_dead_letters, list_notifications, list_plans, list_top_ups,
+    list_uncollected, list_workspaces, mark_notifications_read, mark_test_account,
+    metrics_active_accounts, metrics_breakage, metrics_consumption, metrics_conversion,
+    metrics_exhaustion, metrics_health, metrics_liability, metrics_usage, open_account, pin_plan,
+    publish_plan, quote_operation, reconcile_billing, record_uncollected, refund_credits,
+    register_billing_price, release_credits, remove_from_workspace, replay_billing_events,
+    reserve_credits, reserve_operation, reset_monthly_credits, resolve_uncollected,
+    retry_credit_dead_letters, revoke_grant, revoke_workspace_invitation, roll_up_metrics,
+    rotate_credit_webhook_secret, set_auto_top_up, set_credit_alerts, set_credit_budget,
     set_credit_channels, set_exchange_rate, set_price, set_price_book, set_provider_cost,
     set_subscription_status, set_test_clock, set_time_zone, set_workspace_role, settle_messages,
     store_http_answer, system_status, tend_messages, test_credit_webhook, track_metadata_key,
@@ -413,6 +415,7 @@ begin
       'There is no such credit type. credits.credit_types lists them.'),
     ('reservation_not_found', 'PT404', 'This account has no such reservation.'),
     ('operation_not_found', 'PT404', 'This account has no such operation.'),
+    ('budget_not_found', 'PT404', 'This account has no such budget.'),
     ('member_not_found', 'PT404', 'The workspace has no such member.'),
     ('invitation_not_found', 'PT404', 'There is no such invitation.'),
     ('unknown_operation', 'PT404',
@@ -1658,6 +1661,7 @@ begin
       'pending_plan', s.pending_plan_id, 'pending_at', s.pending_at, 'trial_ends_at', s.trial_ends_at,
       'period_start', r.period_start, 'period_end', r.period_end, 'now', v_at,
       'balances', credits.balances_of(v_account_id),
+      'budgets', credits.budgets_of(v_account_id, v_user_id),
       'grants', (
         select coalesce(jsonb_agg(jsonb_build_object(
           'grant_id', g.id, 'credit_type', g.credit_type, 'source', g.source, 'amount', g.amount, 'remaining', g.remaining,
@@ -2449,6 +2453,7 @@ create table credits.balances (
   is_floating boolean not null default false,
   alert_percent smallint default 0,
   alert_amount bigint,
+  has_budgets boolean not null default false,
   due_at timestamptz not null default '-infinity',
   settled_at timestamptz not null,
   test_now timestamptz,
@@ -2488,6 +2493,8 @@ comment on column credits.balances.alert_percent is
   'Null is none; 0 stands for the lowest, before anything was spent in the period.';
 comment on column credits.balances.alert_amount is
   'The next amount left of which people are warned; null is none.';
+comment on column credits.balances.has_budgets is
+  'Whether public.credit_budgets has rows for it, so that a spend without them asks no further.';
 comment on column credits.balances.due_at is 'The next instant at which something expires, starts or renews; until then this row is the truth. -infinity where it is floating.';
 comment on column credits.balances.settled_at is 'The latest time this row has seen. A clock that steps back is held here.';
 comment on column credits.balances.account_status is 'Copy of accounts.status, so that a spend needs no second row.';
@@ -5941,6 +5948,7 @@ declare
   v_account_id uuid;
   v_balance credits.balances;
   v_now record;
+  v_budget jsonb;
 begin
   perform credits.check_request(p_amount, null, null, null);
   v_account_id := credits.paying_account(p_user_id, p_workspace_id, coalesce(p_credit_type, ''));
@@ -5964,6 +5972,14 @@ begin
   end if;
   if v_now.remaining < p_amount then
     return credits.explain_denial(credits.denial(v_account_id, v_balance, null, p_amount));
+  end if;
+  if v_balance.has_budgets then
+    v_budget := credits.budget_without_room(v_account_id, p_credit_type, p_user_id, p_amount, '{}',
+      v_balance.settled_at, v_now.period_start);
+    if v_budget is not null then
+      return credits.explain_denial(
+        credits.denial_by_budget(v_account_id, v_balance, null, p_amount, v_budget));
+    end if;
   end if;
   return credits.respond(credits.answer(v_balance, null, p_amount));
 end
@@ -6045,6 +6061,8 @@ declare
   v_period_end timestamptz;
   v_at timestamptz;
   v_reaches_level boolean;
+  v_has_budgets boolean;
+  v_period_start timestamptz;
 begin
   -- A caller that waits here for the lock compares anew with what the one before left.
   update credits.balances b set
@@ -6055,18 +6073,25 @@ begin
     and b.due_at > greatest(b.settled_at, coalesce(b.test_now, clock_timestamp()))
     and b.allowance is not null and b.balance - b.withheld - b.reserved >= p_amount
   returning gen_random_uuid(), b.version, b.balance, b.balance - b.withheld - b.reserved, b.allowance, b.used,
-      b.reserved + b.reserved_unlimited, b.period_end, b.settled_at,
+      b.reserved + b.reserved_unlimited, b.period_end, b.settled_at, b.has_budgets, b.period_start,
       -- As credits.reaches_level says.
       100::numeric * b.used >= b.alert_percent::numeric * (b.used + b.balance - b.withheld - b.reserved)
         or b.balance - b.withheld - b.reserved <= b.alert_amount
     into v_operation_id, v_version, v_balance, v_remaining, v_allowance, v_used, v_reserved, v_period_end, v_at,
-      v_reaches_level;
+      v_has_budgets, v_period_start, v_reaches_level;
   if not found then
     return credits.consume_with_care(p_account_id, p_user_id, p_credit_type, p_amount, p_description, p_idempotency_key,
       p_metadata, p_forced);
   end if;
   if p_user_id <> p_account_id then
     perform credits.require_spender(p_account_id, p_user_id);
+  end if;
+  if v_has_budgets and not credits.take_from_budgets(p_account_id, p_credit_type, p_user_id, p_amount, p_metadata, v_at,
+      v_period_start, v_reserved, p_forced) then
+    update credits.balances b set version = b.version - 1, balance = b.balance + p_amount, used = b.used - p_amount
+    where b.account_id = p_account_id and b.credit_type = p_credit_type;
+    return credits.consume_with_care(p_account_id, p_user_id, p_credit_type, p_amount, p_description, p_idempotency_key,
+      p_metadata, p_forced);
   end if;
 
   -- The balance was locked in the statement before, so this one sees what everybody else has left. It does nothing when the
@@ -6141,6 +6166,9 @@ begin
   end if;
 
   -- Undone, and done with care. A key that was taken while this call posted raises there, which takes all of it back.
+  if v_has_budgets then
+    perform credits.return_to_budgets(p_account_id, p_credit_type, p_user_id, p_amount, p_metadata, v_at);
+  end if;
   update credits.balances b set version = b.version - 1, balance = b.balance + p_amount, used = b.used - p_amount
   where b.account_id = p_account_id and b.credit_type = p_credit_type;
   return credits.consume_with_care(p_account_id, p_user_id, p_credit_type, p_amount, p_description, p_idempotency_key,
@@ -6166,6 +6194,7 @@ declare
   v_balance credits.balances;
   v_lacking bigint;
   v_answer jsonb;
+  v_budget jsonb;
 begin
   v_balance := credits.lock_balance(p_account_id, p_credit_type);
   if v_balance.account_id is null or v_balance.account_status = 'closed'
@@ -6195,6 +6224,13 @@ begin
   elsif v_lacking > 0 then
     v_balance := (select i.p_balance from credits.issue_allowance(p_account_id, v_balance, v_lacking, null, null,
       gen_random_uuid(), 'existed before it was metered') i);
+  end if;
+  if v_balance.has_budgets and not credits.take_from_budgets(p_account_id, p_credit_type, p_user_id, p_amount, p_metadata,
+      v_balance.settled_at, v_balance.period_start, v_balance.reserved + v_balance.reserved_unlimited, p_forced) then
+    v_budget := credits.budget_without_room(p_account_id, p_credit_type, p_user_id, p_amount, p_metadata,
+      v_balance.settled_at, v_balance.period_start);
+    return credits.refuse_by_budget(p_account_id, v_balance, v_operation_id, p_amount, p_user_id, p_description,
+      p_metadata, v_budget);
   end if;
   v_balance := credits.spend(p_account_id, v_balance, p_amount, v_operation_id, p_user_id, p_description, p_metadata);
   perform credits.remember_spend(p_account_id, p_idempotency_key, v_operation_id, v_balance);
@@ -6458,6 +6494,11 @@ begin
   if found then
     return credits.refuse_batch(p_account_id, p_user_id, v_items[v_item.nth + 1], v_before, v_balances);
   end if;
+  v_answers := credits.take_items_from_budgets(p_account_id, p_user_id, v_items, v_balances);
+  if v_answers is not null then
+    return v_answers;
+  end if;
+  v_answers := jsonb '[]';
 
   foreach v_balance in array v_balances loop
     v_answers := v_answers || credits.spend_items(p_account_id, p_user_id, v_balance, v_items);
@@ -6752,6 +6793,9 @@ declare
   v_row record;
 begin
   expired := 0;
+  if p_balance.has_budgets then
+    perform credits.return_spend_to_budgets(p_account_id, p_operation_id, p_amount);
+  end if;
   for v_row in
     select t.grant_id, g.expires_at, g.voided_at, -t.amount - coalesce((
       select sum(f.amount) from public.credit_transactions f
@@ -7050,7 +7094,7 @@ revoke all on function credits.refuse(uuid, credits.balances, uuid, bigint, uuid
 
 create function credits.log_denial(
   p_account_id uuid, p_balance credits.balances, p_operation_id uuid, p_required bigint, p_available bigint, p_user_id uuid,
-  p_description text, p_metadata jsonb)
+  p_description text, p_metadata jsonb, p_budget jsonb default null)
 returns void
 language plpgsql
 volatile
@@ -7068,13 +7112,14 @@ begin
   values (
     p_account_id, p_user_id, p_balance.credit_type, 0, 'denied',
     case when octet_length(p_description) <= 240 then p_description else left(p_description, 59) || '…' end,
-    v_metadata || jsonb_build_object('required', p_required, 'available', p_available), p_operation_id,
-    p_balance.settled_at);
+    v_metadata || jsonb_build_object('required', p_required, 'available', p_available) || case when p_budget is null
+      then '{}' else jsonb_build_object('budget', p_budget - '{scope, scope_value, hours, frees}'::text[]) end,
+    p_operation_id, p_balance.settled_at);
 end
 $$;
-comment on function credits.log_denial(uuid, credits.balances, uuid, bigint, bigint, uuid, text, jsonb) is
+comment on function credits.log_denial(uuid, credits.balances, uuid, bigint, bigint, uuid, text, jsonb, jsonb) is
   'Puts a denial on record in usage with what was asked and what there was, within 1 kB: long words are cut, large metadata is left out.';
-revoke all on function credits.log_denial(uuid, credits.balances, uuid, bigint, bigint, uuid, text, jsonb)
+revoke all on function credits.log_denial(uuid, credits.balances, uuid, bigint, bigint, uuid, text, jsonb, jsonb)
   from public, anon, authenticated, service_role;
 
 create function credits.denial(p_account_id uuid, p_balance credits.balances, p_operation_id uuid, p_amount bigint)
@@ -7114,9 +7159,11 @@ as $$
     'message', case p_answer ->> 'code'
       when 'limit_reached' then format('The limit of the plan %s is reached: %s more %s wanted, %s left.',
         p_answer #>> '{details,plan}', p_answer #>> '{details,required}', p_answer ->> 'credit_type', p_answer #>> '{details,available}')
+      when 'member_cap_reached' then credits.budget_words(p_answer)
       else format('Not enough %s credits: %s required, %s available.',
         p_answer ->> 'credit_type', p_answer #>> '{details,required}', p_answer #>> '{details,available}') end,
     'hint', case
+      when p_answer ->> 'code' = 'member_cap_reached' then credits.budget_hint(p_answer)
       when p_answer ->> 'code' = 'insufficient_credits' and p_answer #>> '{details,free_credits}' = 'anonymous'
       then format('Sign up to get free credits, or upgrade at %s.', s.upgrade_url)
       when p_answer ->> 'code' = 'insufficient_credits' and p_answer #>> '{details,free_credits}' = 'other_account'
@@ -7378,6 +7425,10 @@ begin
   end if;
   if v_wanted > v_left then
     v_extra := least(v_wanted - v_left, coalesce(credits.available(v_balance), v_wanted - v_left));
+    if v_balance.has_budgets then
+      v_extra := least(v_extra, credits.room_for_extra(p_account_id, v_balance, p_user_id, v_hold,
+        v_hold.metadata || p_metadata));
+    end if;
     v_unlimited := case when v_balance.allowance is null then v_extra else 0 end;
     if v_extra > v_unlimited then
       v_balance := credits.hold_slices(p_account_id, v_balance, v_hold.id, v_extra);
@@ -7392,6 +7443,10 @@ begin
     v_operation_id := v_hold.operation_id;
   end if;
 
+  if v_balance.has_budgets then
+    perform credits.take_from_budgets(p_account_id, v_hold.credit_type, p_user_id, v_captured, v_metadata,
+      v_balance.settled_at, v_balance.period_start, 0, p_is_forced => true);
+  end if;
   v_balance := credits.spend_slices(p_account_id, v_balance, v_hold, v_captured, p_is_final, p_user_id, v_operation_id,
     coalesce(p_description, v_hold.description), v_metadata);
   insert into public.usage (
@@ -7482,7 +7537,7 @@ begin
   from public.credit_reservations r
   where b.account_id = p_account_id and r.account_id = p_account_id and r.id = p_reservation_id
     and b.credit_type = r.credit_type and b.account_status = 'active' and b.allowance is not null
-    and (b.user_id is not null or p_user_id is distinct from p_account_id)
+    and (b.user_id is not null or p_user_id is distinct from p_account_id) and not b.has_budgets
     and b.due_at > greatest(b.settled_at, coalesce(b.test_now, clock_timestamp()))
     and r.status = 'open' and r.captured = 0 and r.unlimited = 0 and b.reserved >= r.amount
     and (coalesce(p_amount, r.amount) = r.amount or p_amount < r.amount and b.kind = 'credit')
@@ -7822,6 +7877,7 @@ declare
   v_expires_at timestamptz;
   v_request jsonb;
   v_answer jsonb;
+  v_budget jsonb;
 begin
   v_balance := credits.lock_balance(p_account_id, p_credit_type);
   if p_user_id <> p_account_id then
@@ -7838,6 +7894,14 @@ begin
 
   if credits.available(v_balance) < p_amount then
     return credits.refuse(p_account_id, v_balance, v_operation_id, p_amount, p_user_id, p_description, p_metadata);
+  end if;
+  if v_balance.has_budgets then
+    v_budget := credits.budget_without_room(p_account_id, p_credit_type, p_user_id, p_amount, p_metadata,
+      v_balance.settled_at, v_balance.period_start, true);
+    if v_budget is not null then
+      return credits.refuse_by_budget(p_account_id, v_balance, v_operation_id, p_amount, p_user_id, p_description,
+        p_metadata, v_budget);
+    end if;
   end if;
 
   v_expires_at := v_balance.settled_at + make_interval(secs => p_ttl_seconds);
@@ -7897,7 +7961,7 @@ begin
   where b.account_id = p_account_id and b.credit_type = p_credit_type and b.account_status = 'active'
     and (b.user_id is not null or p_user_id is distinct from p_account_id)
     and b.due_at > greatest(b.settled_at, coalesce(b.test_now, clock_timestamp()))
-    and b.allowance is not null and b.balance - b.withheld - b.reserved >= p_amount
+    and b.allowance is not null and b.balance - b.withheld - b.reserved >= p_amount and not b.has_budgets
   returning gen_random_uuid(), gen_random_uuid(), b.balance - b.withheld - b.reserved, b.allowance, b.used,
       b.reserved + b.reserved_unlimited, b.period_end, b.settled_at, b.settled_at + make_interval(secs => p_ttl_seconds)
     into v_operation_id, v_reservation_id, v_remaining, v_allowance, v_used, v_reserved, v_period_end, v_at, v_expires_at;
@@ -11652,6 +11716,1255 @@ revoke all on function public.transfer_workspace(uuid, uuid, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function public.transfer_workspace(uuid, uuid, uuid)
   to authenticated, service_role;
+
+-- schemas/budgets/credit_budgets.sql
+
+-- A budget limits what some of the people, or agents, on one account may spend of a credit type in
+-- a window. Budgets make a tree: the workspace, a role, a member, a key of metadata. All that apply
+-- to a spend must have room for it.
+--
+-- What a budget has counted is worked out from the ledger once per window, and from then on kept up
+-- under the lock of the balance. Live holds count as well, and are added where they are asked for:
+-- time ends them, not a job.
+
+create table public.credit_budgets (
+  account_id uuid not null constraint credit_budgets_account_id_fkey
+    references credits.accounts (account_id),
+  id uuid not null default gen_random_uuid(),
+  credit_type text not null,
+  scope text not null,
+  scope_value text,
+  window_kind text not null,
+  hours integer,
+  credit_limit bigint not null,
+  user_id uuid not null,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint credit_budgets_pkey primary key (account_id, id),
+  constraint credit_budgets_spot_key unique nulls not distinct
+    (account_id, credit_type, window_kind, hours, scope, scope_value),
+  constraint credit_budgets_scope_is_known
+    check (scope in ('workspace', 'role', 'member', 'metadata')),
+  constraint credit_budgets_window_is_known check (
+    window_kind in ('draw', 'rolling', 'day', 'week', 'month', 'period', 'in_flight')),
+  constraint credit_budgets_rolling_has_hours
+    check ((window_kind = 'rolling') = (hours is not null) and hours > 0),
+  constraint credit_budgets_limit_is_not_negative check (credit_limit >= 0)
+);
+comment on table public.credit_budgets is
+  'How much may be spent of an account by whom and in which window. Members of a workspace read '
+  'them.';
+comment on column public.credit_budgets.scope is
+  'workspace: everybody. role: who has this role now, together. member: one member, or without a '
+  'value each one separately. metadata: spends whose metadata has this key with this value.';
+comment on column public.credit_budgets.scope_value is
+  'A role, the id of a member, or key=value, such as actor=bob.';
+comment on column public.credit_budgets.window_kind is
+  'draw: one spend. rolling: the last so many hours. day, week (from Monday), month: on the wall '
+  'clock of the account. period: the billing period. in_flight: what live holds have pinned.';
+comment on column public.credit_budgets.user_id is 'Who set it last.';
+alter table public.credit_budgets enable row level security;
+revoke all on table public.credit_budgets from public, anon, authenticated, service_role;
+grant select on table public.credit_budgets to authenticated, service_role;
+create policy "People may read the budgets of their accounts" on public.credit_budgets
+  for select to authenticated using (account_id = any (credits.readable_ids()));
+
+create table credits.budget_uses (
+  account_id uuid not null,
+  budget_id uuid not null,
+  user_id uuid not null,
+  used bigint not null,
+  window_start timestamptz not null,
+  window_end timestamptz not null,
+  tail bigint not null default 0,
+  constraint budget_uses_pkey primary key (account_id, budget_id, user_id),
+  constraint budget_uses_budget_fkey foreign key (account_id, budget_id)
+    references public.credit_budgets (account_id, id) on delete cascade
+) with (fillfactor = 50);
+comment on table credits.budget_uses is
+  'What a budget has counted in its window. A row that is missing, or whose window is over, is '
+  'worked out anew from the ledger.';
+comment on column credits.budget_uses.user_id is
+  'The member, for a budget of each member; else the account itself.';
+comment on column credits.budget_uses.used is
+  'Spent less refunded by what was booked from window_start on, before window_end.';
+comment on column credits.budget_uses.tail is
+  'For rolling hours: the version of the ledger up to which rows have left the window.';
+alter table credits.budget_uses enable row level security;
+revoke all on table credits.budget_uses from public, anon, authenticated, service_role;
+
+create type credits.budget_state as (
+  budget_id uuid,
+  scope text,
+  scope_value text,
+  window_kind text,
+  hours integer,
+  credit_limit bigint,
+  user_id uuid,
+  used bigint,
+  held bigint,
+  window_start timestamptz,
+  window_end timestamptz,
+  tail bigint
+);
+comment on type credits.budget_state is
+  'A budget that applies to somebody, and what it has counted at an instant.';
+
+-- schemas/budgets/budget_denial.sql
+
+create function credits.budget_events(
+  p_account_id uuid, p_state credits.budget_state)
+returns table (at timestamptz, amount bigint)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_budget public.credit_budgets;
+begin
+  select * into v_budget from public.credit_budgets b
+  where b.account_id = p_account_id and b.id = p_state.budget_id;
+  return query
+  select r.expires_at, r.amount + r.extra - r.captured
+  from public.credit_reservations r
+  where r.account_id = p_account_id and r.credit_type = v_budget.credit_type
+    and r.status = 'open' and p_state.held > 0
+    and credits.budget_subject(p_account_id, v_budget, r.user_id,
+      credits.role_for_budget(p_account_id, v_budget, r.user_id), r.metadata) = p_state.user_id
+  union all
+  select t.created_at + make_interval(hours => p_state.hours),
+    credits.counted_of(p_account_id, v_budget, p_state.user_id, t)
+  from public.credit_transactions t
+  where p_state.window_kind = 'rolling' and t.account_id = p_account_id
+    and t.credit_type = v_budget.credit_type and t.version > p_state.tail
+  union all
+  select case when p_state.window_kind <> 'period' then p_state.window_end else (
+      select b.period_end from credits.balances b
+      where b.account_id = p_account_id and b.credit_type = v_budget.credit_type) end,
+    p_state.used
+  where p_state.window_kind in ('day', 'week', 'month', 'period');
+end
+$$;
+comment on function credits.budget_events(uuid, credits.budget_state) is
+  'When what a budget has counted leaves it, if nothing else happens: holds that expire, rolling '
+  'hours that pass, a window that ends.';
+revoke all on function credits.budget_events(uuid, credits.budget_state)
+  from public, anon, authenticated, service_role;
+
+create function credits.budget_story(
+  p_account_id uuid, p_state credits.budget_state, p_amount bigint)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_frees record;
+begin
+  -- The first instant at which the amount fits; if it never does, when all that was counted is
+  -- gone.
+  select e.at, e.freed into v_frees
+  from (
+    select x.at, sum(x.amount) over (order by x.at)::bigint as freed
+    from credits.budget_events(p_account_id, p_state) x
+    where x.amount > 0 and x.at is not null) e
+  order by p_state.used + p_state.held - e.freed + p_amount > p_state.credit_limit,
+    case when p_state.used + p_state.held - e.freed + p_amount <= p_state.credit_limit
+      then e.at end, e.at desc
+  limit 1;
+  return jsonb_build_object(
+    'id', p_state.budget_id, 'scope', p_state.scope, 'scope_value', p_state.scope_value,
+    'window', p_state.window_kind, 'hours', p_state.hours, 'limit', p_state.credit_limit,
+    'used', p_state.used + p_state.held, 'frees_at', v_frees.at,
+    'frees', coalesce(v_frees.freed, 0));
+end
+$$;
+comment on function credits.budget_story(uuid, credits.budget_state, bigint) is
+  'What people are told of a budget: its window, limit and what is used, and when how much of it '
+  'is free again.';
+revoke all on function credits.budget_story(uuid, credits.budget_state, bigint)
+  from public, anon, authenticated, service_role;
+
+create function credits.budget_without_room(
+  p_account_id uuid, p_credit_type text, p_user_id uuid, p_amount bigint, p_metadata jsonb,
+  p_at timestamptz, p_period_start timestamptz, p_is_hold boolean default false)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- Of several, the one that is in the way for the longest.
+  return (
+    select b.story
+    from unnest(credits.budget_states(p_account_id, p_credit_type, p_user_id, p_metadata, p_at,
+      p_period_start)) s
+    cross join lateral (select credits.budget_story(p_account_id, s, p_amount) as story) b
+    where (p_is_hold or s.window_kind <> 'in_flight')
+      and s.used + s.held + p_amount > s.credit_limit
+    order by (b.story ->> 'frees_at')::timestamptz desc nulls first,
+      s.credit_limit - s.used - s.held, s.budget_id
+    limit 1);
+end
+$$;
+comment on function credits.budget_without_room(uuid, text, uuid, bigint, jsonb, timestamptz,
+  timestamptz, boolean) is
+  'The budget that has no room for an amount; null when all have.';
+revoke all on function credits.budget_without_room(uuid, text, uuid, bigint, jsonb, timestamptz,
+  timestamptz, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.denial_by_budget(
+  p_account_id uuid, p_balance credits.balances, p_operation_id uuid, p_amount bigint,
+  p_budget jsonb)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_denial jsonb := credits.denial(p_account_id, p_balance, p_operation_id, p_amount);
+begin
+  return v_denial || jsonb_build_object('code', 'member_cap_reached',
+    'details', (v_denial -> 'details') || jsonb_build_object('budget', p_budget,
+      'available', credits.available_under(p_balance, p_budget)));
+end
+$$;
+comment on function credits.denial_by_budget(uuid, credits.balances, uuid, bigint, jsonb) is
+  'The answer of an operation that a budget has no room for.';
+revoke all on function credits.denial_by_budget(uuid, credits.balances, uuid, bigint, jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.available_under(p_balance credits.balances, p_budget jsonb)
+returns bigint
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return least(credits.available(p_balance),
+    greatest(0, (p_budget ->> 'limit')::bigint - (p_budget ->> 'used')::bigint));
+end
+$$;
+comment on function credits.available_under(credits.balances, jsonb) is
+  'What there is to spend within a budget.';
+revoke all on function credits.available_under(credits.balances, jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.refuse_by_budget(
+  p_account_id uuid, p_balance credits.balances, p_operation_id uuid, p_amount bigint,
+  p_user_id uuid, p_description text, p_metadata jsonb, p_budget jsonb)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform credits.log_denial(p_account_id, p_balance, p_operation_id, p_amount,
+    credits.available_under(p_balance, p_budget), p_user_id, p_description, p_metadata, p_budget);
+  return credits.denial_by_budget(p_account_id, p_balance, p_operation_id, p_amount, p_budget);
+end
+$$;
+comment on function credits.refuse_by_budget(uuid, credits.balances, uuid, bigint, uuid, text,
+  jsonb, jsonb) is
+  'Puts the denial of a budget on record in usage, and answers it.';
+revoke all on function credits.refuse_by_budget(uuid, credits.balances, uuid, bigint, uuid, text,
+  jsonb, jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.budget_words(p_denial jsonb)
+returns text
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select format('The budget of %s %s credits%s is used up: %s used, %s required.',
+    b ->> 'limit', p_denial ->> 'credit_type', case b ->> 'window'
+      when 'draw' then ' at a time' when 'in_flight' then ' on hold at a time'
+      when 'rolling' then format(' in %s hours', b ->> 'hours') when 'day' then ' a day'
+      when 'week' then ' a week' when 'month' then ' a month' else ' a billing period' end,
+    b ->> 'used', p_denial #>> '{details,required}')
+  from (select p_denial #> '{details,budget}' as b) d
+$$;
+comment on function credits.budget_words(jsonb) is 'What people are told who meet a budget.';
+revoke all on function credits.budget_words(jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.budget_hint(p_denial jsonb)
+returns text
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select case when d.frees_at is null then '' else format(
+      'Wait until %s UTC, when %s are free again, or ',
+      to_char(d.frees_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI'),
+      p_denial #>> '{details,budget,frees}') end
+    || case when d.frees_at is null then 'Ask' else 'ask' end
+    || ' an owner or an admin of the workspace to raise it.'
+  from (select (p_denial #>> '{details,budget,frees_at}')::timestamptz as frees_at) d
+$$;
+comment on function credits.budget_hint(jsonb) is
+  'What people can do who meet a budget: wait, or ask.';
+revoke all on function credits.budget_hint(jsonb)
+  from public, anon, authenticated, service_role;
+
+-- schemas/budgets/budget_states.sql
+
+create function credits.budget_subject(
+  p_account_id uuid, p_budget public.credit_budgets, p_user_id uuid, p_role text, p_metadata jsonb)
+returns uuid
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case p_budget.scope
+    when 'workspace' then p_account_id
+    when 'member' then case when p_budget.scope_value is null then p_user_id
+      when p_budget.scope_value = p_user_id::text then p_account_id end
+    when 'role' then case when p_budget.scope_value = p_role then p_account_id end
+    when 'metadata' then case
+      when p_metadata ->> split_part(p_budget.scope_value, '=', 1)
+        = substr(p_budget.scope_value, strpos(p_budget.scope_value, '=') + 1)
+      then p_account_id end
+    end;
+end
+$$;
+comment on function credits.budget_subject(uuid, public.credit_budgets, uuid, text, jsonb) is
+  'For whom a budget counts what a person does under a role with this metadata: the person, for a '
+  'budget of each member; the account, for what all share; null where it does not apply.';
+revoke all on function credits.budget_subject(uuid, public.credit_budgets, uuid, text, jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.budget_window(
+  p_account_id uuid, p_kind text, p_hours integer, p_at timestamptz, p_period_start timestamptz,
+  out window_start timestamptz, out window_end timestamptz)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_zone text;
+begin
+  window_start := '-infinity';
+  window_end := 'infinity';
+  if p_kind = 'rolling' then
+    -- What was booked exactly so many hours ago has left. It ends when the next entry leaves.
+    window_start := p_at - make_interval(hours => p_hours) + interval '1 microsecond';
+    window_end := p_at + make_interval(hours => p_hours);
+  elsif p_kind = 'period' then
+    window_start := coalesce(p_period_start, '-infinity');
+  elsif p_kind in ('day', 'week', 'month') then
+    v_zone := (credits.spell_at(p_account_id, p_at)).time_zone;
+    window_start := date_trunc(p_kind, p_at at time zone v_zone) at time zone v_zone;
+    window_end := (date_trunc(p_kind, p_at at time zone v_zone) + ('1 ' || p_kind)::interval)
+      at time zone v_zone;
+  end if;
+end
+$$;
+comment on function credits.budget_window(uuid, text, integer, timestamptz, timestamptz) is
+  'The window of a budget at an instant, from window_start on, before window_end.';
+revoke all on function credits.budget_window(uuid, text, integer, timestamptz, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.counted_of(
+  p_account_id uuid, p_budget public.credit_budgets, p_subject_id uuid,
+  p_entry public.credit_transactions)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_entry.kind not in ('consume', 'capture') or credits.budget_subject(p_account_id, p_budget,
+      p_entry.user_id, credits.role_for_budget(p_account_id, p_budget, p_entry.user_id),
+      p_entry.metadata) is distinct from p_subject_id then
+    return 0;
+  end if;
+  -- What was refunded of an operation of several rows is counted with its first.
+  return -p_entry.amount - case when exists (
+    select 1 from public.credit_transactions o
+    where o.account_id = p_account_id and o.operation_id = p_entry.operation_id
+      and o.credit_type = p_entry.credit_type and o.kind = p_entry.kind
+      and o.version < p_entry.version) then 0
+    else (
+      select coalesce(sum(f.amount), 0) from public.credit_transactions f
+      where f.account_id = p_account_id and f.related_operation_id = p_entry.operation_id
+        and f.kind = 'refund') end;
+end
+$$;
+comment on function credits.counted_of(uuid, public.credit_budgets, uuid,
+  public.credit_transactions) is
+  'What a budget counts of an entry of the ledger: the spend, less what was refunded of it.';
+revoke all on function credits.counted_of(uuid, public.credit_budgets, uuid,
+  public.credit_transactions)
+  from public, anon, authenticated, service_role;
+
+create function credits.role_for_budget(
+  p_account_id uuid, p_budget public.credit_budgets, p_user_id uuid)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_budget.scope <> 'role' then
+    return null;
+  end if;
+  return (
+    select m.role from public.credit_workspace_members m
+    where m.account_id = p_account_id and m.user_id = p_user_id);
+end
+$$;
+comment on function credits.role_for_budget(uuid, public.credit_budgets, uuid) is
+  'The role that a person has now, where the budget asks for it.';
+revoke all on function credits.role_for_budget(uuid, public.credit_budgets, uuid)
+  from public, anon, authenticated, service_role;
+
+create function credits.spent_under_budget(
+  p_account_id uuid, p_budget public.credit_budgets, p_subject_id uuid, p_from timestamptz,
+  p_to timestamptz, out spent bigint, out tail bigint, out next_at timestamptz)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_entry public.credit_transactions;
+begin
+  spent := 0;
+  tail := 0;
+  -- From the newest entry back: their order is that of time.
+  for v_entry in
+    select t.* from public.credit_transactions t
+    where t.account_id = p_account_id and t.credit_type = p_budget.credit_type
+    order by t.version desc
+  loop
+    tail := v_entry.version;
+    exit when v_entry.created_at < p_from;
+    tail := 0;
+    next_at := v_entry.created_at;
+    if v_entry.created_at < p_to then
+      spent := spent + credits.counted_of(p_account_id, p_budget, p_subject_id, v_entry);
+    end if;
+  end loop;
+end
+$$;
+comment on function credits.spent_under_budget(uuid, public.credit_budgets, uuid, timestamptz,
+  timestamptz) is
+  'What the ledger says was spent under a budget in a stretch of time; tail is the version of the '
+  'last entry before, next_at the time of the first one in it.';
+revoke all on function credits.spent_under_budget(uuid, public.credit_budgets, uuid, timestamptz,
+  timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.left_window(
+  p_account_id uuid, p_budget public.credit_budgets, p_subject_id uuid, p_before timestamptz,
+  p_tail bigint, out spent bigint, out tail bigint, out next_at timestamptz)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_entry public.credit_transactions;
+begin
+  spent := 0;
+  tail := p_tail;
+  for v_entry in
+    select t.* from public.credit_transactions t
+    where t.account_id = p_account_id and t.credit_type = p_budget.credit_type
+      and t.version > p_tail
+    order by t.version
+  loop
+    next_at := v_entry.created_at;
+    exit when v_entry.created_at >= p_before;
+    next_at := null;
+    tail := v_entry.version;
+    spent := spent + credits.counted_of(p_account_id, p_budget, p_subject_id, v_entry);
+  end loop;
+end
+$$;
+comment on function credits.left_window(uuid, public.credit_budgets, uuid, timestamptz, bigint) is
+  'What has left the rolling hours of a budget since its tail: each entry of the ledger is looked '
+  'at once. next_at is that of the first that has not left.';
+revoke all on function credits.left_window(uuid, public.credit_budgets, uuid, timestamptz, bigint)
+  from public, anon, authenticated, service_role;
+
+create function credits.held_under_budget(
+  p_account_id uuid, p_budget public.credit_budgets, p_subject_id uuid, p_at timestamptz)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select coalesce(sum(r.amount + r.extra - r.captured), 0)::bigint
+    from public.credit_reservations r
+    where r.account_id = p_account_id and r.credit_type = p_budget.credit_type
+      and r.status = 'open' and r.expires_at > p_at
+      and credits.budget_subject(p_account_id, p_budget, r.user_id,
+        credits.role_for_budget(p_account_id, p_budget, r.user_id), r.metadata) = p_subject_id);
+end
+$$;
+comment on function credits.held_under_budget(uuid, public.credit_budgets, uuid, timestamptz) is
+  'What the holds that live at an instant have pinned under a budget.';
+revoke all on function credits.held_under_budget(uuid, public.credit_budgets, uuid, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.budget_state(
+  p_account_id uuid, p_budget public.credit_budgets, p_subject_id uuid, p_at timestamptz,
+  p_period_start timestamptz)
+returns credits.budget_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_use credits.budget_uses;
+  v_window record;
+  v_spent record;
+  v_state credits.budget_state;
+begin
+  v_state := row(p_budget.id, p_budget.scope, p_budget.scope_value, p_budget.window_kind,
+    p_budget.hours, p_budget.credit_limit, p_subject_id, 0, 0, null, null, 0);
+  if p_budget.window_kind <> 'draw' then
+    v_state.held := credits.held_under_budget(p_account_id, p_budget, p_subject_id, p_at);
+  end if;
+  if p_budget.window_kind in ('draw', 'in_flight') then
+    return v_state;
+  end if;
+  select * into v_use from credits.budget_uses u
+  where u.account_id = p_account_id and u.budget_id = p_budget.id and u.user_id = p_subject_id;
+  if v_use.window_end > p_at and (p_budget.window_kind <> 'period'
+       or v_use.window_start = coalesce(p_period_start, '-infinity')) then
+    v_state.used := v_use.used;
+    v_state.window_start := v_use.window_start;
+    v_state.window_end := v_use.window_end;
+    v_state.tail := v_use.tail;
+    return v_state;
+  end if;
+  v_window := credits.budget_window(p_account_id, p_budget.window_kind, p_budget.hours, p_at,
+    p_period_start);
+  v_state.window_start := v_window.window_start;
+  v_state.window_end := v_window.window_end;
+  if p_budget.window_kind = 'rolling' and v_use.used is not null then
+    v_spent := credits.left_window(p_account_id, p_budget, p_subject_id, v_window.window_start,
+      v_use.tail);
+    v_state.used := v_use.used - v_spent.spent;
+  else
+    v_spent := credits.spent_under_budget(p_account_id, p_budget, p_subject_id,
+      v_window.window_start, 'infinity');
+    v_state.used := v_spent.spent;
+  end if;
+  if p_budget.window_kind = 'rolling' then
+    v_state.window_end := coalesce(v_spent.next_at + make_interval(hours => p_budget.hours),
+      v_state.window_end);
+  end if;
+  v_state.tail := v_spent.tail;
+  return v_state;
+end
+$$;
+comment on function credits.budget_state(uuid, public.credit_budgets, uuid, timestamptz,
+  timestamptz) is
+  'What a budget has counted and holds for one subject at an instant: the one definition, for the '
+  'spend and for whoever reads.';
+revoke all on function credits.budget_state(uuid, public.credit_budgets, uuid, timestamptz,
+  timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.budget_states(
+  p_account_id uuid, p_credit_type text, p_user_id uuid, p_metadata jsonb, p_at timestamptz,
+  p_period_start timestamptz)
+returns credits.budget_state[]
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_budget public.credit_budgets;
+  v_subject_id uuid;
+  v_states credits.budget_state[] := array[]::credits.budget_state[];
+begin
+  for v_budget in
+    select b.* from public.credit_budgets b
+    where b.account_id = p_account_id and b.credit_type = p_credit_type
+  loop
+    v_subject_id := credits.budget_subject(p_account_id, v_budget, p_user_id,
+      credits.role_for_budget(p_account_id, v_budget, p_user_id), p_metadata);
+    if v_subject_id is not null then
+      v_states := v_states || credits.budget_state(
+        p_account_id, v_budget, v_subject_id, p_at, p_period_start);
+    end if;
+  end loop;
+  return v_states;
+end
+$$;
+comment on function credits.budget_states(uuid, text, uuid, jsonb, timestamptz, timestamptz) is
+  'The budgets that apply to what a person would do with this metadata, and how they stand.';
+revoke all on function credits.budget_states(uuid, text, uuid, jsonb, timestamptz, timestamptz)
+  from public, anon, authenticated, service_role;
+
+-- schemas/budgets/delete_credit_budget.sql
+
+create function credits.delete_credit_budget(
+  p_user_id uuid, p_workspace_id uuid, p_budget_id uuid)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_user_id uuid := credits.acting_user(p_user_id);
+  v_account_id uuid := credits.budget_account(v_user_id, p_workspace_id, '{owner,admin}', null);
+  v_credit_type text;
+  v_answer jsonb;
+begin
+  if p_budget_id is null then
+    perform credits.refuse_argument('p_budget_id', 'Pass the id of the budget.');
+  end if;
+  select b.credit_type into v_credit_type from public.credit_budgets b
+  where b.account_id = v_account_id and b.id = p_budget_id;
+  if not found then
+    perform credits.raise_error('budget_not_found', jsonb_build_object('budget_id', p_budget_id));
+  end if;
+  perform credits.lock_balance(v_account_id, v_credit_type);
+  v_answer := credits.budget_answer(v_account_id, v_user_id, p_workspace_id, p_budget_id);
+  delete from public.credit_budgets b where b.account_id = v_account_id and b.id = p_budget_id;
+  update credits.balances b set has_budgets = false
+  where b.account_id = v_account_id and b.credit_type = v_credit_type and not exists (
+    select 1 from public.credit_budgets o
+    where o.account_id = v_account_id and o.credit_type = v_credit_type);
+  return credits.respond(v_answer);
+end
+$$;
+comment on function credits.delete_credit_budget(uuid, uuid, uuid) is
+  'What delete_credit_budget does, after asking who calls.';
+revoke all on function credits.delete_credit_budget(uuid, uuid, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function credits.delete_credit_budget(uuid, uuid, uuid)
+  to authenticated, service_role;
+
+-- edge: result=Budget callers=authenticated,service_role required=user_id,budget_id
+--   Delete a budget: what it limited is limited by the others alone.
+--
+--   Raises:
+--       BudgetNotFound, Forbidden, AccountNotFound.
+create function public.delete_credit_budget(
+  p_user_id uuid default null, p_workspace_id uuid default null, p_budget_id uuid default null)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+return credits.delete_credit_budget(p_user_id, p_workspace_id, p_budget_id);
+comment on function public.delete_credit_budget(uuid, uuid, uuid) is
+  'Deletes a budget of a workspace, or of one''s own account. Raises budget_not_found.';
+revoke all on function public.delete_credit_budget(uuid, uuid, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.delete_credit_budget(uuid, uuid, uuid)
+  to authenticated, service_role;
+
+-- schemas/budgets/list_credit_budgets.sql
+
+create function credits.budget_now(
+  p_account_id uuid, p_budget public.credit_budgets, p_reader_id uuid)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_balance credits.balances;
+  v_now record;
+  v_state credits.budget_state;
+  v_is_of_each boolean := p_budget.scope = 'member' and p_budget.scope_value is null;
+begin
+  select * into v_balance from credits.balances b
+  where b.account_id = p_account_id and b.credit_type = p_budget.credit_type;
+  v_balance.settled_at := greatest(
+    coalesce(v_balance.test_now, statement_timestamp()), v_balance.settled_at);
+  select * into v_now from credits.balance_at(p_account_id, v_balance, v_balance.settled_at);
+  v_state := credits.budget_state(p_account_id, p_budget,
+    case when v_is_of_each then p_reader_id else p_account_id end, v_balance.settled_at,
+    v_now.period_start);
+  return jsonb_build_object(
+    'budget_id', p_budget.id, 'credit_type', p_budget.credit_type, 'scope', p_budget.scope,
+    'scope_value', p_budget.scope_value, 'window', p_budget.window_kind,
+    'hours', p_budget.hours, 'limit', p_budget.credit_limit,
+    'used', v_state.used + v_state.held,
+    'remaining', greatest(0, p_budget.credit_limit - v_state.used - v_state.held),
+    'resets_at', case when p_budget.window_kind = 'period' then v_now.period_end
+      when isfinite(v_state.window_end) then v_state.window_end end,
+    'members', case when v_is_of_each and credits.only_actor(p_account_id, p_reader_id) is null
+      then credits.uses_of_each(p_account_id, p_budget, v_balance.settled_at, v_now.period_start)
+      else '[]' end);
+end
+$$;
+comment on function credits.budget_now(uuid, public.credit_budgets, uuid) is
+  'A budget and how it stands for its reader; for who oversees the account, for each member.';
+revoke all on function credits.budget_now(uuid, public.credit_budgets, uuid)
+  from public, anon, authenticated, service_role;
+
+create function credits.uses_of_each(
+  p_account_id uuid, p_budget public.credit_budgets, p_at timestamptz, p_period_start timestamptz)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('user_id', m.user_id, 'used', s.used + s.held)
+      order by s.used + s.held desc, m.user_id), '[]')
+    from public.credit_workspace_members m
+    cross join lateral credits.budget_state(
+      p_account_id, p_budget, m.user_id, p_at, p_period_start) s
+    where m.account_id = p_account_id);
+end
+$$;
+comment on function credits.uses_of_each(uuid, public.credit_budgets, timestamptz, timestamptz) is
+  'What each member has used of a budget of each member.';
+revoke all on function credits.uses_of_each(uuid, public.credit_budgets, timestamptz, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.budget_answer(
+  p_account_id uuid, p_reader_id uuid, p_workspace_id uuid, p_budget_id uuid)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return jsonb_build_object('success', true, 'code', 'ok', 'workspace_id', p_workspace_id) || (
+    select credits.budget_now(p_account_id, b, p_reader_id) from public.credit_budgets b
+    where b.account_id = p_account_id and b.id = p_budget_id);
+end
+$$;
+comment on function credits.budget_answer(uuid, uuid, uuid, uuid) is
+  'The answer of an operation on a budget.';
+revoke all on function credits.budget_answer(uuid, uuid, uuid, uuid)
+  from public, anon, authenticated, service_role;
+
+create function credits.budgets_of(p_account_id uuid, p_reader_id uuid)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select coalesce(jsonb_agg(credits.budget_now(p_account_id, b, p_reader_id)
+      order by b.credit_type, array_position('{workspace,role,member,metadata}'::text[], b.scope),
+        b.scope_value nulls first, b.window_kind, b.hours), '[]')
+    from public.credit_budgets b where b.account_id = p_account_id);
+end
+$$;
+comment on function credits.budgets_of(uuid, uuid) is
+  'The budgets of an account and how they stand, from the widest to the narrowest.';
+revoke all on function credits.budgets_of(uuid, uuid)
+  from public, anon, authenticated, service_role;
+
+create function credits.list_credit_budgets(p_user_id uuid, p_workspace_id uuid)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_user_id uuid := credits.acting_user(p_user_id);
+  v_account_id uuid := credits.budget_account(
+    v_user_id, p_workspace_id, '{owner,admin,member,viewer}', null);
+begin
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok',
+    'workspace_id', p_workspace_id, 'budgets', credits.budgets_of(v_account_id, v_user_id)));
+end
+$$;
+comment on function credits.list_credit_budgets(uuid, uuid) is
+  'What list_credit_budgets does, after asking who calls.';
+revoke all on function credits.list_credit_budgets(uuid, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function credits.list_credit_budgets(uuid, uuid) to authenticated, service_role;
+
+-- edge: result=BudgetList callers=authenticated,service_role repeatable required=user_id
+--   The budgets of a workspace, or of one's own account, and how much of each is used.
+--
+--   Of a budget of each member, ``used`` is the user's own use; owners and admins see that of each
+--   in ``members``.
+--
+--   Raises:
+--       AccountNotFound: there is no such workspace, or the user is not in it.
+create function public.list_credit_budgets(
+  p_user_id uuid default null, p_workspace_id uuid default null)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+return credits.list_credit_budgets(p_user_id, p_workspace_id);
+comment on function public.list_credit_budgets(uuid, uuid) is
+  'The budgets of a workspace, or without p_workspace_id of one''s own account, and how much of '
+  'each is used.';
+revoke all on function public.list_credit_budgets(uuid, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.list_credit_budgets(uuid, uuid) to authenticated, service_role;
+
+-- schemas/budgets/set_credit_budget.sql
+
+create function credits.budget_account(
+  p_user_id uuid, p_workspace_id uuid, p_roles text[], p_credit_type text)
+returns uuid
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_workspace_id is not null then
+    perform credits.require_standing(p_workspace_id, p_user_id, p_roles);
+  end if;
+  return credits.paying_account(p_user_id, p_workspace_id, p_credit_type);
+end
+$$;
+comment on function credits.budget_account(uuid, uuid, text[], text) is
+  'The account whose budgets are meant: one''s own, or a workspace in which one has such a role.';
+revoke all on function credits.budget_account(uuid, uuid, text[], text)
+  from public, anon, authenticated, service_role;
+
+create function credits.check_budget(
+  p_account_id uuid, p_limit bigint, p_window text, p_scope text, p_scope_value text,
+  p_hours integer)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if coalesce(p_limit not between 0 and 9007199254740992, true) then
+    perform credits.refuse_argument('p_limit',
+      'A limit is a whole number of credits from 0 to 9007199254740992.');
+  elsif coalesce(p_window not in (
+    'draw', 'rolling', 'day', 'week', 'month', 'period', 'in_flight'), true) then
+    perform credits.refuse_argument('p_window',
+      'A window is draw, rolling, day, week, month, period or in_flight.');
+  elsif coalesce((p_window = 'rolling') <> (p_hours is not null)
+    or p_hours not between 1 and 8784, false) then
+    perform credits.refuse_argument('p_hours',
+      'A rolling window has 1 to 8784 hours; no other window has any.');
+  elsif coalesce(p_scope not in ('workspace', 'role', 'member', 'metadata'), true) then
+    perform credits.refuse_argument('p_scope',
+      'A scope is workspace, role, member or metadata.');
+  elsif coalesce(case p_scope
+    when 'workspace' then p_scope_value is not null
+    when 'role' then coalesce(p_scope_value not in ('owner', 'admin', 'member', 'viewer'), true)
+    when 'metadata' then coalesce(p_scope_value !~ '^[^=]+=.' or length(p_scope_value) > 300, true)
+    else not credits.is_somebody(p_account_id, p_scope_value) end, true) then
+    perform credits.refuse_argument('p_scope_value',
+      'The value is a role, the id of a member (none for each member separately), or key=value for '
+      'metadata, such as actor=bob. The scope workspace has none.');
+  end if;
+end
+$$;
+comment on function credits.check_budget(uuid, bigint, text, text, text, integer) is
+  'Raises invalid_argument for what is no budget.';
+revoke all on function credits.check_budget(uuid, bigint, text, text, text, integer)
+  from public, anon, authenticated, service_role;
+
+create function credits.is_somebody(p_account_id uuid, p_member text)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_member is null or p_member = p_account_id::text or exists (
+    select 1 from public.credit_workspace_members m
+    where m.account_id = p_account_id and m.user_id::text = lower(p_member));
+end
+$$;
+comment on function credits.is_somebody(uuid, text) is
+  'Whether a text is the id of somebody who may spend from an account, or none.';
+revoke all on function credits.is_somebody(uuid, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.set_credit_budget(
+  p_user_id uuid, p_workspace_id uuid, p_credit_type text, p_limit bigint, p_window text,
+  p_scope text, p_scope_value text, p_hours integer)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_user_id uuid := credits.acting_user(p_user_id);
+  v_account_id uuid := credits.budget_account(
+    v_user_id, p_workspace_id, '{owner,admin}', coalesce(p_credit_type, ''));
+  v_at timestamptz := clock_timestamp();
+  v_id uuid;
+begin
+  perform credits.check_budget(v_account_id, p_limit, p_window, p_scope, p_scope_value, p_hours);
+  perform credits.lock_balance(v_account_id, p_credit_type);
+  -- In place: what it has counted stays.
+  insert into public.credit_budgets as b (account_id, credit_type, scope, scope_value, window_kind,
+    hours, credit_limit, user_id, created_at, updated_at)
+  values (v_account_id, p_credit_type, p_scope,
+    case p_scope when 'member' then lower(p_scope_value) else p_scope_value end, p_window, p_hours,
+    p_limit, v_user_id, v_at, v_at)
+  on conflict (account_id, credit_type, window_kind, hours, scope, scope_value) do update
+    set credit_limit = excluded.credit_limit, user_id = excluded.user_id,
+      updated_at = excluded.updated_at
+  returning b.id into v_id;
+  if (select count(*) from public.credit_budgets b
+      where b.account_id = v_account_id and b.credit_type = p_credit_type) > 200 then
+    perform credits.raise_error('forbidden', '{"most": 200}',
+      'An account has at most 200 budgets of a credit type. Delete one first.');
+  end if;
+  update credits.balances b set has_budgets = true
+  where b.account_id = v_account_id and b.credit_type = p_credit_type and not b.has_budgets;
+  return credits.respond(credits.budget_answer(v_account_id, v_user_id, p_workspace_id, v_id));
+end
+$$;
+comment on function credits.set_credit_budget(uuid, uuid, text, bigint, text, text, text,
+  integer) is
+  'What set_credit_budget does, after asking who calls.';
+revoke all on function credits.set_credit_budget(uuid, uuid, text, bigint, text, text, text,
+  integer)
+  from public, anon, authenticated, service_role;
+grant execute on function credits.set_credit_budget(uuid, uuid, text, bigint, text, text, text,
+  integer)
+  to authenticated, service_role;
+
+-- edge: result=Budget callers=authenticated,service_role repeatable
+-- edge: required=user_id,credit_type,limit,window
+--   Limit what may be spent of a credit type in a window, by everybody or some.
+--
+--   ``window`` is ``draw`` (one spend), ``rolling`` with ``hours``, ``day``, ``week``, ``month``,
+--   ``period``, or ``in_flight`` (what holds have pinned). ``scope`` is ``workspace``, ``role``,
+--   ``member`` (without ``scope_value`` each member separately) or ``metadata``, such as
+--   ``actor=bob``. The same window, hours, scope and value again change the limit, and what was
+--   counted stays. Without a workspace it is for one's own account.
+--
+--   Raises:
+--       Forbidden: the user is neither owner nor admin of the workspace.
+--       AccountNotFound, UnknownCreditType, InvalidArgument.
+create function public.set_credit_budget(
+  p_user_id uuid default null, p_workspace_id uuid default null, p_credit_type text default null,
+  p_limit bigint default null, p_window text default null, p_scope text default 'workspace',
+  p_scope_value text default null, p_hours integer default null)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+return credits.set_credit_budget(p_user_id, p_workspace_id, p_credit_type, p_limit, p_window,
+  p_scope, p_scope_value, p_hours);
+comment on function public.set_credit_budget(uuid, uuid, text, bigint, text, text, text, integer) is
+  'Limits what may be spent of a credit type in a window, by a workspace, a role, a member or a '
+  'key of metadata; without p_workspace_id for one''s own account. The same window, hours, scope '
+  'and value again change the limit in place. A spend that does not fit is denied: '
+  'member_cap_reached.';
+revoke all on function public.set_credit_budget(uuid, uuid, text, bigint, text, text, text, integer)
+  from public, anon, authenticated, service_role;
+grant execute on function public.set_credit_budget(uuid, uuid, text, bigint, text, text, text,
+  integer)
+  to authenticated, service_role;
+
+-- schemas/budgets/spend_under_budgets.sql
+
+-- The hooks of the core: one call behind credits.balances.has_budgets, with the balance locked.
+
+create function credits.take_from_budgets(
+  p_account_id uuid, p_credit_type text, p_user_id uuid, p_amount bigint, p_metadata jsonb,
+  p_at timestamptz, p_period_start timestamptz, p_reserved bigint,
+  p_is_forced boolean default false)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v record;
+  v_counting uuid[];
+  v_holds boolean := p_reserved > 0;
+begin
+  -- Two statements where all have counted in this window already, and have room.
+  for v in
+    select b.id, b.window_kind in ('draw', 'in_flight') as is_uncounted, u.used, u.window_end > p_at
+        and (b.window_kind <> 'period' or u.window_start = coalesce(p_period_start, '-infinity'))
+        as is_current, b.credit_limit - case when v_holds and b.window_kind <> 'draw'
+        then credits.held_under_budget(p_account_id, b, u.user_id, p_at) else 0 end as most,
+      b.window_kind = 'draw' as is_draw
+    from public.credit_budgets b
+    left join credits.budget_uses u on u.account_id = p_account_id and u.budget_id = b.id
+      and u.user_id = case when b.scope = 'member' and b.scope_value is null then p_user_id
+        else p_account_id end
+    where b.account_id = p_account_id and b.credit_type = p_credit_type
+      and (b.scope = 'workspace' or credits.budget_subject(p_account_id, b, p_user_id,
+        case when b.scope = 'role' then credits.role_for_budget(p_account_id, b, p_user_id) end,
+        p_metadata) is not null)
+  loop
+    if v.is_uncounted then
+      continue when not v.is_draw or p_is_forced or p_amount <= v.most;
+    elsif v.is_current and (p_is_forced or v.used + p_amount <= v.most) then
+      v_counting := v_counting || v.id;
+      continue;
+    end if;
+    return credits.take_with_care(p_account_id, p_credit_type, p_user_id, p_amount, p_metadata,
+      p_at, p_period_start, p_is_forced);
+  end loop;
+  update credits.budget_uses u set used = u.used + p_amount
+  where u.account_id = p_account_id and u.budget_id = any (v_counting)
+    and u.user_id in (p_account_id, p_user_id);
+  return true;
+end
+$$;
+comment on function credits.take_from_budgets(uuid, text, uuid, bigint, jsonb, timestamptz,
+  timestamptz, bigint, boolean) is
+  'Counts a spend in all budgets that apply to it, when all have room; else answers false and '
+  'counts nothing. p_is_forced counts what is spent whatever the budgets say. Call it with the '
+  'balance locked, before the spend is on the ledger.';
+revoke all on function credits.take_from_budgets(uuid, text, uuid, bigint, jsonb, timestamptz,
+  timestamptz, bigint, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.take_with_care(
+  p_account_id uuid, p_credit_type text, p_user_id uuid, p_amount bigint, p_metadata jsonb,
+  p_at timestamptz, p_period_start timestamptz, p_is_forced boolean)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_states credits.budget_state[] := credits.budget_states(p_account_id, p_credit_type, p_user_id,
+    p_metadata, p_at, p_period_start);
+begin
+  if not p_is_forced and exists (
+    select 1 from unnest(v_states) s
+    where s.window_kind <> 'in_flight' and s.used + s.held + p_amount > s.credit_limit) then
+    return false;
+  end if;
+  insert into credits.budget_uses as u (
+    account_id, budget_id, user_id, used, window_start, window_end, tail)
+  select p_account_id, s.budget_id, s.user_id, s.used + p_amount, s.window_start, s.window_end,
+    s.tail
+  from unnest(v_states) s where s.window_start is not null
+  on conflict (account_id, budget_id, user_id) do update set used = excluded.used,
+    window_start = excluded.window_start, window_end = excluded.window_end, tail = excluded.tail;
+  return true;
+end
+$$;
+comment on function credits.take_with_care(uuid, text, uuid, bigint, jsonb, timestamptz,
+  timestamptz, boolean) is
+  'What take_from_budgets does where a window has begun, hours have passed, or there is no room.';
+revoke all on function credits.take_with_care(uuid, text, uuid, bigint, jsonb, timestamptz,
+  timestamptz, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.return_to_budgets(
+  p_account_id uuid, p_credit_type text, p_user_id uuid, p_amount bigint, p_metadata jsonb,
+  p_spent_at timestamptz)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_budget public.credit_budgets;
+begin
+  for v_budget in
+    select b.* from public.credit_budgets b
+    where b.account_id = p_account_id and b.credit_type = p_credit_type
+      and b.window_kind not in ('draw', 'in_flight')
+  loop
+    update credits.budget_uses u set used = u.used - p_amount
+    where u.account_id = p_account_id and u.budget_id = v_budget.id
+      and u.user_id = credits.budget_subject(p_account_id, v_budget, p_user_id,
+        credits.role_for_budget(p_account_id, v_budget, p_user_id), p_metadata)
+      and u.window_start <= p_spent_at
+      and (v_budget.window_kind = 'rolling' or u.window_end > p_spent_at);
+  end loop;
+end
+$$;
+comment on function credits.return_to_budgets(uuid, text, uuid, bigint, jsonb, timestamptz) is
+  'Gives budgets room back for what is refunded, or was not spent after all, in the window that '
+  'has counted it.';
+revoke all on function credits.return_to_budgets(uuid, text, uuid, bigint, jsonb, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.return_spend_to_budgets(
+  p_account_id uuid, p_operation_id uuid, p_amount bigint)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform credits.return_to_budgets(
+    p_account_id, t.credit_type, t.user_id, p_amount, t.metadata, t.created_at)
+  from (
+    select o.credit_type, o.user_id, o.metadata, o.created_at from public.credit_transactions o
+    where o.account_id = p_account_id and o.operation_id = p_operation_id
+      and o.kind in ('consume', 'capture')
+    limit 1) t;
+end
+$$;
+comment on function credits.return_spend_to_budgets(uuid, uuid, bigint) is
+  'Gives budgets room back for a part of a spend that is refunded.';
+revoke all on function credits.return_spend_to_budgets(uuid, uuid, bigint)
+  from public, anon, authenticated, service_role;
+
+create function credits.room_for_extra(
+  p_account_id uuid, p_balance credits.balances, p_user_id uuid, p_hold public.credit_reservations,
+  p_metadata jsonb)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_left bigint := p_hold.amount + p_hold.extra - p_hold.captured;
+begin
+  -- What is left of the hold is counted among the holds where it is the same person's and agent's.
+  return (
+    select coalesce(min(greatest(0, s.credit_limit - s.used - s.held - case
+      when s.window_kind <> 'draw' and credits.budget_subject(p_account_id, b, p_hold.user_id,
+        credits.role_for_budget(p_account_id, b, p_hold.user_id), p_hold.metadata) = s.user_id
+      then 0 else v_left end)), 9007199254740992)
+    from unnest(credits.budget_states(p_account_id, p_balance.credit_type, p_user_id, p_metadata,
+      p_balance.settled_at, p_balance.period_start)) s
+    join public.credit_budgets b on b.account_id = p_account_id and b.id = s.budget_id
+    where s.window_kind <> 'in_flight');
+end
+$$;
+comment on function credits.room_for_extra(uuid, credits.balances, uuid,
+  public.credit_reservations, jsonb) is
+  'How much a capture may take above its hold, by the budgets that apply.';
+revoke all on function credits.room_for_extra(uuid, credits.balances, uuid,
+  public.credit_reservations, jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.forget_budget_uses(p_account_id uuid, p_scope text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if not exists (
+    select 1 from public.credit_budgets b where b.account_id = p_account_id and b.scope = p_scope)
+  then
+    return;
+  end if;
+  perform 1 from credits.balances b where b.account_id = p_account_id
+  order by b.credit_type for no key update;
+  delete from credits.budget_uses u
+  where u.account_id = p_account_id and u.budget_id in (
+    select b.id from public.credit_budgets b
+    where b.account_id = p_account_id and b.scope = p_scope);
+end
+$$;
+comment on function credits.forget_budget_uses(uuid, text) is
+  'Lets the budgets of a scope count anew from the ledger: who has a role has changed, or what the '
+  'ledger says of an agent.';
+revoke all on function credits.forget_budget_uses(uuid, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.count_roles_anew()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  perform credits.forget_budget_uses(coalesce(new.account_id, old.account_id), 'role');
+  return null;
+end
+$$;
+comment on function credits.count_roles_anew() is
+  'A budget of a role counts what those have spent who have the role now.';
+revoke all on function credits.count_roles_anew() from public, anon, authenticated, service_role;
+create trigger credit_workspace_members_count_roles_anew
+  after insert or delete or update of role on public.credit_workspace_members
+  for each row execute function credits.count_roles_anew();
+
+-- schemas/budgets/take_items_from_budgets.sql
+
+create function credits.take_items_from_budgets(
+  p_account_id uuid, p_user_id uuid, p_items credits.batch_item[], p_balances credits.balances[])
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_item credits.batch_item;
+  v_balance credits.balances;
+  v_budget jsonb;
+begin
+  for v_item in
+    select i.* from unnest(p_items) i where i.answer is null and i.first_nth = i.nth order by i.nth
+  loop
+    select b.* into strict v_balance from unnest(p_balances) b
+    where b.credit_type = v_item.credit_type;
+    continue when not v_balance.has_budgets or credits.take_from_budgets(p_account_id,
+      v_item.credit_type, p_user_id, v_item.amount, v_item.metadata, v_balance.settled_at,
+      v_balance.period_start, v_balance.reserved + v_balance.reserved_unlimited);
+    v_budget := credits.budget_without_room(p_account_id, v_item.credit_type, p_user_id,
+      v_item.amount, v_item.metadata, v_balance.settled_at, v_balance.period_start);
+    -- All or none: what the items before it were counted goes back.
+    perform credits.return_to_budgets(p_account_id, i.credit_type, p_user_id, i.amount, i.metadata,
+      b.settled_at)
+    from unnest(p_items) i
+    join unnest(p_balances) b on b.credit_type = i.credit_type
+    where i.nth < v_item.nth and i.answer is null and i.first_nth = i.nth and b.has_budgets;
+    return credits.refuse_by_budget(p_account_id, v_balance, v_item.operation_id, v_item.amount,
+      p_user_id, v_item.description, v_item.metadata, v_budget)
+      || jsonb_build_object('item', v_item.nth, 'items', '[]'::jsonb);
+  end loop;
+  return null;
+end
+$$;
+comment on function credits.take_items_from_budgets(
+  uuid, uuid, credits.batch_item[], credits.balances[]) is
+  'Counts the new items of a batch in the budgets. Answers the denial of the first that has no '
+  'room, and counts none then; else null.';
+revoke all on function credits.take_items_from_budgets(
+  uuid, uuid, credits.batch_item[], credits.balances[])
+  from public, anon, authenticated, service_role;
 
 -- schemas/calendar/fold_subscription.sql
 
@@ -20295,6 +21608,10 @@ begin
     union all
     select 10, 'every debt is what it was set to, less what was paid', v.* from credits.verify_debts(p_account_id) v
     where coalesce(p_rule, 10) = 10
+    union all
+    select 11, 'every budget has counted what was spent in its window', v.*
+    from credits.verify_budgets(p_account_id) v
+    where coalesce(p_rule, 11) = 11
   )
   select coalesce(jsonb_agg(jsonb_build_object('rule', c.rule, 'name', c.name, 'ok', c.violations = '[]', 'checked', c.checked,
     'violations', c.violations)), '[]') into v_checks
@@ -20344,6 +21661,50 @@ comment on function public.verify_books(uuid, uuid, integer) is
   'Checks the always-true rules of the books, or the one with number p_rule, for one account or for all, in one snapshot. Answers checks with rule, name, ok, checked and the first violations. Raises account_not_found.';
 revoke all on function public.verify_books(uuid, uuid, integer) from public, anon, authenticated, service_role;
 grant execute on function public.verify_books(uuid, uuid, integer) to service_role;
+
+-- schemas/certainty/verify_budgets.sql
+
+create function credits.verify_budgets(p_account_id uuid)
+returns table (checked bigint, violations jsonb)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  with uses as (
+    select u.account_id, u.budget_id, u.user_id, u.used, (credits.spent_under_budget(
+      u.account_id, b, u.user_id, u.window_start,
+      case when b.window_kind in ('day', 'week', 'month') then u.window_end else 'infinity' end
+      )).spent
+    from credits.budget_uses u
+    join public.credit_budgets b on b.account_id = u.account_id and b.id = u.budget_id
+    join credits.balances l on l.account_id = u.account_id and l.credit_type = b.credit_type
+    where (p_account_id is null or u.account_id = p_account_id)
+      -- What was counted in a period that is over is counted anew before it is asked again.
+      and (b.window_kind <> 'period'
+        or u.window_start = coalesce(l.period_start, '-infinity'))
+  ), compared as (
+    select u.account_id, u.budget_id, u.user_id, u.used = u.spent as ok from uses u
+    union all
+    select l.account_id, null, null, l.has_budgets = exists (
+      select 1 from public.credit_budgets b
+      where b.account_id = l.account_id and b.credit_type = l.credit_type)
+    from credits.balances l where p_account_id is null or l.account_id = p_account_id
+  )
+  select count(*), coalesce((
+    select jsonb_agg(to_jsonb(b)) from (
+      select c.account_id, c.budget_id, c.user_id from compared c
+      where c.ok is not true order by c.account_id, c.budget_id, c.user_id limit 10) b), '[]')
+  from compared;
+end
+$$;
+comment on function credits.verify_budgets(uuid) is
+  'Rule 11: what each budget has counted is what the ledger says was spent in its window, less what '
+  'was refunded of it.';
+revoke all on function credits.verify_budgets(uuid)
+  from public, anon, authenticated, service_role;
 
 -- schemas/certainty/verify_chain.sql
 
@@ -21287,6 +22648,7 @@ as $$
     ('public.credit_workspace_members', 'Members may read who else is a member', 'authenticated'),
     ('public.credit_notifications', 'People may read their notifications', 'authenticated'),
     ('public.credit_webhooks', 'Overseers may read where messages are sent', 'authenticated'),
+    ('public.credit_budgets', 'People may read the budgets of their accounts', 'authenticated'),
     ('public.credit_invitations',
       'Owners and admins may read the invitations of their workspaces', 'authenticated')
 $$;
@@ -21337,6 +22699,7 @@ as $$
     ('public.credit_workspace_members', 'credit_workspace_members_release_holds'),
     ('public.credit_workspace_members', 'credit_workspace_members_change_topic'),
     ('public.credit_workspace_members', 'credit_workspace_members_pass_ownership_on'),
+    ('public.credit_workspace_members', 'credit_workspace_members_count_roles_anew'),
     ('auth.users', 'credits_open_account'),
     ('auth.users', 'credits_close_account'),
     ('auth.users', 'credits_follow_user')
@@ -22281,6 +23644,11 @@ begin
   delete from credits.metered_rows m where m.account_id = p_account_id;
   update credits.accounts a set frozen_reason = null where a.account_id = p_account_id;
   perform credits.leave_workspaces(p_account_id);
+  delete from public.credit_budgets b where b.account_id = p_account_id;
+  update credits.balances b set has_budgets = false
+  where b.account_id = p_account_id and b.has_budgets;
+  -- What the ledger says of an agent is blank by now.
+  perform credits.forget_budget_uses(a, 'metadata') from unnest(v_accounts) a order by a;
   return v_counts;
 end
 $$;
@@ -25370,9 +26738,9 @@ security invoker
 set search_path = ''
 as $$
   select unnest('{
-    credit_balances, credit_grants, credit_invitations, credit_notifications, credit_packs,
-    credit_price_books, credit_prices, credit_reservations, credit_transactions, credit_webhooks,
-    credit_workspace_members, credit_workspaces, plan_limits, plans, subscriptions}'::name[])
+    credit_balances, credit_budgets, credit_grants, credit_invitations, credit_notifications,
+    credit_packs, credit_price_books, credit_prices, credit_reservations, credit_transactions,
+    credit_webhooks, credit_workspace_members, credit_workspaces, plan_limits, plans, subscriptions}'::name[])
 $$;
 comment on function credits.public_relations() is
   'The tables and views in schema public that are this system''s alone; usage may be the project''s.';
@@ -25389,20 +26757,21 @@ as $$
     accept_workspace_invitation, add_credit_webhook, apply_billing_event, attach_billing_session,
     capture_credits, capture_operation, change_plan, check_credits, claim_http_request,
     claim_messages, consume_credits, consume_credits_batch, consume_operation, create_billing_order,
-    create_workspace, delete_credit_webhook, delete_workspace, diagnose, drop_http_claim, end_price,
-    explain_balance, explain_operation, export_account, extend_reservation, find_operation,
-    forget_account, freeze_account, get_billing_account, get_billing_order, get_credit_alerts,
-    get_credit_history, get_credit_summary, get_workspace, grant_credits, has_credits,
-    import_balances, invite_to_workspace, leave_workspace, ledger_digest, link_billing_customer,
-    list_billing_events, list_billing_prices, list_credit_dead_letters, list_notifications,
-    list_plans, list_top_ups, list_uncollected, list_workspaces, mark_notifications_read,
-    mark_test_account, metrics_active_accounts, metrics_breakage, metrics_consumption,
-    metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability, metrics_usage,
-    open_account, pin_plan, publish_plan, quote_operation, reconcile_billing, record_uncollected,
-    refund_credits, register_billing_price, release_credits, remove_from_workspace,
-    replay_billing_events, reserve_credits, reserve_operation, reset_monthly_credits,
-    resolve_uncollected, retry_credit_dead_letters, revoke_grant, revoke_workspace_invitation,
-    roll_up_metrics, rotate_credit_webhook_secret, set_auto_top_up, set_credit_alerts,
+    create_workspace, delete_credit_budget, delete_credit_webhook, delete_workspace, diagnose,
+    drop_http_claim, end_price, explain_balance, explain_operation, export_account,
+    extend_reservation, find_operation, forget_account, freeze_account, get_billing_account,
+    get_billing_order, get_credit_alerts, get_credit_history, get_credit_summary, get_workspace,
+    grant_credits, has_credits, import_balances, invite_to_workspace, leave_workspace,
+    ledger_digest, link_billing_customer, list_billing_events, list_billing_prices,
+    list_credit_budgets, list_credit_dead_letters, list_notifications, list_plans, list_top_ups,
+    list_uncollected, list_workspaces, mark_notifications_read, mark_test_account,
+    metrics_active_accounts, metrics_breakage, metrics_consumption, metrics_conversion,
+    metrics_exhaustion, metrics_health, metrics_liability, metrics_usage, open_account, pin_plan,
+    publish_plan, quote_operation, reconcile_billing, record_uncollected, refund_credits,
+    register_billing_price, release_credits, remove_from_workspace, replay_billing_events,
+    reserve_credits, reserve_operation, reset_monthly_credits, resolve_uncollected,
+    retry_credit_dead_letters, revoke_grant, revoke_workspace_invitation, roll_up_metrics,
+    rotate_credit_webhook_secret, set_auto_top_up, set_credit_alerts, set_credit_budget,
     set_credit_channels, set_exchange_rate, set_price, set_price_book, set_provider_cost,
     set_subscription_status, set_test_clock, set_time_zone, set_workspace_role, settle_messages,
     store_http_answer, system_status, tend_messages, test_credit_webhook, track_metadata_key,
@@ -25423,6 +26792,7 @@ as $$
   values
     ('accept_workspace_invitation'::name, 'authenticated'::name),
     ('create_workspace'::name, 'authenticated'::name),
+    ('delete_credit_budget'::name, 'authenticated'::name),
     ('delete_workspace'::name, 'authenticated'::name),
     ('explain_operation'::name, 'authenticated'::name),
     ('get_credit_alerts'::name, 'authenticated'::name),
@@ -25432,12 +26802,14 @@ as $$
     ('has_credits'::name, 'authenticated'::name),
     ('invite_to_workspace'::name, 'authenticated'::name),
     ('leave_workspace'::name, 'authenticated'::name),
+    ('list_credit_budgets'::name, 'authenticated'::name),
     ('list_notifications'::name, 'authenticated'::name),
     ('list_workspaces'::name, 'authenticated'::name),
     ('mark_notifications_read'::name, 'authenticated'::name),
     ('remove_from_workspace'::name, 'authenticated'::name),
     ('revoke_workspace_invitation'::name, 'authenticated'::name),
     ('set_credit_alerts'::name, 'authenticated'::name),
+    ('set_credit_budget'::name, 'authenticated'::name),
     ('set_credit_channels'::name, 'authenticated'::name),
     ('set_workspace_role'::name, 'authenticated'::name),
     ('transfer_workspace'::name, 'authenticated'::name),
@@ -25528,4 +26900,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 8b7c6fc3e82373c1.';
+  'again. Written by remember_installation. Release 0.1.0, text e5293a9275797c72.';
