@@ -28,7 +28,8 @@ async def running_jobs(database_url: str, *, every: float = 60) -> AsyncIterator
 async def _work(client: AsyncCreditsClient, every: float) -> None:
     while True:
         try:
-            await client.reset_monthly_credits()
+            while (await client.reset_monthly_credits()).more:
+                pass
             await client.roll_up_metrics()
         except CreditsError as error:
             # Nothing depends on them: balances are right without, and figures exact.

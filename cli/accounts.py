@@ -146,9 +146,11 @@ def reset(
         done = 0
         with output.progress() as bar:
             task = bar.add_task("Booking renewals", total=client.system_status().due)
-            while count := client.reset_monthly_credits().accounts:
-                done += count
-                bar.advance(task, count)
+            more: bool | None = True
+            while more:
+                batch = client.reset_monthly_credits()
+                done, more = done + (batch.accounts or 0), batch.more
+                bar.advance(task, batch.accounts or 0)
     output.answer({"success": True, "code": "ok", "accounts": done}, f"{done:,} accounts renewed.")
 
 

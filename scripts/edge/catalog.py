@@ -26,10 +26,14 @@ class Function:
     callers: tuple[str, ...]
     comment: str
     reads_only: bool
+    text: str
 
 
 _FUNCTIONS = """
 select p.proname::text, coalesce(obj_description(p.oid, 'pg_proc'), ''), p.provolatile <> 'v',
+  -- Its own definition, and that of the function of the same name that it hands on to.
+  (select string_agg(pg_get_functiondef(t.oid), E'\n') from pg_proc t
+   where t.proname = p.proname and t.pronamespace in ('public'::regnamespace, 'credits'::regnamespace)),
   (select coalesce(array_agg(r.name order by r.nth), '{}')
    from unnest('{anon,authenticated,service_role}'::text[]) with ordinality r(name, nth)
    where has_function_privilege(r.name, p.oid, 'execute')),
@@ -52,7 +56,7 @@ order by 1
 def read_functions(connection: psycopg.Connection[Any]) -> dict[str, Function]:
     """The public functions by name."""
     found = {}
-    for name, comment, reads_only, callers, arguments in connection.execute(_FUNCTIONS).fetchall():
+    for name, comment, reads_only, text, callers, arguments in connection.execute(_FUNCTIONS).fetchall():
         found[name] = Function(
             name=name,
             arguments=tuple(
@@ -61,6 +65,7 @@ def read_functions(connection: psycopg.Connection[Any]) -> dict[str, Function]:
             callers=tuple(callers),
             comment=comment,
             reads_only=reads_only,
+            text=text,
         )
     return found
 

@@ -21,6 +21,7 @@ def find(root: Path, descriptions: dict[str, Description], functions: dict[str, 
             problems += _disagreements(root, description, functions[name])
             problems += _no_test(root, description)
             problems += _no_bad_input(functions[name])
+            problems += _no_response(root, description, functions[name])
     return problems
 
 
@@ -75,6 +76,20 @@ def _no_bad_input(function: Function) -> Iterable[str]:
         yield (
             f"public.{function.name} has no bad input to try: tests/support/bad_values.py has no values for "
             f"{', '.join(f'p_{name}' for name in sorted(given))}. Write a line for one of them"
+        )
+
+
+# What shows or rehearses something and books nothing: a host that was denied may still show it, and answer 402.
+SHOWS = {"explain_balance", "explain_operation", "get_credit_history", "get_credit_summary", "verify_checklist"}
+
+
+def _no_response(root: Path, description: Description, function: Function) -> Iterable[str]:
+    if function.reads_only or function.name in SHOWS:
+        return
+    if not any(answer in function.text for answer in ("credits.respond(", "credits.workspace_answer(")):
+        yield (
+            f"{_where(root, description)}: public.{function.name} succeeds without clearing the 402 of a denial "
+            "before it in the same transaction. Write `return credits.respond(<its answer>);`"
         )
 
 

@@ -90,6 +90,22 @@ def test_resetting_all_books_what_is_due(answer: Answer, database: Database) -> 
     assert answer("reset", exit_code=2)["code"] == "usage"
 
 
+def test_resetting_all_goes_on_after_a_batch_in_which_no_period_began(answer: Answer, database: Database) -> None:
+    first = "00000000-0000-4000-8000-"
+    database.run(
+        "insert into auth.users (id, email, role, aud) "
+        "select (%s || lpad(n::text, 12, '0'))::uuid, n || '@first.example', 'authenticated', 'authenticated' "
+        "from generate_series(1, 200) n",
+        first,
+    )
+    database.run("update credits.balances set due_at = '-infinity' where account_id::text like %s", f"{first}%")
+    last = database.new_user()
+    database.call("mark_test_account", last)
+    database.call("set_test_clock", last, "2027-06-01T00:00:00Z")
+    assert answer("reset", "--all")["accounts"] == 1
+    assert answer("status")["system"]["due"] == 0
+
+
 def test_running_out_has_an_exit_code_of_its_own(answer: Answer, sonas: Sonas, user: UUID) -> None:
     denied = answer("consume", user, "message", 11, exit_code=3)
     assert denied["success"] is False

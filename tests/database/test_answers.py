@@ -144,6 +144,13 @@ SUCCEEDS: dict[str, dict[str, Any]] = {
     "check_credits": {"p_credit_type": "message"},
     "grant_credits": {"p_credit_type": "message", "p_amount": 1},
     "change_plan": {"p_plan_id": "pro"},
+    "set_subscription_status": {"p_status": "active"},
+    "freeze_account": {},
+    "unfreeze_account": {},
+    "mark_test_account": {},
+    "pin_plan": {},
+    "reset_monthly_credits": {},
+    "set_time_zone": {"p_time_zone": "UTC"},
     "consume_credits_batch": {"p_items": [{"credit_type": "message"}]},
 }
 

@@ -68,3 +68,14 @@ def test_a_plan_or_a_time_that_does_not_exist_is_refused(database: Database) -> 
         with raises("invalid_argument", "PT422") as seen:
             database.call("publish_plan", *arguments)
         assert seen.details["argument"] == argument
+
+
+def test_a_change_that_is_heard_of_late_takes_the_figures_that_were_on_sale_then(own_database: Database) -> None:
+    user, later = own_database.new_user(), own_database.new_user()
+    before = own_database.value("select clock_timestamp()")
+    set_allowance(own_database, "pro", 600)
+    own_database.call("change_plan", user, "pro", at=before)
+    own_database.call("change_plan", later, "pro")
+    assert (own_database.balance(user)["allowance"], own_database.balance(later)["allowance"]) == (500, 600)
+    assert own_database.balance(user)["remaining"] == 500
+    own_database.verify()

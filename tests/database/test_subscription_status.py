@@ -397,6 +397,16 @@ class TestCoverage:
         assert user.at(datetime(2056, 4, 1, tzinfo=UTC)).remaining == 0
         user.verify()
 
+    def test_news_of_a_period_before_that_of_its_plan_has_the_plans_newest_figures(
+        self, own_database: Database
+    ) -> None:
+        own_database.run("update plan_limits set allowance = 600 where plan_id = 'pro' and credit_type = 'message'")
+        user = Timed(own_database, start=utc(4, 2))
+        cover(user, utc(5, 1, 2), utc(4, 1, 2))
+        user.call("change_plan", "pro", at=MARCH)
+        assert (user.remaining, user.period_end) == (600, utc(5, 1, 2))
+        user.verify()
+
     def test_a_new_period_of_the_provider_is_one_of_ours(self, managed: Timed) -> None:
         managed.at(utc(3, 10)).call("set_subscription_status", "paused")
         managed.at(utc(4, 20))

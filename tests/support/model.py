@@ -210,11 +210,12 @@ class Account:
 
     def entitled(self, balance: Balance, start: datetime, end: datetime, at: datetime) -> int:
         """The allowance that the period began with, and of each larger one since the difference for the share left."""
-        began, first = balance.restarted if balance.restarted and start == balance.start else (start, 0)
+        restarted = balance.restarted if start == balance.start else None
+        began, first = restarted or (start, 0)
         granted = peak = 0
         for nth, (since, plan) in enumerate(self.steps):
             until = self.steps[nth + 1][0] if nth + 1 < len(self.steps) else at + DAY
-            is_over = since < began and until <= began and not (balance.restarted and nth == first)
+            is_over = since < began and until <= began and not (restarted and nth == first)
             # A payment that fails at the very start of a period fails once it has begun.
             if self.past_due_since == began and nth == self.owed_from - 1:
                 is_over = False

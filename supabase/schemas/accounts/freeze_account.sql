@@ -36,7 +36,7 @@ begin
   perform credits.check_request(1, p_reason, null, null, 'p_reason');
   v_account_id := credits.paying_account(p_user_id, p_workspace_id);
   perform credits.mark_frozen(v_account_id, true, p_reason);
-  return credits.account_answer(v_account_id) || '{"status": "frozen"}';
+  return credits.respond(credits.account_answer(v_account_id) || '{"status": "frozen"}');
 end
 $$;
 comment on function public.freeze_account(uuid, text, uuid) is

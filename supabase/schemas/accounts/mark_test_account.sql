@@ -14,8 +14,9 @@ declare
   v_account_id uuid := credits.paying_account(p_user_id, p_workspace_id);
 begin
   update credits.accounts a set is_test = true where a.account_id = v_account_id;
-  return credits.account_answer(v_account_id) || jsonb_build_object('now', (
-    select coalesce(a.test_now, statement_timestamp()) from credits.accounts a where a.account_id = v_account_id));
+  return credits.respond(credits.account_answer(v_account_id) || jsonb_build_object('now', (
+    select coalesce(a.test_now, statement_timestamp())
+    from credits.accounts a where a.account_id = v_account_id)));
 end
 $$;
 comment on function public.mark_test_account(uuid, uuid) is 'Makes an account a test account, which may have a clock of its own (set_test_clock). It stays one.';

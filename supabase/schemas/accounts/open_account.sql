@@ -29,7 +29,8 @@ begin
     perform credits.reopen_account(p_user_id);
     perform credits.lock_account(p_user_id);
   end if;
-  return credits.account_answer(p_user_id) || jsonb_build_object('account_id', p_user_id);
+  return credits.respond(
+    credits.account_answer(p_user_id) || jsonb_build_object('account_id', p_user_id));
 end
 $$;
 comment on function public.open_account(uuid) is

@@ -44,7 +44,7 @@ declare
   v_account_id uuid := credits.paying_account(p_user_id, p_workspace_id);
 begin
   perform credits.move_clock(v_account_id, p_now);
-  return credits.account_answer(v_account_id) || jsonb_build_object('now', p_now);
+  return credits.respond(credits.account_answer(v_account_id) || jsonb_build_object('now', p_now));
 end
 $$;
 comment on function public.set_test_clock(uuid, timestamptz, uuid) is

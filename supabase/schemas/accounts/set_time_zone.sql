@@ -42,7 +42,8 @@ begin
   end if;
   v_account_id := credits.paying_account(p_user_id, p_workspace_id);
   perform credits.move_time_zone(v_account_id, p_time_zone);
-  return credits.account_answer(v_account_id) || jsonb_build_object('time_zone', p_time_zone);
+  return credits.respond(
+    credits.account_answer(v_account_id) || jsonb_build_object('time_zone', p_time_zone));
 end
 $$;
 comment on function public.set_time_zone(uuid, text, uuid) is

@@ -16,7 +16,7 @@ begin
   perform credits.check_request(1, p_reason, null, null, 'p_reason');
   v_account_id := credits.paying_account(p_user_id, p_workspace_id);
   perform credits.mark_frozen(v_account_id, false, p_reason);
-  return credits.account_answer(v_account_id) || '{"status": "active"}';
+  return credits.respond(credits.account_answer(v_account_id) || '{"status": "active"}');
 end
 $$;
 comment on function public.unfreeze_account(uuid, text, uuid) is 'Allows a frozen account to spend again.';

@@ -109,7 +109,9 @@ begin
   v_event.at_period_end := p_effective = 'period_end';
   v_event.quantity := p_quantity;
   -- Locked as a foreign key would: who deletes the plan waits, and finds its new subscriber.
-  select p.id, credits.latest_version(p.id) into v_event.plan_id, v_event.plan_version
+  select p.id, case when p_at is null then credits.latest_version(p.id)
+      else credits.version_at(p.id, p_at) end
+    into v_event.plan_id, v_event.plan_version
   from public.plans p where p.id = p_plan_id for key share;
   if not found then
     perform credits.refuse_plan(p_plan_id);

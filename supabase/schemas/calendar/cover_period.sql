@@ -18,7 +18,6 @@ begin
   if isfinite(p_period_start) then
     v_event.kind := 'period';
     v_event.happened_at := p_period_start;
-    v_event.plan_version := credits.latest_version((credits.spell_at(p_account_id, p_period_start)).plan_id);
     perform credits.record_event(p_account_id, v_event, v_now);
   else
     perform credits.refold(p_account_id, v_now);

@@ -689,8 +689,6 @@ begin
     if s.is_paid and (s.spell).trial_ends_at is null and v_period.period_start <> p_event.happened_at then
       s := credits.anchor_periods(s, p_event.happened_at);
       s.spell.time_zone := 'UTC';
-      s.spell.plan_version := p_event.plan_version;
-      s.spell.versioned_at := p_event.happened_at;
     end if;
   end case;
   return s;

@@ -12,7 +12,7 @@ security definer
 set search_path = ''
 as $$
 begin
-  return credits.pin(credits.paying_account(p_user_id, p_workspace_id), p_version);
+  return credits.respond(credits.pin(credits.paying_account(p_user_id, p_workspace_id), p_version));
 end
 $$;
 comment on function public.pin_plan(uuid, integer, uuid) is

@@ -60,7 +60,13 @@ begin
     (select b.plan_version from credits.balances b
       where b.account_id = p_account_id and b.period_start = p_period_start and b.plan_id = p_spell.plan_id
         and b.anchored_by = p_spell.anchored_by limit 1),
-    credits.kept_version(p_account_id, p_spell.plan_id));
+    (select b.pinned_version from credits.subscriptions b
+      where b.account_id = p_account_id and b.pinned_plan_id = p_spell.plan_id),
+    -- Whenever it is asked, it is the one that was on sale as the period began. Versions are dated
+    -- by the real clock, which a test account has left.
+    case when (select a.test_now is null from credits.accounts a where a.account_id = p_account_id)
+      then credits.version_at(p_spell.plan_id, p_period_start)
+      else credits.latest_version(p_spell.plan_id) end);
 end
 $$;
 comment on function credits.period_version(uuid, credits.subscription_spells, timestamptz) is

@@ -30,8 +30,9 @@ begin
   if p_apply = 'now' then
     select r.accounts, r.more into v_accounts, v_more from credits.roll_out(p_plan_id, v_version) r;
   end if;
-  return jsonb_build_object('success', true, 'code', 'ok', 'plan', p_plan_id, 'version', v_version,
-    'accounts', v_accounts, 'more', v_more);
+  return credits.respond(jsonb_build_object(
+    'success', true, 'code', 'ok', 'plan', p_plan_id, 'version', v_version,
+    'accounts', v_accounts, 'more', v_more));
 end
 $$;
 comment on function public.publish_plan(text, text) is

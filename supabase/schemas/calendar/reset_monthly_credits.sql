@@ -20,9 +20,11 @@ begin
   if p_user_id is null and p_workspace_id is null then
     perform credits.tend_accounts();
     select * into v_renewed from credits.renew_due();
-    return credits.account_answer(null) || jsonb_build_object('accounts', v_renewed.accounts, 'more', v_renewed.more);
+    return credits.respond(credits.account_answer(null)
+      || jsonb_build_object('accounts', v_renewed.accounts, 'more', v_renewed.more));
   end if;
-  return credits.restart(credits.paying_account(p_user_id, p_workspace_id), p_user_id);
+  return credits.respond(
+    credits.restart(credits.paying_account(p_user_id, p_workspace_id), p_user_id));
 end
 $$;
 comment on function public.reset_monthly_credits(uuid, uuid) is

@@ -25,8 +25,9 @@ begin
     perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_ends_at', 'value', p_ends_at),
       'p_ends_at says when a trial ends, and belongs to no other status.');
   end if;
-  return credits.set_status(credits.paying_account(p_user_id, p_workspace_id), p_status, p_at, p_ends_at,
-    (select s.on_cancel = 'keep' from credits.settings s));
+  return credits.respond(credits.set_status(
+    credits.paying_account(p_user_id, p_workspace_id), p_status, p_at, p_ends_at,
+    (select s.on_cancel = 'keep' from credits.settings s)));
 end
 $$;
 comment on function public.set_subscription_status(uuid, text, timestamptz, timestamptz, uuid) is

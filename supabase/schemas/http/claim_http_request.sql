@@ -34,9 +34,10 @@ begin
       'A claim lasts for 1 to 3600 seconds.');
   end if;
   v_account_id := credits.paying_account(p_user_id);
-  return credits.claim_answer(v_account_id, p_key, p_fingerprint, p_claim_id, p_lease_seconds)
+  return credits.respond(
+    credits.claim_answer(v_account_id, p_key, p_fingerprint, p_claim_id, p_lease_seconds)
     || jsonb_build_object('success', true, 'code', 'ok', 'body_limit', (
-      select s.stored_body_bytes from credits.settings s));
+      select s.stored_body_bytes from credits.settings s)));
 end
 $$;
 comment on function public.claim_http_request(uuid, text, text, uuid, integer) is

@@ -19,7 +19,7 @@ begin
   v_account_id := credits.paying_account(p_user_id);
   delete from credits.stored_answers s
   where s.account_id = v_account_id and s.request_key = p_key and s.claim_id = p_claim_id;
-  return jsonb_build_object('success', true, 'code', 'ok', 'dropped', found);
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok', 'dropped', found));
 end
 $$;
 comment on function public.drop_http_claim(uuid, text, uuid) is

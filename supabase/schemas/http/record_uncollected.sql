@@ -37,8 +37,9 @@ begin
   select u.* into v_entry
   from credits.uncollected u
   where u.account_id = v_account_id and u.idempotency_key = v_key;
-  return jsonb_build_object('success', true, 'code', 'ok', 'uncollected_id', v_entry.id,
-    'account_id', v_account_id, 'amount', v_entry.amount, 'replayed', not v_is_new);
+  return credits.respond(jsonb_build_object(
+    'success', true, 'code', 'ok', 'uncollected_id', v_entry.id,
+    'account_id', v_account_id, 'amount', v_entry.amount, 'replayed', not v_is_new));
 end
 $$;
 comment on function public.record_uncollected(uuid, text, bigint, text, text, text, text, uuid) is

@@ -31,8 +31,9 @@ begin
   end if;
   update credits.uncollected u set resolved_at = v_now, resolution = p_resolution
   where u.account_id = v_account_id and u.id = p_uncollected_id and u.resolved_at is null;
-  return jsonb_build_object('success', true, 'code', 'ok', 'uncollected_id', p_uncollected_id,
-    'resolved', found);
+  return credits.respond(jsonb_build_object(
+    'success', true, 'code', 'ok', 'uncollected_id', p_uncollected_id,
+    'resolved', found));
 end
 $$;
 comment on function public.resolve_uncollected(uuid, uuid, text, uuid) is

@@ -54,7 +54,7 @@ begin
   where s.account_id = v_account_id and s.request_key = p_key and s.claim_id = p_claim_id;
   v_is_stored := found;
   perform credits.drop_oldest_bodies(v_account_id, v_kept);
-  return jsonb_build_object('success', true, 'code', 'ok', 'stored', v_is_stored);
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok', 'stored', v_is_stored));
 end
 $$;
 comment on function public.store_http_answer(uuid, text, uuid, integer, jsonb, text) is

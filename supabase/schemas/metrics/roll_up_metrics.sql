@@ -136,9 +136,9 @@ begin
       update credits.rollup_state s set rolled_up_at = clock_timestamp();
     end if;
   end if;
-  return jsonb_build_object('success', true, 'code', 'ok', 'balances', v_balances,
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok', 'balances', v_balances,
     'finished', coalesce(v_batch < p_limit, false),
-    'rolled_up_at', (select s.rolled_up_at from credits.rollup_state s));
+    'rolled_up_at', (select s.rolled_up_at from credits.rollup_state s)));
 end
 $$;
 comment on function public.roll_up_metrics(integer) is

@@ -32,9 +32,9 @@ begin
       group by 1, 3, 4, 5;
     end if;
   end if;
-  return jsonb_build_object('success', true, 'code', 'ok', 'tracked', (
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok', 'tracked', (
     select coalesce(jsonb_agg(k.metadata_key order by k.metadata_key), '[]')
-      from credits.tracked_keys k));
+      from credits.tracked_keys k)));
 end
 $$;
 comment on function public.track_metadata_key(text, boolean) is

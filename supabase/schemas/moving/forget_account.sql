@@ -151,9 +151,9 @@ begin
     on conflict (account_id) do nothing;
   v_new := found;
   select f.forgotten_at into v_at from credits.forgotten_accounts f where f.account_id = p_user_id;
-  return jsonb_build_object('success', true, 'code', 'ok', 'account_id', p_user_id,
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok', 'account_id', p_user_id,
     'forgotten_at', v_at,
-    'rows', credits.forget_words(p_user_id), 'replayed', not v_new);
+    'rows', credits.forget_words(p_user_id), 'replayed', not v_new));
 end
 $$;
 comment on function public.forget_account(uuid) is

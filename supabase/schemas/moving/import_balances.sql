@@ -569,7 +569,7 @@ begin
     end if;
   exception when sqlstate 'PTRBK' then null;
   end;
-  return v_answer;
+  return case when v_answer ->> 'code' = 'ok' then credits.respond(v_answer) else v_answer end;
 end
 $$;
 comment on function public.import_balances(

@@ -96,6 +96,25 @@ $$;
 comment on function credits.latest_version(text) is 'The version of a plan that is on sale.';
 revoke all on function credits.latest_version(text) from public, anon, authenticated, service_role;
 
+create function credits.version_at(p_plan_id text, p_at timestamptz)
+returns integer
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(
+    (select max(v.version) from credits.plan_versions v
+      where v.plan_id = p_plan_id and v.made_at <= p_at),
+    (select min(v.version) from credits.plan_versions v where v.plan_id = p_plan_id));
+end
+$$;
+comment on function credits.version_at(text, timestamptz) is
+  'The version of a plan that was on sale at an instant; of a younger plan the first.';
+revoke all on function credits.version_at(text, timestamptz)
+  from public, anon, authenticated, service_role;
+
 create function credits.make_plan_version(p_plan_id text)
 returns void
 language plpgsql
