@@ -86,6 +86,11 @@ def test_the_build_asks_for_what_is_missing_and_then_makes_the_rest(tree: Path, 
     assert len(metric) == 4
     for where in metric:
         follow(tree, where)
+    source = tree / "supabase/schemas/ledger/count_entries.sql"
+    text = source.read_text("utf-8")
+    source.write_text(text.replace("credits.respond(jsonb_build_object(", "(jsonb_build_object("), "utf-8")
+    assert "count_entries succeeds without clearing the 402 of a denial" in generate(tree).stderr
+    source.write_text(text, "utf-8")
     made = generate(tree)
     assert made.returncode == 0, made.stderr
     assert generate(tree, "--check").returncode == 0

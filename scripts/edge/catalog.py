@@ -26,14 +26,21 @@ class Function:
     callers: tuple[str, ...]
     comment: str
     reads_only: bool
-    text: str
+    responds: bool
 
 
 _FUNCTIONS = """
+with definitions as materialized (
+  select t.proname as name, t.pronamespace = 'credits'::regnamespace as is_core, pg_get_functiondef(t.oid) as text
+  from pg_proc t where t.pronamespace in ('public'::regnamespace, 'credits'::regnamespace) and t.prokind = 'f'
+)
 select p.proname::text, coalesce(obj_description(p.oid, 'pg_proc'), ''), p.provolatile <> 'v',
-  -- Its own definition, and that of the function of the same name that it hands on to.
-  (select string_agg(pg_get_functiondef(t.oid), E'\n') from pg_proc t
-   where t.proname = p.proname and t.pronamespace in ('public'::regnamespace, 'credits'::regnamespace)),
+  -- It answers by credits.respond: itself, or what it hands on to, or by one that makes answers.
+  exists (
+    select from definitions t
+    where t.name = p.proname and (t.text like '%credits.respond(%' or exists (
+      select from definitions a
+      where a.text like '%credits.respond(%' and a.is_core and strpos(t.text, 'credits.' || a.name || '(') > 0))),
   (select coalesce(array_agg(r.name order by r.nth), '{}')
    from unnest('{anon,authenticated,service_role}'::text[]) with ordinality r(name, nth)
    where has_function_privilege(r.name, p.oid, 'execute')),
@@ -56,7 +63,7 @@ order by 1
 def read_functions(connection: psycopg.Connection[Any]) -> dict[str, Function]:
     """The public functions by name."""
     found = {}
-    for name, comment, reads_only, text, callers, arguments in connection.execute(_FUNCTIONS).fetchall():
+    for name, comment, reads_only, responds, callers, arguments in connection.execute(_FUNCTIONS).fetchall():
         found[name] = Function(
             name=name,
             arguments=tuple(
@@ -65,7 +72,7 @@ def read_functions(connection: psycopg.Connection[Any]) -> dict[str, Function]:
             callers=tuple(callers),
             comment=comment,
             reads_only=reads_only,
-            text=text,
+            responds=responds,
         )
     return found
 

@@ -84,9 +84,7 @@ SHOWS = {"explain_balance", "explain_operation", "get_credit_history", "get_cred
 
 
 def _no_response(root: Path, description: Description, function: Function) -> Iterable[str]:
-    if function.reads_only or function.name in SHOWS:
-        return
-    if not any(answer in function.text for answer in ("credits.respond(", "credits.workspace_answer(")):
+    if not (function.reads_only or function.responds or function.name in SHOWS):
         yield (
             f"{_where(root, description)}: public.{function.name} succeeds without clearing the 402 of a denial "
             "before it in the same transaction. Write `return credits.respond(<its answer>);`"

@@ -129,7 +129,7 @@ begin
       coalesce(p_reason, 'import undone'), v_now);
   exception when sqlstate 'PTRBK' then null;
   end;
-  return v_answer;
+  return case when v_answer ->> 'code' = 'ok' then credits.respond(v_answer) else v_answer end;
 end
 $$;
 comment on function public.undo_import(text, text, text, text, boolean) is

@@ -26,7 +26,7 @@ begin
   v_price.per := 1;
   v_price.valid_from := coalesce(p_valid_to, clock_timestamp());
   v_price := credits.follow_price(v_book, v_price);
-  return credits.price_answer(v_price);
+  return credits.respond(credits.price_answer(v_price));
 end
 $$;
 comment on function public.end_price(text, text, text, timestamptz) is

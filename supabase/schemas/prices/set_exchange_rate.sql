@@ -31,9 +31,10 @@ begin
     insert into credits.exchange_rates (asset, per_unit, currency, valid_from, source)
     values (p_asset, v_rate, p_currency, v_at, p_source);
   end if;
-  return jsonb_build_object('success', true, 'code', 'ok', 'asset', p_asset, 'currency', p_currency,
+  return credits.respond(jsonb_build_object(
+    'success', true, 'code', 'ok', 'asset', p_asset, 'currency', p_currency,
     'worth', trim_scale(p_worth)::text, 'per', p_per, 'valid_from', v_at,
-    'prices', credits.follow_rate(p_asset, p_currency, v_at, p_source));
+    'prices', credits.follow_rate(p_asset, p_currency, v_at, p_source)));
 end
 $$;
 comment on function public.set_exchange_rate(text, numeric, bigint, text, timestamptz, text) is

@@ -34,7 +34,7 @@ begin
     perform credits.refuse_price('p_nano_per_unit', null);
   end if;
   v_price := credits.follow_price((credits.find_price_book(p_book)).id, v_price);
-  return credits.price_answer(v_price);
+  return credits.respond(credits.price_answer(v_price));
 end
 $$;
 comment on function public.set_price(

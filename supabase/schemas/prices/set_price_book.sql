@@ -37,10 +37,11 @@ begin
     nano_per_unit_of_currency = coalesce(excluded.nano_per_unit_of_currency,
       b.nano_per_unit_of_currency)
   returning b.* into v_book;
-  return jsonb_build_object('success', true, 'code', 'ok', 'book', v_book.id, 'name', v_book.name,
+  return credits.respond(jsonb_build_object(
+    'success', true, 'code', 'ok', 'book', v_book.id, 'name', v_book.name,
     'credit_type', v_book.credit_type, 'currency', v_book.currency,
     'credits_per_unit', trim_scale(v_book.nano_per_unit_of_currency * 0.000000001)::text,
-    'version', v_book.version);
+    'version', v_book.version));
 end
 $$;
 comment on function public.set_price_book(text, text, text, text, numeric) is

@@ -48,7 +48,7 @@ begin
   where p_markup is not null and r.asset = p_asset and r.currency = v_book.currency
     and r.valid_from > coalesce(p_valid_from, clock_timestamp())
   order by r.valid_from, r.created_at;
-  return credits.price_answer(v_price);
+  return credits.respond(credits.price_answer(v_price));
 end
 $$;
 comment on function public.set_provider_cost(text, text, numeric, bigint, text, numeric, text,
