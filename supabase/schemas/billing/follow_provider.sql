@@ -144,25 +144,6 @@ comment on function credits.is_boundary(timestamptz, timestamptz) is
 revoke all on function credits.is_boundary(timestamptz, timestamptz)
   from public, anon, authenticated, service_role;
 
-create function credits.version_at(p_plan_id text, p_at timestamptz)
-returns integer
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return (
-    select v.version from credits.plan_versions v where v.plan_id = p_plan_id
-    order by v.made_at <= p_at desc, case when v.made_at <= p_at then -v.version else v.version end
-    limit 1);
-end
-$$;
-comment on function credits.version_at(text, timestamptz) is
-  'The version of a plan that was on sale at an instant; the first one before there was any.';
-revoke all on function credits.version_at(text, timestamptz)
-  from public, anon, authenticated, service_role;
-
 create function credits.follow_status(
   p_state credits.subscription_state, p_told credits.provider_state, p_default text)
 returns credits.subscription_state
