@@ -675,6 +675,25 @@ $$;
 comment on function credits.latest_version(text) is 'The version of a plan that is on sale.';
 revoke all on function credits.latest_version(text) from public, anon, authenticated, service_role;
 
+create function credits.version_at(p_plan_id text, p_at timestamptz)
+returns integer
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(
+    (select max(v.version) from credits.plan_versions v
+      where v.plan_id = p_plan_id and v.made_at <= p_at),
+    (select min(v.version) from credits.plan_versions v where v.plan_id = p_plan_id));
+end
+$$;
+comment on function credits.version_at(text, timestamptz) is
+  'The version of a plan that was on sale at an instant; of a younger plan the first.';
+revoke all on function credits.version_at(text, timestamptz)
+  from public, anon, authenticated, service_role;
+
 create function credits.make_plan_version(p_plan_id text)
 returns void
 language plpgsql
@@ -1559,7 +1578,7 @@ begin
   perform credits.check_request(1, p_reason, null, null, 'p_reason');
   v_account_id := credits.paying_account(p_user_id, p_workspace_id);
   perform credits.mark_frozen(v_account_id, true, p_reason);
-  return credits.account_answer(v_account_id) || '{"status": "frozen"}';
+  return credits.respond(credits.account_answer(v_account_id) || '{"status": "frozen"}');
 end
 $$;
 comment on function public.freeze_account(uuid, text, uuid) is
@@ -2095,8 +2114,9 @@ declare
   v_account_id uuid := credits.paying_account(p_user_id, p_workspace_id);
 begin
   update credits.accounts a set is_test = true where a.account_id = v_account_id;
-  return credits.account_answer(v_account_id) || jsonb_build_object('now', (
-    select coalesce(a.test_now, statement_timestamp()) from credits.accounts a where a.account_id = v_account_id));
+  return credits.respond(credits.account_answer(v_account_id) || jsonb_build_object('now', (
+    select coalesce(a.test_now, statement_timestamp())
+    from credits.accounts a where a.account_id = v_account_id)));
 end
 $$;
 comment on function public.mark_test_account(uuid, uuid) is 'Makes an account a test account, which may have a clock of its own (set_test_clock). It stays one.';
@@ -2136,7 +2156,8 @@ begin
     perform credits.reopen_account(p_user_id);
     perform credits.lock_account(p_user_id);
   end if;
-  return credits.account_answer(p_user_id) || jsonb_build_object('account_id', p_user_id);
+  return credits.respond(
+    credits.account_answer(p_user_id) || jsonb_build_object('account_id', p_user_id));
 end
 $$;
 comment on function public.open_account(uuid) is
@@ -2305,7 +2326,7 @@ declare
   v_account_id uuid := credits.paying_account(p_user_id, p_workspace_id);
 begin
   perform credits.move_clock(v_account_id, p_now);
-  return credits.account_answer(v_account_id) || jsonb_build_object('now', p_now);
+  return credits.respond(credits.account_answer(v_account_id) || jsonb_build_object('now', p_now));
 end
 $$;
 comment on function public.set_test_clock(uuid, timestamptz, uuid) is
@@ -2359,7 +2380,8 @@ begin
   end if;
   v_account_id := credits.paying_account(p_user_id, p_workspace_id);
   perform credits.move_time_zone(v_account_id, p_time_zone);
-  return credits.account_answer(v_account_id) || jsonb_build_object('time_zone', p_time_zone);
+  return credits.respond(
+    credits.account_answer(v_account_id) || jsonb_build_object('time_zone', p_time_zone));
 end
 $$;
 comment on function public.set_time_zone(uuid, text, uuid) is
@@ -2387,7 +2409,7 @@ begin
   perform credits.check_request(1, p_reason, null, null, 'p_reason');
   v_account_id := credits.paying_account(p_user_id, p_workspace_id);
   perform credits.mark_frozen(v_account_id, false, p_reason);
-  return credits.account_answer(v_account_id) || '{"status": "active"}';
+  return credits.respond(credits.account_answer(v_account_id) || '{"status": "active"}');
 end
 $$;
 comment on function public.unfreeze_account(uuid, text, uuid) is 'Allows a frozen account to spend again.';
@@ -8873,7 +8895,7 @@ begin
   v_price.per := 1;
   v_price.valid_from := coalesce(p_valid_to, clock_timestamp());
   v_price := credits.follow_price(v_book, v_price);
-  return credits.price_answer(v_price);
+  return credits.respond(credits.price_answer(v_price));
 end
 $$;
 comment on function public.end_price(text, text, text, timestamptz) is
@@ -9480,9 +9502,10 @@ begin
     insert into credits.exchange_rates (asset, per_unit, currency, valid_from, source)
     values (p_asset, v_rate, p_currency, v_at, p_source);
   end if;
-  return jsonb_build_object('success', true, 'code', 'ok', 'asset', p_asset, 'currency', p_currency,
+  return credits.respond(jsonb_build_object(
+    'success', true, 'code', 'ok', 'asset', p_asset, 'currency', p_currency,
     'worth', trim_scale(p_worth)::text, 'per', p_per, 'valid_from', v_at,
-    'prices', credits.follow_rate(p_asset, p_currency, v_at, p_source));
+    'prices', credits.follow_rate(p_asset, p_currency, v_at, p_source)));
 end
 $$;
 comment on function public.set_exchange_rate(text, numeric, bigint, text, timestamptz, text) is
@@ -9575,7 +9598,7 @@ begin
     perform credits.refuse_price('p_nano_per_unit', null);
   end if;
   v_price := credits.follow_price((credits.find_price_book(p_book)).id, v_price);
-  return credits.price_answer(v_price);
+  return credits.respond(credits.price_answer(v_price));
 end
 $$;
 comment on function public.set_price(
@@ -9796,10 +9819,11 @@ begin
     nano_per_unit_of_currency = coalesce(excluded.nano_per_unit_of_currency,
       b.nano_per_unit_of_currency)
   returning b.* into v_book;
-  return jsonb_build_object('success', true, 'code', 'ok', 'book', v_book.id, 'name', v_book.name,
+  return credits.respond(jsonb_build_object(
+    'success', true, 'code', 'ok', 'book', v_book.id, 'name', v_book.name,
     'credit_type', v_book.credit_type, 'currency', v_book.currency,
     'credits_per_unit', trim_scale(v_book.nano_per_unit_of_currency * 0.000000001)::text,
-    'version', v_book.version);
+    'version', v_book.version));
 end
 $$;
 comment on function public.set_price_book(text, text, text, text, numeric) is
@@ -9888,7 +9912,7 @@ begin
   where p_markup is not null and r.asset = p_asset and r.currency = v_book.currency
     and r.valid_from > coalesce(p_valid_from, clock_timestamp())
   order by r.valid_from, r.created_at;
-  return credits.price_answer(v_price);
+  return credits.respond(credits.price_answer(v_price));
 end
 $$;
 comment on function public.set_provider_cost(text, text, numeric, bigint, text, numeric, text,
@@ -10180,9 +10204,10 @@ begin
       'A claim lasts for 1 to 3600 seconds.');
   end if;
   v_account_id := credits.paying_account(p_user_id);
-  return credits.claim_answer(v_account_id, p_key, p_fingerprint, p_claim_id, p_lease_seconds)
+  return credits.respond(
+    credits.claim_answer(v_account_id, p_key, p_fingerprint, p_claim_id, p_lease_seconds)
     || jsonb_build_object('success', true, 'code', 'ok', 'body_limit', (
-      select s.stored_body_bytes from credits.settings s));
+      select s.stored_body_bytes from credits.settings s)));
 end
 $$;
 comment on function public.claim_http_request(uuid, text, text, uuid, integer) is
@@ -10302,7 +10327,7 @@ begin
   v_account_id := credits.paying_account(p_user_id);
   delete from credits.stored_answers s
   where s.account_id = v_account_id and s.request_key = p_key and s.claim_id = p_claim_id;
-  return jsonb_build_object('success', true, 'code', 'ok', 'dropped', found);
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok', 'dropped', found));
 end
 $$;
 comment on function public.drop_http_claim(uuid, text, uuid) is
@@ -10414,8 +10439,9 @@ begin
   select u.* into v_entry
   from credits.uncollected u
   where u.account_id = v_account_id and u.idempotency_key = v_key;
-  return jsonb_build_object('success', true, 'code', 'ok', 'uncollected_id', v_entry.id,
-    'account_id', v_account_id, 'amount', v_entry.amount, 'replayed', not v_is_new);
+  return credits.respond(jsonb_build_object(
+    'success', true, 'code', 'ok', 'uncollected_id', v_entry.id,
+    'account_id', v_account_id, 'amount', v_entry.amount, 'replayed', not v_is_new));
 end
 $$;
 comment on function public.record_uncollected(uuid, text, bigint, text, text, text, text, uuid) is
@@ -10461,8 +10487,9 @@ begin
   end if;
   update credits.uncollected u set resolved_at = v_now, resolution = p_resolution
   where u.account_id = v_account_id and u.id = p_uncollected_id and u.resolved_at is null;
-  return jsonb_build_object('success', true, 'code', 'ok', 'uncollected_id', p_uncollected_id,
-    'resolved', found);
+  return credits.respond(jsonb_build_object(
+    'success', true, 'code', 'ok', 'uncollected_id', p_uncollected_id,
+    'resolved', found));
 end
 $$;
 comment on function public.resolve_uncollected(uuid, uuid, text, uuid) is
@@ -10529,7 +10556,7 @@ begin
   where s.account_id = v_account_id and s.request_key = p_key and s.claim_id = p_claim_id;
   v_is_stored := found;
   perform credits.drop_oldest_bodies(v_account_id, v_kept);
-  return jsonb_build_object('success', true, 'code', 'ok', 'stored', v_is_stored);
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok', 'stored', v_is_stored));
 end
 $$;
 comment on function public.store_http_answer(uuid, text, uuid, integer, jsonb, text) is
@@ -13659,8 +13686,6 @@ begin
     if s.is_paid and (s.spell).trial_ends_at is null and v_period.period_start <> p_event.happened_at then
       s := credits.anchor_periods(s, p_event.happened_at);
       s.spell.time_zone := 'UTC';
-      s.spell.plan_version := p_event.plan_version;
-      s.spell.versioned_at := p_event.happened_at;
     end if;
   end case;
   return s;
@@ -13842,7 +13867,13 @@ begin
     (select b.plan_version from credits.balances b
       where b.account_id = p_account_id and b.period_start = p_period_start and b.plan_id = p_spell.plan_id
         and b.anchored_by = p_spell.anchored_by limit 1),
-    credits.kept_version(p_account_id, p_spell.plan_id));
+    (select b.pinned_version from credits.subscriptions b
+      where b.account_id = p_account_id and b.pinned_plan_id = p_spell.plan_id),
+    -- Whenever it is asked, it is the one that was on sale as the period began. Versions are dated
+    -- by the real clock, which a test account has left.
+    case when (select a.test_now is null from credits.accounts a where a.account_id = p_account_id)
+      then credits.version_at(p_spell.plan_id, p_period_start)
+      else credits.latest_version(p_spell.plan_id) end);
 end
 $$;
 comment on function credits.period_version(uuid, credits.subscription_spells, timestamptz) is
@@ -14744,7 +14775,9 @@ begin
   v_event.at_period_end := p_effective = 'period_end';
   v_event.quantity := p_quantity;
   -- Locked as a foreign key would: who deletes the plan waits, and finds its new subscriber.
-  select p.id, credits.latest_version(p.id) into v_event.plan_id, v_event.plan_version
+  select p.id, case when p_at is null then credits.latest_version(p.id)
+      else credits.version_at(p.id, p_at) end
+    into v_event.plan_id, v_event.plan_version
   from public.plans p where p.id = p_plan_id for key share;
   if not found then
     perform credits.refuse_plan(p_plan_id);
@@ -14802,7 +14835,6 @@ begin
   if isfinite(p_period_start) then
     v_event.kind := 'period';
     v_event.happened_at := p_period_start;
-    v_event.plan_version := credits.latest_version((credits.spell_at(p_account_id, p_period_start)).plan_id);
     perform credits.record_event(p_account_id, v_event, v_now);
   else
     perform credits.refold(p_account_id, v_now);
@@ -14968,7 +15000,7 @@ security definer
 set search_path = ''
 as $$
 begin
-  return credits.pin(credits.paying_account(p_user_id, p_workspace_id), p_version);
+  return credits.respond(credits.pin(credits.paying_account(p_user_id, p_workspace_id), p_version));
 end
 $$;
 comment on function public.pin_plan(uuid, integer, uuid) is
@@ -15042,8 +15074,9 @@ begin
   if p_apply = 'now' then
     select r.accounts, r.more into v_accounts, v_more from credits.roll_out(p_plan_id, v_version) r;
   end if;
-  return jsonb_build_object('success', true, 'code', 'ok', 'plan', p_plan_id, 'version', v_version,
-    'accounts', v_accounts, 'more', v_more);
+  return credits.respond(jsonb_build_object(
+    'success', true, 'code', 'ok', 'plan', p_plan_id, 'version', v_version,
+    'accounts', v_accounts, 'more', v_more));
 end
 $$;
 comment on function public.publish_plan(text, text) is
@@ -15188,9 +15221,11 @@ begin
   if p_user_id is null and p_workspace_id is null then
     perform credits.tend_accounts();
     select * into v_renewed from credits.renew_due();
-    return credits.account_answer(null) || jsonb_build_object('accounts', v_renewed.accounts, 'more', v_renewed.more);
+    return credits.respond(credits.account_answer(null)
+      || jsonb_build_object('accounts', v_renewed.accounts, 'more', v_renewed.more));
   end if;
-  return credits.restart(credits.paying_account(p_user_id, p_workspace_id), p_user_id);
+  return credits.respond(
+    credits.restart(credits.paying_account(p_user_id, p_workspace_id), p_user_id));
 end
 $$;
 comment on function public.reset_monthly_credits(uuid, uuid) is
@@ -15405,8 +15440,9 @@ begin
     perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_ends_at', 'value', p_ends_at),
       'p_ends_at says when a trial ends, and belongs to no other status.');
   end if;
-  return credits.set_status(credits.paying_account(p_user_id, p_workspace_id), p_status, p_at, p_ends_at,
-    (select s.on_cancel = 'keep' from credits.settings s));
+  return credits.respond(credits.set_status(
+    credits.paying_account(p_user_id, p_workspace_id), p_status, p_at, p_ends_at,
+    (select s.on_cancel = 'keep' from credits.settings s)));
 end
 $$;
 comment on function public.set_subscription_status(uuid, text, timestamptz, timestamptz, uuid) is
@@ -19056,25 +19092,6 @@ $$;
 comment on function credits.is_boundary(timestamptz, timestamptz) is
   'Whether an instant is a whole number of months away from an anchor, on the calendar of UTC.';
 revoke all on function credits.is_boundary(timestamptz, timestamptz)
-  from public, anon, authenticated, service_role;
-
-create function credits.version_at(p_plan_id text, p_at timestamptz)
-returns integer
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return (
-    select v.version from credits.plan_versions v where v.plan_id = p_plan_id
-    order by v.made_at <= p_at desc, case when v.made_at <= p_at then -v.version else v.version end
-    limit 1);
-end
-$$;
-comment on function credits.version_at(text, timestamptz) is
-  'The version of a plan that was on sale at an instant; the first one before there was any.';
-revoke all on function credits.version_at(text, timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.follow_status(
@@ -23688,9 +23705,9 @@ begin
     on conflict (account_id) do nothing;
   v_new := found;
   select f.forgotten_at into v_at from credits.forgotten_accounts f where f.account_id = p_user_id;
-  return jsonb_build_object('success', true, 'code', 'ok', 'account_id', p_user_id,
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok', 'account_id', p_user_id,
     'forgotten_at', v_at,
-    'rows', credits.forget_words(p_user_id), 'replayed', not v_new);
+    'rows', credits.forget_words(p_user_id), 'replayed', not v_new));
 end
 $$;
 comment on function public.forget_account(uuid) is
@@ -24398,7 +24415,7 @@ begin
     end if;
   exception when sqlstate 'PTRBK' then null;
   end;
-  return v_answer;
+  return case when v_answer ->> 'code' = 'ok' then credits.respond(v_answer) else v_answer end;
 end
 $$;
 comment on function public.import_balances(
@@ -24551,7 +24568,7 @@ begin
       coalesce(p_reason, 'import undone'), v_now);
   exception when sqlstate 'PTRBK' then null;
   end;
-  return v_answer;
+  return case when v_answer ->> 'code' = 'ok' then credits.respond(v_answer) else v_answer end;
 end
 $$;
 comment on function public.undo_import(text, text, text, text, boolean) is
@@ -26348,9 +26365,9 @@ begin
       update credits.rollup_state s set rolled_up_at = clock_timestamp();
     end if;
   end if;
-  return jsonb_build_object('success', true, 'code', 'ok', 'balances', v_balances,
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok', 'balances', v_balances,
     'finished', coalesce(v_batch < p_limit, false),
-    'rolled_up_at', (select s.rolled_up_at from credits.rollup_state s));
+    'rolled_up_at', (select s.rolled_up_at from credits.rollup_state s)));
 end
 $$;
 comment on function public.roll_up_metrics(integer) is
@@ -26465,9 +26482,9 @@ begin
       group by 1, 3, 4, 5;
     end if;
   end if;
-  return jsonb_build_object('success', true, 'code', 'ok', 'tracked', (
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok', 'tracked', (
     select coalesce(jsonb_agg(k.metadata_key order by k.metadata_key), '[]')
-      from credits.tracked_keys k));
+      from credits.tracked_keys k)));
 end
 $$;
 comment on function public.track_metadata_key(text, boolean) is
@@ -26900,4 +26917,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text e5293a9275797c72.';
+  'again. Written by remember_installation. Release 0.1.0, text 0e517e5411441bc1.';
