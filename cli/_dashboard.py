@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sonas_supabase import AsyncCreditsClient, CreditsClient
 
+from . import _selling
 from ._jobs import running_jobs
 
 if TYPE_CHECKING:
@@ -35,8 +36,10 @@ def local_app(stack: LocalStack, *, worker: bool = False) -> Starlette:
     from sonas_supabase.web import Demo, create_app
 
     keys = stack.keys
+    selling = _selling.settings_of(stack) if _selling.is_installed() else None
     app = create_app(
         stack.database_url,
+        billing=selling,
         auth=SupabaseAuth(jwt_secret=keys.jwt_secret),
         demo=Demo(token=lambda user, email: keys.token(role="authenticated", user_id=str(user), email=email)),
     )
@@ -45,7 +48,7 @@ def local_app(stack: LocalStack, *, worker: bool = False) -> Starlette:
     _run_beside(app, running_jobs(stack.database_url))
     if worker:
         _run_beside(app, running_worker(stack))
-    return app
+    return _selling.with_checkout(app, stack, selling) if selling else app
 
 
 @asynccontextmanager

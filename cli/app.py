@@ -9,6 +9,7 @@ import typer
 
 from . import (
     accounts,
+    billing,
     check,
     data,
     demo,
@@ -67,6 +68,7 @@ for _group in (
     worker,
     proof,
     doctor,
+    billing,
     types,
     uninstall,
 ):

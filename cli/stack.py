@@ -216,6 +216,7 @@ def _welcome(stack: LocalStack, *, with_rest: bool) -> list[Any]:
     rows = [
         ("Dashboard", stack.api_url) if is_installed() else ("Dashboard", "not installed here"),
         ("REST API", rest),
+        *([("Plans and packs", f"{stack.api_url}/pricing (simulated checkout)")] if is_installed() else []),
         *([("For founders", f"{stack.api_url}/admin")] if is_installed() else []),
         *([("For Prometheus", f"{stack.api_url}/metrics")] if serves_metrics() else []),
         ("Mails", f"{stack.api_url}/mail"),

@@ -1,4 +1,4 @@
-"""Write docs/sql.md from the comments in the catalog, and docs/cli.md from the commands' help.
+"""Write docs/sql.md from the catalog's comments, docs/cli.md from the commands' help, and the events of docs/stripe.md.
 
 With --check, only say whether they are up to date. Starts an embedded Postgres for it.
 """
@@ -16,6 +16,7 @@ from typer.main import get_command
 
 from sonas_cli import app
 from sonas_supabase import local
+from sonas_supabase.billing import HANDLED, LEFT_ALONE
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -106,15 +107,24 @@ def render_cli() -> str:
         if command.rich_help_panel != panel:
             panel = command.rich_help_panel
             text += ["", f"## {panel}"]
-        text += ["", f"### {name}", "", command.help, "", f"{command.epilog}", ""]
-        text += ["| | |", "|---|---|"]
-        for parameter in command.params:
-            names = ", ".join(f"`{option}`" for option in parameter.opts)
-            if parameter.param_type_name == "argument":
-                names = f"`{parameter.metavar}`"
-            if parameter.name != "help":
-                text.append(f"| {names} | {_meaning(parameter)} |")
+        if hasattr(command, "commands"):
+            text += ["", command.help]
+            for inner, of_it in command.commands.items():
+                text += _command(f"{name} {inner}", of_it)
+        else:
+            text += _command(name, command)
     return "\n".join(text) + "\n"
+
+
+def _command(name: str, command: Any) -> list[str]:
+    text = ["", f"### {name}", "", command.help, "", f"{command.epilog}", "", "| | |", "|---|---|"]
+    for parameter in command.params:
+        names = ", ".join(f"`{option}`" for option in parameter.opts)
+        if parameter.param_type_name == "argument":
+            names = f"`{parameter.metavar}`"
+        if parameter.name != "help":
+            text.append(f"| {names} | {_meaning(parameter)} |")
+    return text
 
 
 def _meaning(parameter: Any) -> str:
@@ -122,6 +132,20 @@ def _meaning(parameter: Any) -> str:
     default = parameter.default
     shown = default not in (None, False, "", ...) and not callable(default) and parameter.show_default is not False
     return f"{told} Default: {default}." if shown else told
+
+
+_EVENTS = re.compile(r"(<!-- events: .*? -->\n).*(<!-- end of events -->)", re.DOTALL)
+
+
+def render_stripe() -> str:
+    """docs/stripe.md, with the table of events that are read and of those that are left alone."""
+    text = ["| event | fact | what it does |", "|---|---|---|"]
+    text += [f"| `{known.name}` | `{known.fact}` | {known.effect} |" for known in HANDLED.values()]
+    text += ["", "Left alone on purpose. Where one comes anyhow it is stored as ignored and answered with 200:", ""]
+    text += ["| event | why |", "|---|---|"]
+    text += [f"| `{known.name}` | {known.effect} |" for known in LEFT_ALONE.values()]
+    table = "\n".join(text)
+    return _EVENTS.sub(lambda found: f"{found[1]}\n{table}\n\n{found[2]}", (DOCS / "stripe.md").read_text())
 
 
 def main(arguments: list[str]) -> int:
@@ -135,7 +159,7 @@ def main(arguments: list[str]) -> int:
             local.shape(cluster.url(user=local.SUPERUSER))
             local.migrate(cluster.url())
             with psycopg.connect(cluster.url()) as connection:
-                wanted = {"sql.md": render_sql(connection), "cli.md": render_cli()}
+                wanted = {"sql.md": render_sql(connection), "cli.md": render_cli(), "stripe.md": render_stripe()}
         finally:
             cluster.remove()
     stale = [name for name, text in wanted.items() if not (DOCS / name).exists() or (DOCS / name).read_text() != text]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from sonas_supabase import Conflict, CreditsError, NotFound
 
 UNREADABLE = 400
@@ -38,6 +40,14 @@ class UnknownApiVersion(Refused):
     code = "unknown_api_version"
 
 
+class NotApplied(CreditsError):
+    """An event could not be applied now. Nothing of it is recorded, so it is to be sent again."""
+
+    code = "not_applied"
+    status = UNAVAILABLE
+    retryable = True
+
+
 class AlreadySubscribed(Conflict):
     """The account has a subscription, which the portal changes; a second one would be paid twice."""
 
@@ -50,9 +60,21 @@ class NothingBought(NotFound):
     code = "nothing_bought"
 
 
+class OrderNotFound(NotFound):
+    """The account has no such order."""
+
+    code = "order_not_found"
+
+
 class ProviderUnavailable(CreditsError):
     """Stripe could not be reached, or has refused what it was asked for. The log says what."""
 
     code = "payment_provider_unavailable"
     status = UNAVAILABLE
     retryable = True
+
+
+def problem_of_request(status: int, detail: str, code: str) -> dict[str, object]:
+    """The problem document of a request that is wrong in itself."""
+    title = HTTPStatus(status).phrase
+    return {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}

@@ -57,7 +57,7 @@ def router(context: Context) -> APIRouter:
         """How this app was set up."""
         return Setup(
             sign_in="demo" if context.demo else "supabase" if context.supabase else "none",
-            upgrade="demo" if context.demo else "checkout" if context.checkout else "none",
+            upgrade=_way_to_upgrade(context),
             builtin_generate=context.builtin_generate,
             builtin_chat=context.builtin_chat,
             supabase_url=context.supabase.url if context.supabase else None,
@@ -69,6 +69,12 @@ def router(context: Context) -> APIRouter:
     if context.demo:
         routes.include_router(_demo_routes(context, context.demo))
     return routes
+
+
+def _way_to_upgrade(context: Context) -> str:
+    if context.checkout:
+        return "demo" if context.demo else "checkout"
+    return "billing" if context.billing else "demo" if context.demo else "none"
 
 
 def _checkout_routes(context: Context, checkout: Checkout) -> APIRouter:

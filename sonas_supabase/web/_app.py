@@ -15,6 +15,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount
 
 from sonas_supabase import AsyncCreditsClient
+from sonas_supabase.billing import BillingSettings
+from sonas_supabase.billing import router as billing_router
 from sonas_supabase.fastapi import Authenticator, Credits
 from sonas_supabase.web import _account, _admin, _builtin, _messages, _pages, _projects, _usage
 from sonas_supabase.web._context import Context, Demo, SupabaseProject
@@ -30,6 +32,7 @@ _ALWAYS = answers(
 
 
 _READ = ["GET", "HEAD"]
+_AFTER_PAYING = "/payment?order={order}"
 
 
 def create_app(
@@ -40,6 +43,7 @@ def create_app(
     generate: Generate | None = None,
     chat: Chat | None = None,
     checkout: Checkout | None = None,
+    billing: BillingSettings | None = None,
     demo: Demo | None = None,
     supabase: SupabaseProject | None = None,
     embed_origins: Sequence[str] = (),
@@ -56,6 +60,8 @@ def create_app(
         generate: the work behind ``POST /api/generate-daytona``; by default the built-in one, which says that it is.
         chat: the work behind ``POST /api/chat-continue``, likewise.
         checkout: where a user pays for a plan. Without it, and outside a demo, plans can be looked at only.
+        billing: selling through Stripe: the routes under ``/api/billing``, and pages that lead there. By default what
+            the environment says (``STRIPE_SECRET_KEY``, ``STRIPE_WEBHOOK_SECRETS``).
         demo: lets visitors be demo users. For a stack on one's own machine, and nowhere else.
         supabase: the project that users sign in to from the pages.
         embed_origins: other sites' origins whose pages may show ``<sonas-usage>``.
@@ -73,6 +79,7 @@ def create_app(
         demo=demo,
         supabase=supabase,
         checkout=checkout,
+        billing=_billing_of(billing),
         language=language,
     )
 
@@ -92,7 +99,8 @@ def create_app(
         lifespan=lifespan,
         responses=_ALWAYS,
     )
-    Credits(context.credits, auth).install(app)
+    installed = Credits(context.credits, auth)
+    installed.install(app)
     app.add_exception_handler(WorkFailed, _work_failed)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_problem)
@@ -107,8 +115,15 @@ def create_app(
     app.add_middleware(_pages.SecurityHeaders, connect_to=[supabase.url] if supabase else [])
     for part in (_projects, _usage, _account, _messages, _admin):
         app.include_router(part.router(context))
+    if context.billing:
+        app.include_router(billing_router(installed, settings=context.billing, return_path=_AFTER_PAYING))
     _add_pages(app, language)
     return app
+
+
+def _billing_of(given: BillingSettings | None) -> BillingSettings | None:
+    settings = given or BillingSettings.from_env()
+    return settings if settings.is_configured else None
 
 
 async def _http_problem(_: Request, error: Exception) -> Response:
@@ -138,6 +153,10 @@ def _add_pages(app: FastAPI, language: str | None) -> None:
     @app.api_route("/messages", methods=_READ, include_in_schema=False)
     async def messages(request: Request) -> Response:
         return _pages.page("messages.html", request, language)
+
+    @app.api_route("/payment", methods=_READ, include_in_schema=False)
+    async def payment(request: Request) -> Response:
+        return _pages.page("payment.html", request, language)
 
     @app.api_route("/sonas-usage.js", methods=_READ, include_in_schema=False)
     async def element(request: Request) -> Response:

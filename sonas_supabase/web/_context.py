@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from sonas_supabase import AsyncCreditsClient
+from sonas_supabase.billing import BillingSettings
 from sonas_supabase.web._store import Store
 from sonas_supabase.web._work import Chat, Checkout, Generate
 
@@ -44,4 +45,5 @@ class Context:
     demo: Demo | None
     supabase: SupabaseProject | None
     checkout: Checkout | None
+    billing: BillingSettings | None = None
     language: str | None = None

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.billing.support import Double, Hearer, running_double
+from tests.billing.support import Double, Hearer, Selling, running_double, selling
+from tests.support.database import Database
 
 
 @pytest.fixture(scope="module")
@@ -33,3 +34,10 @@ def hearer(double: Double, heard: tuple[Double, Hearer]) -> Hearer:
     heard[1].events.clear()
     heard[1].answers.clear()
     return heard[1]
+
+
+@pytest.fixture(scope="module")
+def shop(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Selling]:
+    """The reference app, selling through a simulated Stripe."""
+    with selling(database, tmp_path_factory.mktemp("shop")) as running:
+        yield running

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import stripe
@@ -18,9 +19,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sonas_supabase.billing import BillingEvent, read_webhook
+from sonas_supabase import CreditsClient
+from sonas_supabase.billing import BillingEvent, BillingSettings, Operations, read_webhook
 from sonas_supabase.local import LocalStack, free_port
 from sonas_supabase.local.stripe import Sender, Shop, StripeKeys, simulated_stripe, stripe_keys
+from tests.support.database import Database
+from tests.web.support import bearer, make_app
 
 
 @contextmanager
@@ -100,3 +104,72 @@ def wait_until(condition: Callable[[], object], what: str = "it", seconds: float
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not happen"
         time.sleep(0.01)
+
+
+@dataclass(frozen=True)
+class Selling:
+    """The reference app that sells through a simulated Stripe, both served."""
+
+    url: str
+    double: Double
+    database: Database
+
+    def http(self, user_id: UUID | None = None) -> httpx.Client:
+        """Requests of a user."""
+        return httpx.Client(base_url=self.url, headers=bearer(user_id) if user_id else {}, timeout=30)
+
+    def checkout(self, user_id: UUID, **wanted: Any) -> tuple[str, str]:
+        """The page to pay on, and the order."""
+        with self.http(user_id) as http:
+            answer = http.post("/api/billing/checkout", json=wanted)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["url"], answer.json()["order_id"]
+
+    def order(self, user_id: UUID, order_id: str, **query: Any) -> dict[str, Any]:
+        """What became of an order, when nothing is on its way any more."""
+        self.double.settle()
+        with self.http(user_id) as http:
+            answer = http.get(f"/api/billing/orders/{order_id}", params=query)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    def buy(self, user_id: UUID, **wanted: Any) -> dict[str, Any]:
+        """Pays by a card that works."""
+        url, order_id = self.checkout(user_id, **wanted)
+        assert press(url, "card").status_code == 303
+        return self.order(user_id, order_id)
+
+    def portal(self, user_id: UUID) -> str:
+        with self.http(user_id) as http:
+            return str(http.post("/api/billing/portal").json()["url"])
+
+    def left(self, user_id: UUID, credit_type: str = "message") -> int:
+        """What can be spent now."""
+        self.double.settle()
+        return int(self.database.balance(user_id, credit_type)["remaining"])
+
+    def plan(self, user_id: UUID) -> str:
+        self.double.settle()
+        return str(self.database.call("get_credit_summary", user_id)["plan"])
+
+
+def press(url: str | None, button: str, **options: Any) -> httpx.Response:
+    """Presses a button on a page of the simulated Stripe."""
+    assert url
+    return httpx.post(url, data={"do": button}, **options)
+
+
+@contextmanager
+def selling(database: Database, folder: Path) -> Iterator[Selling]:
+    """The app and the simulated Stripe, with everything that is on sale in both."""
+    port = free_port()
+    with running_double(folder / "stack", f"http://127.0.0.1:{port}/api/billing/webhook") as double:
+        keys = double.keys
+        settings = BillingSettings(
+            secret_key=keys.secret_key, webhook_secrets=(keys.webhook_secret,), api_base=double.url
+        )
+        app = make_app(database, billing=settings)
+        with served(app, port) as url:
+            with CreditsClient.from_url(database.url, pool_size=1) as client:
+                Operations(client, settings).push(yearly_months=10)
+            yield Selling(url, double, database)

@@ -14,7 +14,7 @@ from sonas_supabase.local import LocalProblem, LocalStack
 from sonas_supabase.local.stripe import Store, later, simulated_stripe
 from sonas_supabase.local.stripe._objects import Json
 from tests.billing.events import at
-from tests.billing.support import Double, Hearer, wait_until
+from tests.billing.support import Double, Hearer, press, wait_until
 from tests.billing.test_reader import unknown_fields
 
 
@@ -35,11 +35,6 @@ def session(double: Double, mode: Any, price_id: str) -> stripe.checkout.Session
         "success_url": "http://127.0.0.1:1/back?session={CHECKOUT_SESSION_ID}",
     }
     return double.client.v1.checkout.sessions.create(wanted)
-
-
-def press(url: str | None, button: str, **options: Any) -> httpx.Response:
-    assert url
-    return httpx.post(url, data={"do": button}, **options)
 
 
 def pay(double: Double, mode: Any, price_id: str) -> stripe.checkout.Session:

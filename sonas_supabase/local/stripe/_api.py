@@ -32,6 +32,7 @@ _LISTS = {
     "payment_intents": "payment_intent",
     "refunds": "refund",
     "disputes": "dispute",
+    "credit_notes": "credit_note",
     "webhook_endpoints": "webhook_endpoint",
 }
 _TRUE = {"true": True, "false": False}
@@ -93,7 +94,8 @@ class Api:
                     return _error(400, "Keys for idempotent requests can only be used with the same parameters.",
                                   kind="idempotency_error")  # fmt: skip
                 return JSONResponse(kept[2], kept[1], headers={"idempotent-replayed": "true"})
-            base = str(request.base_url).rstrip("/")
+            # Where it is mounted, too: the pages are beside the API.
+            base = f"{request.url.scheme}://{request.url.netloc}{request.scope.get('root_path', '')}".rstrip("/")
             status, body = self._do(action, Call(self._shop, base, nested(form), request.path_params.get("id", "")))
             if key and status < 500:
                 self._shop.store.answers[key] = [asked, status, body]
@@ -398,6 +400,10 @@ def _invoice_lines(call: Call) -> Json:
     return _page(call, call.object("invoice")["lines"]["data"])
 
 
+def _subscription_items(call: Call) -> Json:
+    return _page(call, call.store.get(call.needed("subscription"), "subscription")["items"]["data"])
+
+
 def _new_refund(call: Call) -> Json:
     intent = call.store.get(call.needed("payment_intent"), "payment_intent")
     amount = call.text("amount")
@@ -440,6 +446,7 @@ _ACTIONS: list[tuple[str, str, Action]] = [
     ("POST", "invoices/{id}/pay", _pay_invoice),
     ("POST", "invoices/{id}/void", _void_invoice),
     ("GET", "invoices/{id}/lines", _invoice_lines),
+    ("GET", "subscription_items", _subscription_items),
     ("POST", "refunds", _new_refund),
     ("GET", "events", _events),
     ("GET", "events/{id}", _event),

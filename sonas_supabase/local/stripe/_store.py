@@ -36,6 +36,10 @@ class Store:
         """The time, in seconds."""
         return int(self._clock())
 
+    def moment(self) -> float:
+        """The time, in seconds and parts of one."""
+        return self._clock()
+
     def on_event(self, hear: Callable[[Json], None]) -> None:
         """Has each new event told."""
         self._heard.append(hear)

@@ -1,42 +1,70 @@
-// What is on sale, out of the table of plans, and the way to it.
+// What is on sale, out of the tables of plans and packs, and the way to it.
 
 import { ask, home } from "./api.js";
+import { buy, manage } from "./billing.js";
 import { h, icon } from "./dom.js";
-import { count, nameOf, price } from "./format.js";
+import { addWords, t, translate, words } from "./i18n.js";
 import { notice } from "./notice.js";
 import { persist, showOutage } from "./outage.js";
 import { askSignedIn, onChange, session, setup } from "./session.js";
 import { showLeft, showWho } from "./who.js";
+import pricing from "./words/pricing.js";
+
+addWords(pricing);
 
 const byId = (id) => document.getElementById(id);
 const ORDER = ["message", "integration", "project"];
-const HOW = {
-  demo: "This is a demo on your own machine: a plan changes at once, and nothing is paid.",
-  checkout: "You pay on the next page; the plan changes when the payment has arrived.",
-  none: "Buying is not connected in this app yet. Whoever runs it passes a checkout to create_app.",
-};
 
 let plans = [];
+let packs = [];
 let current = null;
+let upgrade = "none";
 
 async function load() {
   showWho(byId("who"));
   byId("said").replaceChildren();
   try {
+    ({ upgrade } = await setup);
     plans = await persist(() => ask("api/plans"));
+    packs = upgrade === "billing" ? await persist(() => ask("api/billing/packs")) : [];
     const report = await persist(() => (session() ? askSignedIn(ask, "api/usage?days=1") : null));
     current = report?.plan.id ?? null;
     showLeft(report);
   } catch (problem) {
     if (!problem.isSignedOut) byId("said").replaceChildren(notice(problem, load));
   }
-  const { upgrade } = await setup;
-  byId("how").textContent = HOW[upgrade];
-  byId("plans").replaceChildren(...plans.map((plan) => card(plan, upgrade)));
+  show();
 }
 
-function card(plan, upgrade) {
+function show() {
+  byId("how").replaceChildren(t(`pricing.how_${upgrade}`), managing());
+  byId("interval").hidden = !plans.some((plan) => priceOf(plan, "year"));
+  byId("plans").replaceChildren(...plans.map(card));
+  byId("packs").hidden = !packs.length;
+  byId("pack-list").replaceChildren(...packs.map(packCard));
+}
+
+const interval = () => document.querySelector("[name=interval]:checked").value;
+
+// What a plan costs by the month or year. Where one pays for plans, they have prices that are registered.
+function priceOf(plan, every) {
+  if (upgrade !== "billing") return null;
+  return plan.prices?.find((one) => one.interval === every && one.price_id) ?? null;
+}
+
+function managing() {
+  const mine = plans.find((plan) => plan.id === current);
+  if (upgrade !== "billing" || !mine?.price_cents) return "";
+  const button = h("button", { type: "button", class: "button small quiet" }, t("pricing.manage"));
+  button.addEventListener("click", () => pay(manage, button));
+  return h("span", { class: "manage" }, button);
+}
+
+function card(plan) {
   const isMine = plan.id === current;
+  const chosen = priceOf(plan, interval()) ?? priceOf(plan, "month");
+  const cents = chosen?.unit_amount ?? plan.price_cents;
+  const every = chosen?.interval === "year" ? t("pricing.per_year") : t("pricing.per_month");
   return h(
     "li",
     { class: `card plan${isMine ? " mine" : ""}` },
@@ -45,8 +73,8 @@ function card(plan, upgrade) {
     h(
       "p",
       { class: "price" },
-      h("strong", {}, plan.price_cents ? price(plan.price_cents, plan.currency) : "Free"),
-      plan.price_cents ? h("span", { class: "muted" }, " / month") : "",
+      h("strong", {}, cents ? words.price(cents, chosen?.currency ?? plan.currency) : t("pricing.free")),
+      cents ? h("span", { class: "muted" }, every) : "",
     ),
     h(
       "ul",
@@ -55,60 +83,92 @@ function card(plan, upgrade) {
         .toSorted((a, b) => ORDER.indexOf(a.credit_type) - ORDER.indexOf(b.credit_type))
         .map((limit) => h("li", {}, icon("check"), h("span", {}, included(limit)))),
     ),
-    way(plan, isMine, upgrade),
+    way(plan, isMine),
   );
 }
 
-function included(limit) {
-  const what = nameOf(limit.credit_type).toLowerCase();
-  if (limit.kind === "limit") return limit.unlimited ? `Unlimited ${what}` : `${count(limit.allowance)} ${what}`;
-  const credits = `${nameOf(limit.credit_type).replace(/s$/, "").toLowerCase()} credits`;
-  return limit.unlimited ? `Unlimited ${credits}` : `${count(limit.allowance)} ${credits}`;
-}
+const included = (limit) =>
+  limit.unlimited
+    ? t("pricing.unlimited", { what: words.creditsOf(limit.credit_type) })
+    : words.amountOf(limit.credit_type, limit.allowance);
 
-function way(plan, isMine, upgrade) {
-  if (isMine) return h("p", { class: "current" }, "Your plan");
-  if (!session()) return h("a", { class: "button quiet", href: home.href }, "Sign in to choose");
-  if (upgrade === "none" || (upgrade === "checkout" && !plan.price_cents)) return "";
-  const mine = plans.find((other) => other.id === current);
-  const isUp = !mine || plan.rank > mine.rank;
-  const isNext = isUp && !plans.some((other) => other.rank < plan.rank && other.rank > (mine?.rank ?? -1));
+function packCard(pack) {
   return h(
-    "button",
-    {
-      type: "button",
-      class: isNext ? "button" : "button quiet",
-      onclick: (event) => choose(plan, upgrade, event.currentTarget),
-    },
-    isUp ? `Upgrade to ${plan.name}` : `Switch to ${plan.name}`,
+    "li",
+    { class: "card plan" },
+    h("h3", {}, pack.name),
+    h("p", { class: "price" }, h("strong", {}, words.price(pack.price_cents, pack.currency))),
+    h("p", { class: "muted small" }, words.amountOf(pack.credit_type, pack.credits)),
+    session()
+      ? button("button quiet", t("pricing.buy", { name: pack.name }), (pressed) =>
+          pay(() => buy({ pack_id: pack.id }), pressed),
+        )
+      : h("a", { class: "button quiet", href: home.href }, t("pricing.sign_in_to_buy")),
   );
 }
 
-async function choose(plan, upgrade, button) {
-  button.disabled = true;
+function button(kind, label, act) {
+  return h("button", { type: "button", class: kind, onclick: (event) => act(event.currentTarget) }, label);
+}
+
+// Goes to where one pays. The button rests meanwhile, so that one click is one order.
+async function pay(go, pressed) {
+  pressed.disabled = true;
   try {
-    if (upgrade === "checkout") {
-      const { url } = await askSignedIn(ask, "api/checkout", { method: "POST", body: { plan: plan.id } });
-      location.assign(url);
-      return;
-    }
-    await askSignedIn(ask, "api/demo/change-plan", { method: "POST", body: { plan: plan.id } });
-    await load();
-    byId("said").replaceChildren(
-      h(
-        "p",
-        { class: "notice good" },
-        icon("check"),
-        h("span", {}, `You are on ${plan.name} now. `, h("a", { href: home.href }, "Back to My Projects")),
-      ),
-    );
-    byId("main").scrollIntoView();
+    await go();
   } catch (problem) {
-    button.disabled = false;
-    if (!problem.isSignedOut) byId("said").replaceChildren(notice(problem, () => choose(plan, upgrade, button)));
+    pressed.disabled = false;
+    if (problem.isSignedOut) return;
+    byId("said").replaceChildren(notice(problem, () => pay(go, pressed)));
+    byId("main").scrollIntoView();
   }
 }
 
+function way(plan, isMine) {
+  if (isMine) return h("p", { class: "current" }, t("pricing.yours"));
+  if (!session()) return h("a", { class: "button quiet", href: home.href }, t("pricing.sign_in"));
+  const mine = plans.find((other) => other.id === current);
+  const cannot = {
+    none: true,
+    checkout: !plan.price_cents,
+    billing: plan.price_cents ? !priceOf(plan, interval()) : !mine?.price_cents,
+  };
+  if (cannot[upgrade]) return "";
+  const isUp = !mine || plan.rank > mine.rank;
+  const isNext = isUp && !plans.some((other) => other.rank < plan.rank && other.rank > (mine?.rank ?? -1));
+  const label = isUp ? t("pricing.upgrade", { name: plan.name }) : t("pricing.switch", { name: plan.name });
+  return button(isNext ? "button" : "button quiet", label, (pressed) => choose(plan, pressed));
+}
+
+function choose(plan, pressed) {
+  // Leaving a paid plan is a cancellation, which has its place where the subscription is managed.
+  if (upgrade === "billing") {
+    return pay(plan.price_cents ? () => buy({ plan_id: plan.id, interval: interval() }) : manage, pressed);
+  }
+  return pay(() => (upgrade === "checkout" ? elsewhere(plan) : atOnce(plan)), pressed);
+}
+
+async function elsewhere(plan) {
+  const { url } = await askSignedIn(ask, "api/checkout", { method: "POST", body: { plan: plan.id } });
+  location.assign(url);
+}
+
+async function atOnce(plan) {
+  await askSignedIn(ask, "api/demo/change-plan", { method: "POST", body: { plan: plan.id } });
+  await load();
+  byId("said").replaceChildren(
+    h(
+      "p",
+      { class: "notice good" },
+      icon("check"),
+      h("span", {}, t("pricing.changed", { name: plan.name }), " ", h("a", { href: home.href }, t("payment.back"))),
+    ),
+  );
+  byId("main").scrollIntoView();
+}
+
+translate();
+byId("interval").addEventListener("change", show);
 showOutage(byId("main"));
 onChange(load);
 load();

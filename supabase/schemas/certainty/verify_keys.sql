@@ -11,7 +11,8 @@ begin
     select k.account_id, k.idempotency_key, k.operation_id,
       case when k.answer is null and k.request is null then 'consume_credits' else k.request ->> 'function' end as function,
       case when k.answer is not null then
-          (k.answer ->> 'success')::boolean and k.answer ->> 'operation_id' = k.operation_id::text
+          (k.answer ->> 'success')::boolean
+            and coalesce(k.answer ->> 'operation_id', k.answer ->> 'order_id') = k.operation_id::text
             and num_nulls(k.request, k.created_at) = 0
             and num_nonnulls(k.remaining, k.allowance, k.used, k.reserved, k.period_end) = 0
         else k.used > 0 and (k.remaining is null) = (k.allowance is null)
@@ -30,6 +31,10 @@ begin
         where o.account_id = k.account_id and o.operation_id = k.operation_id)
       and not exists (select 1 from credits.priced_refunds f
         where f.account_id = k.account_id and f.refund_id = k.operation_id)
+      -- An order moves no credits: its payment does.
+      and not exists (
+        select 1 from credits.billing_orders o
+        where o.account_id = k.account_id and o.id = k.operation_id)
     union all
     -- A hold and its capture are one operation, and may have a key each.
     select k.account_id, max(k.idempotency_key) from keys k group by k.account_id, k.operation_id, k.function having count(*) > 1
