@@ -22179,7 +22179,8 @@ begin
     select k.account_id, k.idempotency_key, k.operation_id,
       case when k.answer is null and k.request is null then 'consume_credits' else k.request ->> 'function' end as function,
       case when k.answer is not null then
-          (k.answer ->> 'success')::boolean and k.answer ->> 'operation_id' = k.operation_id::text
+          (k.answer ->> 'success')::boolean
+            and coalesce(k.answer ->> 'operation_id', k.answer ->> 'order_id') = k.operation_id::text
             and num_nulls(k.request, k.created_at) = 0
             and num_nonnulls(k.remaining, k.allowance, k.used, k.reserved, k.period_end) = 0
         else k.used > 0 and (k.remaining is null) = (k.allowance is null)
@@ -22198,6 +22199,10 @@ begin
         where o.account_id = k.account_id and o.operation_id = k.operation_id)
       and not exists (select 1 from credits.priced_refunds f
         where f.account_id = k.account_id and f.refund_id = k.operation_id)
+      -- An order moves no credits: its payment does.
+      and not exists (
+        select 1 from credits.billing_orders o
+        where o.account_id = k.account_id and o.id = k.operation_id)
     union all
     -- A hold and its capture are one operation, and may have a key each.
     select k.account_id, max(k.idempotency_key) from keys k group by k.account_id, k.operation_id, k.function having count(*) > 1
@@ -26917,4 +26922,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 0e517e5411441bc1.';
+  'again. Written by remember_installation. Release 0.1.0, text 77894c45764018c7.';
