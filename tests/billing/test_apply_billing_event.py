@@ -169,6 +169,23 @@ class TestRefunds:
         assert (a.left, a.debt) == (650, 0)
         a.verify()
 
+    def test_what_was_revoked_by_hand_is_not_owed_as_well(self, spent: Buyer) -> None:
+        a = spent
+        [grant] = a.grants("top_up")
+        a.call("revoke_grant", grant["id"], "support", amount=100)
+        a.tell(a.refund(MARCH, "re_1", 240))
+        assert (a.left, a.debt) == (0, 50)
+        a.call("revoke_grant", grant["id"], "all of it")
+        a.tell(a.refund(MARCH, "re_2", 360))
+        assert (a.left, a.debt) == (0, 350)
+        a.verify()
+
+    def test_what_expired_unspent_is_owed_by_no_one(self, spent: Buyer) -> None:
+        a = spent.at(utc(3, 2, year=2028))
+        a.tell(a.refund(a.now, "re_1", 600))
+        assert (a.left, a.debt) == (10, 350)
+        a.verify()
+
     @pytest.mark.parametrize("order", list(permutations(range(3))))
     def test_a_refund_of_tax_alone_takes_nothing(self, a: Buyer, order: tuple[int, ...]) -> None:
         a.order()

@@ -51,7 +51,7 @@ as $$
 begin
   if p_event is null or jsonb_typeof(p_event) <> 'object' or coalesce(p_event ->> 'id', '') = ''
      or length(p_event ->> 'id') > 255 or coalesce(p_event ->> 'type', '') = ''
-     or not pg_input_is_valid(coalesce(p_event ->> 'created', ''), 'timestamptz')
+     or credits.is_time(p_event ->> 'created') is not true
      or jsonb_typeof(coalesce(p_event -> 'livemode', 'false')) <> 'boolean' then
     perform credits.raise_error('invalid_argument', '{"argument": "p_event"}',
       'An event has an id, a type, the time at which it was created, and a mode.');
@@ -68,6 +68,22 @@ comment on function credits.check_billing_event(jsonb, jsonb) is
   'Raises invalid_argument for what is no event, or no list of facts.';
 revoke all on function credits.check_billing_event(jsonb, jsonb)
   from public, anon, authenticated, service_role;
+
+create function credits.is_time(p_text text)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return isfinite(p_text::timestamptz);
+exception when data_exception then
+  return false;
+end
+$$;
+comment on function credits.is_time(text) is 'Whether a text is an instant.';
+revoke all on function credits.is_time(text) from public, anon, authenticated, service_role;
 
 create function credits.is_fact(p_fact jsonb)
 returns boolean
@@ -94,7 +110,7 @@ begin
     and not exists (select 1 from unnest(v_needed) n where p_fact ->> n is null)
     and not exists (
       select 1 from unnest(array['at', 'paid_at']) t
-      where p_fact ->> t is not null and not pg_input_is_valid(p_fact ->> t, 'timestamptz'))
+      where p_fact ->> t is not null and credits.is_time(p_fact ->> t) is not true)
     and not exists (
       select 1 from unnest(array['items', 'lines', 'payments', 'refund_ids']) a
       where coalesce(jsonb_typeof(p_fact -> a), 'null') not in ('array', 'null'))

@@ -290,7 +290,7 @@ comment on function credits.is_living_status(text) is
 revoke all on function credits.is_living_status(text)
   from public, anon, authenticated, service_role;
 
-create function credits.leading_state(p_states credits.provider_state[])
+create function credits.leading_state(p_states credits.provider_state[], p_at timestamptz)
 returns credits.provider_state
 language plpgsql
 stable
@@ -302,15 +302,15 @@ declare
 begin
   select x.* into s from unnest(p_states) x
   left join public.plans p on p.id = x.plan_id
-  where credits.is_living_status(x.status)
+  where credits.is_living_status(x.status) and coalesce(x.cancel_at > p_at, true)
   order by x.status in ('active', 'trialing') desc, p.rank desc nulls last, x.quantity desc,
     x.started_at desc, x.subscription_id limit 1;
   return s;
 end
 $$;
-comment on function credits.leading_state(credits.provider_state[]) is
+comment on function credits.leading_state(credits.provider_state[], timestamptz) is
   'Of several living subscriptions the one with the highest allowance; null where none lives.';
-revoke all on function credits.leading_state(credits.provider_state[])
+revoke all on function credits.leading_state(credits.provider_state[], timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.provider_course(p_account_id uuid)
@@ -340,7 +340,7 @@ begin
     end if;
     v_current := array(
       select x from unnest(v_current) x where x.subscription_id <> s.subscription_id) || s;
-    v_best := credits.leading_state(v_current);
+    v_best := credits.leading_state(v_current, s.started_at);
     if v_best.subscription_id is null then
       v_best := s;
     elsif v_best.subscription_id = v_leader and v_leader <> s.subscription_id then

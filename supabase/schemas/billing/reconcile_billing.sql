@@ -77,13 +77,15 @@ as $$
 begin
   return query
   select c.account_id, s.subscription_id, l.plan_id, coalesce(l.covered_until, l.period_start)
-  from credits.billing_customers c
+  from credits.subscriptions b
+  join credits.billing_customers c on c.account_id = b.account_id
   join (select distinct x.customer_id, x.subscription_id from credits.billing_snapshots x) s
     on s.customer_id = c.customer_id
   cross join lateral (
     select y.* from credits.subscription_course(s.subscription_id) y
     where not y.is_failure order by y.n desc limit 1) l
-  where l.status = 'active' and (p_livemode is null or c.livemode = p_livemode)
+  where b.is_managed and coalesce(b.covered_until < credits.account_time(b.account_id), true)
+    and l.status = 'active' and (p_livemode is null or c.livemode = p_livemode)
     and coalesce(l.covered_until, l.period_start)
       < credits.account_time(c.account_id) - interval '1 day';
 end

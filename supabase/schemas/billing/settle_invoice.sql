@@ -105,11 +105,8 @@ begin
     else ceil(round(v_old.amount * p_share / v_old.share, 12))::bigint end;
   if v_amount <> v_old.amount then
     v_balance := credits.take_unspent(p_account_id, v_balance, p_grant_id, v_amount - v_old.amount,
-      'void', null, gen_random_uuid(), (
-        select t.operation_id from public.credit_transactions t
-        where t.account_id = p_account_id and t.credit_type = p_credit_type
-          and t.grant_id = p_grant_id and t.kind = 'grant'
-        order by t.version limit 1),
+      'void', null, gen_random_uuid(),
+      credits.issued_by(p_account_id, p_credit_type, p_grant_id),
       case when v_amount > v_old.amount then 'its payment was taken back'
         else 'its payment stands after all' end);
   end if;

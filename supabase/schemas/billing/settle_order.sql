@@ -131,6 +131,31 @@ comment on function credits.settle_order(uuid, uuid) is
 revoke all on function credits.settle_order(uuid, uuid)
   from public, anon, authenticated, service_role;
 
+create function credits.gone_otherwise(
+  p_order credits.billing_orders, out expired bigint, out voided bigint)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  select coalesce(sum(-t.amount) filter (where t.kind = 'expire'), 0),
+    coalesce(sum(-t.amount) filter (where t.kind = 'void'), 0) - p_order.voided - (
+      select coalesce(sum(p.amount), 0) from credits.debt_payments p
+      where p.account_id = p_order.account_id and p.credit_type = p_order.credit_type
+        and p.grant_id = p_order.grant_id and p.amount > 0)
+    into expired, voided
+  from public.credit_transactions t
+  where t.account_id = p_order.account_id and t.credit_type = p_order.credit_type
+    and t.grant_id = p_order.grant_id;
+end
+$$;
+comment on function credits.gone_otherwise(credits.billing_orders) is
+  'What of a purchase has expired, and what was taken back by hand: not by its refunds, nor for '
+  'debts that it paid.';
+revoke all on function credits.gone_otherwise(credits.billing_orders)
+  from public, anon, authenticated, service_role;
+
 create function credits.take_back(
   p_account_id uuid, p_order credits.billing_orders, p_target bigint)
 returns void
@@ -141,33 +166,28 @@ set search_path = ''
 as $$
 declare
   v_balance credits.balances := credits.lock_grant(p_account_id, p_order.grant_id);
+  v_gone record;
   v_free bigint;
-  v_expired bigint;
-  v_debt bigint;
   v_voided bigint;
+  v_need bigint;
 begin
   select g.remaining - g.held into v_free
   from public.credit_grants g where g.account_id = p_account_id and g.id = p_order.grant_id;
-  select -coalesce(sum(t.amount), 0) into v_expired from public.credit_transactions t
-  where t.account_id = p_account_id and t.credit_type = p_order.credit_type
-    and t.grant_id = p_order.grant_id and t.kind = 'expire';
-  -- More is voided as far as there is something left; less first lowers the debt.
-  v_voided := least(p_target, p_order.voided + case when p_target > p_order.target
-    then least(v_free, greatest(0, p_target - p_order.voided)) else 0 end);
-  -- What expired unspent is owed by no one.
-  v_debt := least(p_target - v_voided, p_order.credits - v_voided - v_expired);
+  select * into v_gone from credits.gone_otherwise(p_order);
+  -- What was taken back by hand counts. More is voided as far as something is left; a smaller
+  -- target lowers the debt first. What expired unspent is owed by no one.
+  v_need := greatest(0, p_target - v_gone.voided);
+  v_voided := least(v_need, p_order.voided + case when p_target > p_order.target
+    then least(v_free, greatest(0, v_need - p_order.voided)) else 0 end);
   if v_voided <> p_order.voided then
     v_balance := credits.take_unspent(p_account_id, v_balance, p_order.grant_id,
-      v_voided - p_order.voided, 'void', null, gen_random_uuid(), (
-        select t.operation_id from public.credit_transactions t
-        where t.account_id = p_account_id and t.credit_type = p_order.credit_type
-          and t.grant_id = p_order.grant_id and t.kind = 'grant'
-        order by t.version limit 1),
+      v_voided - p_order.voided, 'void', null, gen_random_uuid(),
+      credits.issued_by(p_account_id, p_order.credit_type, p_order.grant_id),
       case when v_voided > p_order.voided then 'its payment was taken back'
         else 'its payment stands after all' end);
   end if;
-  v_balance := credits.set_debt(
-    p_account_id, v_balance, 'order:' || p_order.id, greatest(0, v_debt));
+  v_balance := credits.set_debt(p_account_id, v_balance, 'order:' || p_order.id, greatest(0,
+    least(v_need - v_voided, p_order.credits - v_voided - v_gone.voided - v_gone.expired)));
   perform credits.apply_due(p_account_id, v_balance);
   update credits.billing_orders o set target = p_target, voided = v_voided
   where o.account_id = p_account_id and o.id = p_order.id;
@@ -177,6 +197,25 @@ comment on function credits.take_back(uuid, credits.billing_orders, bigint) is
   'Voids what a purchase has left up to what refunds take back; what was spent of it is a debt. '
   'The other way round where a refund has failed.';
 revoke all on function credits.take_back(uuid, credits.billing_orders, bigint)
+  from public, anon, authenticated, service_role;
+
+create function credits.issued_by(p_account_id uuid, p_credit_type text, p_grant_id uuid)
+returns uuid
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select t.operation_id from public.credit_transactions t
+    where t.account_id = p_account_id and t.credit_type = p_credit_type
+      and t.grant_id = p_grant_id and t.kind = 'grant'
+    order by t.version limit 1);
+end
+$$;
+comment on function credits.issued_by(uuid, text, uuid) is 'The operation that issued a grant.';
+revoke all on function credits.issued_by(uuid, text, uuid)
   from public, anon, authenticated, service_role;
 
 create function credits.set_order_state(

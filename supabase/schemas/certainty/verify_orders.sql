@@ -54,7 +54,8 @@ begin
       and o.is_disputed = credits.is_disputed(credits.payments_of_order(o.account_id, o.id))
       and e.voided >= o.voided
       and coalesce(d.amount, 0) <= o.target - o.voided
-      and (coalesce(d.amount, 0) = o.target - o.voided or e.expired > 0) as ok
+      and (coalesce(d.amount, 0) = o.target - o.voided or e.expired > 0
+        or e.voided > o.voided) as ok
     from credits.billing_orders o
     left join credits.debts d on d.account_id = o.account_id
       and d.credit_type = o.credit_type and d.source = 'order:' || o.id

@@ -67,6 +67,15 @@ as $$
   select j.* from credits.diagnose_jobs() j
 
   union all
+  select 'subscriptions_uncovered', 'medium', 'credits.subscriptions',
+    format('%s active subscriptions have had no payment for their period for more than a day, since %s. Events of the '
+      'payment provider may be lost.', count(*), min(u.since)),
+    'select reconcile_billing();',
+    'Look at the provider''s list of failed webhooks, send those again, and apply what waits: `sonas stripe replay`.'
+  from credits.uncovered_subscriptions() u
+  having count(*) > 0
+
+  union all
   select 'renewals_pending', 'low', 'credits.balances',
     format('%s accounts have had something to be booked for more than two days. Their balances are shown right all the same; only the ledger lags behind.', count(distinct b.account_id)),
     'select (system_status() ->> ''due'')::bigint;', 'select reset_monthly_credits();  -- or: sonas reset --all'

@@ -103,6 +103,18 @@ begin
   update public.credit_invitations i set email = 'forgotten:' || i.id
   where i.account_id = any (v_accounts) and i.used_by = p_account_id;
 
+  -- What a payment provider said of them. Figures, ids and times of what was paid stay.
+  update credits.billing_inbox b set body = null
+  where b.body is not null and exists (
+    select 1 from jsonb_array_elements(b.facts) f
+    join credits.billing_customers c on c.customer_id = f ->> 'customer_id'
+    where c.account_id = p_account_id);
+  update credits.billing_failures b set reason = null
+  where b.customer_id in (
+    select c.customer_id from credits.billing_customers c where c.account_id = p_account_id);
+  update credits.billing_orders o set note = null where o.account_id = p_account_id;
+  update credits.auto_top_ups a set note = null where a.account_id = p_account_id;
+
   -- The key of a row of the project's may be a name or an address.
   delete from credits.metered_rows m where m.account_id = p_account_id;
   update credits.accounts a set frozen_reason = null where a.account_id = p_account_id;
