@@ -17688,7 +17688,7 @@ as $$
 begin
   if p_event is null or jsonb_typeof(p_event) <> 'object' or coalesce(p_event ->> 'id', '') = ''
      or length(p_event ->> 'id') > 255 or coalesce(p_event ->> 'type', '') = ''
-     or not pg_input_is_valid(coalesce(p_event ->> 'created', ''), 'timestamptz')
+     or credits.is_time(p_event ->> 'created') is not true
      or jsonb_typeof(coalesce(p_event -> 'livemode', 'false')) <> 'boolean' then
     perform credits.raise_error('invalid_argument', '{"argument": "p_event"}',
       'An event has an id, a type, the time at which it was created, and a mode.');
@@ -17705,6 +17705,22 @@ comment on function credits.check_billing_event(jsonb, jsonb) is
   'Raises invalid_argument for what is no event, or no list of facts.';
 revoke all on function credits.check_billing_event(jsonb, jsonb)
   from public, anon, authenticated, service_role;
+
+create function credits.is_time(p_text text)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return isfinite(p_text::timestamptz);
+exception when data_exception then
+  return false;
+end
+$$;
+comment on function credits.is_time(text) is 'Whether a text is an instant.';
+revoke all on function credits.is_time(text) from public, anon, authenticated, service_role;
 
 create function credits.is_fact(p_fact jsonb)
 returns boolean
@@ -17731,7 +17747,7 @@ begin
     and not exists (select 1 from unnest(v_needed) n where p_fact ->> n is null)
     and not exists (
       select 1 from unnest(array['at', 'paid_at']) t
-      where p_fact ->> t is not null and not pg_input_is_valid(p_fact ->> t, 'timestamptz'))
+      where p_fact ->> t is not null and credits.is_time(p_fact ->> t) is not true)
     and not exists (
       select 1 from unnest(array['items', 'lines', 'payments', 'refund_ids']) a
       where coalesce(jsonb_typeof(p_fact -> a), 'null') not in ('array', 'null'))
@@ -18815,7 +18831,7 @@ comment on function credits.is_living_status(text) is
 revoke all on function credits.is_living_status(text)
   from public, anon, authenticated, service_role;
 
-create function credits.leading_state(p_states credits.provider_state[])
+create function credits.leading_state(p_states credits.provider_state[], p_at timestamptz)
 returns credits.provider_state
 language plpgsql
 stable
@@ -18827,15 +18843,15 @@ declare
 begin
   select x.* into s from unnest(p_states) x
   left join public.plans p on p.id = x.plan_id
-  where credits.is_living_status(x.status)
+  where credits.is_living_status(x.status) and coalesce(x.cancel_at > p_at, true)
   order by x.status in ('active', 'trialing') desc, p.rank desc nulls last, x.quantity desc,
     x.started_at desc, x.subscription_id limit 1;
   return s;
 end
 $$;
-comment on function credits.leading_state(credits.provider_state[]) is
+comment on function credits.leading_state(credits.provider_state[], timestamptz) is
   'Of several living subscriptions the one with the highest allowance; null where none lives.';
-revoke all on function credits.leading_state(credits.provider_state[])
+revoke all on function credits.leading_state(credits.provider_state[], timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.provider_course(p_account_id uuid)
@@ -18865,7 +18881,7 @@ begin
     end if;
     v_current := array(
       select x from unnest(v_current) x where x.subscription_id <> s.subscription_id) || s;
-    v_best := credits.leading_state(v_current);
+    v_best := credits.leading_state(v_current, s.started_at);
     if v_best.subscription_id is null then
       v_best := s;
     elsif v_best.subscription_id = v_leader and v_leader <> s.subscription_id then
@@ -19932,13 +19948,15 @@ as $$
 begin
   return query
   select c.account_id, s.subscription_id, l.plan_id, coalesce(l.covered_until, l.period_start)
-  from credits.billing_customers c
+  from credits.subscriptions b
+  join credits.billing_customers c on c.account_id = b.account_id
   join (select distinct x.customer_id, x.subscription_id from credits.billing_snapshots x) s
     on s.customer_id = c.customer_id
   cross join lateral (
     select y.* from credits.subscription_course(s.subscription_id) y
     where not y.is_failure order by y.n desc limit 1) l
-  where l.status = 'active' and (p_livemode is null or c.livemode = p_livemode)
+  where b.is_managed and coalesce(b.covered_until < credits.account_time(b.account_id), true)
+    and l.status = 'active' and (p_livemode is null or c.livemode = p_livemode)
     and coalesce(l.covered_until, l.period_start)
       < credits.account_time(c.account_id) - interval '1 day';
 end
@@ -20424,11 +20442,8 @@ begin
     else ceil(round(v_old.amount * p_share / v_old.share, 12))::bigint end;
   if v_amount <> v_old.amount then
     v_balance := credits.take_unspent(p_account_id, v_balance, p_grant_id, v_amount - v_old.amount,
-      'void', null, gen_random_uuid(), (
-        select t.operation_id from public.credit_transactions t
-        where t.account_id = p_account_id and t.credit_type = p_credit_type
-          and t.grant_id = p_grant_id and t.kind = 'grant'
-        order by t.version limit 1),
+      'void', null, gen_random_uuid(),
+      credits.issued_by(p_account_id, p_credit_type, p_grant_id),
       case when v_amount > v_old.amount then 'its payment was taken back'
         else 'its payment stands after all' end);
   end if;
@@ -20580,6 +20595,31 @@ comment on function credits.settle_order(uuid, uuid) is
 revoke all on function credits.settle_order(uuid, uuid)
   from public, anon, authenticated, service_role;
 
+create function credits.gone_otherwise(
+  p_order credits.billing_orders, out expired bigint, out voided bigint)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  select coalesce(sum(-t.amount) filter (where t.kind = 'expire'), 0),
+    coalesce(sum(-t.amount) filter (where t.kind = 'void'), 0) - p_order.voided - (
+      select coalesce(sum(p.amount), 0) from credits.debt_payments p
+      where p.account_id = p_order.account_id and p.credit_type = p_order.credit_type
+        and p.grant_id = p_order.grant_id and p.amount > 0)
+    into expired, voided
+  from public.credit_transactions t
+  where t.account_id = p_order.account_id and t.credit_type = p_order.credit_type
+    and t.grant_id = p_order.grant_id;
+end
+$$;
+comment on function credits.gone_otherwise(credits.billing_orders) is
+  'What of a purchase has expired, and what was taken back by hand: not by its refunds, nor for '
+  'debts that it paid.';
+revoke all on function credits.gone_otherwise(credits.billing_orders)
+  from public, anon, authenticated, service_role;
+
 create function credits.take_back(
   p_account_id uuid, p_order credits.billing_orders, p_target bigint)
 returns void
@@ -20590,33 +20630,28 @@ set search_path = ''
 as $$
 declare
   v_balance credits.balances := credits.lock_grant(p_account_id, p_order.grant_id);
+  v_gone record;
   v_free bigint;
-  v_expired bigint;
-  v_debt bigint;
   v_voided bigint;
+  v_need bigint;
 begin
   select g.remaining - g.held into v_free
   from public.credit_grants g where g.account_id = p_account_id and g.id = p_order.grant_id;
-  select -coalesce(sum(t.amount), 0) into v_expired from public.credit_transactions t
-  where t.account_id = p_account_id and t.credit_type = p_order.credit_type
-    and t.grant_id = p_order.grant_id and t.kind = 'expire';
-  -- More is voided as far as there is something left; less first lowers the debt.
-  v_voided := least(p_target, p_order.voided + case when p_target > p_order.target
-    then least(v_free, greatest(0, p_target - p_order.voided)) else 0 end);
-  -- What expired unspent is owed by no one.
-  v_debt := least(p_target - v_voided, p_order.credits - v_voided - v_expired);
+  select * into v_gone from credits.gone_otherwise(p_order);
+  -- What was taken back by hand counts. More is voided as far as something is left; a smaller
+  -- target lowers the debt first. What expired unspent is owed by no one.
+  v_need := greatest(0, p_target - v_gone.voided);
+  v_voided := least(v_need, p_order.voided + case when p_target > p_order.target
+    then least(v_free, greatest(0, v_need - p_order.voided)) else 0 end);
   if v_voided <> p_order.voided then
     v_balance := credits.take_unspent(p_account_id, v_balance, p_order.grant_id,
-      v_voided - p_order.voided, 'void', null, gen_random_uuid(), (
-        select t.operation_id from public.credit_transactions t
-        where t.account_id = p_account_id and t.credit_type = p_order.credit_type
-          and t.grant_id = p_order.grant_id and t.kind = 'grant'
-        order by t.version limit 1),
+      v_voided - p_order.voided, 'void', null, gen_random_uuid(),
+      credits.issued_by(p_account_id, p_order.credit_type, p_order.grant_id),
       case when v_voided > p_order.voided then 'its payment was taken back'
         else 'its payment stands after all' end);
   end if;
-  v_balance := credits.set_debt(
-    p_account_id, v_balance, 'order:' || p_order.id, greatest(0, v_debt));
+  v_balance := credits.set_debt(p_account_id, v_balance, 'order:' || p_order.id, greatest(0,
+    least(v_need - v_voided, p_order.credits - v_voided - v_gone.voided - v_gone.expired)));
   perform credits.apply_due(p_account_id, v_balance);
   update credits.billing_orders o set target = p_target, voided = v_voided
   where o.account_id = p_account_id and o.id = p_order.id;
@@ -20626,6 +20661,25 @@ comment on function credits.take_back(uuid, credits.billing_orders, bigint) is
   'Voids what a purchase has left up to what refunds take back; what was spent of it is a debt. '
   'The other way round where a refund has failed.';
 revoke all on function credits.take_back(uuid, credits.billing_orders, bigint)
+  from public, anon, authenticated, service_role;
+
+create function credits.issued_by(p_account_id uuid, p_credit_type text, p_grant_id uuid)
+returns uuid
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select t.operation_id from public.credit_transactions t
+    where t.account_id = p_account_id and t.credit_type = p_credit_type
+      and t.grant_id = p_grant_id and t.kind = 'grant'
+    order by t.version limit 1);
+end
+$$;
+comment on function credits.issued_by(uuid, text, uuid) is 'The operation that issued a grant.';
+revoke all on function credits.issued_by(uuid, text, uuid)
   from public, anon, authenticated, service_role;
 
 create function credits.set_order_state(
@@ -22384,7 +22438,8 @@ begin
       and o.is_disputed = credits.is_disputed(credits.payments_of_order(o.account_id, o.id))
       and e.voided >= o.voided
       and coalesce(d.amount, 0) <= o.target - o.voided
-      and (coalesce(d.amount, 0) = o.target - o.voided or e.expired > 0) as ok
+      and (coalesce(d.amount, 0) = o.target - o.voided or e.expired > 0
+        or e.voided > o.voided) as ok
     from credits.billing_orders o
     left join credits.debts d on d.account_id = o.account_id
       and d.credit_type = o.credit_type and d.source = 'order:' || o.id
@@ -23248,6 +23303,15 @@ as $$
   select j.* from credits.diagnose_jobs() j
 
   union all
+  select 'subscriptions_uncovered', 'medium', 'credits.subscriptions',
+    format('%s active subscriptions have had no payment for their period for more than a day, since %s. Events of the '
+      'payment provider may be lost.', count(*), min(u.since)),
+    'select reconcile_billing();',
+    'Look at the provider''s list of failed webhooks, send those again, and apply what waits: `sonas stripe replay`.'
+  from credits.uncovered_subscriptions() u
+  having count(*) > 0
+
+  union all
   select 'renewals_pending', 'low', 'credits.balances',
     format('%s accounts have had something to be booked for more than two days. Their balances are shown right all the same; only the ledger lags behind.', count(distinct b.account_id)),
     'select (system_status() ->> ''due'')::bigint;', 'select reset_monthly_credits();  -- or: sonas reset --all'
@@ -23661,6 +23725,18 @@ begin
   delete from credits.message_preferences f where f.user_id = p_account_id;
   update public.credit_invitations i set email = 'forgotten:' || i.id
   where i.account_id = any (v_accounts) and i.used_by = p_account_id;
+
+  -- What a payment provider said of them. Figures, ids and times of what was paid stay.
+  update credits.billing_inbox b set body = null
+  where b.body is not null and exists (
+    select 1 from jsonb_array_elements(b.facts) f
+    join credits.billing_customers c on c.customer_id = f ->> 'customer_id'
+    where c.account_id = p_account_id);
+  update credits.billing_failures b set reason = null
+  where b.customer_id in (
+    select c.customer_id from credits.billing_customers c where c.account_id = p_account_id);
+  update credits.billing_orders o set note = null where o.account_id = p_account_id;
+  update credits.auto_top_ups a set note = null where a.account_id = p_account_id;
 
   -- The key of a row of the project's may be a name or an address.
   delete from credits.metered_rows m where m.account_id = p_account_id;
@@ -26922,4 +26998,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 77894c45764018c7.';
+  'again. Written by remember_installation. Release 0.1.0, text b4095e4780f8dc13.';
