@@ -17525,7 +17525,7 @@ set search_path = ''
 as $$
 declare
   v_payment_id text;
-  v_effects jsonb := '[]';
+  v_effects jsonb := '[]'::jsonb;
 begin
   if p_fact ->> 'credit_note_id' is not null then
     perform credits.keep_credit_note(p_fact);
@@ -17534,7 +17534,7 @@ begin
       where r.refund_id in (select jsonb_array_elements_text(p_fact -> 'refund_ids'))
       order by r.payment_id
     loop
-      v_effects := v_effects || coalesce(credits.settle_payment(v_payment_id), '[]');
+      v_effects := v_effects || coalesce(credits.settle_payment(v_payment_id), '[]'::jsonb);
     end loop;
     return credits.billing_result('applied', null, null, v_effects);
   end if;
@@ -17936,7 +17936,7 @@ revoke all on function credits.apply_fact(text, jsonb, boolean)
 create function credits.event_answer(p_row credits.billing_inbox, p_outcome text)
 returns jsonb
 language plpgsql
-immutable
+stable
 security invoker
 set search_path = ''
 as $$
@@ -18937,7 +18937,7 @@ begin
   select max(b.settled_at) into v_now from credits.lock_account(p_account_id) b;
   v_course := credits.provider_course(p_account_id);
   if cardinality(v_course) = 0 then
-    return '[]';
+    return '[]'::jsonb;
   end if;
   v_before := credits.spell_at(p_account_id, v_now);
   v_last := v_course[cardinality(v_course)];
@@ -20359,7 +20359,7 @@ begin
   select * into v_invoice from credits.billing_invoices i
   where i.invoice_id = p_invoice_id for no key update;
   if not found or cardinality(v_payments) = 0 or v_invoice.subscription_id is null then
-    return '[]';
+    return '[]'::jsonb;
   end if;
   v_share := credits.share_taken_back(v_payments, v_invoice.total, v_invoice.net_total);
   v_is_disputed := credits.is_disputed(v_payments);
@@ -20568,7 +20568,7 @@ begin
   select * into v_order from credits.billing_orders o
   where o.account_id = p_account_id and o.id = p_order_id for no key update;
   if v_order.grant_id is null then
-    return '[]';
+    return '[]'::jsonb;
   end if;
   v_target := credits.order_target(v_order);
   v_is_disputed := credits.is_disputed(credits.payments_of_order(p_account_id, p_order_id));
@@ -20725,7 +20725,7 @@ begin
   where o.account_id = p_account_id and o.id = p_order_id for no key update;
   if v_order.state = 'paid' then
     perform credits.date_back(p_account_id, v_order, p_paid_at);
-    return '[]';
+    return '[]'::jsonb;
   end if;
   update credits.billing_orders o set state = 'paid', paid_at = p_paid_at, paid_amount = p_gross,
     paid_net = greatest(0, p_net), note = null
@@ -26998,4 +26998,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text b4095e4780f8dc13.';
+  'again. Written by remember_installation. Release 0.1.0, text 18391d42aa751787.';

@@ -299,7 +299,7 @@ revoke all on function credits.apply_fact(text, jsonb, boolean)
 create function credits.event_answer(p_row credits.billing_inbox, p_outcome text)
 returns jsonb
 language plpgsql
-immutable
+stable
 security invoker
 set search_path = ''
 as $$

@@ -599,7 +599,7 @@ set search_path = ''
 as $$
 declare
   v_payment_id text;
-  v_effects jsonb := '[]';
+  v_effects jsonb := '[]'::jsonb;
 begin
   if p_fact ->> 'credit_note_id' is not null then
     perform credits.keep_credit_note(p_fact);
@@ -608,7 +608,7 @@ begin
       where r.refund_id in (select jsonb_array_elements_text(p_fact -> 'refund_ids'))
       order by r.payment_id
     loop
-      v_effects := v_effects || coalesce(credits.settle_payment(v_payment_id), '[]');
+      v_effects := v_effects || coalesce(credits.settle_payment(v_payment_id), '[]'::jsonb);
     end loop;
     return credits.billing_result('applied', null, null, v_effects);
   end if;

@@ -396,7 +396,7 @@ begin
   select max(b.settled_at) into v_now from credits.lock_account(p_account_id) b;
   v_course := credits.provider_course(p_account_id);
   if cardinality(v_course) = 0 then
-    return '[]';
+    return '[]'::jsonb;
   end if;
   v_before := credits.spell_at(p_account_id, v_now);
   v_last := v_course[cardinality(v_course)];

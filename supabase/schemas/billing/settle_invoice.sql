@@ -22,7 +22,7 @@ begin
   select * into v_invoice from credits.billing_invoices i
   where i.invoice_id = p_invoice_id for no key update;
   if not found or cardinality(v_payments) = 0 or v_invoice.subscription_id is null then
-    return '[]';
+    return '[]'::jsonb;
   end if;
   v_share := credits.share_taken_back(v_payments, v_invoice.total, v_invoice.net_total);
   v_is_disputed := credits.is_disputed(v_payments);

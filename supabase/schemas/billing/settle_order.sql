@@ -104,7 +104,7 @@ begin
   select * into v_order from credits.billing_orders o
   where o.account_id = p_account_id and o.id = p_order_id for no key update;
   if v_order.grant_id is null then
-    return '[]';
+    return '[]'::jsonb;
   end if;
   v_target := credits.order_target(v_order);
   v_is_disputed := credits.is_disputed(credits.payments_of_order(p_account_id, p_order_id));
@@ -261,7 +261,7 @@ begin
   where o.account_id = p_account_id and o.id = p_order_id for no key update;
   if v_order.state = 'paid' then
     perform credits.date_back(p_account_id, v_order, p_paid_at);
-    return '[]';
+    return '[]'::jsonb;
   end if;
   update credits.billing_orders o set state = 'paid', paid_at = p_paid_at, paid_amount = p_gross,
     paid_net = greatest(0, p_net), note = null
