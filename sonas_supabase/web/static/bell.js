@@ -9,7 +9,7 @@ import wordsOfBell from "./words/bell.js";
 addWords(wordsOfBell);
 
 export function showBell(place) {
-  const badge = h("span", { class: "chip", hidden: true });
+  const badge = h("span", { class: "count", hidden: true });
   const panel = h("div", { class: "bell-panel card", hidden: true });
   const button = h("button", { type: "button", class: "plain bell", onclick: () => show(panel.hidden) }, t("messages.bell"), badge);
   const bell = h("div", { class: "bell-corner", hidden: true }, button, panel);
@@ -31,9 +31,9 @@ export function showBell(place) {
     // When the server is away, the page says so by itself.
     const told = await askSignedIn(ask, "api/notifications?limit=20").catch(() => null);
     if (told) {
-      badge.textContent = String(told.unread);
+      badge.textContent = ` ${told.unread}`;
       badge.hidden = told.unread === 0;
-      button.setAttribute("aria-label", t("messages.unread", { n: told.unread }));
+      button.title = t("messages.unread", { n: told.unread });
     }
     return told;
   }
