@@ -161,14 +161,18 @@ def _call(value: Tree, table: str, column: str) -> list[Form]:
     return [Form("none", ((1, value),))]
 
 
-def leaves(atom: Tree) -> list[Tree]:
-    """What of an amount the caller chooses."""
+def leaves(atom: Tree, *, in_queries: bool = False) -> list[Tree]:
+    """What of an amount the caller chooses; `in_queries` also as a factor in a query that looks the rest up."""
     found: list[Tree] = []
 
     def look(node: Tree) -> None:
         if node[0] in ("argument", "new"):
             found.append(node)
-        elif node[0] == "sub" or (node[0] == "call" and node[1].rpartition(".")[2] in _COUNTS):
+        elif node[0] == "sub":
+            # A figure that is looked up is the project's own; a product with what the caller says is not.
+            for _, target in node[1][1] if in_queries else ():
+                found.extend(one for one in leaves(target) if not is_floored(one, parts_of(node[1][3])))
+        elif node[0] == "call" and node[1].rpartition(".")[2] in _COUNTS:
             return
         elif (
             node[0] == "op"
@@ -199,7 +203,7 @@ def may_be_negative(atom: Tree, conditions: Iterable[Tree]) -> Tree | None:
     conditions = list(conditions)
     if is_floored(atom, conditions):
         return None
-    for leaf in leaves(atom):
+    for leaf in leaves(atom, in_queries=True):
         if not is_floored(leaf, conditions):
             return leaf
     return None

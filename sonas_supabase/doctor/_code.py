@@ -122,7 +122,7 @@ class _Reader:
                 self.code.results.append(value)
 
     def _run_plpgsql(self) -> None:
-        parsed = pgparse.parse_pgsql(self.routine.text)
+        parsed = _parsed(self.routine.text)
         function = parsed[0]["PLpgSQL_function"]
         for nth, datum in enumerate(function.get("datums", [])):
             kind, body = next(iter(datum.items()))
@@ -378,6 +378,10 @@ class _Reader:
         for kind, body in target.items():
             fields = [str(one.get("name", "")) for one in body.get("fields", [])] if kind == "PLpgSQL_row" else []
             fields = fields or [str(body.get("refname", ""))]
+            # What was assigned to a part of a record is gone with the record.
+            for name in fields:
+                for part in [key for key in self.variables if key.startswith(f"{name}.")]:
+                    del self.variables[part]
             if value is None:
                 for name in fields:
                     self.variables[name] = NOTHING
@@ -718,6 +722,8 @@ class _Reader:
                 return (owner, name)
             if owner == self.routine.name and name in self.variables:
                 return self.variables[name]
+            if f"{owner}.{name}" in self.variables:
+                return self.variables[f"{owner}.{name}"]
             if owner in self.variables:
                 return self._field(self.variables[owner], name)
             return ("col", parts)
@@ -791,6 +797,21 @@ class _Reader:
         event = Event(kind, len(self.code.events), conditions, **what)
         self.code.events.append(event)
         return event
+
+
+def _parsed(text: str) -> Any:
+    """The body as libpg_query reads it, which knows no table: a variable of a row type is a record to it."""
+    text = re.sub(r'[\w."]+\s*%\s*rowtype', "record", text, flags=re.IGNORECASE)
+    while True:
+        try:
+            return pgparse.parse_pgsql(text)
+        except pgparse.PGQueryError as error:
+            named = re.search(r'"(\w+)\.\w+" is not a known variable', str(error))
+            declared = rf'\b({named[1]}\s+)[\w."]+(?=\s*(?:;|:=|=|default\b))' if named else ""
+            made = re.sub(declared, r"\1record", text, count=1, flags=re.IGNORECASE) if named else text
+            if made == text:
+                raise
+            text = made
 
 
 def either(*values: Tree | None) -> Tree:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from sonas_supabase import Finding
 
 from ._amounts import Form, forms, leaves, may_be_negative, reads, same_amount
-from ._catalog import DOCUMENTS, TEXTS, UUID, Catalog, Relation
+from ._catalog import DOCUMENTS, NUMBERS, TEXTS, UUID, Catalog, Relation
 from ._code import Event
 from ._doors import Doors
 from ._finding import as_user, call_of, closing, finding, identifier, insert_into, revoke_call, whoever
@@ -270,7 +270,9 @@ class Functions:
             open_gifts.append(move)
         if not open_gifts:
             return
-        free = [move for move in open_gifts if not self._is_used_up(entry, move, events)]
+        # How much a row says that callers write themselves is theirs to choose, also when each row counts once.
+        chosen = [move for move in open_gifts if any(self._of_users(atom) for atom in move.gives())]
+        free = chosen or [move for move in open_gifts if not self._is_used_up(entry, move, events)]
         move = (free or open_gifts)[0]
         what = f"{move.column} of {move.event.table}"
         if not free:
@@ -282,7 +284,7 @@ class Functions:
                 "calls at the same time",
             )  # fmt: skip
             return
-        if self._is_refund(move, events):
+        if self._is_refund(move, events) and not self._is_used_up(entry, move, events):
             self._add(
                 "refund_repeats", "critical", entry,
                 f"{self._how(entry)} raises {what} by what a row of the caller's says, and leaves the row as it is: "
@@ -311,6 +313,25 @@ class Functions:
             "nothing.",
             mend=self._close(entry) + "  -- then call it with the secret key",
         )  # fmt: skip
+
+    def _of_users(self, atom: Tree) -> list[tuple[Relation, Tree, list[Tree]]]:
+        """Columns of rows that API roles write and an amount is read from, with what is asked of each."""
+        found = []
+        for node in walk(atom):
+            if node[0] == "sub":
+                targets, where = node[1][1], node[1][3]
+            elif node[0] == "returned":
+                targets, where = node[3], None
+            else:
+                continue
+            for target in (one for _, value in targets for one in walk(value) if one[0] == "c"):
+                relation = self.catalog.relation(target[1])
+                column = relation.columns.get(target[2]) if relation is not None else None
+                if relation is None or column is None or not relation.is_table or column.type not in NUMBERS:
+                    continue
+                if any(self.doors.may_write(relation, column, verb) for verb in ("insert", "update")):
+                    found.append((relation, target, [*parts_of(where), *_checks_of(relation, target)]))
+        return found
 
     def _is_gift(self, entry: Entry, move: Move) -> bool:
         event, form = move.event, move.form
@@ -666,8 +687,10 @@ class Functions:
             if any_holds(move.holds(), self.privileged) and is_strong:
                 continue
             for atom in move.takes():
-                found = may_be_negative(atom, [*move.holds(), *self._checks(entry, atom)])
+                conditions = [*move.holds(), *self._checks(entry, atom)]
+                found = may_be_negative(atom, conditions)
                 if found is None:
+                    self._amounts_of_users(entry, move, atom, conditions, is_strong)
                     continue
                 if found[0] in ("new", "old"):
                     if entry.relation is None or found[0] == "old":
@@ -695,13 +718,26 @@ class Functions:
 
     def _checks(self, entry: Entry, atom: Tree) -> list[Tree]:
         """What the table's own checks say about a row that a trigger sees."""
-        made: list[Tree] = []
-        if entry.relation is not None:
-            for text in entry.relation.checks:
-                found = re.search(r'\(*"?(\w+)"?\)*(?:::[\w ]+)? (>=?) \(?\'?(\d+)', text)
-                if found:
-                    made.append(("op", found[2], ("new", found[1]), ("const", int(found[3]))))
-        return made
+        relation = entry.relation
+        return [] if relation is None else _floors_of(relation, lambda name: ("new", name))
+
+    def _amounts_of_users(self, entry: Entry, move: Move, atom: Tree, conditions: list[Tree], is_strong: bool) -> None:
+        """An amount that stands in a row which callers write, where it may be below zero."""
+        if not is_strong or is_floored(atom, conditions):
+            return
+        for relation, target, asked in self._of_users(atom):
+            if is_floored(target, [*conditions, *asked]):
+                continue
+            column = identifier(target[2])
+            verb, link = ("adds", "to") if move.worth == "used" else ("takes", "off")
+            self._add(
+                "amount_not_checked", "critical", entry,
+                f"It {verb} {target[2]} of {relation.title} {link} {move.column} of {move.event.table}, and callers write "
+                f"{target[2]} themselves: a negative one gives credits.",
+                note=f"  -- with -1000 for {target[2]}",
+                mend=f"alter table {relation.title} add check ({column} > 0);",
+            )  # fmt: skip
+            return
 
     def _limits(self, entry: Entry, moves: list[Move], events: list[Event], is_strong: bool) -> None:
         if entry.relation is None and not entry.roles and not any(one.type for one in entry.routine.arguments):
@@ -928,6 +964,16 @@ class Functions:
                     "written with its schema",
                 )
             )  # fmt: skip
+
+
+def _checks_of(relation: Relation, target: Tree) -> list[Tree]:
+    return _floors_of(relation, lambda name: ("c", target[1], name))
+
+
+def _floors_of(relation: Relation, made: Callable[[str], Tree]) -> list[Tree]:
+    """What a table's checks say of how small a figure may be."""
+    found = (re.search(r'\(*"?(\w+)"?\)*(?:::[\w ]+)? (>=?) \(?\'?(\d+)', text) for text in relation.checks)
+    return [("op", one[2], made(one[1]), ("const", int(one[3]))) for one in found if one]
 
 
 def _pasted(value: Tree) -> Iterator[Tree]:

@@ -19,8 +19,22 @@ from sonas_supabase.doctor import examine
 HOSTS = Path(__file__).parent / "hosts"
 USER = "11111111-1111-4111-8111-111111111111"
 # The blind ones were written when the doctor was finished, without looking at it.
-HARMLESS = ("harmless_functions", "harmless_variants", "harmless_tables", "kinds_harmless", "blind_harmless")
-HARMFUL = ("harmful_functions", "harmful_variants", "harmful_tables", "kinds_harmful", "blind_harmful")
+HARMLESS = (
+    "harmless_functions",
+    "harmless_variants",
+    "harmless_tables",
+    "kinds_harmless",
+    "blind_harmless",
+    "second_harmless",
+)
+HARMFUL = (
+    "harmful_functions",
+    "harmful_variants",
+    "harmful_tables",
+    "kinds_harmful",
+    "blind_harmful",
+    "second_harmful",
+)
 OTHER = "22222222-2222-4222-8222-222222222222"
 
 Diagnosis = Callable[[], list[dict[str, Any]]]
@@ -49,7 +63,7 @@ def project(host: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
     host.execute(f"insert into auth.users (id) values ('{USER}'), ('{OTHER}')".encode())
     host.execute((HOSTS / "project.sql").read_text().encode())
     host.execute(f"insert into profiles (id) values ('{USER}'), ('{OTHER}')".encode())
-    host.execute(f"insert into credit_packs (id, credits, price_cents) values ('{OTHER}', 100, 999)".encode())
+    host.execute(f"insert into coin_packs (id, credits, price_cents) values ('{OTHER}', 100, 999)".encode())
     return host
 
 

@@ -6,10 +6,14 @@ import time
 from collections.abc import Iterator
 from uuid import UUID
 
+import psycopg
 import pytest
 
+from sonas_supabase import local, migrations
+from sonas_supabase.doctor import in_the_way
 from tests.support.api import Api
-from tests.support.database import Database
+from tests.support.database import Database, copied_database
+from tests.support.server import Server
 from tests.support.timed import Timed
 
 
@@ -77,3 +81,46 @@ def test_it_is_right_to_the_second(database: Database) -> None:
 def test_nobody_has_none(database: Database) -> None:
     assert database.value("select has_credits('message')") is False
     assert database.value("select within_limit('project')") is False
+
+
+def test_they_answer_beside_a_usage_table_of_the_projects_that_was_renamed(server: Server) -> None:
+    """The cure of a clash is a rename; policies of the project's own go along, and ask what the user has."""
+    with copied_database(server, template="template0") as project:
+        local.shape(project.superuser_url)
+        project.run("""
+            create table public.usage (id bigint generated always as identity primary key, owner_id uuid not null,
+              feature text not null);
+            alter table public.usage enable row level security;
+            grant insert on public.usage to authenticated;
+            alter table public.usage rename to app_usage;
+        """)
+        [clash] = in_the_way(project.connection, migrations.migrations()[0].sql)
+        assert (clash.object, clash.cure) == (
+            "index public.usage_pkey", ("alter index public.usage_pkey rename to app_usage_pkey;",)
+        )  # fmt: skip
+        for statement in clash.cure:
+            project.run(statement)
+        local.migrate(project.url)
+        project.run("""
+            create policy "Users with credits use features" on public.app_usage for insert to authenticated
+              with check (owner_id = (select auth.uid()) and (select has_credits('message', 10))
+                and (select within_limit('project')));
+        """)
+        user = project.new_user()
+
+        def use() -> None:
+            with project.connect(autocommit=False) as connection:
+                connection.execute(f"select set_config('request.jwt.claims', '{{\"sub\": \"{user}\"}}', true)".encode())
+                connection.execute("set local role authenticated")
+                connection.execute(
+                    f"insert into public.app_usage (owner_id, feature) values ('{user}', 'search')".encode()
+                )
+                connection.commit()
+
+        use()
+        project.call("consume_credits", user, "message", 1)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            use()
+        assert project.value("select count(*) from public.usage where account_id = %s", user) == 1
+        assert project.value("select count(*) from public.app_usage") == 1
+        project.verify(user)

@@ -110,7 +110,9 @@ begin
     left join pg_catalog.pg_index x on x.indexrelid = c.oid
     left join pg_catalog.pg_class t on t.oid = x.indrelid
     where c.relnamespace = 'public'::regnamespace
-      and (c.relname = any (v_relations) or c.relname = 'usage' and c.relkind not in ('r', 'p'))
+      and (c.relname = any (v_relations) or c.relname = 'usage' and c.relkind not in ('r', 'p')
+        -- A usage table that was renamed has left its key behind.
+        or c.relname = 'usage_pkey' and v_usage is null)
       -- The index of a table that is renamed goes with it; one of the same shape on usage is welcome.
       and not coalesce(t.relname = any (v_relations), false)
       and not coalesce(t.oid = v_usage and c.relname in ('usage_user_id_created_at_idx',

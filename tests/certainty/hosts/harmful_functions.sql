@@ -35,7 +35,7 @@ create function claim_bonus() returns void language sql security definer set sea
 create function buy_pack(p_pack_id uuid) returns void language plpgsql security definer set search_path = '' as $$
 declare v_credits integer;
 begin
-  select credits into v_credits from public.credit_packs where id = p_pack_id;
+  select credits into v_credits from public.coin_packs where id = p_pack_id;
   update public.profiles set credits = credits + v_credits where id = auth.uid();
 end $$;
 

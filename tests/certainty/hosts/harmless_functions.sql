@@ -116,7 +116,8 @@ begin
   return v_worth;
 end $$;
 
--- @ a refund of a job that failed: credits_on_conditions
+-- @ a refund of a job that failed, whose cost only the backend writes: credits_on_conditions
+revoke insert on jobs from anon, authenticated;
 create function cancel_job(p_job_id uuid) returns void language plpgsql security definer set search_path = '' as $$
 declare v_cost integer;
 begin

@@ -89,9 +89,9 @@ create table purses (user_id uuid primary key, cents integer not null default 0 
 alter table purses enable row level security;
 revoke all on purses from anon, authenticated;
 create function buy_pack(p_pack uuid) returns void language plpgsql security definer set search_path = '' as $$
-declare v_pack public.credit_packs;
+declare v_pack public.coin_packs;
 begin
-  select * into v_pack from public.credit_packs where id = p_pack;
+  select * into v_pack from public.coin_packs where id = p_pack;
   if not found then raise exception 'unknown pack'; end if;
   update public.purses set cents = cents - v_pack.price_cents where user_id = auth.uid() and cents >= v_pack.price_cents;
   if not found then raise exception 'insufficient'; end if;
@@ -100,6 +100,7 @@ end $$;
 
 -- @ a refund that marks the job: credits_on_conditions
 alter table jobs add column refunded_at timestamptz;
+revoke insert on jobs from anon, authenticated;
 create function refund_job(p_job_id uuid) returns void language plpgsql security definer set search_path = '' as $$
 declare v_cost integer;
 begin

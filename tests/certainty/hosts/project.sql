@@ -17,9 +17,9 @@ create policy "Users may queue jobs" on jobs for insert to authenticated with ch
 create table promo_codes (code text primary key, worth integer not null, used_by uuid);
 alter table promo_codes enable row level security;
 
-create table credit_packs (id uuid primary key default gen_random_uuid(), credits integer not null, price_cents integer not null);
-alter table credit_packs enable row level security;
-create policy "Everybody may read the packs" on credit_packs for select using (true);
+create table coin_packs (id uuid primary key default gen_random_uuid(), credits integer not null, price_cents integer not null);
+alter table coin_packs enable row level security;
+create policy "Everybody may read the packs" on coin_packs for select using (true);
 
 create table credit_ledger (
   id bigint generated always as identity primary key, user_id uuid not null, amount integer not null, reason text,
