@@ -121,7 +121,9 @@ begin
     left join pg_catalog.pg_index x on x.indexrelid = c.oid
     left join pg_catalog.pg_class t on t.oid = x.indrelid
     where c.relnamespace = 'public'::regnamespace
-      and (c.relname = any (v_relations) or c.relname = 'usage' and c.relkind not in ('r', 'p'))
+      and (c.relname = any (v_relations) or c.relname = 'usage' and c.relkind not in ('r', 'p')
+        -- A usage table that was renamed has left its key behind.
+        or c.relname = 'usage_pkey' and v_usage is null)
       -- The index of a table that is renamed goes with it; one of the same shape on usage is welcome.
       and not coalesce(t.relname = any (v_relations), false)
       and not coalesce(t.oid = v_usage and c.relname in ('usage_user_id_created_at_idx',
@@ -26998,4 +27000,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 18391d42aa751787.';
+  'again. Written by remember_installation. Release 0.1.0, text c1fc949e05e776b4.';
