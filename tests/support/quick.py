@@ -11,6 +11,7 @@ TESTS = Path(__file__).resolve().parents[1]
 # Chapter of supabase/schemas -> the tests that try it: a file, or a file and a pattern for the names of its tests.
 CHAPTERS: dict[str, list[str]] = {
     "accounts": ["database/test_sign_up.py"],
+    "billing": ["billing/test_create_billing_order.py", "billing/test_reader.py"],
     "budgets": ["budgets/test_set_credit_budget.py"],
     "calendar": ["database/test_plans.py", "database/test_reset.py"],
     "certainty": ["certainty/test_why.py"],
