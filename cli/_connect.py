@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from contextvars import ContextVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from sonas_supabase import CreditsClient
+from sonas_supabase import CreditsClient, CreditsError
 from sonas_supabase.settings import Settings
 
+from . import _people
 from ._guard import Stop
 
 if TYPE_CHECKING:
@@ -25,11 +28,54 @@ DbUrl = Annotated[
         rich_help_panel="Common",
     ),
 ]
+DATA_DIR: ContextVar[Path | None] = ContextVar("data_dir", default=None)
+"""Where the local stack has its data, if the command says so; see `_register`."""
+
+
+def completed(values: Callable[[CreditsClient], list[str]]) -> Callable[[str], list[str]]:
+    """A completion out of the database. One that cannot be worked out offers nothing."""
+
+    def complete(incomplete: str) -> list[str]:
+        try:
+            with connect(None) as client:
+                found = _people.accounts(client, incomplete) if values is _people.accounts else values(client)
+        except Exception:  # a shell shows no errors while it completes
+            return []
+        return [value for value in found if value.startswith(incomplete)]
+
+    return complete
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.", rich_help_panel="Common")]
-User = Annotated[str, typer.Argument(metavar="USER", help="Id of the user (auth.users).", show_default=False)]
+User = Annotated[
+    str,
+    typer.Argument(
+        metavar="USER",
+        help="The user, by e-mail or id.",
+        autocompletion=completed(_people.accounts),
+        show_default=False,
+    ),
+]
 Workspace = Annotated[
     str | None,
-    typer.Option("--workspace", metavar="ID", help="The workspace that pays, instead of the user."),
+    typer.Option("--workspace", metavar="NAME", help="The workspace that pays, by name or id, instead of the user."),
+]
+
+
+CreditType = Annotated[
+    str,
+    typer.Argument(
+        metavar="TYPE",
+        help="message, integration, project, …",
+        autocompletion=completed(_people.credit_types),
+        show_default=False,
+    ),
+]
+
+
+OneType = Annotated[
+    str | None,
+    typer.Option("--type", "-t", help="One credit type alone.", autocompletion=completed(_people.credit_types)),
 ]
 
 
@@ -40,7 +86,7 @@ def local_database_url() -> str | None:
     except ModuleNotFoundError:
         return None
     try:
-        stack = LocalStack()
+        stack = LocalStack(DATA_DIR.get())
         running = stack.running()
         return stack.cluster.url() if running and stack.cluster.start() is False else None
     except LocalProblem:
@@ -49,8 +95,26 @@ def local_database_url() -> str | None:
 
 @contextmanager
 def connect(db_url: str | None, notice: Callable[[str], None] | None = None) -> Iterator[CreditsClient]:
-    """A client for the database that the command is about. `notice` hears what it says meanwhile, except over REST."""
-    if db_url is None:
+    """A client for the database that the command is about, which knows people by their addresses.
+
+    `notice` hears what the database says meanwhile, except over REST. A refusal says what would have been right.
+    """
+    with _connected(db_url, notice) as client:
+        try:
+            yield cast(CreditsClient, _people.ByName(client))
+        except CreditsError as error:
+            try:
+                better = _people.explained(client, error)
+            except CreditsError:
+                better = None
+            if better is None:
+                raise
+            raise better from error
+
+
+@contextmanager
+def _connected(db_url: str | None, notice: Callable[[str], None] | None) -> Iterator[CreditsClient]:
+    if db_url is None and DATA_DIR.get() is None:
         settings = Settings.from_env()
         db_url = settings.database_url
         if db_url is None and settings.supabase_url and settings.supabase_secret_key:
@@ -89,7 +153,8 @@ def open_client(db_url: str | None) -> Iterator[CreditsClient]:
 
 def database_url(db_url: str | None) -> str:
     """The Postgres URL for what cannot go through the REST API."""
-    found = db_url or Settings.from_env().database_url or local_database_url()
+    named = local_database_url() if DATA_DIR.get() else None
+    found = db_url or named or Settings.from_env().database_url or local_database_url()
     if not found:
         raise _nowhere()
     return found

@@ -34,6 +34,22 @@ def share(value: float | None) -> str:
     return "-" if value is None else f"{value:.1%}"
 
 
+def duration(hours: float) -> str:
+    """How long something took, in the unit that says it."""
+    minutes = round(hours * 60)
+    if minutes < 1:
+        return "a minute"
+    if minutes < 90:
+        return f"{minutes} minutes" if minutes > 1 else "1 minute"
+    return f"{hours:,.1f} hours" if hours < 48 else f"{hours / 24:,.1f} days"
+
+
+def unused(row: Any) -> str:
+    """The share that ended unspent. Where most of what was granted has not ended yet, there is none to speak of."""
+    ended = max(row.spent, 0) + row.expired + row.voided
+    return share(row.share) if 2 * ended >= row.granted else "-"
+
+
 def _short(value: str) -> str:
     """A value of metadata may be as long as it likes; `--json` and `--csv` have all of it."""
     return value if len(value) <= _LONGEST else value[: _LONGEST - 1] + "…"
@@ -54,7 +70,7 @@ def _table(
     """A table whose last column is the course, named `per` bucket; a single bucket has none."""
     whole = course.bucket == "all"
     rows = [row[:-1] if whole else row for row in rows]
-    made = table(columns if whole else (*columns, f"~{per} {course.bucket}"), rows, title=title)
+    made: RenderableType = table(columns if whole else (*columns, f"~{per} {course.bucket}"), rows, title=title)
     if not rows:
         return Group(Text(title, style="bold"), "Nothing in this window.")
     return made
@@ -120,7 +136,7 @@ def exhaustion(whole: Exhaustion, course: Exhaustion) -> RenderableType:
     took = whole.first_denial_to_upgrade
     caption = f"free accounts that met a denial: {took.denied_spells:,}; upgraded since: {took.upgraded:,}"
     if took.median_hours is not None:
-        caption += f", half of them within {took.median_hours:,.1f} hours"
+        caption += f", half of them within {duration(took.median_hours)}"
     made = _table(
         course,
         ("plan", "type", "#periods", "#past 80 %", "#ran dry", "#share", "#denied", "~on day 1 to 31"),
@@ -148,8 +164,8 @@ def breakage(whole: Breakage, course: Breakage) -> RenderableType:
         ("plan", "type", "source", "#granted", "#spent", "#expired", "#voided", "#unused"),
         [
             (
-                row.plan, row.credit_type, row.source, row.granted, row.spent, row.expired, row.voided,
-                share(row.share),
+                row.plan, row.credit_type, row.source, row.granted, max(row.spent, 0), row.expired, row.voided,
+                unused(row),
                 spark.get((row.plan, row.credit_type, row.source), ""),
             )
             for row in whole.rows

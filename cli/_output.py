@@ -16,11 +16,14 @@ from uuid import UUID
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+# Control characters, and those that turn the direction of a line.
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]")
 
 
 class Output:
@@ -40,8 +43,7 @@ class Output:
         if self.as_json:
             self.json(value)
             return
-        for item in shown:
-            self._out.print(item)
+        self._print(shown)
 
     def json(self, value: Any) -> None:
         """One JSON object, on lines of its own."""
@@ -65,8 +67,15 @@ class Output:
     def show(self, *items: RenderableType) -> None:
         """Something for people; nothing with --json."""
         if not self.as_json:
-            for item in items:
-                self._out.print(item)
+            self._print(items)
+
+    def _print(self, items: Iterable[RenderableType]) -> None:
+        for item in items:
+            self._out.print(item, soft_wrap=isinstance(item, str) and self._is_to_be_copied(item))
+
+    def _is_to_be_copied(self, text: str) -> bool:
+        """Commands and words that are longer than a line: nothing is put in between."""
+        return "\n  " in text or any(len(word) > self._out.width for word in text.split())
 
     def note(self, text: str) -> None:
         """A remark beside the result, on stderr."""
@@ -119,12 +128,86 @@ class _Fitted(Table):
         return super().__rich_console__(console, options)
 
 
-def table(columns: Iterable[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> Table:
-    """A table; columns whose name begins with `#` are numbers, and stand right.
+_UNFOLDED = 10_000
+
+
+class Facts:
+    """Names with their values, a line each. An id or an address is never folded: it is there to be copied."""
+
+    def __init__(self, rows: Iterable[Sequence[Any]]) -> None:
+        self._rows = [(str(name), value) for name, value in rows]
+
+    def __rich_console__(self, console: Console, _: ConsoleOptions) -> RenderResult:
+        """A line for each fact; words go on below themselves."""
+        width = max((len(name) for name, _ in self._rows), default=0) + 2
+        for name, value in self._rows:
+            shown = cell(value)
+            room = max(console.width - width, 20)
+            lines = wrap(shown, room, break_long_words=False, break_on_hyphens=False) if " " in shown else [shown]
+            for nth, line in enumerate(lines or [""]):
+                yield Text(f"{'' if nth else name:<{width}}{line}", no_wrap=True, overflow="ignore", end="\n")
+
+
+class Listing:
+    """A table whose rows have an id. Where there is no room for both, the id has a line of its own below its row."""
+
+    def __init__(self, columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None) -> None:
+        self._columns, self._rows, self._title = columns, rows, title
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The whole table, or its rows and their ids in turn."""
+        whole = _plain_table(self._columns, self._rows, title=self._title)
+        if (
+            Measurement.get(console, options.update(max_width=_UNFOLDED), whole).maximum <= options.max_width
+            or not self._rows
+        ):
+            yield whole
+            return
+        ids = [at for at, column in enumerate(self._columns) if column.startswith("@")]
+        kept = [at for at in range(len(self._columns)) if at not in ids]
+        short = _plain_table(
+            [self._columns[at] for at in kept], self._in(options.max_width, kept), title=self._title, one_line=True
+        )
+        lines = console.render_lines(short, options.update(height=None), pad=False)
+        above = len(lines) - len(self._rows)
+        for nth, line in enumerate(lines):
+            yield from line
+            yield Segment.line()
+            if nth >= above:
+                named = "  ".join(cell(self._rows[nth - above][at]) for at in ids)
+                yield Text(f"  {named}", style="dim", no_wrap=True, overflow="ignore", end="\n")
+
+    def _in(self, width: int, kept: Sequence[int]) -> list[list[str]]:
+        """The cells of the columns that are kept, on one line each: the longest text gives way."""
+        rows = [[cell(row[at]) for at in kept] for row in self._rows]
+        lengths = [max([len(self._columns[at]), *(len(row[nth]) for row in rows)]) for nth, at in enumerate(kept)]
+        longest = lengths.index(max(lengths))
+        room = max(width - sum(lengths) + lengths[longest] - 2 * len(kept), 8)
+        for row in rows:
+            if len(row[longest]) > room:
+                row[longest] = row[longest][: room - 1] + "…"
+        return rows
+
+
+def table(columns: Iterable[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> Any:
+    """A table; columns whose name begins with `#` are numbers, and stand right, those with `@` are ids.
+
+    Two columns without a name are facts: see :class:`Facts`.
 
     Those that begin with `~` hold a course, which gives way where there is little room: nothing else is folded then.
     """
-    columns = list(columns)
+    columns, rows = list(columns), list(rows)
+    is_drawn = any(hasattr(one, "__rich_console__") for row in rows for one in row)
+    if columns == ["", ""] and title is None and not is_drawn:
+        return Facts(rows)
+    if any(column.startswith("@") for column in columns):
+        return Listing(columns, rows, title)
+    return _plain_table(columns, rows, title=title)
+
+
+def _plain_table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None, one_line: bool = False
+) -> Table:
     has_course = any(column.startswith("~") for column in columns)
     made = (_Fitted if has_course else Table)(
         title=title,
@@ -137,11 +220,12 @@ def table(columns: Iterable[str], rows: Iterable[Sequence[Any]], *, title: str |
     )
     for column in columns:
         is_course = column.startswith("~")
+        is_id = column.startswith("@")
         made.add_column(
-            Text(column[1:], no_wrap=True, overflow="ellipsis") if is_course else column.removeprefix("#"),
+            Text(column[1:], no_wrap=True, overflow="ellipsis") if is_course else column.lstrip("#@"),
             justify="right" if column.startswith("#") else "left",
             overflow="ellipsis" if has_course else "fold",
-            no_wrap=has_course and not is_course,
+            no_wrap=(has_course and not is_course) or one_line or is_id,
         )
     for row in rows:
         made.add_row(*(value if hasattr(value, "__rich_console__") else escape(cell(value)) for value in row))

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.progress_bar import ProgressBar
-from rich.table import Table
 
 from sonas_supabase import Balance, Plan, PlanLimit, Summary
 
-from ._connect import AsJson, DbUrl, User, Workspace, connect, options
+from ._connect import AsJson, CreditType, DbUrl, OneType, User, Workspace, completed, connect, options
 from ._guard import Stop
 from ._output import Output, cell, credits, table
+from ._people import names_of, plan_ids, sources
 from ._register import register as _register
 
-
-def _complete_plans(typed: str) -> list[str]:
-    try:
-        with connect(None) as client:
-            return [plan.id for plan in client.list_plans() if plan.id.startswith(typed)]
-    except Exception:  # a completion that fails offers nothing
-        return []
+PlanId = Annotated[
+    str,
+    typer.Argument(
+        metavar="PLAN", help="`sonas plans` lists them.", autocompletion=completed(plan_ids), show_default=False
+    ),
+]
 
 
 def plans(db_url: DbUrl = None, as_json: AsJson = False) -> None:
@@ -37,19 +37,34 @@ def plans(db_url: DbUrl = None, as_json: AsJson = False) -> None:
     Output(as_json).answer({"plans": found}, table(("plan", *(f"#{name}" for name in types), "#price"), rows))
 
 
-def balance(user: User, workspace: Workspace = None, db_url: DbUrl = None, as_json: AsJson = False) -> None:
+def balance(
+    user: User,
+    grants: Annotated[bool, typer.Option("--grants", help="With the ids of the grants, for `sonas revoke`.")] = False,
+    workspace: Workspace = None,
+    db_url: DbUrl = None,
+    as_json: AsJson = False,
+) -> None:
     """Show what an account has left of every credit type, its plan and its open grants.
 
-    Example: sonas balance 00000000-0000-4000-8000-000000000001
+    Example: sonas balance free@example.com
     """
     with connect(db_url) as client:
         summary = client.get_credit_summary(user, **options(workspace_id=workspace))
-    Output(as_json).answer(summary, _heading(summary), balances_table(summary.balances), *_grants(summary))
+        names = {} if as_json else names_of(client, [summary.account_id])
+    whose = names.get(str(summary.account_id), str(summary.account_id))
+    Output(as_json).answer(
+        summary,
+        f"{escape(cell(whose))}: {_heading(summary)}",
+        balances_table(summary.balances),
+        *_grants(summary, with_ids=grants),
+    )
 
 
 def history(
     user: User,
-    credit_type: Annotated[str | None, typer.Option("--type", "-t", help="One credit type alone.")] = None,
+    credit_type: OneType = None,
+    since: Annotated[datetime | None, typer.Option("--since", help="From when on (UTC).")] = None,
+    until: Annotated[datetime | None, typer.Option("--until", help="Before when (UTC).")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", help="How many rows: 1 to 1000.")] = 20,
     cursor: Annotated[
         str | None, typer.Option("--cursor", help="Where the page before ended, as it said.", show_default=False)
@@ -60,11 +75,19 @@ def history(
 ) -> None:
     """Show the ledger of an account, newest first.
 
-    Example: sonas history 00000000-0000-4000-8000-000000000001 --type message -n 5
+    Example: sonas history free@example.com --type message -n 5
     """
     with connect(db_url) as client:
         page = client.get_credit_history(
-            user, **options(credit_type=credit_type, limit=limit, cursor=cursor, workspace_id=workspace)
+            user,
+            **options(
+                credit_type=credit_type,
+                limit=limit,
+                cursor=cursor,
+                since=since and since.replace(tzinfo=UTC),
+                until=until and until.replace(tzinfo=UTC),
+                workspace_id=workspace,
+            ),
         )
     rows = [
         (
@@ -73,17 +96,22 @@ def history(
         )
         for entry in page.rows
     ]  # fmt: skip
-    shown = table(("when", "type", "kind", "#amount", "#balance", "description", "operation"), rows)
+    shown = table(("when", "type", "kind", "#amount", "#balance", "description", "@operation"), rows)
     older = f"\nOlder rows: --cursor {page.next_cursor}" if page.next_cursor else ""
     Output(as_json).answer({"rows": page.rows, "next_cursor": page.next_cursor}, shown, older)
 
 
 def grant(
     user: User,
-    credit_type: Annotated[str, typer.Argument(metavar="TYPE", help="message, integration, …", show_default=False)],
+    credit_type: CreditType,
     amount: Annotated[int, typer.Argument(metavar="AMOUNT", help="Whole credits.", show_default=False)],
     source: Annotated[
-        str, typer.Option("--source", help="trial, promotion, compensation, top_up or goodwill.")
+        str,
+        typer.Option(
+            "--source",
+            help="trial, promotion, compensation, top_up or goodwill.",
+            autocompletion=completed(sources),
+        ),
     ] = "promotion",
     description: Annotated[str | None, typer.Option("--description", "-d", help="Why.")] = None,
     expires: Annotated[
@@ -96,10 +124,8 @@ def grant(
 ) -> None:
     """Give credits beside the allowance.
 
-    Example: sonas grant 00000000-0000-4000-8000-000000000001 message 50 --source goodwill -d "Sorry for the outage"
+    Example: sonas grant free@example.com message 50 --source goodwill -d "Sorry for the outage"
     """
-    from datetime import UTC
-
     with connect(db_url) as client:
         answer = client.grant_credits(
             user,
@@ -156,12 +182,7 @@ def reset(
 
 def plan(
     user: User,
-    plan_id: Annotated[
-        str,
-        typer.Argument(
-            metavar="PLAN", help="`sonas plans` lists them.", autocompletion=_complete_plans, show_default=False
-        ),
-    ],
+    plan_id: PlanId,
     at_period_end: Annotated[
         bool, typer.Option("--at-period-end", help="Change when the period ends, not now.")
     ] = False,
@@ -172,7 +193,7 @@ def plan(
 ) -> None:
     """Move an account to another plan. The plan that it is on takes a pending change back.
 
-    Example: sonas plan 00000000-0000-4000-8000-000000000001 starter
+    Example: sonas plan free@example.com starter
     """
     with connect(db_url) as client:
         answer = client.change_plan(
@@ -185,24 +206,40 @@ def plan(
     Output(as_json).answer(answer, f"[bold green]On the plan {answer.plan}{then}.[/]", balances_table(answer.balances))
 
 
-def balances_table(balances: tuple[Balance, ...]) -> Table:
+_WIDE = 10**8
+
+
+def balances_table(balances: tuple[Balance, ...]) -> Any:
     """What an account has of each credit type, with a bar of what is used."""
-    made = table(("type", "#remaining", "#of", "#used", "#held", "", "renews"), [])
+    if any(max(row.remaining or 0, row.used, row.allowance or 0) >= _WIDE for row in balances):
+        return table(("", ""), [(row.credit_type, _in_words(row)) for row in balances])
+    made = table(("type", "#left", "#of", "#used", "#held", "", "#plan gives", "renews"), [])
     for row in balances:
         colour = {"low": "yellow", "exhausted": "red"}.get(row.warning or "", "green")
         bar = ProgressBar(
-            total=100, completed=min(row.percent_used, 100), width=20, complete_style=colour, finished_style=colour
+            total=100, completed=min(row.percent_used, 100), width=8, complete_style=colour, finished_style=colour
         )
         made.add_row(
             row.credit_type,
             credits(row.remaining),
-            credits(row.allowance),
+            # Of all that could be spent: what was bought or given counts as much as the allowance.
+            "-" if row.remaining is None else cell(row.used + row.reserved + row.remaining),
             cell(row.used),
             cell(row.reserved),
             "" if row.unlimited else bar,
+            credits(row.allowance),
             cell(row.period_end) if row.period_end else "never",
         )
     return made
+
+
+def _in_words(row: Balance) -> str:
+    """A balance with figures that are too long for a table."""
+    held = f", {row.reserved:,} held" if row.reserved else ""
+    of = "" if row.remaining is None else f" of {row.used + row.reserved + row.remaining:,}"
+    renews = f", renews {cell(row.period_end)}" if row.period_end else ""
+    gives = credits(row.allowance)
+    return f"{credits(row.remaining)} left{of}, {row.used:,} used{held}; the plan gives {gives}{renews}"
 
 
 def _heading(summary: Summary) -> str:
@@ -211,20 +248,22 @@ def _heading(summary: Summary) -> str:
     return f"[bold]{summary.plan_name}[/]{status}{then}"
 
 
-def _grants(summary: Summary) -> list[Any]:
+def _grants(summary: Summary, *, with_ids: bool) -> list[Any]:
     if not summary.grants:
         return []
     rows = [
         (
             grant.credit_type, grant.source, grant.remaining, grant.amount, grant.expires_at,
-            "frozen" if grant.frozen else "", grant.description,
+            "frozen" if grant.frozen else "", grant.description, grant.grant_id,
         )
         for grant in summary.grants
     ]  # fmt: skip
     return [
         "",
         table(
-            ("type", "source", "#left", "#of", "expires", "", "description"), rows, title="Open grants, in burn order"
+            ("type", "source", "#left", "#of", "expires", "", "description", *(["@grant"] if with_ids else [])),
+            rows if with_ids else [row[:-1] for row in rows],
+            title="Open grants, in burn order",
         ),
     ]
 

@@ -10,6 +10,7 @@ import typer
 from . import (
     accounts,
     billing,
+    call,
     check,
     data,
     demo,
@@ -20,6 +21,7 @@ from . import (
     proof,
     spending,
     stack,
+    support,
     types,
     uninstall,
     why,
@@ -54,22 +56,9 @@ def _sonas(
     pass
 
 
-for _group in (
-    stack,
-    demo,
-    project,
-    check,
-    data,
-    accounts,
-    explain,
-    why,
-    spending,
-    metrics,
-    worker,
-    proof,
-    doctor,
-    billing,
-    types,
-    uninstall,
-):
+_GROUPS = (
+    *(stack, demo, project, check, data, accounts, support),
+    *(explain, why, spending, metrics, worker, proof, doctor, billing, types, uninstall, call),
+)
+for _group in _GROUPS:
     _group.register(app)

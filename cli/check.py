@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sonas_supabase import Finding, migrations
 
-from ._connect import AsJson, DbUrl, User, connect, direct
+from ._connect import AsJson, CreditType, DbUrl, User, connect, direct
 from ._guard import Stop
 from ._output import Output, credits, table
 from ._register import register as _register
@@ -157,14 +157,14 @@ def _show(output: Output, found: Checked) -> None:
 
 def check_credits(
     user: User,
-    credit_type: str = typer.Argument(metavar="TYPE", help="Credit type.", show_default=False),
-    amount: int = typer.Argument(1, metavar="AMOUNT", help="Credits."),
+    credit_type: CreditType,
+    amount: Annotated[int, typer.Argument(metavar="AMOUNT", help="Credits.")] = 1,
     db_url: DbUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask whether a user could spend credits now. Changes nothing and holds nothing.
 
-    Example: sonas check-credits 00000000-0000-4000-8000-000000000001 message 5
+    Example: sonas check-credits free@example.com message 5
     """
     with connect(db_url) as client:
         advice = client.check_credits(user, credit_type, amount)

@@ -180,7 +180,7 @@ def export(
 
     Also of a closed account. What they did in workspaces is in it; other tables of yours are not.
 
-    Example: sonas export 00000000-0000-4000-8000-000000000001 --to user.json
+    Example: sonas export free@example.com --to user.json
     """
     output = Output(as_json)
     counts: dict[str, int] = {}
@@ -218,7 +218,7 @@ def forget(
     Descriptions, metadata, reasons and idempotency keys go; ids, times and figures stay. Export first. The row in
     auth.users is yours to delete, before or after.
 
-    Example: sonas forget 00000000-0000-4000-8000-000000000001 --yes
+    Example: sonas forget free@example.com --yes
     """
     output = Output(as_json)
     if not yes and (as_json or not typer.confirm(f"Close the account of {user} for good?")):

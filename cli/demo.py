@@ -13,9 +13,9 @@ from sonas_supabase import CreditsClient, InsufficientCredits
 
 from ._connect import AsJson, DbUrl
 from ._output import Output, cell, sonas
+from ._register import DataDir
 from ._register import register as _register
 from .accounts import balances_table
-from .stack import DataDir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

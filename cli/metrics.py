@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, tzinfo
 from typing import Annotated, Any
 
@@ -13,10 +14,11 @@ from sonas_supabase import CreditsClient, models
 
 from . import _metric_tables as tables
 from ._bucket_grid import zone_of
-from ._connect import AsJson, DbUrl, connect, open_client, options
+from ._connect import AsJson, DbUrl, OneType, completed, connect, open_client, options
 from ._guard import Stop
 from ._metric_csv import as_csv as csv_of
 from ._output import Output
+from ._people import names_of, plan_ids, suggestion
 from ._register import register as _register
 
 # The SQL function of each figure, its table, its rows, and which arguments it takes beside window and bucket.
@@ -36,6 +38,10 @@ _FIGURES: dict[str, tuple[str, Callable[..., RenderableType], type[Any], set[str
 }
 
 
+_WORK = ("roll-up", "track", "prometheus")
+_SEGMENTS = ("plan", "credit_type", "source", "weekday", "hour", "cohort", "account", "metadata")
+
+
 def metrics(
     figure: Annotated[
         str | None,
@@ -44,6 +50,7 @@ def metrics(
             help="consumption, conversion, usage, exhaustion, breakage, active or liability; all of them unless said. "
             "`roll-up` brings the sums that they are read from up to date, `track` rolls up the key of --key, "
             "`prometheus` prints what an operator watches.",
+            autocompletion=lambda incomplete: [name for name in (*_FIGURES, *_WORK) if name.startswith(incomplete)],
             show_default=False,
         ),
     ] = None,
@@ -60,11 +67,17 @@ def metrics(
         ),
     ] = None,
     time_zone: Annotated[str, typer.Option("--time-zone", help="Where days begin.")] = "UTC",
-    plan: Annotated[str | None, typer.Option("--plan", help="One plan alone.")] = None,
-    credit_type: Annotated[str | None, typer.Option("--type", "-t", help="One credit type alone.")] = None,
+    plan: Annotated[
+        str | None, typer.Option("--plan", help="One plan alone.", autocompletion=completed(plan_ids))
+    ] = None,
+    credit_type: OneType = None,
     by: Annotated[
         str,
-        typer.Option("--by", help="Usage by plan, credit_type, source, weekday, hour, cohort, account or metadata."),
+        typer.Option(
+            "--by",
+            help="Usage by plan, credit_type, source, weekday, hour, cohort, account or metadata.",
+            autocompletion=lambda incomplete: [name for name in _SEGMENTS if name.startswith(incomplete)],
+        ),
     ] = "plan",
     key: Annotated[str | None, typer.Option("--key", "-k", help="Usage by this key of metadata.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", help="How many values of a segment are shown.")] = 20,
@@ -95,7 +108,7 @@ def metrics(
             tracked = client.track_metadata_key(key)
             output.answer(tracked, "Rolled up: " + ", ".join(tracked.tracked))
             return
-        _refuse(client, figure, plan, as_csv=as_csv, as_json=as_json)
+        _refuse(client, figure, plan, by, as_csv=as_csv, as_json=as_json)
         asked = options(
             since=since and since.replace(tzinfo=zone),
             until=until and until.replace(tzinfo=zone),
@@ -122,6 +135,11 @@ def metrics(
                 if not shown:
                     begin, end = (f"{at.astimezone(zone):%d %B %Y %H:%M}" for at in (whole.since, whole.until))
                     shown.append(f"{begin} to {end} ({time_zone})")
+                if figure == "usage" and chosen["by"] == "account":
+                    whole, course = _named(client, whole), _named(client, course)
+                if name == "breakage":
+                    # What exists at a time is no stock that could end unused.
+                    whole, course = (_without(answer, _limits(client)) for answer in (whole, course))
                 shown += [draw(whole, course), ""]
     if as_csv and figure:
         output.line(csv_of(_FIGURES[figure][2], found[figure].rows, bucket, zone))
@@ -129,16 +147,44 @@ def metrics(
         output.answer(found[figure] if figure else found, *shown)
 
 
-def _refuse(client: CreditsClient, figure: str | None, plan: str | None, *, as_csv: bool, as_json: bool) -> None:
+def _refuse(
+    client: CreditsClient, figure: str | None, plan: str | None, by: str, *, as_csv: bool, as_json: bool
+) -> None:
     """What cannot be shown, before anything is asked for."""
     if figure is not None and figure not in _FIGURES:
-        raise Stop(f"There is no figure {figure}.", "There are: " + ", ".join(_FIGURES) + ".", code="usage")
+        known = [*_FIGURES, *_WORK]
+        raise Stop(
+            f"There is no figure {figure}.",
+            f"{suggestion(figure, known)}There are: {', '.join(known)}.",
+            code="usage",
+        )
     if figure is None and as_csv:
         raise Stop("Which figure?", "One CSV is one figure: " + ", ".join(_FIGURES) + ".", code="usage")
+    if by not in _SEGMENTS:
+        raise Stop(
+            f"There is no segment {by}.", f"{suggestion(by, _SEGMENTS)}There are: {', '.join(_SEGMENTS)}.", code="usage"
+        )
     if as_json and as_csv:
         raise Stop("JSON or CSV?", "Pass --json or --csv, not both.", code="usage")
     if plan is not None and plan not in (known := [each.id for each in client.list_plans()]):
-        raise Stop(f"There is no plan {plan}.", "There are: " + ", ".join(known) + ".", code="usage")
+        raise Stop(
+            f"There is no plan {plan}.", f"{suggestion(plan, known)}There are: {', '.join(known)}.", code="usage"
+        )
+
+
+def _named(client: CreditsClient, answer: Any) -> Any:
+    """Accounts by their addresses."""
+    names = names_of(client, [row.value for row in answer.rows])
+    rows = tuple(replace(row, value=names.get(str(row.value), row.value)) for row in answer.rows)
+    return replace(answer, rows=rows)
+
+
+def _limits(client: CreditsClient) -> set[str]:
+    return {limit.credit_type for plan in client.list_plans() for limit in plan.limits if limit.kind == "limit"}
+
+
+def _without(answer: Any, types: set[str]) -> Any:
+    return replace(answer, rows=tuple(row for row in answer.rows if row.credit_type not in types))
 
 
 def _zone(name: str) -> tzinfo:

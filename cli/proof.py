@@ -13,11 +13,12 @@ from rich.markup import escape
 
 from sonas_supabase import BookCheck, ChecklistLine, CreditsClient
 
-from ._connect import AsJson, DbUrl, Workspace, connect, options
+from ._connect import DATA_DIR, AsJson, DbUrl, Workspace, connect, options
 from ._dashboard import check, is_installed
 from ._digest import Saved, account_of, compare, count_rows, named, refuse_to_overwrite, save
 from ._guard import CHECK_FAILED, Stop
 from ._output import Output, table
+from ._people import account_named, is_id
 from ._register import register as _register
 from .stack import DEMO_USERS
 
@@ -54,6 +55,7 @@ def verify(
     Example: sonas verify
     """
     output = Output(as_json)
+    user, workspace = _by_id(db_url, user), _by_id(db_url, workspace, "workspace")
     account = account_of(user, workspace)
     if save_digest:
         refuse_to_overwrite(save_digest)
@@ -99,6 +101,14 @@ def verify(
         raise typer.Exit(CHECK_FAILED)
 
 
+def _by_id(db_url: str | None, name: str | None, kind: str = "person") -> str | None:
+    """The id behind a name; nothing is asked where it is one already."""
+    if name is None or is_id(name):
+        return name
+    with connect(db_url) as client:
+        return str(account_named(client, name, kind))
+
+
 def _with_dashboard(
     client: CreditsClient, line: ChecklistLine, app_url: str | None, token: str | None
 ) -> ChecklistLine:
@@ -134,7 +144,7 @@ def _local_app() -> tuple[str | None, str, str | None]:
     from sonas_supabase.local import LocalProblem, LocalStack
 
     with suppress(LocalProblem):
-        stack = LocalStack()
+        stack = LocalStack(DATA_DIR.get())
         running = stack.running()
         if running and running.api_port:
             return (

@@ -9,12 +9,11 @@ import typer
 
 from sonas_supabase import Answer
 
-from ._connect import AsJson, DbUrl, User, Workspace, connect, options
+from ._connect import AsJson, CreditType, DbUrl, User, Workspace, connect, options
 from ._guard import Stop
 from ._output import Output, credits, table
 from ._register import register as _register
 
-CreditType = Annotated[str, typer.Argument(metavar="TYPE", help="message, integration, project, …", show_default=False)]
 Amount = Annotated[int, typer.Argument(metavar="AMOUNT", help="Whole credits.")]
 Description = Annotated[str | None, typer.Option("--description", "-d", help="What it was for.")]
 Key = Annotated[str | None, typer.Option("--key", help="Idempotency key: the same request under it takes effect once.")]
@@ -35,7 +34,7 @@ def consume(
 ) -> None:
     """Spend credits, all of the amount or nothing.
 
-    Example: sonas consume 00000000-0000-4000-8000-000000000001 message 1 -d "Test consumption"
+    Example: sonas consume free@example.com message 1 -d "Test consumption"
     """
     with connect(db_url) as client:
         answer = client.consume_credits(
@@ -61,7 +60,7 @@ def reserve(
 ) -> None:
     """Hold credits for work in progress, to be captured or released.
 
-    Example: sonas reserve 00000000-0000-4000-8000-000000000001 message 5 --ttl 60
+    Example: sonas reserve free@example.com message 5 --ttl 60
     """
     with connect(db_url) as client:
         answer = client.reserve_credits(
@@ -85,7 +84,7 @@ def capture(
 ) -> None:
     """Charge a hold; what is not charged goes back.
 
-    Example: sonas capture 00000000-0000-4000-8000-000000000001 5c8f3b0e-2b7e-4d5e-9a43-0d6f1f6a7c21 3
+    Example: sonas capture free@example.com 5c8f3b0e-2b7e-4d5e-9a43-0d6f1f6a7c21 3
     """
     with connect(db_url) as client:
         answer = client.capture_credits(
@@ -104,7 +103,7 @@ def release(
 ) -> None:
     """Give a hold back.
 
-    Example: sonas release 00000000-0000-4000-8000-000000000001 5c8f3b0e-2b7e-4d5e-9a43-0d6f1f6a7c21
+    Example: sonas release free@example.com 5c8f3b0e-2b7e-4d5e-9a43-0d6f1f6a7c21
     """
     with connect(db_url) as client:
         answer = client.release_credits(user, reservation, **options(reason=reason, workspace_id=workspace))
@@ -125,7 +124,7 @@ def refund(
 ) -> None:
     """Give back what an operation cost, into the very grants it came from.
 
-    Example: sonas refund 00000000-0000-4000-8000-000000000001 773ef3ba-509f-4a59-97c1-383a1b733311
+    Example: sonas refund free@example.com 773ef3ba-509f-4a59-97c1-383a1b733311
     """
     with connect(db_url) as client:
         answer = client.refund_credits(

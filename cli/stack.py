@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ._connect import AsJson, DbUrl, connect
+from ._connect import DATA_DIR, AsJson, DbUrl, connect
 from ._dashboard import is_installed, local_app, serves_metrics
 from ._guard import CHECK_FAILED, Stop
 from ._output import Output, sonas, table
+from ._people import account_named
+from ._register import DataDir
 from ._register import register as _register
 from ._versions import as_data, as_line, read_state
 
@@ -27,10 +30,6 @@ DEMO_USERS = {
     "pro@example.com": "00000000-0000-4000-8000-000000000002",
 }
 
-DataDir = Annotated[
-    Path | None,
-    typer.Option("--data-dir", envvar="SONAS_DATA_DIR", help="Where the data is: `.sonas` in this folder by default."),
-]
 DbPort = Annotated[int, typer.Option("--db-port", help="Port of Postgres.", min=1, max=65535)]
 ApiPort = Annotated[int, typer.Option("--api-port", help="Port of the HTTP API.", min=1, max=65535)]
 
@@ -58,10 +57,10 @@ def up(
     running = stack.running()
     if running and running.api_port:
         stack.cluster.port, stack.api_port = running.db_port, running.api_port
-        output.answer(_described(stack), "It is running already.", *_welcome(stack, with_rest=True))
+        output.answer(_described(stack), "It is running already.", *_welcome(stack, data_dir, with_rest=True))
     elif detach:
         _start_detached(stack, *(["--worker"] if worker else []))
-        output.answer(_described(stack), *_welcome(stack, with_rest=True))
+        output.answer(_described(stack), *_welcome(stack, data_dir, with_rest=True))
     else:
         if os.geteuid() == 0:
             output.note(f"You are root, which Postgres refuses; it runs as {stack.cluster.runs_as}.")
@@ -69,7 +68,7 @@ def up(
             (lambda: local_app(stack, worker=worker)) if is_installed() else None,
             step=lambda text: output.note(f"{text} …"),
             ready=lambda with_rest: output.answer(
-                _described(stack), *_welcome(stack, with_rest=with_rest), "Ctrl-C stops it."
+                _described(stack), *_welcome(stack, data_dir, with_rest=with_rest), "Ctrl-C stops it."
             ),
         )
 
@@ -144,15 +143,18 @@ def token(
 ) -> None:
     """Sign a token (JWT) for the local stack, to call its API as a user.
 
-    Example: sonas token 00000000-0000-4000-8000-000000000001
+    Example: sonas token free@example.com
     """
     from sonas_supabase.local import LocalStack
 
     if role not in ("authenticated", "anon", "service_role"):
         raise Stop(f"There is no role {role}.", "Pass authenticated, anon or service_role.", code="usage")
     if role == "authenticated" and user is None:
-        raise Stop("Whose token?", f"Pass the id of a user, such as {DEMO_USERS['free@example.com']}.", code="usage")
-    signed = LocalStack(data_dir).keys.token(
+        raise Stop("Whose token?", "Pass a user's e-mail or id, such as free@example.com.", code="usage")
+    stack = LocalStack(data_dir)
+    if user is not None and "@" in user:
+        user = DEMO_USERS.get(user) or _user_of(stack, user)
+    signed = stack.keys.token(
         role=role, user_id=user, lifetime=lifetime, app_metadata={"role": "credits_admin"} if admin else None
     )
     output = Output(as_json)
@@ -162,10 +164,20 @@ def token(
         output.line(signed)
 
 
+def _user_of(stack: LocalStack, email: str) -> str:
+    """Whose address it is, in the stack that runs."""
+    reset = DATA_DIR.set(stack.directory)
+    try:
+        with connect(None) as client:
+            return str(account_named(client, email))
+    finally:
+        DATA_DIR.reset(reset)
+
+
 def _running_stack() -> LocalStack:
     from sonas_supabase.local import LocalStack
 
-    stack = LocalStack()
+    stack = LocalStack(DATA_DIR.get())
     running = stack.running()
     if running is None:
         raise Stop("No stack runs here.", "Start one with `sonas up`.", code="not_running")
@@ -210,8 +222,9 @@ def _described(stack: LocalStack) -> dict[str, Any]:
     }
 
 
-def _welcome(stack: LocalStack, *, with_rest: bool) -> list[Any]:
-    free = DEMO_USERS["free@example.com"]
+def _welcome(stack: LocalStack, data_dir: Path | None, *, with_rest: bool) -> list[Any]:
+    # What is printed works as it stands there: it names the data where that was named.
+    named = "" if data_dir is None or os.environ.get("SONAS_DATA_DIR") else f" --data-dir {shlex.quote(str(data_dir))}"
     rest = f"{stack.api_url}/rest/v1" if with_rest else "not here: install Node.js, or put `postgrest` on the PATH"
     rows = [
         ("Dashboard", stack.api_url) if is_installed() else ("Dashboard", "not installed here"),
@@ -222,17 +235,17 @@ def _welcome(stack: LocalStack, *, with_rest: bool) -> list[Any]:
         ("Mails", f"{stack.api_url}/mail"),
         ("Postgres", stack.database_url),
         ("Data", stack.directory),
-        *((f"Demo user {email}", user) for email, user in DEMO_USERS.items()),
+        *((f"{email}", user) for email, user in DEMO_USERS.items()),
     ]
     return [
         "[bold green]It is up.[/]",
         table(("", ""), rows),
         "\nTry, in another terminal:\n"
-        f"  {sonas()} balance {free}\n"
-        f"  {sonas()} consume {free} message 1\n"
-        f"  {sonas()} verify\n"
-        f"  {sonas()} token {free} --admin     what {stack.api_url}/admin asks for\n"
-        f"  {sonas()} status --env     what goes into your app's .env",
+        f"  {sonas()} balance free@example.com{named}\n"
+        f"  {sonas()} consume free@example.com message 1{named}\n"
+        f"  {sonas()} verify{named}\n"
+        f"  {sonas()} token free@example.com --admin{named}     what /admin asks for\n"
+        f"  {sonas()} status --env{named}     what goes into your app's .env",
     ]
 
 

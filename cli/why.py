@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from sonas_supabase import BalanceStory, Flow
 
-from ._connect import AsJson, DbUrl, User, Workspace, connect, options
+from ._connect import AsJson, CreditType, DbUrl, User, Workspace, connect, options
 from ._output import Output, cell, credits
 from ._register import register as _register
 
@@ -20,7 +20,7 @@ LINES = 8
 
 def why(
     user: User,
-    credit_type: Annotated[str, typer.Argument(metavar="TYPE", help="message, integration, …", show_default=False)],
+    credit_type: CreditType,
     since: Annotated[datetime | None, typer.Option("--since", help="From when on (UTC). Else: this period.")] = None,
     until: Annotated[datetime | None, typer.Option("--until", help="Until when (UTC). Else: until now.")] = None,
     workspace: Workspace = None,
@@ -29,7 +29,7 @@ def why(
 ) -> None:
     """Answer "where did my credits go?" in words, from the ledger.
 
-    Example: sonas why 00000000-0000-4000-8000-000000000001 message --since 2026-01-01
+    Example: sonas why free@example.com message --since 2026-01-01
     """
     with connect(db_url) as client:
         story = client.explain_balance(

@@ -58,6 +58,13 @@ def uuid(name: str, value: object) -> str:
     raise _invalid(name, value, "Pass a UUID, or its text.")
 
 
+def ids(name: str, value: object) -> list[str]:
+    """A list of ids."""
+    if isinstance(value, str | Mapping) or not isinstance(value, Sequence):
+        raise _invalid(name, value, "Pass a list of UUIDs.")
+    return [uuid(name, one) for one in value]
+
+
 def text(name: str, value: object) -> str:
     """A string that Postgres can store: no NUL character, no half of a surrogate pair."""
     if not isinstance(value, str):

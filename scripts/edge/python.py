@@ -34,6 +34,7 @@ READERS = {
     "quantities": "Quantities",
     "json_objects": "Iterable[Mapping[str, Any]]",
     "import_rows": "Sequence[Item]",
+    "ids": "Sequence[Id]",
     "ledger_end": "LedgerEnd",
     "ledger_ends": "Iterable[LedgerEnd]",
 }

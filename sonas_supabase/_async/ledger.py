@@ -23,13 +23,16 @@ class AsyncLedger(AsyncCaller):
         credit_type: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
         workspace_id: Id | None = None,
         timeout: float | None = None,
         retries: int | None = None,
     ) -> HistoryPage:
         """A page of the ledger, newest first: 1 to 1000 rows. ``cursor`` is the ``next_cursor`` of the page before.
 
-        ``iter_credit_history`` goes through all of them. Of a workspace a member reads what they did themselves.
+        Rows are from ``since`` on and before ``until``. ``iter_credit_history`` goes through all of them. Of a
+        workspace a member reads what they did themselves.
 
         SQL: ``get_credit_history``.
 
@@ -39,7 +42,13 @@ class AsyncLedger(AsyncCaller):
         """
         return await self._call(
             calls.get_credit_history(
-                user_id=user_id, credit_type=credit_type, limit=limit, cursor=cursor, workspace_id=workspace_id
+                user_id=user_id,
+                credit_type=credit_type,
+                limit=limit,
+                cursor=cursor,
+                since=since,
+                until=until,
+                workspace_id=workspace_id,
             ),
             timeout,
             retries,

@@ -3,16 +3,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sonas_supabase._call import Id
 from sonas_supabase._sync.caller import Caller
 from sonas_supabase.calls import accounts as calls
-from sonas_supabase.models.accounts import Clock, OpenedAccount, StatusChange, Summary, TimeZoneChange
+from sonas_supabase.models.accounts import Clock, FoundAccounts, OpenedAccount, StatusChange, Summary, TimeZoneChange
 
 
 class Accounts(Caller):
     """The calls of the chapter accounts."""
+
+    def find_accounts(
+        self,
+        *,
+        search: str | None = None,
+        account_ids: Sequence[Id] | None = None,
+        limit: int = 20,
+        timeout: float | None = None,
+        retries: int | None = None,
+    ) -> FoundAccounts:
+        """Accounts by the beginning of an e-mail, a phone number or a workspace's name, by id, or the newest.
+
+        What is exactly ``search`` comes first. ``account_ids`` asks whose these are.
+
+        SQL: ``find_accounts``.
+
+        Raises:
+            InvalidArgument: a ``limit`` that is not 1 to 1000, or a ``search`` of more than 320 characters.
+        """
+        return self._call(calls.find_accounts(search=search, account_ids=account_ids, limit=limit), timeout, retries)
 
     def freeze_account(
         self,

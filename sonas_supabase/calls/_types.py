@@ -5,6 +5,7 @@ from __future__ import annotations
 
 TYPES: dict[str, dict[str, str]] = {
     "list_plans": {},
+    "find_accounts": {"p_search": "text", "p_account_ids": "jsonb", "p_limit": "integer"},
     "freeze_account": {"p_user_id": "uuid", "p_reason": "text", "p_workspace_id": "uuid"},
     "get_credit_summary": {"p_user_id": "uuid", "p_workspace_id": "uuid"},
     "mark_test_account": {"p_user_id": "uuid", "p_workspace_id": "uuid"},
@@ -17,6 +18,8 @@ TYPES: dict[str, dict[str, str]] = {
         "p_credit_type": "text",
         "p_limit": "integer",
         "p_cursor": "text",
+        "p_since": "timestamp with time zone",
+        "p_until": "timestamp with time zone",
         "p_workspace_id": "uuid",
     },
     "grant_credits": {

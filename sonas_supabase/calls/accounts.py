@@ -3,13 +3,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 
 from sonas_supabase import _arguments as arg
 from sonas_supabase._call import Call, Id
 from sonas_supabase._parse import parse
-from sonas_supabase.models.accounts import Clock, OpenedAccount, StatusChange, Summary, TimeZoneChange
+from sonas_supabase.models.accounts import Clock, FoundAccounts, OpenedAccount, StatusChange, Summary, TimeZoneChange
+
+
+def find_accounts(*, search: str | None, account_ids: Sequence[Id] | None, limit: int) -> Call[FoundAccounts]:
+    """The call of ``find_accounts``."""
+    return Call(
+        "find_accounts",
+        {
+            "search": arg.optional(arg.text, "search", search),
+            "account_ids": arg.optional(arg.ids, "account_ids", account_ids),
+            "limit": arg.integer("limit", limit),
+        },
+        partial(parse, FoundAccounts),
+        repeatable=True,
+    )
 
 
 def freeze_account(*, user_id: Id, reason: str | None, workspace_id: Id | None) -> Call[StatusChange]:

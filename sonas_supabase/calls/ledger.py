@@ -15,7 +15,14 @@ from sonas_supabase.models.ledger import Grant, HistoryPage
 
 
 def get_credit_history(
-    *, user_id: Id, credit_type: str | None, limit: int, cursor: str | None, workspace_id: Id | None
+    *,
+    user_id: Id,
+    credit_type: str | None,
+    limit: int,
+    cursor: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    workspace_id: Id | None,
 ) -> Call[HistoryPage]:
     """The call of ``get_credit_history``."""
     return Call(
@@ -25,6 +32,8 @@ def get_credit_history(
             "credit_type": arg.optional(arg.text, "credit_type", credit_type),
             "limit": arg.integer("limit", limit),
             "cursor": arg.optional(arg.text, "cursor", cursor),
+            "since": arg.optional(arg.time, "since", since),
+            "until": arg.optional(arg.time, "until", until),
             "workspace_id": arg.optional(arg.uuid, "workspace_id", workspace_id),
         },
         partial(parse, HistoryPage),

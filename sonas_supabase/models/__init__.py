@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from sonas_supabase.models.accounts import (
     AccountAnswer,
+    AccountLine,
     Balance,
     Clock,
+    FoundAccounts,
     OpenedAccount,
     OpenGrant,
     StatusChange,
@@ -134,6 +136,7 @@ from sonas_supabase.models.workspaces import (
 __all__ = [
     "AccountAnswer",
     "AccountExport",
+    "AccountLine",
     "ActiveAccounts",
     "ActiveAccountsRow",
     "Advice",
@@ -188,6 +191,7 @@ __all__ = [
     "Finding",
     "Flow",
     "Forgotten",
+    "FoundAccounts",
     "FoundOperation",
     "Grant",
     "Health",

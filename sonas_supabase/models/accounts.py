@@ -103,6 +103,7 @@ class Summary:
     free_credits: str
     pending_plan: str | None
     pending_at: datetime | None
+    trial_ends_at: datetime | None = None
     period_start: datetime | None
     period_end: datetime | None
     now: datetime
@@ -115,3 +116,25 @@ class Summary:
             if balance.credit_type == credit_type:
                 return balance
         raise KeyError(credit_type)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountLine:
+    """An account of a ``person``, by e-mail or phone number, or of a ``workspace``, by its name.
+
+    ``status`` is that of the subscription, or ``frozen`` or ``closed``; both are None where no account is open.
+    """
+
+    account_id: UUID
+    kind: str
+    name: str | None
+    plan: str | None
+    status: str | None
+    created_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundAccounts:
+    """The accounts that were found."""
+
+    accounts: tuple[AccountLine, ...]

@@ -20,6 +20,7 @@ from sonas_supabase.billing import router as billing_router
 from sonas_supabase.fastapi import Authenticator, Credits
 from sonas_supabase.web import _account, _admin, _builtin, _messages, _pages, _projects, _usage
 from sonas_supabase.web._context import Context, Demo, SupabaseProject
+from sonas_supabase.web._live import Live
 from sonas_supabase.web._store import Store
 from sonas_supabase.web._work import Chat, Checkout, Generate
 from sonas_supabase.web.errors import INVALID, PROBLEM, WorkFailed, answers, http_problem, invalid_request
@@ -69,8 +70,10 @@ def create_app(
         pool_size: the most connections of the app, and of its credits client.
     """
     own_credits = credits is None
+    store = Store(database_url, pool_size=pool_size)
     context = Context(
-        store=Store(database_url, pool_size=pool_size),
+        store=store,
+        live=Live(store.account_states),
         credits=credits or AsyncCreditsClient.from_url(database_url, pool_size=pool_size),
         generate=generate or _builtin.generate,
         chat=chat or _builtin.chat,
@@ -86,6 +89,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        await context.live.close()
         await context.store.close()
         if own_credits:
             await context.credits.close()

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sonas_supabase import AsyncCreditsClient
 from sonas_supabase.billing import BillingSettings
+from sonas_supabase.web._live import Live
 from sonas_supabase.web._store import Store
 from sonas_supabase.web._work import Chat, Checkout, Generate
 
@@ -47,3 +48,4 @@ class Context:
     checkout: Checkout | None
     billing: BillingSettings | None = None
     language: str | None = None
+    live: Live

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 from uuid import UUID
 
-from sonas_supabase import HistoryEntry, InvalidArgument
+from sonas_supabase import HistoryEntry, HistoryPage, InvalidArgument
 from sonas_supabase.web._context import Context
+from sonas_supabase.web._lines import Grants, joins
 from sonas_supabase.web._report import OperationPage, operation_page
+
+_LONGEST = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,33 +59,78 @@ class Place:
         return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
 
 
-async def operations(context: Context, user_id: UUID, limit: int, cursor: str | None) -> OperationPage:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which part of the history: one credit type, from ``since`` on and before ``until``; None is all of it."""
+
+    credit_type: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+EVERYTHING = Wanted()
+
+
+async def operations(
+    context: Context, user_id: UUID, limit: int, cursor: str | None, wanted: Wanted = EVERYTHING
+) -> OperationPage:
     """A page of at least ``limit`` lines where there are as many, with the cursor of the next one."""
     place = Place.read(cursor)
-    rows, ledger = ([], None) if place.is_at_the_end else await _ledger(context, user_id, limit, place.ledger)
+    plans = {plan.id: plan.name for plan in await context.credits.list_plans()}
+    rows, ledger = ([], None) if place.is_at_the_end else await _ledger(context, user_id, limit, place.ledger, wanted)
     # What was refused before the oldest row belongs to a later page.
-    since = rows[-1].created_at if ledger else None
-    found = await context.store.denials(user_id, limit + 1, place.denied_at, place.denied_id, since)
+    since = rows[-1].created_at if ledger else wanted.since
+    found = await context.store.denials(
+        user_id,
+        limit + 1,
+        before=place.denied_at,
+        before_id=place.denied_id,
+        since=since,
+        until=wanted.until,
+        credit_type=wanted.credit_type,
+    )
+    grants = await _grants(context, user_id, rows)
     denials = found[:limit]
     if ledger is None and len(found) <= limit:
-        return operation_page(rows, denials, None)
+        return operation_page(rows, denials, None, grants, plans)
     denied = (denials[-1].created_at, denials[-1].operation_id) if denials else (place.denied_at, place.denied_id)
-    return operation_page(rows, denials, Place(ledger, ledger is None, *denied).write())
+    return operation_page(rows, denials, Place(ledger, ledger is None, *denied).write(), grants, plans)
 
 
 async def _ledger(
-    context: Context, user_id: UUID, limit: int, cursor: str | None
+    context: Context, user_id: UUID, limit: int, cursor: str | None, wanted: Wanted
 ) -> tuple[list[HistoryEntry], str | None]:
-    """Rows of whole operations: the last one may have more rows than the page."""
-    page = await context.credits.get_credit_history(user_id, limit=limit, cursor=cursor)
+    """Entries of whole groups: what is one thing that happened is on one page."""
+
+    async def read(limit: int, cursor: str | None) -> HistoryPage:
+        return await context.credits.get_credit_history(
+            user_id,
+            credit_type=wanted.credit_type,
+            limit=limit,
+            cursor=cursor,
+            since=wanted.since,
+            until=wanted.until,
+        )
+
+    page = await read(limit, cursor)
     rows, next_cursor = list(page.rows), page.next_cursor
     while next_cursor is not None:
-        page = await context.credits.get_credit_history(user_id, limit=1, cursor=next_cursor)
-        if not page.rows or _line(page.rows[0]) != _line(rows[-1]):
+        page = await read(1, next_cursor)
+        grants = await _grants(context, user_id, [*rows[-_LONGEST:], *page.rows])
+        if not page.rows or not _is_one(rows, page.rows[0], grants):
             break
         rows, next_cursor = [*rows, *page.rows], page.next_cursor
     return rows, next_cursor
 
 
-def _line(entry: HistoryEntry) -> tuple[UUID, str, str]:
-    return entry.operation_id, entry.kind, entry.credit_type
+def _is_one(rows: list[HistoryEntry], entry: HistoryEntry, grants: Grants) -> bool:
+    """Whether the entry belongs to the group that the rows end with."""
+    group: list[HistoryEntry] = []
+    for row in rows[-_LONGEST:]:
+        group = [*group, row] if group and joins(group, row, grants) else [row]
+    return joins(group, entry, grants)
+
+
+async def _grants(context: Context, user_id: UUID, rows: Sequence[HistoryEntry]) -> Grants:
+    ids = {row.grant_id for row in rows if row.grant_id is not None}
+    return await context.store.grants(user_id, ids) if ids else {}

@@ -10,19 +10,23 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID, uuid4, uuid5
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from pydantic import ValidationError
 from starlette.responses import StreamingResponse
 
 from sonas_supabase import AsyncCreditsClient, CreditsError, InvalidArgument
-from sonas_supabase.fastapi import CurrentUser, Spend, spend
+from sonas_supabase.fastapi import CurrentUser, Spend, current_user, spend
 from sonas_supabase.web._context import Context
 from sonas_supabase.web._holding import HOLD_SECONDS, holding
+from sonas_supabase.web._lines import CHAT, GENERATE
 from sonas_supabase.web._requests import ChatRequest, GenerateRequest
 from sonas_supabase.web._work import Draft, Project
 from sonas_supabase.web.errors import CREATED, NO_CONTENT, Answers, ProjectNotFound, WorkFailed, answers
 
 _log = logging.getLogger("sonas_supabase.web")
 _TITLE_LENGTH = 60
+_LONGEST_WORDS = 200
+_CHAT_ABOUT_NOTHING = "Chat message"
 _EVENT = {
     "type": "object",
     "required": ["event", "data"],
@@ -111,10 +115,24 @@ def router(context: Context) -> APIRouter:
         except _MadeMeanwhileError:
             return await _own_project(context, user.id, project_id)
 
+    async def about(request: Request) -> str:
+        """What the history says of a message: the project that it is about."""
+        try:
+            asked = ChatRequest.model_validate_json(await request.body())
+        except ValidationError:
+            # The request is refused before it comes to anything.
+            return _CHAT_ABOUT_NOTHING
+        user = await current_user(request)
+        project = await context.store.project(user.id, asked.project_id)
+        return f"{CHAT}{project.name}"[:_LONGEST_WORDS] if project else _CHAT_ABOUT_NOTHING
+
+    held = spend("message", 1, description=about, ttl_seconds=HOLD_SECONDS)
+
     @routes.post("/api/chat-continue", response_class=StreamingResponse, responses=_STREAM)
     async def chat(
         asked: ChatRequest,
-        spend: Annotated[Spend, Depends(spend("message", 1, description="Chat message", ttl_seconds=HOLD_SECONDS))],
+        # As a default: an annotation is a text here, and cannot name what is local.
+        spend: Spend = Depends(held),  # noqa: B008
     ) -> Response:
         """Answers a message about a project, piece by piece: 1 message credit.
 
@@ -160,7 +178,7 @@ async def _own_project(context: Context, user_id: UUID, project_id: UUID) -> Pro
 
 
 async def _generate(context: Context, user_id: UUID, project_id: UUID, prompt: str) -> Project:
-    title = f"Generate: {_short(prompt)}"
+    title = f"{GENERATE}{_short(prompt)}"
     async with (
         holding(context.credits, user_id, "message", description=title) as message,
         holding(context.credits, user_id, "project", description=title) as place,

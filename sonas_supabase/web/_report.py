@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from uuid import UUID
 
 from sonas_supabase import Balance, HistoryEntry, OpenGrant, Plan, Summary
+from sonas_supabase.web._lines import Grants, OperationLine, lines_of, title_of, work_of
 from sonas_supabase.web._store import DayOfUse, Denial
-
-PROJECTS_TABLE = "public.projects"
-_DELETED = f"{PROJECTS_TABLE} deleted"
-_TITLES = {
-    "grant": "Credits granted",
-    "consume": "Credits used",
-    "capture": "Credits used",
-    "refund": "Credits given back",
-    "expire": "Credits expired",
-    "void": "Credits taken back",
-    "denied": "Refused",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanNow:
-    """The plan that the account is on."""
+    """The plan that the account is on, and the one it will be on from ``pending_at``, by id and by name."""
 
     id: str
     name: str
     status: str
     pending_plan: str | None
     pending_at: datetime | None
+    pending_name: str | None
+    trial_ends_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,23 +44,6 @@ class UsageWarning:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OperationLine:
-    """One line of the history. ``amount`` is signed: what was spent is negative; None for a refusal.
-
-    ``refused`` attempts cost nothing and changed nothing.
-    """
-
-    operation_id: UUID
-    kind: str
-    title: str
-    credit_type: str
-    amount: int | None
-    balance_after: int | None
-    refused: bool
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OperationPage:
     """A page of the history, the newest first. ``next_cursor`` asks for the next one; None after the last."""
 
@@ -81,12 +54,17 @@ class OperationPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """Use by day, the oldest first: for each credit type as many figures as there are ``days``."""
+    """Use by day, the oldest first: for each credit type as many figures as there are ``days``.
+
+    ``since_renewal`` is the part of ``credits`` in the running period, which began on ``renewed_on``; None without one.
+    """
 
     time_zone: str
     days: tuple[date, ...]
     credits: dict[str, tuple[int, ...]]
+    since_renewal: dict[str, tuple[int, ...]]
     refused: dict[str, tuple[int, ...]]
+    renewed_on: date | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +75,9 @@ class UsageReport:
     period: Period
     upgrade_url: str
     can_upgrade: bool
+    support_contact: str | None
+    free_credits: str
+    now: datetime
     balances: tuple[Balance, ...]
     warnings: tuple[UsageWarning, ...]
     grants: tuple[OpenGrant, ...]
@@ -121,10 +102,15 @@ def usage_report(
             status=summary.status,
             pending_plan=summary.pending_plan,
             pending_at=summary.pending_at,
+            pending_name=next((plan.name for plan in plans if plan.id == summary.pending_plan), None),
+            trial_ends_at=summary.trial_ends_at,
         ),
         period=Period(start=summary.period_start, end=summary.period_end),
         upgrade_url=summary.upgrade_url,
         can_upgrade=largest is not None and summary.plan != largest.id,
+        support_contact=summary.support_contact,
+        free_credits=summary.free_credits,
+        now=summary.now,
         balances=summary.balances,
         warnings=tuple(_warnings(summary)),
         grants=summary.grants,
@@ -158,55 +144,49 @@ def _warnings(summary: Summary) -> Iterable[UsageWarning]:
 
 
 def operation_page(
-    history: Sequence[HistoryEntry], denials: Sequence[Denial], next_cursor: str | None
+    history: Sequence[HistoryEntry],
+    denials: Sequence[Denial],
+    next_cursor: str | None,
+    grants: Grants | None = None,
+    plans: Mapping[str, str] | None = None,
 ) -> OperationPage:
     """Operations, refusals among them, the newest first. One that touched several grants is one line."""
-    grouped: dict[tuple[UUID, str, str], list[HistoryEntry]] = {}
-    for entry in history:
-        grouped.setdefault((entry.operation_id, entry.kind, entry.credit_type), []).append(entry)
-    lines = []
-    for (operation_id, kind, credit_type), entries in grouped.items():
-        last = max(entries, key=lambda entry: entry.version)
-        lines.append(
-            OperationLine(
-                operation_id=operation_id,
-                kind=kind,
-                title=_title(kind, last.description),
-                credit_type=credit_type,
-                amount=sum(entry.amount for entry in entries),
-                balance_after=last.balance_after,
-                refused=False,
-                created_at=last.created_at,
-            )
-        )
+    lines = lines_of(history, grants or {}, plans or {})
     for denial in denials:
+        what, about = work_of(denial.description)
         lines.append(
             OperationLine(
                 operation_id=denial.operation_id,
                 kind="denied",
-                title=_title("denied", denial.description),
+                title=title_of("denied", denial.description),
                 credit_type=denial.credit_type,
                 amount=None,
                 balance_after=None,
                 refused=True,
                 created_at=denial.created_at,
+                what=what,
+                about=about,
+                required=denial.required,
+                available=denial.available,
+                group=str(denial.operation_id),
             )
         )
-    lines.sort(key=lambda line: line.created_at, reverse=True)
+    # What is one thing stays together, also where a refusal came between.
+    newest: dict[str, datetime] = {}
+    for line in lines:
+        newest[line.group] = max(line.created_at, newest.get(line.group, line.created_at))
+    lines.sort(key=lambda line: newest[line.group], reverse=True)
     return OperationPage(operations=tuple(lines), has_older=next_cursor is not None, next_cursor=next_cursor)
 
 
-def _title(kind: str, description: str | None) -> str:
-    if description == PROJECTS_TABLE:
-        return "Project created"
-    if description == _DELETED:
-        return "Project deleted"
-    title = description or _TITLES.get(kind, kind)
-    return title[0].upper() + title[1:]
-
-
 def usage_series(
-    rows: Iterable[DayOfUse], credit_types: Sequence[str], last: date, days: int, time_zone: str
+    rows: Iterable[DayOfUse],
+    credit_types: Sequence[str],
+    last: date,
+    days: int,
+    time_zone: str,
+    *,
+    renewed_on: date | None = None,
 ) -> Series:
     """One figure per day and credit type, zero where nothing happened."""
     calendar = tuple(last - timedelta(days=back) for back in reversed(range(days)))
@@ -219,5 +199,7 @@ def usage_series(
         time_zone=time_zone,
         days=calendar,
         credits={credit_type: figures(credit_type, "credits") for credit_type in credit_types},
+        since_renewal={credit_type: figures(credit_type, "since_renewal") for credit_type in credit_types},
         refused={credit_type: figures(credit_type, "denied") for credit_type in credit_types},
+        renewed_on=renewed_on,
     )

@@ -6,7 +6,7 @@ gives a deleted one back, in the transaction of the write.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -19,19 +19,24 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
 from sonas_supabase import InvalidArgument, error_of
+from sonas_supabase.web._lines import GrantFacts
 from sonas_supabase.web._work import Draft, Project
+
+_FEW_DAYS, _MANY_DAYS = 30, 92
 
 Connection = psycopg.AsyncConnection[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Denial:
-    """An attempt that was refused, at ``created_at`` (UTC)."""
+    """An attempt that was refused, at ``created_at`` (UTC): what was asked for, and what there was."""
 
     operation_id: UUID
     credit_type: str
     description: str | None
     created_at: datetime
+    required: int | None = None
+    available: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +46,7 @@ class DayOfUse:
     day: date
     credit_type: str
     credits: int
+    since_renewal: int = 0
     denied: int
 
 
@@ -154,17 +160,26 @@ class Store:
         )
         return bool(rows)
 
-    async def days_of_use(self, user_id: UUID, now: datetime, days: int, time_zone: str) -> tuple[date, list[DayOfUse]]:
-        """Which day ``now`` is on the calendar of ``time_zone``, and the use of each of the ``days`` until then.
+    async def days_of_use(
+        self, user_id: UUID, now: datetime, renewed_at: datetime | None, days: int | None, time_zone: str
+    ) -> tuple[date, date | None, int, list[DayOfUse]]:
+        """The use of each of the ``days`` until ``now`` on the calendar of ``time_zone``.
+
+        Answers today, the day of ``renewed_at``, how many days there are, and their use. Without ``days`` there are as
+        many as the running period has, thirty at least.
 
         Raises:
             InvalidArgument: the database knows no such time zone.
         """
-        values = {"user": user_id, "now": now, "days": days, "zone": time_zone}
+        values: dict[str, Any] = {"user": user_id, "now": now, "renewed": renewed_at, "zone": time_zone}
         async with self.transaction() as connection:
             try:
                 cursor = await connection.execute(
-                    "select (%(now)s::timestamptz at time zone %(zone)s)::date as today", values
+                    """
+                    select (%(now)s::timestamptz at time zone %(zone)s)::date as today,
+                      (%(renewed)s::timestamptz at time zone %(zone)s)::date as renewed_on
+                    """,
+                    values,
                 )
             except psycopg.errors.InvalidParameterValue as error:
                 raise InvalidArgument(
@@ -173,11 +188,17 @@ class Store:
                     hint="Pass a name of the IANA time zone database, such as Europe/Paris.",
                 ) from error
             [row] = await cursor.fetchall()
-            values["first"] = row["today"] - timedelta(days=days - 1)
+            today, renewed_on = row["today"], row["renewed_on"]
+            if days is None:
+                of_period = (today - renewed_on).days + 1 if renewed_on else 0
+                days = max(_FEW_DAYS, min(of_period, _MANY_DAYS))
+            values["first"] = today - timedelta(days=days - 1)
             cursor = await connection.execute(
                 """
                 select (u.created_at at time zone %(zone)s)::date as day, u.credit_type,
                   coalesce(sum(u.credits_used), 0)::bigint as credits,
+                  coalesce(sum(u.credits_used) filter (where u.created_at >= %(renewed)s::timestamptz), 0)::bigint
+                    as since_renewal,
                   count(*) filter (where u.status = 'denied') as denied
                 from public.usage u
                 where u.user_id = %(user)s and u.account_id = %(user)s
@@ -186,28 +207,37 @@ class Store:
                 """,
                 values,
             )
-            return row["today"], [DayOfUse(**used) for used in await cursor.fetchall()]
+            return today, renewed_on, days, [DayOfUse(**used) for used in await cursor.fetchall()]
 
     async def denials(
         self,
         user_id: UUID,
         limit: int,
+        *,
         before: datetime | None,
         before_id: UUID | None,
         since: datetime | None,
+        until: datetime | None,
+        credit_type: str | None,
     ) -> list[Denial]:
-        """The latest attempts that were refused: before an attempt, and not before a time."""
+        """The latest attempts that were refused: before an attempt, within a window of time."""
         return [
             Denial(**row)
             for row in await self._rows(
                 """
-                select u.operation_id, u.credit_type, u.description, u.created_at
+                select u.operation_id, u.credit_type, u.description, u.created_at,
+                  case when jsonb_typeof(u.metadata -> 'required') = 'number'
+                    then (u.metadata ->> 'required')::numeric::bigint end as required,
+                  case when jsonb_typeof(u.metadata -> 'available') = 'number'
+                    then (u.metadata ->> 'available')::numeric::bigint end as available
                 from public.usage u
                 where u.user_id = %(user)s and u.account_id = %(user)s and u.status = 'denied'
                   and u.created_at <= coalesce(%(before)s::timestamptz, 'infinity')
                   and (%(before)s::timestamptz is null
                     or (u.created_at, u.operation_id) < (%(before)s, %(before_id)s))
                   and (%(since)s::timestamptz is null or u.created_at >= %(since)s)
+                  and (%(until)s::timestamptz is null or u.created_at < %(until)s)
+                  and (%(type)s::text is null or u.credit_type = %(type)s)
                 order by u.created_at desc, u.operation_id desc limit %(limit)s
                 """,
                 user=user_id,
@@ -215,8 +245,43 @@ class Store:
                 before=before,
                 before_id=before_id,
                 since=since,
+                until=until,
+                type=credit_type,
             )
         ]
+
+    async def grants(self, account_id: UUID, grant_ids: Collection[UUID]) -> dict[UUID, GrantFacts]:
+        """What there is to know of these grants."""
+        rows = await self._rows(
+            """
+            select g.id, g.source, g.plan_id, g.expires_at from public.credit_grants g
+            where g.account_id = %s and g.id = any (%s)
+            """,
+            account_id,
+            list(grant_ids),
+        )
+        return {row["id"]: GrantFacts(**row) for row in rows}
+
+    async def account_states(self, account_ids: Collection[UUID]) -> dict[UUID, str]:
+        """For each account a text that changes when something happens to it. One statement for all of them."""
+        rows = await self._rows(
+            """
+            select a.id, concat_ws(' ',
+              (select string_agg(concat(b.credit_type, b.version), ' ') from (
+                select n.id as credit_type, (
+                  select max(t.version) from public.credit_transactions t
+                  where t.account_id = a.id and t.credit_type = n.id) as version
+                from (select distinct l.credit_type as id from public.plan_limits l) n) b),
+              (select max(u.created_at) from public.usage u where u.account_id = a.id),
+              (select concat(count(*), ' ', max(r.expires_at)) from public.credit_reservations r
+                where r.account_id = a.id and r.status = 'open'),
+              (select concat_ws(' ', s.plan_id, s.status, s.pending_plan_id) from public.subscriptions s
+                where s.account_id = a.id)) as state
+            from unnest(%s::uuid[]) a(id)
+            """,
+            list(account_ids),
+        )
+        return {row["id"]: row["state"] for row in rows}
 
     async def demo_users(self) -> list[DemoUser]:
         """The users of a local stack whose addresses end in example.com, which belongs to nobody."""

@@ -169,3 +169,21 @@ def test_entries_of_one_instant_come_with_the_last_one_first(database: Database)
     user.wait(seconds=1).call("consume_credits", "message", 5)
     versions = [e["version"] for e in user.call("get_credit_history", "message")["rows"][:2]]
     assert versions == [e["version"] for e in reversed(user.entries("consume"))]
+
+
+def test_a_window_of_time_has_its_rows_and_no_others(database: Database) -> None:
+    user = Timed(database, plan="builder")
+    for _ in range(9):
+        user.wait(days=3).call("consume_credits", "message", 1)
+        user.call("consume_credits", "integration", 2)
+    rows = [row for page in pages(user, 50) for row in page]
+    times = sorted({row["created_at"] for row in rows})
+    for since, until in ((None, times[4]), (times[3], None), (times[2], times[7]), (times[-1], times[-1])):
+        wanted = [
+            row
+            for row in rows
+            if (since is None or row["created_at"] >= since) and (until is None or row["created_at"] < until)
+        ]
+        for limit in (1, 4, 50):
+            found = pages(user, limit, since=since, until=until)
+            assert names([row for page in found for row in page]) == names(wanted)

@@ -110,7 +110,7 @@ async def test_everything_can_be_done_without_a_mouse(site: Site, visit: Visit, 
         await page.get_by_role("tab", name="My Projects").focus()
         await press("ArrowRight")
         await expect(page.get_by_role("tab", name="Usage")).to_be_focused()
-        row = page.locator("#usage-full").get_by_role("button", name="Chat message")
+        row = page.locator("#usage-full").get_by_role("button", name="Chat: Harbour")
         await row.focus()
         await press("Enter")
         await expect(row).to_have_attribute("aria-expanded", "true")

@@ -92,7 +92,8 @@ export async function* events(response) {
           .split("\n")
           .map((line) => line.split(/: (.*)/s, 2)),
       );
-      yield { event: fields.event, data: JSON.parse(fields.data) };
+      // A comment has no data: it says that the line is alive.
+      yield { event: fields.event ?? "", data: fields.data === undefined ? null : JSON.parse(fields.data) };
       text = text.slice(end + 2);
     }
   }

@@ -2,7 +2,7 @@
 
 import "./usage-panel.js";
 import { showBell } from "./bell.js";
-import { t, translate } from "./i18n.js";
+import { t, translate, words } from "./i18n.js";
 import { showOutage } from "./outage.js";
 import { showProjects } from "./projects.js";
 import { freshToken, onChange, session, sessionEnded } from "./session.js";
@@ -68,6 +68,8 @@ async function show(reason) {
 const projects = showProjects(byId("projects"), () => panels[0].refresh());
 
 for (const panel of panels) {
+  panel.lang = words.locale;
+  panel.addEventListener("sonas-history", () => (location.hash = "#usage"));
   panel.addEventListener(
     "sonas-unauthorized",
     () => session() && sessionEnded(),

@@ -1,6 +1,6 @@
 // Whether the server can be reached: one notice for the page, and what failed is done again when it is back.
 
-import { isAway, onAnswer } from "./api.js";
+import { isAway, onAnswer, send } from "./api.js";
 import { h, icon } from "./dom.js";
 import { t } from "./i18n.js";
 
@@ -48,12 +48,19 @@ function tryAgain() {
   const all = [...waiting];
   waiting.clear();
   for (const resolve of all) resolve();
+  // Nothing waits for the server, so it is asked whether it is there.
+  if (!all.length && !notice.hidden) send("api/setup").catch(() => {});
 }
 
 // An answer, whoever asked for it, says that the server is back.
 onAnswer((isThere) => {
   notice.hidden = isThere;
-  if (!isThere) return;
+  if (!isThere) {
+    timer ??= setTimeout(tryAgain, pause);
+    return;
+  }
+  clearTimeout(timer);
+  timer = null;
   pause = FIRST;
   if (waiting.size) tryAgain();
 });

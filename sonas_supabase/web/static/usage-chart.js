@@ -2,7 +2,6 @@
 
 import uPlot from "./vendor/uplot.js";
 import style from "./vendor/uplot.css.js";
-import { calendarDay, count } from "./format.js";
 
 const HEIGHT = 180;
 
@@ -22,7 +21,8 @@ export class UsageChart {
   #plot = null;
   #days = [];
   #data = null;
-  #refused = [];
+  #shown = null;
+  #words = null;
 
   constructor(target, tip) {
     this.#target = target;
@@ -30,7 +30,6 @@ export class UsageChart {
     const root = target.getRootNode();
     root.adoptedStyleSheets = [sheet, ...root.adoptedStyleSheets];
     new ResizeObserver(() => this.#fit()).observe(target);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#draw());
     matchMedia("print").addEventListener("change", () => this.#draw());
   }
 
@@ -41,12 +40,17 @@ export class UsageChart {
     this.#tip.hidden = true;
   }
 
-  show(days, credits, refused) {
+  // `used` is what was used on each of the `days`, `current` the part of it in the running period, which began on the day
+  // at `boundary` (-1 without one).
+  show(shown, words) {
+    const { days, used, current, refused } = shown;
     this.#days = days;
-    this.#refused = refused;
+    this.#shown = shown;
+    this.#words = words;
     // A mark above the bar: attempts are not credits, so they have no height.
-    const above = 0.06 * roundUp(Math.max(...credits) * 1.08);
-    this.#data = [days.map((_, at) => at), credits, refused.map((figure, at) => (figure ? credits[at] + above : null))];
+    const above = 0.06 * roundUp(Math.max(...used) * 1.08);
+    const marks = refused.map((figure, at) => (figure ? used[at] + above : null));
+    this.#data = [days.map((_, at) => at), used, current, marks];
     this.#draw();
   }
 
@@ -57,7 +61,7 @@ export class UsageChart {
   }
 
   #peak() {
-    return Math.max(...this.#data[1], ...this.#data[2]);
+    return Math.max(...this.#data[1], ...this.#data[3]);
   }
 
   #fit() {
@@ -72,9 +76,15 @@ export class UsageChart {
     if (!width || !this.#data) return;
     this.#plot?.destroy();
     const style = getComputedStyle(this.#target);
-    const color = (name) => style.getPropertyValue(name).trim();
+    // As it is painted: what the property says may still depend on the scheme of the page.
+    const probe = this.#target.appendChild(document.createElement("i"));
+    const color = (name) => {
+      probe.style.color = `var(${name})`;
+      return getComputedStyle(probe).color;
+    };
+    const muted = color("--_muted");
     const axis = {
-      stroke: color("--_muted"),
+      stroke: muted,
       font: `11px ${style.fontFamily}`,
       ticks: { show: false },
       grid: { stroke: color("--_line"), width: 1 },
@@ -98,18 +108,19 @@ export class UsageChart {
             gap: 6,
             size: 28,
             splits: () => this.#labelled(width),
-            values: (_, places) => places.map((at) => (this.#days[at] ? calendarDay(this.#days[at]) : "")),
+            values: (_, places) => places.map((at) => (this.#days[at] ? this.#words.calendarDay(this.#days[at]) : "")),
           },
           {
             ...axis,
-            size: 12 + 7 * count(roundUp(this.#peak())).length,
+            size: 12 + 7 * this.#words.short(roundUp(this.#peak())).length,
             gap: 6,
             splits: (_, __, low, high) => [low, high / 4, high / 2, (high / 4) * 3, high],
-            values: (_, figures) => figures.map(count),
+            values: (_, figures) => figures.map((figure) => this.#words.short(figure)),
           },
         ],
         series: [
           {},
+          { label: "before", fill: color("--_faint"), stroke: color("--_faint"), width: 0, ...bars },
           { label: "used", fill: color("--_accent"), stroke: color("--_accent"), width: 0, ...bars },
           {
             label: "refused",
@@ -119,11 +130,33 @@ export class UsageChart {
             points: { show: true, size: 9, fill: color("--_danger"), stroke: color("--_surface"), width: 1 },
           },
         ],
-        hooks: { setCursor: [(plot) => this.#point(plot)] },
+        hooks: { setCursor: [(plot) => this.#point(plot)], draw: [(plot) => this.#mark(plot, muted, style.fontFamily)] },
       },
       this.#data,
       this.#target,
     );
+    probe.remove();
+  }
+
+  // Where the period of the meter begins.
+  #mark({ ctx, bbox, valToPos }, color, family) {
+    const { boundary, days } = this.#shown;
+    if (boundary < 1) return;
+    const size = 11 * devicePixelRatio;
+    const x = valToPos(boundary - 0.5, "x", true);
+    ctx.save();
+    ctx.strokeStyle = ctx.fillStyle = color;
+    ctx.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+    ctx.font = `${size}px ${family}`;
+    const isLeft = boundary < days.length / 2;
+    ctx.textAlign = isLeft ? "left" : "right";
+    ctx.textBaseline = "top";
+    ctx.fillText(this.#words.t("chart.renewed"), x + (isLeft ? 4 : -4) * devicePixelRatio, bbox.top);
+    ctx.restore();
   }
 
   #point(plot) {
@@ -131,8 +164,12 @@ export class UsageChart {
     const day = plot.cursor.left >= 0 && at !== null ? this.#days[at] : undefined;
     this.#tip.hidden = day === undefined;
     if (day === undefined) return;
-    const refused = this.#refused[at];
-    this.#tip.textContent = `${calendarDay(day)}: ${count(this.#data[1][at])} used${refused ? `, ${count(refused)} refused` : ""}`;
+    const { used, current, refused, boundary } = this.#shown;
+    const t = (key, values) => this.#words.t(`chart.${key}`, values);
+    const said = [t("tip", { day: this.#words.calendarDay(day), n: used[at] })];
+    if (at === boundary && used[at] > current[at]) said.push(t("tip_before", { n: used[at] - current[at] }));
+    if (refused[at]) said.push(t("refused", { n: refused[at] }));
+    this.#tip.textContent = said.join(", ");
     const middle = plot.valToPos(at, "x") + plot.bbox.left / devicePixelRatio;
     const half = this.#tip.offsetWidth / 2;
     const left = Math.min(Math.max(middle - half, 0), this.#target.clientWidth - 2 * half);

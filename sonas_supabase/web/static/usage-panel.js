@@ -5,39 +5,52 @@
 //
 // src      where the app is; by default where this script came from
 // token    the access token, as an attribute or a property; set it anew when it is refreshed
-// days     how many days the chart has, 30 by default
+// days     how many days the chart has; those of the running period, and thirty at least, unless said
 // view     "compact" leaves out chart and history
+// lang     "en" or "de"; the browser's language unless said
+// theme    "light" or "dark"; that of the page around it unless said
 // quiet    leaves it to the page to say that the server cannot be reached
 //
-// Events: sonas-usage (detail: the report) and sonas-unauthorized (the token is not good any more).
+// Events: sonas-usage (detail: the report), sonas-unauthorized (the token is not good any more) and sonas-history (somebody
+// wants to see the history, which a compact panel does not have).
 
-import { ask, home } from "./api.js";
+import { ask, home, Problem, send } from "./api.js";
 import { h } from "./dom.js";
 import { feedFor, forgetFeedsOf, ownerOf } from "./feed.js";
+import { followTheme } from "./theme.js";
 import { UsageByDay } from "./usage-days.js";
 import { UsageHistory } from "./usage-history.js";
-import { balanceRow, headOf, warningsOf } from "./usage-parts.js";
+import { balanceRow, headOf } from "./usage-parts.js";
+import { sentenceOf, statesOf, warningsOf } from "./usage-states.js";
 import { sheet } from "./usage-style.js";
+import common from "./words/common.js";
+import usageWords from "./words/usage.js";
+import { addWords, wordsFor } from "./words.js";
+
+addWords(common);
+addWords(usageWords);
 
 const ORDER = ["message", "integration", "project"];
 const place = (balance) => (ORDER.includes(balance.credit_type) ? ORDER.indexOf(balance.credit_type) : ORDER.length);
 
 class SonasUsage extends HTMLElement {
-  static observedAttributes = ["src", "token", "days", "view"];
+  static observedAttributes = ["src", "token", "days", "view", "lang"];
 
   #feed = null;
   #token = null;
   #drawn = {};
+  #words = null;
   #live = h("p", { class: "hidden", role: "status" });
-  #note = h("p", { class: "note" }, "Loading your usage …");
+  #note = h("p", { class: "note" });
   #head = h("header", { class: "head" });
   #warnings = h("div", { class: "warnings" });
   #balances = h("ul", { class: "balances", role: "list" });
   #byDay = new UsageByDay(() => this.#redraw("chart"));
-  #history = new UsageHistory(
-    (path) => ask(path, { base: this.#base, token: this.#token }),
-    () => this.#redraw("history"),
-  );
+  #history = new UsageHistory({
+    ask: (path) => ask(path, { base: this.#base, token: this.#token }),
+    save: (path, name) => this.#save(path, name),
+    again: () => this.#redraw("history"),
+  });
   #body = h(
     "div",
     { hidden: true },
@@ -71,6 +84,7 @@ class SonasUsage extends HTMLElement {
       const root = this.attachShadow({ mode: "open" });
       root.adoptedStyleSheets = [sheet];
       root.append(this.#live, this.#note, this.#body);
+      followTheme(this, () => this.#byDay.repaint());
     }
     this.#join();
   }
@@ -82,6 +96,7 @@ class SonasUsage extends HTMLElement {
 
   attributeChangedCallback(name, before, value) {
     if (name === "token") this.token = value;
+    else if (name === "lang" && this.#words) this.#translate();
     else if (this.isConnected && before !== value) this.#join();
   }
 
@@ -89,15 +104,22 @@ class SonasUsage extends HTMLElement {
     return this.#feed?.refresh();
   }
 
+  #translate() {
+    this.#words = wordsFor(this.getAttribute("lang"));
+    this.#drawn = {};
+    if (this.#feed?.report) this.#fill(this.#feed.report);
+  }
+
   #join() {
     this.#feed?.leave(this);
     this.#feed = null;
-    if (!this.#token) return this.#say("Sign in to see your usage.");
-    this.#feed = feedFor(this.#base.href, Number(this.getAttribute("days")) || 30, ownerOf(this.#token));
+    this.#words ??= wordsFor(this.getAttribute("lang"));
+    if (!this.#token) return this.#say("panel.sign_in");
+    this.#feed = feedFor(this.#base.href, Number(this.getAttribute("days")) || null, ownerOf(this.#token));
     this.#feed.use(this.#token);
     this.#feed.join(this);
     if (this.#feed.report) this.show(this.#feed);
-    else this.#say("Loading your usage …");
+    else this.#say("panel.loading");
   }
 
   // Nothing of the person who was shown stays in the page, not even where it cannot be seen.
@@ -110,44 +132,68 @@ class SonasUsage extends HTMLElement {
     for (const part of [this.#head, this.#warnings, this.#balances]) part.replaceChildren();
   }
 
-  #say(sentence) {
-    this.#note.textContent = sentence;
+  #say(key) {
+    this.#note.textContent = this.#words.t(key);
     this.#note.hidden = false;
     this.#body.hidden = true;
   }
 
   show({ report, problem }) {
     if (problem?.isSignedOut) {
-      this.#say("Your session has ended. Sign in again to see your usage.");
+      this.#say("panel.ended");
       this.dispatchEvent(new CustomEvent("sonas-unauthorized", { bubbles: true, composed: true }));
       return;
     }
     if (!report) {
-      if (problem) this.#say(problem.status ? problem.message : "Usage cannot be shown at the moment. Trying again …");
+      if (problem) this.#say("panel.away");
       return;
     }
     const isOld = problem && !this.hasAttribute("quiet");
     this.#note.hidden = !isOld;
-    this.#note.textContent = isOld ? "These figures may be old: the server cannot be reached. Trying again …" : "";
+    this.#note.textContent = isOld ? this.#words.t("panel.old") : "";
     this.#body.hidden = false;
     this.#fill(report);
     this.dispatchEvent(new CustomEvent("sonas-usage", { detail: report, bubbles: true, composed: true }));
   }
 
+  get #isCompact() {
+    return this.getAttribute("view") === "compact";
+  }
+
   #fill(report) {
-    const upgradeUrl = new URL(report.upgrade_url, this.#base).href;
+    const words = this.#words;
+    const plans = new URL(report.upgrade_url, this.#base).href;
+    const ways = { plans, history: () => this.#showHistory() };
     const balances = report.balances.toSorted((a, b) => place(a) - place(b));
-    this.#draw("head", [report.plan, report.period, report.can_upgrade], () =>
-      this.#head.replaceChildren(...headOf(report, upgradeUrl)),
-    );
-    this.#draw("warnings", [report.warnings, report.can_upgrade], () => {
-      this.#warnings.replaceChildren(...warningsOf(report, upgradeUrl));
-      this.#live.textContent = report.warnings.map((warning) => warning.message).join(" ");
+    const { plan, period, can_upgrade: canUpgrade, support_contact: contact, free_credits: free } = report;
+    this.#draw("head", [plan, period, canUpgrade], () => this.#head.replaceChildren(...headOf(report, plans, words)));
+    this.#draw("warnings", [plan, period, canUpgrade, contact, free, balances], () => {
+      this.#warnings.replaceChildren(...statesOf(report, ways, words), ...warningsOf(report, balances, ways, words));
+      const said = balances.filter((balance) => balance.warning).map((balance) => sentenceOf(balance, words)).join(" ");
+      if (this.#live.textContent !== said) this.#live.textContent = said;
     });
-    this.#draw("balances", balances, () => this.#balances.replaceChildren(...balances.map(balanceRow)));
-    if (this.getAttribute("view") === "compact") return;
-    this.#draw("chart", report.series, () => this.#byDay.show(report.series, balances));
-    this.#draw("history", [report.operations, report.next_cursor], () => this.#history.show(report));
+    this.#draw("balances", [balances, report.grants], () =>
+      this.#balances.replaceChildren(...balances.map((balance) => balanceRow(balance, report.grants, words))),
+    );
+    if (this.#isCompact) return;
+    this.#draw("chart", [report.series, balances], () => this.#byDay.show(report.series, balances, words));
+    this.#draw("history", [report.operations, report.next_cursor, balances.length], () =>
+      this.#history.show(report, balances.map((balance) => balance.credit_type), words),
+    );
+  }
+
+  #showHistory() {
+    if (this.#isCompact) this.dispatchEvent(new CustomEvent("sonas-history", { bubbles: true, composed: true }));
+    else this.#history.reveal();
+  }
+
+  // A file that the app answers to this person alone, so a link cannot fetch it.
+  async #save(path, name) {
+    const response = await send(path, { base: this.#base, token: this.#token, headers: { accept: "text/csv" } });
+    if (!response.ok) throw new Problem(response.status, null);
+    const link = h("a", { href: URL.createObjectURL(await response.blob()), download: name });
+    link.click();
+    URL.revokeObjectURL(link.href);
   }
 
   // Redraws a part when what it shows has changed, and keeps the keyboard where it was.

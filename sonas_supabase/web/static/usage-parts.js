@@ -1,137 +1,170 @@
 // What the panel is put together from: elements out of figures, without a state of their own.
 
-import { h, icon } from "./dom.js";
-import { count, date, fromNow, fullTime, nameOf, sourceOf } from "./format.js";
+import { bdi, h } from "./dom.js";
 
-const STATUS = { past_due: "Payment overdue", canceled: "Canceled", trialing: "Trial", frozen: "Frozen" };
+const SHOWN_GRANTS = 3;
+// These have no renewal to look forward to.
+const STOPPED = ["past_due", "unpaid", "paused", "frozen"];
 
-export function headOf({ plan, period, can_upgrade: canUpgrade }, upgradeUrl) {
+export function headOf({ plan, period, can_upgrade: canUpgrade }, plansUrl, words) {
   const facts = [];
   if (period.end) {
+    const when = h("time", { datetime: period.end }, words.fullTime(period.end));
+    const ends = plan.status === "canceled" || plan.status === "trialing";
+    const relative = words.fromNow(period.end);
     facts.push(
       h(
         "p",
         { class: "period" },
-        h("span", {}, `${date(period.start)} – ${date(period.end)}`),
-        h("span", {}, `Renews ${fromNow(period.end)}, on `, h("time", { datetime: period.end }, fullTime(period.end))),
+        h("span", {}, words.t("panel.period", { from: words.date(period.start), to: words.date(period.end) })),
+        !STOPPED.includes(plan.status) &&
+          h("span", {}, ...words.parts(ends ? "panel.ends" : "panel.renews", { relative, when })),
       ),
     );
   }
-  if (plan.pending_plan) {
-    facts.push(h("p", { class: "pending" }, `Changes to ${plan.pending_plan} on ${fullTime(plan.pending_at)}.`));
-  }
+  const name = h("span", { class: "plan" }, plan.name);
+  const status = words.has(`status.${plan.status}`) && h("span", { class: "status" }, words.t(`status.${plan.status}`));
   return [
     h(
       "div",
       { class: "bar" },
-      h(
-        "h2",
-        {},
-        h("span", { class: "plan" }, plan.name),
-        " plan",
-        STATUS[plan.status] && h("span", { class: "status" }, STATUS[plan.status]),
-      ),
-      canUpgrade && h("a", { href: upgradeUrl, class: "upgrade", "data-key": "upgrade" }, "Upgrade"),
+      h("h2", {}, ...words.parts("panel.plan", { plan: name }), status),
+      canUpgrade && h("a", { href: plansUrl, class: "upgrade", "data-key": "upgrade" }, words.t("panel.upgrade")),
     ),
     ...facts,
   ];
 }
 
-export function warningsOf({ warnings, can_upgrade: canUpgrade }, upgradeUrl) {
-  return warnings.map((warning) =>
-    h(
-      "div",
-      { class: `warning ${warning.level}` },
-      icon("warn"),
-      h(
-        "p",
-        {},
-        h("strong", {}, warning.message),
-        " ",
-        warning.hint,
-        warning.hint && " ",
-        canUpgrade && h("a", { href: upgradeUrl, "data-key": `upgrade-${warning.credit_type}` }, "Upgrade your plan"),
-      ),
-    ),
-  );
-}
-
-export function balanceRow(balance) {
-  const name = nameOf(balance.credit_type);
-  const level = balance.warning ?? "fine";
+export function balanceRow(balance, grants, words) {
+  const name = words.nameOf(balance.credit_type);
   const isLimit = balance.kind === "limit";
+  const held = balance.reserved ? words.t("balance.held", { n: balance.reserved }) : "";
   if (balance.unlimited) {
+    const used = words.t(isLimit ? "balance.in_use" : "balance.used", { n: balance.used });
     return h(
       "li",
-      { class: "balance" },
+      { class: "balance", "data-type": balance.credit_type },
       h(
         "div",
         { class: "bar" },
         h("span", { class: "name" }, name),
-        h("span", { class: "left" }, h("strong", {}, "Unlimited")),
+        h("span", { class: "left" }, h("strong", {}, words.t("balance.unlimited"))),
       ),
-      h(
-        "p",
-        { class: "fine-print" },
-        isLimit ? `${count(balance.used)} in use` : `${count(balance.used)} used this period`,
-      ),
+      h("p", { class: "fine-print" }, [used, held].filter(Boolean).join(" · ")),
     );
   }
   const whole = balance.used + balance.reserved + balance.remaining;
-  const facts = [
-    isLimit ? `${count(balance.used)} of ${count(whole)} in use` : `${count(balance.used)} of ${count(whole)} used`,
-  ];
-  if (balance.reserved) facts.push(`${count(balance.reserved)} on hold`);
-  if (whole > balance.allowance) facts.push(`${count(whole - balance.allowance)} on top of the plan`);
+  const of = words.t(isLimit ? "balance.in_use_of" : "balance.used_of", { n: balance.used, all: whole });
+  const beside = whole > balance.allowance ? words.t("balance.beside", { n: whole - balance.allowance }) : "";
+  const debt = balance.debt ? words.t("balance.debt", { n: balance.debt }) : "";
   const fill = h("div", { class: "fill" });
   fill.style.width = `${Math.min(balance.percent_used, 100)}%`;
+  const left = h("strong", {}, words.count(balance.remaining));
   return h(
     "li",
-    { class: `balance ${level}`, "data-type": balance.credit_type },
+    { class: `balance ${balance.warning ?? "fine"}`, "data-type": balance.credit_type },
     h(
       "div",
       { class: "bar" },
       h("span", { class: "name" }, name),
-      h("span", { class: "left" }, h("strong", {}, count(balance.remaining)), " left"),
+      h("span", { class: "left" }, ...words.parts("balance.left", { n: left })),
     ),
     h(
       "div",
       {
         class: "meter",
         role: "meter",
-        "aria-label": `${name} used`,
+        "aria-label": words.t("balance.meter", { what: name }),
         "aria-valuemin": "0",
         "aria-valuemax": "100",
         "aria-valuenow": String(balance.percent_used),
-        "aria-valuetext": `${balance.percent_used} %, ${facts[0]}`,
+        "aria-valuetext": words.t("balance.meter_value", { percent: balance.percent_used, of }),
       },
       fill,
     ),
     h(
       "p",
       { class: "fine-print" },
-      h("span", {}, facts.join(" · ")),
-      h("span", { class: "percent" }, `${balance.percent_used} %`),
+      h("span", {}, [of, held, beside, debt].filter(Boolean).join(" · ")),
+      h("span", { class: "percent" }, words.t("balance.percent", { n: balance.percent_used })),
     ),
+    isLimit ? "" : endsOf(balance, grants, words),
   );
 }
 
-export function explanation(line, operation) {
-  if (line.refused) return h("p", {}, "Refused: there was not enough. It cost nothing and changed nothing.");
-  const mine = operation.entries.filter((entry) => entry.kind === line.kind);
-  const moved = mine.map((entry) => {
-    if (entry.grant_id === null) return h("li", {}, `${count(Math.abs(entry.amount))}, unlimited`);
-    const way = entry.amount < 0 ? "from" : "into";
-    const until = entry.expires_at ? ` that expires on ${date(entry.expires_at)}` : "";
-    return h(
-      "li",
-      {},
-      `${count(Math.abs(entry.amount))} ${way} the ${sourceOf(entry.source)}${until}: `,
-      `${count(entry.balance_before)} → ${count(entry.balance_after)}`,
-    );
-  });
-  const given = operation.refunds.map((refund) =>
-    h("li", {}, `${count(refund.amount)} given back on ${fullTime(refund.created_at)}`),
-  );
-  return h("div", {}, h("ul", {}, ...moved, ...given), h("p", { class: "id" }, `Operation ${operation.operation_id}`));
+// What ends when, the nearest first. What the plan gives alone ends with the period, which is said above.
+function endsOf(balance, grants, words) {
+  const mine = grants.filter((grant) => grant.credit_type === balance.credit_type && grant.remaining - grant.held > 0);
+  if (!mine.some((grant) => grant.frozen || grant.source !== "plan")) return "";
+  const at = (grant) => (grant.expires_at ? Date.parse(grant.expires_at) : Infinity);
+  const sorted = mine.toSorted((a, b) => at(a) - at(b));
+  const items = sorted.slice(0, SHOWN_GRANTS).map((grant) => h("li", {}, endOf(grant, words)));
+  const rest = sorted.length - items.length;
+  if (rest) items.push(h("li", {}, words.t("balance.more", { n: rest })));
+  return h("ul", { class: "ends" }, ...items);
 }
+
+function endOf(grant, words) {
+  const n = grant.remaining - grant.held;
+  if (grant.frozen) return words.t("balance.frozen", { n });
+  const when = grant.expires_at && words.date(grant.expires_at);
+  if (grant.source === "plan") return words.t("balance.ends", { n, when });
+  return words.t(when ? "balance.expires" : "balance.lasts", { n, when, source: words.sourceOf(grant.source) });
+}
+
+// What lines of one group did, out of what the operations behind them say.
+export function explanation(lines, operations, words) {
+  const [line] = lines;
+  if (line.refused) return h("p", {}, deniedOf(line, words));
+  const moves = lines.flatMap((line, nth) =>
+    operations[nth].entries
+      .filter((entry) => entry.kind === line.kind && entry.credit_type === line.credit_type)
+      .map((entry) => h("li", {}, moveOf(entry, lines.length > 1 ? words.nameOf(entry.credit_type) : null, words))),
+  );
+  const given = operations
+    .filter((operation, nth) => operations.findIndex((one) => one.operation_id === operation.operation_id) === nth)
+    .flatMap((operation) => operation.refunds)
+    .map((refund) => h("li", {}, words.t("history.returned", { n: refund.amount, when: words.fullTime(refund.created_at) })));
+  return h("ul", {}, ...moves, ...given);
+}
+
+function deniedOf({ required, available }, words) {
+  if (required === null || available === null) return words.t("history.denied_plain");
+  return words.t("history.denied", { required, available });
+}
+
+function moveOf(entry, type, words) {
+  const n = Math.abs(entry.amount);
+  const begin = type ? `${type}: ` : "";
+  if (entry.grant_id === null) return begin + words.t("history.unlimited", { n });
+  let move = words.t(entry.amount < 0 ? "history.from_grant" : "history.into_grant", { n, source: words.sourceOf(entry.source) });
+  if (entry.expires_at) move = words.t("history.until", { move, when: words.date(entry.expires_at) });
+  return begin + words.t("history.moved", { move, before: entry.balance_before, after: entry.balance_after });
+}
+
+// What happened, in the words of the viewer: of one line, or of several that are one thing.
+export function titleOf(lines, words) {
+  const named = (what) => lines.find((line) => line.what === what);
+  const given = named("plan");
+  const ended = named("ended");
+  const generated = named("generate");
+  if (named("restarted")) return words.t("what.restarted");
+  if (given && ended) {
+    return given.plan === ended.plan
+      ? words.t("what.renewed", { plan: given.plan })
+      : words.t("what.changed", { old: ended.plan ?? "–", plan: given.plan ?? "–" });
+  }
+  if (given) return given.plan ? words.t("what.allowance", { plan: given.plan }) : words.t("what.allowance_plain");
+  for (const what of ["upgrade", "trial", "rollover", "withdrawn"]) if (named(what)) return words.t(`what.${what}`);
+  if (ended) return words.t("what.ended", { plan: ended.plan ?? "" });
+  return titleOfWork(generated ?? lines[0], words);
+}
+
+function titleOfWork({ what, about, source }, words) {
+  if (what === "generate" || (what === "chat" && about)) return words.parts(`what.${what}`, { about: bdi(about) });
+  if (what === "chat") return words.t("what.chat_plain");
+  if (what === "expired") return words.t("what.expired", { source: capital(words.sourceOf(source ?? "")) });
+  return about ? bdi(capital(about)) : words.t(`what.${what}`);
+}
+
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);

@@ -4,41 +4,25 @@ export const sheet = new CSSStyleSheet();
 
 sheet.replaceSync(`
 :host {
-  --_text: var(--sonas-text, #14161f);
-  --_muted: var(--sonas-muted, #596072);
-  --_surface: var(--sonas-surface, #ffffff);
-  --_sunken: var(--sonas-sunken, #f1f2f6);
-  --_line: var(--sonas-line, #e2e4ec);
-  --_accent: var(--sonas-accent, #4b45d6);
-  --_on-accent: var(--sonas-on-accent, #ffffff);
-  --_good: var(--sonas-good, #0c7a55);
-  --_warn: var(--sonas-warn, #8f5a00);
-  --_warn-bar: var(--sonas-warn-bar, #d98b0b);
-  --_warn-soft: var(--sonas-warn-soft, #fff6e2);
-  --_danger: var(--sonas-danger, #b3261e);
-  --_danger-soft: var(--sonas-danger-soft, #fdefed);
+  --_text: var(--sonas-text, light-dark(#14161f, #e9ebf2));
+  --_muted: var(--sonas-muted, light-dark(#596072, #a3aabc));
+  --_surface: var(--sonas-surface, light-dark(#ffffff, #171922));
+  --_sunken: var(--sonas-sunken, light-dark(#f1f2f6, #20232e));
+  --_line: var(--sonas-line, light-dark(#e2e4ec, #2d313e));
+  --_accent: var(--sonas-accent, light-dark(#4b45d6, #9d9aff));
+  --_on-accent: var(--sonas-on-accent, light-dark(#ffffff, #12131b));
+  --_good: var(--sonas-good, light-dark(#0c7a55, #58c79b));
+  --_warn: var(--sonas-warn, light-dark(#8f5a00, #f0b753));
+  --_warn-bar: var(--sonas-warn-bar, light-dark(#d98b0b, #e0a13a));
+  --_warn-soft: var(--sonas-warn-soft, light-dark(#fff6e2, #2d2516));
+  --_danger: var(--sonas-danger, light-dark(#b3261e, #ff9d94));
+  --_danger-soft: var(--sonas-danger-soft, light-dark(#fdefed, #351d1d));
+  --_faint: color-mix(in srgb, var(--_accent) 35%, var(--_surface));
   --_radius: var(--sonas-radius, 10px);
   display: block; container: usage / inline-size; color: var(--_text); background: var(--_surface);
   border: 1px solid var(--_line); border-radius: var(--_radius); overflow: clip;
   font: 400 0.9375rem/1.5 var(--sonas-font, Inter, ui-sans-serif, system-ui, sans-serif);
   font-variant-numeric: tabular-nums; text-align: start;
-}
-@media (prefers-color-scheme: dark) {
-  :host {
-    --_text: var(--sonas-text, #e9ebf2);
-    --_muted: var(--sonas-muted, #a3aabc);
-    --_surface: var(--sonas-surface, #171922);
-    --_sunken: var(--sonas-sunken, #20232e);
-    --_line: var(--sonas-line, #2d313e);
-    --_accent: var(--sonas-accent, #9d9aff);
-    --_on-accent: var(--sonas-on-accent, #12131b);
-    --_good: var(--sonas-good, #58c79b);
-    --_warn: var(--sonas-warn, #f0b753);
-    --_warn-bar: var(--sonas-warn-bar, #e0a13a);
-    --_warn-soft: var(--sonas-warn-soft, #2d2516);
-    --_danger: var(--sonas-danger, #ff9d94);
-    --_danger-soft: var(--sonas-danger-soft, #351d1d);
-  }
 }
 :host([hidden]) { display: none; }
 * { box-sizing: border-box; }
@@ -69,12 +53,17 @@ button { font: inherit; color: inherit; cursor: pointer; }
 .warning .icon { margin-top: 0.2rem; }
 .warning strong { font-weight: 600; }
 .warning.low { background: var(--_warn-soft); color: var(--_warn); }
-.warning.exhausted { background: var(--_danger-soft); color: var(--_danger); }
+.warning.info { background: var(--_sunken); color: var(--_text); }
+.warning:is(.exhausted, .danger) { background: var(--_danger-soft); color: var(--_danger); }
 .warning a { color: inherit; }
+.warning p { min-width: 0; overflow-wrap: anywhere; }
+.link { padding: 0; border: 0; background: none; color: inherit; font-weight: 550; text-decoration: underline;
+  text-underline-offset: 0.18em; }
 .balances { display: grid; list-style: none; gap: 1.125rem; padding: 1.125rem 1.25rem 1.25rem; }
-.balance .bar { flex-wrap: nowrap; align-items: baseline; }
+.balance .bar { align-items: baseline; gap: 0 1rem; }
+.balance { min-width: 0; }
 .name { font-weight: 550; }
-.left { color: var(--_muted); font-size: 0.875rem; white-space: nowrap; }
+.left { color: var(--_muted); font-size: 0.875rem; overflow-wrap: anywhere; }
 .left strong { color: var(--_text); font-size: 1.25rem; font-weight: 650; letter-spacing: -0.02em; }
 .exhausted .left strong { color: var(--_danger); }
 .meter { height: 8px; margin: 0.375rem 0; border-radius: 99px; background: var(--_sunken); overflow: hidden; }
@@ -82,7 +71,9 @@ button { font: inherit; color: inherit; cursor: pointer; }
 .low .fill { background: var(--_warn-bar); }
 .exhausted .fill { background: var(--_danger); }
 .fine-print { display: flex; justify-content: space-between; gap: 1rem; color: var(--_muted); font-size: 0.8125rem; }
-.percent { white-space: nowrap; }
+.fine-print > span { min-width: 0; overflow-wrap: anywhere; }
+.fine-print > .percent { flex: none; white-space: nowrap; }
+.ends { display: grid; gap: 0.125rem; margin-top: 0.375rem; list-style: none; color: var(--_muted); font-size: 0.8125rem; }
 .wide { padding: 1.25rem; border-top: 1px solid var(--_line); }
 :host([view="compact"]) .wide { display: none; }
 .types { display: inline-flex; padding: 3px; border-radius: 9px; background: var(--_sunken); }
@@ -91,7 +82,7 @@ button { font: inherit; color: inherit; cursor: pointer; }
   box-shadow: 0 1px 2px rgb(0 0 0 / 0.12); }
 .total { margin: 0.5rem 0 0.25rem; color: var(--_muted); font-size: 0.875rem; }
 .total strong { color: var(--_text); font-size: 1.25rem; font-weight: 650; }
-.refusals { margin-inline-start: 0.9rem; color: var(--_danger); }
+.refusals { white-space: nowrap; margin-inline-start: 0.9rem; color: var(--_danger); }
 .refusals::before { content: ""; display: inline-block; width: 7px; height: 7px; margin-inline-end: 0.4rem; border-radius: 50%;
   background: var(--_danger); }
 .frame { position: relative; }
@@ -113,12 +104,20 @@ table { border-collapse: collapse; }
 .history td { padding: 0.5rem 0.75rem 0.5rem 0; border-bottom: 1px solid var(--_line); vertical-align: baseline; }
 .history tr > :last-child { padding-inline-end: 0; }
 .history .figure { text-align: end; white-space: nowrap; }
+.figure .part { white-space: nowrap; }
 .what { width: 100%; }
 .open { display: inline-flex; align-items: baseline; gap: 0.4rem; padding: 0; border: 0; background: none; text-align: start; }
 .open .icon { position: relative; top: 0.15em; color: var(--_muted); transition: transform 0.15s; }
 .open[aria-expanded="true"] .icon { transform: rotate(180deg); }
 .open span { overflow-wrap: anywhere; }
 .open:hover span { text-decoration: underline; text-underline-offset: 0.18em; }
+.part { display: block; }
+.asked { display: block; padding-inline-start: 1.4rem; color: var(--_muted); font-size: 0.8125rem; }
+.filters { display: flex; flex-wrap: wrap; gap: 0.5rem; }
+.filters :is(select, input, button) { min-height: 2rem; padding: 0.2rem 0.5rem; border: 1px solid var(--_line); border-radius: 8px;
+  background: var(--_surface); color: inherit; font: inherit; font-size: 0.8125rem; max-width: 100%; }
+.dates { display: inline-flex; flex-wrap: wrap; gap: 0.5rem; }
+.pager { display: flex; gap: 0.5rem; margin-top: 0.75rem; }
 .type, .when { color: var(--_muted); white-space: nowrap; }
 .cost { font-weight: 550; }
 .given .cost { color: var(--_good); }
@@ -126,9 +125,9 @@ table { border-collapse: collapse; }
 .after { color: var(--_muted); }
 .explained td { padding: 0.25rem 0 0.75rem 1.4rem; color: var(--_muted); font-size: 0.8125rem; }
 .explained ul { padding-inline-start: 1rem; }
-.explained .id { margin-top: 0.25rem; overflow-wrap: anywhere; }
 .empty { padding: 1rem 0 0.25rem; color: var(--_muted); font-size: 0.875rem; }
-.quiet { margin-top: 0.75rem; padding: 0.375rem 0.875rem; border: 1px solid var(--_line); border-radius: 8px; background: none;
+.failed { padding: 0.5rem 0; color: var(--_danger); font-size: 0.875rem; }
+.quiet { padding: 0.375rem 0.875rem; border: 1px solid var(--_line); border-radius: 8px; background: none;
   font-size: 0.875rem; }
 .quiet:hover { background: var(--_sunken); }
 @container usage (min-width: 640px) {
@@ -146,15 +145,23 @@ table { border-collapse: collapse; }
   .history .when { grid-area: 2 / 2; font-size: 0.8125rem; }
   .history .when::before { content: "·"; padding-inline: 0.4rem; }
   .history .after { grid-area: 2 / 3; font-size: 0.8125rem; }
-  .after::before { content: "→ "; }
+  .after .part::before { content: "→ "; }
+  .history .several .cost { grid-area: 2 / 1 / 3 / 4; display: flex; flex-wrap: wrap; gap: 0 0.9rem; padding-inline-start: 1.4rem; }
+  .history .several .cost .part::before { content: attr(data-name) " "; color: var(--_muted); font-weight: 400; }
+  .history .several .what { grid-area: 1 / 1 / 2 / 4; }
+  .history .several .when { grid-area: 3 / 1 / 4 / 4; padding-inline-start: 1.4rem; }
+  .history .several .when::before { content: none; }
+  .history .several :is(.type, .after) { display: none; }
   .refused .after { visibility: hidden; }
+  .history .figure, .figure .part { white-space: normal; overflow-wrap: anywhere; }
+  .history td { min-width: 0; }
 }
 @media (prefers-reduced-motion: reduce) { * { transition: none !important; } }
 @media (forced-colors: active) { .fill { background: Highlight; } .meter { border: 1px solid; } }
 @media print {
-  :host { --_text: #000; --_muted: #444; --_surface: #fff; --_sunken: #eee; --_line: #bbb; --_accent: #333; --_warn: #000;
+  :host { color-scheme: light !important; --_text: #000; --_muted: #444; --_surface: #fff; --_sunken: #eee; --_line: #bbb; --_accent: #333; --_warn: #000;
     --_danger: #000; --_good: #000; --_warn-soft: #fff; --_danger-soft: #fff; --_warn-bar: #666; border: 0; }
-  .upgrade, .quiet, .types, .days, .open .icon { display: none; }
+  .upgrade, .quiet, .types, .days, .filters, .pager, .open .icon { display: none; }
   .warning { border: 1px solid #999; }
   .meter, .fill { print-color-adjust: exact; }
   .wide { break-inside: avoid-page; }

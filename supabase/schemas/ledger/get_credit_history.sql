@@ -91,7 +91,8 @@ revoke all on function credits.read_cursor(uuid, text, text)
   from public, anon, authenticated, service_role;
 
 create function credits.history_page(
-  p_account_id uuid, p_credit_type text, p_limit integer, p_versions jsonb, p_only_actor uuid)
+  p_account_id uuid, p_credit_type text, p_limit integer, p_versions jsonb, p_only_actor uuid,
+  p_since timestamptz)
 returns jsonb
 language plpgsql
 stable
@@ -111,6 +112,7 @@ begin
     ), numbered as (
       select f.*, row_number() over (order by f.at desc, f.credit_type, f.version desc) as nth
       from found f
+      where p_since is null or f.at >= p_since
     ), page as (
       select n.* from numbered n where n.nth <= p_limit
     )
@@ -123,14 +125,41 @@ begin
           from (select p.credit_type, min(p.version) as version from page p group by 1) l)) end));
 end
 $$;
-comment on function credits.history_page(uuid, text, integer, jsonb, uuid) is
-  'A page of the ledger below these versions, newest first, and the cursor of the next one; null '
-  'after the last.';
-revoke all on function credits.history_page(uuid, text, integer, jsonb, uuid)
+comment on function credits.history_page(uuid, text, integer, jsonb, uuid, timestamptz) is
+  'A page of the ledger below these versions and not before p_since, newest first, and the cursor '
+  'of the next one; null after the last.';
+revoke all on function credits.history_page(uuid, text, integer, jsonb, uuid, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.versions_until(p_account_id uuid, p_credit_type text, p_until timestamptz)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select coalesce(jsonb_object_agg(b.credit_type, case
+      when p_until is null then b.version + 1
+      else 1 + coalesce((
+        select t.version from public.credit_transactions t
+        where t.account_id = p_account_id and t.credit_type = b.credit_type
+          and t.created_at < p_until
+        order by t.version desc limit 1), 0) end), '{}')
+    from credits.balances b
+    where b.account_id = p_account_id and (p_credit_type is null or b.credit_type = p_credit_type));
+end
+$$;
+comment on function credits.versions_until(uuid, text, timestamptz) is
+  'The version below which the history of each chain starts: behind its newest row, or behind the '
+  'newest before p_until.';
+revoke all on function credits.versions_until(uuid, text, timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.read_history(
-  p_user_id uuid, p_credit_type text, p_limit integer, p_cursor text, p_workspace_id uuid)
+  p_user_id uuid, p_credit_type text, p_limit integer, p_cursor text, p_since timestamptz,
+  p_until timestamptz, p_workspace_id uuid)
 returns jsonb
 language plpgsql
 volatile
@@ -150,44 +179,44 @@ begin
   if p_cursor is not null then
     v_versions := credits.read_cursor(v_account_id, p_credit_type, p_cursor);
   else
-    select coalesce(jsonb_object_agg(b.credit_type, b.version + 1), '{}') into v_versions
-    from credits.balances b
-    where b.account_id = v_account_id and (p_credit_type is null or b.credit_type = p_credit_type);
+    v_versions := credits.versions_until(v_account_id, p_credit_type, p_until);
   end if;
   return jsonb_build_object('success', true, 'code', 'ok', 'account_id', v_account_id)
     || credits.history_page(v_account_id, p_credit_type, p_limit, v_versions,
-      credits.only_actor(v_account_id, v_user_id));
+      credits.only_actor(v_account_id, v_user_id), p_since);
 end
 $$;
-comment on function credits.read_history(uuid, text, integer, text, uuid) is
+comment on function credits.read_history(uuid, text, integer, text, timestamptz, timestamptz, uuid) is
   'What get_credit_history answers, after asking whether the caller may read it.';
-revoke all on function credits.read_history(uuid, text, integer, text, uuid)
+revoke all on function credits.read_history(uuid, text, integer, text, timestamptz, timestamptz, uuid)
   from public, anon, authenticated, service_role;
-grant execute on function credits.read_history(uuid, text, integer, text, uuid)
+grant execute on function credits.read_history(uuid, text, integer, text, timestamptz, timestamptz, uuid)
   to authenticated, service_role;
 
 -- edge: result=HistoryPage callers=authenticated,service_role repeatable
 --   A page of the ledger, newest first: 1 to 1000 rows. ``cursor`` is the ``next_cursor`` of the page before.
 --
---   ``iter_credit_history`` goes through all of them. Of a workspace a member reads what they did themselves.
+--   Rows are from ``since`` on and before ``until``. ``iter_credit_history`` goes through all of them. Of a workspace a member reads what they did themselves.
 --
 --   Raises:
 --       InvalidArgument: another ``limit``, or a ``cursor`` of another history.
 --       AccountNotFound, UnknownCreditType.
 create function public.get_credit_history(
   p_user_id uuid default null, p_credit_type text default null, p_limit integer default 50,
-  p_cursor text default null, p_workspace_id uuid default null)
+  p_cursor text default null, p_since timestamptz default null, p_until timestamptz default null,
+  p_workspace_id uuid default null)
 returns jsonb
 language sql
 volatile
 security invoker
 set search_path = ''
-return credits.read_history(p_user_id, p_credit_type, p_limit, p_cursor, p_workspace_id);
-comment on function public.get_credit_history(uuid, text, integer, text, uuid) is
-  'The ledger of an account, newest first: p_limit rows (1 to 1000), and next_cursor for the page '
-  'after them, null after the last. Every row comes once. A signed-in user may leave p_user_id '
+return credits.read_history(
+  p_user_id, p_credit_type, p_limit, p_cursor, p_since, p_until, p_workspace_id);
+comment on function public.get_credit_history(uuid, text, integer, text, timestamptz, timestamptz, uuid) is
+  'The ledger of an account, newest first: p_limit rows (1 to 1000) from p_since on and before '
+  'p_until, and next_cursor for the page after them, null after the last. Every row comes once. A signed-in user may leave p_user_id '
   'out; of a workspace a member reads what they did themselves.';
-revoke all on function public.get_credit_history(uuid, text, integer, text, uuid)
+revoke all on function public.get_credit_history(uuid, text, integer, text, timestamptz, timestamptz, uuid)
   from public, anon, authenticated, service_role;
-grant execute on function public.get_credit_history(uuid, text, integer, text, uuid)
+grant execute on function public.get_credit_history(uuid, text, integer, text, timestamptz, timestamptz, uuid)
   to authenticated, service_role;
