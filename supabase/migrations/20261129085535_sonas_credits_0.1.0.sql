@@ -60,24 +60,24 @@ declare
     claim_messages, consume_credits, consume_credits_batch, consume_operation, create_billing_order,
     create_workspace, delete_credit_budget, delete_credit_webhook, delete_workspace, diagnose,
     drop_http_claim, end_price, explain_balance, explain_operation, export_account,
-    extend_reservation, find_operation, forget_account, freeze_account, get_billing_account,
-    get_billing_order, get_credit_alerts, get_credit_history, get_credit_summary, get_workspace,
-    grant_credits, has_credits, import_balances, invite_to_workspace, leave_workspace,
-    ledger_digest, link_billing_customer, list_billing_events, list_billing_prices,
-    list_credit_budgets, list_credit_dead_letters, list_notifications, list_plans, list_top_ups,
-    list_uncollected, list_workspaces, mark_notifications_read, mark_test_account,
-    metrics_active_accounts, metrics_breakage, metrics_consumption, metrics_conversion,
-    metrics_exhaustion, metrics_health, metrics_liability, metrics_usage, open_account, pin_plan,
-    publish_plan, quote_operation, reconcile_billing, record_uncollected, refund_credits,
-    register_billing_price, release_credits, remove_from_workspace, replay_billing_events,
-    reserve_credits, reserve_operation, reset_monthly_credits, resolve_uncollected,
-    retry_credit_dead_letters, revoke_grant, revoke_workspace_invitation, roll_up_metrics,
-    rotate_credit_webhook_secret, set_auto_top_up, set_credit_alerts, set_credit_budget,
-    set_credit_channels, set_exchange_rate, set_price, set_price_book, set_provider_cost,
-    set_subscription_status, set_test_clock, set_time_zone, set_workspace_role, settle_messages,
-    store_http_answer, system_status, tend_messages, test_credit_webhook, track_metadata_key,
-    transfer_workspace, undo_import, unfreeze_account, unsubscribe_credit_mail, verify_books,
-    verify_checklist, within_limit}';
+    extend_reservation, find_accounts, find_operation, forget_account, freeze_account,
+    get_billing_account, get_billing_order, get_credit_alerts, get_credit_history,
+    get_credit_summary, get_workspace, grant_credits, has_credits, import_balances,
+    invite_to_workspace, leave_workspace, ledger_digest, link_billing_customer, list_billing_events,
+    list_billing_prices, list_credit_budgets, list_credit_dead_letters, list_notifications,
+    list_plans, list_top_ups, list_uncollected, list_workspaces, mark_notifications_read,
+    mark_test_account, metrics_active_accounts, metrics_breakage, metrics_consumption,
+    metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability, metrics_usage,
+    open_account, pin_plan, publish_plan, quote_operation, reconcile_billing, record_uncollected,
+    refund_credits, register_billing_price, release_credits, remove_from_workspace,
+    replay_billing_events, reserve_credits, reserve_operation, reset_monthly_credits,
+    resolve_uncollected, retry_credit_dead_letters, revoke_grant, revoke_workspace_invitation,
+    roll_up_metrics, rotate_credit_webhook_secret, set_auto_top_up, set_credit_alerts,
+    set_credit_budget, set_credit_channels, set_exchange_rate, set_price, set_price_book,
+    set_provider_cost, set_subscription_status, set_test_clock, set_time_zone, set_workspace_role,
+    settle_messages, store_http_answer, system_status, tend_messages, test_credit_webhook,
+    track_metadata_key, transfer_workspace, undo_import, unfreeze_account, unsubscribe_credit_mail,
+    verify_books, verify_checklist, within_limit}';
   -- End of the names.
   v_triggers constant name[] := array['credits_open_account', 'credits_close_account', 'credits_follow_user'];
   -- What stands in the way: {object, problem, cure: [statement], named_by: [function]}.
@@ -1540,6 +1540,73 @@ revoke all on function credits.follow_workspace() from public, anon, authenticat
 create constraint trigger credit_workspaces_follow_deleted after delete on public.credit_workspaces
   deferrable initially deferred for each row execute function credits.follow_workspace();
 
+-- schemas/accounts/find_accounts.sql
+
+-- Who is behind an id, and which id is behind an address: people work with addresses, everything
+-- else with ids.
+
+-- edge: result=FoundAccounts callers=service_role repeatable reads=account_ids:ids
+--   Accounts by the beginning of an e-mail, a phone number or a workspace's name, by id, or the newest.
+--
+--   What is exactly ``search`` comes first. ``account_ids`` asks whose these are.
+--
+--   Raises:
+--       InvalidArgument: a ``limit`` that is not 1 to 1000, or a ``search`` of more than 320 characters.
+create function public.find_accounts(
+  p_search text default null, p_account_ids jsonb default null, p_limit integer default 20)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+declare
+  v_search text := lower(p_search);
+begin
+  if length(p_search) > 320 then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_search"}',
+      'A search has at most 320 characters.');
+  end if;
+  if jsonb_typeof(p_account_ids) <> 'array' then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_account_ids"}',
+      'p_account_ids is a JSON array of ids.');
+  end if;
+  if p_limit is null or p_limit not between 1 and 1000 then
+    perform credits.raise_error(
+      'invalid_argument', jsonb_build_object('argument', 'p_limit', 'value', p_limit),
+      'A search finds 1 to 1000 accounts.');
+  end if;
+  return jsonb_build_object('success', true, 'code', 'ok', 'accounts', (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'account_id', f.account_id, 'kind', f.kind, 'name', f.name, 'plan', s.plan_id,
+      'status', case when a.status = 'active' then s.status else a.status::text end,
+      'created_at', f.created_at) order by lower(f.name) = v_search desc nulls last, f.created_at desc,
+      f.account_id), '[]')
+    from (
+      select n.* from (
+        select u.id as account_id, 'person' as kind,
+          coalesce(nullif(u.email, ''), u.phone)::text as name, u.created_at
+        from auth.users u
+        union all
+        select w.account_id, 'workspace', w.name, w.created_at from public.credit_workspaces w
+      ) n
+      where (p_search is null or starts_with(lower(n.name), v_search)
+          or n.account_id::text = v_search)
+        and (p_account_ids is null or p_account_ids ? n.account_id::text)
+      order by lower(n.name) = v_search desc nulls last, n.created_at desc, n.account_id
+      limit p_limit
+    ) f
+    left join credits.accounts a on a.account_id = f.account_id
+    left join public.subscriptions s on s.account_id = f.account_id));
+end
+$$;
+comment on function public.find_accounts(text, jsonb, integer) is
+  'Accounts by the beginning of an e-mail, a phone number or a workspace''s name, by id, or the '
+  'newest ones; what is exactly p_search comes first.';
+revoke all on function public.find_accounts(text, jsonb, integer)
+  from public, anon, authenticated, service_role;
+grant execute on function public.find_accounts(text, jsonb, integer) to service_role;
+
 -- schemas/accounts/freeze_account.sql
 
 create function credits.mark_frozen(p_account_id uuid, p_frozen boolean, p_reason text)
@@ -2985,7 +3052,8 @@ revoke all on function credits.read_cursor(uuid, text, text)
   from public, anon, authenticated, service_role;
 
 create function credits.history_page(
-  p_account_id uuid, p_credit_type text, p_limit integer, p_versions jsonb, p_only_actor uuid)
+  p_account_id uuid, p_credit_type text, p_limit integer, p_versions jsonb, p_only_actor uuid,
+  p_since timestamptz)
 returns jsonb
 language plpgsql
 stable
@@ -3005,6 +3073,7 @@ begin
     ), numbered as (
       select f.*, row_number() over (order by f.at desc, f.credit_type, f.version desc) as nth
       from found f
+      where p_since is null or f.at >= p_since
     ), page as (
       select n.* from numbered n where n.nth <= p_limit
     )
@@ -3017,14 +3086,41 @@ begin
           from (select p.credit_type, min(p.version) as version from page p group by 1) l)) end));
 end
 $$;
-comment on function credits.history_page(uuid, text, integer, jsonb, uuid) is
-  'A page of the ledger below these versions, newest first, and the cursor of the next one; null '
-  'after the last.';
-revoke all on function credits.history_page(uuid, text, integer, jsonb, uuid)
+comment on function credits.history_page(uuid, text, integer, jsonb, uuid, timestamptz) is
+  'A page of the ledger below these versions and not before p_since, newest first, and the cursor '
+  'of the next one; null after the last.';
+revoke all on function credits.history_page(uuid, text, integer, jsonb, uuid, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.versions_until(p_account_id uuid, p_credit_type text, p_until timestamptz)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select coalesce(jsonb_object_agg(b.credit_type, case
+      when p_until is null then b.version + 1
+      else 1 + coalesce((
+        select t.version from public.credit_transactions t
+        where t.account_id = p_account_id and t.credit_type = b.credit_type
+          and t.created_at < p_until
+        order by t.version desc limit 1), 0) end), '{}')
+    from credits.balances b
+    where b.account_id = p_account_id and (p_credit_type is null or b.credit_type = p_credit_type));
+end
+$$;
+comment on function credits.versions_until(uuid, text, timestamptz) is
+  'The version below which the history of each chain starts: behind its newest row, or behind the '
+  'newest before p_until.';
+revoke all on function credits.versions_until(uuid, text, timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.read_history(
-  p_user_id uuid, p_credit_type text, p_limit integer, p_cursor text, p_workspace_id uuid)
+  p_user_id uuid, p_credit_type text, p_limit integer, p_cursor text, p_since timestamptz,
+  p_until timestamptz, p_workspace_id uuid)
 returns jsonb
 language plpgsql
 volatile
@@ -3044,46 +3140,46 @@ begin
   if p_cursor is not null then
     v_versions := credits.read_cursor(v_account_id, p_credit_type, p_cursor);
   else
-    select coalesce(jsonb_object_agg(b.credit_type, b.version + 1), '{}') into v_versions
-    from credits.balances b
-    where b.account_id = v_account_id and (p_credit_type is null or b.credit_type = p_credit_type);
+    v_versions := credits.versions_until(v_account_id, p_credit_type, p_until);
   end if;
   return jsonb_build_object('success', true, 'code', 'ok', 'account_id', v_account_id)
     || credits.history_page(v_account_id, p_credit_type, p_limit, v_versions,
-      credits.only_actor(v_account_id, v_user_id));
+      credits.only_actor(v_account_id, v_user_id), p_since);
 end
 $$;
-comment on function credits.read_history(uuid, text, integer, text, uuid) is
+comment on function credits.read_history(uuid, text, integer, text, timestamptz, timestamptz, uuid) is
   'What get_credit_history answers, after asking whether the caller may read it.';
-revoke all on function credits.read_history(uuid, text, integer, text, uuid)
+revoke all on function credits.read_history(uuid, text, integer, text, timestamptz, timestamptz, uuid)
   from public, anon, authenticated, service_role;
-grant execute on function credits.read_history(uuid, text, integer, text, uuid)
+grant execute on function credits.read_history(uuid, text, integer, text, timestamptz, timestamptz, uuid)
   to authenticated, service_role;
 
 -- edge: result=HistoryPage callers=authenticated,service_role repeatable
 --   A page of the ledger, newest first: 1 to 1000 rows. ``cursor`` is the ``next_cursor`` of the page before.
 --
---   ``iter_credit_history`` goes through all of them. Of a workspace a member reads what they did themselves.
+--   Rows are from ``since`` on and before ``until``. ``iter_credit_history`` goes through all of them. Of a workspace a member reads what they did themselves.
 --
 --   Raises:
 --       InvalidArgument: another ``limit``, or a ``cursor`` of another history.
 --       AccountNotFound, UnknownCreditType.
 create function public.get_credit_history(
   p_user_id uuid default null, p_credit_type text default null, p_limit integer default 50,
-  p_cursor text default null, p_workspace_id uuid default null)
+  p_cursor text default null, p_since timestamptz default null, p_until timestamptz default null,
+  p_workspace_id uuid default null)
 returns jsonb
 language sql
 volatile
 security invoker
 set search_path = ''
-return credits.read_history(p_user_id, p_credit_type, p_limit, p_cursor, p_workspace_id);
-comment on function public.get_credit_history(uuid, text, integer, text, uuid) is
-  'The ledger of an account, newest first: p_limit rows (1 to 1000), and next_cursor for the page '
-  'after them, null after the last. Every row comes once. A signed-in user may leave p_user_id '
+return credits.read_history(
+  p_user_id, p_credit_type, p_limit, p_cursor, p_since, p_until, p_workspace_id);
+comment on function public.get_credit_history(uuid, text, integer, text, timestamptz, timestamptz, uuid) is
+  'The ledger of an account, newest first: p_limit rows (1 to 1000) from p_since on and before '
+  'p_until, and next_cursor for the page after them, null after the last. Every row comes once. A signed-in user may leave p_user_id '
   'out; of a workspace a member reads what they did themselves.';
-revoke all on function public.get_credit_history(uuid, text, integer, text, uuid)
+revoke all on function public.get_credit_history(uuid, text, integer, text, timestamptz, timestamptz, uuid)
   from public, anon, authenticated, service_role;
-grant execute on function public.get_credit_history(uuid, text, integer, text, uuid)
+grant execute on function public.get_credit_history(uuid, text, integer, text, timestamptz, timestamptz, uuid)
   to authenticated, service_role;
 
 -- schemas/ledger/grant_credits.sql
@@ -26859,24 +26955,24 @@ as $$
     claim_messages, consume_credits, consume_credits_batch, consume_operation, create_billing_order,
     create_workspace, delete_credit_budget, delete_credit_webhook, delete_workspace, diagnose,
     drop_http_claim, end_price, explain_balance, explain_operation, export_account,
-    extend_reservation, find_operation, forget_account, freeze_account, get_billing_account,
-    get_billing_order, get_credit_alerts, get_credit_history, get_credit_summary, get_workspace,
-    grant_credits, has_credits, import_balances, invite_to_workspace, leave_workspace,
-    ledger_digest, link_billing_customer, list_billing_events, list_billing_prices,
-    list_credit_budgets, list_credit_dead_letters, list_notifications, list_plans, list_top_ups,
-    list_uncollected, list_workspaces, mark_notifications_read, mark_test_account,
-    metrics_active_accounts, metrics_breakage, metrics_consumption, metrics_conversion,
-    metrics_exhaustion, metrics_health, metrics_liability, metrics_usage, open_account, pin_plan,
-    publish_plan, quote_operation, reconcile_billing, record_uncollected, refund_credits,
-    register_billing_price, release_credits, remove_from_workspace, replay_billing_events,
-    reserve_credits, reserve_operation, reset_monthly_credits, resolve_uncollected,
-    retry_credit_dead_letters, revoke_grant, revoke_workspace_invitation, roll_up_metrics,
-    rotate_credit_webhook_secret, set_auto_top_up, set_credit_alerts, set_credit_budget,
-    set_credit_channels, set_exchange_rate, set_price, set_price_book, set_provider_cost,
-    set_subscription_status, set_test_clock, set_time_zone, set_workspace_role, settle_messages,
-    store_http_answer, system_status, tend_messages, test_credit_webhook, track_metadata_key,
-    transfer_workspace, undo_import, unfreeze_account, unsubscribe_credit_mail, verify_books,
-    verify_checklist, within_limit}'::name[])
+    extend_reservation, find_accounts, find_operation, forget_account, freeze_account,
+    get_billing_account, get_billing_order, get_credit_alerts, get_credit_history,
+    get_credit_summary, get_workspace, grant_credits, has_credits, import_balances,
+    invite_to_workspace, leave_workspace, ledger_digest, link_billing_customer, list_billing_events,
+    list_billing_prices, list_credit_budgets, list_credit_dead_letters, list_notifications,
+    list_plans, list_top_ups, list_uncollected, list_workspaces, mark_notifications_read,
+    mark_test_account, metrics_active_accounts, metrics_breakage, metrics_consumption,
+    metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability, metrics_usage,
+    open_account, pin_plan, publish_plan, quote_operation, reconcile_billing, record_uncollected,
+    refund_credits, register_billing_price, release_credits, remove_from_workspace,
+    replay_billing_events, reserve_credits, reserve_operation, reset_monthly_credits,
+    resolve_uncollected, retry_credit_dead_letters, revoke_grant, revoke_workspace_invitation,
+    roll_up_metrics, rotate_credit_webhook_secret, set_auto_top_up, set_credit_alerts,
+    set_credit_budget, set_credit_channels, set_exchange_rate, set_price, set_price_book,
+    set_provider_cost, set_subscription_status, set_test_clock, set_time_zone, set_workspace_role,
+    settle_messages, store_http_answer, system_status, tend_messages, test_credit_webhook,
+    track_metadata_key, transfer_workspace, undo_import, unfreeze_account, unsubscribe_credit_mail,
+    verify_books, verify_checklist, within_limit}'::name[])
 $$;
 comment on function credits.public_functions() is
   'The functions in schema public that are this system''s.';
@@ -27000,4 +27096,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text c1fc949e05e776b4.';
+  'again. Written by remember_installation. Release 0.1.0, text bf1ce5686eeb5a2c.';
