@@ -31,7 +31,8 @@ PLANS = {
 }
 
 PROFILES = {
-    "ci": settings(max_examples=25, stateful_step_count=40),
+    # The same walks each time; the longer forms walk on.
+    "ci": settings(max_examples=25, stateful_step_count=40, derandomize=True),
     "quick": settings(max_examples=25, stateful_step_count=40, phases=[Phase.generate]),
     "long": settings(max_examples=1200, stateful_step_count=80),
 }
