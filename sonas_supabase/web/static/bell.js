@@ -9,6 +9,8 @@ import wordsOfBell from "./words/bell.js";
 addWords(wordsOfBell);
 
 export function showBell(place) {
+  // A phone's corner has no room for it; the same news come by mail.
+  if (matchMedia("(max-width: 560px)").matches) return;
   const badge = h("span", { class: "count", hidden: true });
   const panel = h("div", { class: "bell-panel card", hidden: true });
   const button = h("button", { type: "button", class: "plain bell", onclick: () => show(panel.hidden) }, t("messages.bell"), badge);
