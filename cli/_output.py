@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -117,7 +118,7 @@ def plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, UUID):
         return str(value)
-    return value
+    return f"{value:f}" if isinstance(value, Decimal) else value
 
 
 class _Fitted(Table):

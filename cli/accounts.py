@@ -283,7 +283,6 @@ def register(app: typer.Typer) -> None:
         app,
         "Accounts",
         {
-            "plans": plans,
             "balance": balance,
             "history": history,
             "grant": grant,

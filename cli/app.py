@@ -16,7 +16,9 @@ from . import (
     demo,
     doctor,
     explain,
+    mcp,
     metrics,
+    prices,
     project,
     proof,
     spending,
@@ -58,7 +60,7 @@ def _sonas(
 
 _GROUPS = (
     *(stack, demo, project, check, data, accounts, support),
-    *(explain, why, spending, metrics, worker, proof, doctor, billing, types, uninstall, call),
+    *(explain, why, spending, metrics, prices, mcp, worker, proof, doctor, billing, types, uninstall, call),
 )
 for _group in _GROUPS:
     _group.register(app)

@@ -159,6 +159,28 @@ def _spend_item(name: str, index: int, item: object) -> dict[str, Any]:
     return json_object(f"{name}[{index}]", checked)
 
 
+def price_items(name: str, value: object) -> list[dict[str, Any]]:
+    """A list of mappings, each with the arguments of one price; decimals travel as texts."""
+    if isinstance(value, str | Mapping) or not isinstance(value, Sequence):
+        raise _invalid(name, value, "Pass a list of mappings.")
+    return [
+        json_object(
+            f"{name}[{nth}]",
+            {key: _as_json(inner) for key, inner in dict(item).items()},
+        )
+        for nth, item in enumerate(value)
+    ]
+
+
+plan_items = price_items
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
 def quantities(name: str, value: object) -> dict[str, str]:
     """How much of each dimension, as decimal texts, since JSON's readers may round large and small numbers."""
     if not isinstance(value, Mapping):

@@ -13,9 +13,14 @@ import sonas_supabase
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "sonas_supabase"
-LAYERS = ("testing", "fastapi", "flask", "django", "web", "billing", "notify", "local", "metrics", "doctor")
+LAYERS = (
+    *("testing", "fastapi", "flask", "django", "web", "billing", "notify", "local", "metrics", "doctor"),
+    *("prices", "mcp"),
+)
 LAYERS_ABOVE = [
-    layer for layer in ("fastapi", "flask", "django", "web", "billing") if any((PACKAGE / layer).glob("*.py"))
+    layer
+    for layer in ("fastapi", "flask", "django", "web", "billing", "prices", "mcp")
+    if any((PACKAGE / layer).glob("*.py"))
 ]
 SQL = re.compile(r"\s*(select|insert into|update \S+ set|delete from|create (table|function)|call) ", re.I)
 

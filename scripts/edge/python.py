@@ -35,6 +35,8 @@ READERS = {
     "json_objects": "Iterable[Mapping[str, Any]]",
     "import_rows": "Sequence[Item]",
     "ids": "Sequence[Id]",
+    "price_items": "Sequence[Mapping[str, Any]]",
+    "plan_items": "Sequence[Mapping[str, Any]]",
     "ledger_end": "LedgerEnd",
     "ledger_ends": "Iterable[LedgerEnd]",
 }
@@ -84,7 +86,7 @@ def parameters(description: Description, function: Function) -> list[Parameter]:
             or argument.name in description.required
             or (description.for_users and argument.name == "user_id")
         )
-        positional = positional and (required or argument.name in ("user_id", "amount"))
+        positional = positional and (required or argument.name in ("user_id", "amount", "quantities"))
         found.append(_parameter(description, argument, required=required, positional=positional))
     return found
 

@@ -15,6 +15,7 @@ from sonas_supabase.models.metrics import (
     Exhaustion,
     Health,
     Liability,
+    Margin,
     RollUp,
     TrackedKeys,
     Usage,
@@ -192,6 +193,38 @@ class AsyncMetrics(AsyncCaller):
                 credit_type=credit_type,
                 include_test=include_test,
                 raw=raw,
+            ),
+            timeout,
+            retries,
+        )
+
+    async def metrics_margin(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        bucket: str = "all",
+        time_zone: str = "UTC",
+        credit_type: str | None = None,
+        include_test: bool = False,
+        timeout: float | None = None,
+        retries: int | None = None,
+    ) -> Margin:
+        """What priced operations were charged and what providers charged for them, by operation.
+
+        ``credits`` less what was given back, ``provider_cost`` in the currency of the book. The worth of the credits is
+        there where the book says what one is worth.
+
+        SQL: ``metrics_margin``.
+        """
+        return await self._call(
+            calls.metrics_margin(
+                since=since,
+                until=until,
+                bucket=bucket,
+                time_zone=time_zone,
+                credit_type=credit_type,
+                include_test=include_test,
             ),
             timeout,
             retries,

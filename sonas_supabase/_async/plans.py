@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from sonas_supabase._async.caller import AsyncCaller
 from sonas_supabase.calls import plans as calls
-from sonas_supabase.models.plans import Plan
+from sonas_supabase.models.plans import Plan, PlanChanges
 
 
 class AsyncPlans(AsyncCaller):
@@ -14,3 +17,25 @@ class AsyncPlans(AsyncCaller):
     async def list_plans(self, *, timeout: float | None = None, retries: int | None = None) -> tuple[Plan, ...]:
         """All plans with their prices and limits, the smallest first. SQL: ``list_plans``."""
         return await self._call(calls.list_plans(), timeout, retries)
+
+    async def set_plans(
+        self,
+        plans: Sequence[Mapping[str, Any]],
+        *,
+        dry_run: bool = False,
+        timeout: float | None = None,
+        retries: int | None = None,
+    ) -> PlanChanges:
+        """Make plans what they should be, all or none; with ``dry_run`` only say what would change.
+
+        Each has ``id`` and what of it should change: ``name``, ``description``, ``rank``, ``price_cents``,
+        ``currency``, ``per_seat``, and ``limits`` by credit type: ``allowance`` (None is unlimited) and
+        ``rollover_cap``. A changed plan is a new version.
+
+        SQL: ``set_plans``.
+
+        Raises:
+            InvalidArgument: ``details["plan"]`` says which plan cannot be so.
+            UnknownCreditType.
+        """
+        return await self._call(calls.set_plans(plans=plans, dry_run=dry_run), timeout, retries)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,9 +14,11 @@ from sonas_supabase.models.prices import (
     ExchangeRate,
     Price,
     PriceBook,
+    PriceChanges,
     PricedAnswer,
     PricedCapture,
     PricedReservation,
+    PricePage,
     Quote,
 )
 
@@ -28,8 +30,8 @@ class AsyncPrices(AsyncCaller):
         self,
         user_id: Id,
         reservation_id: Id,
-        *,
         quantities: Quantities | None = None,
+        *,
         description: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         workspace_id: Id | None = None,
@@ -70,8 +72,8 @@ class AsyncPrices(AsyncCaller):
         self,
         user_id: Id,
         operation: str,
-        *,
         quantities: Quantities | None = None,
+        *,
         description: str | None = None,
         idempotency_key: str | None = None,
         metadata: Mapping[str, Any] | None = None,
@@ -129,11 +131,36 @@ class AsyncPrices(AsyncCaller):
             calls.end_price(operation=operation, dimension=dimension, book=book, valid_to=valid_to), timeout, retries
         )
 
+    async def list_prices(
+        self,
+        *,
+        book: str | None = None,
+        operation: str | None = None,
+        costs: bool = False,
+        after_version: int = 0,
+        limit: int = 1000,
+        timeout: float | None = None,
+        retries: int | None = None,
+    ) -> PricePage:
+        """The prices of a book in the order in which they were set, a page at a time. SQL: ``list_prices``.
+
+        With ``costs`` also what providers charge and the markup: they are not for users. While ``more`` is True, go on
+        with ``after_version``.
+
+        Raises:
+            InvalidArgument: no such book.
+        """
+        return await self._call(
+            calls.list_prices(book=book, operation=operation, costs=costs, after_version=after_version, limit=limit),
+            timeout,
+            retries,
+        )
+
     async def quote_operation(
         self,
         operation: str,
-        *,
         quantities: Quantities | None = None,
+        *,
         book: str | None = None,
         timeout: float | None = None,
         retries: int | None = None,
@@ -155,8 +182,8 @@ class AsyncPrices(AsyncCaller):
         self,
         user_id: Id,
         operation: str,
-        *,
         quantities: Quantities | None = None,
+        *,
         description: str | None = None,
         idempotency_key: str | None = None,
         metadata: Mapping[str, Any] | None = None,
@@ -289,6 +316,27 @@ class AsyncPrices(AsyncCaller):
             timeout,
             retries,
         )
+
+    async def set_prices(
+        self,
+        prices: Sequence[Mapping[str, Any]],
+        *,
+        book: str = "default",
+        dry_run: bool = False,
+        timeout: float | None = None,
+        retries: int | None = None,
+    ) -> PriceChanges:
+        """Set up to 10,000 prices at once, all or none; with ``dry_run`` only say what would change.
+
+        Each has the arguments of :meth:`set_price`, or with ``cost_per_unit`` those of :meth:`set_provider_cost`; with
+        ``ends`` true it ends there.
+
+        SQL: ``set_prices``.
+
+        Raises:
+            InvalidArgument: no such book, or one that is no price; ``details["item"]`` says which.
+        """
+        return await self._call(calls.set_prices(prices=prices, book=book, dry_run=dry_run), timeout, retries)
 
     async def set_provider_cost(
         self,

@@ -17,6 +17,7 @@ from sonas_supabase.models.metrics import (
     Exhaustion,
     Health,
     Liability,
+    Margin,
     RollUp,
     TrackedKeys,
     Usage,
@@ -191,6 +192,32 @@ def metrics_liability(
             "raw": arg.boolean("raw", raw),
         },
         partial(parse, Liability),
+        repeatable=True,
+        slow=True,
+    )
+
+
+def metrics_margin(
+    *,
+    since: datetime | None,
+    until: datetime | None,
+    bucket: str,
+    time_zone: str,
+    credit_type: str | None,
+    include_test: bool,
+) -> Call[Margin]:
+    """The call of ``metrics_margin``."""
+    return Call(
+        "metrics_margin",
+        {
+            "since": arg.optional(arg.time, "since", since),
+            "until": arg.optional(arg.time, "until", until),
+            "bucket": arg.text("bucket", bucket),
+            "time_zone": arg.text("time_zone", time_zone),
+            "credit_type": arg.optional(arg.text, "credit_type", credit_type),
+            "include_test": arg.boolean("include_test", include_test),
+        },
+        partial(parse, Margin),
         repeatable=True,
         slow=True,
     )

@@ -3,11 +3,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from sonas_supabase import _arguments as arg
 from sonas_supabase._call import Call
 from sonas_supabase._parse import parse
-from sonas_supabase.models.plans import Plan, PlanList
+from sonas_supabase.models.plans import Plan, PlanChanges, PlanList
 
 
 def list_plans() -> Call[tuple[Plan, ...]]:
     """The call of ``list_plans``."""
     return Call("list_plans", {}, lambda answer: parse(PlanList, answer).plans, repeatable=True)
+
+
+def set_plans(*, plans: Sequence[Mapping[str, Any]], dry_run: bool) -> Call[PlanChanges]:
+    """The call of ``set_plans``."""
+    return Call(
+        "set_plans",
+        {
+            "plans": arg.plan_items("plans", plans),
+            "dry_run": arg.boolean("dry_run", dry_run),
+        },
+        partial(parse, PlanChanges),
+        repeatable=True,
+    )

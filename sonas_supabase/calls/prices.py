@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -15,9 +15,11 @@ from sonas_supabase.models.prices import (
     ExchangeRate,
     Price,
     PriceBook,
+    PriceChanges,
     PricedAnswer,
     PricedCapture,
     PricedReservation,
+    PricePage,
     Quote,
 )
 
@@ -94,6 +96,24 @@ def end_price(*, operation: str, dimension: str, book: str, valid_to: datetime |
             "valid_to": arg.optional(arg.time, "valid_to", valid_to),
         },
         partial(parse, Price),
+        repeatable=True,
+    )
+
+
+def list_prices(
+    *, book: str | None, operation: str | None, costs: bool, after_version: int, limit: int
+) -> Call[PricePage]:
+    """The call of ``list_prices``."""
+    return Call(
+        "list_prices",
+        {
+            "book": arg.optional(arg.text, "book", book),
+            "operation": arg.optional(arg.text, "operation", operation),
+            "costs": arg.boolean("costs", costs),
+            "after_version": arg.bigint("after_version", after_version),
+            "limit": arg.integer("limit", limit),
+        },
+        partial(parse, PricePage),
         repeatable=True,
     )
 
@@ -212,6 +232,20 @@ def set_price_book(
             "credits_per_unit": arg.optional(arg.number, "credits_per_unit", credits_per_unit),
         },
         partial(parse, PriceBook),
+        repeatable=True,
+    )
+
+
+def set_prices(*, prices: Sequence[Mapping[str, Any]], book: str, dry_run: bool) -> Call[PriceChanges]:
+    """The call of ``set_prices``."""
+    return Call(
+        "set_prices",
+        {
+            "prices": arg.price_items("prices", prices),
+            "book": arg.text("book", book),
+            "dry_run": arg.boolean("dry_run", dry_run),
+        },
+        partial(parse, PriceChanges),
         repeatable=True,
     )
 

@@ -215,21 +215,37 @@ async def hold(client: AsyncCreditsClient, request: SpendRequest) -> Held:
     A hold that was released or has expired belongs to a run whose server died. The next run has the next key.
     """
     for attempt in range(1, _MOST_CRASHES + 1):
-        reservation = await client.reserve_credits(
-            request.user_id,
-            request.credit_type,
-            request.amount,
-            description=request.description,
-            idempotency_key=request.key if attempt == 1 else f"{request.key}#{attempt}",
-            metadata=request.metadata,
-            ttl_seconds=request.ttl_seconds,
-            workspace_id=request.workspace_id,
-        )
+        reservation = await _reserve(client, request, request.key if attempt == 1 else f"{request.key}#{attempt}")
         held = await _earlier(client, request, reservation) if reservation.replayed else Held(reservation, "new")
         if held.status in ("new", "open", "captured"):
             return held
     raise IdempotencyConflict(
         f"The server died {_MOST_CRASHES} times while it worked on a request with this key.", hint="Use a new key."
+    )
+
+
+async def _reserve(client: AsyncCreditsClient, request: SpendRequest, key: str) -> Reservation:
+    if request.operation is None:
+        return await client.reserve_credits(
+            request.user_id,
+            request.credit_type,
+            request.amount,
+            description=request.description,
+            idempotency_key=key,
+            metadata=request.metadata,
+            ttl_seconds=request.ttl_seconds,
+            workspace_id=request.workspace_id,
+        )
+    return await client.reserve_operation(
+        request.user_id,
+        request.operation,
+        request.quantities,
+        description=request.description,
+        idempotency_key=key,
+        metadata=request.metadata,
+        ttl_seconds=request.ttl_seconds,
+        book=request.book,
+        workspace_id=request.workspace_id,
     )
 
 
@@ -252,6 +268,11 @@ async def capture(
         ReservationClosed: it was released.
     """
     try:
+        if request.operation is not None:
+            priced = await client.capture_operation(
+                request.user_id, reservation.reservation_id, request.used, workspace_id=request.workspace_id
+            )
+            return priced.shortfall, (Charged(request, reservation, priced.captured),)
         captured = await client.capture_credits(
             request.user_id, reservation.reservation_id, cost, workspace_id=request.workspace_id
         )
@@ -279,7 +300,7 @@ async def book(
         there = min(denial.available, cost)
         if not there or (all_or_nothing and there < cost):
             raise
-        rest = replace(request, key=f"{request.key}:rest", amount=there)
+        rest = replace(request, key=f"{request.key}:rest", amount=there, operation=None, quantities=None, used=None)
         missing, charged = await book(client, rest, there)
         return cost - there + missing, charged
     if held.status == "captured":

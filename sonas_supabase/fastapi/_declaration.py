@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal, TypeVar, cast, get_args
 from uuid import UUID
 
@@ -17,6 +18,7 @@ T = TypeVar("T")
 OnUnavailable = Literal["deny", "allow"]
 AskedOf = Callable[[Any], T | Awaitable[T]]
 Amount = int | AskedOf[int]
+Quantities = Mapping[str, int | Decimal | float | str]
 Payer = AskedOf[UUID | str | None]
 
 LARGEST_AMOUNT = 2**53
@@ -41,13 +43,18 @@ class Declaration:
     workspace: UUID | str | Payer | None
     actor: AskedOf[str | None] | None
     exempt: AskedOf[bool] | None
+    operation: str | AskedOf[str] | None = None
+    quantities: Quantities | AskedOf[Quantities] | None = None
+    book: str | None = None
 
     def __post_init__(self) -> None:
         self._check_values()
         self._check_functions()
 
     def _check_values(self) -> None:
-        if not (isinstance(self.credit_type, str) and self.credit_type.strip()):
+        if self.operation is not None:
+            self._check_operation()
+        elif not (isinstance(self.credit_type, str) and self.credit_type.strip()):
             raise _wrong("credit_type", self.credit_type, "the name of a credit type")
         if not (callable(self.amount) or _is_whole(self.amount, 1, LARGEST_AMOUNT)):
             raise _wrong("amount", self.amount, "a whole number of credits from 1 on, or a function of the request")
@@ -62,6 +69,19 @@ class Declaration:
             raise _wrong("on_unavailable", self.on_unavailable, "one of " + ", ".join(get_args(OnUnavailable)))
         self._check_texts()
 
+    def _check_operation(self) -> None:
+        """What it costs is in the price book, and what it has used is charged when that is known."""
+        if not (callable(self.operation) or (isinstance(self.operation, str) and self.operation.strip())):
+            raise _wrong("operation", self.operation, "the name of an operation, or a function of the request")
+        if not (self.quantities is None or callable(self.quantities) or isinstance(self.quantities, Mapping)):
+            raise _wrong("quantities", self.quantities, "a mapping of quantities, or a function of the request")
+        if self.credit_type or self.amount != 1 or self.at_least:
+            raise _wrong("operation", self.operation, "alone: the price book says the credits and how many")
+        if self.charge == "on_start":
+            raise _wrong("charge", self.charge, "held or cost where an operation is charged by what it has used")
+        if self.on_unavailable == "allow":
+            raise _wrong("on_unavailable", self.on_unavailable, "deny: without the database nothing has a price")
+
     def _check_texts(self) -> None:
         if not (self.description is None or callable(self.description) or isinstance(self.description, str)):
             raise _wrong("description", self.description, "a text, or a function of the request")
@@ -75,7 +95,7 @@ class Declaration:
             value = getattr(self, name)
             if value is not None and not callable(value):
                 raise _wrong(name, value, "a function of the request")
-        for name in ("amount", "description", "workspace", "actor", "exempt"):
+        for name in ("amount", "description", "workspace", "actor", "exempt", "operation", "quantities"):
             value = getattr(self, name)
             if callable(value):
                 _check_function(name, value)

@@ -10,7 +10,7 @@ from fastapi import Depends, Header, Security
 from fastapi.security import HTTPBearer
 from starlette.requests import HTTPConnection
 
-from sonas_supabase.fastapi._declaration import Amount, AskedOf, Declaration, OnUnavailable, Payer
+from sonas_supabase.fastapi._declaration import Amount, AskedOf, Declaration, OnUnavailable, Payer, Quantities
 from sonas_supabase.fastapi._openapi import BEARER, MARK
 from sonas_supabase.fastapi._outcome import ChargeMode
 from sonas_supabase.fastapi._request_spends import RequestSpends
@@ -56,9 +56,12 @@ CurrentUser = Annotated[User, Depends(current_user)]
 
 
 def spend(
-    credit_type: str,
+    credit_type: str = "",
     amount: Amount = 1,
     *,
+    operation: str | AskedOf[str] | None = None,
+    quantities: Quantities | AskedOf[Quantities] | None = None,
+    book: str | None = None,
     charge: ChargeMode = "held",
     at_least: int = 0,
     description: str | AskedOf[str] | None = None,
@@ -74,8 +77,12 @@ def spend(
     function may stand, it is asked with the request, and may be a coroutine function.
 
     Args:
-        credit_type: which credits.
+        credit_type: which credits. Left out where an ``operation`` says it.
         amount: how many to hold, or a function; 0 from it holds nothing. The handler may set another cost.
+        operation: instead of credits: what the price book has a price for. The most that it costs is held; the
+            handler sets ``quantities`` to what was used, and is charged for that exactly.
+        quantities: the largest quantities of the operation; one call if left out.
+        book: which price book; the default one if left out.
         charge: who pays. ``held``: once the handler has run, what it has set as the cost, else all that was held, even
             when the client has left. ``cost``: what the handler has set and nothing else. ``on_start``: the amount,
             before the handler runs. A failure of the server gives back in each of them.
@@ -102,6 +109,9 @@ def spend(
         workspace=workspace,
         actor=actor,
         exempt=exempt,
+        operation=operation,
+        quantities=quantities,
+        book=book,
     )
 
     async def hold(connection: HTTPConnection, bearer: _Bearer = None, idempotency_key: _Key = None) -> Spend:

@@ -64,7 +64,8 @@ class PendingSpend:
         elif before is not None or self.reservation is None:
             await self._change(before or 0, cost, outcome)
         elif cost:
-            self.operations.extend(await self.books.charge(self.request, self.reservation, cost))
+            request = replace(self.request, used=self.spend.quantities) if self.request.operation else self.request
+            self.operations.extend(await self.books.charge(request, self.reservation, cost))
         else:
             await self.books.release(self.request, self.reservation, outcome.value)
 

@@ -26,7 +26,7 @@ from sonas_supabase import (
 from sonas_supabase.fastapi import _answers, _background, _books, _ratelimit
 from sonas_supabase.fastapi._answers import Run, StoredAnswer
 from sonas_supabase.fastapi._books import Charged, Held
-from sonas_supabase.fastapi._declaration import Declaration
+from sonas_supabase.fastapi._declaration import Declaration, asked
 from sonas_supabase.fastapi._inbox import Inbox, Message
 from sonas_supabase.fastapi._outcome import Outcome
 from sonas_supabase.fastapi._pending_spend import PendingSpend
@@ -110,7 +110,7 @@ class RequestSpends:
             _log.warning("%s goes on without a hold: %s", request.description, error)
             return self._enter(user, request, declaration, None, journal_entry=entry)
         except InsufficientCredits as denial:
-            denial.details["credit_type"] = declaration.credit_type
+            denial.details["credit_type"] = request.credit_type
             raise
         except AccountNotFound as error:
             raise NoAccount(error.message, hint=error.hint) from error
@@ -202,7 +202,13 @@ class RequestSpends:
         user = await self.user()
         method, path = self._scope.get("method", "WEBSOCKET"), _path(self._scope)
         metadata = {"method": method, "path": path}
-        amount = 0 if await declaration.is_exempt(connection) else await declaration.amount_for(connection)
+        is_exempt = await declaration.is_exempt(connection)
+        if declaration.operation is not None and not is_exempt:
+            priced = await self._quote(declaration, connection)
+        else:
+            some = 0 if is_exempt else await declaration.amount_for(connection)
+            priced = {"credit_type": declaration.credit_type, "amount": some}
+        amount = priced["amount"]
         if amount and amount < declaration.at_least:
             raise Misconfigured(f"at_least={declaration.at_least} is more than the {amount} credits to be held.")
         actor = await declaration.actor_for(connection)
@@ -212,12 +218,24 @@ class RequestSpends:
             key=await self._spend_key(user, method, path),
             user_id=user.id,
             workspace_id=await declaration.workspace_for(connection),
-            credit_type=declaration.credit_type,
-            amount=amount,
             description=await declaration.description_for(connection) or f"{method} {path}",
             metadata=metadata,
             ttl_seconds=declaration.ttl_seconds,
+            **priced,
         )
+
+    async def _quote(self, declaration: Declaration, connection: HTTPConnection) -> dict[str, Any]:
+        """What of the request the price book says: which credits, and how many at most."""
+        operation = await asked(declaration.operation, connection)
+        quantities = await asked(declaration.quantities, connection)
+        priced = await self._books.client.quote_operation(operation, quantities, book=declaration.book)
+        return {
+            "credit_type": priced.credit_type,
+            "amount": max(1, priced.maximum),
+            "operation": operation,
+            "quantities": priced.quantities,
+            "book": declaration.book,
+        }
 
     async def _spend_key(self, user: User, method: str, path: str) -> str:
         """What makes this spend one, whichever worker of whichever attempt asks for it."""

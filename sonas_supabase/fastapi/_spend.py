@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 from uuid import UUID
 
 from sonas_supabase import InvalidAmount
@@ -46,6 +47,7 @@ class Spend:
         self._is_settled = is_settled
         self._hand_over = hand_over
         self._cost: int | None = None
+        self._quantities: Mapping[str, Any] | None = None
         self._added = 0
 
     @property
@@ -64,6 +66,22 @@ class Spend:
     @cost.setter
     def cost(self, value: int) -> None:
         self._cost = self._checked(value)
+
+    @property
+    def quantities(self) -> Mapping[str, Any] | None:
+        """What the operation has used; None as long as nothing was said. Only for ``spend(operation=…)``.
+
+        Setting it says that the work was done: it is charged by it, exactly, also when the answer is a refusal.
+
+        Raises:
+            RuntimeError: the request has come to its end, and the charge with it.
+        """
+        return self._quantities
+
+    @quantities.setter
+    def quantities(self, used: Mapping[str, Any]) -> None:
+        self.cost = self.amount
+        self._quantities = dict(used)
 
     def add(self, credits: int = 1) -> None:
         """Add to the cost, from 0. It stays charged when a stream breaks. Raises what setting the cost raises."""

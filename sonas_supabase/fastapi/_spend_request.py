@@ -20,6 +20,11 @@ class SpendRequest:
     description: str
     metadata: Mapping[str, Any]
     ttl_seconds: int
+    # A priced operation: the largest quantities, and once the work is done what was used.
+    operation: str | None = None
+    quantities: Mapping[str, Any] | None = None
+    used: Mapping[str, Any] | None = None
+    book: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 
@@ -236,3 +237,31 @@ class Health:
     unread_balances: int
     roll_up_age_seconds: float | None
     recent: tuple[RecentCalls, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarginRow:
+    """What one operation of a book was charged in one bucket, and what its provider charged.
+
+    ``worth`` and ``margin`` are None where the book does not say what a credit is worth; ``margin`` also while the cost
+    of some operations is ``unknown``.
+    """
+
+    bucket: datetime
+    credit_type: str
+    book: str
+    operation: str
+    operations: int
+    unknown: int
+    credits: Decimal
+    currency: str
+    provider_cost: Decimal
+    worth: Decimal | None
+    margin: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Margin(MetricWindow):
+    """What priced operations bring and cost."""
+
+    rows: tuple[MarginRow, ...]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,3 +52,11 @@ class PlanList:
     """What list_plans answers; the client hands out its plans."""
 
     plans: tuple[Plan, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanChanges:
+    """What of the plans was changed, or with ``dry_run`` would be: figure by figure, before and after."""
+
+    dry_run: bool
+    changes: tuple[dict[str, Any], ...]

@@ -107,3 +107,55 @@ class ExchangeRate:
     per: int
     valid_from: datetime
     prices: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedPrice:
+    """A price of a book, until ``valid_to`` (UTC) where it has ended or another one is planned.
+
+    What the provider charges (``asset``, ``cost_per_unit``, ``cost_per``, ``markup``, ``cost_steps``) is there only
+    where it was asked for.
+    """
+
+    operation: str
+    dimension: str
+    nano_per_unit: Decimal
+    per: int
+    minimum_nano: int | None
+    maximum_nano: int | None
+    steps: tuple[dict[str, Any], ...] | None
+    steps_by: tuple[str, ...] | None
+    valid_from: datetime
+    valid_to: datetime | None
+    version: int
+    source: str | None
+    asset: str | None = None
+    cost_per_unit: Decimal | None = None
+    cost_per: int | None = None
+    markup: Decimal | None = None
+    cost_steps: tuple[dict[str, Any], ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PricePage:
+    """Prices of a book; while ``more`` is True, there are others after the last one's ``version``."""
+
+    book: str
+    name: str
+    credit_type: str
+    currency: str
+    credits_per_unit: Decimal | None
+    version: int
+    more: bool
+    prices: tuple[ListedPrice, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceChanges:
+    """What was set, or with ``dry_run`` would be: each change with the price before and after it."""
+
+    book: str
+    dry_run: bool
+    changed: int
+    unchanged: int
+    changes: tuple[dict[str, Any], ...]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 
@@ -33,12 +34,14 @@ class Answer:
 class Refund(Answer):
     """Credits given back of an earlier operation.
 
-    ``amount`` is what ``returned`` and what had ``expired`` meanwhile.
+    ``amount`` is what ``returned`` and what had ``expired`` meanwhile. Of a priced operation ``cost`` came back,
+    exactly, and ``amount`` is the whole credits among it.
     """
 
     refunds_operation_id: UUID
     returned: int
     expired: int
+    cost: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -64,6 +65,26 @@ def test_steps_of_a_cost_are_steps_of_the_price(shop: Shop, database: Database) 
     answers = [shop.consume("gpt", {"input": n}) for n in (200_000, 200_001)]
     assert [a["cost"] for a in answers] == ["25", "50.00025"]
     assert [cost(shop, a)[0] for a in answers] == [250_000_000, 500_002_500]
+
+
+def test_the_margin_is_what_stays_of_the_charge(shop: Shop, database: Database) -> None:
+    operation = shop.operation("gpt")
+    database.call("set_provider_cost", operation, "input", Decimal("1.5"), 10**6, markup=2)
+    spent = [shop.consume("gpt", {"input": n}) for n in (200_000, 300_000)]
+    shop.call("refund_credits", spent[0]["operation_id"])
+    shop.price("look", "call", 1)
+    shop.consume("look")
+    since, until = shop.now - timedelta(days=1), shop.now + timedelta(days=1)
+    asked = {"since": since, "until": until, "include_test": True}
+    rows = {row["operation"]: row for row in database.call("metrics_margin", **asked)["rows"]}
+    told = {
+        key: rows[operation][key] for key in ("operations", "unknown", "credits", "provider_cost", "worth", "margin")
+    }
+    assert told == {
+        "operations": 2, "unknown": 0, "credits": "90", "provider_cost": "0.75", "worth": "0.9", "margin": "0.1667"
+    }  # fmt: skip
+    assert (rows[shop.operation("look")]["unknown"], rows[shop.operation("look")]["margin"]) == (1, None)
+    assert database.call("metrics_margin", since=since, until=until)["rows"] == []
 
 
 @pytest.mark.parametrize("role", ["anon", "authenticated", "service_role"])

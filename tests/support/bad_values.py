@@ -80,6 +80,8 @@ GOOD: dict[str, Any] = {
     "channel": "webhook:none",
     "results": [],
     "account_id": UNKNOWN,
+    "prices": [{"operation": "good", "dimension": "call", "nano_per_unit": 5}],
+    "plans": [{"id": "free", "name": "Free"}],
 }
 
 Row = tuple[str, str, Any, str, str]
@@ -293,6 +295,8 @@ _bad("nano_per_unit", [None, -1, "NaN"], "invalid_argument", "PT422")
 _bad("cost_per_unit", [None, -1, "NaN"], "invalid_argument", "PT422")
 _bad("worth", [None, 0, -1, "NaN"], "invalid_argument", "PT422")
 _bad("asset", [None, "", "Ether"], "invalid_argument", "PT422")
+_bad("prices", [None, Jsonb("x"), [1], [{}], [{"operation": "a", "dimension": "call"}]], "invalid_argument", "PT422")
+_bad("plans", [None, Jsonb("x"), [1], [{}], [{"id": "Not a slug"}]], "invalid_argument", "PT422")
 _bad("uncollected_id", [None, UNKNOWN], "invalid_argument", "PT422")
 _bad("resolution", [None, "", LONG], "invalid_argument", "PT422")
 

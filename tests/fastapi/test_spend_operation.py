@@ -1,0 +1,96 @@
+"""A route that costs an operation of the price book: the most is held, what was used is charged."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+from uuid import UUID
+
+import httpx
+import pytest
+import pytest_asyncio
+from fastapi import Depends, HTTPException
+from starlette.requests import Request
+
+from sonas_supabase.fastapi import Spend, WrongDeclaration, spend
+from tests.fastapi.support import bearer, calling, make_app, make_credits
+from tests.support.database import Database
+
+
+def model(request: Request) -> str:
+    return f"model:{request.path_params['name']}"
+
+
+Asked = Annotated[Spend, Depends(spend(operation=model, quantities={"input": 1000, "output": 500}))]
+
+
+@pytest_asyncio.fixture(scope="module")
+async def http(database: Database) -> AsyncIterator[httpx.AsyncClient]:
+    database.call("set_price", "model:small", "input", 1_000_000)
+    database.call("set_price", "model:small", "output", 4_000_000)
+    credits = make_credits(database.url)
+    app = make_app(credits)
+
+    @app.post("/ask/{name}")
+    async def ask(name: str, held: Asked, output: int | None = None, fail: int = 0) -> dict[str, Any]:
+        if output is not None:
+            held.quantities = {"input": 1000, "output": output}
+        if fail:
+            raise HTTPException(fail)
+        return {"held": held.amount, "operation": str(held.operation_id)}
+
+    async with calling(app) as client:
+        yield client
+    await credits.client.close()
+
+
+async def test_what_was_used_is_charged_and_the_rest_goes_back(
+    http: httpx.AsyncClient, database: Database, user: UUID
+) -> None:
+    answer = await http.post("/ask/small?output=10", headers=bearer(user))
+    assert (answer.status_code, answer.json()["held"]) == (200, 3)
+    explained = database.call("explain_operation", user, answer.json()["operation"])
+    assert explained["price"]["cost"] == "1.04"
+    balance = database.balance(user, "integration")
+    assert (balance["used"], balance["reserved"]) == (2, 0)
+    assert (await http.post("/ask/small", headers=bearer(user))).status_code == 200
+    # 1.04 and the maximum, 3, are five whole credits with 0.96 left over.
+    assert database.balance(user, "integration")["used"] == 5
+    database.verify(user)
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "used"),
+    [("fail=500", 500, 0), ("fail=500&output=1", 500, 0), ("fail=422", 422, 0), ("fail=422&output=1", 422, 2)],
+)
+async def test_failures_give_back_unless_something_was_used(
+    http: httpx.AsyncClient, database: Database, user: UUID, query: str, status: int, used: int
+) -> None:
+    assert (await http.post(f"/ask/small?{query}", headers=bearer(user))).status_code == status
+    balance = database.balance(user, "integration")
+    assert (balance["used"], balance["reserved"]) == (used, 0)
+
+
+async def test_a_model_without_a_price_is_refused_and_a_repeat_costs_once(
+    http: httpx.AsyncClient, database: Database, user: UUID
+) -> None:
+    refused = await http.post("/ask/large", headers=bearer(user))
+    assert (refused.status_code, refused.json()["code"]) == (404, "unknown_operation")
+    headers = {**bearer(user), "idempotency-key": "k"}
+    answers = [await http.post("/ask/small?output=1", headers=headers) for _ in range(3)]
+    assert {answer.text for answer in answers} == {answers[0].text}
+    assert database.balance(user, "integration")["used"] == 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"operation": ""}, {"operation": 5}, {"operation": "a", "quantities": 5}, {"operation": "a", "amount": 2},
+        {"operation": "a", "credit_type": "message"}, {"operation": "a", "charge": "on_start"},
+        {"operation": "a", "on_unavailable": "allow"}, {"operation": "a", "at_least": 1}, {},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_can_never_work_is_refused_where_it_is_declared(wrong: dict[str, Any]) -> None:
+    with pytest.raises(WrongDeclaration):
+        spend(**wrong)

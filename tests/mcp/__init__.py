@@ -1,0 +1,1 @@
+"""What agents get over the Model Context Protocol."""
