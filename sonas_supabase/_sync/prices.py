@@ -20,6 +20,8 @@ from sonas_supabase.models.prices import (
     PricedReservation,
     PricePage,
     Quote,
+    X402Claim,
+    X402Payment,
 )
 
 
@@ -381,6 +383,75 @@ class Prices(Caller):
                 steps=steps,
                 source=source,
             ),
+            timeout,
+            retries,
+        )
+
+    def claim_x402_payment(
+        self,
+        payment_key: str,
+        payer: str,
+        request_hash: str,
+        credit_type: str,
+        amount: int,
+        *,
+        network: str | None = None,
+        asset: str | None = None,
+        paid_amount: Number | None = None,
+        user_id: Id | None = None,
+        workspace_id: Id | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
+    ) -> X402Claim:
+        """Claim a payment for a request: to settle it, or once it is settled to run the request, once.
+
+        ``claim_id`` is None for who has to leave it to another. Without ``user_id`` the account is one of kind payer,
+        of this address, which is opened for it.
+
+        SQL: ``claim_x402_payment``.
+
+        Raises:
+            AccountNotFound, UnknownCreditType, InvalidAmount, InvalidArgument.
+        """
+        return self._call(
+            calls.claim_x402_payment(
+                payment_key=payment_key,
+                payer=payer,
+                request_hash=request_hash,
+                credit_type=credit_type,
+                amount=amount,
+                network=network,
+                asset=asset,
+                paid_amount=paid_amount,
+                user_id=user_id,
+                workspace_id=workspace_id,
+            ),
+            timeout,
+            retries,
+        )
+
+    def finish_x402_payment(
+        self,
+        payment_key: str,
+        claim_id: Id,
+        state: str,
+        *,
+        transaction: str | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
+    ) -> X402Payment:
+        """Say how a payment that was claimed has ended: ``settled`` grants its credits, once.
+
+        ``failed``: the facilitator refused it. ``unknown``: it has not answered. ``served``: the request was. ``open``:
+        it was not, and may be run again.
+
+        SQL: ``finish_x402_payment``.
+
+        Raises:
+            InvalidArgument: no such claim, or not from this state.
+        """
+        return self._call(
+            calls.finish_x402_payment(payment_key=payment_key, claim_id=claim_id, state=state, transaction=transaction),
             timeout,
             retries,
         )

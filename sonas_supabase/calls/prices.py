@@ -21,6 +21,8 @@ from sonas_supabase.models.prices import (
     PricedReservation,
     PricePage,
     Quote,
+    X402Claim,
+    X402Payment,
 )
 
 
@@ -283,5 +285,52 @@ def set_provider_cost(
             "source": arg.optional(arg.text, "source", source),
         },
         partial(parse, Price),
+        repeatable=True,
+    )
+
+
+def claim_x402_payment(
+    *,
+    payment_key: str,
+    payer: str,
+    request_hash: str,
+    credit_type: str,
+    amount: int,
+    network: str | None,
+    asset: str | None,
+    paid_amount: Number | None,
+    user_id: Id | None,
+    workspace_id: Id | None,
+) -> Call[X402Claim]:
+    """The call of ``claim_x402_payment``."""
+    return Call(
+        "claim_x402_payment",
+        {
+            "payment_key": arg.text("payment_key", payment_key),
+            "payer": arg.text("payer", payer),
+            "request_hash": arg.text("request_hash", request_hash),
+            "credit_type": arg.text("credit_type", credit_type),
+            "amount": arg.amount(amount),
+            "network": arg.optional(arg.text, "network", network),
+            "asset": arg.optional(arg.text, "asset", asset),
+            "paid_amount": arg.optional(arg.number, "paid_amount", paid_amount),
+            "user_id": arg.optional(arg.uuid, "user_id", user_id),
+            "workspace_id": arg.optional(arg.uuid, "workspace_id", workspace_id),
+        },
+        partial(parse, X402Claim),
+    )
+
+
+def finish_x402_payment(*, payment_key: str, claim_id: Id, state: str, transaction: str | None) -> Call[X402Payment]:
+    """The call of ``finish_x402_payment``."""
+    return Call(
+        "finish_x402_payment",
+        {
+            "payment_key": arg.text("payment_key", payment_key),
+            "claim_id": arg.uuid("claim_id", claim_id),
+            "state": arg.text("state", state),
+            "transaction": arg.optional(arg.text, "transaction", transaction),
+        },
+        partial(parse, X402Payment),
         repeatable=True,
     )

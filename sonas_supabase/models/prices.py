@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from sonas_supabase.models.holds import Capture, Reservation
 from sonas_supabase.models.spending import Answer
@@ -159,3 +160,21 @@ class PriceChanges:
     changed: int
     unchanged: int
     changes: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class X402Claim:
+    """An agent's payment for a request. ``claim_id`` is None where another one works on it, or it was used up."""
+
+    state: str
+    claim_id: UUID | None
+    user_id: UUID
+    same_request: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class X402Payment:
+    """How a payment stands."""
+
+    state: str
+    transaction: str | None

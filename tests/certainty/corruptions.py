@@ -391,6 +391,17 @@ UNJUDGED = {
         [f"{PRICED_HOLDS}.{column}" for column in ("book", "operation", "quantities", "priced_at", "book_version")],
         "by which prices a hold will be captured, which its receipt then repeats",
     ),
+    **dict.fromkeys(
+        [
+            f"credits.x402_payments.{column}"
+            for column in (
+                *("payment_key", "account_id", "user_id", "workspace_id", "payer", "network", "asset", "paid"),
+                *("credit_type", "credits", "request_hash", "state", "claim_id", "claimed_at", "transaction"),
+                "created_at",
+            )
+        ],
+        "a payment, which is in the facilitator's books; what it bought is in ours",
+    ),
     f"{PRICED_REFUNDS}.user_id": WHO,
     f"{PRICED_REFUNDS}.created_at": UNUSED,
     **dict.fromkeys(

@@ -302,6 +302,8 @@ NOBODYS_WORDS = {
     "time_zone", "role", "account_status", "free_credits", "pinned_plan_id",
     "public.credit_grants.frozen_reason", "name",
     "currency", "credits.debts.source", "credits.debt_payments.source", "token_hash",
+    "credits.x402_payments.network", "credits.x402_payments.asset", "credits.x402_payments.state",
+    "credits.x402_payments.transaction",
     # The names of the price book.
     "book", "credits.priced_operations.operation", "credits.priced_operations.quantities",
     "credits.priced_operations.lines", "credits.priced_holds.operation", "credits.priced_holds.quantities",

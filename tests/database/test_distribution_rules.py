@@ -19,7 +19,7 @@ REFERENCE = {
 }
 
 # Who a person is over all their accounts: kept by identity, and asked where an account is opened, not where it spends.
-IDENTITIES = {"credits.identity_holders"}
+IDENTITIES = {"credits.x402_payments", "credits.identity_holders"}
 
 # What a payment provider has said, by the provider's ids: looked up once per event, and handed on with the account.
 PROVIDER = {

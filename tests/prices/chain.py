@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from eth_tester import EthereumTester, PyEVMBackend
+from eth_tester import EthereumTester, PyEVMBackend  # type: ignore[import-untyped]
 
 # A contract that takes no money: its code is `revert(0, 0)`.
 REVERTS = "0x60006000fd"

@@ -80,6 +80,12 @@ GOOD: dict[str, Any] = {
     "channel": "webhook:none",
     "results": [],
     "account_id": UNKNOWN,
+    "payment_key": "x402:eip155:84532:asset:payer:nonce",
+    "payer": "0xabc",
+    "network": "eip155:84532",
+    "paid_amount": 20000,
+    "request_hash": "a hash of the request",
+    "state": "unknown",
     "prices": [{"operation": "good", "dimension": "call", "nano_per_unit": 5}],
     "plans": [{"id": "free", "name": "Free"}],
 }
@@ -294,9 +300,12 @@ _bad("book", ["", "no such book"], "invalid_argument", "PT422")
 _bad("nano_per_unit", [None, -1, "NaN"], "invalid_argument", "PT422")
 _bad("cost_per_unit", [None, -1, "NaN"], "invalid_argument", "PT422")
 _bad("worth", [None, 0, -1, "NaN"], "invalid_argument", "PT422")
-_bad("asset", [None, "", "Ether"], "invalid_argument", "PT422")
+_bad("asset", [None, "", "Ether"], "invalid_argument", "PT422", _except("claim_x402_payment"))
 _bad("prices", [None, Jsonb("x"), [1], [{}], [{"operation": "a", "dimension": "call"}]], "invalid_argument", "PT422")
 _bad("plans", [None, Jsonb("x"), [1], [{}], [{"id": "Not a slug"}]], "invalid_argument", "PT422")
+_bad("payment_key", [None, "", "short"], "invalid_argument", "PT422")
+_bad("request_hash", [None, "", "x" * 200], "invalid_argument", "PT422")
+_bad("paid_amount", [None, 0, -1], "invalid_argument", "PT422")
 _bad("uncollected_id", [None, UNKNOWN], "invalid_argument", "PT422")
 _bad("resolution", [None, "", LONG], "invalid_argument", "PT422")
 

@@ -9,7 +9,8 @@ create table credits.accounts (
   frozen_reason text,
   created_at timestamptz not null default now(),
   closed_at timestamptz,
-  constraint accounts_kind_is_person_or_workspace check (kind in ('person', 'workspace')),
+  constraint accounts_kind_is_person_workspace_or_payer
+    check (kind in ('person', 'workspace', 'payer')),
   constraint accounts_status_is_active_frozen_or_closed check (status in ('active', 'frozen', 'closed')),
   constraint accounts_free_credits_are_own_or_withheld_for_a_reason
     check (free_credits in ('own', 'anonymous', 'other_account')),

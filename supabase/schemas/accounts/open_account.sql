@@ -47,7 +47,7 @@ set search_path = ''
 as $$
 declare
   v_now timestamptz := clock_timestamp();
-  v_user_id uuid := case when p_kind = 'person' then p_account_id end;
+  v_user_id uuid := case when p_kind <> 'workspace' then p_account_id end;
   v_anchor_at timestamptz := v_now;
 begin
   insert into credits.accounts (account_id, kind, created_at) values (p_account_id, p_kind, v_now)

@@ -50,8 +50,8 @@ begin
     group by r.account_id, r.credit_type
   ), owners as (
     -- What a balance copies from its account, so that a spend needs no second row.
-    select a.account_id, a.status, a.test_now, case a.kind when 'person' then a.account_id end as user_id,
-      s.user_id is not distinct from case a.kind when 'person' then a.account_id end
+    select a.account_id, a.status, a.test_now, case when a.kind <> 'workspace' then a.account_id end as user_id,
+      s.user_id is not distinct from case when a.kind <> 'workspace' then a.account_id end
         and (f.account_id is null or a.status = 'closed') as are_sane
     from credits.accounts a
     join credits.subscriptions s on s.account_id = a.account_id

@@ -80,6 +80,9 @@ begin
     and k.request @> jsonb_build_object('user_id', p_account_id);
 
   delete from credits.stored_answers s where s.account_id = p_account_id;
+  update credits.x402_payments x set payment_key = 'forgotten:' || gen_random_uuid(),
+    payer = 'forgotten', request_hash = 'forgotten'
+  where x.user_id = p_account_id;
   update credits.uncollected u
   set description = null, idempotency_key = 'forgotten:' || u.id,
     resolution = case when u.resolved_at is not null then 'forgotten' end
