@@ -5,6 +5,7 @@ from __future__ import annotations
 
 TYPES: dict[str, dict[str, str]] = {
     "list_plans": {},
+    "set_plans": {"p_plans": "jsonb", "p_dry_run": "boolean"},
     "find_accounts": {"p_search": "text", "p_account_ids": "jsonb", "p_limit": "integer"},
     "freeze_account": {"p_user_id": "uuid", "p_reason": "text", "p_workspace_id": "uuid"},
     "get_credit_summary": {"p_user_id": "uuid", "p_workspace_id": "uuid"},
@@ -152,6 +153,13 @@ TYPES: dict[str, dict[str, str]] = {
         "p_book": "text",
         "p_valid_to": "timestamp with time zone",
     },
+    "list_prices": {
+        "p_book": "text",
+        "p_operation": "text",
+        "p_costs": "boolean",
+        "p_after_version": "bigint",
+        "p_limit": "integer",
+    },
     "quote_operation": {"p_operation": "text", "p_quantities": "jsonb", "p_book": "text"},
     "reserve_operation": {
         "p_user_id": "uuid",
@@ -192,6 +200,7 @@ TYPES: dict[str, dict[str, str]] = {
         "p_currency": "text",
         "p_credits_per_unit": "numeric",
     },
+    "set_prices": {"p_prices": "jsonb", "p_book": "text", "p_dry_run": "boolean"},
     "set_provider_cost": {
         "p_operation": "text",
         "p_dimension": "text",
@@ -206,6 +215,19 @@ TYPES: dict[str, dict[str, str]] = {
         "p_steps": "jsonb",
         "p_source": "text",
     },
+    "claim_x402_payment": {
+        "p_payment_key": "text",
+        "p_payer": "text",
+        "p_request_hash": "text",
+        "p_credit_type": "text",
+        "p_amount": "bigint",
+        "p_network": "text",
+        "p_asset": "text",
+        "p_paid_amount": "numeric",
+        "p_user_id": "uuid",
+        "p_workspace_id": "uuid",
+    },
+    "finish_x402_payment": {"p_payment_key": "text", "p_claim_id": "uuid", "p_state": "text", "p_transaction": "text"},
     "claim_http_request": {
         "p_user_id": "uuid",
         "p_key": "text",
@@ -424,6 +446,14 @@ TYPES: dict[str, dict[str, str]] = {
         "p_credit_type": "text",
         "p_include_test": "boolean",
         "p_raw": "boolean",
+    },
+    "metrics_margin": {
+        "p_since": "timestamp with time zone",
+        "p_until": "timestamp with time zone",
+        "p_bucket": "text",
+        "p_time_zone": "text",
+        "p_credit_type": "text",
+        "p_include_test": "boolean",
     },
     "metrics_usage": {
         "p_by": "text",

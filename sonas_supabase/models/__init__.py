@@ -102,6 +102,8 @@ from sonas_supabase.models.metrics import (
     Health,
     Liability,
     LiabilityRow,
+    Margin,
+    MarginRow,
     MetricWindow,
     OwedNow,
     RecentCalls,
@@ -112,16 +114,21 @@ from sonas_supabase.models.metrics import (
     UsageRow,
 )
 from sonas_supabase.models.moving import AccountExport, BalanceImport, Forgotten, ImportProblem, ImportUndone
-from sonas_supabase.models.plans import Plan, PlanLimit, PlanList, PlanPrice
+from sonas_supabase.models.plans import Plan, PlanChanges, PlanLimit, PlanList, PlanPrice
 from sonas_supabase.models.prices import (
     ExchangeRate,
+    ListedPrice,
     Price,
     PriceBook,
+    PriceChanges,
     PricedAnswer,
     PricedCapture,
     PricedReservation,
     PriceLine,
+    PricePage,
     Quote,
+    X402Claim,
+    X402Payment,
 )
 from sonas_supabase.models.spending import Advice, Answer, Batch, DenialDetails, Refund
 from sonas_supabase.models.workspaces import (
@@ -207,7 +214,10 @@ __all__ = [
     "LedgerEnd",
     "Liability",
     "LiabilityRow",
+    "ListedPrice",
     "MailSubscription",
+    "Margin",
+    "MarginRow",
     "MessageClaim",
     "MessagesSettled",
     "MessagesTended",
@@ -223,13 +233,16 @@ __all__ = [
     "OwedNow",
     "Plan",
     "PlanChange",
+    "PlanChanges",
     "PlanLimit",
     "PlanList",
     "PlanPin",
     "PlanPrice",
     "Price",
     "PriceBook",
+    "PriceChanges",
     "PriceLine",
+    "PricePage",
     "PricedAnswer",
     "PricedCapture",
     "PricedReservation",
@@ -264,4 +277,6 @@ __all__ = [
     "WorkspaceLine",
     "WorkspaceList",
     "WorkspaceMember",
+    "X402Claim",
+    "X402Payment",
 ]

@@ -57,27 +57,28 @@ declare
   v_routines constant name[] := '{
     accept_workspace_invitation, add_credit_webhook, apply_billing_event, attach_billing_session,
     capture_credits, capture_operation, change_plan, check_credits, claim_http_request,
-    claim_messages, consume_credits, consume_credits_batch, consume_operation, create_billing_order,
-    create_workspace, delete_credit_budget, delete_credit_webhook, delete_workspace, diagnose,
-    drop_http_claim, end_price, explain_balance, explain_operation, export_account,
-    extend_reservation, find_accounts, find_operation, forget_account, freeze_account,
-    get_billing_account, get_billing_order, get_credit_alerts, get_credit_history,
-    get_credit_summary, get_workspace, grant_credits, has_credits, import_balances,
-    invite_to_workspace, leave_workspace, ledger_digest, link_billing_customer, list_billing_events,
-    list_billing_prices, list_credit_budgets, list_credit_dead_letters, list_notifications,
-    list_plans, list_top_ups, list_uncollected, list_workspaces, mark_notifications_read,
-    mark_test_account, metrics_active_accounts, metrics_breakage, metrics_consumption,
-    metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability, metrics_usage,
-    open_account, pin_plan, publish_plan, quote_operation, reconcile_billing, record_uncollected,
-    refund_credits, register_billing_price, release_credits, remove_from_workspace,
-    replay_billing_events, reserve_credits, reserve_operation, reset_monthly_credits,
-    resolve_uncollected, retry_credit_dead_letters, revoke_grant, revoke_workspace_invitation,
-    roll_up_metrics, rotate_credit_webhook_secret, set_auto_top_up, set_credit_alerts,
-    set_credit_budget, set_credit_channels, set_exchange_rate, set_price, set_price_book,
-    set_provider_cost, set_subscription_status, set_test_clock, set_time_zone, set_workspace_role,
-    settle_messages, store_http_answer, system_status, tend_messages, test_credit_webhook,
-    track_metadata_key, transfer_workspace, undo_import, unfreeze_account, unsubscribe_credit_mail,
-    verify_books, verify_checklist, within_limit}';
+    claim_messages, claim_x402_payment, consume_credits, consume_credits_batch, consume_operation,
+    create_billing_order, create_workspace, delete_credit_budget, delete_credit_webhook,
+    delete_workspace, diagnose, drop_http_claim, end_price, explain_balance, explain_operation,
+    export_account, extend_reservation, find_accounts, find_operation, finish_x402_payment,
+    forget_account, freeze_account, get_billing_account, get_billing_order, get_credit_alerts,
+    get_credit_history, get_credit_summary, get_workspace, grant_credits, has_credits,
+    import_balances, invite_to_workspace, leave_workspace, ledger_digest, link_billing_customer,
+    list_billing_events, list_billing_prices, list_credit_budgets, list_credit_dead_letters,
+    list_notifications, list_plans, list_prices, list_top_ups, list_uncollected, list_workspaces,
+    mark_notifications_read, mark_test_account, metrics_active_accounts, metrics_breakage,
+    metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability,
+    metrics_margin, metrics_usage, open_account, pin_plan, publish_plan, quote_operation,
+    reconcile_billing, record_uncollected, refund_credits, register_billing_price, release_credits,
+    remove_from_workspace, replay_billing_events, reserve_credits, reserve_operation,
+    reset_monthly_credits, resolve_uncollected, retry_credit_dead_letters, revoke_grant,
+    revoke_workspace_invitation, roll_up_metrics, rotate_credit_webhook_secret, set_auto_top_up,
+    set_credit_alerts, set_credit_budget, set_credit_channels, set_exchange_rate, set_plans,
+    set_price, set_price_book, set_prices, set_provider_cost, set_subscription_status,
+    set_test_clock, set_time_zone, set_workspace_role, settle_messages, store_http_answer,
+    system_status, tend_messages, test_credit_webhook, track_metadata_key, transfer_workspace,
+    undo_import, unfreeze_account, unsubscribe_credit_mail, verify_books, verify_checklist,
+    within_limit}';
   -- End of the names.
   v_triggers constant name[] := array['credits_open_account', 'credits_close_account', 'credits_follow_user'];
   -- What stands in the way: {object, problem, cure: [statement], named_by: [function]}.
@@ -797,6 +798,167 @@ comment on function credits.plan_figure(text, integer, text) is
   'What a version of a plan gives of a credit type. Terms that cannot be found give nothing.';
 revoke all on function credits.plan_figure(text, integer, text) from public, anon, authenticated, service_role;
 
+-- schemas/plans/set_plans.sql
+
+-- edge: result=PlanChanges callers=service_role repeatable reads=plans:plan_items
+--   Make plans what they should be, all or none; with ``dry_run`` only say what would change.
+--
+--   Each has ``id`` and what of it should change: ``name``, ``description``, ``rank``,
+--   ``price_cents``, ``currency``, ``per_seat``, and ``limits`` by credit type: ``allowance`` (None
+--   is unlimited) and ``rollover_cap``. A changed plan is a new version.
+--
+--   Raises:
+--       InvalidArgument: ``details["plan"]`` says which plan cannot be so.
+--       UnknownCreditType.
+create function public.set_plans(p_plans jsonb, p_dry_run boolean default false)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_plan jsonb;
+  v_changes jsonb := jsonb '[]';
+begin
+  if jsonb_typeof(p_plans) is distinct from 'array' or jsonb_array_length(p_plans) > 1000 then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_plans"}',
+      'Plans are a list of at most 1000 objects.');
+  end if;
+  begin
+    for v_plan in select p.value from jsonb_array_elements(p_plans) p loop
+      v_changes := v_changes || credits.set_plan(v_plan);
+    end loop;
+    if p_dry_run then
+      raise exception using errcode = 'SN001';
+    end if;
+  exception when sqlstate 'SN001' then
+    -- What was written is taken back; what it was is known.
+    null;
+  end;
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok',
+    'dry_run', coalesce(p_dry_run, false), 'changes', v_changes));
+end
+$$;
+comment on function public.set_plans(jsonb, boolean) is
+  'Makes plans and their limits what p_plans says, all or none, and answers what each figure was '
+  'before. A plan that is not named stays. With p_dry_run it only says what would change.';
+revoke all on function public.set_plans(jsonb, boolean)
+  from public, anon, authenticated, service_role;
+grant execute on function public.set_plans(jsonb, boolean) to service_role;
+
+create function credits.set_plan(p_plan jsonb)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_before jsonb;
+  v_new jsonb;
+begin
+  if jsonb_typeof(p_plan) is distinct from 'object' or not p_plan ? 'id'
+     or jsonb_typeof(coalesce(p_plan -> 'limits', '{}')) <> 'object'
+     or p_plan - '{id, name, description, rank, price_cents, currency, per_seat, limits}'::text[]
+       <> '{}' then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_plans',
+      'plan', p_plan -> 'id'), 'A plan is an object with id and what of it should change.');
+  end if;
+  v_before := credits.plan_figures(p_plan ->> 'id');
+  v_new := coalesce(v_before, '{"description": "", "currency": "usd", "per_seat": false}')
+    || (p_plan - 'limits');
+  insert into public.plans as p (id, name, description, rank, price_cents, currency, per_seat)
+  values (p_plan ->> 'id', v_new ->> 'name', v_new ->> 'description', (v_new ->> 'rank')::integer,
+    (v_new ->> 'price_cents')::bigint, v_new ->> 'currency', (v_new ->> 'per_seat')::boolean)
+  on conflict (id) do update set name = excluded.name, description = excluded.description,
+    rank = excluded.rank, price_cents = excluded.price_cents, currency = excluded.currency,
+    per_seat = excluded.per_seat;
+  perform credits.set_plan_limits(p_plan ->> 'id', coalesce(p_plan -> 'limits', '{}'));
+  return credits.plan_changes(p_plan ->> 'id', v_before, credits.plan_figures(p_plan ->> 'id'));
+exception
+  when check_violation or not_null_violation or unique_violation or invalid_text_representation
+    or numeric_value_out_of_range then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_plans',
+      'plan', p_plan -> 'id', 'because', sqlerrm), 'The plan cannot be so: ' || sqlerrm || '.');
+    return null;
+end
+$$;
+comment on function credits.set_plan(jsonb) is
+  'Makes one plan what it should be, and lists what has changed.';
+revoke all on function credits.set_plan(jsonb) from public, anon, authenticated, service_role;
+
+create function credits.set_plan_limits(p_plan_id text, p_limits jsonb)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_unknown text;
+begin
+  select l.key into v_unknown from jsonb_object_keys(p_limits) l(key)
+  where not exists (select 1 from credits.credit_types t where t.id = l.key) limit 1;
+  if v_unknown is not null then
+    perform credits.raise_error('unknown_credit_type', jsonb_build_object('credit_type', v_unknown,
+      'known', (select jsonb_agg(t.id order by t.id) from credits.credit_types t)));
+  end if;
+  insert into public.plan_limits as f (plan_id, credit_type, allowance, rollover_cap)
+  select p_plan_id, l.key, (l.value ->> 'allowance')::bigint,
+    coalesce((l.value ->> 'rollover_cap')::bigint, 0)
+  from jsonb_each(p_limits) l
+  on conflict (plan_id, credit_type) do update
+    set allowance = excluded.allowance, rollover_cap = excluded.rollover_cap
+  where (f.allowance, f.rollover_cap) is distinct from (excluded.allowance, excluded.rollover_cap);
+end
+$$;
+comment on function credits.set_plan_limits(text, jsonb) is
+  'Makes the limits of a plan what they should be. Raises unknown_credit_type.';
+revoke all on function credits.set_plan_limits(text, jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.plan_figures(p_plan_id text)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select jsonb_build_object('name', p.name, 'description', p.description, 'rank', p.rank,
+      'price_cents', p.price_cents, 'currency', p.currency, 'per_seat', p.per_seat) || coalesce((
+        select jsonb_object_agg(l.credit_type, coalesce(l.allowance::text, 'unlimited')
+          || case when l.rollover_cap > 0 then ', rollover ' || l.rollover_cap else '' end)
+        from public.plan_limits l where l.plan_id = p.id), '{}')
+    from public.plans p where p.id = p_plan_id);
+end
+$$;
+comment on function credits.plan_figures(text) is
+  'What a plan is now, with its limits in words, to compare with later; null where there is none.';
+revoke all on function credits.plan_figures(text) from public, anon, authenticated, service_role;
+
+create function credits.plan_changes(p_plan_id text, p_before jsonb, p_after jsonb)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('plan_id', p_plan_id, 'what', a.key,
+      'before', p_before -> a.key, 'after', a.value) order by a.key), '[]')
+    from jsonb_each(p_after) a
+    where a.value is distinct from p_before -> a.key);
+end
+$$;
+comment on function credits.plan_changes(text, jsonb, jsonb) is
+  'What of a plan has changed, figure by figure.';
+revoke all on function credits.plan_changes(text, jsonb, jsonb)
+  from public, anon, authenticated, service_role;
+
 -- schemas/accounts/settings.sql
 
 create table credits.settings (
@@ -878,7 +1040,8 @@ create table credits.accounts (
   frozen_reason text,
   created_at timestamptz not null default now(),
   closed_at timestamptz,
-  constraint accounts_kind_is_person_or_workspace check (kind in ('person', 'workspace')),
+  constraint accounts_kind_is_person_workspace_or_payer
+    check (kind in ('person', 'workspace', 'payer')),
   constraint accounts_status_is_active_frozen_or_closed check (status in ('active', 'frozen', 'closed')),
   constraint accounts_free_credits_are_own_or_withheld_for_a_reason
     check (free_credits in ('own', 'anonymous', 'other_account')),
@@ -2243,7 +2406,7 @@ set search_path = ''
 as $$
 declare
   v_now timestamptz := clock_timestamp();
-  v_user_id uuid := case when p_kind = 'person' then p_account_id end;
+  v_user_id uuid := case when p_kind <> 'workspace' then p_account_id end;
   v_anchor_at timestamptz := v_now;
 begin
   insert into credits.accounts (account_id, kind, created_at) values (p_account_id, p_kind, v_now)
@@ -9003,6 +9166,87 @@ revoke all on function public.end_price(text, text, text, timestamptz)
   from public, anon, authenticated, service_role;
 grant execute on function public.end_price(text, text, text, timestamptz) to service_role;
 
+-- schemas/prices/list_prices.sql
+
+-- edge: result=PricePage callers=service_role repeatable
+--   The prices of a book in the order in which they were set, a page at a time.
+--
+--   With ``costs`` also what providers charge and the markup: they are not for users. While
+--   ``more`` is True, go on with ``after_version``.
+--
+--   Raises:
+--       InvalidArgument: no such book.
+create function public.list_prices(
+  p_book text default null, p_operation text default null, p_costs boolean default false,
+  p_after_version bigint default 0, p_limit integer default 1000)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+declare
+  v_book public.credit_price_books := credits.find_price_book(p_book);
+  v_prices jsonb;
+begin
+  if coalesce(p_limit, 0) not between 1 and 10000 then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_limit"}',
+      'A page has 1 to 10000 prices.');
+  end if;
+  select coalesce(jsonb_agg(credits.listed_price(p, coalesce(p_costs, false)) order by p.version),
+      '[]')
+    into v_prices
+  from (
+    select c.* from public.credit_prices c
+    where c.book = v_book.id and c.version > coalesce(p_after_version, 0)
+      -- An operation finds the patterns that its price may be in.
+      and (p_operation is null or c.operation = p_operation or right(c.operation, 1) = '*'
+        and starts_with(p_operation, rtrim(c.operation, '*')))
+    order by c.version limit p_limit + 1) p;
+  return jsonb_build_object('success', true, 'code', 'ok', 'book', v_book.id, 'name', v_book.name,
+    'credit_type', v_book.credit_type, 'currency', v_book.currency,
+    'credits_per_unit', trim_scale(v_book.nano_per_unit_of_currency * 0.000000001)::text,
+    'version', v_book.version, 'more', jsonb_array_length(v_prices) > p_limit,
+    'prices', case when jsonb_array_length(v_prices) > p_limit then v_prices - -1
+      else v_prices end);
+end
+$$;
+comment on function public.list_prices(text, text, boolean, bigint, integer) is
+  'The prices of a book (of one operation, with the patterns that fit it), also those that ended '
+  'or are planned, p_limit from p_after_version on; more says whether there are others. With '
+  'p_costs what providers charge and the markup.';
+revoke all on function public.list_prices(text, text, boolean, bigint, integer)
+  from public, anon, authenticated, service_role;
+grant execute on function public.list_prices(text, text, boolean, bigint, integer) to service_role;
+
+create function credits.listed_price(p_price public.credit_prices, p_costs boolean)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return jsonb_build_object('operation', p_price.operation, 'dimension', p_price.dimension,
+    'nano_per_unit', trim_scale(p_price.nano_per_unit)::text, 'per', p_price.per,
+    'minimum_nano', p_price.minimum_nano, 'maximum_nano', p_price.maximum_nano,
+    'steps', p_price.steps, 'steps_by', to_jsonb(p_price.steps_by),
+    'valid_from', p_price.valid_from, 'valid_to', p_price.valid_to, 'version', p_price.version,
+    'source', p_price.source)
+    || coalesce((
+      select jsonb_build_object('asset', c.asset,
+        'cost_per_unit', trim_scale(c.cost_per_unit)::text, 'cost_per', c.per,
+        'markup', trim_scale(c.markup)::text, 'cost_steps', c.steps)
+      from credits.provider_prices c
+      where p_costs and c.book = p_price.book and c.operation = p_price.operation
+        and c.dimension = p_price.dimension and c.version = p_price.version), '{}');
+end
+$$;
+comment on function credits.listed_price(public.credit_prices, boolean) is
+  'A price as list_prices shows it, with what the provider charges for it where p_costs is true.';
+revoke all on function credits.listed_price(public.credit_prices, boolean)
+  from public, anon, authenticated, service_role;
+
 -- schemas/prices/price_operation.sql
 
 create function credits.read_quantities(p_quantities jsonb)
@@ -9958,6 +10202,183 @@ comment on function credits.check_book_type(public.credit_price_books, text) is
 revoke all on function credits.check_book_type(public.credit_price_books, text)
   from public, anon, authenticated, service_role;
 
+-- schemas/prices/set_prices.sql
+
+-- edge: result=PriceChanges callers=service_role repeatable reads=prices:price_items
+--   Set up to 10,000 prices at once, all or none; with ``dry_run`` only say what would change.
+--
+--   Each has the arguments of :meth:`set_price`, or with ``cost_per_unit`` those of
+--   :meth:`set_provider_cost`; with ``ends`` true it ends there.
+--
+--   Raises:
+--       InvalidArgument: no such book, or one that is no price; ``details["item"]`` says which.
+create function public.set_prices(
+  p_prices jsonb, p_book text default 'default', p_dry_run boolean default false)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_book public.credit_price_books := credits.find_price_book(p_book);
+  v_item record;
+  v_change jsonb;
+  v_changes jsonb := jsonb '[]';
+  v_unchanged integer := 0;
+begin
+  if jsonb_typeof(p_prices) is distinct from 'array' or jsonb_array_length(p_prices) > 10000 then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_prices"}',
+      'Prices are a list of at most 10000 objects.');
+  end if;
+  begin
+    for v_item in
+      select p.value, p.nth from jsonb_array_elements(p_prices) with ordinality p(value, nth)
+    loop
+      v_change := credits.set_price_item(v_book.id, v_item.value, v_item.nth - 1);
+      if v_change is null then
+        v_unchanged := v_unchanged + 1;
+      else
+        v_changes := v_changes || v_change;
+      end if;
+    end loop;
+    if p_dry_run then
+      raise exception using errcode = 'SN001';
+    end if;
+  exception when sqlstate 'SN001' then
+    -- What was set is taken back, and what it was is known.
+    null;
+  end;
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok', 'book', v_book.id,
+    'dry_run', coalesce(p_dry_run, false), 'changed', jsonb_array_length(v_changes),
+    'unchanged', v_unchanged, 'changes', v_changes));
+end
+$$;
+comment on function public.set_prices(jsonb, text, boolean) is
+  'Sets many prices, all or none, and answers what each was before. With p_dry_run it only says '
+  'what would change.';
+revoke all on function public.set_prices(jsonb, text, boolean)
+  from public, anon, authenticated, service_role;
+grant execute on function public.set_prices(jsonb, text, boolean) to service_role;
+
+create function credits.set_price_item(p_book text, p_item jsonb, p_nth bigint)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_operation text := p_item ->> 'operation';
+  v_dimension text := p_item ->> 'dimension';
+  v_at timestamptz;
+  v_before jsonb;
+  v_after jsonb;
+begin
+  perform credits.check_price_item(p_item, p_nth);
+  begin
+    v_at := (p_item ->> 'valid_from')::timestamptz;
+  exception when datetime_field_overflow or invalid_datetime_format then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_prices',
+      'item', p_nth, 'key', 'valid_from'));
+  end;
+  v_before := credits.price_in_force(p_book, v_operation, v_dimension,
+    coalesce(v_at, clock_timestamp()));
+  if p_item @> '{"ends": true}' then
+    perform public.end_price(v_operation, v_dimension, p_book, v_at);
+  else
+    if p_item ? 'nano_per_unit' then
+      perform public.set_price(v_operation, v_dimension, (p_item ->> 'nano_per_unit')::numeric,
+        coalesce((p_item ->> 'per')::bigint, 1), p_book, v_at, (p_item ->> 'minimum_nano')::bigint,
+        (p_item ->> 'maximum_nano')::bigint, nullif(p_item -> 'steps', 'null'),
+        p_item ->> 'source');
+    end if;
+    if p_item ? 'cost_per_unit' then
+      perform public.set_provider_cost(v_operation, v_dimension,
+        (p_item ->> 'cost_per_unit')::numeric, coalesce((p_item ->> 'per')::bigint, 1),
+        coalesce(p_item ->> 'asset', 'usd'), (p_item ->> 'markup')::numeric, p_book, v_at,
+        (p_item ->> 'minimum_nano')::bigint, (p_item ->> 'maximum_nano')::bigint,
+        nullif(p_item -> 'cost_steps', 'null'), p_item ->> 'source');
+    end if;
+  end if;
+  v_after := credits.price_in_force(p_book, v_operation, v_dimension,
+    coalesce(v_at, clock_timestamp()));
+  if v_after is not distinct from v_before then
+    return null;
+  end if;
+  return jsonb_build_object('operation', v_operation, 'dimension', v_dimension, 'valid_from', v_at,
+    'before', v_before, 'after', v_after);
+end
+$$;
+comment on function credits.set_price_item(text, jsonb, bigint) is
+  'Sets one of many prices. What it was before and is after; null where nothing has changed.';
+revoke all on function credits.set_price_item(text, jsonb, bigint)
+  from public, anon, authenticated, service_role;
+
+create function credits.check_price_item(p_item jsonb, p_nth bigint)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_number constant text := '^-?[0-9]{1,60}(\.[0-9]{1,60})?$';
+  v_key text;
+begin
+  v_key := case
+    when jsonb_typeof(p_item) is distinct from 'object' then ''
+    when not (p_item ? 'nano_per_unit' or p_item ? 'cost_per_unit' and p_item ? 'markup'
+      or p_item @> '{"ends": true}') then 'nano_per_unit'
+    when p_item ->> 'valid_from' !~
+      '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-][0-9:]{2,6})$'
+      then 'valid_from'
+    else (
+      select min(e.key) from jsonb_each_text(p_item) e
+      where e.value is not null and e.key in ('nano_per_unit', 'cost_per_unit', 'markup')
+          and e.value !~ v_number
+        or e.value is not null and e.key in ('per', 'minimum_nano', 'maximum_nano')
+          and e.value !~ '^[0-9]{1,18}$'
+        or e.key not in ('operation', 'dimension', 'nano_per_unit', 'per', 'valid_from',
+          'minimum_nano', 'maximum_nano', 'steps', 'source', 'cost_per_unit', 'asset', 'markup',
+          'cost_steps', 'ends')) end;
+  if v_key is not null then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_prices',
+      'item', p_nth, 'key', v_key), 'Each price is an object with operation, dimension and '
+      'nano_per_unit, or cost_per_unit and markup.');
+  end if;
+end
+$$;
+comment on function credits.check_price_item(jsonb, bigint) is
+  'Raises invalid_argument for an item that is no price, with its number.';
+revoke all on function credits.check_price_item(jsonb, bigint)
+  from public, anon, authenticated, service_role;
+
+create function credits.price_in_force(
+  p_book text, p_operation text, p_dimension text, p_at timestamptz)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select case when p.nano_per_unit is not null then jsonb_strip_nulls(jsonb_build_object(
+      'nano_per_unit', trim_scale(p.nano_per_unit)::text, 'per', p.per,
+      'minimum_nano', p.minimum_nano, 'maximum_nano', p.maximum_nano, 'steps', p.steps,
+      'steps_by', to_jsonb(p.steps_by))) end
+    from credits.prices p
+    where p.book = p_book and p.operation = p_operation and p.dimension = p_dimension
+      and p.valid_from <= p_at
+    order by p.valid_from desc, p.version desc limit 1);
+end
+$$;
+comment on function credits.price_in_force(text, text, text, timestamptz) is
+  'The figures of exactly this price at an instant; null where there is none.';
+revoke all on function credits.price_in_force(text, text, text, timestamptz)
+  from public, anon, authenticated, service_role;
+
 -- schemas/prices/set_provider_cost.sql
 
 -- edge: result=Price callers=service_role repeatable
@@ -10100,6 +10521,225 @@ comment on function credits.note_cost(credits.prices, credits.provider_prices) i
   'written down with each of them.';
 revoke all on function credits.note_cost(credits.prices, credits.provider_prices)
   from public, anon, authenticated, service_role;
+
+-- schemas/prices/x402_payments.sql
+
+-- Payments that agents make for a call (x402). A signature is one payment, whoever presents it and
+-- however often: its row is claimed first, settled with the facilitator outside of any transaction,
+-- and pays for one run of one request.
+
+create table credits.x402_payments (
+  payment_key text not null constraint x402_payments_pkey primary key,
+  account_id uuid not null,
+  user_id uuid not null,
+  workspace_id uuid,
+  payer text not null,
+  network text not null,
+  asset text not null,
+  paid numeric not null,
+  credit_type text not null,
+  credits bigint not null,
+  request_hash text not null,
+  state text not null default 'claimed',
+  claim_id uuid,
+  claimed_at timestamptz not null,
+  transaction text,
+  created_at timestamptz not null default clock_timestamp(),
+  constraint x402_payments_state_is_known
+    check (state in ('claimed', 'unknown', 'failed', 'settled', 'served')),
+  constraint x402_payments_settled_has_a_transaction
+    check ((state in ('settled', 'served')) = (transaction is not null))
+);
+comment on table credits.x402_payments is
+  'Payments of agents, by network, asset, payer and nonce: claimed, then settled or failed '
+  '(unknown while the facilitator has not said), then served.';
+comment on column credits.x402_payments.claim_id is
+  'Who works on it: settles it, or runs the request that it pays for.';
+alter table credits.x402_payments enable row level security;
+revoke all on table credits.x402_payments from public, anon, authenticated, service_role;
+
+-- edge: result=X402Claim callers=service_role
+--   Claim a payment for a request: to settle it, or once it is settled to run the request, once.
+--
+--   ``claim_id`` is None for who has to leave it to another. Without ``user_id`` the account is one
+--   of kind payer, of this address, which is opened for it.
+--
+--   Raises:
+--       AccountNotFound, UnknownCreditType, InvalidAmount, InvalidArgument.
+create function public.claim_x402_payment(
+  p_payment_key text, p_payer text, p_request_hash text, p_credit_type text, p_amount bigint,
+  p_network text default null, p_asset text default null, p_paid_amount numeric default null,
+  p_user_id uuid default null, p_workspace_id uuid default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_user_id uuid := coalesce(p_user_id, credits.payer_id(p_network, p_payer));
+  v_account_id uuid;
+  v_payment credits.x402_payments;
+  v_claim_id uuid := gen_random_uuid();
+begin
+  perform credits.check_request(p_amount, null, null, null);
+  perform credits.check_payment(p_payment_key, p_payer, p_network, p_asset, p_paid_amount,
+    p_request_hash);
+  if p_user_id is null then
+    perform credits.open_payer(v_user_id);
+  end if;
+  v_account_id := credits.paying_account(v_user_id, p_workspace_id, coalesce(p_credit_type, ''));
+  insert into credits.x402_payments as x (payment_key, account_id, user_id, workspace_id, payer,
+    network, asset, paid, credit_type, credits, request_hash, claim_id, claimed_at)
+  values (p_payment_key, v_account_id, v_user_id, p_workspace_id, lower(p_payer), p_network,
+    lower(p_asset), p_paid_amount, p_credit_type, p_amount, p_request_hash, v_claim_id, v_now)
+  on conflict (payment_key) do update set claim_id = v_claim_id, claimed_at = v_now,
+    account_id = excluded.account_id, user_id = excluded.user_id,
+    workspace_id = excluded.workspace_id, request_hash = excluded.request_hash,
+    paid = excluded.paid, credit_type = excluded.credit_type, credits = excluded.credits,
+    state = case x.state when 'failed' then 'claimed' else x.state end
+    -- Where no money has moved, anybody may try. Else who works on it keeps it for two minutes,
+    -- and then it is taken up where it was left.
+    where x.state = 'failed' or x.request_hash = p_request_hash and x.account_id = v_account_id
+      and x.state in ('claimed', 'unknown', 'settled')
+      and (x.claim_id is null or x.claimed_at < v_now - interval '2 minutes')
+  returning x.* into v_payment;
+  if not found then
+    select x.* into v_payment from credits.x402_payments x where x.payment_key = p_payment_key;
+    v_claim_id := null;
+  end if;
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok',
+    'state', v_payment.state, 'claim_id', v_claim_id, 'user_id', v_payment.user_id,
+    'same_request', v_payment.request_hash = p_request_hash
+      and v_payment.account_id = v_account_id));
+end
+$$;
+comment on function public.claim_x402_payment(
+  text, text, text, text, bigint, text, text, numeric, uuid, uuid) is
+  'Claims an agent''s payment for one request. Answers its state and claim_id, which is null while '
+  'another one works on it, or it was used up. Without p_user_id it pays from an account of kind '
+  'payer.';
+revoke all on function public.claim_x402_payment(
+  text, text, text, text, bigint, text, text, numeric, uuid, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.claim_x402_payment(
+  text, text, text, text, bigint, text, text, numeric, uuid, uuid) to service_role;
+
+create function credits.check_payment(
+  p_payment_key text, p_payer text, p_network text, p_asset text, p_paid_amount numeric,
+  p_request_hash text)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if coalesce(length(p_payment_key) between 10 and 500 and length(p_payer) between 1 and 200
+      and length(p_network) between 1 and 100 and length(p_asset) between 1 and 200
+      and p_paid_amount > 0 and p_paid_amount < 1e30
+      and length(p_request_hash) between 16 and 128, false) is not true then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_payment_key"}',
+      'A payment has a key, a payer, a network, an amount above 0 and the hash of a request.');
+  end if;
+end
+$$;
+comment on function credits.check_payment(text, text, text, text, numeric, text) is
+  'Raises invalid_argument for what is no payment.';
+revoke all on function credits.check_payment(text, text, text, text, numeric, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.payer_id(p_network text, p_payer text)
+returns uuid
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- An address is the same payer on every network of its family.
+  return left(encode(sha256(convert_to('payer:' || split_part(p_network, ':', 1) || ':'
+    || lower(p_payer), 'UTF8')), 'hex'), 32)::uuid;
+end
+$$;
+comment on function credits.payer_id(text, text) is 'The account of who pays from an address.';
+revoke all on function credits.payer_id(text, text) from public, anon, authenticated, service_role;
+
+create function credits.open_payer(p_account_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  -- It has no free credits of its own, or an address would be worth some.
+  insert into credits.accounts (account_id, kind, is_elsewhere, free_credits)
+  values (p_account_id, 'payer', true, 'other_account') on conflict (account_id) do nothing;
+  if found then
+    perform credits.open_account(p_account_id, 'payer');
+  end if;
+end
+$$;
+comment on function credits.open_payer(uuid) is
+  'Opens the account of a payer, without free credits.';
+revoke all on function credits.open_payer(uuid) from public, anon, authenticated, service_role;
+
+-- edge: result=X402Payment callers=service_role repeatable
+--   Say how a payment that was claimed has ended: ``settled`` grants its credits, once.
+--
+--   ``failed``: the facilitator refused it. ``unknown``: it has not answered. ``served``: the
+--   request was. ``open``: it was not, and may be run again.
+--
+--   Raises:
+--       InvalidArgument: no such claim, or not from this state.
+create function public.finish_x402_payment(
+  p_payment_key text, p_claim_id uuid, p_state text, p_transaction text default null)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_payment credits.x402_payments;
+  v_now timestamptz := clock_timestamp();
+begin
+  select x.* into v_payment from credits.x402_payments x
+  where x.payment_key = p_payment_key and x.claim_id = p_claim_id for update;
+  if not found or coalesce(case p_state
+      when 'settled' then v_payment.state in ('claimed', 'unknown', 'settled')
+        and length(p_transaction) between 1 and 200
+      when 'failed' then v_payment.state in ('claimed', 'unknown')
+      when 'unknown' then v_payment.state in ('claimed', 'unknown')
+      when 'served' then v_payment.state = 'settled'
+      when 'open' then v_payment.state = 'settled' end, false) is not true then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_claim_id',
+      'state', v_payment.state), 'This payment is not claimed by it, or cannot end so.');
+  end if;
+  if p_state = 'settled' and v_payment.state <> 'settled' then
+    perform public.grant_credits(v_payment.user_id, v_payment.credit_type, v_payment.credits,
+      'top_up', 'Paid by ' || v_payment.payer, p_idempotency_key => p_payment_key,
+      p_metadata => jsonb_build_object('transaction', p_transaction, 'network', v_payment.network),
+      p_workspace_id => v_payment.workspace_id);
+  end if;
+  update credits.x402_payments x set
+    state = case p_state when 'open' then 'settled' else p_state end,
+    transaction = coalesce(p_transaction, x.transaction),
+    claim_id = case when p_state = 'settled' then x.claim_id end,
+    claimed_at = v_now
+  where x.payment_key = p_payment_key;
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok', 'state', p_state,
+    'transaction', coalesce(p_transaction, v_payment.transaction)));
+end
+$$;
+comment on function public.finish_x402_payment(text, uuid, text, text) is
+  'Ends a claim: settled grants the credits in the same transaction, failed and unknown grant '
+  'nothing, served closes the payment, open lets the same request run again.';
+revoke all on function public.finish_x402_payment(text, uuid, text, text)
+  from public, anon, authenticated, service_role;
+grant execute on function public.finish_x402_payment(text, uuid, text, text) to service_role;
 
 -- schemas/http/stored_answers.sql
 
@@ -21669,8 +22309,8 @@ begin
     group by r.account_id, r.credit_type
   ), owners as (
     -- What a balance copies from its account, so that a spend needs no second row.
-    select a.account_id, a.status, a.test_now, case a.kind when 'person' then a.account_id end as user_id,
-      s.user_id is not distinct from case a.kind when 'person' then a.account_id end
+    select a.account_id, a.status, a.test_now, case when a.kind <> 'workspace' then a.account_id end as user_id,
+      s.user_id is not distinct from case when a.kind <> 'workspace' then a.account_id end
         and (f.account_id is null or a.status = 'closed') as are_sane
     from credits.accounts a
     join credits.subscriptions s on s.account_id = a.account_id
@@ -23801,6 +24441,9 @@ begin
     and k.request @> jsonb_build_object('user_id', p_account_id);
 
   delete from credits.stored_answers s where s.account_id = p_account_id;
+  update credits.x402_payments x set payment_key = 'forgotten:' || gen_random_uuid(),
+    payer = 'forgotten', request_hash = 'forgotten'
+  where x.user_id = p_account_id;
   update credits.uncollected u
   set description = null, idempotency_key = 'forgotten:' || u.id,
     resolution = case when u.resolved_at is not null then 'forgotten' end
@@ -26150,6 +26793,92 @@ revoke all on function public.metrics_liability(timestamptz, timestamptz, text, 
 grant execute on function public.metrics_liability(timestamptz, timestamptz, text, text, text,
   boolean, boolean) to service_role;
 
+-- schemas/metrics/metrics_margin.sql
+
+-- edge: result=Margin callers=service_role repeatable slow
+--   What priced operations were charged and what providers charged for them, by operation.
+--
+--   ``credits`` less what was given back, ``provider_cost`` in the currency of the book. The worth
+--   of the credits is there where the book says what one is worth.
+create function public.metrics_margin(
+  p_since timestamptz default null, p_until timestamptz default null,
+  p_bucket text default 'all', p_time_zone text default 'UTC',
+  p_credit_type text default null, p_include_test boolean default false)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+declare
+  w record;
+  v_rows jsonb;
+begin
+  select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone,
+    p_credit_type);
+  select jsonb_agg(credits.margin_row(s.bucket, s.credit_type, s.book, s.operation, s.operations,
+      s.unknown, s.nano, s.provider_nano)
+    order by s.bucket, s.credit_type, s.book, s.operation)
+    into v_rows
+  from (
+    select case when w.unit is not null then date_trunc(w.unit, o.created_at, p_time_zone)
+        when w.width is not null then date_bin(w.width, o.created_at, w.origin)
+        else w.from_at end as bucket,
+      o.credit_type, o.book, o.operation, count(*) as operations,
+      count(*) filter (where not c.is_complete) as unknown,
+      sum(o.cost_nano::numeric - f.nano) as nano, sum(c.provider_nano) as provider_nano
+    from credits.priced_operations o
+    join credits.operation_costs c on c.account_id = o.account_id
+      and c.operation_id = o.operation_id
+    join credits.accounts a on a.account_id = o.account_id and (p_include_test or not a.is_test)
+    cross join lateral (
+      select coalesce(sum(r.cost_nano), 0) as nano from credits.priced_refunds r
+      where r.account_id = o.account_id and r.operation_id = o.operation_id) f
+    where o.created_at >= w.from_at and o.created_at < w.to_at
+      and (p_credit_type is null or o.credit_type = p_credit_type)
+    group by 1, 2, 3, 4) s;
+  return credits.metric_answer(w.from_at, w.to_at, p_bucket, p_time_zone, v_rows);
+end
+$$;
+comment on function public.metrics_margin(timestamptz, timestamptz, text, text, text, boolean) is
+  'What priced operations were charged, less refunds, and what providers charged for them, per '
+  'bucket, credit type, book and operation; margin is the share of the charge that stays, where '
+  'the book says what a credit is worth and every cost is known.';
+revoke all on function public.metrics_margin(timestamptz, timestamptz, text, text, text, boolean)
+  from public, anon, authenticated, service_role;
+grant execute on function public.metrics_margin(timestamptz, timestamptz, text, text, text, boolean)
+  to service_role;
+
+create function credits.margin_row(
+  p_bucket timestamptz, p_credit_type text, p_book text, p_operation text, p_operations bigint,
+  p_unknown bigint, p_nano numeric, p_provider_nano numeric)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_book public.credit_price_books := credits.find_price_book(p_book);
+  v_worth numeric := p_nano / v_book.nano_per_unit_of_currency;
+  v_cost numeric := p_provider_nano * 0.000000001;
+begin
+  return jsonb_build_object('bucket', p_bucket, 'credit_type', p_credit_type, 'book', p_book,
+    'operation', p_operation, 'operations', p_operations, 'unknown', p_unknown,
+    'credits', credits.credits_text(p_nano), 'currency', v_book.currency,
+    'provider_cost', trim_scale(round(v_cost, 9))::text,
+    'worth', trim_scale(round(v_worth, 9))::text,
+    'margin', case when p_unknown = 0 and v_worth > 0
+      then trim_scale(round(1 - v_cost / v_worth, 4))::text end);
+end
+$$;
+comment on function credits.margin_row(
+  timestamptz, text, text, text, bigint, bigint, numeric, numeric) is
+  'A row of metrics_margin: charge, worth and cost of an operation.';
+revoke all on function credits.margin_row(
+  timestamptz, text, text, text, bigint, bigint, numeric, numeric)
+  from public, anon, authenticated, service_role;
+
 -- schemas/metrics/metrics_usage.sql
 
 create function credits.usage_facts(
@@ -26952,27 +27681,28 @@ as $$
   select unnest('{
     accept_workspace_invitation, add_credit_webhook, apply_billing_event, attach_billing_session,
     capture_credits, capture_operation, change_plan, check_credits, claim_http_request,
-    claim_messages, consume_credits, consume_credits_batch, consume_operation, create_billing_order,
-    create_workspace, delete_credit_budget, delete_credit_webhook, delete_workspace, diagnose,
-    drop_http_claim, end_price, explain_balance, explain_operation, export_account,
-    extend_reservation, find_accounts, find_operation, forget_account, freeze_account,
-    get_billing_account, get_billing_order, get_credit_alerts, get_credit_history,
-    get_credit_summary, get_workspace, grant_credits, has_credits, import_balances,
-    invite_to_workspace, leave_workspace, ledger_digest, link_billing_customer, list_billing_events,
-    list_billing_prices, list_credit_budgets, list_credit_dead_letters, list_notifications,
-    list_plans, list_top_ups, list_uncollected, list_workspaces, mark_notifications_read,
-    mark_test_account, metrics_active_accounts, metrics_breakage, metrics_consumption,
-    metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability, metrics_usage,
-    open_account, pin_plan, publish_plan, quote_operation, reconcile_billing, record_uncollected,
-    refund_credits, register_billing_price, release_credits, remove_from_workspace,
-    replay_billing_events, reserve_credits, reserve_operation, reset_monthly_credits,
-    resolve_uncollected, retry_credit_dead_letters, revoke_grant, revoke_workspace_invitation,
-    roll_up_metrics, rotate_credit_webhook_secret, set_auto_top_up, set_credit_alerts,
-    set_credit_budget, set_credit_channels, set_exchange_rate, set_price, set_price_book,
-    set_provider_cost, set_subscription_status, set_test_clock, set_time_zone, set_workspace_role,
-    settle_messages, store_http_answer, system_status, tend_messages, test_credit_webhook,
-    track_metadata_key, transfer_workspace, undo_import, unfreeze_account, unsubscribe_credit_mail,
-    verify_books, verify_checklist, within_limit}'::name[])
+    claim_messages, claim_x402_payment, consume_credits, consume_credits_batch, consume_operation,
+    create_billing_order, create_workspace, delete_credit_budget, delete_credit_webhook,
+    delete_workspace, diagnose, drop_http_claim, end_price, explain_balance, explain_operation,
+    export_account, extend_reservation, find_accounts, find_operation, finish_x402_payment,
+    forget_account, freeze_account, get_billing_account, get_billing_order, get_credit_alerts,
+    get_credit_history, get_credit_summary, get_workspace, grant_credits, has_credits,
+    import_balances, invite_to_workspace, leave_workspace, ledger_digest, link_billing_customer,
+    list_billing_events, list_billing_prices, list_credit_budgets, list_credit_dead_letters,
+    list_notifications, list_plans, list_prices, list_top_ups, list_uncollected, list_workspaces,
+    mark_notifications_read, mark_test_account, metrics_active_accounts, metrics_breakage,
+    metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability,
+    metrics_margin, metrics_usage, open_account, pin_plan, publish_plan, quote_operation,
+    reconcile_billing, record_uncollected, refund_credits, register_billing_price, release_credits,
+    remove_from_workspace, replay_billing_events, reserve_credits, reserve_operation,
+    reset_monthly_credits, resolve_uncollected, retry_credit_dead_letters, revoke_grant,
+    revoke_workspace_invitation, roll_up_metrics, rotate_credit_webhook_secret, set_auto_top_up,
+    set_credit_alerts, set_credit_budget, set_credit_channels, set_exchange_rate, set_plans,
+    set_price, set_price_book, set_prices, set_provider_cost, set_subscription_status,
+    set_test_clock, set_time_zone, set_workspace_role, settle_messages, store_http_answer,
+    system_status, tend_messages, test_credit_webhook, track_metadata_key, transfer_workspace,
+    undo_import, unfreeze_account, unsubscribe_credit_mail, verify_books, verify_checklist,
+    within_limit}'::name[])
 $$;
 comment on function credits.public_functions() is
   'The functions in schema public that are this system''s.';
@@ -27096,4 +27826,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text bf1ce5686eeb5a2c.';
+  'again. Written by remember_installation. Release 0.1.0, text 8fb2ae16f6d7809f.';
