@@ -39,6 +39,9 @@ def people(database: Database) -> People:
         database.call("consume_credits", user, "message", 1000, **named)
         database.call("grant_credits", user, "message", 1, **named)
         database.call("set_credit_budget", user, credit_type="message", limit=5000, window="day", **named)
+        # More than half is used, of which its people are told.
+        database.call("consume_credits", user, "message", 6, **named)
+        database.call("add_credit_webhook", user, url="https://example.com/credits", **named)
     database.call("invite_to_workspace", me, workspace, "somebody@example.com")
     return People(me, colleague, outsider, workspace, operations)
 
@@ -57,7 +60,7 @@ def test_users_see_their_own_rows_and_their_workspaces(database: Database, peopl
     # What the owner did is nothing that a member reads; plan, balance and grants are everybody's.
     acts = table in (
         *("public.credit_transactions", "public.credit_reservations", "public.usage"),
-        "public.credit_invitations",
+        *("public.credit_invitations", "public.credit_notifications", "public.credit_webhooks"),
     )
     assert (people.workspace in seen) is not acts
     assert not seen & {people.me, people.outsider}
@@ -82,7 +85,13 @@ def test_everybody_may_read_a_pricing_page(database: Database, table: str, role:
         assert len(connection.execute(f"select 1 from public.{table}".encode()).fetchall()) >= 5
 
 
-@pytest.mark.parametrize("function", [name for name in FOR_USERS if name in OPERATIONS])
+def reads(name: str) -> bool:
+    """Whether a function of an account needs to be told nothing but whose, and which operation."""
+    asked = {argument.name for argument in EDGE[name].arguments if argument.required}
+    return EDGE[name].takes("workspace_id") and asked <= {"user_id", "operation_id"}
+
+
+@pytest.mark.parametrize("function", [name for name in FOR_USERS if name in OPERATIONS and reads(name)])
 def test_a_signed_in_user_reads_their_own_and_nobody_elses(database: Database, people: People, function: str) -> None:
     def read(actor: UUID | None, user: UUID | None, operation: UUID, workspace: UUID | None = None) -> Any:
         arguments = "p_user_id => %s, p_workspace_id => %s"

@@ -125,6 +125,9 @@ def test_every_client_can_read_every_row(database: Database, table: str) -> None
         user.call("reserve_credits", "message", 1, workspace_id=account)
         user.call("consume_credits", "project", 1, workspace_id=account)
         user.call("consume_credits", "message", 999, workspace_id=account)
+        user.call("set_credit_budget", credit_type="message", limit=50, window="day", workspace_id=account)
+        user.call("add_credit_webhook", url="https://example.com/credits", workspace_id=account)
+    user.call("invite_to_workspace", workspace, "guest@example.com")
     with acting_as(database, "authenticated", user.id) as connection:
         connection.execute("set local time zone 'America/Los_Angeles'")
         assert connection.execute(f"select * from {table}".encode()).fetchall()

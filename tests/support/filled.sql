@@ -60,3 +60,14 @@ insert into public.credit_reservations (
 select s.account_id, s.credit_type, s.operation_id, s.user_id, case when s.n % 2 = 0 then 'open' else 'released' end, 1,
   s.n % 2, s.created_at, s.created_at + interval '1 hour', case when s.n % 2 = 1 then s.created_at end
 from spends s where s.n <= 20 order by s.created_at;
+
+insert into public.credit_notifications (account_id, user_id, kind, data, created_at)
+select s.account_id, s.user_id, 'credits.level', '{"level": 50}', s.created_at
+from spends s where s.n <= 20 order by s.created_at;
+insert into public.credit_webhooks (account_id, url, created_at)
+select p.id, 'https://example.com/' || e, now() - p.n * interval '1 minute' from people p cross join generate_series(1, 5) e;
+insert into public.credit_invitations (account_id, email, role, user_id, created_at, expires_at)
+select p.id, format('guest-%s@example.com', e), 'member', p.id, now() - e * interval '1 minute', now() + interval '1 week'
+from people p cross join generate_series(1, 20) e where p.is_workspace;
+insert into public.credit_budgets (account_id, credit_type, scope, scope_value, window_kind, credit_limit, user_id)
+select p.id, 'message', 'metadata', 'actor=' || e, 'day', 100, p.id from people p cross join generate_series(1, 5) e;
