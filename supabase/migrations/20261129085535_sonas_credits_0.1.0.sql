@@ -4346,7 +4346,9 @@ create table public.credit_notifications (
 );
 create index credit_notifications_user_id_created_at_idx
   on public.credit_notifications (user_id, created_at);
-create index credit_notifications_created_at_idx on public.credit_notifications (created_at);
+-- For retention alone. By the plain time a reader's filter would take it, and read everybody's rows.
+create index credit_notifications_created_at_idx
+  on public.credit_notifications ((created_at at time zone 'UTC'));
 comment on table public.credit_notifications is
   'What people are told in the app: one row per message and person. Written with what it tells of.';
 comment on column public.credit_notifications.user_id is 'Who is told.';
@@ -6104,7 +6106,7 @@ begin
   delete from public.credit_notifications n
   where (n.account_id, n.id) in (
     select f.account_id, f.id from public.credit_notifications f
-    where f.created_at < v_before limit p_limit for update skip locked);
+    where f.created_at at time zone 'UTC' < v_before at time zone 'UTC' limit p_limit for update skip locked);
   return v_count;
 end
 $$;
@@ -10143,6 +10145,9 @@ begin
   if coalesce(p_book ~ '^[a-z][a-z0-9_-]{0,62}$', false) is not true then
     perform credits.raise_error('invalid_argument', '{"argument": "p_book"}',
       'The id of a book is a name of small letters, digits, dashes and underscores.');
+  elsif btrim(p_name) = '' or length(p_name) > 200 then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_name"}',
+      'The name of a book has 1 to 200 characters.');
   elsif p_currency !~ '^[a-z]{3}$' then
     perform credits.raise_error('invalid_argument', '{"argument": "p_currency"}',
       'A currency is a code of three small letters.');
@@ -27826,4 +27831,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 8fb2ae16f6d7809f.';
+  'again. Written by remember_installation. Release 0.1.0, text 8073bd307c72cb05.';
