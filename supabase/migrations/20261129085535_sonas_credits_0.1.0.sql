@@ -4346,7 +4346,8 @@ create table public.credit_notifications (
 );
 create index credit_notifications_user_id_created_at_idx
   on public.credit_notifications (user_id, created_at);
--- For retention alone. By the plain time a reader's filter would take it, and read everybody's rows.
+-- For retention alone. By the plain time a reader's filter would take it, and read everybody's
+-- rows.
 create index credit_notifications_created_at_idx
   on public.credit_notifications ((created_at at time zone 'UTC'));
 comment on table public.credit_notifications is
@@ -6106,7 +6107,8 @@ begin
   delete from public.credit_notifications n
   where (n.account_id, n.id) in (
     select f.account_id, f.id from public.credit_notifications f
-    where f.created_at at time zone 'UTC' < v_before at time zone 'UTC' limit p_limit for update skip locked);
+    where f.created_at at time zone 'UTC' < v_before at time zone 'UTC' limit p_limit
+      for update skip locked);
   return v_count;
 end
 $$;
@@ -27831,4 +27833,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 8073bd307c72cb05.';
+  'again. Written by remember_installation. Release 0.1.0, text c654061e1a2b0b1d.';

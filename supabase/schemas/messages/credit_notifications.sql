@@ -12,7 +12,8 @@ create table public.credit_notifications (
 );
 create index credit_notifications_user_id_created_at_idx
   on public.credit_notifications (user_id, created_at);
--- For retention alone. By the plain time a reader's filter would take it, and read everybody's rows.
+-- For retention alone. By the plain time a reader's filter would take it, and read everybody's
+-- rows.
 create index credit_notifications_created_at_idx
   on public.credit_notifications ((created_at at time zone 'UTC'));
 comment on table public.credit_notifications is

@@ -184,7 +184,8 @@ begin
   delete from public.credit_notifications n
   where (n.account_id, n.id) in (
     select f.account_id, f.id from public.credit_notifications f
-    where f.created_at at time zone 'UTC' < v_before at time zone 'UTC' limit p_limit for update skip locked);
+    where f.created_at at time zone 'UTC' < v_before at time zone 'UTC' limit p_limit
+      for update skip locked);
   return v_count;
 end
 $$;
