@@ -24,6 +24,7 @@ from . import (
     spending,
     stack,
     support,
+    teams,
     types,
     uninstall,
     why,
@@ -60,7 +61,7 @@ def _sonas(
 
 _GROUPS = (
     *(stack, demo, project, check, data, accounts, support),
-    *(explain, why, spending, metrics, prices, mcp, worker, proof, doctor, billing, types, uninstall, call),
+    *(explain, why, spending, teams, metrics, prices, mcp, worker, proof, doctor, billing, types, uninstall, call),
 )
 for _group in _GROUPS:
     _group.register(app)

@@ -14,6 +14,7 @@ The slugs are those that the SQL functions raise (``code``); a test holds the tw
     │   ├── OperationNotFound          operation_not_found
     │   ├── ReservationNotFound        reservation_not_found
     │   ├── BudgetNotFound             budget_not_found
+    │   ├── KeyNotFound                key_not_found
     │   ├── MemberNotFound             member_not_found
     │   ├── InvitationNotFound         invitation_not_found
     │   ├── EndpointNotFound           endpoint_not_found
@@ -211,6 +212,12 @@ class BudgetNotFound(NotFound):
     """The account has no such budget."""
 
     code = "budget_not_found"
+
+
+class KeyNotFound(NotFound):
+    """There is no such API key, or it was revoked."""
+
+    code = "key_not_found"
 
 
 class MemberNotFound(NotFound):

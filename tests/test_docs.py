@@ -43,7 +43,9 @@ def surroundings(database: Database, user: UUID, monkeypatch: pytest.MonkeyPatch
     }
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/python.md", "docs/messages.md", "docs/prices.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "docs/python.md", "docs/messages.md", "docs/prices.md", "docs/teams.md"]
+)
 async def test_the_examples_do_what_they_say(document: str, surroundings: dict[str, Any]) -> None:
     text = (ROOT / document).read_text()
     blocks = list(BLOCK.finditer(text))

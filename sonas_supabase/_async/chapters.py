@@ -12,6 +12,7 @@ from sonas_supabase._async.doctor import AsyncDoctor
 from sonas_supabase._async.holds import AsyncHolds
 from sonas_supabase._async.http import AsyncHttp
 from sonas_supabase._async.installation import AsyncInstallation
+from sonas_supabase._async.keys import AsyncKeys
 from sonas_supabase._async.ledger import AsyncLedger
 from sonas_supabase._async.messages import AsyncMessages
 from sonas_supabase._async.metrics import AsyncMetrics
@@ -33,6 +34,7 @@ class AsyncChapters(
     AsyncHttp,
     AsyncWorkspaces,
     AsyncBudgets,
+    AsyncKeys,
     AsyncCalendar,
     AsyncBilling,
     AsyncCertainty,

@@ -12,6 +12,7 @@ from sonas_supabase._sync.doctor import Doctor
 from sonas_supabase._sync.holds import Holds
 from sonas_supabase._sync.http import Http
 from sonas_supabase._sync.installation import Installation
+from sonas_supabase._sync.keys import Keys
 from sonas_supabase._sync.ledger import Ledger
 from sonas_supabase._sync.messages import Messages
 from sonas_supabase._sync.metrics import Metrics
@@ -33,6 +34,7 @@ class Chapters(
     Http,
     Workspaces,
     Budgets,
+    Keys,
     Calendar,
     Billing,
     Certainty,

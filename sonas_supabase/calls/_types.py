@@ -290,6 +290,10 @@ TYPES: dict[str, dict[str, str]] = {
         "p_scope_value": "text",
         "p_hours": "integer",
     },
+    "create_api_key": {"p_user_id": "uuid", "p_workspace_id": "uuid", "p_name": "text", "p_ttl_seconds": "integer"},
+    "find_api_key": {"p_key": "text"},
+    "list_api_keys": {"p_user_id": "uuid", "p_workspace_id": "uuid"},
+    "revoke_api_key": {"p_user_id": "uuid", "p_workspace_id": "uuid", "p_key_id": "uuid"},
     "change_plan": {
         "p_user_id": "uuid",
         "p_plan_id": "text",

@@ -25,9 +25,10 @@ charged of it until the end, :class:`Spend` what the handler sees.
 
 from __future__ import annotations
 
+from sonas_supabase.fastapi._api_keys import ApiKeyAuth
 from sonas_supabase.fastapi._app import Credits
 from sonas_supabase.fastapi._books import Uncollected
-from sonas_supabase.fastapi._dependencies import CurrentUser, current_user, spend
+from sonas_supabase.fastapi._dependencies import CurrentCaller, CurrentUser, current_caller, current_user, spend
 from sonas_supabase.fastapi._journal import DeadLetter, Journal, Replay
 from sonas_supabase.fastapi._meter import Meter, meter
 from sonas_supabase.fastapi._middleware import CreditsMiddleware
@@ -46,9 +47,11 @@ from sonas_supabase.fastapi.errors import (
 
 __all__ = [
     "AnswerNotStored",
+    "ApiKeyAuth",
     "Authenticator",
     "Credits",
     "CreditsMiddleware",
+    "CurrentCaller",
     "CurrentUser",
     "DeadLetter",
     "Journal",
@@ -64,6 +67,7 @@ __all__ = [
     "Uncollected",
     "User",
     "WrongDeclaration",
+    "current_caller",
     "current_user",
     "meter",
     "spend",

@@ -25,7 +25,7 @@ class Credits(Services):
 
     Args:
         client: the client that holds and charges. The application that made it closes it.
-        auth: tells who sent a request.
+        auth: tells who sent a request. API keys (``create_api_key``) count beside what it accepts.
         journal: needed by routes with ``on_unavailable="allow"``. With one, a charge that fails because the database
             cannot be reached is kept as well, on every route.
         on_uncollected: is told what was done and could not be charged; a function or a coroutine function.

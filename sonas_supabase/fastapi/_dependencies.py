@@ -16,6 +16,7 @@ from sonas_supabase.fastapi._outcome import ChargeMode
 from sonas_supabase.fastapi._request_spends import RequestSpends
 from sonas_supabase.fastapi._spend import Spend
 from sonas_supabase.fastapi._user import User
+from sonas_supabase.fastapi.errors import NotAuthenticated
 
 
 # For the OpenAPI document alone: what counts is read from the request itself, with FastAPI as without.
@@ -45,14 +46,31 @@ _Key = Annotated[
 async def current_user(connection: HTTPConnection, bearer: _Bearer = None) -> User:
     """The signed-in user. A dependency; elsewhere, call it with a request.
 
+    A program with an API key is refused: :func:`current_caller` lets both in, and so does :func:`spend`.
+
     Raises:
         NotAuthenticated: the request carries no good token; answered with 401.
+    """
+    user = await current_caller(connection)
+    if user.key_id is not None:
+        raise NotAuthenticated("This needs a person who is signed in, and no API key.")
+    return user
+
+
+async def current_caller(connection: HTTPConnection, bearer: _Bearer = None) -> User:
+    """The signed-in user, or the person for whom an API key acts, on the account that the key is for.
+
+    Raises:
+        NotAuthenticated: the request carries neither a good token nor a key; answered with 401.
     """
     return await RequestSpends.of(connection.scope).user()
 
 
 CurrentUser = Annotated[User, Depends(current_user)]
 """The type of a handler's parameter that is the signed-in user."""
+
+CurrentCaller = Annotated[User, Depends(current_caller)]
+"""The type of a handler's parameter that is the signed-in user, or a program with an API key."""
 
 
 def spend(

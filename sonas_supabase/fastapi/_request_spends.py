@@ -19,6 +19,7 @@ from sonas_supabase import (
     AccountNotFound,
     CreditsError,
     CreditsUnavailable,
+    Forbidden,
     IdempotencyConflict,
     InsufficientCredits,
     NotConfigured,
@@ -114,7 +115,7 @@ class RequestSpends:
             raise
         except AccountNotFound as error:
             raise NoAccount(error.message, hint=error.hint) from error
-        except (AccountFrozen, IdempotencyConflict):
+        except (AccountFrozen, Forbidden, IdempotencyConflict):
             raise
         except CreditsError as error:
             raise Misconfigured(f"{request.description}: {error}", details=error.details) from error
@@ -127,7 +128,7 @@ class RequestSpends:
         """Have the Idempotency-Key for this request alone. Raises StoredAnswer, and what a conflict is."""
         method, path = self._scope["method"], _path(self._scope)
         # A header may say who pays: with another payer it is another request.
-        payer = await declaration.workspace_for(connection)
+        payer = await self._payer(declaration, connection)
         claiming = _answers.claim(
             self._books.client,
             user.id,
@@ -211,13 +212,16 @@ class RequestSpends:
         amount = priced["amount"]
         if amount and amount < declaration.at_least:
             raise Misconfigured(f"at_least={declaration.at_least} is more than the {amount} credits to be held.")
-        actor = await declaration.actor_for(connection)
+        # A key is the actor, whatever the request says.
+        actor = user.key_name or await declaration.actor_for(connection)
         if actor is not None:
             metadata["actor"] = actor
+        if user.key_id is not None:
+            metadata["key_id"] = str(user.key_id)
         return SpendRequest(
             key=await self._spend_key(user, method, path),
             user_id=user.id,
-            workspace_id=await declaration.workspace_for(connection),
+            workspace_id=await self._payer(declaration, connection),
             description=await declaration.description_for(connection) or f"{method} {path}",
             metadata=metadata,
             ttl_seconds=declaration.ttl_seconds,
@@ -236,6 +240,15 @@ class RequestSpends:
             "quantities": priced.quantities,
             "book": declaration.book,
         }
+
+    async def _payer(self, declaration: Declaration, connection: HTTPConnection) -> UUID | None:
+        """Which workspace pays; None for the user. A key spends from its own account. Raises NoAccount."""
+        user, named = await self.user(), await declaration.workspace_for(connection)
+        if user.key_id is None:
+            return named
+        if named is not None and named != user.workspace_id:
+            raise NoAccount("This API key is for another account.")
+        return user.workspace_id
 
     async def _spend_key(self, user: User, method: str, path: str) -> str:
         """What makes this spend one, whichever worker of whichever attempt asks for it."""

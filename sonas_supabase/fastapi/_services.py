@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sonas_supabase import AsyncCreditsClient
+from sonas_supabase.fastapi._api_keys import ApiKeyAuth
 from sonas_supabase.fastapi._books import Books, OnUncollected
 from sonas_supabase.fastapi._journal import Journal
 from sonas_supabase.fastapi._user import Authenticator
@@ -22,7 +23,7 @@ class Services:
     ) -> None:
         self.answer_timeout = answer_timeout
         self.books = Books(client, journal=journal, on_uncollected=on_uncollected)
-        self.auth = auth
+        self.auth: Authenticator = ApiKeyAuth(client, auth)
 
     @property
     def client(self) -> AsyncCreditsClient:

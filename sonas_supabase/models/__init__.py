@@ -68,6 +68,7 @@ from sonas_supabase.models.http import (
     UncollectedRow,
 )
 from sonas_supabase.models.installation import SystemStatus
+from sonas_supabase.models.keys import ApiKey, ApiKeys, KeyHolder, NewApiKey
 from sonas_supabase.models.ledger import Grant, HistoryEntry, HistoryPage
 from sonas_supabase.models.messages import (
     AlertLevels,
@@ -150,6 +151,8 @@ __all__ = [
     "AlertLevels",
     "Alerts",
     "Answer",
+    "ApiKey",
+    "ApiKeys",
     "AutoTopUp",
     "Balance",
     "BalanceImport",
@@ -210,6 +213,7 @@ __all__ = [
     "ImportProblem",
     "ImportUndone",
     "Invitation",
+    "KeyHolder",
     "LedgerDigest",
     "LedgerEnd",
     "Liability",
@@ -222,6 +226,7 @@ __all__ = [
     "MessagesSettled",
     "MessagesTended",
     "MetricWindow",
+    "NewApiKey",
     "Notification",
     "NotificationList",
     "NotificationsRead",

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from sonas_supabase.models.budgets import Budget
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
@@ -109,6 +111,7 @@ class Summary:
     now: datetime
     balances: tuple[Balance, ...]
     grants: tuple[OpenGrant, ...]
+    budgets: tuple[Budget, ...] = ()
 
     def balance(self, credit_type: str) -> Balance:
         """The balance of one credit type. Raises KeyError when the account has none of it."""

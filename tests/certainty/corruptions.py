@@ -444,6 +444,20 @@ UNJUDGED = {
         for column in columns.split()
     },
     **{
+        f"credits.api_keys.{column}": "which programs act for a person is their own choice"
+        for column in [
+            "account_id",
+            "id",
+            "key_hash",
+            "name",
+            "user_id",
+            "created_at",
+            "expires_at",
+            "revoked_at",
+            "last_used_at",
+        ]
+    },
+    **{
         f"public.credit_budgets.{column}": "what a team limits is its own choice"
         for column in [
             "account_id",

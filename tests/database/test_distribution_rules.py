@@ -135,6 +135,7 @@ WITHOUT_ACCOUNT = {
             "available_under",
             "budget_words",
             "budget_hint",
+            "key_state",
             "refuse_argument",
             "check_role",
             "hash_token",

@@ -49,6 +49,7 @@ GOOD: dict[str, Any] = {
     "limit": 5,
     "window": "day",
     "budget_id": ...,
+    "key_id": ...,
     "name": "Team",
     "workspace_id": ...,
     "member_id": ...,
@@ -164,8 +165,9 @@ _bad(
 )
 _bad("description", [LONG], "invalid_argument", "PT422")
 _bad("reason", [LONG], "invalid_argument", "PT422")
-_bad("ttl_seconds", [None, 0, -1, 2**31 - 1], "invalid_argument", "PT422")
-_bad("ttl_seconds", [86401], "invalid_argument", "PT422", _except("invite_to_workspace"))
+_bad("ttl_seconds", [0, -1, 2**31 - 1], "invalid_argument", "PT422")
+_bad("ttl_seconds", [None], "invalid_argument", "PT422", _except("create_api_key"))
+_bad("ttl_seconds", [86401], "invalid_argument", "PT422", _except("invite_to_workspace", "create_api_key"))
 _bad("source", [None, "", "plan", "gift"], "invalid_argument", "PT422", _only("grant_credits"))
 _bad(
     "expires_at",
@@ -266,7 +268,7 @@ for _name in ("threshold", "monthly_cap"):
 _bad("enabled", [None], "invalid_argument", "PT422")
 
 for _name in ("key", "fingerprint"):
-    _bad(_name, [None, "", "k" * 256], "invalid_argument", "PT422")
+    _bad(_name, [None, "", "k" * 256], "invalid_argument", "PT422", _except("find_api_key"))
 _bad("claim_id", [None], "invalid_argument", "PT422")
 _bad("lease_seconds", [None, 0, -1, 3601], "invalid_argument", "PT422")
 _bad("http_status", [None, 0, 99, 600], "invalid_argument", "PT422")
@@ -318,6 +320,9 @@ _bad("member_id", [None], "invalid_argument", "PT422")
 _bad("member_id", [UNKNOWN, NIL], "member_not_found", "PT404")
 _bad("invitation_id", [None], "invalid_argument", "PT422")
 _bad("invitation_id", [UNKNOWN, NIL], "invitation_not_found", "PT404")
+_bad("key_id", [None], "invalid_argument", "PT422")
+_bad("key_id", [UNKNOWN, NIL], "key_not_found", "PT404")
+_bad("key", ["sonas_" + "0" * 96, "sonas_"], "key_not_found", "PT404", _only("find_api_key"))
 _bad("token", [None], "invalid_argument", "PT422")
 _bad(
     "token",

@@ -81,6 +81,7 @@ CORE_TABLES = (
     "credits.settings",
     "credits.webhook_secrets",
     "credits.invitation_secrets",
+    "credits.api_keys",
     "credits.budget_uses",
 )
 

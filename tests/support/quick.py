@@ -20,6 +20,7 @@ CHAPTERS: dict[str, list[str]] = {
     "holds": ["database/test_holds.py"],
     "http": ["http/test_claim_http_request.py"],
     "installation": ["database/test_privileges.py"],
+    "keys": ["keys/test_find_api_key.py"],
     "ledger": ["database/test_refunds.py", "database/test_burn_order.py"],
     "messages": ["messages/test_announce.py"],
     "metering": ["database/test_meter_table.py"],

@@ -25,7 +25,7 @@ from tests.web.pages import come_in
 from tests.web.support import Site, make_app, serving
 
 VENDOR = Path(__file__).resolve().parents[2] / "scripts" / "vendor_web.py"
-PAGES = ["index.html", "pricing.html", "admin.html"]
+PAGES = ["index.html", "pricing.html", "team.html", "admin.html"]
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -30,6 +30,7 @@ begin
     ('reservation_not_found', 'PT404', 'This account has no such reservation.'),
     ('operation_not_found', 'PT404', 'This account has no such operation.'),
     ('budget_not_found', 'PT404', 'This account has no such budget.'),
+    ('key_not_found', 'PT404', 'There is no such key, or it was revoked.'),
     ('member_not_found', 'PT404', 'The workspace has no such member.'),
     ('invitation_not_found', 'PT404', 'There is no such invitation.'),
     ('unknown_operation', 'PT404',

@@ -122,6 +122,7 @@ begin
   delete from credits.metered_rows m where m.account_id = p_account_id;
   update credits.accounts a set frozen_reason = null where a.account_id = p_account_id;
   perform credits.leave_workspaces(p_account_id);
+  delete from credits.api_keys k where k.user_id = p_account_id;
   delete from public.credit_budgets b where b.account_id = p_account_id;
   update credits.balances b set has_budgets = false
   where b.account_id = p_account_id and b.has_budgets;
