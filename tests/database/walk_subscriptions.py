@@ -107,6 +107,7 @@ class Walk(RuleBasedStateMachine):
         self.wait_for(MICROSECOND)
         while self.now in self.times or self.now == self.expected().start:
             self.wait_for(MICROSECOND)
+        self.times.add(self.now)
         return self.expected()
 
     @rule(step=AHEAD)
