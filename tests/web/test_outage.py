@@ -10,6 +10,7 @@ from playwright.async_api import Page, expect
 from tests.web.conftest import Visit
 from tests.web.pages import come_in, generate_well, sign_up
 from tests.web.support import Site
+from tests.web.test_pages import hide
 
 AWAY = "The server cannot be reached."
 
@@ -101,6 +102,9 @@ async def test_figures_that_may_be_old_are_said_once(site: Site, visit: Visit) -
         await sign_up(page)
         await expect(page.locator("#usage-side .balances li").first).to_be_visible()
         await take_away(page)
+        # The answer that stays open has ended, as with a server that stops; the page was away for a moment.
+        await hide(page, True)
+        await hide(page, False)
         await expect(page.locator(".outage")).to_be_visible(timeout=10_000)
         assert await page.locator(".notice:visible, .note:visible").count() == 1
         await bring_back(page)
