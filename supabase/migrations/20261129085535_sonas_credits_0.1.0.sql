@@ -58,20 +58,21 @@ declare
     accept_workspace_invitation, add_credit_webhook, apply_billing_event, attach_billing_session,
     capture_credits, capture_operation, change_plan, check_credits, claim_http_request,
     claim_messages, claim_x402_payment, consume_credits, consume_credits_batch, consume_operation,
-    create_billing_order, create_workspace, delete_credit_budget, delete_credit_webhook,
-    delete_workspace, diagnose, drop_http_claim, end_price, explain_balance, explain_operation,
-    export_account, extend_reservation, find_accounts, find_operation, finish_x402_payment,
-    forget_account, freeze_account, get_billing_account, get_billing_order, get_credit_alerts,
-    get_credit_history, get_credit_summary, get_workspace, grant_credits, has_credits,
-    import_balances, invite_to_workspace, leave_workspace, ledger_digest, link_billing_customer,
-    list_billing_events, list_billing_prices, list_credit_budgets, list_credit_dead_letters,
-    list_notifications, list_plans, list_prices, list_top_ups, list_uncollected, list_workspaces,
-    mark_notifications_read, mark_test_account, metrics_active_accounts, metrics_breakage,
-    metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability,
-    metrics_margin, metrics_usage, open_account, pin_plan, publish_plan, quote_operation,
-    reconcile_billing, record_uncollected, refund_credits, register_billing_price, release_credits,
-    remove_from_workspace, replay_billing_events, reserve_credits, reserve_operation,
-    reset_monthly_credits, resolve_uncollected, retry_credit_dead_letters, revoke_grant,
+    create_api_key, create_billing_order, create_workspace, delete_credit_budget,
+    delete_credit_webhook, delete_workspace, diagnose, drop_http_claim, end_price, explain_balance,
+    explain_operation, export_account, extend_reservation, find_accounts, find_api_key,
+    find_operation, finish_x402_payment, forget_account, freeze_account, get_billing_account,
+    get_billing_order, get_credit_alerts, get_credit_history, get_credit_summary, get_workspace,
+    grant_credits, has_credits, import_balances, invite_to_workspace, leave_workspace,
+    ledger_digest, link_billing_customer, list_api_keys, list_billing_events, list_billing_prices,
+    list_credit_budgets, list_credit_dead_letters, list_notifications, list_plans, list_prices,
+    list_top_ups, list_uncollected, list_workspaces, mark_notifications_read, mark_test_account,
+    metrics_active_accounts, metrics_breakage, metrics_consumption, metrics_conversion,
+    metrics_exhaustion, metrics_health, metrics_liability, metrics_margin, metrics_usage,
+    open_account, pin_plan, publish_plan, quote_operation, reconcile_billing, record_uncollected,
+    refund_credits, register_billing_price, release_credits, remove_from_workspace,
+    replay_billing_events, reserve_credits, reserve_operation, reset_monthly_credits,
+    resolve_uncollected, retry_credit_dead_letters, revoke_api_key, revoke_grant,
     revoke_workspace_invitation, roll_up_metrics, rotate_credit_webhook_secret, set_auto_top_up,
     set_credit_alerts, set_credit_budget, set_credit_channels, set_exchange_rate, set_plans,
     set_price, set_price_book, set_prices, set_provider_cost, set_subscription_status,
@@ -419,6 +420,7 @@ begin
     ('reservation_not_found', 'PT404', 'This account has no such reservation.'),
     ('operation_not_found', 'PT404', 'This account has no such operation.'),
     ('budget_not_found', 'PT404', 'This account has no such budget.'),
+    ('key_not_found', 'PT404', 'There is no such key, or it was revoked.'),
     ('member_not_found', 'PT404', 'The workspace has no such member.'),
     ('invitation_not_found', 'PT404', 'There is no such invitation.'),
     ('unknown_operation', 'PT404',
@@ -13738,6 +13740,313 @@ revoke all on function credits.take_items_from_budgets(
   uuid, uuid, credits.batch_item[], credits.balances[])
   from public, anon, authenticated, service_role;
 
+-- schemas/keys/api_keys.sql
+
+-- A key lets a program act for a person on one account: their own, or a workspace. It can do what
+-- the person may do there, and nothing once they may not.
+
+create table credits.api_keys (
+  account_id uuid not null constraint api_keys_account_id_fkey
+    references credits.accounts (account_id),
+  id uuid not null default gen_random_uuid(),
+  key_hash text not null,
+  name text not null,
+  user_id uuid not null,
+  created_at timestamptz not null,
+  expires_at timestamptz,
+  revoked_at timestamptz,
+  last_used_at timestamptz,
+  constraint api_keys_pkey primary key (account_id, id),
+  constraint api_keys_hash_key unique (account_id, key_hash),
+  constraint api_keys_expire_after_they_start check (expires_at > created_at)
+);
+create unique index api_keys_name_key on credits.api_keys (account_id, name)
+  where revoked_at is null;
+comment on table credits.api_keys is
+  'Keys of programs: the SHA-256 alone, the key itself is answered once.';
+comment on column credits.api_keys.name is
+  'What the ledger has as metadata.actor of what is done with it; one living key per name.';
+comment on column credits.api_keys.user_id is 'Who made it, and for whom it acts.';
+comment on column credits.api_keys.last_used_at is 'To the minute.';
+alter table credits.api_keys enable row level security;
+revoke all on table credits.api_keys from public, anon, authenticated, service_role;
+
+create function credits.key_state(p_key credits.api_keys)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return jsonb_build_object('key_id', p_key.id, 'name', p_key.name, 'user_id', p_key.user_id,
+    'created_at', p_key.created_at, 'expires_at', p_key.expires_at,
+    'last_used_at', p_key.last_used_at);
+end
+$$;
+comment on function credits.key_state(credits.api_keys) is 'What is shown of a key.';
+revoke all on function credits.key_state(credits.api_keys)
+  from public, anon, authenticated, service_role;
+
+-- schemas/keys/create_api_key.sql
+
+create function credits.create_api_key(
+  p_user_id uuid, p_workspace_id uuid, p_name text, p_ttl_seconds integer)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_user_id uuid := credits.acting_user(p_user_id);
+  v_account_id uuid := credits.budget_account(
+    v_user_id, p_workspace_id, '{owner,admin,member}', null);
+  v_at timestamptz := clock_timestamp();
+  v_secret text := credits.new_token(v_account_id, 'sonas');
+  v_key credits.api_keys;
+begin
+  perform credits.check_key(v_account_id, p_name, p_ttl_seconds);
+  insert into credits.api_keys (account_id, key_hash, name, user_id, created_at, expires_at)
+  values (v_account_id, credits.hash_token(v_secret), btrim(p_name), v_user_id, v_at,
+    v_at + make_interval(secs => p_ttl_seconds))
+  returning * into v_key;
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok',
+    'workspace_id', p_workspace_id, 'key', v_secret) || credits.key_state(v_key));
+end
+$$;
+comment on function credits.create_api_key(uuid, uuid, text, integer) is
+  'What create_api_key does, after asking who calls.';
+revoke all on function credits.create_api_key(uuid, uuid, text, integer)
+  from public, anon, authenticated, service_role;
+grant execute on function credits.create_api_key(uuid, uuid, text, integer) to authenticated,
+  service_role;
+
+-- edge: result=NewApiKey callers=authenticated,service_role required=user_id,name
+--   Make a key for a program. The ``key`` is answered this once.
+--
+--   It acts for the user, on their own account or in the workspace, and ends with their
+--   membership. What is done with it has ``name`` as its actor, in the ledger and for budgets.
+--
+--   Raises:
+--       Forbidden: the user is a viewer of the workspace, or there are 100 keys.
+--       AccountNotFound, InvalidArgument.
+create function public.create_api_key(
+  p_user_id uuid default null, p_workspace_id uuid default null, p_name text default null,
+  p_ttl_seconds integer default null)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+return credits.create_api_key(p_user_id, p_workspace_id, p_name, p_ttl_seconds);
+comment on function public.create_api_key(uuid, uuid, text, integer) is
+  'Makes a key for a program that acts for the acting user, on their own account or in a '
+  'workspace. The key is answered once; its SHA-256 is stored.';
+revoke all on function public.create_api_key(uuid, uuid, text, integer)
+  from public, anon, authenticated, service_role;
+grant execute on function public.create_api_key(uuid, uuid, text, integer) to authenticated,
+  service_role;
+
+create function credits.check_key(p_account_id uuid, p_name text, p_ttl_seconds integer)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if coalesce(btrim(p_name) !~ '^[[:graph:] ]{1,80}$', true) then
+    perform credits.refuse_argument('p_name', 'A key has a name of 1 to 80 characters.');
+  end if;
+  if p_ttl_seconds < 1 or p_ttl_seconds > 315360000 then
+    perform credits.refuse_argument('p_ttl_seconds',
+      'A key lives for 1 second to 10 years, or (null) until it is revoked.');
+  end if;
+  -- One after the other, so that two of one name are seen.
+  perform 1 from credits.accounts a where a.account_id = p_account_id for no key update;
+  if exists (
+    select 1 from credits.api_keys k
+    where k.account_id = p_account_id and k.name = btrim(p_name) and k.revoked_at is null) then
+    perform credits.refuse_argument('p_name', 'A key of this name exists. Revoke it first.');
+  end if;
+  if (select count(*) from credits.api_keys k
+      where k.account_id = p_account_id and k.revoked_at is null) >= 100 then
+    perform credits.raise_error('forbidden', '{"most": 100}',
+      'An account has at most 100 keys. Revoke one first.');
+  end if;
+end
+$$;
+comment on function credits.check_key(uuid, text, integer) is
+  'Raises what is wrong with a key before it is made.';
+revoke all on function credits.check_key(uuid, text, integer)
+  from public, anon, authenticated, service_role;
+
+-- schemas/keys/find_api_key.sql
+
+-- edge: result=KeyHolder callers=service_role repeatable
+--   For whom a key acts, and on which account: asked by a backend at each request.
+--
+--   Raises:
+--       KeyNotFound: there is no such key, it was revoked, has expired, or its person may not.
+create function public.find_api_key(p_key text)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account_id uuid := credits.account_of_token(p_key, 'sonas');
+  v_at timestamptz := clock_timestamp();
+  v_key credits.api_keys;
+begin
+  select * into v_key from credits.api_keys k
+  where k.account_id = v_account_id and k.key_hash = credits.hash_token(p_key)
+    and k.revoked_at is null and (k.expires_at is null or k.expires_at > v_at);
+  if not found or not credits.key_may(v_account_id, v_key.user_id) then
+    perform credits.raise_error('key_not_found');
+  end if;
+  update credits.api_keys k set last_used_at = v_at
+  where k.account_id = v_account_id and k.id = v_key.id
+    and (k.last_used_at is null
+      or date_trunc('minute', k.last_used_at) < date_trunc('minute', v_at));
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok',
+    'workspace_id', nullif(v_account_id, v_key.user_id)) || credits.key_state(v_key));
+end
+$$;
+comment on function public.find_api_key(text) is
+  'For whom a key acts and on which account (workspace_id, null for their own). Raises '
+  'key_not_found for one that is unknown, revoked or expired, or whose person may not act there.';
+revoke all on function public.find_api_key(text) from public, anon, authenticated, service_role;
+grant execute on function public.find_api_key(text) to service_role;
+
+create function credits.key_may(p_account_id uuid, p_user_id uuid)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case when p_account_id = p_user_id then credits.is_living(p_account_id)
+    else coalesce(credits.standing_of(p_account_id, p_user_id) <> 'viewer', false) end;
+end
+$$;
+comment on function credits.key_may(uuid, uuid) is
+  'Whether the person of a key may still act on its account.';
+revoke all on function credits.key_may(uuid, uuid)
+  from public, anon, authenticated, service_role;
+
+-- schemas/keys/list_api_keys.sql
+
+create function credits.list_api_keys(
+  p_user_id uuid, p_workspace_id uuid)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_user_id uuid := credits.acting_user(p_user_id);
+  v_account_id uuid := credits.budget_account(
+    v_user_id, p_workspace_id, '{owner,admin,member,viewer}', null);
+  v_only_actor uuid := credits.only_actor(v_account_id, v_user_id);
+begin
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok',
+    'workspace_id', p_workspace_id, 'keys', (
+      select coalesce(jsonb_agg(credits.key_state(k) order by k.created_at, k.id), '[]')
+      from credits.api_keys k
+      where k.account_id = v_account_id and k.revoked_at is null
+        and (v_only_actor is null or k.user_id = v_only_actor))));
+end
+$$;
+comment on function credits.list_api_keys(uuid, uuid) is
+  'What list_api_keys does, after asking who calls.';
+revoke all on function credits.list_api_keys(uuid, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function credits.list_api_keys(uuid, uuid) to authenticated, service_role;
+
+-- edge: result=ApiKeys callers=authenticated,service_role repeatable required=user_id
+--   The keys that are not revoked: the user's own, and everybody's for owners and admins.
+--
+--   Raises:
+--       AccountNotFound.
+create function public.list_api_keys(
+  p_user_id uuid default null, p_workspace_id uuid default null)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+return credits.list_api_keys(p_user_id, p_workspace_id);
+comment on function public.list_api_keys(uuid, uuid) is
+  'The keys that a person has made on their own account or in a workspace; owners and admins of a '
+  'workspace see everybody''s.';
+revoke all on function public.list_api_keys(uuid, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.list_api_keys(uuid, uuid) to authenticated, service_role;
+
+-- schemas/keys/revoke_api_key.sql
+
+create function credits.revoke_api_key(
+  p_user_id uuid, p_workspace_id uuid, p_key_id uuid)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_user_id uuid := credits.acting_user(p_user_id);
+  v_account_id uuid := credits.budget_account(
+    v_user_id, p_workspace_id, '{owner,admin,member,viewer}', null);
+  v_only_actor uuid := credits.only_actor(v_account_id, v_user_id);
+  v_at timestamptz := clock_timestamp();
+  v_key credits.api_keys;
+begin
+  if p_key_id is null then
+    perform credits.refuse_argument('p_key_id', 'Pass the id of the key.');
+  end if;
+  update credits.api_keys k set revoked_at = coalesce(k.revoked_at, v_at)
+  where k.account_id = v_account_id and k.id = p_key_id
+    and (v_only_actor is null or k.user_id = v_only_actor)
+  returning * into v_key;
+  if not found then
+    perform credits.raise_error('key_not_found', jsonb_build_object('key_id', p_key_id));
+  end if;
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok',
+    'workspace_id', p_workspace_id) || credits.key_state(v_key));
+end
+$$;
+comment on function credits.revoke_api_key(uuid, uuid, uuid) is
+  'What revoke_api_key does, after asking who calls.';
+revoke all on function credits.revoke_api_key(uuid, uuid, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function credits.revoke_api_key(uuid, uuid, uuid) to authenticated, service_role;
+
+-- edge: result=ApiKey callers=authenticated,service_role repeatable required=user_id,key_id
+--   Revoke a key: the next request with it is refused.
+--
+--   Raises:
+--       KeyNotFound: there is none, or it is another member's.
+--       AccountNotFound.
+create function public.revoke_api_key(
+  p_user_id uuid default null, p_workspace_id uuid default null, p_key_id uuid default null)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+return credits.revoke_api_key(p_user_id, p_workspace_id, p_key_id);
+comment on function public.revoke_api_key(uuid, uuid, uuid) is
+  'Revokes a key at once: the next request with it is refused. People revoke their own, owners and '
+  'admins of a workspace everybody''s.';
+revoke all on function public.revoke_api_key(uuid, uuid, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.revoke_api_key(uuid, uuid, uuid) to authenticated, service_role;
+
 -- schemas/calendar/fold_subscription.sql
 
 -- The one state machine of subscriptions. It reads the events in the order in which they happened, so that what is heard of
@@ -24490,6 +24799,7 @@ begin
   delete from credits.metered_rows m where m.account_id = p_account_id;
   update credits.accounts a set frozen_reason = null where a.account_id = p_account_id;
   perform credits.leave_workspaces(p_account_id);
+  delete from credits.api_keys k where k.user_id = p_account_id;
   delete from public.credit_budgets b where b.account_id = p_account_id;
   update credits.balances b set has_budgets = false
   where b.account_id = p_account_id and b.has_budgets;
@@ -27689,20 +27999,21 @@ as $$
     accept_workspace_invitation, add_credit_webhook, apply_billing_event, attach_billing_session,
     capture_credits, capture_operation, change_plan, check_credits, claim_http_request,
     claim_messages, claim_x402_payment, consume_credits, consume_credits_batch, consume_operation,
-    create_billing_order, create_workspace, delete_credit_budget, delete_credit_webhook,
-    delete_workspace, diagnose, drop_http_claim, end_price, explain_balance, explain_operation,
-    export_account, extend_reservation, find_accounts, find_operation, finish_x402_payment,
-    forget_account, freeze_account, get_billing_account, get_billing_order, get_credit_alerts,
-    get_credit_history, get_credit_summary, get_workspace, grant_credits, has_credits,
-    import_balances, invite_to_workspace, leave_workspace, ledger_digest, link_billing_customer,
-    list_billing_events, list_billing_prices, list_credit_budgets, list_credit_dead_letters,
-    list_notifications, list_plans, list_prices, list_top_ups, list_uncollected, list_workspaces,
-    mark_notifications_read, mark_test_account, metrics_active_accounts, metrics_breakage,
-    metrics_consumption, metrics_conversion, metrics_exhaustion, metrics_health, metrics_liability,
-    metrics_margin, metrics_usage, open_account, pin_plan, publish_plan, quote_operation,
-    reconcile_billing, record_uncollected, refund_credits, register_billing_price, release_credits,
-    remove_from_workspace, replay_billing_events, reserve_credits, reserve_operation,
-    reset_monthly_credits, resolve_uncollected, retry_credit_dead_letters, revoke_grant,
+    create_api_key, create_billing_order, create_workspace, delete_credit_budget,
+    delete_credit_webhook, delete_workspace, diagnose, drop_http_claim, end_price, explain_balance,
+    explain_operation, export_account, extend_reservation, find_accounts, find_api_key,
+    find_operation, finish_x402_payment, forget_account, freeze_account, get_billing_account,
+    get_billing_order, get_credit_alerts, get_credit_history, get_credit_summary, get_workspace,
+    grant_credits, has_credits, import_balances, invite_to_workspace, leave_workspace,
+    ledger_digest, link_billing_customer, list_api_keys, list_billing_events, list_billing_prices,
+    list_credit_budgets, list_credit_dead_letters, list_notifications, list_plans, list_prices,
+    list_top_ups, list_uncollected, list_workspaces, mark_notifications_read, mark_test_account,
+    metrics_active_accounts, metrics_breakage, metrics_consumption, metrics_conversion,
+    metrics_exhaustion, metrics_health, metrics_liability, metrics_margin, metrics_usage,
+    open_account, pin_plan, publish_plan, quote_operation, reconcile_billing, record_uncollected,
+    refund_credits, register_billing_price, release_credits, remove_from_workspace,
+    replay_billing_events, reserve_credits, reserve_operation, reset_monthly_credits,
+    resolve_uncollected, retry_credit_dead_letters, revoke_api_key, revoke_grant,
     revoke_workspace_invitation, roll_up_metrics, rotate_credit_webhook_secret, set_auto_top_up,
     set_credit_alerts, set_credit_budget, set_credit_channels, set_exchange_rate, set_plans,
     set_price, set_price_book, set_prices, set_provider_cost, set_subscription_status,
@@ -27724,6 +28035,7 @@ set search_path = ''
 as $$
   values
     ('accept_workspace_invitation'::name, 'authenticated'::name),
+    ('create_api_key'::name, 'authenticated'::name),
     ('create_workspace'::name, 'authenticated'::name),
     ('delete_credit_budget'::name, 'authenticated'::name),
     ('delete_workspace'::name, 'authenticated'::name),
@@ -27735,11 +28047,13 @@ as $$
     ('has_credits'::name, 'authenticated'::name),
     ('invite_to_workspace'::name, 'authenticated'::name),
     ('leave_workspace'::name, 'authenticated'::name),
+    ('list_api_keys'::name, 'authenticated'::name),
     ('list_credit_budgets'::name, 'authenticated'::name),
     ('list_notifications'::name, 'authenticated'::name),
     ('list_workspaces'::name, 'authenticated'::name),
     ('mark_notifications_read'::name, 'authenticated'::name),
     ('remove_from_workspace'::name, 'authenticated'::name),
+    ('revoke_api_key'::name, 'authenticated'::name),
     ('revoke_workspace_invitation'::name, 'authenticated'::name),
     ('set_credit_alerts'::name, 'authenticated'::name),
     ('set_credit_budget'::name, 'authenticated'::name),
@@ -27833,4 +28147,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text c654061e1a2b0b1d.';
+  'again. Written by remember_installation. Release 0.1.0, text 9465288bbe93e5dd.';
