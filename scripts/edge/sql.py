@@ -78,6 +78,7 @@ def with_names(preflight: str, descriptions: Iterable[Description], relations: d
 
 
 def _array(names: Iterable[str], indent: int) -> str:
-    lines = textwrap.wrap(", ".join(sorted(names)), 100 - indent)
+    # Room for what closes the list.
+    lines = textwrap.wrap(", ".join(sorted(names)), 88 - indent)
     pad = " " * indent
     return "{\n" + "\n".join(pad + line for line in lines) + "}"

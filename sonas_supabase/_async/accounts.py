@@ -31,7 +31,8 @@ class AsyncAccounts(AsyncCaller):
         SQL: ``find_accounts``.
 
         Raises:
-            InvalidArgument: a ``limit`` that is not 1 to 1000, or a ``search`` of more than 320 characters.
+            InvalidArgument: a ``limit`` that is not 1 to 1000, or a ``search`` of more than 320
+                characters.
         """
         return await self._call(
             calls.find_accounts(search=search, account_ids=account_ids, limit=limit), timeout, retries

@@ -36,7 +36,8 @@ class AsyncHolds(AsyncCaller):
         known again by its key alone; the last one also by its amount.
 
         Raises:
-            ReservationNotFound, ReservationClosed: it had been released, or had expired, or captured otherwise.
+            ReservationNotFound, ReservationClosed: it had been released, or had expired, or captured
+                otherwise.
             IdempotencyConflict: the key belongs to another request.
             AccountFrozen, InvalidAmount, InvalidArgument.
         """

@@ -13,24 +13,28 @@ set local check_function_bodies = off;
 --
 -- The story, in the order in which these files tell it:
 --
---   1. This file looks before anything is changed: is this a Supabase database, and is every name still free?
---   2. What is on sale: credit_types, plans, plan_limits, grant_sources.
+--   1. This file looks before anything is changed: is this a Supabase database, and is every name
+--   still free? 2. What is on sale: credit_types, plans, plan_limits, grant_sources.
 --   3. Who owns credits: accounts (a person or a workspace) and their subscriptions.
---   4. Where credits live: credit_grants, and nowhere else. What moved: credit_transactions, append-only.
+--   4. Where credits live: credit_grants, and nowhere else. What moved: credit_transactions,
+--   append-only.
 --      credits.balances is the row that every operation on (account, credit type) locks first.
 --   5. Time: a function tells the period at any instant; settle books what has fallen due by then;
 --      credit_balances shows the same figures to the second, booked or not.
---   6. Operations: consume, reserve, capture, release, refund, grant, revoke, reset, change_plan. For each there is a core
---      function in schema `credits` over one account's rows, and an edge function in `public` which validates, resolves
---      who pays, and shapes the answer.
---   7. Triggers on auth.users open and close accounts; credits.meter_table charges for rows of the host's own tables.
+--   6. Operations: consume, reserve, capture, release, refund, grant, revoke, reset, change_plan.
+--   For each there is a core
+--      function in schema `credits` over one account's rows, and an edge function in `public` which
+--      validates, resolves who pays, and shapes the answer.
+--   7. Triggers on auth.users open and close accounts; credits.meter_table charges for rows of the
+--   host's own tables.
 --
--- Lock order: balances rows of one account, by credit_type. Everything else of the account is guarded by them: who
--- writes an account's subscription holds all its balances rows, who reads it holds at least one.
+-- Lock order: balances rows of one account, by credit_type. Everything else of the account is
+-- guarded by them: who writes an account's subscription holds all its balances rows, who reads it
+-- holds at least one.
 
--- Functions for as long as it takes: what the Supabase CLI prints after the message is then one line, not this text, and
--- `sonas check` asks the first of them. It has the caller's search_path, since triggers of a project's own usage table run
--- in its trial.
+-- Functions for as long as it takes: what the Supabase CLI prints after the message is then one
+-- line, not this text, and `sonas check` asks the first of them. It has the caller's search_path,
+-- since triggers of a project's own usage table run in its trial.
 create function pg_temp.what_is_in_the_way()
 returns table (object text, problem text, cure text[], named_by text[], run_as text)
 language plpgsql
@@ -41,47 +45,53 @@ declare
   -- The names in public that this file takes. Of a usage table only the columns are taken.
   -- Names of scripts/generate_edge.py, which writes them anew:
   v_relations constant name[] := '{
-    credit_balances, credit_budgets, credit_budgets_pkey, credit_budgets_spot_key, credit_grants,
-    credit_grants_expires_at_idx, credit_grants_open_idx, credit_grants_period_key,
-    credit_grants_pkey, credit_invitations, credit_invitations_pkey, credit_notifications,
-    credit_notifications_created_at_idx, credit_notifications_pkey,
-    credit_notifications_user_id_created_at_idx, credit_packs, credit_packs_pkey,
-    credit_price_books, credit_price_books_pkey, credit_prices, credit_reservations,
-    credit_reservations_open_idx, credit_reservations_pkey, credit_transactions,
-    credit_transactions_created_at_idx, credit_transactions_operation_idx, credit_transactions_pkey,
+    credit_balances, credit_budgets, credit_budgets_pkey, credit_budgets_spot_key,
+    credit_grants, credit_grants_expires_at_idx, credit_grants_open_idx,
+    credit_grants_period_key, credit_grants_pkey, credit_invitations,
+    credit_invitations_pkey, credit_notifications, credit_notifications_created_at_idx,
+    credit_notifications_pkey, credit_notifications_user_id_created_at_idx,
+    credit_packs, credit_packs_pkey, credit_price_books, credit_price_books_pkey,
+    credit_prices, credit_reservations, credit_reservations_open_idx,
+    credit_reservations_pkey, credit_transactions, credit_transactions_created_at_idx,
+    credit_transactions_operation_idx, credit_transactions_pkey,
     credit_transactions_related_idx, credit_transactions_user_id_idx, credit_webhooks,
     credit_webhooks_pkey, credit_workspace_members, credit_workspace_members_pkey,
-    credit_workspace_members_user_id_idx, credit_workspaces, credit_workspaces_pkey, plan_limits,
-    plan_limits_pkey, plans, plans_default_key, plans_pkey, plans_rank_key, subscriptions,
-    usage_denied_idx, usage_user_id_created_at_idx}';
+    credit_workspace_members_user_id_idx, credit_workspaces, credit_workspaces_pkey,
+    plan_limits, plan_limits_pkey, plans, plans_default_key, plans_pkey, plans_rank_key,
+    subscriptions, usage_denied_idx, usage_user_id_created_at_idx}';
   v_routines constant name[] := '{
-    accept_workspace_invitation, add_credit_webhook, apply_billing_event, attach_billing_session,
-    capture_credits, capture_operation, change_plan, check_credits, claim_http_request,
-    claim_messages, claim_x402_payment, consume_credits, consume_credits_batch, consume_operation,
-    create_api_key, create_billing_order, create_workspace, delete_credit_budget,
-    delete_credit_webhook, delete_workspace, diagnose, drop_http_claim, end_price, explain_balance,
+    accept_workspace_invitation, add_credit_webhook, apply_billing_event,
+    attach_billing_session, capture_credits, capture_operation, change_plan,
+    check_credits, claim_http_request, claim_messages, claim_x402_payment,
+    consume_credits, consume_credits_batch, consume_operation, create_api_key,
+    create_billing_order, create_workspace, delete_credit_budget, delete_credit_webhook,
+    delete_workspace, diagnose, drop_http_claim, end_price, explain_balance,
     explain_operation, export_account, extend_reservation, find_accounts, find_api_key,
-    find_operation, finish_x402_payment, forget_account, freeze_account, get_billing_account,
-    get_billing_order, get_credit_alerts, get_credit_history, get_credit_summary, get_workspace,
-    grant_credits, has_credits, import_balances, invite_to_workspace, leave_workspace,
-    ledger_digest, link_billing_customer, list_api_keys, list_billing_events, list_billing_prices,
-    list_credit_budgets, list_credit_dead_letters, list_notifications, list_plans, list_prices,
-    list_top_ups, list_uncollected, list_workspaces, mark_notifications_read, mark_test_account,
+    find_operation, finish_x402_payment, forget_account, freeze_account,
+    get_billing_account, get_billing_order, get_credit_alerts, get_credit_history,
+    get_credit_summary, get_workspace, grant_credits, has_credits, import_balances,
+    invite_to_workspace, leave_workspace, ledger_digest, link_billing_customer,
+    list_api_keys, list_billing_events, list_billing_prices, list_credit_budgets,
+    list_credit_dead_letters, list_notifications, list_plans, list_prices, list_top_ups,
+    list_uncollected, list_workspaces, mark_notifications_read, mark_test_account,
     metrics_active_accounts, metrics_breakage, metrics_consumption, metrics_conversion,
-    metrics_exhaustion, metrics_health, metrics_liability, metrics_margin, metrics_usage,
-    open_account, pin_plan, publish_plan, quote_operation, reconcile_billing, record_uncollected,
-    refund_credits, register_billing_price, release_credits, remove_from_workspace,
-    replay_billing_events, reserve_credits, reserve_operation, reset_monthly_credits,
-    resolve_uncollected, retry_credit_dead_letters, revoke_api_key, revoke_grant,
-    revoke_workspace_invitation, roll_up_metrics, rotate_credit_webhook_secret, set_auto_top_up,
-    set_credit_alerts, set_credit_budget, set_credit_channels, set_exchange_rate, set_plans,
-    set_price, set_price_book, set_prices, set_provider_cost, set_subscription_status,
-    set_test_clock, set_time_zone, set_workspace_role, settle_messages, store_http_answer,
-    system_status, tend_messages, test_credit_webhook, track_metadata_key, transfer_workspace,
-    undo_import, unfreeze_account, unsubscribe_credit_mail, verify_books, verify_checklist,
-    within_limit}';
+    metrics_exhaustion, metrics_health, metrics_liability, metrics_margin,
+    metrics_usage, open_account, pin_plan, publish_plan, quote_operation,
+    reconcile_billing, record_uncollected, refund_credits, register_billing_price,
+    release_credits, remove_from_workspace, replay_billing_events, reserve_credits,
+    reserve_operation, reset_monthly_credits, resolve_uncollected,
+    retry_credit_dead_letters, revoke_api_key, revoke_grant,
+    revoke_workspace_invitation, roll_up_metrics, rotate_credit_webhook_secret,
+    set_auto_top_up, set_credit_alerts, set_credit_budget, set_credit_channels,
+    set_exchange_rate, set_plans, set_price, set_price_book, set_prices,
+    set_provider_cost, set_subscription_status, set_test_clock, set_time_zone,
+    set_workspace_role, settle_messages, store_http_answer, system_status,
+    tend_messages, test_credit_webhook, track_metadata_key, transfer_workspace,
+    undo_import, unfreeze_account, unsubscribe_credit_mail, verify_books,
+    verify_checklist, within_limit}';
   -- End of the names.
-  v_triggers constant name[] := array['credits_open_account', 'credits_close_account', 'credits_follow_user'];
+  v_triggers constant name[] := array['credits_open_account', 'credits_close_account',
+    'credits_follow_user'];
   -- What stands in the way: {object, problem, cure: [statement], named_by: [function]}.
   v_found jsonb := '[]';
   v_usage regclass := to_regclass('public.usage');
@@ -91,13 +101,20 @@ declare
   v_cure text;
   v_left_out text[] := '{}';
 begin
-  if to_regrole('anon') is null or to_regrole('authenticated') is null or to_regrole('service_role') is null
+  if to_regrole('anon') is null or to_regrole('authenticated') is null
+    or to_regrole('service_role') is null
      or to_regclass('auth.users') is null then
-    raise exception 'this is not a Supabase database: the roles anon, authenticated, service_role or the table auth.users are missing. Apply the migrations with `supabase db push` to a Supabase project, or run `sonas up` for a local one.';
+    raise exception 'this is not a Supabase database: the roles anon, authenticated, service_role '
+      'or the table auth.users are missing. Apply the migrations with `supabase db push` to a '
+      'Supabase project, or run `sonas up` for a local one.';
   end if;
 
   if to_regclass('credits.installed_objects') is not null then
-    raise exception 'the credit system is here already, and the history of migrations does not say so, as after a restore of single schemas. Nothing has been changed. Tell the history (`supabase migration repair --status applied` with the version in this file''s name), then run `sonas doctor`, which lists what the restore has left behind, with the statements that make it again.';
+    raise exception 'the credit system is here already, and the history of migrations does not say '
+      'so, as after a restore of single schemas. Nothing has been changed. Tell the history '
+      '(`supabase migration repair --status applied` with the version in this file''s name), then '
+      'run `sonas doctor`, which lists what the restore has left behind, with the statements that '
+      'make it again.';
   end if;
 
   with functions as (
@@ -109,15 +126,18 @@ begin
     where n.nspname <> 'information_schema'
       and p.prosqlbody is null
       and not exists (select 1 from pg_catalog.pg_depend d
-                      where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
+                      where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid
+                        and d.deptype = 'e')
   ), extensions as (
     select d.classid, d.objid, e.extname
     from pg_catalog.pg_depend d join pg_catalog.pg_extension e on e.oid = d.refobjid
     where d.deptype = 'e' and d.refclassid = 'pg_catalog.pg_extension'::regclass
   ), taken as (
     select c.oid, 'pg_catalog.pg_class'::regclass as class, c.relname as name, c.relowner as owner,
-      case c.relkind when 'v' then 'view' when 'm' then 'materialized view' when 'i' then 'index' when 'I' then 'index'
-        when 'S' then 'sequence' when 'f' then 'foreign table' when 'c' then 'type' else 'table' end as kind,
+      case c.relkind when 'v' then 'view' when 'm' then 'materialized view' when 'i' then 'index'
+        when 'I' then 'index'
+        when 'S' then 'sequence' when 'f' then 'foreign table' when 'c' then 'type'
+          else 'table' end as kind,
       format('public.%I', c.relname) as object
     from pg_catalog.pg_class c
     left join pg_catalog.pg_index x on x.indexrelid = c.oid
@@ -126,7 +146,8 @@ begin
       and (c.relname = any (v_relations) or c.relname = 'usage' and c.relkind not in ('r', 'p')
         -- A usage table that was renamed has left its key behind.
         or c.relname = 'usage_pkey' and v_usage is null)
-      -- The index of a table that is renamed goes with it; one of the same shape on usage is welcome.
+      -- The index of a table that is renamed goes with it; one of the same shape on usage is
+      -- welcome.
       and not coalesce(t.relname = any (v_relations), false)
       and not coalesce(t.oid = v_usage and c.relname in ('usage_user_id_created_at_idx',
         'usage_account_id_created_at_idx'), false)
@@ -136,7 +157,8 @@ begin
     from pg_catalog.pg_proc p
     where p.pronamespace = 'public'::regnamespace and p.proname = any (v_routines)
     union all
-    select y.oid, 'pg_catalog.pg_type', y.typname, y.typowner, case y.typtype when 'd' then 'domain' else 'type' end,
+    select y.oid, 'pg_catalog.pg_type', y.typname, y.typowner, case y.typtype when 'd' then 'domain'
+      else 'type' end,
       format('public.%I', y.typname)
     from pg_catalog.pg_type y
     where y.typnamespace = 'public'::regnamespace and y.typrelid = 0 and y.typelem = 0
@@ -147,29 +169,39 @@ begin
   ), renamed as (
     select t.*, x.extname,
       (select left(w.word || t.name, 63)::name
-       from unnest(array['app_', 'app2_', 'app3_', 'app4_', 'app5_']) with ordinality as w(word, nth)
+       from unnest(array['app_', 'app2_', 'app3_', 'app4_', 'app5_'])
+         with ordinality as w(word, nth)
        where not exists (select 1 from pg_catalog.pg_class c
-                         where c.relnamespace = 'public'::regnamespace and c.relname = left(w.word || t.name, 63))
+                         where c.relnamespace = 'public'::regnamespace
+                           and c.relname = left(w.word || t.name, 63))
          and not exists (select 1 from pg_catalog.pg_proc p
-                         where p.pronamespace = 'public'::regnamespace and p.proname = left(w.word || t.name, 63))
+                         where p.pronamespace = 'public'::regnamespace
+                           and p.proname = left(w.word || t.name, 63))
          and to_regnamespace(quote_ident(left(w.word || t.name, 63))) is null
        order by w.nth limit 1) as new_name
     from taken t left join extensions x on x.classid = t.class and x.objid = t.oid
   ), cured as (
     select r.*,
       case
-        when r.extname is not null then array[format('alter extension %I set schema extensions;', r.extname)]
-        when r.kind = 'function' then array[format('alter routine %s rename to %I;', r.object, r.new_name)]
+        when r.extname is not null
+          then array[format('alter extension %I set schema extensions;', r.extname)]
+        when r.kind = 'function'
+          then array[format('alter routine %s rename to %I;', r.object, r.new_name)]
         else array[format('alter %s %s rename to %I;', r.kind, r.object, r.new_name)]
           || array(
-            select format('alter index public.%I rename to %I;', i.relname, left('app_' || i.relname, 63))
+            select format('alter index public.%I rename to %I;', i.relname,
+              left('app_' || i.relname, 63))
             from pg_catalog.pg_index x join pg_catalog.pg_class i on i.oid = x.indexrelid
-            where x.indrelid = r.oid and (i.relname = any (v_relations) or i.relname ^@ (r.name || '_'))
+            where x.indrelid = r.oid
+              and (i.relname = any (v_relations) or i.relname ^@ (r.name || '_'))
             order by i.relname)
           || array(
-            select format('alter sequence public.%I rename to %I;', s.relname, left('app_' || s.relname, 63))
-            from pg_catalog.pg_depend d join pg_catalog.pg_class s on s.oid = d.objid and s.relkind = 'S'
-            where d.classid = 'pg_catalog.pg_class'::regclass and d.refclassid = 'pg_catalog.pg_class'::regclass
+            select format('alter sequence public.%I rename to %I;', s.relname,
+              left('app_' || s.relname, 63))
+            from pg_catalog.pg_depend d join pg_catalog.pg_class s on s.oid = d.objid
+              and s.relkind = 'S'
+            where d.classid = 'pg_catalog.pg_class'::regclass
+              and d.refclassid = 'pg_catalog.pg_class'::regclass
               and d.refobjid = r.oid and d.deptype in ('a', 'i') and s.relname ^@ (r.name || '_')
             order by s.relname)
       end as cure,
@@ -185,65 +217,87 @@ begin
   )
   select coalesce(jsonb_agg(jsonb_build_object(
       'object', format('%s %s', c.kind, c.object),
-      'problem', format('the %s %s exists already', c.kind, case c.kind when 'schema' then '"credits"' else c.object end),
+      'problem', format('the %s %s exists already', c.kind, case c.kind when 'schema'
+        then '"credits"' else c.object end),
       'cure', to_jsonb(c.cure), 'named_by', to_jsonb(c.named_by),
-      'owner', case when not pg_catalog.pg_has_role(current_user, c.owner, 'usage') then quote_ident(pg_catalog.pg_get_userbyid(c.owner)) end)
+      'owner', case when not pg_catalog.pg_has_role(current_user, c.owner, 'usage')
+        then quote_ident(pg_catalog.pg_get_userbyid(c.owner)) end)
     order by c.kind = 'schema' desc, c.kind = 'function', c.kind, c.object), '[]')
   into v_found
   from cured c;
 
-  -- The table belongs to Supabase Auth: there a trigger is renamed by making it again, with the function that it runs.
+  -- The table belongs to Supabase Auth: there a trigger is renamed by making it again, with the
+  -- function that it runs.
   select v_found || coalesce(jsonb_agg(jsonb_build_object(
       'object', format('trigger %I on auth.users', g.tgname),
       'problem', format('the trigger %I on auth.users exists already', g.tgname),
       'cure', case
         when pg_catalog.pg_has_role(current_user, c.relowner, 'usage') then
-          jsonb_build_array(format('alter trigger %1$I on auth.users rename to %2$I;', g.tgname, 'app_' || g.tgname))
+          jsonb_build_array(format('alter trigger %1$I on auth.users rename to %2$I;', g.tgname,
+            'app_' || g.tgname))
         else jsonb_build_array(
           format('drop function %s cascade;', g.tgfoid::regprocedure),
           pg_catalog.pg_get_functiondef(g.tgfoid) || ';',
-          replace(pg_catalog.pg_get_triggerdef(g.oid), format('TRIGGER %I ', g.tgname), format('TRIGGER %I ', 'app_' || g.tgname)) || ';')
+          replace(pg_catalog.pg_get_triggerdef(g.oid), format('TRIGGER %I ', g.tgname),
+            format('TRIGGER %I ', 'app_' || g.tgname)) || ';')
       end, 'named_by', '[]'::jsonb) order by g.tgname), '[]')
   into v_found
   from pg_catalog.pg_trigger g join pg_catalog.pg_class c on c.oid = g.tgrelid
   where g.tgrelid = to_regclass('auth.users') and g.tgname = any (v_triggers);
 
-  -- A project may have a usage table of its own. It is kept as it is, if rows of ours can live in it.
-  if v_usage is not null and (select c.relkind in ('r', 'p') from pg_catalog.pg_class c where c.oid = v_usage) then
+  -- A project may have a usage table of its own. It is kept as it is, if rows of ours can live in
+  -- it.
+  if v_usage is not null and (select c.relkind in ('r', 'p') from pg_catalog.pg_class c
+    where c.oid = v_usage) then
     with columns as (
-      select a.attname, a.attnum, a.attnotnull, a.atthasdef, a.attidentity, a.attgenerated, a.atttypid, a.atttypmod, w.wanted,
+      select a.attname, a.attnum, a.attnotnull, a.atthasdef, a.attidentity, a.attgenerated,
+        a.atttypid, a.atttypmod, w.wanted,
         format_type(a.atttypid, a.atttypmod) as type_name, quote_ident(a.attname) as name,
         a.atthasdef and w.wanted is not null as resets_default,
         pg_catalog.pg_get_expr(d.adbin, d.adrelid) as default_text
       from pg_catalog.pg_attribute a
       left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
-      left join (values ('account_id', 'uuid'), ('user_id', 'uuid'), ('credit_type', 'text'), ('credits_used', 'bigint'),
-                        ('status', 'text'), ('description', 'text'), ('metadata', 'jsonb'), ('operation_id', 'uuid'),
-                        ('created_at', 'timestamp with time zone')) as w(name, wanted) on w.name = a.attname
+      left join (values ('account_id', 'uuid'), ('user_id', 'uuid'), ('credit_type', 'text'),
+        ('credits_used', 'bigint'),
+                        ('status', 'text'), ('description', 'text'), ('metadata', 'jsonb'),
+                          ('operation_id', 'uuid'),
+                        ('created_at', 'timestamp with time zone')) as w(name, wanted)
+                          on w.name = a.attname
       where a.attrelid = v_usage and a.attnum > 0 and not a.attisdropped
     ), problems as (
       select 0 as nth, 'table public.usage' as object,
-        'the table public.usage belongs to another role than the one that applies the migrations' as problem,
+        'the table public.usage belongs to another role than the one that applies the migrations'
+          as problem,
         array[format('alter table public.usage owner to %I;', current_user)] as cure
-      from pg_catalog.pg_class c where c.oid = v_usage and not pg_catalog.pg_has_role(current_user, c.relowner, 'usage')
+      from pg_catalog.pg_class c where c.oid = v_usage
+        and not pg_catalog.pg_has_role(current_user, c.relowner, 'usage')
       union all
-      select 0, 'table public.usage', 'the table public.usage has row level security forced on its owner, who writes there',
+      select 0, 'table public.usage',
+        'the table public.usage has row level security forced on its owner, who writes there',
         array['alter table public.usage no force row level security;']
-      from pg_catalog.pg_class c where c.oid = v_usage and c.relforcerowsecurity and c.relrowsecurity
+      from pg_catalog.pg_class c where c.oid = v_usage and c.relforcerowsecurity
+        and c.relrowsecurity
       union all
       select c.attnum, 'column public.usage.' || c.name,
-        format('the column public.usage.%s (%s) is NOT NULL and has no default, so a metered attempt could never be written there', c.name, c.type_name),
+        format('the column public.usage.%s (%s) is NOT NULL and has no default, so a metered '
+          'attempt could never be written there', c.name, c.type_name),
         case
           -- A column of the key stays NOT NULL, so it gets a value of its own.
           when exists (select 1 from pg_catalog.pg_index x
-                       where x.indrelid = v_usage and x.indisprimary and c.attnum = any (x.indkey)) then
+                       where x.indrelid = v_usage and x.indisprimary
+                         and c.attnum = any (x.indkey)) then
             case
               when c.type_name in ('smallint', 'integer', 'bigint') then array[
-                format('alter table public.usage alter column %s add generated by default as identity;', c.name),
-                format('select setval(pg_get_serial_sequence(''public.usage'', %L), coalesce(max(%s), 0) + 1, false) from public.usage;', c.attname, c.name)]
+                format('alter table public.usage alter column %s add generated by default as '
+                  'identity;', c.name),
+                format('select setval(pg_get_serial_sequence(''public.usage'', %L), '
+                  'coalesce(max(%s), 0) + 1, false) from public.usage;', c.attname, c.name)]
               when c.type_name in ('uuid', 'text', 'character varying') then array[
-                format('alter table public.usage alter column %s set default gen_random_uuid();', c.name)]
-              else array[format('-- Give %s a default, or rename the table: alter table public.usage rename to app_usage;', c.name)]
+                format('alter table public.usage alter column %s set default gen_random_uuid();',
+                  c.name)]
+              else array[format(
+                '-- Give %s a default, or rename the table: alter table public.usage rename to '
+                'app_usage;', c.name)]
             end
           else array[format('alter table public.usage alter column %s drop not null;', c.name)]
         end
@@ -252,20 +306,28 @@ begin
       union all
       select c.attnum, 'column public.usage.' || c.name,
         format('the column public.usage.%s is %s, and %s is needed', c.name,
-          case when c.attgenerated <> '' or c.attidentity = 'a' then 'worked out by the database' else c.type_name end,
-          c.wanted || case when c.attgenerated <> '' or c.attidentity = 'a' then ' that may be written' else '' end),
+          case when c.attgenerated <> '' or c.attidentity = 'a' then 'worked out by the database'
+            else c.type_name end,
+          c.wanted || case when c.attgenerated <> '' or c.attidentity = 'a'
+            then ' that may be written' else '' end),
         case
           when c.attgenerated <> '' or c.attidentity <> '' then
-            array[format('alter table public.usage rename column %1$s to %2$I;', c.name, 'app_' || c.attname)]
-          when c.wanted = 'text' or c.type_name in ('text', 'character varying') or c.type_name like 'character%'
+            array[format('alter table public.usage rename column %1$s to %2$I;', c.name,
+              'app_' || c.attname)]
+          when c.wanted = 'text' or c.type_name in ('text', 'character varying')
+            or c.type_name like 'character%'
             or exists (select 1 from pg_catalog.pg_cast k
                        where k.castsource = c.atttypid and k.casttarget = c.wanted::regtype) then
             case when c.default_text is null then array[]::text[]
-              else array[format('alter table public.usage alter column %s drop default;', c.name)] end
-            || format('alter table public.usage alter column %1$s type %2$s using %1$s::%2$s;', c.name, c.wanted)
+              else array[format('alter table public.usage alter column %s drop default;',
+                c.name)] end
+            || format('alter table public.usage alter column %1$s type %2$s using %1$s::%2$s;',
+              c.name, c.wanted)
             || case when c.default_text is null then array[]::text[]
-              else array[format('alter table public.usage alter column %s set default (%s)::%s;', c.name, c.default_text, c.wanted)] end
-          else array[format('alter table public.usage rename column %1$s to %2$I;', c.name, 'app_' || c.attname)]
+              else array[format('alter table public.usage alter column %s set default (%s)::%s;',
+                c.name, c.default_text, c.wanted)] end
+          else array[format('alter table public.usage rename column %1$s to %2$I;', c.name,
+            'app_' || c.attname)]
         end
       from columns c
       where c.wanted is not null
@@ -273,18 +335,21 @@ begin
           or c.type_name <> c.wanted
           and not (c.wanted = 'text' and c.atttypid = 'character varying'::regtype and (
             c.atttypmod < 0
-            or c.atttypmod - 4 >= case c.attname when 'description' then 2000 when 'status' then 7 else 63 end))
+            or c.atttypmod - 4 >= case c.attname when 'description' then 2000 when 'status' then 7
+              else 63 end))
           and not (c.wanted = 'bigint' and c.type_name = 'numeric'))
     )
     select v_found || coalesce(jsonb_agg(jsonb_build_object(
-      'object', p.object, 'problem', p.problem, 'cure', to_jsonb(p.cure), 'named_by', '[]'::jsonb) order by p.nth), '[]')
+      'object', p.object, 'problem', p.problem, 'cure', to_jsonb(p.cure), 'named_by', '[]'::jsonb)
+        order by p.nth), '[]')
     into v_found
     from problems p;
 
-    -- The last word is a trial: write one allowed and one denied attempt, and take everything back. What refuses them is
-    -- taken away for the next attempt, so that all of it is found.
+    -- The last word is a trial: write one allowed and one denied attempt, and take everything back.
+    -- What refuses them is taken away for the next attempt, so that all of it is found.
     while cardinality(v_left_out) < 20
-      and pg_catalog.pg_has_role(current_user, (select c.relowner from pg_catalog.pg_class c where c.oid = v_usage), 'usage')
+      and pg_catalog.pg_has_role(current_user, (select c.relowner from pg_catalog.pg_class c
+        where c.oid = v_usage), 'usage')
     loop
       v_problem := null;
       begin
@@ -305,30 +370,40 @@ begin
           add column if not exists status text, add column if not exists description text,
           add column if not exists metadata jsonb, add column if not exists operation_id uuid,
           add column if not exists created_at timestamptz default now();
-        insert into public.usage (account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
-        select w.id, w.id, 'message', s.used, s.status, repeat('x', 2000), '{}', gen_random_uuid(), now()
+        insert into public.usage (account_id, user_id, credit_type, credits_used, status,
+          description, metadata, operation_id, created_at)
+        select w.id, w.id, 'message', s.used, s.status, repeat('x', 2000), '{}', gen_random_uuid(),
+          now()
         from (select coalesce((select u.id from auth.users u limit 1), gen_random_uuid()) as id) w
-        cross join (values (9007199254740992, 'allowed'), (0, 'denied'), (1, 'allowed')) as s(used, status);
+        cross join (values (9007199254740992, 'allowed'), (0, 'denied'), (1, 'allowed')) as s(used,
+          status);
         raise exception 'probe succeeded' using errcode = 'PTOK1';
       exception
         when sqlstate 'PTOK1' or foreign_key_violation then null;
         when others then
-          get stacked diagnostics v_problem = message_text, v_constraint = constraint_name, v_context = pg_exception_context;
+          get stacked diagnostics v_problem = message_text, v_constraint = constraint_name,
+            v_context = pg_exception_context;
       end;
       exit when v_problem is null;
       v_cure := case
         when v_constraint <> '' and exists (
-          select 1 from pg_catalog.pg_constraint c where c.conrelid = v_usage and c.conname = v_constraint) then
+          select 1 from pg_catalog.pg_constraint c where c.conrelid = v_usage
+            and c.conname = v_constraint) then
           format('alter table public.usage drop constraint %I;', v_constraint)
         when v_constraint <> '' and to_regclass(format('public.%I', v_constraint)) is not null then
           format('drop index public.%I;', v_constraint)
       end;
       v_found := v_found || jsonb_build_array(jsonb_build_object(
-        'object', coalesce('constraint ' || nullif(v_constraint, '') || ' on public.usage', 'trial of public.usage'),
+        'object', coalesce('constraint ' || nullif(v_constraint, '') || ' on public.usage',
+          'trial of public.usage'),
         'problem', 'the table public.usage refuses a metered attempt: ' || v_problem,
         'cure', jsonb_build_array(coalesce(
-          v_cure, format('-- A row needs status ''allowed'' or ''denied'', credits_used from 0 to 2^53 and a description of up to 2000 characters: widen what refuses it (%s), or rename the table: alter table public.usage rename to app_usage;',
-            coalesce(nullif(split_part(v_context, chr(10), 1), ''), 'a type, a trigger or a rule')))),
+          v_cure, format(
+            '-- A row needs status ''allowed'' or ''denied'', credits_used from 0 to 2^53 and a '
+            'description of up to 2000 characters: widen what refuses it (%s), or rename the '
+            'table: alter table public.usage rename to app_usage;',
+            coalesce(nullif(split_part(v_context, chr(10), 1), ''),
+              'a type, a trigger or a rule')))),
         'named_by', '[]'::jsonb));
       exit when v_cure is null;
       v_left_out := v_left_out || v_cure;
@@ -336,7 +411,8 @@ begin
   end if;
 
   return query
-  select f.value ->> 'object', f.value ->> 'problem', array(select jsonb_array_elements_text(f.value -> 'cure')),
+  select f.value ->> 'object', f.value ->> 'problem',
+    array(select jsonb_array_elements_text(f.value -> 'cure')),
     array(select jsonb_array_elements_text(f.value -> 'named_by')), f.value ->> 'owner'
   from jsonb_array_elements(v_found) with ordinality as f(value, nth)
   order by f.nth;
@@ -353,17 +429,22 @@ declare
   v_message text;
 begin
   -- The Supabase CLI prints the message and no hint, so everything is in the message.
-  select format(E'the credit system cannot be installed yet: %s in its way. Nothing has been changed. The cure, as statements:\n',
+  select format(
+    E'the credit system cannot be installed yet: %s in its way. Nothing has been changed. The '
+    'cure, as statements:\n',
       case count(*) when 1 then 'one thing stands' else count(*) || ' things stand' end)
     || string_agg(
-      format(E'\n-- %s. %s%s.\n', w.nth, w.problem, coalesce(' (run this as ' || w.run_as || ')', ''))
+      format(E'\n-- %s. %s%s.\n', w.nth, w.problem,
+        coalesce(' (run this as ' || w.run_as || ')', ''))
       || array_to_string(w.cure, E'\n')
       || coalesce(E'\n-- Named in ' || nullif(array_to_string(w.named_by, ', '), '')
         || ': change the name there too, or they reach the object of the credit system.', ''),
       '' order by w.nth)
-    || E'\n\nRun them, use the new names in your code, and apply the migrations again. `sonas check` lists all this, and more, without applying anything.'
+    || E'\n\nRun them, use the new names in your code, and apply the migrations again. `sonas '
+      'check` lists all this, and more, without applying anything.'
   into v_message
-  from pg_temp.what_is_in_the_way() with ordinality as w(object, problem, cure, named_by, run_as, nth)
+  from pg_temp.what_is_in_the_way()
+    with ordinality as w(object, problem, cure, named_by, run_as, nth)
   having count(*) > 0;
   if v_message is not null then
     raise exception '%', v_message;
@@ -388,9 +469,10 @@ revoke all on schema credits from public, anon, authenticated, service_role;
 
 -- schemas/installation/errors.sql
 
--- Every error that this system raises is listed here, with its SQLSTATE (PTnnn carries the HTTP status nnn through PostgREST)
--- and a sentence for the person who meets it.
-create function credits.raise_error(p_slug text, p_details jsonb default '{}', p_hint text default null)
+-- Every error that this system raises is listed here, with its SQLSTATE (PTnnn carries the HTTP
+-- status nnn through PostgREST) and a sentence for the person who meets it.
+create function credits.raise_error(p_slug text, p_details jsonb default '{}',
+  p_hint text default null)
 returns void
 language plpgsql
 stable
@@ -451,12 +533,15 @@ begin
   if p_slug = 'account_frozen' then
     v_hint := credits.frozen_words();
   end if;
-  raise exception using errcode = v_state, message = p_slug, detail = p_details::text, hint = coalesce(p_hint, v_hint);
+  raise exception using errcode = v_state, message = p_slug, detail = p_details::text,
+    hint = coalesce(p_hint, v_hint);
 end
 $$;
 comment on function credits.raise_error(text, jsonb, text) is
-  'Raises one of the closed list of errors: SQLSTATE PTnnn, MESSAGE the slug, DETAIL a JSON object, HINT a sentence for a person.';
-revoke all on function credits.raise_error(text, jsonb, text) from public, anon, authenticated, service_role;
+  'Raises one of the closed list of errors: SQLSTATE PTnnn, MESSAGE the slug, DETAIL a JSON '
+  'object, HINT a sentence for a person.';
+revoke all on function credits.raise_error(text, jsonb, text)
+  from public, anon, authenticated, service_role;
 
 -- schemas/plans/credit_types.sql
 
@@ -467,9 +552,11 @@ create table credits.credit_types (
   constraint credit_types_kind_is_credit_or_limit check (kind in ('credit', 'limit')),
   constraint credit_types_id_is_a_slug check (id ~ '^[a-z][a-z0-9_]{0,62}$')
 );
-comment on table credits.credit_types is 'What can be metered. Credits are spent and renewed each period; a limit counts what exists.';
+comment on table credits.credit_types is
+  'What can be metered. Credits are spent and renewed each period; a limit counts what exists.';
 comment on column credits.credit_types.kind is
-  '`credit`: spent, and renewed each period. `limit`: counts what exists, is never reset, and is given back on deletion.';
+  '`credit`: spent, and renewed each period. `limit`: counts what exists, is never reset, and is '
+  'given back on deletion.';
 alter table credits.credit_types enable row level security;
 revoke all on table credits.credit_types from public, anon, authenticated, service_role;
 grant select on table credits.credit_types to anon, authenticated, service_role;
@@ -502,20 +589,25 @@ create table public.plans (
 );
 create unique index plans_default_key on public.plans (is_default) where is_default;
 create unique index plans_rank_key on public.plans (rank);
-comment on table public.plans is 'What is on sale, one row per plan. World-readable: a pricing page reads it.';
+comment on table public.plans is
+  'What is on sale, one row per plan. World-readable: a pricing page reads it.';
 comment on column public.plans.rank is 'Order from the smallest plan to the largest.';
-comment on column public.plans.price_cents is 'Price per month in the smallest unit of the currency. A plan is paid when it is above zero.';
-comment on column public.plans.is_default is 'The plan of new users, and the one whose limits apply when a paid plan is not paid for.';
+comment on column public.plans.price_cents is
+  'Price per month in the smallest unit of the currency. A plan is paid when it is above zero.';
+comment on column public.plans.is_default is
+  'The plan of new users, and the one whose limits apply when a paid plan is not paid for.';
 comment on column public.plans.per_seat is
   'Whether a payment provider''s quantity counts as seats, each with the plan''s allowances.';
-comment on column public.plans.past_due_grace is 'How long plan credits stay spendable after the subscription became past due.';
+comment on column public.plans.past_due_grace is
+  'How long plan credits stay spendable after the subscription became past due.';
 alter table public.plans enable row level security;
 revoke all on table public.plans from public, anon, authenticated, service_role;
 grant select on table public.plans to anon, authenticated, service_role;
 create policy "Everybody may read the plans" on public.plans
   for select to anon, authenticated using (true);
 
--- The figures of the limits are the guide's. It names no prices: these are a starting point, change the rows to yours.
+-- The figures of the limits are the guide's. It names no prices: these are a starting point, change
+-- the rows to yours.
 insert into public.plans (id, name, description, rank, price_cents, is_default) values
   ('free', 'Free', 'Try it out', 10, 0, true),
   ('starter', 'Starter', 'For a first product', 20, 1900, false),
@@ -537,34 +629,47 @@ as $$
 begin
   return jsonb_build_object('success', true, 'code', 'ok', 'plans', (
     select jsonb_agg(jsonb_build_object(
-      'id', p.id, 'name', p.name, 'description', p.description, 'rank', p.rank, 'price_cents', p.price_cents,
-      'currency', p.currency, 'prices', credits.plan_prices(p.id), 'per_seat', p.per_seat, 'is_default', p.is_default, 'version', credits.latest_version(p.id), 'limits', (
-        select coalesce(jsonb_agg(jsonb_build_object('credit_type', l.credit_type, 'kind', t.kind, 'allowance', l.allowance,
-          'unlimited', l.allowance is null, 'rollover_cap', l.rollover_cap) order by l.credit_type), '[]')
+      'id', p.id, 'name', p.name, 'description', p.description, 'rank', p.rank, 'price_cents',
+      p.price_cents,
+      'currency', p.currency, 'prices', credits.plan_prices(p.id), 'per_seat', p.per_seat,
+      'is_default', p.is_default, 'version', credits.latest_version(p.id), 'limits', (
+        select coalesce(
+          jsonb_agg(jsonb_build_object('credit_type', l.credit_type, 'kind', t.kind, 'allowance',
+          l.allowance,
+          'unlimited', l.allowance is null, 'rollover_cap', l.rollover_cap) order by l.credit_type),
+            '[]')
         from public.plan_limits l
         join credits.credit_types t on t.id = l.credit_type
         where l.plan_id = p.id)) order by p.rank)
     from public.plans p));
 end
 $$;
-comment on function public.list_plans() is 'All plans with their prices and limits, the smallest first: what a pricing page shows.';
+comment on function public.list_plans() is
+  'All plans with their prices and limits, the smallest first: what a pricing page shows.';
 revoke all on function public.list_plans() from public, anon, authenticated, service_role;
 grant execute on function public.list_plans() to service_role;
 
 -- schemas/plans/plan_limits.sql
 
 create table public.plan_limits (
-  plan_id text not null constraint plan_limits_plan_id_fkey references public.plans (id) on update cascade on delete cascade,
-  credit_type text not null constraint plan_limits_credit_type_fkey references credits.credit_types (id),
+  plan_id text not null constraint plan_limits_plan_id_fkey references public.plans (id)
+    on update cascade on delete cascade,
+  credit_type text not null constraint plan_limits_credit_type_fkey
+    references credits.credit_types (id),
   allowance bigint,
   rollover_cap bigint not null default 0,
   constraint plan_limits_pkey primary key (plan_id, credit_type),
-  constraint plan_limits_allowance_is_whole_credits check (allowance between 0 and 9007199254740992),
-  constraint plan_limits_rollover_cap_is_whole_credits check (rollover_cap between 0 and 9007199254740992)
+  constraint plan_limits_allowance_is_whole_credits
+    check (allowance between 0 and 9007199254740992),
+  constraint plan_limits_rollover_cap_is_whole_credits
+    check (rollover_cap between 0 and 9007199254740992)
 );
-comment on table public.plan_limits is 'What a plan includes of each credit type, as it is on sale now: a change makes a new version of the plan. A missing row means none.';
+comment on table public.plan_limits is
+  'What a plan includes of each credit type, as it is on sale now: a change makes a new version '
+  'of the plan. A missing row means none.';
 comment on column public.plan_limits.allowance is
-  'Whole credits per period, or how many may exist for a limit. Null is unlimited. A new figure counts from an account''s next period, a limit at once.';
+  'Whole credits per period, or how many may exist for a limit. Null is unlimited. A new figure '
+  'counts from an account''s next period, a limit at once.';
 comment on column public.plan_limits.rollover_cap is
   'How many unspent credits of the allowance move into the next period, at whose end they expire.';
 alter table public.plan_limits enable row level security;
@@ -582,8 +687,8 @@ insert into public.plan_limits (plan_id, credit_type, allowance) values
 
 -- schemas/plans/plan_versions.sql
 
--- What a plan gives has versions. The figures on sale are rows of plan_limits; whoever changes them, by whatever
--- statement, makes a new version, and each account takes it at its next period.
+-- What a plan gives has versions. The figures on sale are rows of plan_limits; whoever changes
+-- them, by whatever statement, makes a new version, and each account takes it at its next period.
 
 create table credits.plan_versions (
   plan_id text not null,
@@ -597,7 +702,8 @@ comment on table credits.plan_versions is
   'Every version that a plan has had. Kept when the plan is gone: past periods are judged by it.';
 comment on column credits.plan_versions.version is '1, 2, 3 … per plan; the largest is on sale.';
 comment on column credits.plan_versions.made_by is
-  'The transaction that made it: until it ends, its further changes of the plan go into the same version.';
+  'The transaction that made it: until it ends, its further changes of the plan go into the same '
+  'version.';
 alter table credits.plan_versions enable row level security;
 revoke all on table credits.plan_versions from public, anon, authenticated, service_role;
 
@@ -623,16 +729,19 @@ as $$
 begin
   if tg_op <> 'TRUNCATE' and exists (
     select 1 from credits.plan_versions v
-    where v.plan_id = old.plan_id and v.version = old.version and v.made_by = pg_current_xact_id()) then
+    where v.plan_id = old.plan_id and v.version = old.version
+      and v.made_by = pg_current_xact_id()) then
     return old;
   end if;
   raise exception 'a version of a plan is never changed'
-    using errcode = 'object_not_in_prerequisite_state', hint = 'Change plan_limits: that makes a new version.';
+    using errcode = 'object_not_in_prerequisite_state',
+      hint = 'Change plan_limits: that makes a new version.';
 end
 $$;
 comment on function credits.refuse_version_change() is
   'Keeps versions of plans as they were, but for the transaction that is making one.';
-revoke all on function credits.refuse_version_change() from public, anon, authenticated, service_role;
+revoke all on function credits.refuse_version_change()
+  from public, anon, authenticated, service_role;
 create trigger plan_version_limits_are_kept before update or delete on credits.plan_version_limits
   for each row execute function credits.refuse_version_change();
 create trigger plan_version_limits_are_not_truncated before truncate on credits.plan_version_limits
@@ -651,7 +760,8 @@ set search_path = ''
 as $$
 begin
   return not exists (
-    (select l.credit_type, l.allowance, l.rollover_cap from public.plan_limits l where l.plan_id = p_plan_id
+    (select l.credit_type, l.allowance, l.rollover_cap from public.plan_limits l
+      where l.plan_id = p_plan_id
       except
       select v.credit_type, v.allowance, v.rollover_cap from credits.plan_version_limits v
       where v.plan_id = p_plan_id and v.version = p_version)
@@ -659,11 +769,14 @@ begin
     (select v.credit_type, v.allowance, v.rollover_cap from credits.plan_version_limits v
       where v.plan_id = p_plan_id and v.version = p_version
       except
-      select l.credit_type, l.allowance, l.rollover_cap from public.plan_limits l where l.plan_id = p_plan_id));
+      select l.credit_type, l.allowance, l.rollover_cap from public.plan_limits l
+        where l.plan_id = p_plan_id));
 end
 $$;
-comment on function credits.version_is_on_sale(text, integer) is 'Whether a version has the figures of plan_limits.';
-revoke all on function credits.version_is_on_sale(text, integer) from public, anon, authenticated, service_role;
+comment on function credits.version_is_on_sale(text, integer) is
+  'Whether a version has the figures of plan_limits.';
+revoke all on function credits.version_is_on_sale(text, integer)
+  from public, anon, authenticated, service_role;
 
 create function credits.latest_version(p_plan_id text)
 returns integer
@@ -674,7 +787,8 @@ set search_path = ''
 as $$
 begin
   return (
-    select v.version from credits.plan_versions v where v.plan_id = p_plan_id order by v.version desc limit 1);
+    select v.version from credits.plan_versions v where v.plan_id = p_plan_id
+      order by v.version desc limit 1);
 end
 $$;
 comment on function credits.latest_version(text) is 'The version of a plan that is on sale.';
@@ -738,8 +852,10 @@ begin
 end
 $$;
 comment on function credits.make_plan_version(text) is
-  'Makes the figures of plan_limits the newest version: one per plan and transaction, none when nothing has changed.';
-revoke all on function credits.make_plan_version(text) from public, anon, authenticated, service_role;
+  'Makes the figures of plan_limits the newest version: one per plan and transaction, none when '
+  'nothing has changed.';
+revoke all on function credits.make_plan_version(text)
+  from public, anon, authenticated, service_role;
 
 create function credits.record_limit_change()
 returns trigger
@@ -761,7 +877,8 @@ begin
   return null;
 end
 $$;
-comment on function credits.record_limit_change() is 'Makes a version of a changed plan, from wherever the change comes.';
+comment on function credits.record_limit_change() is
+  'Makes a version of a changed plan, from wherever the change comes.';
 revoke all on function credits.record_limit_change() from public, anon, authenticated, service_role;
 create trigger plan_limits_make_version after insert or update or delete on public.plan_limits
   for each row execute function credits.record_limit_change();
@@ -798,7 +915,8 @@ end
 $$;
 comment on function credits.plan_figure(text, integer, text) is
   'What a version of a plan gives of a credit type. Terms that cannot be found give nothing.';
-revoke all on function credits.plan_figure(text, integer, text) from public, anon, authenticated, service_role;
+revoke all on function credits.plan_figure(text, integer, text)
+  from public, anon, authenticated, service_role;
 
 -- schemas/plans/set_plans.sql
 
@@ -976,8 +1094,10 @@ create table credits.settings (
   alert_percents integer[] not null default '{50,80,100}',
   message_retention interval not null default '30 days',
   constraint settings_identity_is_by_email_or_person check (identity_by in ('email', 'person')),
-  constraint settings_anonymous_credits_are_none_or_free check (anonymous_credits in ('none', 'free')),
-  constraint settings_workspace_credits_are_none_or_free check (workspace_credits in ('none', 'free')),
+  constraint settings_anonymous_credits_are_none_or_free
+    check (anonymous_credits in ('none', 'free')),
+  constraint settings_workspace_credits_are_none_or_free
+    check (workspace_credits in ('none', 'free')),
   on_cancel text not null default 'keep',
   constraint settings_on_cancel_keeps_or_voids check (on_cancel in ('keep', 'void')),
   pause text not null default 'provisional',
@@ -995,8 +1115,10 @@ create table credits.settings (
     check (1 <= all (alert_percents) and 100 >= all (alert_percents)),
   constraint settings_messages_are_kept_for_ten_days_at_least check (message_retention >= '10 days')
 );
-comment on table credits.settings is 'What the edge functions need to know about the app around them. One row.';
-comment on column credits.settings.upgrade_url is 'Where a denial sends people who want more credits.';
+comment on table credits.settings is
+  'What the edge functions need to know about the app around them. One row.';
+comment on column credits.settings.upgrade_url is
+  'Where a denial sends people who want more credits.';
 comment on column credits.settings.stored_body_bytes is
   'The largest body of an HTTP answer that is kept for a repeat under the same Idempotency-Key.';
 comment on column credits.settings.stored_answer_retention is
@@ -1008,15 +1130,20 @@ comment on column credits.settings.alert_percents is
 comment on column credits.settings.message_retention is
   'How long messages are kept that were delivered or given up, and notifications.';
 comment on column credits.settings.support_contact is
-  'Whom people write to about an account that is frozen: an e-mail address or the address of a page.';
+  'Whom people write to about an account that is frozen: an e-mail address or the address of a '
+  'page.';
 comment on column credits.settings.identity_by is
-  'What makes two accounts the same person''s: the e-mail as it is, or (person) without plus-tags and dots that do not matter.';
+  'What makes two accounts the same person''s: the e-mail as it is, or (person) without plus-tags '
+  'and dots that do not matter.';
 comment on column credits.settings.anonymous_credits is
-  'Whether anonymous sign-ins have the free plan''s credits. They have its limits, and get its credits on becoming permanent.';
+  'Whether anonymous sign-ins have the free plan''s credits. They have its limits, and get its '
+  'credits on becoming permanent.';
 comment on column credits.settings.workspace_credits is
-  'Whether a workspace on the free plan has its credits, beside those of its members. It has its limits.';
+  'Whether a workspace on the free plan has its credits, beside those of its members. It has its '
+  'limits.';
 comment on column credits.settings.on_cancel is
-  'What a cancellation does to the paid plan credits: keep them to the end that was paid for, or void them at once.';
+  'What a cancellation does to the paid plan credits: keep them to the end that was paid for, or '
+  'void them at once.';
 comment on column credits.settings.pause is
   'What a subscription gets whose invoices are not collected for a while: the one provisional '
   'period, or none.';
@@ -1044,7 +1171,8 @@ create table credits.accounts (
   closed_at timestamptz,
   constraint accounts_kind_is_person_workspace_or_payer
     check (kind in ('person', 'workspace', 'payer')),
-  constraint accounts_status_is_active_frozen_or_closed check (status in ('active', 'frozen', 'closed')),
+  constraint accounts_status_is_active_frozen_or_closed
+    check (status in ('active', 'frozen', 'closed')),
   constraint accounts_free_credits_are_own_or_withheld_for_a_reason
     check (free_credits in ('own', 'anonymous', 'other_account')),
   constraint accounts_closed_has_a_time check ((status = 'closed') = (closed_at is not null)),
@@ -1052,12 +1180,16 @@ create table credits.accounts (
 );
 create index accounts_closed_at_idx on credits.accounts (closed_at) where closed_at is not null;
 comment on table credits.accounts is
-  'Who owns credits: a person (account_id is the auth user''s id) or a workspace (account_id is the workspace''s id). Deleting the user closes the account and keeps its ledger.';
+  'Who owns credits: a person (account_id is the auth user''s id) or a workspace (account_id is '
+  'the workspace''s id). Deleting the user closes the account and keeps its ledger.';
 comment on column credits.accounts.is_elsewhere is
-  'Opened by open_account for an id that has no row in auth.users here, and therefore not gone without one.';
+  'Opened by open_account for an id that has no row in auth.users here, and therefore not gone '
+  'without one.';
 comment on column credits.accounts.free_credits is
-  'own: the default plan''s allowance is its own. Else why it has none: its person is anonymous, or has another open account.';
-comment on column credits.accounts.test_now is 'The time of a test account, moved by set_test_clock; null follows the real clock.';
+  'own: the default plan''s allowance is its own. Else why it has none: its person is anonymous, '
+  'or has another open account.';
+comment on column credits.accounts.test_now is
+  'The time of a test account, moved by set_test_clock; null follows the real clock.';
 alter table credits.accounts enable row level security;
 revoke all on table credits.accounts from public, anon, authenticated, service_role;
 
@@ -1187,12 +1319,14 @@ create policy "Members may read who else is a member" on public.credit_workspace
 
 -- schemas/accounts/subscriptions.sql
 
--- What an account has subscribed to is a list of events, each with the time at which it happened, however late it was
--- heard of. Sorted by that time they are folded (calendar/fold_subscription.sql) into spells: from when on which plan, which
--- status, which periods. Everything else asks the spells. public.subscriptions shows the spell of this moment.
+-- What an account has subscribed to is a list of events, each with the time at which it happened,
+-- however late it was heard of. Sorted by that time they are folded
+-- (calendar/fold_subscription.sql) into spells: from when on which plan, which status, which
+-- periods. Everything else asks the spells. public.subscriptions shows the spell of this moment.
 
 create table credits.subscriptions (
-  account_id uuid not null constraint subscriptions_account_id_fkey references credits.accounts (account_id),
+  account_id uuid not null constraint subscriptions_account_id_fkey
+    references credits.accounts (account_id),
   user_id uuid,
   is_managed boolean not null default false,
   covered_until timestamptz,
@@ -1202,15 +1336,19 @@ create table credits.subscriptions (
   updated_at timestamptz not null default now(),
   constraint subscriptions_pkey primary key (account_id),
   constraint subscriptions_covered_ones_are_managed check (is_managed or covered_until is null),
-  constraint subscriptions_pinned_plan_has_a_version check ((pinned_plan_id is null) = (pinned_version is null))
+  constraint subscriptions_pinned_plan_has_a_version
+    check ((pinned_plan_id is null) = (pinned_version is null))
 );
-comment on table credits.subscriptions is 'What holds for a subscription at all times. One row per account.';
+comment on table credits.subscriptions is
+  'What holds for a subscription at all times. One row per account.';
 comment on column credits.subscriptions.user_id is 'The person; null for a workspace.';
 comment on column credits.subscriptions.is_managed is
-  'A payment provider says which periods are paid: covered_until. Of others a status of active says it.';
+  'A payment provider says which periods are paid: covered_until. Of others a status of active '
+  'says it.';
 comment on column credits.subscriptions.covered_until is
   'Paid up to here. One period beyond it is granted provisionally, no more.';
-comment on column credits.subscriptions.pinned_version is 'The version of pinned_plan_id that the account keeps.';
+comment on column credits.subscriptions.pinned_version is
+  'The version of pinned_plan_id that the account keeps.';
 alter table credits.subscriptions enable row level security;
 revoke all on table credits.subscriptions from public, anon, authenticated, service_role;
 grant select on table credits.subscriptions to authenticated, service_role;
@@ -1218,7 +1356,8 @@ create policy "Users may read what they subscribed to" on credits.subscriptions
   for select to authenticated using (account_id = any (credits.readable_ids()));
 
 create table credits.subscription_events (
-  account_id uuid not null constraint subscription_events_account_id_fkey references credits.accounts (account_id),
+  account_id uuid not null constraint subscription_events_account_id_fkey
+    references credits.accounts (account_id),
   n bigint not null,
   kind text not null,
   happened_at timestamptz not null,
@@ -1234,29 +1373,39 @@ create table credits.subscription_events (
   constraint subscription_events_pkey primary key (account_id, n),
   constraint subscription_events_kind_is_known
     check (kind in ('opened', 'plan', 'version', 'status', 'time_zone', 'period')),
-  constraint subscription_events_happened_at_some_time check (isfinite(happened_at) and isfinite(ends_at)),
+  constraint subscription_events_happened_at_some_time
+    check (isfinite(happened_at) and isfinite(ends_at)),
   constraint subscription_events_plans_have_a_name
     check ((kind in ('opened', 'plan', 'version')) = (plan_id is not null)),
-  constraint subscription_events_plans_come_now_or_at_the_end check ((kind = 'plan') = (at_period_end is not null)),
+  constraint subscription_events_plans_come_now_or_at_the_end
+    check ((kind = 'plan') = (at_period_end is not null)),
   constraint subscription_events_have_a_status check ((kind = 'status') = (status is not null)),
   constraint subscription_events_status_is_known
     check (status in ('active', 'trialing', 'past_due', 'unpaid', 'paused', 'canceled')),
   constraint subscription_events_trials_end
-    check (case when status = 'trialing' then ends_at > happened_at else ends_at is null or status = 'canceled' end),
-  constraint subscription_events_cancellations_say_what_is_kept check ((status = 'canceled') is not true or keeps_paid is not null),
-  constraint subscription_events_zones_have_a_name check ((kind = 'time_zone') = (time_zone is not null)),
+    check (case when status = 'trialing' then ends_at > happened_at else ends_at is null
+      or status = 'canceled' end),
+  constraint subscription_events_cancellations_say_what_is_kept
+    check ((status = 'canceled') is not true or keeps_paid is not null),
+  constraint subscription_events_zones_have_a_name
+    check ((kind = 'time_zone') = (time_zone is not null)),
   constraint subscription_events_quantity_is_seats check (quantity between 1 and 1000000)
 );
 comment on table credits.subscription_events is
-  'All that happened to a subscription. Rows are added, never changed; their order is happened_at, then n.';
-comment on column credits.subscription_events.happened_at is 'When it happened, in the account''s time.';
-comment on column credits.subscription_events.recorded_at is 'When it was heard of, in the account''s time.';
-comment on column credits.subscription_events.ends_at is 'End of a trial, or when a cancellation takes effect.';
+  'All that happened to a subscription. Rows are added, never changed; their order is '
+  'happened_at, then n.';
+comment on column credits.subscription_events.happened_at is
+  'When it happened, in the account''s time.';
+comment on column credits.subscription_events.recorded_at is
+  'When it was heard of, in the account''s time.';
+comment on column credits.subscription_events.ends_at is
+  'End of a trial, or when a cancellation takes effect.';
 alter table credits.subscription_events enable row level security;
 revoke all on table credits.subscription_events from public, anon, authenticated, service_role;
 
 create table credits.subscription_spells (
-  account_id uuid not null constraint subscription_spells_account_id_fkey references credits.accounts (account_id),
+  account_id uuid not null constraint subscription_spells_account_id_fkey
+    references credits.accounts (account_id),
   revision bigint not null,
   n integer not null,
   event_n bigint not null,
@@ -1283,33 +1432,46 @@ create table credits.subscription_spells (
   constraint subscription_spells_pkey primary key (account_id, revision, n),
   constraint subscription_spells_status_is_known
     check (status in ('active', 'trialing', 'past_due', 'unpaid', 'paused', 'canceled')),
-  constraint subscription_spells_trials_end check ((status = 'trialing') = (trial_ends_at is not null)),
+  constraint subscription_spells_trials_end
+    check ((status = 'trialing') = (trial_ends_at is not null)),
   constraint subscription_spells_paused_ones_are_frozen_since_then
     check (status <> 'paused' or is_frozen and paused_since is not null),
   constraint subscription_spells_owing_ones_owe_since_then
     check (status not in ('past_due', 'unpaid') or past_due_since is not null),
   constraint subscription_spells_frozen_for_a_reason
     check (not is_frozen or paused_since is not null or past_due_since is not null),
-  constraint subscription_spells_frozen_ones_earn_nothing check (not (is_frozen and is_earning) or replaced_at is not null
+  constraint subscription_spells_frozen_ones_earn_nothing check (not (is_frozen and is_earning)
+    or replaced_at is not null
     or past_due_since is not null or paused_since is not null),
-  constraint subscription_spells_pending_plan_has_a_time check ((pending_plan_id is null) = (pending_at is null))
+  constraint subscription_spells_pending_plan_has_a_time
+    check ((pending_plan_id is null) = (pending_at is null))
 );
-create unique index subscription_spells_n_key on credits.subscription_spells (account_id, n) where replaced_at is null;
-create index subscription_spells_started_at_idx on credits.subscription_spells (account_id, started_at, n)
+create unique index subscription_spells_n_key on credits.subscription_spells (account_id, n)
   where replaced_at is null;
-create index subscription_spells_plan_id_idx on credits.subscription_spells (plan_id) where replaced_at is null;
+create index subscription_spells_started_at_idx on credits.subscription_spells (account_id,
+  started_at, n)
+  where replaced_at is null;
+create index subscription_spells_plan_id_idx on credits.subscription_spells (plan_id)
+  where replaced_at is null;
 comment on table credits.subscription_spells is
-  'The events of a subscription, folded: each row holds from started_at until the next row''s. What later news replaced is kept.';
-comment on column credits.subscription_spells.event_n is 'The event that it began with, or the last one before time alone began it.';
+  'The events of a subscription, folded: each row holds from started_at until the next row''s. '
+  'What later news replaced is kept.';
+comment on column credits.subscription_spells.event_n is
+  'The event that it began with, or the last one before time alone began it.';
 comment on column credits.subscription_spells.versioned_at is
   'From when on plan_version counts, until the end of that period; then the newest version does.';
-comment on column credits.subscription_spells.is_earning is 'Whether the plan''s allowance comes due in this spell.';
+comment on column credits.subscription_spells.is_earning is
+  'Whether the plan''s allowance comes due in this spell.';
 comment on column credits.subscription_spells.forfeited_at is
-  'From when on it does not count any more: the account left without having paid for the period, or to leave nothing.';
+  'From when on it does not count any more: the account left without having paid for the period, '
+  'or to leave nothing.';
 comment on column credits.subscription_spells.is_whole is
-  'Its allowance counts in full, not for the share of the period left: what is due to an account that left without paying.';
-comment on column credits.subscription_spells.anchored_by is 'Which anchor this is, counted from 1: each one starts a new period.';
-comment on column credits.subscription_spells.anchored_from is 'The first instant whose periods follow this anchor and zone.';
+  'Its allowance counts in full, not for the share of the period left: what is due to an account '
+  'that left without paying.';
+comment on column credits.subscription_spells.anchored_by is
+  'Which anchor this is, counted from 1: each one starts a new period.';
+comment on column credits.subscription_spells.anchored_from is
+  'The first instant whose periods follow this anchor and zone.';
 alter table credits.subscription_spells enable row level security;
 revoke all on table credits.subscription_spells from public, anon, authenticated, service_role;
 
@@ -1321,12 +1483,15 @@ set search_path = ''
 as $$
 begin
   raise exception 'what happened to a subscription is never changed'
-    using errcode = 'object_not_in_prerequisite_state', hint = 'Record what happened since, with its time.';
+    using errcode = 'object_not_in_prerequisite_state',
+      hint = 'Record what happened since, with its time.';
 end
 $$;
-comment on function credits.refuse_event_change() is 'Keeps the events of subscriptions as they were recorded.';
+comment on function credits.refuse_event_change() is
+  'Keeps the events of subscriptions as they were recorded.';
 revoke all on function credits.refuse_event_change() from public, anon, authenticated, service_role;
-create trigger subscription_events_are_kept before update or delete or truncate on credits.subscription_events
+create trigger subscription_events_are_kept before update or delete
+  or truncate on credits.subscription_events
   for each statement execute function credits.refuse_event_change();
 
 create function credits.plan_is_used()
@@ -1344,7 +1509,8 @@ begin
         select 1 from credits.subscription_spells n
         where n.account_id = s.account_id and n.n = s.n + 1 and n.replaced_at is null
           and n.started_at <= coalesce(
-            (select a.test_now from credits.accounts a where a.account_id = s.account_id), clock_timestamp()))) then
+            (select a.test_now from credits.accounts a where a.account_id = s.account_id),
+              clock_timestamp()))) then
     raise exception 'the plan % has subscribers', old.id
       using errcode = 'foreign_key_violation', hint = 'Move them with change_plan first.';
   end if;
@@ -1352,7 +1518,8 @@ begin
 end
 $$;
 comment on function credits.plan_is_used() is
-  'Keeps a plan that accounts are on. A trigger instead of a foreign key: keys of an account''s tables never leave the account.';
+  'Keeps a plan that accounts are on. A trigger instead of a foreign key: keys of an account''s '
+  'tables never leave the account.';
 revoke all on function credits.plan_is_used() from public, anon, authenticated, service_role;
 create trigger plans_keep_subscribed before delete on public.plans
   for each row execute function credits.plan_is_used();
@@ -1369,20 +1536,25 @@ security invoker
 set search_path = ''
 as $$
   select jsonb_build_object(
-    'success', true, 'code', 'ok', 'operation_id', p_operation_id, 'credit_type', null, 'amount', null, 'remaining', null,
+    'success', true, 'code', 'ok', 'operation_id', p_operation_id, 'credit_type', null, 'amount',
+    null, 'remaining', null,
     'limit', null, 'used', null, 'reserved', null, 'unlimited', null,
-    'period_end', (select max(n.period_end) from public.credit_balances n where n.account_id = p_account_id),
+    'period_end', (select max(n.period_end) from public.credit_balances n
+      where n.account_id = p_account_id),
     'replayed', false, 'balances', coalesce(credits.balances_of(p_account_id), '[]'))
 $$;
 comment on function credits.account_answer(uuid, uuid) is
-  'The answer of an operation on a whole account: what belongs to one credit type is null, balances has all of them.';
-revoke all on function credits.account_answer(uuid, uuid) from public, anon, authenticated, service_role;
+  'The answer of an operation on a whole account: what belongs to one credit type is null, '
+  'balances has all of them.';
+revoke all on function credits.account_answer(uuid, uuid)
+  from public, anon, authenticated, service_role;
 
 -- schemas/accounts/close_account.sql
 
--- An account ends with its person or workspace. From that instant it spends nothing: each spend asks whether they exist
--- (credits.living_accounts). What else has to be done is done here, at once where no transaction is in the way, and by the
--- job otherwise: a deletion neither fails nor waits because of credits.
+-- An account ends with its person or workspace. From that instant it spends nothing: each spend
+-- asks whether they exist (credits.living_accounts). What else has to be done is done here, at once
+-- where no transaction is in the way, and by the job otherwise: a deletion neither fails nor waits
+-- because of credits.
 
 create table credits.accounts_to_follow (
   account_id uuid not null,
@@ -1390,7 +1562,8 @@ create table credits.accounts_to_follow (
   constraint accounts_to_follow_pkey primary key (account_id)
 );
 comment on table credits.accounts_to_follow is
-  'Accounts whose person or workspace has left, come back or changed while the account was busy. The job works them off.';
+  'Accounts whose person or workspace has left, come back or changed while the account was busy. '
+  'The job works them off.';
 alter table credits.accounts_to_follow enable row level security;
 revoke all on table credits.accounts_to_follow from public, anon, authenticated, service_role;
 
@@ -1415,7 +1588,8 @@ begin
 end
 $$;
 comment on function credits.close_account(uuid) is
-  'Closes an account and keeps its ledger: releases its holds, ends its plan like a cancellation, takes the person out of workspaces.';
+  'Closes an account and keeps its ledger: releases its holds, ends its plan like a cancellation, '
+  'takes the person out of workspaces.';
 revoke all on function credits.close_account(uuid) from public, anon, authenticated, service_role;
 
 create function credits.end_plan(p_account_id uuid)
@@ -1430,7 +1604,8 @@ declare
   v_at timestamptz := credits.account_time(p_account_id);
 begin
   select 'plan', v_at, p.id, credits.latest_version(p.id), false
-    into v_event.kind, v_event.happened_at, v_event.plan_id, v_event.plan_version, v_event.at_period_end
+    into v_event.kind, v_event.happened_at, v_event.plan_id, v_event.plan_version,
+      v_event.at_period_end
   from public.plans p where p.is_default;
   if (credits.spell_at(p_account_id, v_at)).plan_id <> v_event.plan_id then
     perform credits.record_event(p_account_id, v_event, v_at);
@@ -1438,7 +1613,8 @@ begin
   end if;
 end
 $$;
-comment on function credits.end_plan(uuid) is 'Ends a plan that is paid for, like a cancellation that takes effect now.';
+comment on function credits.end_plan(uuid) is
+  'Ends a plan that is paid for, like a cancellation that takes effect now.';
 revoke all on function credits.end_plan(uuid) from public, anon, authenticated, service_role;
 
 create function credits.reopen_account(p_account_id uuid)
@@ -1451,7 +1627,8 @@ as $$
 declare
   v_status text;
 begin
-  perform 1 from credits.balances b where b.account_id = p_account_id order by b.credit_type for no key update;
+  perform 1 from credits.balances b where b.account_id = p_account_id
+    order by b.credit_type for no key update;
   -- One that was frozen comes back frozen, and one that was forgotten never does.
   update credits.accounts a set
     status = case when a.frozen_reason is null then 'active' else 'frozen' end, closed_at = null
@@ -1459,12 +1636,14 @@ begin
     and not exists (select 1 from credits.forgotten_accounts f where f.account_id = p_account_id)
   returning a.status into v_status;
   if found then
-    update credits.balances b set account_status = v_status, due_at = '-infinity' where b.account_id = p_account_id;
+    update credits.balances b set account_status = v_status, due_at = '-infinity'
+      where b.account_id = p_account_id;
   end if;
 end
 $$;
 comment on function credits.reopen_account(uuid) is
-  'Gives an id that came back its account, with what it had bought. Does nothing for an account that is open or was forgotten.';
+  'Gives an id that came back its account, with what it had bought. Does nothing for an account '
+  'that is open or was forgotten.';
 revoke all on function credits.reopen_account(uuid) from public, anon, authenticated, service_role;
 
 create function credits.leave_workspaces(p_account_id uuid)
@@ -1483,8 +1662,10 @@ begin
   delete from public.credit_workspace_members m where m.user_id = p_account_id;
 end
 $$;
-comment on function credits.leave_workspaces(uuid) is 'Takes a person out of all workspaces, which releases their holds there.';
-revoke all on function credits.leave_workspaces(uuid) from public, anon, authenticated, service_role;
+comment on function credits.leave_workspaces(uuid) is
+  'Takes a person out of all workspaces, which releases their holds there.';
+revoke all on function credits.leave_workspaces(uuid)
+  from public, anon, authenticated, service_role;
 
 create function credits.release_open_holds(p_account_id uuid, p_user_id uuid, p_reason text)
 returns void
@@ -1500,7 +1681,8 @@ begin
   for v_balance in select * from credits.lock_account(p_account_id) loop
     for v_hold in
       select r.* from public.credit_reservations r
-      where r.account_id = p_account_id and r.credit_type = v_balance.credit_type and r.status = 'open'
+      where r.account_id = p_account_id and r.credit_type = v_balance.credit_type
+        and r.status = 'open'
         and (p_user_id is null or r.user_id = p_user_id)
       order by r.id
     loop
@@ -1511,7 +1693,8 @@ end
 $$;
 comment on function credits.release_open_holds(uuid, uuid, text) is
   'Releases all holds of an account, or those of one person, also when the account is gone.';
-revoke all on function credits.release_open_holds(uuid, uuid, text) from public, anon, authenticated, service_role;
+revoke all on function credits.release_open_holds(uuid, uuid, text)
+  from public, anon, authenticated, service_role;
 
 create function credits.release_holds_of_removed_member()
 returns trigger
@@ -1533,9 +1716,12 @@ begin
   return null;
 end
 $$;
-comment on function credits.release_holds_of_removed_member() is 'Removing a member releases what they hold of the workspace.';
-revoke all on function credits.release_holds_of_removed_member() from public, anon, authenticated, service_role;
-create trigger credit_workspace_members_release_holds after delete on public.credit_workspace_members
+comment on function credits.release_holds_of_removed_member() is
+  'Removing a member releases what they hold of the workspace.';
+revoke all on function credits.release_holds_of_removed_member()
+  from public, anon, authenticated, service_role;
+create trigger credit_workspace_members_release_holds after delete
+  on public.credit_workspace_members
   for each row execute function credits.release_holds_of_removed_member();
 
 create function credits.pass_ownership_on()
@@ -1591,7 +1777,8 @@ begin
 end
 $$;
 comment on function credits.follow_account(uuid) is
-  'Brings an account in line with its person or workspace: closes it where they are gone, reopens it where they are back, and gives free credits that they are due by now. Safe to repeat.';
+  'Brings an account in line with its person or workspace: closes it where they are gone, reopens '
+  'it where they are back, and gives free credits that they are due by now. Safe to repeat.';
 revoke all on function credits.follow_account(uuid) from public, anon, authenticated, service_role;
 
 create function credits.follow_at_once(p_account_id uuid)
@@ -1600,21 +1787,25 @@ language plpgsql
 volatile
 security invoker
 set search_path = ''
--- Nothing is waited for: whoever deletes a user may hold what a spend wants, while the spend holds the account.
+-- Nothing is waited for: whoever deletes a user may hold what a spend wants, while the spend holds
+-- the account.
 set lock_timeout = '1ms'
 as $$
 begin
   begin
     perform credits.follow_account(p_account_id);
   exception when others then
-    insert into credits.accounts_to_follow (account_id) values (p_account_id) on conflict (account_id) do nothing;
+    insert into credits.accounts_to_follow (account_id) values (p_account_id)
+      on conflict (account_id) do nothing;
   end;
 exception when others then
-  raise warning 'credits: account % could not be brought in line with its user: % (%)', p_account_id, sqlerrm, sqlstate;
+  raise warning 'credits: account % could not be brought in line with its user: % (%)',
+    p_account_id, sqlerrm, sqlstate;
 end
 $$;
 comment on function credits.follow_at_once(uuid) is
-  'Brings an account in line with its person or workspace, or leaves that to the job where the account is busy. Waits for no lock and raises nothing.';
+  'Brings an account in line with its person or workspace, or leaves that to the job where the '
+  'account is busy. Waits for no lock and raises nothing.';
 revoke all on function credits.follow_at_once(uuid) from public, anon, authenticated, service_role;
 
 create function credits.follow_waiting_accounts(p_limit integer default 100)
@@ -1630,14 +1821,16 @@ declare
   v_count integer := 0;
 begin
   for v_account_id in
-    select f.account_id from credits.accounts_to_follow f order by f.account_id limit p_limit for update skip locked
+    select f.account_id from credits.accounts_to_follow f order by f.account_id limit p_limit
+      for update skip locked
   loop
     begin
       perform credits.follow_account(v_account_id);
       delete from credits.accounts_to_follow f where f.account_id = v_account_id;
       v_count := v_count + 1;
     exception when others then
-      raise warning 'credits: account % could not be brought in line with its user: % (%)', v_account_id, sqlerrm, sqlstate;
+      raise warning 'credits: account % could not be brought in line with its user: % (%)',
+        v_account_id, sqlerrm, sqlstate;
     end;
   end loop;
   return v_count;
@@ -1645,7 +1838,8 @@ end
 $$;
 comment on function credits.follow_waiting_accounts(integer) is
   'Works off accounts whose person or workspace changed while they were busy. Answers how many.';
-revoke all on function credits.follow_waiting_accounts(integer) from public, anon, authenticated, service_role;
+revoke all on function credits.follow_waiting_accounts(integer)
+  from public, anon, authenticated, service_role;
 
 create function credits.tend_accounts()
 returns void
@@ -1662,7 +1856,9 @@ begin
 end
 $$;
 comment on function credits.tend_accounts() is
-  'The part of the job that is about accounts: follows what users and workspaces did while accounts were busy, gives back rows of dropped tables, drops old identities and old messages. Bounded.';
+  'The part of the job that is about accounts: follows what users and workspaces did while '
+  'accounts were busy, gives back rows of dropped tables, drops old identities and old messages. '
+  'Bounded.';
 revoke all on function credits.tend_accounts() from public, anon, authenticated, service_role;
 
 create function credits.follow_user()
@@ -1677,7 +1873,8 @@ begin
 end
 $$;
 comment on function credits.follow_user() is
-  'Follows what becomes of a user: deleted, also softly, come back, under another e-mail, no longer anonymous. Never blocks it.';
+  'Follows what becomes of a user: deleted, also softly, come back, under another e-mail, no '
+  'longer anonymous. Never blocks it.';
 revoke all on function credits.follow_user() from public, anon, authenticated, service_role;
 -- At the end of the transaction, when all that goes with the user is gone as well.
 create constraint trigger credits_close_account after delete on auth.users
@@ -1700,7 +1897,8 @@ begin
   return null;
 end
 $$;
-comment on function credits.follow_workspace() is 'Closes the account of a workspace that is deleted.';
+comment on function credits.follow_workspace() is
+  'Closes the account of a workspace that is deleted.';
 revoke all on function credits.follow_workspace() from public, anon, authenticated, service_role;
 create constraint trigger credit_workspaces_follow_deleted after delete on public.credit_workspaces
   deferrable initially deferred for each row execute function credits.follow_workspace();
@@ -1711,12 +1909,14 @@ create constraint trigger credit_workspaces_follow_deleted after delete on publi
 -- else with ids.
 
 -- edge: result=FoundAccounts callers=service_role repeatable reads=account_ids:ids
---   Accounts by the beginning of an e-mail, a phone number or a workspace's name, by id, or the newest.
+--   Accounts by the beginning of an e-mail, a phone number or a workspace's name, by id, or the
+--   newest.
 --
 --   What is exactly ``search`` comes first. ``account_ids`` asks whose these are.
 --
 --   Raises:
---       InvalidArgument: a ``limit`` that is not 1 to 1000, or a ``search`` of more than 320 characters.
+--       InvalidArgument: a ``limit`` that is not 1 to 1000, or a ``search`` of more than 320
+--           characters.
 create function public.find_accounts(
   p_search text default null, p_account_ids jsonb default null, p_limit integer default 20)
 returns jsonb
@@ -1745,7 +1945,8 @@ begin
     select coalesce(jsonb_agg(jsonb_build_object(
       'account_id', f.account_id, 'kind', f.kind, 'name', f.name, 'plan', s.plan_id,
       'status', case when a.status = 'active' then s.status else a.status::text end,
-      'created_at', f.created_at) order by lower(f.name) = v_search desc nulls last, f.created_at desc,
+      'created_at', f.created_at) order by lower(f.name) = v_search desc nulls last,
+        f.created_at desc,
       f.account_id), '[]')
     from (
       select n.* from (
@@ -1785,21 +1986,25 @@ declare
   v_status text := case when p_frozen then 'frozen' else 'active' end;
 begin
   perform credits.lock_account(p_account_id);
-  update credits.accounts a set status = v_status, frozen_reason = case when p_frozen then coalesce(p_reason, '') end
+  update credits.accounts a set status = v_status, frozen_reason = case when p_frozen
+    then coalesce(p_reason, '') end
   where a.account_id = p_account_id and a.status <> 'closed';
   update credits.balances b set account_status = v_status
   where b.account_id = p_account_id and b.account_status <> 'closed';
 end
 $$;
-comment on function credits.mark_frozen(uuid, boolean, text) is 'Stops all spending of an account, or allows it again.';
-revoke all on function credits.mark_frozen(uuid, boolean, text) from public, anon, authenticated, service_role;
+comment on function credits.mark_frozen(uuid, boolean, text) is
+  'Stops all spending of an account, or allows it again.';
+revoke all on function credits.mark_frozen(uuid, boolean, text)
+  from public, anon, authenticated, service_role;
 
 -- edge: result=StatusChange callers=service_role repeatable
 --   Stop all spending until :meth:`unfreeze_account`.
 --
 --   Raises:
 --       AccountNotFound.
-create function public.freeze_account(p_user_id uuid, p_reason text default null, p_workspace_id uuid default null)
+create function public.freeze_account(p_user_id uuid, p_reason text default null,
+  p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
 volatile
@@ -1816,8 +2021,10 @@ begin
 end
 $$;
 comment on function public.freeze_account(uuid, text, uuid) is
-  'Stops all spending: consume, reserve and capture raise account_frozen until unfreeze_account. Credits, renewals, releases and refunds go on.';
-revoke all on function public.freeze_account(uuid, text, uuid) from public, anon, authenticated, service_role;
+  'Stops all spending: consume, reserve and capture raise account_frozen until unfreeze_account. '
+  'Credits, renewals, releases and refunds go on.';
+revoke all on function public.freeze_account(uuid, text, uuid)
+  from public, anon, authenticated, service_role;
 grant execute on function public.freeze_account(uuid, text, uuid) to service_role;
 
 create function credits.frozen_words()
@@ -1827,11 +2034,14 @@ stable
 security invoker
 set search_path = ''
 as $$
-  select format('This account is frozen: nothing can be spent from it, and its credits stay. Write to %s to have it looked at.',
+  select format(
+    'This account is frozen: nothing can be spent from it, and its credits stay. Write to %s to '
+    'have it looked at.',
     coalesce(nullif(s.support_contact, ''), 'the support of this service'))
   from credits.settings s
 $$;
-comment on function credits.frozen_words() is 'What the person is told whose account is frozen, and whom to write to.';
+comment on function credits.frozen_words() is
+  'What the person is told whose account is frozen, and whom to write to.';
 revoke all on function credits.frozen_words() from public, anon, authenticated, service_role;
 
 -- schemas/accounts/get_credit_summary.sql
@@ -1844,7 +2054,8 @@ security invoker
 set search_path = ''
 as $$
   select coalesce(jsonb_agg(jsonb_build_object(
-    'credit_type', n.credit_type, 'kind', t.kind, 'allowance', n.allowance, 'used', n.used, 'reserved', n.reserved,
+    'credit_type', n.credit_type, 'kind', t.kind, 'allowance', n.allowance, 'used', n.used,
+    'reserved', n.reserved,
     'remaining', n.remaining, 'unlimited', n.allowance is null, 'percent_used', w.percent_used,
     'warning', case when n.remaining <= 0 then 'exhausted' when w.percent_used >= 80 then 'low' end,
     'debt', credits.debt_of(p_account_id, n.credit_type),
@@ -1857,7 +2068,8 @@ as $$
   where n.account_id = p_account_id
 $$;
 comment on function credits.balances_of(uuid) is
-  'The balances of an account as JSON objects, with the percentage used and the warning: low from 80 %, exhausted at nothing left.';
+  'The balances of an account as JSON objects, with the percentage used and the warning: low from '
+  '80 %, exhausted at nothing left.';
 revoke all on function credits.balances_of(uuid) from public, anon, authenticated, service_role;
 
 create function credits.reading_user(p_user_id uuid)
@@ -1882,7 +2094,8 @@ begin
 end
 $$;
 comment on function credits.reading_user(uuid) is
-  'Whose rows a call may read: any user''s for the service role, one''s own for a signed-in user. Raises account_not_found for everybody else''s.';
+  'Whose rows a call may read: any user''s for the service role, one''s own for a signed-in user. '
+  'Raises account_not_found for everybody else''s.';
 revoke all on function credits.reading_user(uuid) from public, anon, authenticated, service_role;
 
 create function credits.read_summary(p_user_id uuid, p_workspace_id uuid)
@@ -1911,14 +2124,17 @@ begin
       'support_contact', (select c.support_contact from credits.settings c),
       'message', case when v_account.status = 'frozen' then credits.frozen_words() end,
       'free_credits', v_account.free_credits,
-      'pending_plan', s.pending_plan_id, 'pending_at', s.pending_at, 'trial_ends_at', s.trial_ends_at,
+      'pending_plan', s.pending_plan_id, 'pending_at', s.pending_at, 'trial_ends_at',
+      s.trial_ends_at,
       'period_start', r.period_start, 'period_end', r.period_end, 'now', v_at,
       'balances', credits.balances_of(v_account_id),
       'budgets', credits.budgets_of(v_account_id, v_user_id),
       'grants', (
         select coalesce(jsonb_agg(jsonb_build_object(
-          'grant_id', g.id, 'credit_type', g.credit_type, 'source', g.source, 'amount', g.amount, 'remaining', g.remaining,
-          'held', g.held, 'priority', g.priority, 'starts_at', g.starts_at, 'expires_at', g.expires_at,
+          'grant_id', g.id, 'credit_type', g.credit_type, 'source', g.source, 'amount', g.amount,
+          'remaining', g.remaining,
+          'held', g.held, 'priority', g.priority, 'starts_at', g.starts_at, 'expires_at',
+          g.expires_at,
           'frozen', g.frozen_at is not null, 'description', g.description)
           order by g.credit_type, g.priority, g.expires_at, g.starts_at, g.id), '[]')
         from public.credit_grants g
@@ -1934,8 +2150,10 @@ begin
     where b.account_id = v_account_id);
 end
 $$;
-comment on function credits.read_summary(uuid, uuid) is 'What get_credit_summary answers, after asking whether the caller may read it.';
-revoke all on function credits.read_summary(uuid, uuid) from public, anon, authenticated, service_role;
+comment on function credits.read_summary(uuid, uuid) is
+  'What get_credit_summary answers, after asking whether the caller may read it.';
+revoke all on function credits.read_summary(uuid, uuid)
+  from public, anon, authenticated, service_role;
 grant execute on function credits.read_summary(uuid, uuid) to authenticated, service_role;
 
 -- edge: result=Summary callers=authenticated,service_role repeatable
@@ -1943,7 +2161,8 @@ grant execute on function credits.read_summary(uuid, uuid) to authenticated, ser
 --
 --   Raises:
 --       AccountNotFound: there is no such user or workspace.
-create function public.get_credit_summary(p_user_id uuid default null, p_workspace_id uuid default null)
+create function public.get_credit_summary(p_user_id uuid default null,
+  p_workspace_id uuid default null)
 returns jsonb
 language sql
 volatile
@@ -1951,15 +2170,19 @@ security invoker
 set search_path = ''
 return credits.read_summary(p_user_id, p_workspace_id);
 comment on function public.get_credit_summary(uuid, uuid) is
-  'Everything that a usage page shows of one account: plan, period, balances with percentage and warning, open grants. A signed-in user may leave p_user_id out; another user''s raises account_not_found.';
-revoke all on function public.get_credit_summary(uuid, uuid) from public, anon, authenticated, service_role;
+  'Everything that a usage page shows of one account: plan, period, balances with percentage and '
+  'warning, open grants. A signed-in user may leave p_user_id out; another user''s raises '
+  'account_not_found.';
+revoke all on function public.get_credit_summary(uuid, uuid)
+  from public, anon, authenticated, service_role;
 grant execute on function public.get_credit_summary(uuid, uuid) to authenticated, service_role;
 
 -- schemas/accounts/identity.sql
 
--- Free credits once per person. The default plan's allowance of a period belongs to an identity, not to an id: an account of
--- the same identity that is open has it, and one that follows it continues with what it left, in the same period. Of an
--- identity only a keyed hash is kept, which survives forget_account, for a year after the account was closed.
+-- Free credits once per person. The default plan's allowance of a period belongs to an identity,
+-- not to an id: an account of the same identity that is open has it, and one that follows it
+-- continues with what it left, in the same period. Of an identity only a keyed hash is kept, which
+-- survives forget_account, for a year after the account was closed.
 
 create table credits.identity_key (
   only_row boolean primary key default true,
@@ -1968,12 +2191,14 @@ create table credits.identity_key (
   constraint identity_key_has_one_row check (only_row)
 );
 comment on table credits.identity_key is
-  'The secret of the hashes of identities, as the two blocks of HMAC-SHA256. Made once, and never read but by hash_identity.';
+  'The secret of the hashes of identities, as the two blocks of HMAC-SHA256. Made once, and never '
+  'read but by hash_identity.';
 alter table credits.identity_key enable row level security;
 revoke all on table credits.identity_key from public, anon, authenticated, service_role;
 do $$
 declare
-  v_key bytea := uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid());
+  v_key bytea := uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
+    || uuid_send(gen_random_uuid());
   v_inner bytea := decode(repeat('36', 64), 'hex');
   v_outer bytea := decode(repeat('5c', 64), 'hex');
 begin
@@ -1993,7 +2218,8 @@ create table credits.account_identities (
 );
 create index account_identities_identity_idx on credits.account_identities (identity);
 comment on table credits.account_identities is
-  'Which identities an account has had: the hash of each e-mail or phone number, or what credits.identity_of says.';
+  'Which identities an account has had: the hash of each e-mail or phone number, or what '
+  'credits.identity_of says.';
 alter table credits.account_identities enable row level security;
 revoke all on table credits.account_identities from public, anon, authenticated, service_role;
 
@@ -2004,7 +2230,8 @@ create table credits.identity_holders (
 );
 create index identity_holders_account_id_idx on credits.identity_holders (account_id);
 comment on table credits.identity_holders is
-  'Which account has the free credits of an identity. Two sign-ups of one identity at once meet here, and one of them waits.';
+  'Which account has the free credits of an identity. Two sign-ups of one identity at once meet '
+  'here, and one of them waits.';
 alter table credits.identity_holders enable row level security;
 revoke all on table credits.identity_holders from public, anon, authenticated, service_role;
 
@@ -2017,7 +2244,8 @@ create table credits.carried_allowances (
   constraint carried_allowances_amount_is_not_negative check (amount >= 0)
 );
 comment on table credits.carried_allowances is
-  'What an earlier account of the same person had left of the free allowance of the period that ends at period_end.';
+  'What an earlier account of the same person had left of the free allowance of the period that '
+  'ends at period_end.';
 alter table credits.carried_allowances enable row level security;
 revoke all on table credits.carried_allowances from public, anon, authenticated, service_role;
 
@@ -2034,21 +2262,25 @@ declare
   v_kind text;
   v_carried bigint;
 begin
-  select a.free_credits, a.kind into v_free_credits, v_kind from credits.accounts a where a.account_id = p_account_id;
+  select a.free_credits, a.kind into v_free_credits, v_kind from credits.accounts a
+    where a.account_id = p_account_id;
   if v_kind = 'workspace' then
-    return case when (select s.workspace_credits from credits.settings s) = 'free' then p_allowance else 0 end;
+    return case when (select s.workspace_credits from credits.settings s) = 'free' then p_allowance
+      else 0 end;
   end if;
   if v_free_credits <> 'own' then
     return 0;
   end if;
   select c.amount into v_carried
   from credits.carried_allowances c
-  where c.account_id = p_account_id and c.credit_type = p_credit_type and p_period_start < c.period_end;
+  where c.account_id = p_account_id and c.credit_type = p_credit_type
+    and p_period_start < c.period_end;
   return least(p_allowance, v_carried);
 end
 $$;
 comment on function credits.free_allowance(uuid, text, timestamptz, bigint) is
-  'How much of the default plan''s allowance of a period an account is due: all of it, what an earlier account of the same person left of it, or nothing.';
+  'How much of the default plan''s allowance of a period an account is due: all of it, what an '
+  'earlier account of the same person left of it, or nothing.';
 revoke all on function credits.free_allowance(uuid, text, timestamptz, bigint)
   from public, anon, authenticated, service_role;
 
@@ -2060,19 +2292,26 @@ security invoker
 set search_path = ''
 as $$
   select case
-    when e.email is null then 'phone:' || nullif(regexp_replace(p_user.phone, '[^0-9]', '', 'g'), '')
+    when e.email is null then 'phone:' || nullif(regexp_replace(p_user.phone, '[^0-9]', '', 'g'),
+      '')
     when s.identity_by <> 'person' then 'email:' || e.email
-    when e.domain in ('gmail.com', 'googlemail.com') then 'email:' || replace(e.mailbox, '.', '') || '@gmail.com'
+    when e.domain in ('gmail.com', 'googlemail.com') then 'email:' || replace(e.mailbox, '.', '')
+      || '@gmail.com'
     else 'email:' || e.mailbox || '@' || e.domain end
   from credits.settings s
   cross join lateral (
-    select n.email, split_part(split_part(n.email, '@', 1), '+', 1) as mailbox, split_part(n.email, '@', 2) as domain
+    select n.email, split_part(split_part(n.email, '@', 1), '+', 1) as mailbox,
+      split_part(n.email, '@', 2) as domain
     from (select nullif(lower(btrim(p_user.email)), '') as email) n
   ) e
 $$;
 comment on function credits.identity_of(auth.users) is
-  'What tells one person from another, as a text of which only a keyed hash is kept: the e-mail without regard to case, without one the phone number; with identity_by = ''person'' without plus-tags, and without dots where the provider ignores them. Null is no identity. A project may replace this function.';
-revoke all on function credits.identity_of(auth.users) from public, anon, authenticated, service_role;
+  'What tells one person from another, as a text of which only a keyed hash is kept: the e-mail '
+  'without regard to case, without one the phone number; with identity_by = ''person'' without '
+  'plus-tags, and without dots where the provider ignores them. Null is no identity. A project '
+  'may replace this function.';
+revoke all on function credits.identity_of(auth.users)
+  from public, anon, authenticated, service_role;
 
 create function credits.hash_identity(p_identity text)
 returns bytea
@@ -2083,7 +2322,8 @@ set search_path = ''
 as $$
 begin
   return (
-    select sha256(k.outer_key || sha256(k.inner_key || convert_to(p_identity, 'UTF8'))) from credits.identity_key k);
+    select sha256(k.outer_key || sha256(k.inner_key || convert_to(p_identity, 'UTF8')))
+      from credits.identity_key k);
 end
 $$;
 comment on function credits.hash_identity(text) is 'The keyed hash (HMAC-SHA256) of an identity.';
@@ -2108,8 +2348,10 @@ begin
 end
 $$;
 comment on function credits.remember_identities(uuid) is
-  'Notes the identity that an account has now; earlier ones count on. It has none while it has neither e-mail nor phone number.';
-revoke all on function credits.remember_identities(uuid) from public, anon, authenticated, service_role;
+  'Notes the identity that an account has now; earlier ones count on. It has none while it has '
+  'neither e-mail nor phone number.';
+revoke all on function credits.remember_identities(uuid)
+  from public, anon, authenticated, service_role;
 
 create function credits.decide_free_credits(p_account_id uuid)
 returns void
@@ -2122,7 +2364,8 @@ declare
   v_had text;
   v_has text := 'own';
 begin
-  select a.free_credits into v_had from credits.accounts a where a.account_id = p_account_id and a.kind = 'person';
+  select a.free_credits into v_had from credits.accounts a where a.account_id = p_account_id
+    and a.kind = 'person';
   if exists (
     select 1 from auth.users u cross join credits.settings s
     where u.id = p_account_id and u.is_anonymous and s.anonymous_credits = 'none') then
@@ -2146,8 +2389,11 @@ begin
 end
 $$;
 comment on function credits.decide_free_credits(uuid) is
-  'Finds out whether an account has free credits of its own: not while its person is anonymous, nor beside another open account of the same identity. Safe to repeat; what was given is never taken back.';
-revoke all on function credits.decide_free_credits(uuid) from public, anon, authenticated, service_role;
+  'Finds out whether an account has free credits of its own: not while its person is anonymous, '
+  'nor beside another open account of the same identity. Safe to repeat; what was given is never '
+  'taken back.';
+revoke all on function credits.decide_free_credits(uuid)
+  from public, anon, authenticated, service_role;
 
 create function credits.hold_identities(p_account_id uuid)
 returns boolean
@@ -2162,7 +2408,8 @@ declare
   v_is_holder boolean := true;
 begin
   for v_identity in
-    select i.identity from credits.account_identities i where i.account_id = p_account_id order by i.identity
+    select i.identity from credits.account_identities i where i.account_id = p_account_id
+      order by i.identity
   loop
     -- Whoever comes second waits here, and looks afterwards.
     insert into credits.identity_holders (identity, account_id) values (v_identity, p_account_id)
@@ -2181,7 +2428,8 @@ begin
 end
 $$;
 comment on function credits.hold_identities(uuid) is
-  'Takes the free credits of an account''s identities over, unless another open account has them. Answers whether it has them now.';
+  'Takes the free credits of an account''s identities over, unless another open account has them. '
+  'Answers whether it has them now.';
 revoke all on function credits.hold_identities(uuid) from public, anon, authenticated, service_role;
 
 create function credits.earlier_accounts(p_account_id uuid)
@@ -2197,13 +2445,15 @@ begin
     from credits.account_identities i
     join credits.account_identities o on o.identity = i.identity and o.account_id <> p_account_id
     join credits.accounts a on a.account_id = o.account_id
-    where i.account_id = p_account_id and a.free_credits = 'own' and not credits.is_living(o.account_id)
+    where i.account_id = p_account_id and a.free_credits = 'own'
+      and not credits.is_living(o.account_id)
       and coalesce(a.closed_at > credits.clock() - interval '1 year', true);
 end
 $$;
 comment on function credits.earlier_accounts(uuid) is
   'The accounts of the same person that had free credits and are gone, for no longer than a year.';
-revoke all on function credits.earlier_accounts(uuid) from public, anon, authenticated, service_role;
+revoke all on function credits.earlier_accounts(uuid)
+  from public, anon, authenticated, service_role;
 
 create function credits.carry_allowances(p_account_id uuid)
 returns void
@@ -2232,8 +2482,10 @@ begin
 end
 $$;
 comment on function credits.carry_allowances(uuid) is
-  'Notes what earlier accounts of the same person left of the free allowance of the period that is running.';
-revoke all on function credits.carry_allowances(uuid) from public, anon, authenticated, service_role;
+  'Notes what earlier accounts of the same person left of the free allowance of the period that '
+  'is running.';
+revoke all on function credits.carry_allowances(uuid)
+  from public, anon, authenticated, service_role;
 
 create function credits.inherited_anchor(p_account_id uuid)
 returns timestamptz
@@ -2254,8 +2506,10 @@ begin
 end
 $$;
 comment on function credits.inherited_anchor(uuid) is
-  'The instant that the periods of the person''s last account were counted from: a new one continues with the same periods. Null where there was none.';
-revoke all on function credits.inherited_anchor(uuid) from public, anon, authenticated, service_role;
+  'The instant that the periods of the person''s last account were counted from: a new one '
+  'continues with the same periods. Null where there was none.';
+revoke all on function credits.inherited_anchor(uuid)
+  from public, anon, authenticated, service_role;
 
 create function credits.pass_identities_on(p_account_id uuid)
 returns void
@@ -2272,7 +2526,8 @@ begin
     select distinct o.account_id
     from credits.account_identities i
     join credits.account_identities o on o.identity = i.identity and o.account_id <> p_account_id
-    join credits.accounts a on a.account_id = o.account_id and a.free_credits = 'other_account' and a.status <> 'closed'
+    join credits.accounts a on a.account_id = o.account_id and a.free_credits = 'other_account'
+      and a.status <> 'closed'
     where i.account_id = p_account_id
     order by o.account_id
   loop
@@ -2281,8 +2536,10 @@ begin
 end
 $$;
 comment on function credits.pass_identities_on(uuid) is
-  'When an account is closed: another open account of the same person continues with what is left of the free credits.';
-revoke all on function credits.pass_identities_on(uuid) from public, anon, authenticated, service_role;
+  'When an account is closed: another open account of the same person continues with what is left '
+  'of the free credits.';
+revoke all on function credits.pass_identities_on(uuid)
+  from public, anon, authenticated, service_role;
 
 create function credits.drop_old_identities()
 returns void
@@ -2297,12 +2554,14 @@ begin
   where a.closed_at < clock_timestamp() - interval '1 year' and i.account_id = a.account_id;
 end
 $$;
-comment on function credits.drop_old_identities() is 'Drops the hashes of accounts that were closed more than a year ago.';
+comment on function credits.drop_old_identities() is
+  'Drops the hashes of accounts that were closed more than a year ago.';
 revoke all on function credits.drop_old_identities() from public, anon, authenticated, service_role;
 
 -- schemas/accounts/living_accounts.sql
 
--- Who is there. An account whose user or workspace is gone spends nothing from that instant, whatever was booked about it.
+-- Who is there. An account whose user or workspace is gone spends nothing from that instant,
+-- whatever was booked about it.
 
 create view credits.living_accounts
 with (security_invoker = true)
@@ -2313,7 +2572,8 @@ select w.account_id from public.credit_workspaces w
 union all
 select a.account_id from credits.accounts a where a.is_elsewhere;
 comment on view credits.living_accounts is
-  'The accounts whose person or workspace exists: not deleted, not deleted softly by Auth. Part of the statement that spends, by account_id.';
+  'The accounts whose person or workspace exists: not deleted, not deleted softly by Auth. Part '
+  'of the statement that spends, by account_id.';
 revoke all on table credits.living_accounts from public, anon, authenticated, service_role;
 
 create function credits.is_living(p_account_id uuid)
@@ -2327,7 +2587,8 @@ begin
   return exists (select 1 from credits.living_accounts l where l.account_id = p_account_id);
 end
 $$;
-comment on function credits.is_living(uuid) is 'Whether the person or workspace of an account exists.';
+comment on function credits.is_living(uuid) is
+  'Whether the person or workspace of an account exists.';
 revoke all on function credits.is_living(uuid) from public, anon, authenticated, service_role;
 
 -- schemas/accounts/mark_test_account.sql
@@ -2353,8 +2614,11 @@ begin
     from credits.accounts a where a.account_id = v_account_id)));
 end
 $$;
-comment on function public.mark_test_account(uuid, uuid) is 'Makes an account a test account, which may have a clock of its own (set_test_clock). It stays one.';
-revoke all on function public.mark_test_account(uuid, uuid) from public, anon, authenticated, service_role;
+comment on function public.mark_test_account(uuid, uuid) is
+  'Makes an account a test account, which may have a clock of its own (set_test_clock). It stays '
+  'one.';
+revoke all on function public.mark_test_account(uuid, uuid)
+  from public, anon, authenticated, service_role;
 grant execute on function public.mark_test_account(uuid, uuid) to service_role;
 
 -- schemas/accounts/open_account.sql
@@ -2376,7 +2640,8 @@ as $$
 begin
   -- The nil UUID stands for no user at all, in libraries and in tokens.
   if p_user_id is null or p_user_id = '00000000-0000-0000-0000-000000000000'::uuid then
-    perform credits.raise_error('invalid_argument', '{"argument": "p_user_id"}', 'Pass the id of the user.');
+    perform credits.raise_error('invalid_argument', '{"argument": "p_user_id"}',
+      'Pass the id of the user.');
   end if;
   if exists (select 1 from credits.accounts a where a.account_id = p_user_id and a.kind <> 'person')
      or exists (select 1 from credits.forgotten_accounts f where f.account_id = p_user_id)
@@ -2386,7 +2651,8 @@ begin
   perform credits.open_account(p_user_id, 'person');
   -- A user who is known here comes and goes by auth.users; another one is there from now on.
   if not exists (select 1 from auth.users u where u.id = p_user_id) then
-    update credits.accounts a set is_elsewhere = true where a.account_id = p_user_id and not a.is_elsewhere;
+    update credits.accounts a set is_elsewhere = true where a.account_id = p_user_id
+      and not a.is_elsewhere;
     perform credits.reopen_account(p_user_id);
     perform credits.lock_account(p_user_id);
   end if;
@@ -2395,7 +2661,8 @@ begin
 end
 $$;
 comment on function public.open_account(uuid) is
-  'Opens an account on the default plan for an id that has no row in auth.users here: users of another project, or a shard''s. Safe to repeat.';
+  'Opens an account on the default plan for an id that has no row in auth.users here: users of '
+  'another project, or a shard''s. Safe to repeat.';
 revoke all on function public.open_account(uuid) from public, anon, authenticated, service_role;
 grant execute on function public.open_account(uuid) to service_role;
 
@@ -2423,7 +2690,8 @@ begin
   if found then
     perform credits.open_subscription(p_account_id, v_anchor_at);
   end if;
-  insert into credits.balances (account_id, credit_type, user_id, kind, used_since, settled_at, test_now, account_status)
+  insert into credits.balances (account_id, credit_type, user_id, kind, used_since, settled_at,
+    test_now, account_status)
   select p_account_id, t.id, v_user_id, t.kind, v_now, v_now, a.test_now, a.status
   from credits.credit_types t
   join credits.accounts a on a.account_id = p_account_id
@@ -2436,8 +2704,10 @@ begin
 end
 $$;
 comment on function credits.open_account(uuid, text) is
-  'Opens an account on the default plan with its credits, completes one that lacks something, or reopens one whose person is back. Safe to repeat.';
-revoke all on function credits.open_account(uuid, text) from public, anon, authenticated, service_role;
+  'Opens an account on the default plan with its credits, completes one that lacks something, or '
+  'reopens one whose person is back. Safe to repeat.';
+revoke all on function credits.open_account(uuid, text)
+  from public, anon, authenticated, service_role;
 
 create function credits.open_account_of_new_user()
 returns trigger
@@ -2452,13 +2722,16 @@ begin
   return new;
 exception when others then
   -- A sign-up is worth more than its credits: the first call opens the account then.
-  raise warning 'credits: the account of user % could not be opened: % (%)', new.id, sqlerrm, sqlstate;
+  raise warning 'credits: the account of user % could not be opened: % (%)', new.id, sqlerrm,
+    sqlstate;
   return new;
 end
 $$;
 comment on function credits.open_account_of_new_user() is
-  'Gives a new user the default plan and its credits in the transaction of the sign-up. Never blocks a sign-up: it logs, and the first call mends it.';
-revoke all on function credits.open_account_of_new_user() from public, anon, authenticated, service_role;
+  'Gives a new user the default plan and its credits in the transaction of the sign-up. Never '
+  'blocks a sign-up: it logs, and the first call mends it.';
+revoke all on function credits.open_account_of_new_user()
+  from public, anon, authenticated, service_role;
 create trigger credits_open_account after insert on auth.users
   for each row execute function credits.open_account_of_new_user();
 
@@ -2473,15 +2746,17 @@ begin
   return new;
 end
 $$;
-comment on function credits.open_account_of_new_workspace() is 'Gives a new workspace the default plan and its credits.';
-revoke all on function credits.open_account_of_new_workspace() from public, anon, authenticated, service_role;
+comment on function credits.open_account_of_new_workspace() is
+  'Gives a new workspace the default plan and its credits.';
+revoke all on function credits.open_account_of_new_workspace()
+  from public, anon, authenticated, service_role;
 create trigger credit_workspaces_open_account after insert on public.credit_workspaces
   for each row execute function credits.open_account_of_new_workspace();
 
 -- schemas/accounts/refuse_repeated_signup.sql
 
--- A hook of Supabase Auth (before user created) that a project may switch on. Without it a second account of a person is
--- let in, with no free credits of its own.
+-- A hook of Supabase Auth (before user created) that a project may switch on. Without it a second
+-- account of a person is let in, with no free credits of its own.
 create function credits.refuse_repeated_signup(p_event jsonb)
 returns jsonb
 language plpgsql
@@ -2492,12 +2767,14 @@ as $$
 declare
   v_user auth.users := jsonb_populate_record(null::auth.users, jsonb_build_object(
     'email', p_event #> '{user,email}', 'phone', p_event #> '{user,phone}',
-    'is_anonymous', p_event #> '{user,is_anonymous}', 'raw_app_meta_data', p_event #> '{user,app_metadata}',
+    'is_anonymous', p_event #> '{user,is_anonymous}', 'raw_app_meta_data',
+    p_event #> '{user,app_metadata}',
     'raw_user_meta_data', p_event #> '{user,user_metadata}'));
 begin
   if exists (
     select 1 from credits.identity_holders h
-    where h.identity = credits.hash_identity(credits.identity_of(v_user)) and credits.is_living(h.account_id)) then
+    where h.identity = credits.hash_identity(credits.identity_of(v_user))
+      and credits.is_living(h.account_id)) then
     return jsonb_build_object('error', jsonb_build_object('http_code', 403,
       'message', 'You have an account already. Sign in with the address that you signed up with.'));
   end if;
@@ -2509,8 +2786,13 @@ exception when others then
 end
 $$;
 comment on function credits.refuse_repeated_signup(jsonb) is
-  'A before-user-created hook of Supabase Auth: refuses to sign a person up who has an open account, as far as credits.identity_of can tell. Switch it on with: grant usage on schema credits to supabase_auth_admin; grant execute on function credits.refuse_repeated_signup(jsonb) to supabase_auth_admin; and choose it under Authentication, Hooks.';
-revoke all on function credits.refuse_repeated_signup(jsonb) from public, anon, authenticated, service_role;
+  'A before-user-created hook of Supabase Auth: refuses to sign a person up who has an open '
+  'account, as far as credits.identity_of can tell. Switch it on with: grant usage on schema '
+  'credits to supabase_auth_admin; grant execute on function '
+  'credits.refuse_repeated_signup(jsonb) to supabase_auth_admin; and choose it under '
+  'Authentication, Hooks.';
+revoke all on function credits.refuse_repeated_signup(jsonb)
+  from public, anon, authenticated, service_role;
 
 -- schemas/accounts/set_test_clock.sql
 
@@ -2525,22 +2807,27 @@ declare
   v_now timestamptz;
 begin
   -- Nothing is booked here: what falls due by the new time does so whoever comes by first.
-  perform 1 from credits.balances b where b.account_id = p_account_id order by b.credit_type for no key update;
-  if not exists (select 1 from credits.accounts a where a.account_id = p_account_id and a.is_test) then
+  perform 1 from credits.balances b where b.account_id = p_account_id
+    order by b.credit_type for no key update;
+  if not exists (select 1 from credits.accounts a where a.account_id = p_account_id
+    and a.is_test) then
     perform credits.raise_error('not_a_test_account');
   end if;
   select max(greatest(b.test_now, b.settled_at)) into v_now
   from credits.balances b where b.account_id = p_account_id;
   if p_now is null or not isfinite(p_now) or p_now < v_now then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_now', 'now', v_now),
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_now', 'now', v_now),
       'A test clock moves forwards only.');
   end if;
   update credits.accounts a set test_now = p_now where a.account_id = p_account_id;
   update credits.balances b set test_now = p_now where b.account_id = p_account_id;
 end
 $$;
-comment on function credits.move_clock(uuid, timestamptz) is 'Moves the clock of a test account forwards.';
-revoke all on function credits.move_clock(uuid, timestamptz) from public, anon, authenticated, service_role;
+comment on function credits.move_clock(uuid, timestamptz) is
+  'Moves the clock of a test account forwards.';
+revoke all on function credits.move_clock(uuid, timestamptz)
+  from public, anon, authenticated, service_role;
 
 -- edge: result=Clock callers=service_role repeatable
 --   Set the time of a test account, forwards only; every rule follows it.
@@ -2549,7 +2836,8 @@ revoke all on function credits.move_clock(uuid, timestamptz) from public, anon, 
 --       NotATestAccount: the account is not marked.
 --       InvalidArgument: the time is not aware, or earlier than the account's.
 --       AccountNotFound.
-create function public.set_test_clock(p_user_id uuid, p_now timestamptz, p_workspace_id uuid default null)
+create function public.set_test_clock(p_user_id uuid, p_now timestamptz,
+  p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
 volatile
@@ -2564,8 +2852,10 @@ begin
 end
 $$;
 comment on function public.set_test_clock(uuid, timestamptz, uuid) is
-  'Sets the time of a test account, forwards only. It stands still until it is set again, and every rule follows it. Raises not_a_test_account for others.';
-revoke all on function public.set_test_clock(uuid, timestamptz, uuid) from public, anon, authenticated, service_role;
+  'Sets the time of a test account, forwards only. It stands still until it is set again, and '
+  'every rule follows it. Raises not_a_test_account for others.';
+revoke all on function public.set_test_clock(uuid, timestamptz, uuid)
+  from public, anon, authenticated, service_role;
 grant execute on function public.set_test_clock(uuid, timestamptz, uuid) to service_role;
 
 -- schemas/accounts/set_time_zone.sql
@@ -2589,8 +2879,10 @@ begin
   perform credits.lock_account(p_account_id);
 end
 $$;
-comment on function credits.move_time_zone(uuid, text) is 'Changes the wall clock that later periods follow. The running period ends as it was to end.';
-revoke all on function credits.move_time_zone(uuid, text) from public, anon, authenticated, service_role;
+comment on function credits.move_time_zone(uuid, text) is
+  'Changes the wall clock that later periods follow. The running period ends as it was to end.';
+revoke all on function credits.move_time_zone(uuid, text)
+  from public, anon, authenticated, service_role;
 
 -- edge: result=TimeZoneChange callers=service_role repeatable
 --   Set the wall clock that later periods follow, such as ``Europe/Paris``.
@@ -2598,7 +2890,8 @@ revoke all on function credits.move_time_zone(uuid, text) from public, anon, aut
 --   Raises:
 --       InvalidArgument: not a name of the IANA time zone database.
 --       AccountNotFound.
-create function public.set_time_zone(p_user_id uuid, p_time_zone text, p_workspace_id uuid default null)
+create function public.set_time_zone(p_user_id uuid, p_time_zone text,
+  p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
 volatile
@@ -2609,7 +2902,8 @@ declare
   v_account_id uuid;
 begin
   if not exists (select 1 from pg_catalog.pg_timezone_names z where z.name = p_time_zone) then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_time_zone', 'value', p_time_zone),
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_time_zone', 'value', p_time_zone),
       'Pass a name of the IANA time zone database, such as Europe/Paris.');
   end if;
   v_account_id := credits.paying_account(p_user_id, p_workspace_id);
@@ -2619,8 +2913,10 @@ begin
 end
 $$;
 comment on function public.set_time_zone(uuid, text, uuid) is
-  'Sets the time zone whose wall clock the account''s periods follow, from the end of the running one on. Default UTC.';
-revoke all on function public.set_time_zone(uuid, text, uuid) from public, anon, authenticated, service_role;
+  'Sets the time zone whose wall clock the account''s periods follow, from the end of the running '
+  'one on. Default UTC.';
+revoke all on function public.set_time_zone(uuid, text, uuid)
+  from public, anon, authenticated, service_role;
 grant execute on function public.set_time_zone(uuid, text, uuid) to service_role;
 
 -- schemas/accounts/unfreeze_account.sql
@@ -2630,7 +2926,8 @@ grant execute on function public.set_time_zone(uuid, text, uuid) to service_role
 --
 --   Raises:
 --       AccountNotFound.
-create function public.unfreeze_account(p_user_id uuid, p_reason text default null, p_workspace_id uuid default null)
+create function public.unfreeze_account(p_user_id uuid, p_reason text default null,
+  p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
 volatile
@@ -2646,8 +2943,10 @@ begin
   return credits.respond(credits.account_answer(v_account_id) || '{"status": "active"}');
 end
 $$;
-comment on function public.unfreeze_account(uuid, text, uuid) is 'Allows a frozen account to spend again.';
-revoke all on function public.unfreeze_account(uuid, text, uuid) from public, anon, authenticated, service_role;
+comment on function public.unfreeze_account(uuid, text, uuid) is
+  'Allows a frozen account to spend again.';
+revoke all on function public.unfreeze_account(uuid, text, uuid)
+  from public, anon, authenticated, service_role;
 grant execute on function public.unfreeze_account(uuid, text, uuid) to service_role;
 
 -- schemas/ledger/grant_sources.sql
@@ -2683,7 +2982,8 @@ insert into credits.grant_sources (id, priority, priority_when_expiring, may_be_
 -- schemas/ledger/balances.sql
 
 create table credits.balances (
-  account_id uuid not null constraint balances_account_id_fkey references credits.accounts (account_id),
+  account_id uuid not null constraint balances_account_id_fkey
+    references credits.accounts (account_id),
   credit_type text not null,
   user_id uuid,
   kind text not null,
@@ -2720,30 +3020,42 @@ create table credits.balances (
     check (least(withheld, reserved, reserved_unlimited, used, balance - withheld - reserved) >= 0)
 ) with (fillfactor = 50);
 create index balances_user_id_idx on credits.balances (user_id);
-create index balances_due_at_idx on credits.balances (due_at) where test_now is null and not is_floating;
+create index balances_due_at_idx on credits.balances (due_at) where test_now is null
+  and not is_floating;
 create index balances_test_now_idx on credits.balances (test_now) where test_now is not null;
 comment on table credits.balances is
-  'The booked state of one account and credit type, and the row that every operation on them locks first. Read public.credit_balances instead: it is right to the second.';
+  'The booked state of one account and credit type, and the row that every operation on them '
+  'locks first. Read public.credit_balances instead: it is right to the second.';
 comment on column credits.balances.version is 'The version of the last ledger row.';
-comment on column credits.balances.balance is 'What the grants hold: the last balance_after of the ledger.';
-comment on column credits.balances.withheld is 'The part of it in grants that are frozen or have not started.';
+comment on column credits.balances.balance is
+  'What the grants hold: the last balance_after of the ledger.';
+comment on column credits.balances.withheld is
+  'The part of it in grants that are frozen or have not started.';
 comment on column credits.balances.reserved is 'The part of it that live holds have pinned.';
 comment on column credits.balances.reserved_unlimited is
-  'What live holds have set aside that were made while the type was unlimited: of no grant, and of no balance.';
-comment on column credits.balances.used is 'Spent less refunded since used_since; for a limit, how many exist.';
+  'What live holds have set aside that were made while the type was unlimited: of no grant, and '
+  'of no balance.';
+comment on column credits.balances.used is
+  'Spent less refunded since used_since; for a limit, how many exist.';
 comment on column credits.balances.allowance is 'The allowance in force, null for unlimited.';
-comment on column credits.balances.anchored_by is 'Which anchor of the subscription the booked period follows.';
-comment on column credits.balances.restarted_at is 'When the allowance of the booked period was last restarted by hand.';
-comment on column credits.balances.restarted_event is 'The last event of the subscription that had been heard of then.';
-comment on column credits.balances.plan_version is 'The version of plan_id that the booked period is under.';
+comment on column credits.balances.anchored_by is
+  'Which anchor of the subscription the booked period follows.';
+comment on column credits.balances.restarted_at is
+  'When the allowance of the booked period was last restarted by hand.';
+comment on column credits.balances.restarted_event is
+  'The last event of the subscription that had been heard of then.';
+comment on column credits.balances.plan_version is
+  'The version of plan_id that the booked period is under.';
 comment on column credits.balances.granted is
-  'What the plan has granted for the booked period, less what was withdrawn: an upgrade grants only what exceeds it.';
+  'What the plan has granted for the booked period, less what was withdrawn: an upgrade grants '
+  'only what exceeds it.';
 comment on column credits.balances.overdrawn is
   'What was granted and spent though it was not due: what is refunded of it is withdrawn.';
 comment on column credits.balances.prepaid_nano is
   'What is paid of a credit and not used, in billionths of a credit: of priced operations.';
 comment on column credits.balances.is_floating is
-  'Its terms may change at any moment: a limit, a credit type that the plan does not include, or one that is overdrawn.';
+  'Its terms may change at any moment: a limit, a credit type that the plan does not include, or '
+  'one that is overdrawn.';
 comment on column credits.balances.alert_percent is
   'The next share used, in percent, of which people are warned: those below it have been told of. '
   'Null is none; 0 stands for the lowest, before anything was spent in the period.';
@@ -2751,10 +3063,15 @@ comment on column credits.balances.alert_amount is
   'The next amount left of which people are warned; null is none.';
 comment on column credits.balances.has_budgets is
   'Whether public.credit_budgets has rows for it, so that a spend without them asks no further.';
-comment on column credits.balances.due_at is 'The next instant at which something expires, starts or renews; until then this row is the truth. -infinity where it is floating.';
-comment on column credits.balances.settled_at is 'The latest time this row has seen. A clock that steps back is held here.';
-comment on column credits.balances.account_status is 'Copy of accounts.status, so that a spend needs no second row.';
-comment on column credits.balances.test_now is 'Copy of accounts.test_now, so that a spend needs no second row.';
+comment on column credits.balances.due_at is
+  'The next instant at which something expires, starts or renews; until then this row is the '
+  'truth. -infinity where it is floating.';
+comment on column credits.balances.settled_at is
+  'The latest time this row has seen. A clock that steps back is held here.';
+comment on column credits.balances.account_status is
+  'Copy of accounts.status, so that a spend needs no second row.';
+comment on column credits.balances.test_now is
+  'Copy of accounts.test_now, so that a spend needs no second row.';
 comment on column credits.balances.top_up_below is
   'Fewer credits than this are topped up automatically; null where nothing is.';
 alter table credits.balances enable row level security;
@@ -2816,7 +3133,8 @@ comment on column public.credit_grants.held is 'The part of remaining that live 
 comment on column public.credit_grants.spent is 'Consumed or captured, less refunded.';
 comment on column public.credit_grants.lapsed is 'Expired or voided.';
 comment on column public.credit_grants.period_start is
-  'For the plan''s allowance: start of its period. A limit has none: then it is 1970, an instant that
+  'For the plan''s allowance: start of its period. A limit has none: then it is 1970, an instant '
+    'that
    every client can read. One per account, type and period.';
 comment on column public.credit_grants.frozen_at is
   'Not spendable from here on, not lost either: a payment is past due or disputed.';
@@ -3312,17 +3630,22 @@ begin
       credits.only_actor(v_account_id, v_user_id), p_since);
 end
 $$;
-comment on function credits.read_history(uuid, text, integer, text, timestamptz, timestamptz, uuid) is
+comment on function credits.read_history(uuid, text, integer, text, timestamptz, timestamptz,
+  uuid) is
   'What get_credit_history answers, after asking whether the caller may read it.';
-revoke all on function credits.read_history(uuid, text, integer, text, timestamptz, timestamptz, uuid)
+revoke all on function credits.read_history(uuid, text, integer, text, timestamptz, timestamptz,
+  uuid)
   from public, anon, authenticated, service_role;
-grant execute on function credits.read_history(uuid, text, integer, text, timestamptz, timestamptz, uuid)
+grant execute on function credits.read_history(uuid, text, integer, text, timestamptz, timestamptz,
+  uuid)
   to authenticated, service_role;
 
 -- edge: result=HistoryPage callers=authenticated,service_role repeatable
---   A page of the ledger, newest first: 1 to 1000 rows. ``cursor`` is the ``next_cursor`` of the page before.
+--   A page of the ledger, newest first: 1 to 1000 rows. ``cursor`` is the ``next_cursor`` of the
+--   page before.
 --
---   Rows are from ``since`` on and before ``until``. ``iter_credit_history`` goes through all of them. Of a workspace a member reads what they did themselves.
+--   Rows are from ``since`` on and before ``until``. ``iter_credit_history`` goes through all of
+--   them. Of a workspace a member reads what they did themselves.
 --
 --   Raises:
 --       InvalidArgument: another ``limit``, or a ``cursor`` of another history.
@@ -3338,13 +3661,17 @@ security invoker
 set search_path = ''
 return credits.read_history(
   p_user_id, p_credit_type, p_limit, p_cursor, p_since, p_until, p_workspace_id);
-comment on function public.get_credit_history(uuid, text, integer, text, timestamptz, timestamptz, uuid) is
+comment on function public.get_credit_history(uuid, text, integer, text, timestamptz, timestamptz,
+  uuid) is
   'The ledger of an account, newest first: p_limit rows (1 to 1000) from p_since on and before '
-  'p_until, and next_cursor for the page after them, null after the last. Every row comes once. A signed-in user may leave p_user_id '
+  'p_until, and next_cursor for the page after them, null after the last. Every row comes once. A '
+  'signed-in user may leave p_user_id '
   'out; of a workspace a member reads what they did themselves.';
-revoke all on function public.get_credit_history(uuid, text, integer, text, timestamptz, timestamptz, uuid)
+revoke all on function public.get_credit_history(uuid, text, integer, text, timestamptz,
+  timestamptz, uuid)
   from public, anon, authenticated, service_role;
-grant execute on function public.get_credit_history(uuid, text, integer, text, timestamptz, timestamptz, uuid)
+grant execute on function public.get_credit_history(uuid, text, integer, text, timestamptz,
+  timestamptz, uuid)
   to authenticated, service_role;
 
 -- schemas/ledger/grant_credits.sql
@@ -3501,11 +3828,13 @@ revoke all on function credits.grant_to(uuid, uuid, credits.grant_order, text)
   from public, anon, authenticated, service_role;
 
 -- edge: result=Grant callers=service_role keyed
---   Give ``amount`` credits beside the allowance, from ``starts_at`` (None: now) until ``expires_at`` (None: for ever).
+--   Give ``amount`` credits beside the allowance, from ``starts_at`` (None: now) until
+--   ``expires_at`` (None: for ever).
 --
 --   ``source`` is rollover, trial, promotion, compensation, top_up or goodwill, and decides the
 --   order of spending, unless ``priority`` does (0 to 1000, the lowest first). A ``top_up`` is a
---   purchase: it pays first what the account owes. ``paid_amount`` is what it cost, in the smallest unit of ``currency``.
+--   purchase: it pays first what the account owes. ``paid_amount`` is what it cost, in the smallest
+--   unit of ``currency``.
 --
 --   Raises:
 --       InvalidArgument: another source, or an ``expires_at`` that is past or for a limit.
@@ -3567,15 +3896,23 @@ create table credits.idempotency_keys (
   constraint idempotency_keys_pkey primary key (account_id, idempotency_key)
 );
 comment on table credits.idempotency_keys is
-  'Requests that took effect under a key of the caller, with their first answer. Kept as long as the ledger. A denial leaves no row. Of a spend the row has only what the ledger does not tell: request and answer are made again from both.';
-comment on column credits.idempotency_keys.remaining is 'Of a spend: what was left after it; null when it was unlimited.';
-comment on column credits.idempotency_keys.allowance is 'Of a spend: the allowance then; null when it was unlimited.';
-comment on column credits.idempotency_keys.used is 'Of a spend: used in the period, this spend included.';
-comment on column credits.idempotency_keys.reserved is 'Of a spend: what live holds had set aside; null for 0.';
-comment on column credits.idempotency_keys.period_end is 'Of a spend: the end of the period that it was made in.';
+  'Requests that took effect under a key of the caller, with their first answer. Kept as long as '
+  'the ledger. A denial leaves no row. Of a spend the row has only what the ledger does not tell: '
+  'request and answer are made again from both.';
+comment on column credits.idempotency_keys.remaining is
+  'Of a spend: what was left after it; null when it was unlimited.';
+comment on column credits.idempotency_keys.allowance is
+  'Of a spend: the allowance then; null when it was unlimited.';
+comment on column credits.idempotency_keys.used is
+  'Of a spend: used in the period, this spend included.';
+comment on column credits.idempotency_keys.reserved is
+  'Of a spend: what live holds had set aside; null for 0.';
+comment on column credits.idempotency_keys.period_end is
+  'Of a spend: the end of the period that it was made in.';
 comment on column credits.idempotency_keys.request is 'The request of anything but a spend.';
 comment on column credits.idempotency_keys.answer is 'The answer to anything but a spend.';
-comment on column credits.idempotency_keys.created_at is 'When anything but a spend took effect; of a spend the ledger says it.';
+comment on column credits.idempotency_keys.created_at is
+  'When anything but a spend took effect; of a spend the ledger says it.';
 alter table credits.idempotency_keys enable row level security;
 revoke all on table credits.idempotency_keys from public, anon, authenticated, service_role;
 
@@ -3612,8 +3949,10 @@ begin
 end
 $$;
 comment on function credits.replay(uuid, text, jsonb) is
-  'The first answer to this request under this key, marked as replayed; null when the key is new. Raises idempotency_conflict for another request. Call it with the balance locked.';
-revoke all on function credits.replay(uuid, text, jsonb) from public, anon, authenticated, service_role;
+  'The first answer to this request under this key, marked as replayed; null when the key is new. '
+  'Raises idempotency_conflict for another request. Call it with the balance locked.';
+revoke all on function credits.replay(uuid, text, jsonb)
+  from public, anon, authenticated, service_role;
 
 create function credits.differences(p_request jsonb, p_other jsonb)
 returns jsonb
@@ -3625,7 +3964,8 @@ as $$
 begin
   -- Times are instants, however the session that wrote them down spells them.
   return (
-    select coalesce(jsonb_agg(coalesce(a.key, b.key) order by coalesce(a.key, b.key) collate "C"), '[]')
+    select coalesce(jsonb_agg(coalesce(a.key, b.key) order by coalesce(a.key, b.key) collate "C"),
+      '[]')
     from jsonb_each(p_request) a full join jsonb_each(p_other) b on a.key = b.key
     where a.value is distinct from b.value
       and not coalesce(case when a.key ~ '(^|_)at$'
@@ -3633,8 +3973,10 @@ begin
 end
 $$;
 comment on function credits.differences(jsonb, jsonb) is
-  'In which arguments two requests differ. What ends in at is a time, and compared as an instant: a key means the same in every session.';
-revoke all on function credits.differences(jsonb, jsonb) from public, anon, authenticated, service_role;
+  'In which arguments two requests differ. What ends in at is a time, and compared as an instant: '
+  'a key means the same in every session.';
+revoke all on function credits.differences(jsonb, jsonb)
+  from public, anon, authenticated, service_role;
 
 create function credits.spend_request(
   p_user_id uuid, p_credit_type text, p_amount bigint, p_description text, p_metadata jsonb)
@@ -3645,15 +3987,18 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return jsonb_build_object('function', 'consume_credits', 'user_id', p_user_id, 'credit_type', p_credit_type,
+  return jsonb_build_object('function', 'consume_credits', 'user_id', p_user_id, 'credit_type',
+    p_credit_type,
     'amount', p_amount, 'description', p_description, 'metadata', p_metadata);
 end
 $$;
 comment on function credits.spend_request(uuid, text, bigint, text, jsonb) is
   'What makes a spend the same spend under its key, alone or in a batch.';
-revoke all on function credits.spend_request(uuid, text, bigint, text, jsonb) from public, anon, authenticated, service_role;
+revoke all on function credits.spend_request(uuid, text, bigint, text, jsonb)
+  from public, anon, authenticated, service_role;
 
-create function credits.read_spend_of_key(p_account_id uuid, p_idempotency_key text, out request jsonb, out answer jsonb)
+create function credits.read_spend_of_key(p_account_id uuid, p_idempotency_key text,
+  out request jsonb, out answer jsonb)
 language plpgsql
 stable
 security invoker
@@ -3662,8 +4007,10 @@ as $$
 begin
   select credits.spend_request(s.user_id, s.credit_type, s.amount, s.description, s.metadata),
     jsonb_build_object(
-      'success', true, 'code', 'ok', 'operation_id', k.operation_id, 'credit_type', s.credit_type, 'amount', s.amount,
-      'remaining', k.remaining, 'limit', k.allowance, 'used', k.used, 'reserved', coalesce(k.reserved, 0),
+      'success', true, 'code', 'ok', 'operation_id', k.operation_id, 'credit_type', s.credit_type,
+      'amount', s.amount,
+      'remaining', k.remaining, 'limit', k.allowance, 'used', k.used, 'reserved',
+      coalesce(k.reserved, 0),
       'unlimited', k.allowance is null, 'period_end', k.period_end, 'replayed', false)
     into request, answer
   from credits.idempotency_keys k
@@ -3676,8 +4023,10 @@ begin
 end
 $$;
 comment on function credits.read_spend_of_key(uuid, text) is
-  'The request and the first answer of a spend under a key, made again from the ledger and from what the key remembers.';
-revoke all on function credits.read_spend_of_key(uuid, text) from public, anon, authenticated, service_role;
+  'The request and the first answer of a spend under a key, made again from the ledger and from '
+  'what the key remembers.';
+revoke all on function credits.read_spend_of_key(uuid, text)
+  from public, anon, authenticated, service_role;
 
 create function credits.remember_spend(
   p_account_id uuid, p_idempotency_key text, p_operation_id uuid, p_balance credits.balances)
@@ -3694,21 +4043,25 @@ begin
   insert into credits.idempotency_keys (
     account_id, idempotency_key, operation_id, remaining, allowance, used, reserved, period_end)
   values (
-    p_account_id, p_idempotency_key, p_operation_id, credits.available(p_balance), p_balance.allowance, p_balance.used,
+    p_account_id, p_idempotency_key, p_operation_id, credits.available(p_balance),
+    p_balance.allowance, p_balance.used,
     nullif(p_balance.reserved + p_balance.reserved_unlimited, 0), p_balance.period_end)
   on conflict (account_id, idempotency_key) do nothing;
   if not found then
-    perform credits.raise_error('idempotency_conflict', jsonb_build_object('idempotency_key', p_idempotency_key));
+    perform credits.raise_error('idempotency_conflict',
+      jsonb_build_object('idempotency_key', p_idempotency_key));
   end if;
 end
 $$;
 comment on function credits.remember_spend(uuid, text, uuid, credits.balances) is
-  'Keeps what the ledger does not tell of the answer to a spend. Its fast road and a batch do the same in the statement that posts.';
+  'Keeps what the ledger does not tell of the answer to a spend. Its fast road and a batch do the '
+  'same in the statement that posts.';
 revoke all on function credits.remember_spend(uuid, text, uuid, credits.balances)
   from public, anon, authenticated, service_role;
 
 create function credits.remember(
-  p_account_id uuid, p_idempotency_key text, p_operation_id uuid, p_request jsonb, p_answer jsonb, p_at timestamptz)
+  p_account_id uuid, p_idempotency_key text, p_operation_id uuid, p_request jsonb, p_answer jsonb,
+  p_at timestamptz)
 returns void
 language plpgsql
 volatile
@@ -3719,26 +4072,34 @@ begin
   if p_idempotency_key is null then
     return;
   end if;
-  -- Requests for the same balance wait for its lock, so only a request for another one can be first here.
-  insert into credits.idempotency_keys (account_id, idempotency_key, operation_id, request, answer, created_at)
+  -- Requests for the same balance wait for its lock, so only a request for another one can be first
+  -- here.
+  insert into credits.idempotency_keys (account_id, idempotency_key, operation_id, request, answer,
+    created_at)
   values (p_account_id, p_idempotency_key, p_operation_id, p_request, p_answer, p_at)
   on conflict (account_id, idempotency_key) do nothing;
   if not found then
-    perform credits.raise_error('idempotency_conflict', jsonb_build_object('idempotency_key', p_idempotency_key));
+    perform credits.raise_error('idempotency_conflict',
+      jsonb_build_object('idempotency_key', p_idempotency_key));
   end if;
 end
 $$;
 comment on function credits.remember(uuid, text, uuid, jsonb, jsonb, timestamptz) is
-  'Keeps the answer to a request that took effect, so that the same request is answered alike and takes effect once.';
-revoke all on function credits.remember(uuid, text, uuid, jsonb, jsonb, timestamptz) from public, anon, authenticated, service_role;
+  'Keeps the answer to a request that took effect, so that the same request is answered alike and '
+  'takes effect once.';
+revoke all on function credits.remember(uuid, text, uuid, jsonb, jsonb, timestamptz)
+  from public, anon, authenticated, service_role;
 
 -- schemas/ledger/post_entry.sql
 
--- The helpers that move credits. Each takes the locked balance and hands back its next state; save_balance writes it.
+-- The helpers that move credits. Each takes the locked balance and hands back its next state;
+-- save_balance writes it.
 
 create function credits.post_entry(
-  p_account_id uuid, inout p_balance credits.balances, p_grant_id uuid, p_user_id uuid, p_operation_id uuid,
-  p_kind credits.entry_kind, p_amount bigint, p_related_operation_id uuid, p_description text, p_metadata jsonb)
+  p_account_id uuid, inout p_balance credits.balances, p_grant_id uuid, p_user_id uuid,
+  p_operation_id uuid,
+  p_kind credits.entry_kind, p_amount bigint, p_related_operation_id uuid, p_description text,
+  p_metadata jsonb)
 language plpgsql
 volatile
 security invoker
@@ -3752,18 +4113,24 @@ begin
     account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount, balance_after,
     related_operation_id, description, metadata, created_at)
   values (
-    p_account_id, p_balance.credit_type, p_balance.version, p_operation_id, p_grant_id, p_user_id, p_kind, p_amount,
-    case when p_grant_id is not null then p_balance.balance end, p_related_operation_id, p_description, p_metadata, p_balance.settled_at);
+    p_account_id, p_balance.credit_type, p_balance.version, p_operation_id, p_grant_id, p_user_id,
+    p_kind, p_amount,
+    case when p_grant_id is not null then p_balance.balance end, p_related_operation_id,
+      p_description, p_metadata, p_balance.settled_at);
 end
 $$;
-comment on function credits.post_entry(uuid, credits.balances, uuid, uuid, uuid, credits.entry_kind, bigint, uuid, text, jsonb) is
+comment on function credits.post_entry(uuid, credits.balances, uuid, uuid, uuid, credits.entry_kind,
+  bigint, uuid, text, jsonb) is
   'Adds one row to the ledger: the next version of the locked balance.';
-revoke all on function credits.post_entry(uuid, credits.balances, uuid, uuid, uuid, credits.entry_kind, bigint, uuid, text, jsonb)
+revoke all on function credits.post_entry(uuid, credits.balances, uuid, uuid, uuid,
+  credits.entry_kind, bigint, uuid, text, jsonb)
   from public, anon, authenticated, service_role;
 
 create function credits.issue(
-  p_account_id uuid, inout p_balance credits.balances, p_user_id uuid, p_operation_id uuid, p_source text, p_amount bigint,
-  p_starts_at timestamptz, p_expires_at timestamptz, p_related_operation_id uuid, p_description text, p_metadata jsonb,
+  p_account_id uuid, inout p_balance credits.balances, p_user_id uuid, p_operation_id uuid,
+  p_source text, p_amount bigint,
+  p_starts_at timestamptz, p_expires_at timestamptz, p_related_operation_id uuid,
+  p_description text, p_metadata jsonb,
   p_plan_id text default null, p_period_start timestamptz default null, out p_grant_id uuid)
 language plpgsql
 volatile
@@ -3774,28 +4141,35 @@ as $$
 -- @plpgsql_check_options: extra_warnings = false
 begin
   if p_balance.balance + p_amount > 9007199254740992 then
-    perform credits.raise_error('invalid_amount', jsonb_build_object('amount', p_amount, 'balance', p_balance.balance),
+    perform credits.raise_error('invalid_amount',
+      jsonb_build_object('amount', p_amount, 'balance', p_balance.balance),
       'A balance cannot exceed 9007199254740992 credits.');
   end if;
   insert into public.credit_grants (
-    account_id, credit_type, source, priority, amount, remaining, starts_at, expires_at, period_start, plan_id,
+    account_id, credit_type, source, priority, amount, remaining, starts_at, expires_at,
+      period_start, plan_id,
     description, metadata, created_at)
   select p_account_id, p_balance.credit_type, s.id,
     case when p_expires_at is null then s.priority else s.priority_when_expiring end,
-    p_amount, p_amount, p_starts_at, p_expires_at, p_period_start, p_plan_id, p_description, p_metadata, p_balance.settled_at
+    p_amount, p_amount, p_starts_at, p_expires_at, p_period_start, p_plan_id, p_description,
+    p_metadata, p_balance.settled_at
   from credits.grant_sources s where s.id = p_source
   returning id into strict p_grant_id;
-  p_balance := credits.post_entry(p_account_id, p_balance, p_grant_id, p_user_id, p_operation_id, 'grant', p_amount,
+  p_balance := credits.post_entry(p_account_id, p_balance, p_grant_id, p_user_id, p_operation_id,
+    'grant', p_amount,
     p_related_operation_id, p_description, p_metadata);
 end
 $$;
-comment on function credits.issue(uuid, credits.balances, uuid, uuid, text, bigint, timestamptz, timestamptz, uuid, text, jsonb, text, timestamptz) is
+comment on function credits.issue(uuid, credits.balances, uuid, uuid, text, bigint, timestamptz,
+  timestamptz, uuid, text, jsonb, text, timestamptz) is
   'Issues a grant: its row, and its first row in the ledger.';
-revoke all on function credits.issue(uuid, credits.balances, uuid, uuid, text, bigint, timestamptz, timestamptz, uuid, text, jsonb, text, timestamptz)
+revoke all on function credits.issue(uuid, credits.balances, uuid, uuid, text, bigint, timestamptz,
+  timestamptz, uuid, text, jsonb, text, timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.issue_allowance(
-  p_account_id uuid, inout p_balance credits.balances, p_amount bigint, p_plan_id text, p_user_id uuid, p_operation_id uuid,
+  p_account_id uuid, inout p_balance credits.balances, p_amount bigint, p_plan_id text,
+  p_user_id uuid, p_operation_id uuid,
   p_description text, p_source text default 'plan', out p_grant_id uuid)
 language plpgsql
 volatile
@@ -3813,24 +4187,31 @@ begin
     and g.period_start = v_period_start and g.voided_at is null
   returning g.id into p_grant_id;
   if found then
-    p_balance := credits.post_entry(p_account_id, p_balance, p_grant_id, p_user_id, p_operation_id, 'grant', p_amount, null,
+    p_balance := credits.post_entry(p_account_id, p_balance, p_grant_id, p_user_id, p_operation_id,
+      'grant', p_amount, null,
       p_description, '{}');
     return;
   end if;
-  select * into v_issued from credits.issue(p_account_id, p_balance, p_user_id, p_operation_id, p_source, p_amount,
-    coalesce(p_balance.period_start, p_balance.used_since), p_balance.period_end, null, p_description, '{}',
+  select * into v_issued
+    from credits.issue(p_account_id, p_balance, p_user_id, p_operation_id, p_source, p_amount,
+    coalesce(p_balance.period_start, p_balance.used_since), p_balance.period_end, null,
+      p_description, '{}',
     p_plan_id, v_period_start);
   p_balance := v_issued.p_balance;
   p_grant_id := v_issued.p_grant_id;
 end
 $$;
-comment on function credits.issue_allowance(uuid, credits.balances, bigint, text, uuid, uuid, text, text) is
-  'Adds credits to the plan grant of the period, of which there is one: the allowance itself, or the difference of an upgrade.';
-revoke all on function credits.issue_allowance(uuid, credits.balances, bigint, text, uuid, uuid, text, text)
+comment on function credits.issue_allowance(uuid, credits.balances, bigint, text, uuid, uuid, text,
+  text) is
+  'Adds credits to the plan grant of the period, of which there is one: the allowance itself, or '
+  'the difference of an upgrade.';
+revoke all on function credits.issue_allowance(uuid, credits.balances, bigint, text, uuid, uuid,
+  text, text)
   from public, anon, authenticated, service_role;
 
 create function credits.take_unspent(
-  p_account_id uuid, inout p_balance credits.balances, p_grant_id uuid, p_amount bigint, p_kind credits.entry_kind, p_user_id uuid,
+  p_account_id uuid, inout p_balance credits.balances, p_grant_id uuid, p_amount bigint,
+  p_kind credits.entry_kind, p_user_id uuid,
   p_operation_id uuid, p_related_operation_id uuid, p_description text)
 language plpgsql
 volatile
@@ -3840,16 +4221,20 @@ as $$
 begin
   update public.credit_grants g set remaining = g.remaining - p_amount, lapsed = g.lapsed + p_amount
   where g.account_id = p_account_id and g.id = p_grant_id;
-  p_balance := credits.post_entry(p_account_id, p_balance, p_grant_id, p_user_id, p_operation_id, p_kind, -p_amount,
+  p_balance := credits.post_entry(p_account_id, p_balance, p_grant_id, p_user_id, p_operation_id,
+    p_kind, -p_amount,
     p_related_operation_id, p_description, '{}');
 end
 $$;
-comment on function credits.take_unspent(uuid, credits.balances, uuid, bigint, credits.entry_kind, uuid, uuid, uuid, text) is
+comment on function credits.take_unspent(uuid, credits.balances, uuid, bigint, credits.entry_kind,
+  uuid, uuid, uuid, text) is
   'Takes credits out of a grant without anybody having spent them: they expire, or are voided.';
-revoke all on function credits.take_unspent(uuid, credits.balances, uuid, bigint, credits.entry_kind, uuid, uuid, uuid, text)
+revoke all on function credits.take_unspent(uuid, credits.balances, uuid, bigint,
+  credits.entry_kind, uuid, uuid, uuid, text)
   from public, anon, authenticated, service_role;
 
-create function credits.expire_ended(p_account_id uuid, inout p_balance credits.balances, p_related_operation_id uuid default null)
+create function credits.expire_ended(p_account_id uuid, inout p_balance credits.balances,
+  p_related_operation_id uuid default null)
 language plpgsql
 volatile
 security invoker
@@ -3859,23 +4244,29 @@ declare
   v_grant record;
 begin
   for v_grant in
-    select g.id, g.remaining - g.held as free, case when g.voided_at is null then 'expire' else 'void' end::credits.entry_kind as kind,
+    select g.id, g.remaining - g.held as free, case when g.voided_at is null then 'expire'
+      else 'void' end::credits.entry_kind as kind,
       case when g.voided_at is null then g.source || ' expired' else g.void_reason end as reason
     from public.credit_grants g
-    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open and g.remaining > g.held
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open
+      and g.remaining > g.held
       and (g.expires_at <= p_balance.settled_at or g.voided_at is not null)
     order by g.expires_at nulls last, g.id
   loop
-    p_balance := credits.take_unspent(p_account_id, p_balance, v_grant.id, v_grant.free, v_grant.kind, null, gen_random_uuid(),
+    p_balance := credits.take_unspent(p_account_id, p_balance, v_grant.id, v_grant.free,
+      v_grant.kind, null, gen_random_uuid(),
       p_related_operation_id, v_grant.reason);
   end loop;
 end
 $$;
 comment on function credits.expire_ended(uuid, credits.balances, uuid) is
-  'Books out what grants that have expired or were voided still have free, also right after a hold or a refund gave it back.';
-revoke all on function credits.expire_ended(uuid, credits.balances, uuid) from public, anon, authenticated, service_role;
+  'Books out what grants that have expired or were voided still have free, also right after a '
+  'hold or a refund gave it back.';
+revoke all on function credits.expire_ended(uuid, credits.balances, uuid)
+  from public, anon, authenticated, service_role;
 
-create function credits.release_slices(p_account_id uuid, inout p_balance credits.balances, p_reservation_id uuid)
+create function credits.release_slices(p_account_id uuid, inout p_balance credits.balances,
+  p_reservation_id uuid)
 language plpgsql
 volatile
 security invoker
@@ -3898,8 +4289,11 @@ begin
     where r.account_id = p_account_id and r.id = p_reservation_id);
 end
 $$;
-comment on function credits.release_slices(uuid, credits.balances, uuid) is 'Gives what a hold has set aside back: its slices to their grants, and what was unlimited to nothing.';
-revoke all on function credits.release_slices(uuid, credits.balances, uuid) from public, anon, authenticated, service_role;
+comment on function credits.release_slices(uuid, credits.balances, uuid) is
+  'Gives what a hold has set aside back: its slices to their grants, and what was unlimited to '
+  'nothing.';
+revoke all on function credits.release_slices(uuid, credits.balances, uuid)
+  from public, anon, authenticated, service_role;
 
 create function credits.align_allowance(
   p_account_id uuid, inout p_balance credits.balances, p_related_operation_id uuid default null)
@@ -3923,18 +4317,23 @@ begin
   v_taken := credits.taken_of_limit(p_account_id, p_balance);
   v_excess := coalesce(v_grant.free, 0) - greatest(0, p_balance.allowance - v_taken);
   if v_excess > 0 then
-    p_balance := credits.take_unspent(p_account_id, p_balance, v_grant.id, v_excess, 'expire', null, gen_random_uuid(),
+    p_balance := credits.take_unspent(p_account_id, p_balance, v_grant.id, v_excess, 'expire', null,
+      gen_random_uuid(),
       p_related_operation_id, 'above the allowance');
   elsif v_excess < 0 then
-    p_balance := (select i.p_balance from credits.issue_allowance(p_account_id, p_balance, -v_excess,
-      (select t.plan_id from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t),
+    p_balance := (select i.p_balance
+      from credits.issue_allowance(p_account_id, p_balance, -v_excess,
+      (select t.plan_id
+        from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t),
       null, gen_random_uuid(), 'plan allowance') i);
   end if;
 end
 $$;
 comment on function credits.align_allowance(uuid, credits.balances, uuid) is
-  'Brings the plan grant of a limit to what its allowance leaves free: its allowance, less what exists. Does nothing for credits, nor while the limit is unlimited.';
-revoke all on function credits.align_allowance(uuid, credits.balances, uuid) from public, anon, authenticated, service_role;
+  'Brings the plan grant of a limit to what its allowance leaves free: its allowance, less what '
+  'exists. Does nothing for credits, nor while the limit is unlimited.';
+revoke all on function credits.align_allowance(uuid, credits.balances, uuid)
+  from public, anon, authenticated, service_role;
 
 create function credits.taken_of_limit(p_account_id uuid, p_balance credits.balances)
 returns bigint
@@ -3952,8 +4351,10 @@ begin
 end
 $$;
 comment on function credits.taken_of_limit(uuid, credits.balances) is
-  'How much of a limit''s allowance is taken: what exists and is held, less what other grants pay for.';
-revoke all on function credits.taken_of_limit(uuid, credits.balances) from public, anon, authenticated, service_role;
+  'How much of a limit''s allowance is taken: what exists and is held, less what other grants pay '
+  'for.';
+revoke all on function credits.taken_of_limit(uuid, credits.balances)
+  from public, anon, authenticated, service_role;
 
 create function credits.save_balance(p_account_id uuid, inout p_balance credits.balances)
 language plpgsql
@@ -3964,15 +4365,19 @@ as $$
 declare
   v_terms record;
 begin
-  select * into v_terms from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at);
-  p_balance.is_floating := p_balance.kind = 'limit' or not v_terms.is_included or p_balance.overdrawn > 0;
+  select * into v_terms
+    from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at);
+  p_balance.is_floating := p_balance.kind = 'limit' or not v_terms.is_included
+    or p_balance.overdrawn > 0;
   select
-    coalesce(sum(g.remaining - g.held) filter (where g.frozen_at is not null or g.starts_at > p_balance.settled_at), 0),
+    coalesce(sum(g.remaining - g.held) filter (where g.frozen_at is not null
+      or g.starts_at > p_balance.settled_at), 0),
     case when p_balance.is_floating then '-infinity' else least(
       min(g.expires_at) filter (where g.expires_at > p_balance.settled_at),
       min(g.starts_at) filter (where g.starts_at > p_balance.settled_at),
       (select min(r.expires_at) from public.credit_reservations r
-        where r.account_id = p_account_id and r.credit_type = p_balance.credit_type and r.status = 'open'),
+        where r.account_id = p_account_id and r.credit_type = p_balance.credit_type
+          and r.status = 'open'),
       p_balance.period_end, v_terms.changes_at, 'infinity') end
     into p_balance.withheld, p_balance.due_at
   from public.credit_grants g
@@ -3980,19 +4385,24 @@ begin
 
   update credits.balances b set
     version = p_balance.version, balance = p_balance.balance, withheld = p_balance.withheld,
-    reserved = p_balance.reserved, reserved_unlimited = p_balance.reserved_unlimited, used = p_balance.used, used_since = p_balance.used_since,
-    allowance = p_balance.allowance, period_start = p_balance.period_start, period_end = p_balance.period_end,
+    reserved = p_balance.reserved, reserved_unlimited = p_balance.reserved_unlimited,
+      used = p_balance.used, used_since = p_balance.used_since,
+    allowance = p_balance.allowance, period_start = p_balance.period_start,
+      period_end = p_balance.period_end,
     anchored_by = p_balance.anchored_by, restarted_at = p_balance.restarted_at,
     restarted_event = p_balance.restarted_event,
     is_floating = p_balance.is_floating, plan_id = p_balance.plan_id,
-    plan_version = p_balance.plan_version, granted = p_balance.granted, overdrawn = p_balance.overdrawn,
+    plan_version = p_balance.plan_version, granted = p_balance.granted,
+      overdrawn = p_balance.overdrawn,
     due_at = p_balance.due_at, settled_at = p_balance.settled_at
   where b.account_id = p_account_id and b.credit_type = p_balance.credit_type;
 end
 $$;
 comment on function credits.save_balance(uuid, credits.balances) is
-  'Writes the locked balance back, with what is withheld and when something falls due next worked out anew.';
-revoke all on function credits.save_balance(uuid, credits.balances) from public, anon, authenticated, service_role;
+  'Writes the locked balance back, with what is withheld and when something falls due next worked '
+  'out anew.';
+revoke all on function credits.save_balance(uuid, credits.balances)
+  from public, anon, authenticated, service_role;
 
 -- schemas/ledger/revoke_grant.sql
 
@@ -4139,10 +4549,11 @@ revoke all on function credits.thaw_grant(uuid, uuid, text)
   from public, anon, authenticated, service_role;
 
 -- edge: result=Grant callers=service_role repeatable-without=amount
---   Take back what a grant has left, or ``amount`` of it; the answer's ``amount`` says how much that was.
+--   Take back what a grant has left, or ``amount`` of it; the answer's ``amount`` says how much
+--   that was.
 --
---   What was spent stays spent. A second time changes nothing and answers ``replayed``. Where a part
---   was taken back, the grant goes on.
+--   What was spent stays spent. A second time changes nothing and answers ``replayed``. Where a
+--   part was taken back, the grant goes on.
 --
 --   Raises:
 --       InvalidArgument: the account has no such grant.
@@ -4158,7 +4569,8 @@ set search_path = ''
 as $$
 begin
   perform credits.check_request(coalesce(p_amount, 1), p_reason, null, null, 'p_reason');
-  return credits.respond(credits.revoke(credits.paying_account(p_user_id, p_workspace_id), p_user_id,
+  return credits.respond(credits.revoke(credits.paying_account(p_user_id, p_workspace_id),
+    p_user_id,
     p_grant_id, p_reason, p_amount));
 end
 $$;
@@ -4183,14 +4595,19 @@ begin
   return query
   select g.id, g.remaining - g.held
   from public.credit_grants g
-  where g.account_id = p_account_id and g.credit_type = p_credit_type and g.is_open and g.remaining > g.held
-    and g.starts_at <= p_at and (g.expires_at is null or g.expires_at > p_at) and g.frozen_at is null
+  where g.account_id = p_account_id and g.credit_type = p_credit_type and g.is_open
+    and g.remaining > g.held
+    and g.starts_at <= p_at and (g.expires_at is null or g.expires_at > p_at)
+    and g.frozen_at is null
   order by g.priority, g.expires_at, g.starts_at, g.id;
 end
 $$;
 comment on function credits.spendable_grants(uuid, text, timestamptz) is
-  'The grants that may be spent at an instant, in burn order: started, not expired, with something free, not frozen (what was voided has nothing free). The fast roads of consume and reserve say the same in the statement that changes the first one.';
-revoke all on function credits.spendable_grants(uuid, text, timestamptz) from public, anon, authenticated, service_role;
+  'The grants that may be spent at an instant, in burn order: started, not expired, with '
+  'something free, not frozen (what was voided has nothing free). The fast roads of consume and '
+  'reserve say the same in the statement that changes the first one.';
+revoke all on function credits.spendable_grants(uuid, text, timestamptz)
+  from public, anon, authenticated, service_role;
 
 -- schemas/ledger/usage.sql
 
@@ -6245,8 +6662,10 @@ begin
     perform credits.require_spender(v_account_id, p_user_id);
   end if;
   perform credits.give_deleted_rows_back(v_account_id);
-  select * into v_balance from credits.balances b where b.account_id = v_account_id and b.credit_type = p_credit_type;
-  v_balance.settled_at := greatest(coalesce(v_balance.test_now, statement_timestamp()), v_balance.settled_at);
+  select * into v_balance from credits.balances b where b.account_id = v_account_id
+    and b.credit_type = p_credit_type;
+  v_balance.settled_at := greatest(coalesce(v_balance.test_now, statement_timestamp()),
+    v_balance.settled_at);
   select * into v_now from credits.balance_at(v_account_id, v_balance, v_balance.settled_at);
   v_balance.allowance := v_now.allowance;
   v_balance.used := v_now.used;
@@ -6256,8 +6675,10 @@ begin
   v_balance.balance := v_now.remaining + v_now.reserved;
   v_balance.period_end := v_now.period_end;
   if v_balance.account_status = 'frozen' then
-    return credits.explain_denial(credits.denial(v_account_id, v_balance, null, p_amount)) || jsonb_build_object(
-      'code', 'account_frozen', 'message', 'This account is frozen.', 'hint', credits.frozen_words());
+    return credits.explain_denial(credits.denial(v_account_id, v_balance, null, p_amount))
+      || jsonb_build_object(
+      'code', 'account_frozen', 'message', 'This account is frozen.', 'hint',
+      credits.frozen_words());
   end if;
   if v_now.remaining < p_amount then
     return credits.explain_denial(credits.denial(v_account_id, v_balance, null, p_amount));
@@ -6274,15 +6695,18 @@ begin
 end
 $$;
 comment on function public.check_credits(uuid, text, bigint, uuid) is
-  'Whether p_amount could be spent now: advice for a UI, with the answer that consume_credits would give, or the code account_frozen. Changes nothing and holds nothing; to be sure, reserve.';
-revoke all on function public.check_credits(uuid, text, bigint, uuid) from public, anon, authenticated, service_role;
+  'Whether p_amount could be spent now: advice for a UI, with the answer that consume_credits '
+  'would give, or the code account_frozen. Changes nothing and holds nothing; to be sure, reserve.';
+revoke all on function public.check_credits(uuid, text, bigint, uuid)
+  from public, anon, authenticated, service_role;
 grant execute on function public.check_credits(uuid, text, bigint, uuid) to service_role;
 
 -- schemas/spending/consume_credits.sql
 
--- A spend takes one of two roads. The fast one is two statements: charge the balance, which locks it, then take from the
--- first grant, post, log and keep the key. The careful one does what the fast one cannot: book what has fallen due,
--- replay, deny, take from several grants, and spend what is unlimited.
+-- A spend takes one of two roads. The fast one is two statements: charge the balance, which locks
+-- it, then take from the first grant, post, log and keep the key. The careful one does what the
+-- fast one cannot: book what has fallen due, replay, deny, take from several grants, and spend what
+-- is unlimited.
 
 -- edge: result=Answer callers=service_role keyed denies
 --   Spend ``amount`` credits, all or nothing.
@@ -6296,7 +6720,8 @@ grant execute on function public.check_credits(uuid, text, bigint, uuid) to serv
 --       AccountFrozen, AccountNotFound, UnknownCreditType, InvalidAmount, InvalidArgument.
 create function public.consume_credits(
   p_user_id uuid, p_credit_type text, p_amount bigint default 1, p_description text default null,
-  p_idempotency_key text default null, p_metadata jsonb default '{}', p_workspace_id uuid default null,
+  p_idempotency_key text default null, p_metadata jsonb default '{}',
+  p_workspace_id uuid default null,
   p_strict boolean default false)
 returns jsonb
 language plpgsql
@@ -6309,29 +6734,37 @@ declare
   v_answer jsonb;
 begin
   v_metadata := credits.check_request(p_amount, p_description, p_idempotency_key, p_metadata);
-  -- A person who has the balance is the common case and costs no look-up; every other one is sorted out below.
+  -- A person who has the balance is the common case and costs no look-up; every other one is sorted
+  -- out below.
   if p_workspace_id is null then
-    v_answer := credits.consume(p_user_id, p_user_id, p_credit_type, p_amount, p_description, p_idempotency_key,
+    v_answer := credits.consume(p_user_id, p_user_id, p_credit_type, p_amount, p_description,
+      p_idempotency_key,
       v_metadata);
-    if v_answer ->> 'code' = 'ok' and current_setting('response.status', true) is distinct from '402' then
+    if v_answer ->> 'code' = 'ok' and current_setting('response.status', true) is distinct
+      from '402' then
       return v_answer;
     end if;
   end if;
   if v_answer is null then
-    v_answer := credits.consume(credits.paying_account(p_user_id, p_workspace_id, coalesce(p_credit_type, '')), p_user_id,
+    v_answer := credits.consume(credits.paying_account(p_user_id, p_workspace_id,
+      coalesce(p_credit_type, '')), p_user_id,
       p_credit_type, p_amount, p_description, p_idempotency_key, v_metadata);
   end if;
   return credits.respond(v_answer, p_strict);
 end
 $$;
 comment on function public.consume_credits(uuid, text, bigint, text, text, jsonb, uuid, boolean) is
-  'Spends p_amount whole credits, all or nothing. Answers a JSON object; running out is an answer (success false, HTTP 402) and is on record in usage, unless p_strict raises it. The same p_idempotency_key takes effect once.';
+  'Spends p_amount whole credits, all or nothing. Answers a JSON object; running out is an answer '
+  '(success false, HTTP 402) and is on record in usage, unless p_strict raises it. The same '
+  'p_idempotency_key takes effect once.';
 revoke all on function public.consume_credits(uuid, text, bigint, text, text, jsonb, uuid, boolean)
   from public, anon, authenticated, service_role;
-grant execute on function public.consume_credits(uuid, text, bigint, text, text, jsonb, uuid, boolean) to service_role;
+grant execute on function public.consume_credits(uuid, text, bigint, text, text, jsonb, uuid,
+  boolean) to service_role;
 
 create function credits.consume(
-  p_account_id uuid, p_user_id uuid, p_credit_type text, p_amount bigint, p_description text, p_idempotency_key text,
+  p_account_id uuid, p_user_id uuid, p_credit_type text, p_amount bigint, p_description text,
+  p_idempotency_key text,
   p_metadata jsonb, p_forced boolean default false)
 returns jsonb
 language plpgsql
@@ -6356,66 +6789,89 @@ begin
   -- A caller that waits here for the lock compares anew with what the one before left.
   update credits.balances b set
     version = b.version + 1, balance = b.balance - p_amount, used = b.used + p_amount,
-    settled_at = greatest(b.settled_at, least(coalesce(b.test_now, clock_timestamp()), b.due_at - interval '1 microsecond'))
-  where b.account_id = p_account_id and b.credit_type = p_credit_type and b.account_status = 'active'
+    settled_at = greatest(b.settled_at,
+      least(coalesce(b.test_now, clock_timestamp()), b.due_at - interval '1 microsecond'))
+  where b.account_id = p_account_id and b.credit_type = p_credit_type
+    and b.account_status = 'active'
     and (b.user_id is not null or p_user_id is distinct from p_account_id)
     and b.due_at > greatest(b.settled_at, coalesce(b.test_now, clock_timestamp()))
     and b.allowance is not null and b.balance - b.withheld - b.reserved >= p_amount
-  returning gen_random_uuid(), b.version, b.balance, b.balance - b.withheld - b.reserved, b.allowance, b.used,
+  returning gen_random_uuid(), b.version, b.balance, b.balance - b.withheld - b.reserved,
+    b.allowance, b.used,
       b.reserved + b.reserved_unlimited, b.period_end, b.settled_at, b.has_budgets, b.period_start,
       -- As credits.reaches_level says.
-      100::numeric * b.used >= b.alert_percent::numeric * (b.used + b.balance - b.withheld - b.reserved)
+      100::numeric * b.used >= b.alert_percent::numeric
+        * (b.used + b.balance - b.withheld - b.reserved)
         or b.balance - b.withheld - b.reserved <= b.alert_amount
-    into v_operation_id, v_version, v_balance, v_remaining, v_allowance, v_used, v_reserved, v_period_end, v_at,
+    into v_operation_id, v_version, v_balance, v_remaining, v_allowance, v_used, v_reserved,
+      v_period_end, v_at,
       v_has_budgets, v_period_start, v_reaches_level;
   if not found then
-    return credits.consume_with_care(p_account_id, p_user_id, p_credit_type, p_amount, p_description, p_idempotency_key,
+    return credits.consume_with_care(p_account_id, p_user_id, p_credit_type, p_amount,
+      p_description, p_idempotency_key,
       p_metadata, p_forced);
   end if;
   if p_user_id <> p_account_id then
     perform credits.require_spender(p_account_id, p_user_id);
   end if;
-  if v_has_budgets and not credits.take_from_budgets(p_account_id, p_credit_type, p_user_id, p_amount, p_metadata, v_at,
+  if v_has_budgets
+    and not credits.take_from_budgets(p_account_id, p_credit_type, p_user_id, p_amount, p_metadata,
+    v_at,
       v_period_start, v_reserved, p_forced) then
-    update credits.balances b set version = b.version - 1, balance = b.balance + p_amount, used = b.used - p_amount
+    update credits.balances b set version = b.version - 1, balance = b.balance + p_amount,
+      used = b.used - p_amount
     where b.account_id = p_account_id and b.credit_type = p_credit_type;
-    return credits.consume_with_care(p_account_id, p_user_id, p_credit_type, p_amount, p_description, p_idempotency_key,
+    return credits.consume_with_care(p_account_id, p_user_id, p_credit_type, p_amount,
+      p_description, p_idempotency_key,
       p_metadata, p_forced);
   end if;
 
-  -- The balance was locked in the statement before, so this one sees what everybody else has left. It does nothing when the
-  -- account is gone, the key is known, or the first grant (see spendable_grants) does not have it all.
+  -- The balance was locked in the statement before, so this one sees what everybody else has left.
+  -- It does nothing when the account is gone, the key is known, or the first grant (see
+  -- spendable_grants) does not have it all.
   if p_idempotency_key is null then
     with spent as (
-      update public.credit_grants g set remaining = g.remaining - p_amount, spent = g.spent + p_amount
+      update public.credit_grants g set remaining = g.remaining - p_amount,
+        spent = g.spent + p_amount
       where g.account_id = p_account_id and g.remaining - g.held >= p_amount
-        and exists (select 1 from credits.living_accounts l where l.account_id = p_account_id) and g.id = (
+        and exists (select 1 from credits.living_accounts l where l.account_id = p_account_id)
+        and g.id = (
         select f.id from public.credit_grants f
-        where f.account_id = p_account_id and f.credit_type = p_credit_type and f.is_open and f.remaining > f.held
-          and f.starts_at <= v_at and (f.expires_at is null or f.expires_at > v_at) and f.frozen_at is null
+        where f.account_id = p_account_id and f.credit_type = p_credit_type and f.is_open
+          and f.remaining > f.held
+          and f.starts_at <= v_at and (f.expires_at is null or f.expires_at > v_at)
+          and f.frozen_at is null
         order by f.priority, f.expires_at, f.starts_at, f.id
         limit 1)
       returning g.id
     ), posted as (
       insert into public.credit_transactions (
-        account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount, balance_after, description,
+        account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount,
+          balance_after, description,
         metadata, created_at)
-      select p_account_id, p_credit_type, v_version, v_operation_id, s.id, p_user_id, 'consume', -p_amount, v_balance,
+      select p_account_id, p_credit_type, v_version, v_operation_id, s.id, p_user_id, 'consume',
+        -p_amount, v_balance,
         p_description, p_metadata, v_at
       from spent s
     )
     insert into public.usage (
-      account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
-    select p_account_id, p_user_id, p_credit_type, p_amount, 'allowed', p_description, p_metadata, v_operation_id, v_at
+      account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id,
+        created_at)
+    select p_account_id, p_user_id, p_credit_type, p_amount, 'allowed', p_description, p_metadata,
+      v_operation_id, v_at
     from spent s;
   else
     with spent as (
-      update public.credit_grants g set remaining = g.remaining - p_amount, spent = g.spent + p_amount
+      update public.credit_grants g set remaining = g.remaining - p_amount,
+        spent = g.spent + p_amount
       where g.account_id = p_account_id and g.remaining - g.held >= p_amount
-        and exists (select 1 from credits.living_accounts l where l.account_id = p_account_id) and g.id = (
+        and exists (select 1 from credits.living_accounts l where l.account_id = p_account_id)
+        and g.id = (
         select f.id from public.credit_grants f
-        where f.account_id = p_account_id and f.credit_type = p_credit_type and f.is_open and f.remaining > f.held
-          and f.starts_at <= v_at and (f.expires_at is null or f.expires_at > v_at) and f.frozen_at is null
+        where f.account_id = p_account_id and f.credit_type = p_credit_type and f.is_open
+          and f.remaining > f.held
+          and f.starts_at <= v_at and (f.expires_at is null or f.expires_at > v_at)
+          and f.frozen_at is null
         order by f.priority, f.expires_at, f.starts_at, f.id
         limit 1)
         and not exists (
@@ -6424,24 +6880,30 @@ begin
       returning g.id
     ), posted as (
       insert into public.credit_transactions (
-        account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount, balance_after, description,
+        account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount,
+          balance_after, description,
         metadata, created_at)
-      select p_account_id, p_credit_type, v_version, v_operation_id, s.id, p_user_id, 'consume', -p_amount, v_balance,
+      select p_account_id, p_credit_type, v_version, v_operation_id, s.id, p_user_id, 'consume',
+        -p_amount, v_balance,
         p_description, p_metadata, v_at
       from spent s
     ), kept as (
-      -- Only a request for another balance, which has not waited for this lock, can have put the key there meanwhile.
+      -- Only a request for another balance, which has not waited for this lock, can have put the
+      -- key there meanwhile.
       insert into credits.idempotency_keys (
         account_id, idempotency_key, operation_id, remaining, allowance, used, reserved, period_end)
-      select p_account_id, p_idempotency_key, v_operation_id, v_remaining, v_allowance, v_used, nullif(v_reserved, 0),
+      select p_account_id, p_idempotency_key, v_operation_id, v_remaining, v_allowance, v_used,
+        nullif(v_reserved, 0),
         v_period_end
       from spent s
       on conflict (account_id, idempotency_key) do nothing
       returning account_id
     )
     insert into public.usage (
-      account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
-    select p_account_id, p_user_id, p_credit_type, p_amount, 'allowed', p_description, p_metadata, v_operation_id, v_at
+      account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id,
+        created_at)
+    select p_account_id, p_user_id, p_credit_type, p_amount, 'allowed', p_description, p_metadata,
+      v_operation_id, v_at
     from kept k;
   end if;
   if found then
@@ -6449,28 +6911,37 @@ begin
       perform credits.notice_levels(p_account_id, p_credit_type);
     end if;
     return jsonb_build_object(
-      'success', true, 'code', 'ok', 'operation_id', v_operation_id, 'credit_type', p_credit_type, 'amount', p_amount,
-      'remaining', v_remaining, 'limit', v_allowance, 'used', v_used, 'reserved', v_reserved, 'unlimited', false,
+      'success', true, 'code', 'ok', 'operation_id', v_operation_id, 'credit_type', p_credit_type,
+      'amount', p_amount,
+      'remaining', v_remaining, 'limit', v_allowance, 'used', v_used, 'reserved', v_reserved,
+      'unlimited', false,
       'period_end', v_period_end, 'replayed', false);
   end if;
 
-  -- Undone, and done with care. A key that was taken while this call posted raises there, which takes all of it back.
+  -- Undone, and done with care. A key that was taken while this call posted raises there, which
+  -- takes all of it back.
   if v_has_budgets then
-    perform credits.return_to_budgets(p_account_id, p_credit_type, p_user_id, p_amount, p_metadata, v_at);
+    perform credits.return_to_budgets(p_account_id, p_credit_type, p_user_id, p_amount, p_metadata,
+      v_at);
   end if;
-  update credits.balances b set version = b.version - 1, balance = b.balance + p_amount, used = b.used - p_amount
+  update credits.balances b set version = b.version - 1, balance = b.balance + p_amount,
+    used = b.used - p_amount
   where b.account_id = p_account_id and b.credit_type = p_credit_type;
-  return credits.consume_with_care(p_account_id, p_user_id, p_credit_type, p_amount, p_description, p_idempotency_key,
+  return credits.consume_with_care(p_account_id, p_user_id, p_credit_type, p_amount, p_description,
+    p_idempotency_key,
     p_metadata, p_forced);
 end
 $$;
 comment on function credits.consume(uuid, uuid, text, bigint, text, text, jsonb, boolean) is
-  'Spends all of the amount or nothing. Null when there is no such balance, or when it is a workspace''s and nobody acts for it. p_forced counts what existed before a limit was metered, however many.';
+  'Spends all of the amount or nothing. Null when there is no such balance, or when it is a '
+  'workspace''s and nobody acts for it. p_forced counts what existed before a limit was metered, '
+  'however many.';
 revoke all on function credits.consume(uuid, uuid, text, bigint, text, text, jsonb, boolean)
   from public, anon, authenticated, service_role;
 
 create function credits.consume_with_care(
-  p_account_id uuid, p_user_id uuid, p_credit_type text, p_amount bigint, p_description text, p_idempotency_key text,
+  p_account_id uuid, p_user_id uuid, p_credit_type text, p_amount bigint, p_description text,
+  p_idempotency_key text,
   p_metadata jsonb, p_forced boolean)
 returns jsonb
 language plpgsql
@@ -6503,36 +6974,49 @@ begin
   end if;
 
   v_lacking := p_amount - credits.available(v_balance);
-  -- Rows that were deleted without the account, with their table perhaps, count no more before a place is denied.
-  if v_lacking > 0 and v_balance.kind = 'limit' and credits.give_deleted_rows_back(p_account_id) > 0 then
+  -- Rows that were deleted without the account, with their table perhaps, count no more before a
+  -- place is denied.
+  if v_lacking > 0 and v_balance.kind = 'limit'
+    and credits.give_deleted_rows_back(p_account_id) > 0 then
     v_balance := credits.lock_balance(p_account_id, p_credit_type);
     v_lacking := p_amount - credits.available(v_balance);
   end if;
   if v_lacking > 0 and not p_forced then
-    return credits.refuse(p_account_id, v_balance, v_operation_id, p_amount, p_user_id, p_description, p_metadata);
+    return credits.refuse(p_account_id, v_balance, v_operation_id, p_amount, p_user_id,
+      p_description, p_metadata);
   elsif v_lacking > 0 then
-    v_balance := (select i.p_balance from credits.issue_allowance(p_account_id, v_balance, v_lacking, null, null,
+    v_balance := (select i.p_balance
+      from credits.issue_allowance(p_account_id, v_balance, v_lacking, null, null,
       gen_random_uuid(), 'existed before it was metered') i);
   end if;
-  if v_balance.has_budgets and not credits.take_from_budgets(p_account_id, p_credit_type, p_user_id, p_amount, p_metadata,
-      v_balance.settled_at, v_balance.period_start, v_balance.reserved + v_balance.reserved_unlimited, p_forced) then
-    v_budget := credits.budget_without_room(p_account_id, p_credit_type, p_user_id, p_amount, p_metadata,
+  if v_balance.has_budgets
+    and not credits.take_from_budgets(p_account_id, p_credit_type, p_user_id, p_amount, p_metadata,
+      v_balance.settled_at, v_balance.period_start,
+        v_balance.reserved + v_balance.reserved_unlimited, p_forced) then
+    v_budget := credits.budget_without_room(p_account_id, p_credit_type, p_user_id, p_amount,
+      p_metadata,
       v_balance.settled_at, v_balance.period_start);
-    return credits.refuse_by_budget(p_account_id, v_balance, v_operation_id, p_amount, p_user_id, p_description,
+    return credits.refuse_by_budget(p_account_id, v_balance, v_operation_id, p_amount, p_user_id,
+      p_description,
       p_metadata, v_budget);
   end if;
-  v_balance := credits.spend(p_account_id, v_balance, p_amount, v_operation_id, p_user_id, p_description, p_metadata);
+  v_balance := credits.spend(p_account_id, v_balance, p_amount, v_operation_id, p_user_id,
+    p_description, p_metadata);
   perform credits.remember_spend(p_account_id, p_idempotency_key, v_operation_id, v_balance);
   return credits.answer(v_balance, v_operation_id, p_amount);
 end
 $$;
-comment on function credits.consume_with_care(uuid, uuid, text, bigint, text, text, jsonb, boolean) is
-  'What consume does when its fast road ends: locks the balance, books what has fallen due, replays, compares, then spends.';
-revoke all on function credits.consume_with_care(uuid, uuid, text, bigint, text, text, jsonb, boolean)
+comment on function credits.consume_with_care(uuid, uuid, text, bigint, text, text, jsonb,
+  boolean) is
+  'What consume does when its fast road ends: locks the balance, books what has fallen due, '
+  'replays, compares, then spends.';
+revoke all on function credits.consume_with_care(uuid, uuid, text, bigint, text, text, jsonb,
+  boolean)
   from public, anon, authenticated, service_role;
 
 create function credits.spend(
-  p_account_id uuid, inout p_balance credits.balances, p_amount bigint, p_operation_id uuid, p_user_id uuid,
+  p_account_id uuid, inout p_balance credits.balances, p_amount bigint, p_operation_id uuid,
+  p_user_id uuid,
   p_description text, p_metadata jsonb)
 language plpgsql
 volatile
@@ -6544,12 +7028,14 @@ declare
   v_take bigint;
   v_grant record;
 begin
-  for v_grant in select * from credits.spendable_grants(p_account_id, p_balance.credit_type, p_balance.settled_at) loop
+  for v_grant in select *
+    from credits.spendable_grants(p_account_id, p_balance.credit_type, p_balance.settled_at) loop
     exit when v_left = 0;
     v_take := least(v_left, v_grant.free);
     update public.credit_grants g set remaining = g.remaining - v_take, spent = g.spent + v_take
     where g.account_id = p_account_id and g.id = v_grant.id;
-    p_balance := credits.post_entry(p_account_id, p_balance, v_grant.id, p_user_id, p_operation_id, 'consume', -v_take, null,
+    p_balance := credits.post_entry(p_account_id, p_balance, v_grant.id, p_user_id, p_operation_id,
+      'consume', -v_take, null,
       p_description, p_metadata);
     v_left := v_left - v_take;
   end loop;
@@ -6557,23 +7043,28 @@ begin
     perform credits.raise_disagreement(p_account_id, p_balance.credit_type, v_left);
   end if;
   if p_balance.allowance is null then
-    p_balance := credits.post_entry(p_account_id, p_balance, null, p_user_id, p_operation_id, 'consume', -p_amount, null,
+    p_balance := credits.post_entry(p_account_id, p_balance, null, p_user_id, p_operation_id,
+      'consume', -p_amount, null,
       p_description, p_metadata);
   end if;
   p_balance.used := p_balance.used + p_amount;
   update credits.balances b set
-    version = p_balance.version, balance = p_balance.balance, used = p_balance.used, settled_at = p_balance.settled_at
+    version = p_balance.version, balance = p_balance.balance, used = p_balance.used,
+      settled_at = p_balance.settled_at
   where b.account_id = p_account_id and b.credit_type = p_balance.credit_type;
   insert into public.usage (
-    account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
+    account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id,
+      created_at)
   values (
-    p_account_id, p_user_id, p_balance.credit_type, p_amount, 'allowed', p_description, p_metadata, p_operation_id,
+    p_account_id, p_user_id, p_balance.credit_type, p_amount, 'allowed', p_description, p_metadata,
+    p_operation_id,
     p_balance.settled_at);
   perform credits.notice_levels(p_account_id, p_balance.credit_type);
 end
 $$;
 comment on function credits.spend(uuid, credits.balances, bigint, uuid, uuid, text, jsonb) is
-  'Takes an amount that is there from the grants in burn order, one ledger row each, or from none while the type is unlimited: one row. Logs it in usage.';
+  'Takes an amount that is there from the grants in burn order, one ledger row each, or from none '
+  'while the type is unlimited: one row. Logs it in usage.';
 revoke all on function credits.spend(uuid, credits.balances, bigint, uuid, uuid, text, jsonb)
   from public, anon, authenticated, service_role;
 
@@ -6585,17 +7076,20 @@ security invoker
 set search_path = ''
 as $$
 begin
-  raise exception 'the books of account % disagree: % % credits are missing', p_account_id, p_missing, p_credit_type
+  raise exception 'the books of account % disagree: % % credits are missing', p_account_id,
+    p_missing, p_credit_type
     using hint = 'Run `sonas verify`. Nothing has been changed.';
 end
 $$;
 comment on function credits.raise_disagreement(uuid, text, bigint) is
   'Raises that the grants have less than the balance says, which no operation leaves behind.';
-revoke all on function credits.raise_disagreement(uuid, text, bigint) from public, anon, authenticated, service_role;
+revoke all on function credits.raise_disagreement(uuid, text, bigint)
+  from public, anon, authenticated, service_role;
 
 -- schemas/spending/consume_credits_batch.sql
 
--- A batch is one spend after the other, booked as a set: each balance and each grant is changed once, however many items.
+-- A batch is one spend after the other, booked as a set: each balance and each grant is changed
+-- once, however many items.
 
 create type credits.batch_item as (
   nth integer,
@@ -6609,7 +7103,8 @@ create type credits.batch_item as (
   answer jsonb
 );
 comment on type credits.batch_item is
-  'An item of a batch: what is asked, the id of its operation, the first item with the same key, and the answer that its key has already.';
+  'An item of a batch: what is asked, the id of its operation, the first item with the same key, '
+  'and the answer that its key has already.';
 
 -- edge: result=Batch callers=service_role keyed denies reads=items:spend_items
 --   Spend several items, all or none.
@@ -6620,7 +7115,8 @@ comment on type credits.batch_item is
 --   Raises:
 --       InsufficientCredits: one of them cannot be had, so none was spent.
 --       InvalidAmount, InvalidArgument: ``details["item"]`` says which item.
-create function public.consume_credits_batch(p_user_id uuid, p_items jsonb, p_workspace_id uuid default null)
+create function public.consume_credits_batch(p_user_id uuid, p_items jsonb,
+  p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
 volatile
@@ -6639,8 +7135,12 @@ begin
 end
 $$;
 comment on function public.consume_credits_batch(uuid, jsonb, uuid) is
-  'Spends several items, all or none. p_items is an array of 1 to 100 objects with credit_type, amount, description, idempotency_key and metadata. Answers with items, one answer each; the same key twice is one spend, and amount counts it once. A denial names the first item that cannot be had.';
-revoke all on function public.consume_credits_batch(uuid, jsonb, uuid) from public, anon, authenticated, service_role;
+  'Spends several items, all or none. p_items is an array of 1 to 100 objects with credit_type, '
+  'amount, description, idempotency_key and metadata. Answers with items, one answer each; the '
+  'same key twice is one spend, and amount counts it once. A denial names the first item that '
+  'cannot be had.';
+revoke all on function public.consume_credits_batch(uuid, jsonb, uuid)
+  from public, anon, authenticated, service_role;
 grant execute on function public.consume_credits_batch(uuid, jsonb, uuid) to service_role;
 
 create function credits.batch_items(p_items jsonb)
@@ -6654,8 +7154,10 @@ declare
   v_wrong record;
   v_items credits.batch_item[];
 begin
-  if jsonb_typeof(p_items) is distinct from 'array' or jsonb_array_length(p_items) not between 1 and 100 then
-    perform credits.raise_error('invalid_argument', '{"argument": "p_items"}', 'p_items is a JSON array of 1 to 100 objects.');
+  if jsonb_typeof(p_items) is distinct from 'array' or jsonb_array_length(p_items) not between 1
+    and 100 then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_items"}',
+      'p_items is a JSON array of 1 to 100 objects.');
   end if;
   -- All are looked at together; what is wrong with the first bad one is told by itself.
   select (i.nth - 1)::integer as nth, i.value into v_wrong
@@ -6665,7 +7167,9 @@ begin
   if found then
     perform credits.refuse_batch_item(v_wrong.nth, v_wrong.value);
   end if;
-  select array_agg(row((i.nth - 1)::integer, coalesce(coalesce(i.value -> 'credit_type', i.value -> 'p_credit_type') #>> '{}', ''),
+  select array_agg(
+    row((i.nth - 1)::integer,
+    coalesce(coalesce(i.value -> 'credit_type', i.value -> 'p_credit_type') #>> '{}', ''),
       coalesce(i.value -> 'amount', i.value -> 'p_amount', '1')::bigint,
       coalesce(i.value -> 'description', i.value -> 'p_description') #>> '{}',
       coalesce(i.value -> 'idempotency_key', i.value -> 'p_idempotency_key') #>> '{}',
@@ -6676,7 +7180,8 @@ begin
 end
 $$;
 comment on function credits.batch_items(jsonb) is
-  'Reads the items of a batch. Keys are those of consume_credits, with or without p_. Raises invalid_argument or invalid_amount and says which item.';
+  'Reads the items of a batch. Keys are those of consume_credits, with or without p_. Raises '
+  'invalid_argument or invalid_amount and says which item.';
 revoke all on function credits.batch_items(jsonb) from public, anon, authenticated, service_role;
 
 create function credits.is_batch_item(p_item jsonb)
@@ -6689,11 +7194,14 @@ as $$
   select jsonb_typeof(p_item) = 'object'
     and p_item - '{credit_type, amount, description, idempotency_key, metadata}'::text[]
       - '{p_credit_type, p_amount, p_description, p_idempotency_key, p_metadata}'::text[] = '{}'
-    and case when jsonb_typeof(f.amount) = 'number' then f.amount::numeric = trunc(f.amount::numeric)
+    and case when jsonb_typeof(f.amount) = 'number'
+      then f.amount::numeric = trunc(f.amount::numeric)
         and f.amount::numeric between 1 and 9007199254740992 end
     and jsonb_typeof(f.credit_type) in ('string', 'null')
-    and jsonb_typeof(f.description) in ('string', 'null') and length(coalesce(f.description #>> '{}', '')) <= 2000
-    and jsonb_typeof(f.key) in ('string', 'null') and length(coalesce(f.key #>> '{}', '-')) between 1 and 255
+    and jsonb_typeof(f.description) in ('string', 'null')
+    and length(coalesce(f.description #>> '{}', '')) <= 2000
+    and jsonb_typeof(f.key) in ('string', 'null')
+    and length(coalesce(f.key #>> '{}', '-')) between 1 and 255
     and jsonb_typeof(f.metadata) in ('object', 'null') and octet_length(f.metadata::text) <= 65536
   from (select coalesce(p_item -> 'amount', p_item -> 'p_amount', '1') as amount,
     coalesce(p_item -> 'credit_type', p_item -> 'p_credit_type', 'null') as credit_type,
@@ -6701,7 +7209,8 @@ as $$
     coalesce(p_item -> 'idempotency_key', p_item -> 'p_idempotency_key', 'null') as key,
     coalesce(p_item -> 'metadata', p_item -> 'p_metadata', 'null') as metadata) f
 $$;
-comment on function credits.is_batch_item(jsonb) is 'Whether a JSON value is what consume_credits takes as an item of a batch.';
+comment on function credits.is_batch_item(jsonb) is
+  'Whether a JSON value is what consume_credits takes as an item of a batch.';
 revoke all on function credits.is_batch_item(jsonb) from public, anon, authenticated, service_role;
 
 create function credits.refuse_batch_item(p_nth integer, p_item jsonb)
@@ -6720,7 +7229,8 @@ begin
     perform credits.raise_error('invalid_argument', v_at, 'Each item is a JSON object.');
   end if;
   select coalesce(jsonb_object_agg(regexp_replace(e.key, '^p_', ''), e.value), '{}'),
-    min(e.key) filter (where e.key !~ '^(p_)?(credit_type|amount|description|idempotency_key|metadata)$')
+    min(e.key)
+      filter (where e.key !~ '^(p_)?(credit_type|amount|description|idempotency_key|metadata)$')
     into v_item, v_unknown
   from jsonb_each(p_item) e;
   if v_unknown is not null then
@@ -6728,18 +7238,24 @@ begin
       'An item has credit_type, amount, description, idempotency_key and metadata.');
   end if;
   if exists (select 1 from jsonb_each(v_item) e
-    where e.key in ('credit_type', 'description', 'idempotency_key') and jsonb_typeof(e.value) not in ('string', 'null')) then
-    perform credits.raise_error('invalid_argument', v_at, 'credit_type, description and idempotency_key are strings.');
+    where e.key in ('credit_type', 'description', 'idempotency_key')
+      and jsonb_typeof(e.value) not in ('string', 'null')) then
+    perform credits.raise_error('invalid_argument', v_at,
+      'credit_type, description and idempotency_key are strings.');
   end if;
   perform credits.check_request(1, v_item ->> 'description', v_item ->> 'idempotency_key',
     nullif(v_item -> 'metadata', 'null'));
-  perform credits.raise_error('invalid_amount', jsonb_build_object('item', p_nth, 'amount', v_item -> 'amount'));
+  perform credits.raise_error('invalid_amount',
+    jsonb_build_object('item', p_nth, 'amount', v_item -> 'amount'));
 end
 $$;
-comment on function credits.refuse_batch_item(integer, jsonb) is 'Raises what is wrong with an item of a batch.';
-revoke all on function credits.refuse_batch_item(integer, jsonb) from public, anon, authenticated, service_role;
+comment on function credits.refuse_batch_item(integer, jsonb) is
+  'Raises what is wrong with an item of a batch.';
+revoke all on function credits.refuse_batch_item(integer, jsonb)
+  from public, anon, authenticated, service_role;
 
-create function credits.consume_batch(p_account_id uuid, p_user_id uuid, p_items credits.batch_item[])
+create function credits.consume_batch(p_account_id uuid, p_user_id uuid,
+  p_items credits.batch_item[])
 returns jsonb
 language plpgsql
 volatile
@@ -6755,7 +7271,8 @@ declare
   v_answers jsonb := jsonb '[]';
 begin
   -- One lock order for all batches, whatever the order of their items.
-  for v_item.credit_type in select distinct i.credit_type from unnest(p_items) i order by i.credit_type loop
+  for v_item.credit_type in select distinct i.credit_type from unnest(p_items) i
+    order by i.credit_type loop
     v_balance := credits.lock_balance(p_account_id, v_item.credit_type);
     if v_balance.account_id is null then
       perform credits.refuse_status(p_account_id, 'closed');
@@ -6771,17 +7288,20 @@ begin
     perform credits.refuse_status(p_account_id, v_balance.account_status);
   end if;
 
-  -- The first item that cannot be had after those before it denies all of them. Nothing has been written yet.
+  -- The first item that cannot be had after those before it denies all of them. Nothing has been
+  -- written yet.
   select i.nth, c.before into v_item.nth, v_before
   from unnest(v_items) i
   join unnest(v_balances) b on b.credit_type = i.credit_type
   cross join lateral (
     select coalesce(sum(o.amount), 0)::bigint as before from unnest(v_items) o
-    where o.credit_type = i.credit_type and o.nth < i.nth and o.answer is null and o.first_nth = o.nth) c
+    where o.credit_type = i.credit_type and o.nth < i.nth and o.answer is null
+      and o.first_nth = o.nth) c
   where i.answer is null and i.first_nth = i.nth and credits.available(b) < c.before + i.amount
   order by i.nth limit 1;
   if found then
-    return credits.refuse_batch(p_account_id, p_user_id, v_items[v_item.nth + 1], v_before, v_balances);
+    return credits.refuse_batch(p_account_id, p_user_id, v_items[v_item.nth + 1], v_before,
+      v_balances);
   end if;
   v_answers := credits.take_items_from_budgets(p_account_id, p_user_id, v_items, v_balances);
   if v_answers is not null then
@@ -6795,10 +7315,13 @@ begin
   return credits.batch_answer(v_items, v_answers);
 end
 $$;
-comment on function credits.consume_batch(uuid, uuid, credits.batch_item[]) is 'Spends all items or none. Types are locked in sorted order.';
-revoke all on function credits.consume_batch(uuid, uuid, credits.batch_item[]) from public, anon, authenticated, service_role;
+comment on function credits.consume_batch(uuid, uuid, credits.batch_item[]) is
+  'Spends all items or none. Types are locked in sorted order.';
+revoke all on function credits.consume_batch(uuid, uuid, credits.batch_item[])
+  from public, anon, authenticated, service_role;
 
-create function credits.recognise_items(p_account_id uuid, p_user_id uuid, p_items credits.batch_item[])
+create function credits.recognise_items(p_account_id uuid, p_user_id uuid,
+  p_items credits.batch_item[])
 returns credits.batch_item[]
 language plpgsql
 stable
@@ -6810,10 +7333,12 @@ declare
   v_item credits.batch_item;
   v_other credits.batch_item;
 begin
-  select array_agg(row(i.nth, i.credit_type, i.amount, i.description, i.idempotency_key, i.metadata, i.operation_id, i.first,
+  select array_agg(row(i.nth, i.credit_type, i.amount, i.description, i.idempotency_key, i.metadata,
+    i.operation_id, i.first,
     null)::credits.batch_item order by i.nth) into v_items
   from (
-    select o.*, case when o.idempotency_key is null then o.nth else min(o.nth) over (partition by o.idempotency_key) end as first
+    select o.*, case when o.idempotency_key is null then o.nth
+      else min(o.nth) over (partition by o.idempotency_key) end as first
     from unnest(p_items) o) i;
   for v_item in
     select i.* from unnest(v_items) i
@@ -6823,22 +7348,29 @@ begin
     order by i.nth
   loop
     v_items[v_item.nth + 1].answer := credits.replay(p_account_id, v_item.idempotency_key,
-      credits.spend_request(p_user_id, v_item.credit_type, v_item.amount, v_item.description, v_item.metadata));
+      credits.spend_request(p_user_id, v_item.credit_type, v_item.amount, v_item.description,
+        v_item.metadata));
     v_other := v_items[v_item.first_nth + 1];
     if v_item.credit_type <> v_other.credit_type or v_item.amount <> v_other.amount
-       or v_item.description is distinct from v_other.description or v_item.metadata <> v_other.metadata then
+       or v_item.description is distinct from v_other.description
+       or v_item.metadata <> v_other.metadata then
       perform credits.raise_error('idempotency_conflict', jsonb_build_object(
-        'idempotency_key', v_item.idempotency_key, 'item', v_item.nth, 'differs_in', credits.differences(
-          credits.spend_request(p_user_id, v_item.credit_type, v_item.amount, v_item.description, v_item.metadata),
-          credits.spend_request(p_user_id, v_other.credit_type, v_other.amount, v_other.description, v_other.metadata))));
+        'idempotency_key', v_item.idempotency_key, 'item', v_item.nth, 'differs_in',
+        credits.differences(
+          credits.spend_request(p_user_id, v_item.credit_type, v_item.amount, v_item.description,
+            v_item.metadata),
+          credits.spend_request(p_user_id, v_other.credit_type, v_other.amount, v_other.description,
+            v_other.metadata))));
     end if;
   end loop;
   return v_items;
 end
 $$;
 comment on function credits.recognise_items(uuid, uuid, credits.batch_item[]) is
-  'Says of each item of a batch which one is the first with its key, and what the key has been answered already. Raises idempotency_conflict. Call it with the balances locked.';
-revoke all on function credits.recognise_items(uuid, uuid, credits.batch_item[]) from public, anon, authenticated, service_role;
+  'Says of each item of a batch which one is the first with its key, and what the key has been '
+  'answered already. Raises idempotency_conflict. Call it with the balances locked.';
+revoke all on function credits.recognise_items(uuid, uuid, credits.batch_item[])
+  from public, anon, authenticated, service_role;
 
 create function credits.spend_items(
   p_account_id uuid, p_user_id uuid, p_balance credits.balances, p_items credits.batch_item[])
@@ -6859,7 +7391,8 @@ begin
   if v_total = 0 then
     return '[]'::jsonb;
   end if;
-  -- Items and grants are laid end to end on one line; where a stretch of an item lies on a grant, that grant pays for it.
+  -- Items and grants are laid end to end on one line; where a stretch of an item lies on a grant,
+  -- that grant pays for it.
   with fresh as (
     select i.nth, i.amount, i.description, i.idempotency_key, i.metadata, i.operation_id,
       sum(i.amount) over (order by i.nth) as until
@@ -6867,14 +7400,16 @@ begin
     where i.credit_type = p_balance.credit_type and i.answer is null and i.first_nth = i.nth
   ), grants as (
     select g.id, g.free, sum(g.free) over (order by g.nth) as until
-    from credits.spendable_grants(p_account_id, p_balance.credit_type, p_balance.settled_at) with ordinality g(id, free, nth)
+    from credits.spendable_grants(p_account_id, p_balance.credit_type, p_balance.settled_at)
+      with ordinality g(id, free, nth)
     where p_balance.allowance is not null
     union all
     select null, v_total, v_total where p_balance.allowance is null
   ), slices as (
     select f.nth, f.description, f.metadata, f.operation_id, g.id as grant_id, f.until,
       (least(f.until, g.until) - greatest(f.until - f.amount, g.until - g.free))::bigint as take,
-      least(f.until, g.until)::bigint as taken, row_number() over (order by f.nth, g.until) as row_nth
+      least(f.until, g.until)::bigint as taken,
+        row_number() over (order by f.nth, g.until) as row_nth
     from fresh f
     join grants g on g.until - g.free < f.until and f.until - f.amount < g.until
   ), spent as (
@@ -6883,30 +7418,40 @@ begin
     where g.account_id = p_account_id and g.id = s.grant_id
   ), posted as (
     insert into public.credit_transactions (
-      account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount, balance_after, description, metadata,
+      account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount,
+        balance_after, description, metadata,
       created_at)
-    select p_account_id, p_balance.credit_type, p_balance.version + s.row_nth, s.operation_id, s.grant_id, p_user_id,
-      'consume', -s.take, case when s.grant_id is not null then p_balance.balance - s.taken end, s.description, s.metadata,
+    select p_account_id, p_balance.credit_type, p_balance.version + s.row_nth, s.operation_id,
+      s.grant_id, p_user_id,
+      'consume', -s.take, case when s.grant_id is not null then p_balance.balance - s.taken end,
+      s.description, s.metadata,
       p_balance.settled_at
     from slices s order by s.row_nth
   ), logged as (
     insert into public.usage (
-      account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
-    select p_account_id, p_user_id, p_balance.credit_type, f.amount, 'allowed', f.description, f.metadata, f.operation_id,
+      account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id,
+        created_at)
+    select p_account_id, p_user_id, p_balance.credit_type, f.amount, 'allowed', f.description,
+      f.metadata, f.operation_id,
       p_balance.settled_at
     from fresh f order by f.nth
   ), kept as (
     insert into credits.idempotency_keys (
       account_id, idempotency_key, operation_id, remaining, allowance, used, reserved, period_end)
-    select p_account_id, f.idempotency_key, f.operation_id, credits.available(p_balance) - f.until, p_balance.allowance,
-      p_balance.used + f.until, nullif(p_balance.reserved + p_balance.reserved_unlimited, 0), p_balance.period_end
+    select p_account_id, f.idempotency_key, f.operation_id, credits.available(p_balance) - f.until,
+      p_balance.allowance,
+      p_balance.used + f.until, nullif(p_balance.reserved + p_balance.reserved_unlimited, 0),
+      p_balance.period_end
     from fresh f where f.idempotency_key is not null
     on conflict (account_id, idempotency_key) do nothing
     returning account_id
   )
-  select (select count(*) from slices) as rows, (select sum(s.take) from slices s) as taken, (select count(*) from kept) as keys,
-    (select jsonb_agg(jsonb_build_object('nth', f.nth, 'answer', credits.answer(p_balance, f.operation_id, f.amount)
-        || jsonb_build_object('used', p_balance.used + f.until, 'remaining', credits.available(p_balance) - f.until))
+  select (select count(*) from slices) as rows, (select sum(s.take) from slices s) as taken,
+    (select count(*) from kept) as keys,
+    (select jsonb_agg(jsonb_build_object('nth', f.nth, 'answer',
+      credits.answer(p_balance, f.operation_id, f.amount)
+        || jsonb_build_object('used', p_balance.used + f.until, 'remaining',
+          credits.available(p_balance) - f.until))
       order by f.nth) from fresh f) as answers
     into v_posted;
   if v_posted.taken is distinct from v_total then
@@ -6916,7 +7461,8 @@ begin
     perform credits.raise_error('idempotency_conflict');
   end if;
   update credits.balances b set
-    version = p_balance.version + v_posted.rows, used = p_balance.used + v_total, settled_at = p_balance.settled_at,
+    version = p_balance.version + v_posted.rows, used = p_balance.used + v_total,
+      settled_at = p_balance.settled_at,
     balance = p_balance.balance - case when p_balance.allowance is null then 0 else v_total end
   where b.account_id = p_account_id and b.credit_type = p_balance.credit_type;
   perform credits.notice_levels(p_account_id, p_balance.credit_type);
@@ -6924,12 +7470,14 @@ begin
 end
 $$;
 comment on function credits.spend_items(uuid, uuid, credits.balances, credits.batch_item[]) is
-  'Spends the new items of one credit type from the grants in burn order, as a set: what as many single spends would leave behind. Answers each of them.';
+  'Spends the new items of one credit type from the grants in burn order, as a set: what as many '
+  'single spends would leave behind. Answers each of them.';
 revoke all on function credits.spend_items(uuid, uuid, credits.balances, credits.batch_item[])
   from public, anon, authenticated, service_role;
 
 create function credits.refuse_batch(
-  p_account_id uuid, p_user_id uuid, p_item credits.batch_item, p_before bigint, p_balances credits.balances[])
+  p_account_id uuid, p_user_id uuid, p_item credits.batch_item, p_before bigint,
+  p_balances credits.balances[])
 returns jsonb
 language plpgsql
 volatile
@@ -6944,16 +7492,19 @@ begin
   select b.* into v_balance from unnest(p_balances) b where b.credit_type = p_item.credit_type;
   -- What the item saw, after the items before it.
   v_available := credits.available(v_balance) - p_before;
-  perform credits.log_denial(p_account_id, v_balance, p_item.operation_id, p_item.amount, v_available, p_user_id,
+  perform credits.log_denial(p_account_id, v_balance, p_item.operation_id, p_item.amount,
+    v_available, p_user_id,
     p_item.description, p_item.metadata);
   v_denial := credits.denial(p_account_id, v_balance, p_item.operation_id, p_item.amount);
   return jsonb_set(v_denial, '{details,available}', to_jsonb(v_available))
     || jsonb_build_object('item', p_item.nth, 'items', '[]'::jsonb);
 end
 $$;
-comment on function credits.refuse_batch(uuid, uuid, credits.batch_item, bigint, credits.balances[]) is
+comment on function credits.refuse_batch(uuid, uuid, credits.batch_item, bigint,
+  credits.balances[]) is
   'Puts the denial of a batch on record, of its first item that cannot be had, and answers it.';
-revoke all on function credits.refuse_batch(uuid, uuid, credits.batch_item, bigint, credits.balances[])
+revoke all on function credits.refuse_batch(uuid, uuid, credits.batch_item, bigint,
+  credits.balances[])
   from public, anon, authenticated, service_role;
 
 create function credits.batch_answer(p_items credits.batch_item[], p_answers jsonb)
@@ -6977,20 +7528,26 @@ begin
       'credit_type', null, 'amount', (
         -- One spend under one key, however often it was sent.
         select sum(o.amount) from (
-          select distinct n.answer ->> 'operation_id', (n.answer ->> 'amount')::bigint as amount from answers n) o),
-      'remaining', null, 'limit', null, 'used', null, 'reserved', null, 'unlimited', null, 'period_end', null,
-      'replayed', bool_and((x.answer ->> 'replayed')::boolean), 'items', jsonb_agg(x.answer order by x.nth))
+          select distinct n.answer ->> 'operation_id', (n.answer ->> 'amount')::bigint as amount
+            from answers n) o),
+      'remaining', null, 'limit', null, 'used', null, 'reserved', null, 'unlimited', null,
+      'period_end', null,
+      'replayed', bool_and((x.answer ->> 'replayed')::boolean), 'items',
+      jsonb_agg(x.answer order by x.nth))
     from answers x);
 end
 $$;
 comment on function credits.batch_answer(credits.batch_item[], jsonb) is
-  'The answer of a batch: an answer for each item, in their order, and the credits that they are together.';
-revoke all on function credits.batch_answer(credits.batch_item[], jsonb) from public, anon, authenticated, service_role;
+  'The answer of a batch: an answer for each item, in their order, and the credits that they are '
+  'together.';
+revoke all on function credits.batch_answer(credits.batch_item[], jsonb)
+  from public, anon, authenticated, service_role;
 
 -- schemas/spending/refund_credits.sql
 
 create function credits.refund(
-  p_account_id uuid, p_user_id uuid, p_operation_id uuid, p_amount bigint, p_reason text, p_idempotency_key text)
+  p_account_id uuid, p_user_id uuid, p_operation_id uuid, p_amount bigint, p_reason text,
+  p_idempotency_key text)
 returns jsonb
 language plpgsql
 volatile
@@ -7018,11 +7575,14 @@ begin
   end if;
   select t.credit_type, t.created_at into v_credit_type, v_spent_at
   from public.credit_transactions t
-  where t.account_id = p_account_id and t.operation_id = p_operation_id and t.kind in ('consume', 'capture')
+  where t.account_id = p_account_id and t.operation_id = p_operation_id
+    and t.kind in ('consume', 'capture')
   limit 1;
   if not found then
-    perform credits.raise_error('operation_not_found', jsonb_build_object('operation_id', p_operation_id),
-      'This account has no such spend. Pass the operation_id that consume_credits or capture_credits answered.');
+    perform credits.raise_error('operation_not_found',
+      jsonb_build_object('operation_id', p_operation_id),
+      'This account has no such spend. Pass the operation_id that consume_credits or '
+      'capture_credits answered.');
   end if;
   v_balance := credits.lock_balance(p_account_id, v_credit_type);
   -- A row of a metered table is given back by itself, also when its owner has left.
@@ -7041,7 +7601,8 @@ begin
       or t.related_operation_id = p_operation_id and t.kind = 'refund');
   v_amount := coalesce(p_amount, v_refundable);
   if v_amount > v_refundable or v_amount = 0 then
-    perform credits.raise_error('invalid_amount', jsonb_build_object('amount', p_amount, 'refundable', v_refundable),
+    perform credits.raise_error('invalid_amount',
+      jsonb_build_object('amount', p_amount, 'refundable', v_refundable),
       'More than an operation spent cannot be given back.');
   end if;
 
@@ -7056,14 +7617,17 @@ begin
   v_balance := credits.save_balance(p_account_id, v_balance);
 
   v_answer := credits.answer(v_balance, v_refund_id, v_amount)
-    || jsonb_build_object('refunds_operation_id', p_operation_id, 'returned', v_amount - v_expired, 'expired', v_expired);
-  perform credits.remember(p_account_id, p_idempotency_key, v_refund_id, v_request, v_answer, v_balance.settled_at);
+    || jsonb_build_object('refunds_operation_id', p_operation_id, 'returned', v_amount - v_expired,
+      'expired', v_expired);
+  perform credits.remember(p_account_id, p_idempotency_key, v_refund_id, v_request, v_answer,
+    v_balance.settled_at);
   return v_answer;
 end
 $$;
 comment on function credits.refund(uuid, uuid, uuid, bigint, text, text) is
   'Gives a spend back, once: its credits, or of a priced operation its cost.';
-revoke all on function credits.refund(uuid, uuid, uuid, bigint, text, text) from public, anon, authenticated, service_role;
+revoke all on function credits.refund(uuid, uuid, uuid, bigint, text, text)
+  from public, anon, authenticated, service_role;
 
 create function credits.return_spent(
   p_account_id uuid, inout p_balance credits.balances, p_user_id uuid, p_operation_id uuid,
@@ -7181,7 +7745,8 @@ revoke all on function credits.refund_request(uuid, uuid, bigint, text)
 --   Give back ``amount`` credits of a spend, None for what is left of it.
 --
 --   They return to the very grants they came from. Of a priced operation its ``cost`` comes back,
---   and ``amount`` is the whole credits among it. It is also how a limit gets back what was deleted.
+--   and ``amount`` is the whole credits among it. It is also how a limit gets back what was
+--   deleted.
 --
 --   Raises:
 --       OperationNotFound: the account has no such spend.
@@ -7197,26 +7762,32 @@ security definer
 set search_path = ''
 as $$
 begin
-  perform credits.check_request(coalesce(p_amount, 1), p_reason, p_idempotency_key, null, 'p_reason');
-  return credits.respond(credits.refund(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_operation_id,
+  perform credits.check_request(coalesce(p_amount, 1), p_reason, p_idempotency_key, null,
+    'p_reason');
+  return credits.respond(credits.refund(credits.paying_account(p_user_id, p_workspace_id),
+    p_user_id, p_operation_id,
     p_amount, p_reason, p_idempotency_key));
 end
 $$;
 comment on function public.refund_credits(uuid, uuid, bigint, text, text, uuid) is
   'Gives back p_amount whole credits of a spend, null for what is left of it. All refunds of an '
   'operation together never exceed it. Answers how much came back (returned) and how much had '
-  'expired meanwhile (expired): together they are amount. Of a priced operation its cost comes back '
+  'expired meanwhile (expired): together they are amount. Of a priced operation its cost comes '
+  'back '
   '(cost), and amount is the whole credits among it. Also how a limit gets back what was deleted.';
 revoke all on function public.refund_credits(uuid, uuid, bigint, text, text, uuid)
   from public, anon, authenticated, service_role;
-grant execute on function public.refund_credits(uuid, uuid, bigint, text, text, uuid) to service_role;
+grant execute on function public.refund_credits(uuid, uuid, bigint, text, text, uuid)
+  to service_role;
 
 -- schemas/spending/requests.sql
 
--- What the edge functions share: who pays, is the request well formed, what does an answer look like.
+-- What the edge functions share: who pays, is the request well formed, what does an answer look
+-- like.
 
 create function credits.check_request(
-  p_amount bigint, p_description text, p_idempotency_key text, p_metadata jsonb, p_text_argument text default 'p_description')
+  p_amount bigint, p_description text, p_idempotency_key text, p_metadata jsonb,
+  p_text_argument text default 'p_description')
 returns jsonb
 language plpgsql
 stable
@@ -7224,34 +7795,43 @@ security invoker
 set search_path = ''
 as $$
 begin
-  -- Each expression that a call comes by costs it time, so one says that all is well, and the others what is not.
+  -- Each expression that a call comes by costs it time, so one says that all is well, and the
+  -- others what is not.
   if p_amount between 1 and 9007199254740992 and coalesce(length(p_description) <= 2000, true)
-     and coalesce(length(p_idempotency_key) between 1 and 255, true) and coalesce(p_metadata = '{}', true) then
+     and coalesce(length(p_idempotency_key) between 1 and 255, true)
+     and coalesce(p_metadata = '{}', true) then
     return jsonb '{}';
   end if;
   if p_amount is null or p_amount < 1 or p_amount > 9007199254740992 then
     perform credits.raise_error('invalid_amount', jsonb_build_object('amount', p_amount));
   end if;
   if length(p_description) > 2000 then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', p_text_argument), 'A text has at most 2000 characters.');
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', p_text_argument),
+      'A text has at most 2000 characters.');
   end if;
   if length(p_idempotency_key) not between 1 and 255 then
-    perform credits.raise_error('invalid_argument', '{"argument": "p_idempotency_key"}', 'An idempotency key has 1 to 255 characters.');
+    perform credits.raise_error('invalid_argument', '{"argument": "p_idempotency_key"}',
+      'An idempotency key has 1 to 255 characters.');
   end if;
   if jsonb_typeof(p_metadata) <> 'object' then
-    perform credits.raise_error('invalid_argument', '{"argument": "p_metadata"}', 'Metadata is a JSON object.');
+    perform credits.raise_error('invalid_argument', '{"argument": "p_metadata"}',
+      'Metadata is a JSON object.');
   end if;
   if octet_length(p_metadata::text) > 65536 then
-    perform credits.raise_error('invalid_argument', '{"argument": "p_metadata"}', 'Metadata has at most 65536 bytes.');
+    perform credits.raise_error('invalid_argument', '{"argument": "p_metadata"}',
+      'Metadata has at most 65536 bytes.');
   end if;
   return coalesce(p_metadata, '{}');
 end
 $$;
 comment on function credits.check_request(bigint, text, text, jsonb, text) is
-  'Raises invalid_amount or invalid_argument for what no operation accepts, and answers the metadata. Null is a missing description, key or metadata.';
-revoke all on function credits.check_request(bigint, text, text, jsonb, text) from public, anon, authenticated, service_role;
+  'Raises invalid_amount or invalid_argument for what no operation accepts, and answers the '
+  'metadata. Null is a missing description, key or metadata.';
+revoke all on function credits.check_request(bigint, text, text, jsonb, text)
+  from public, anon, authenticated, service_role;
 
-create function credits.paying_account(p_user_id uuid, p_workspace_id uuid default null, p_credit_type text default null)
+create function credits.paying_account(p_user_id uuid, p_workspace_id uuid default null,
+  p_credit_type text default null)
 returns uuid
 language plpgsql
 volatile
@@ -7263,42 +7843,57 @@ declare
   v_status text;
 begin
   if p_user_id is null then
-    perform credits.raise_error('invalid_argument', '{"argument": "p_user_id"}', 'Pass the id of the acting user.');
+    perform credits.raise_error('invalid_argument', '{"argument": "p_user_id"}',
+      'Pass the id of the acting user.');
   end if;
-  -- A member whose own account is gone is one no longer, whether or not the membership has been ended.
+  -- A member whose own account is gone is one no longer, whether or not the membership has been
+  -- ended.
   if p_workspace_id is not null and (not exists (
-      select 1 from public.credit_workspace_members m where m.account_id = p_workspace_id and m.user_id = p_user_id)
+      select 1 from public.credit_workspace_members m where m.account_id = p_workspace_id
+        and m.user_id = p_user_id)
     or exists (
-      select 1 from credits.accounts a where a.account_id = p_user_id and not credits.is_living(p_user_id))) then
-    perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id, 'workspace_id', p_workspace_id));
+      select 1 from credits.accounts a where a.account_id = p_user_id
+        and not credits.is_living(p_user_id))) then
+    perform credits.raise_error('account_not_found',
+      jsonb_build_object('user_id', p_user_id, 'workspace_id', p_workspace_id));
   end if;
 
   select b.account_status into v_status from credits.balances b
   where b.account_id = v_account_id and (p_credit_type is null or b.credit_type = p_credit_type)
   limit 1;
   if not found or v_status = 'closed' then
-    -- The sign-up trigger may have failed, or the credit type is younger than the account: mend it now.
-    if p_credit_type is not null and not exists (select from credits.credit_types t where t.id = p_credit_type) then
-      perform credits.raise_error('unknown_credit_type', jsonb_build_object('credit_type', p_credit_type,
+    -- The sign-up trigger may have failed, or the credit type is younger than the account: mend it
+    -- now.
+    if p_credit_type is not null and not exists (select from credits.credit_types t
+      where t.id = p_credit_type) then
+      perform credits.raise_error('unknown_credit_type',
+        jsonb_build_object('credit_type', p_credit_type,
         'known', (select jsonb_agg(t.id order by t.id) from credits.credit_types t)));
     end if;
     if not credits.is_living(v_account_id) then
-      perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id, 'workspace_id', p_workspace_id));
+      perform credits.raise_error('account_not_found',
+        jsonb_build_object('user_id', p_user_id, 'workspace_id', p_workspace_id));
     end if;
-    perform credits.open_account(v_account_id, case when p_workspace_id is null then 'person' else 'workspace' end);
+    perform credits.open_account(v_account_id, case when p_workspace_id is null then 'person'
+      else 'workspace' end);
     select a.status into v_status from credits.accounts a where a.account_id = v_account_id;
   end if;
   if v_status = 'closed' or not credits.is_living(v_account_id)
      or (p_workspace_id is null and exists (
-       select from credits.accounts a where a.account_id = v_account_id and a.kind = 'workspace')) then
-    perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id, 'workspace_id', p_workspace_id));
+       select from credits.accounts a where a.account_id = v_account_id
+         and a.kind = 'workspace')) then
+    perform credits.raise_error('account_not_found',
+      jsonb_build_object('user_id', p_user_id, 'workspace_id', p_workspace_id));
   end if;
   return v_account_id;
 end
 $$;
 comment on function credits.paying_account(uuid, uuid, text) is
-  'The account that pays: the workspace when one is named and the user is its member, else the user. Opens an account that is missing. Raises account_not_found, unknown_credit_type, invalid_argument.';
-revoke all on function credits.paying_account(uuid, uuid, text) from public, anon, authenticated, service_role;
+  'The account that pays: the workspace when one is named and the user is its member, else the '
+  'user. Opens an account that is missing. Raises account_not_found, unknown_credit_type, '
+  'invalid_argument.';
+revoke all on function credits.paying_account(uuid, uuid, text)
+  from public, anon, authenticated, service_role;
 
 create function credits.require_spender(p_account_id uuid, p_user_id uuid)
 returns void
@@ -7335,12 +7930,16 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return case when p_balance.allowance is not null then p_balance.balance - p_balance.withheld - p_balance.reserved end;
+  return case when p_balance.allowance is not null then p_balance.balance - p_balance.withheld
+    - p_balance.reserved end;
 end
 $$;
 comment on function credits.available(credits.balances) is
-  'What a settled balance has to spend: what its grants hold, less what is withheld and what live holds have pinned. Null while it is unlimited. The fast roads compare the same in the statement that charges.';
-revoke all on function credits.available(credits.balances) from public, anon, authenticated, service_role;
+  'What a settled balance has to spend: what its grants hold, less what is withheld and what live '
+  'holds have pinned. Null while it is unlimited. The fast roads compare the same in the '
+  'statement that charges.';
+revoke all on function credits.available(credits.balances)
+  from public, anon, authenticated, service_role;
 
 create function credits.answer(p_balance credits.balances, p_operation_id uuid, p_amount bigint)
 returns jsonb
@@ -7351,19 +7950,24 @@ set search_path = ''
 as $$
 begin
   return jsonb_build_object(
-    'success', true, 'code', 'ok', 'operation_id', p_operation_id, 'credit_type', p_balance.credit_type,
+    'success', true, 'code', 'ok', 'operation_id', p_operation_id, 'credit_type',
+    p_balance.credit_type,
     'amount', p_amount,
     'remaining', credits.available(p_balance),
     'limit', p_balance.allowance, 'used', p_balance.used,
     'reserved', p_balance.reserved + p_balance.reserved_unlimited,
-    'unlimited', p_balance.allowance is null, 'period_end', p_balance.period_end, 'replayed', false);
+    'unlimited', p_balance.allowance is null, 'period_end', p_balance.period_end, 'replayed',
+    false);
 end
 $$;
-comment on function credits.answer(credits.balances, uuid, bigint) is 'The answer of an operation that took effect.';
-revoke all on function credits.answer(credits.balances, uuid, bigint) from public, anon, authenticated, service_role;
+comment on function credits.answer(credits.balances, uuid, bigint) is
+  'The answer of an operation that took effect.';
+revoke all on function credits.answer(credits.balances, uuid, bigint)
+  from public, anon, authenticated, service_role;
 
 create function credits.refuse(
-  p_account_id uuid, p_balance credits.balances, p_operation_id uuid, p_amount bigint, p_user_id uuid, p_description text,
+  p_account_id uuid, p_balance credits.balances, p_operation_id uuid, p_amount bigint,
+  p_user_id uuid, p_description text,
   p_metadata jsonb)
 returns jsonb
 language plpgsql
@@ -7372,17 +7976,20 @@ security invoker
 set search_path = ''
 as $$
 begin
-  perform credits.log_denial(p_account_id, p_balance, p_operation_id, p_amount, credits.available(p_balance), p_user_id,
+  perform credits.log_denial(p_account_id, p_balance, p_operation_id, p_amount,
+    credits.available(p_balance), p_user_id,
     p_description, p_metadata);
   return credits.denial(p_account_id, p_balance, p_operation_id, p_amount);
 end
 $$;
 comment on function credits.refuse(uuid, credits.balances, uuid, bigint, uuid, text, jsonb) is
   'Puts a denial on record in usage, and answers it.';
-revoke all on function credits.refuse(uuid, credits.balances, uuid, bigint, uuid, text, jsonb) from public, anon, authenticated, service_role;
+revoke all on function credits.refuse(uuid, credits.balances, uuid, bigint, uuid, text, jsonb)
+  from public, anon, authenticated, service_role;
 
 create function credits.log_denial(
-  p_account_id uuid, p_balance credits.balances, p_operation_id uuid, p_required bigint, p_available bigint, p_user_id uuid,
+  p_account_id uuid, p_balance credits.balances, p_operation_id uuid, p_required bigint,
+  p_available bigint, p_user_id uuid,
   p_description text, p_metadata jsonb, p_budget jsonb default null)
 returns void
 language plpgsql
@@ -7391,27 +7998,37 @@ security invoker
 set search_path = ''
 as $$
 declare
-  -- Denials cost the caller nothing, so a row of them is small: what explains it, whatever came along.
+  -- Denials cost the caller nothing, so a row of them is small: what explains it, whatever came
+  -- along.
   v_metadata jsonb := case when octet_length(p_metadata::text) <= 400 then p_metadata
     else jsonb_strip_nulls(jsonb_build_object('actor', left(p_metadata ->> 'actor', 40),
       'operator', left(p_metadata ->> 'operator', 40), 'is_shortened', true)) end;
 begin
   insert into public.usage (
-    account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
+    account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id,
+      created_at)
   values (
     p_account_id, p_user_id, p_balance.credit_type, 0, 'denied',
-    case when octet_length(p_description) <= 240 then p_description else left(p_description, 59) || '…' end,
-    v_metadata || jsonb_build_object('required', p_required, 'available', p_available) || case when p_budget is null
-      then '{}' else jsonb_build_object('budget', p_budget - '{scope, scope_value, hours, frees}'::text[]) end,
+    case when octet_length(p_description) <= 240 then p_description
+      else left(p_description, 59) || '…' end,
+    v_metadata || jsonb_build_object('required', p_required, 'available', p_available) || case
+      when p_budget is null
+      then '{}'
+        else jsonb_build_object('budget',
+        p_budget - '{scope, scope_value, hours, frees}'::text[]) end,
     p_operation_id, p_balance.settled_at);
 end
 $$;
-comment on function credits.log_denial(uuid, credits.balances, uuid, bigint, bigint, uuid, text, jsonb, jsonb) is
-  'Puts a denial on record in usage with what was asked and what there was, within 1 kB: long words are cut, large metadata is left out.';
-revoke all on function credits.log_denial(uuid, credits.balances, uuid, bigint, bigint, uuid, text, jsonb, jsonb)
+comment on function credits.log_denial(uuid, credits.balances, uuid, bigint, bigint, uuid, text,
+  jsonb, jsonb) is
+  'Puts a denial on record in usage with what was asked and what there was, within 1 kB: long '
+  'words are cut, large metadata is left out.';
+revoke all on function credits.log_denial(uuid, credits.balances, uuid, bigint, bigint, uuid, text,
+  jsonb, jsonb)
   from public, anon, authenticated, service_role;
 
-create function credits.denial(p_account_id uuid, p_balance credits.balances, p_operation_id uuid, p_amount bigint)
+create function credits.denial(p_account_id uuid, p_balance credits.balances, p_operation_id uuid,
+  p_amount bigint)
 returns jsonb
 language sql
 stable
@@ -7426,7 +8043,8 @@ as $$
       'required', p_amount,
       'available', credits.available(p_balance),
       'resets_at', p_balance.period_end,
-      'plan', (select t.plan_id from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t))
+      'plan', (select t.plan_id
+        from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t))
       || (select jsonb_build_object('free_credits', a.free_credits) from credits.accounts a
         where a.account_id = p_account_id and a.free_credits <> 'own'
         union all select '{}' limit 1)
@@ -7434,8 +8052,10 @@ as $$
         from credits.debt_of(p_account_id, p_balance.credit_type) d(open)))
 $$;
 comment on function credits.denial(uuid, credits.balances, uuid, bigint) is
-  'The answer of an operation that cannot be had: what it required, what there is, when it renews, on which plan.';
-revoke all on function credits.denial(uuid, credits.balances, uuid, bigint) from public, anon, authenticated, service_role;
+  'The answer of an operation that cannot be had: what it required, what there is, when it '
+  'renews, on which plan.';
+revoke all on function credits.denial(uuid, credits.balances, uuid, bigint)
+  from public, anon, authenticated, service_role;
 
 create function credits.explain_denial(p_answer jsonb)
 returns jsonb
@@ -7446,25 +8066,34 @@ set search_path = ''
 as $$
   select p_answer || jsonb_build_object(
     'message', case p_answer ->> 'code'
-      when 'limit_reached' then format('The limit of the plan %s is reached: %s more %s wanted, %s left.',
-        p_answer #>> '{details,plan}', p_answer #>> '{details,required}', p_answer ->> 'credit_type', p_answer #>> '{details,available}')
+      when 'limit_reached'
+        then format('The limit of the plan %s is reached: %s more %s wanted, %s left.',
+        p_answer #>> '{details,plan}', p_answer #>> '{details,required}',
+        p_answer ->> 'credit_type', p_answer #>> '{details,available}')
       when 'member_cap_reached' then credits.budget_words(p_answer)
       else format('Not enough %s credits: %s required, %s available.',
-        p_answer ->> 'credit_type', p_answer #>> '{details,required}', p_answer #>> '{details,available}') end,
+        p_answer ->> 'credit_type', p_answer #>> '{details,required}',
+        p_answer #>> '{details,available}') end,
     'hint', case
       when p_answer ->> 'code' = 'member_cap_reached' then credits.budget_hint(p_answer)
-      when p_answer ->> 'code' = 'insufficient_credits' and p_answer #>> '{details,free_credits}' = 'anonymous'
+      when p_answer ->> 'code' = 'insufficient_credits'
+        and p_answer #>> '{details,free_credits}' = 'anonymous'
       then format('Sign up to get free credits, or upgrade at %s.', s.upgrade_url)
-      when p_answer ->> 'code' = 'insufficient_credits' and p_answer #>> '{details,free_credits}' = 'other_account'
-      then format('Another account of yours has the free credits. Use that one, or upgrade at %s.', s.upgrade_url)
+      when p_answer ->> 'code' = 'insufficient_credits'
+        and p_answer #>> '{details,free_credits}' = 'other_account'
+      then format('Another account of yours has the free credits. Use that one, or upgrade at %s.',
+        s.upgrade_url)
       when p_answer #>> '{details,resets_at}' is null
-      then format('Upgrade at %s, or delete something that counts towards the limit.', s.upgrade_url)
+      then format('Upgrade at %s, or delete something that counts towards the limit.',
+        s.upgrade_url)
       else format('Upgrade at %s, or wait until %s UTC, when the allowance renews.', s.upgrade_url,
-        to_char((p_answer #>> '{details,resets_at}')::timestamptz at time zone 'UTC', 'YYYY-MM-DD HH24:MI')) end,
+        to_char((p_answer #>> '{details,resets_at}')::timestamptz at time zone 'UTC',
+          'YYYY-MM-DD HH24:MI')) end,
     'details', (p_answer -> 'details') || jsonb_build_object('upgrade_url', s.upgrade_url))
   from credits.settings s
 $$;
-comment on function credits.explain_denial(jsonb) is 'Adds to a denial what people need: a message, a hint, and where to upgrade.';
+comment on function credits.explain_denial(jsonb) is
+  'Adds to a denial what people need: a message, a hint, and where to upgrade.';
 revoke all on function credits.explain_denial(jsonb) from public, anon, authenticated, service_role;
 
 create function credits.deny(p_answer jsonb, p_strict boolean default false)
@@ -7479,7 +8108,8 @@ declare
 begin
   if p_strict then
     -- What is raised leaves no record, so there is no operation to ask about.
-    perform credits.raise_error(v_answer ->> 'code', (v_answer -> 'details') - 'operation_id', v_answer ->> 'hint');
+    perform credits.raise_error(v_answer ->> 'code', (v_answer -> 'details') - 'operation_id',
+      v_answer ->> 'hint');
   end if;
   -- Through PostgREST this is a 402 whose transaction commits, so that the denial stays on record.
   perform set_config('response.status', '402', true);
@@ -7487,7 +8117,8 @@ begin
 end
 $$;
 comment on function credits.deny(jsonb, boolean) is
-  'Answers a denial with HTTP status 402 and commits; in strict mode raises it instead, so that the caller''s own writes do not survive.';
+  'Answers a denial with HTTP status 402 and commits; in strict mode raises it instead, so that '
+  'the caller''s own writes do not survive.';
 revoke all on function credits.deny(jsonb, boolean) from public, anon, authenticated, service_role;
 
 create function credits.respond(p_answer jsonb, p_strict boolean default false)
@@ -7501,7 +8132,8 @@ begin
   if p_answer ->> 'code' <> 'ok' then
     return credits.deny(p_answer, p_strict);
   end if;
-  -- A denial earlier in this transaction is not how this call ended. An empty status leaves PostgREST its own.
+  -- A denial earlier in this transaction is not how this call ended. An empty status leaves
+  -- PostgREST its own.
   if current_setting('response.status', true) = '402' then
     perform set_config('response.status', '', true);
   end if;
@@ -7509,13 +8141,16 @@ begin
 end
 $$;
 comment on function credits.respond(jsonb, boolean) is
-  'How a public function answers: a denial with status 402, a success without the 402 of a denial before it. A host''s own status stays.';
-revoke all on function credits.respond(jsonb, boolean) from public, anon, authenticated, service_role;
+  'How a public function answers: a denial with status 402, a success without the 402 of a denial '
+  'before it. A host''s own status stays.';
+revoke all on function credits.respond(jsonb, boolean)
+  from public, anon, authenticated, service_role;
 
 -- schemas/holds/credit_reservations.sql
 
 create table public.credit_reservations (
-  account_id uuid not null constraint credit_reservations_account_id_fkey references credits.accounts (account_id),
+  account_id uuid not null constraint credit_reservations_account_id_fkey
+    references credits.accounts (account_id),
   id uuid not null default gen_random_uuid(),
   credit_type text not null,
   operation_id uuid not null,
@@ -7537,39 +8172,54 @@ create table public.credit_reservations (
   close_reason text,
   answer jsonb,
   constraint credit_reservations_pkey primary key (account_id, id),
-  constraint credit_reservations_status_is_known check (status in ('open', 'captured', 'released', 'expired')),
+  constraint credit_reservations_status_is_known
+    check (status in ('open', 'captured', 'released', 'expired')),
   constraint credit_reservations_closed_has_a_time check ((status = 'open') = (closed_at is null)),
   constraint credit_reservations_amount_is_positive check (amount > 0),
-  constraint credit_reservations_parts_are_not_negative check (least(captured, released, extra, unlimited, unlimited_captured, shortfall) >= 0),
+  constraint credit_reservations_parts_are_not_negative
+    check (least(captured, released, extra, unlimited, unlimited_captured, shortfall) >= 0),
   constraint credit_reservations_open_has_released_nothing check (status <> 'open' or released = 0),
   constraint credit_reservations_captured_is_of_what_was_held
-    check (captured + released <= amount + extra and unlimited_captured <= least(unlimited, captured)),
-  constraint credit_reservations_closed_has_captured_or_returned_all check (status = 'open' or captured + released = amount + extra),
-  constraint credit_reservations_captured_has_captured_something check (status <> 'captured' or captured > 0),
-  constraint credit_reservations_extended_while_it_lives check (extended_at between created_at and expires_at),
+    check (captured + released <= amount + extra
+      and unlimited_captured <= least(unlimited, captured)),
+  constraint credit_reservations_closed_has_captured_or_returned_all
+    check (status = 'open' or captured + released = amount + extra),
+  constraint credit_reservations_captured_has_captured_something
+    check (status <> 'captured' or captured > 0),
+  constraint credit_reservations_extended_while_it_lives check (extended_at between created_at
+    and expires_at),
   constraint credit_reservations_expire_after_they_start check (expires_at > created_at)
 ) with (fillfactor = 80);
-create index credit_reservations_open_idx on public.credit_reservations (account_id, credit_type, expires_at)
+create index credit_reservations_open_idx on public.credit_reservations (account_id, credit_type,
+  expires_at)
   where status = 'open';
 comment on table public.credit_reservations is
-  'Holds: credits set aside for work in progress. Open, then captured, released or expired, once. While it is open, parts of it may be captured; what is left goes back when it closes.';
+  'Holds: credits set aside for work in progress. Open, then captured, released or expired, once. '
+  'While it is open, parts of it may be captured; what is left goes back when it closes.';
 comment on column public.credit_reservations.amount is 'Credits held.';
-comment on column public.credit_reservations.captured is 'Credits charged so far; at most amount plus extra.';
-comment on column public.credit_reservations.released is 'Held credits that went back to their grants.';
-comment on column public.credit_reservations.extra is 'Credits captured above the hold, as far as they could be had.';
+comment on column public.credit_reservations.captured is
+  'Credits charged so far; at most amount plus extra.';
+comment on column public.credit_reservations.released is
+  'Held credits that went back to their grants.';
+comment on column public.credit_reservations.extra is
+  'Credits captured above the hold, as far as they could be had.';
 comment on column public.credit_reservations.unlimited is
   'The part of amount and extra that was set aside while the type was unlimited: of no grant.';
-comment on column public.credit_reservations.unlimited_captured is 'The part of unlimited that was charged.';
+comment on column public.credit_reservations.unlimited_captured is
+  'The part of unlimited that was charged.';
 comment on column public.credit_reservations.extended_at is 'When the hold was last extended.';
-comment on column public.credit_reservations.shortfall is 'Credits asked for above the hold that could not be had.';
-comment on column public.credit_reservations.expires_at is 'From this instant on the hold counts as released, booked or not.';
+comment on column public.credit_reservations.shortfall is
+  'Credits asked for above the hold that could not be had.';
+comment on column public.credit_reservations.expires_at is
+  'From this instant on the hold counts as released, booked or not.';
 alter table public.credit_reservations enable row level security;
 revoke all on table public.credit_reservations from public, anon, authenticated, service_role;
 grant select on table public.credit_reservations to authenticated, service_role;
 create policy "Users may read their holds and what they oversee"
   on public.credit_reservations for select to authenticated using (
     account_id = any (credits.readable_ids())
-    and (user_id = account_id or user_id = credits.reader_id() or account_id = any (credits.overseen_ids())));
+    and (user_id = account_id or user_id = credits.reader_id()
+    or account_id = any (credits.overseen_ids())));
 
 create table credits.reservation_slices (
   account_id uuid not null,
@@ -7578,19 +8228,24 @@ create table credits.reservation_slices (
   amount bigint not null,
   captured bigint not null default 0,
   constraint reservation_slices_pkey primary key (account_id, reservation_id, grant_id),
-  constraint reservation_slices_captured_is_of_the_slice check (amount > 0 and captured between 0 and amount)
+  constraint reservation_slices_captured_is_of_the_slice check (amount > 0 and captured between 0
+    and amount)
 );
--- A foreign key costs each hold a look-up; verify_books says that every slice has its hold and its grant.
+-- A foreign key costs each hold a look-up; verify_books says that every slice has its hold and its
+-- grant.
 create index reservation_slices_grant_idx on credits.reservation_slices (account_id, grant_id);
-comment on table credits.reservation_slices is 'Which credits of which grant a hold has pinned. Kept after the hold is closed.';
-comment on column credits.reservation_slices.captured is 'What of it was charged; the rest is pinned while the hold is open.';
+comment on table credits.reservation_slices is
+  'Which credits of which grant a hold has pinned. Kept after the hold is closed.';
+comment on column credits.reservation_slices.captured is
+  'What of it was charged; the rest is pinned while the hold is open.';
 alter table credits.reservation_slices enable row level security;
 revoke all on table credits.reservation_slices from public, anon, authenticated, service_role;
 
 -- schemas/holds/capture_credits.sql
 
 create function credits.lock_reservation(
-  p_account_id uuid, p_reservation_id uuid, out p_balance credits.balances, out p_reservation public.credit_reservations)
+  p_account_id uuid, p_reservation_id uuid, out p_balance credits.balances,
+  out p_reservation public.credit_reservations)
 language plpgsql
 volatile
 security invoker
@@ -7604,7 +8259,8 @@ begin
   select r.credit_type into v_credit_type from public.credit_reservations r
   where r.account_id = p_account_id and r.id = p_reservation_id;
   if not found then
-    perform credits.raise_error('reservation_not_found', jsonb_build_object('reservation_id', p_reservation_id));
+    perform credits.raise_error('reservation_not_found',
+      jsonb_build_object('reservation_id', p_reservation_id));
   end if;
   p_balance := credits.lock_balance(p_account_id, v_credit_type);
   if p_balance.account_status = 'closed' then
@@ -7615,11 +8271,14 @@ begin
 end
 $$;
 comment on function credits.lock_reservation(uuid, uuid) is
-  'Locks the balance that a hold belongs to, then reads the hold: an expired one is closed by then. Raises reservation_not_found.';
-revoke all on function credits.lock_reservation(uuid, uuid) from public, anon, authenticated, service_role;
+  'Locks the balance that a hold belongs to, then reads the hold: an expired one is closed by '
+  'then. Raises reservation_not_found.';
+revoke all on function credits.lock_reservation(uuid, uuid)
+  from public, anon, authenticated, service_role;
 
 create function credits.spend_slices(
-  p_account_id uuid, inout p_balance credits.balances, p_hold public.credit_reservations, p_amount bigint, p_is_final boolean,
+  p_account_id uuid, inout p_balance credits.balances, p_hold public.credit_reservations,
+  p_amount bigint, p_is_final boolean,
   p_user_id uuid, p_operation_id uuid, p_description text, p_metadata jsonb)
 language plpgsql
 volatile
@@ -7644,13 +8303,16 @@ begin
     v_take := least(v_left, v_slice.amount);
     v_free := case when p_is_final then v_slice.amount else v_take end;
     continue when v_free = 0;
-    update public.credit_grants g set held = g.held - v_free, remaining = g.remaining - v_take, spent = g.spent + v_take
+    update public.credit_grants g set held = g.held - v_free, remaining = g.remaining - v_take,
+      spent = g.spent + v_take
     where g.account_id = p_account_id and g.id = v_slice.grant_id;
     p_balance.reserved := p_balance.reserved - v_free;
     if v_take > 0 then
       update credits.reservation_slices s set captured = s.captured + v_take
-      where s.account_id = p_account_id and s.reservation_id = p_hold.id and s.grant_id = v_slice.grant_id;
-      p_balance := credits.post_entry(p_account_id, p_balance, v_slice.grant_id, p_user_id, p_operation_id, 'capture',
+      where s.account_id = p_account_id and s.reservation_id = p_hold.id
+        and s.grant_id = v_slice.grant_id;
+      p_balance := credits.post_entry(p_account_id, p_balance, v_slice.grant_id, p_user_id,
+        p_operation_id, 'capture',
         -v_take, v_related_id, p_description, p_metadata);
     end if;
     v_left := v_left - v_take;
@@ -7658,19 +8320,24 @@ begin
   p_balance.reserved_unlimited := p_balance.reserved_unlimited
     - case when p_is_final then v_unlimited else least(v_left, v_unlimited) end;
   if v_left > 0 then
-    p_balance := credits.post_entry(p_account_id, p_balance, null, p_user_id, p_operation_id, 'capture', -v_left,
+    p_balance := credits.post_entry(p_account_id, p_balance, null, p_user_id, p_operation_id,
+      'capture', -v_left,
       v_related_id, p_description, p_metadata);
   end if;
   p_balance.used := p_balance.used + p_amount;
 end
 $$;
-comment on function credits.spend_slices(uuid, credits.balances, public.credit_reservations, bigint, boolean, uuid, uuid, text, jsonb) is
-  'Spends p_amount from the pinned slices in burn order, one ledger row per grant, and what no slice has as unlimited. The last part gives the rest back.';
-revoke all on function credits.spend_slices(uuid, credits.balances, public.credit_reservations, bigint, boolean, uuid, uuid, text, jsonb)
+comment on function credits.spend_slices(uuid, credits.balances, public.credit_reservations, bigint,
+  boolean, uuid, uuid, text, jsonb) is
+  'Spends p_amount from the pinned slices in burn order, one ledger row per grant, and what no '
+  'slice has as unlimited. The last part gives the rest back.';
+revoke all on function credits.spend_slices(uuid, credits.balances, public.credit_reservations,
+  bigint, boolean, uuid, uuid, text, jsonb)
   from public, anon, authenticated, service_role;
 
 create function credits.capture(
-  p_account_id uuid, p_user_id uuid, p_reservation_id uuid, p_amount bigint, p_description text, p_metadata jsonb,
+  p_account_id uuid, p_user_id uuid, p_reservation_id uuid, p_amount bigint, p_description text,
+  p_metadata jsonb,
   p_is_final boolean, p_idempotency_key text)
 returns jsonb
 language plpgsql
@@ -7682,7 +8349,8 @@ declare
   v_locked record;
   v_balance credits.balances;
   v_hold public.credit_reservations;
-  v_request jsonb := credits.capture_request(p_user_id, p_reservation_id, p_amount, p_description, p_metadata, p_is_final);
+  v_request jsonb := credits.capture_request(p_user_id, p_reservation_id, p_amount, p_description,
+    p_metadata, p_is_final);
   v_left bigint;
   v_wanted bigint;
   v_captured bigint;
@@ -7702,7 +8370,8 @@ begin
     return v_answer;
   elsif v_hold.status <> 'open' then
     perform credits.raise_error('reservation_closed',
-      jsonb_build_object('reservation_id', v_hold.id, 'status', v_hold.status, 'captured', v_hold.captured));
+      jsonb_build_object('reservation_id', v_hold.id, 'status', v_hold.status, 'captured',
+        v_hold.captured));
   elsif v_balance.account_status <> 'active' then
     perform credits.refuse_status(p_account_id, v_balance.account_status);
   end if;
@@ -7710,7 +8379,8 @@ begin
   v_left := v_hold.amount + v_hold.extra - v_hold.captured;
   v_wanted := coalesce(p_amount, v_left);
   if v_wanted = 0 and not p_is_final then
-    perform credits.raise_error('invalid_amount', '{"amount": 0}', 'Nothing of this hold is left to capture.');
+    perform credits.raise_error('invalid_amount', '{"amount": 0}',
+      'Nothing of this hold is left to capture.');
   end if;
   if v_wanted > v_left then
     v_extra := least(v_wanted - v_left, coalesce(credits.available(v_balance), v_wanted - v_left));
@@ -7733,14 +8403,18 @@ begin
   end if;
 
   if v_balance.has_budgets then
-    perform credits.take_from_budgets(p_account_id, v_hold.credit_type, p_user_id, v_captured, v_metadata,
+    perform credits.take_from_budgets(p_account_id, v_hold.credit_type, p_user_id, v_captured,
+      v_metadata,
       v_balance.settled_at, v_balance.period_start, 0, p_is_forced => true);
   end if;
-  v_balance := credits.spend_slices(p_account_id, v_balance, v_hold, v_captured, p_is_final, p_user_id, v_operation_id,
+  v_balance := credits.spend_slices(p_account_id, v_balance, v_hold, v_captured, p_is_final,
+    p_user_id, v_operation_id,
     coalesce(p_description, v_hold.description), v_metadata);
   insert into public.usage (
-    account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
-  select p_account_id, p_user_id, v_hold.credit_type, v_captured, 'allowed', coalesce(p_description, v_hold.description),
+    account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id,
+      created_at)
+  select p_account_id, p_user_id, v_hold.credit_type, v_captured, 'allowed',
+    coalesce(p_description, v_hold.description),
     v_metadata, v_operation_id, v_balance.settled_at
   where v_captured > 0;
   v_balance := credits.expire_ended(p_account_id, v_balance, v_operation_id);
@@ -7750,10 +8424,12 @@ begin
 
   v_left := v_left + v_extra - v_captured;
   v_answer := credits.answer(v_balance, v_operation_id, v_captured) || jsonb_build_object(
-    'reservation_id', v_hold.id, 'captured', v_captured, 'released', case when p_is_final then v_left else 0 end,
+    'reservation_id', v_hold.id, 'captured', v_captured, 'released', case when p_is_final
+      then v_left else 0 end,
     'held', case when p_is_final then 0 else v_left end, 'shortfall', v_shortfall);
   update public.credit_reservations r set
-    captured = r.captured + v_captured, extra = r.extra + v_extra, unlimited = r.unlimited + v_unlimited,
+    captured = r.captured + v_captured, extra = r.extra + v_extra,
+      unlimited = r.unlimited + v_unlimited,
     unlimited_captured = v_hold.captured + v_captured - (
       select coalesce(sum(s.captured), 0) from credits.reservation_slices s
       where s.account_id = p_account_id and s.reservation_id = v_hold.id),
@@ -7762,12 +8438,14 @@ begin
     released = case when p_is_final then v_left else 0 end,
     closed_at = case when p_is_final then v_balance.settled_at end, answer = v_answer
   where r.account_id = p_account_id and r.id = v_hold.id;
-  perform credits.remember(p_account_id, p_idempotency_key, v_operation_id, v_request, v_answer, v_balance.settled_at);
+  perform credits.remember(p_account_id, p_idempotency_key, v_operation_id, v_request, v_answer,
+    v_balance.settled_at);
   return v_answer;
 end
 $$;
 comment on function credits.capture(uuid, uuid, uuid, bigint, text, jsonb, boolean, text) is
-  'Charges a hold, all at once or in parts: what is held from its slices, above it what is available. The last part gives the rest back to its grants.';
+  'Charges a hold, all at once or in parts: what is held from its slices, above it what is '
+  'available. The last part gives the rest back to its grants.';
 revoke all on function credits.capture(uuid, uuid, uuid, bigint, text, jsonb, boolean, text)
   from public, anon, authenticated, service_role;
 
@@ -7790,12 +8468,14 @@ begin
 end
 $$;
 comment on function credits.replay_capture(public.credit_reservations, bigint) is
-  'The answer to the last capture of a closed hold, when the same amount is captured again; else null.';
+  'The answer to the last capture of a closed hold, when the same amount is captured again; else '
+  'null.';
 revoke all on function credits.replay_capture(public.credit_reservations, bigint)
   from public, anon, authenticated, service_role;
 
 create function credits.capture_at_once(
-  p_account_id uuid, p_user_id uuid, p_reservation_id uuid, p_amount bigint, p_description text, p_metadata jsonb,
+  p_account_id uuid, p_user_id uuid, p_reservation_id uuid, p_amount bigint, p_description text,
+  p_metadata jsonb,
   p_idempotency_key text)
 returns jsonb
 language plpgsql
@@ -7820,9 +8500,11 @@ declare
   v_answer jsonb;
 begin
   update credits.balances b set
-    version = b.version + 1, reserved = b.reserved - r.amount, balance = b.balance - coalesce(p_amount, r.amount),
+    version = b.version + 1, reserved = b.reserved - r.amount,
+      balance = b.balance - coalesce(p_amount, r.amount),
     used = b.used + coalesce(p_amount, r.amount),
-    settled_at = greatest(b.settled_at, least(coalesce(b.test_now, clock_timestamp()), b.due_at - interval '1 microsecond'))
+    settled_at = greatest(b.settled_at,
+      least(coalesce(b.test_now, clock_timestamp()), b.due_at - interval '1 microsecond'))
   from public.credit_reservations r
   where b.account_id = p_account_id and r.account_id = p_account_id and r.id = p_reservation_id
     and b.credit_type = r.credit_type and b.account_status = 'active' and b.allowance is not null
@@ -7830,64 +8512,84 @@ begin
     and b.due_at > greatest(b.settled_at, coalesce(b.test_now, clock_timestamp()))
     and r.status = 'open' and r.captured = 0 and r.unlimited = 0 and b.reserved >= r.amount
     and (coalesce(p_amount, r.amount) = r.amount or p_amount < r.amount and b.kind = 'credit')
-  returning b.credit_type, r.operation_id, r.amount, coalesce(p_amount, r.amount), b.version, b.balance,
-      b.balance - b.withheld - b.reserved, b.allowance, b.used, b.reserved + b.reserved_unlimited, b.period_end, b.settled_at,
+  returning b.credit_type, r.operation_id, r.amount, coalesce(p_amount, r.amount), b.version,
+    b.balance,
+      b.balance - b.withheld - b.reserved, b.allowance, b.used, b.reserved + b.reserved_unlimited,
+        b.period_end, b.settled_at,
       -- As credits.reaches_level says.
-      100::numeric * b.used >= b.alert_percent::numeric * (b.used + b.balance - b.withheld - b.reserved)
+      100::numeric * b.used >= b.alert_percent::numeric
+        * (b.used + b.balance - b.withheld - b.reserved)
         or b.balance - b.withheld - b.reserved <= b.alert_amount
-    into v_credit_type, v_operation_id, v_held, v_captured, v_version, v_balance, v_remaining, v_allowance, v_used,
+    into v_credit_type, v_operation_id, v_held, v_captured, v_version, v_balance, v_remaining,
+      v_allowance, v_used,
       v_reserved, v_period_end, v_at, v_reaches_level;
   if not found then
     return null;
   end if;
   v_answer := jsonb_build_object(
-    'success', true, 'code', 'ok', 'operation_id', v_operation_id, 'credit_type', v_credit_type, 'amount', v_captured,
-    'remaining', v_remaining, 'limit', v_allowance, 'used', v_used, 'reserved', v_reserved, 'unlimited', false,
-    'period_end', v_period_end, 'replayed', false, 'reservation_id', p_reservation_id, 'captured', v_captured,
+    'success', true, 'code', 'ok', 'operation_id', v_operation_id, 'credit_type', v_credit_type,
+    'amount', v_captured,
+    'remaining', v_remaining, 'limit', v_allowance, 'used', v_used, 'reserved', v_reserved,
+    'unlimited', false,
+    'period_end', v_period_end, 'replayed', false, 'reservation_id', p_reservation_id, 'captured',
+    v_captured,
     'released', v_held - v_captured, 'held', 0, 'shortfall', 0);
-  -- The hold was read before the lock, so it is asked again here: still open, with one slice, whose rest may go back.
+  -- The hold was read before the lock, so it is asked again here: still open, with one slice, whose
+  -- rest may go back.
   with spent as (
     update public.credit_grants g set
       held = g.held - v_held, remaining = g.remaining - v_captured, spent = g.spent + v_captured
     from credits.reservation_slices s, public.credit_reservations r
-    where g.account_id = p_account_id and s.account_id = p_account_id and s.reservation_id = p_reservation_id
+    where g.account_id = p_account_id and s.account_id = p_account_id
+      and s.reservation_id = p_reservation_id
       and exists (select 1 from credits.living_accounts l where l.account_id = p_account_id)
       and g.id = s.grant_id and s.amount = v_held and s.captured = 0
-      and r.account_id = p_account_id and r.id = p_reservation_id and r.status = 'open' and r.captured = 0
-      and (v_captured = v_held or g.voided_at is null and g.frozen_at is null and (g.expires_at is null or g.expires_at > v_at))
+      and r.account_id = p_account_id and r.id = p_reservation_id and r.status = 'open'
+      and r.captured = 0
+      and (v_captured = v_held or g.voided_at is null and g.frozen_at is null
+      and (g.expires_at is null or g.expires_at > v_at))
       and (p_idempotency_key is null or not exists (
         select 1 from credits.idempotency_keys k
         where k.account_id = p_account_id and k.idempotency_key = p_idempotency_key))
-    returning g.id, coalesce(p_description, r.description) as description, r.metadata || p_metadata as metadata
+    returning g.id, coalesce(p_description, r.description) as description,
+      r.metadata || p_metadata as metadata
   ), sliced as (
     update credits.reservation_slices s set captured = v_captured from spent
-    where s.account_id = p_account_id and s.reservation_id = p_reservation_id and s.grant_id = spent.id
+    where s.account_id = p_account_id and s.reservation_id = p_reservation_id
+      and s.grant_id = spent.id
   ), closed as (
     update public.credit_reservations r set
-      status = 'captured', captured = v_captured, released = v_held - v_captured, closed_at = v_at, answer = v_answer
+      status = 'captured', captured = v_captured, released = v_held - v_captured, closed_at = v_at,
+        answer = v_answer
     from spent where r.account_id = p_account_id and r.id = p_reservation_id
   ), posted as (
     insert into public.credit_transactions (
-      account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount, balance_after, description, metadata,
+      account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount,
+        balance_after, description, metadata,
       created_at)
-    select p_account_id, v_credit_type, v_version, v_operation_id, s.id, p_user_id, 'capture', -v_captured, v_balance,
+    select p_account_id, v_credit_type, v_version, v_operation_id, s.id, p_user_id, 'capture',
+      -v_captured, v_balance,
       s.description, s.metadata, v_at
     from spent s
   )
   insert into public.usage (
-    account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
-  select p_account_id, p_user_id, v_credit_type, v_captured, 'allowed', s.description, s.metadata, v_operation_id, v_at
+    account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id,
+      created_at)
+  select p_account_id, p_user_id, v_credit_type, v_captured, 'allowed', s.description, s.metadata,
+    v_operation_id, v_at
   from spent s;
   if not found then
     -- Undone, and done with care.
     update credits.balances b set
-      version = b.version - 1, reserved = b.reserved + v_held, balance = b.balance + v_captured, used = b.used - v_captured
+      version = b.version - 1, reserved = b.reserved + v_held, balance = b.balance + v_captured,
+        used = b.used - v_captured
     where b.account_id = p_account_id and b.credit_type = v_credit_type;
     return null;
   end if;
   if p_idempotency_key is not null then
     perform credits.remember(p_account_id, p_idempotency_key, v_operation_id,
-      credits.capture_request(p_user_id, p_reservation_id, p_amount, p_description, p_metadata, true), v_answer, v_at);
+      credits.capture_request(p_user_id, p_reservation_id, p_amount, p_description, p_metadata,
+        true), v_answer, v_at);
   end if;
   if v_reaches_level then
     perform credits.notice_levels(p_account_id, v_credit_type);
@@ -7896,12 +8598,14 @@ begin
 end
 $$;
 comment on function credits.capture_at_once(uuid, uuid, uuid, bigint, text, jsonb, text) is
-  'The fast road of capture: all of a hold in one go, from its one slice. Null when that cannot be done at once; then nothing has changed.';
+  'The fast road of capture: all of a hold in one go, from its one slice. Null when that cannot '
+  'be done at once; then nothing has changed.';
 revoke all on function credits.capture_at_once(uuid, uuid, uuid, bigint, text, jsonb, text)
   from public, anon, authenticated, service_role;
 
 create function credits.capture_request(
-  p_user_id uuid, p_reservation_id uuid, p_amount bigint, p_description text, p_metadata jsonb, p_is_final boolean)
+  p_user_id uuid, p_reservation_id uuid, p_amount bigint, p_description text, p_metadata jsonb,
+  p_is_final boolean)
 returns jsonb
 language plpgsql
 stable
@@ -7909,7 +8613,8 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return jsonb_build_object('function', 'capture_credits', 'user_id', p_user_id, 'reservation_id', p_reservation_id,
+  return jsonb_build_object('function', 'capture_credits', 'user_id', p_user_id, 'reservation_id',
+    p_reservation_id,
     'amount', p_amount, 'description', p_description, 'metadata', p_metadata, 'final', p_is_final);
 end
 $$;
@@ -7921,16 +8626,19 @@ revoke all on function credits.capture_request(uuid, uuid, bigint, text, jsonb, 
 -- edge: result=Capture callers=service_role keyed
 --   Charge a hold: ``amount`` credits, None for all of it. The rest goes back.
 --
---   Above the hold it takes what is available; the answer has the ``shortfall``. With ``final`` false
---   it is a part: it is charged at once, and what is ``held`` stays so until the last part, or until
---   the hold expires. A part is known again by its key alone; the last one also by its amount.
+--   Above the hold it takes what is available; the answer has the ``shortfall``. With ``final``
+--   false it is a part: it is charged at once, and what is ``held`` stays so until the last part,
+--   or until the hold expires. A part is known again by its key alone; the last one also by its
+--   amount.
 --
 --   Raises:
---       ReservationNotFound, ReservationClosed: it had been released, or had expired, or captured otherwise.
+--       ReservationNotFound, ReservationClosed: it had been released, or had expired, or captured
+--           otherwise.
 --       IdempotencyConflict: the key belongs to another request.
 --       AccountFrozen, InvalidAmount, InvalidArgument.
 create function public.capture_credits(
-  p_user_id uuid, p_reservation_id uuid, p_amount bigint default null, p_description text default null,
+  p_user_id uuid, p_reservation_id uuid, p_amount bigint default null,
+  p_description text default null,
   p_metadata jsonb default '{}', p_workspace_id uuid default null, p_final boolean default true,
   p_idempotency_key text default null)
 returns jsonb
@@ -7942,34 +8650,43 @@ as $$
 declare
   v_answer jsonb;
 begin
-  perform credits.check_request(coalesce(p_amount, 1), p_description, p_idempotency_key, p_metadata);
+  perform credits.check_request(coalesce(p_amount, 1), p_description, p_idempotency_key,
+    p_metadata);
   if p_workspace_id is null and p_final then
-    v_answer := credits.capture_at_once(p_user_id, p_user_id, p_reservation_id, p_amount, p_description,
+    v_answer := credits.capture_at_once(p_user_id, p_user_id, p_reservation_id, p_amount,
+      p_description,
       coalesce(p_metadata, '{}'), p_idempotency_key);
   end if;
   if v_answer is null then
-    v_answer := credits.capture(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_reservation_id, p_amount,
+    v_answer := credits.capture(credits.paying_account(p_user_id, p_workspace_id), p_user_id,
+      p_reservation_id, p_amount,
       p_description, coalesce(p_metadata, '{}'), coalesce(p_final, true), p_idempotency_key);
   end if;
   return credits.respond(v_answer);
 end
 $$;
 comment on function public.capture_credits(uuid, uuid, bigint, text, jsonb, uuid, boolean, text) is
-  'Charges a hold: p_amount whole credits, null for what is left of it. Above the hold it takes what is available and answers the shortfall. p_final false charges a part and keeps the rest held; a part is recognised as a repeat by its key alone. The same last capture again is replayed; anything else on a closed hold raises reservation_closed.';
+  'Charges a hold: p_amount whole credits, null for what is left of it. Above the hold it takes '
+  'what is available and answers the shortfall. p_final false charges a part and keeps the rest '
+  'held; a part is recognised as a repeat by its key alone. The same last capture again is '
+  'replayed; anything else on a closed hold raises reservation_closed.';
 revoke all on function public.capture_credits(uuid, uuid, bigint, text, jsonb, uuid, boolean, text)
   from public, anon, authenticated, service_role;
-grant execute on function public.capture_credits(uuid, uuid, bigint, text, jsonb, uuid, boolean, text) to service_role;
+grant execute on function public.capture_credits(uuid, uuid, bigint, text, jsonb, uuid, boolean,
+  text) to service_role;
 
 -- schemas/holds/extend_reservation.sql
 
 -- edge: result=Reservation callers=service_role repeatable
---   Keep a hold open for ``ttl_seconds`` (1 second to 24 hours) from now; it never ends sooner than it would have.
+--   Keep a hold open for ``ttl_seconds`` (1 second to 24 hours) from now; it never ends sooner than
+--   it would have.
 --
 --   Raises:
 --       ReservationNotFound, ReservationClosed: it is open no longer.
 --       AccountFrozen, InvalidArgument.
 create function public.extend_reservation(
-  p_user_id uuid, p_reservation_id uuid, p_ttl_seconds integer default 900, p_workspace_id uuid default null)
+  p_user_id uuid, p_reservation_id uuid, p_ttl_seconds integer default 900,
+  p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
 volatile
@@ -7978,12 +8695,15 @@ set search_path = ''
 as $$
 begin
   perform credits.check_ttl(p_ttl_seconds);
-  return credits.respond(credits.extend(credits.paying_account(p_user_id, p_workspace_id), p_reservation_id, p_ttl_seconds));
+  return credits.respond(credits.extend(credits.paying_account(p_user_id, p_workspace_id),
+    p_reservation_id, p_ttl_seconds));
 end
 $$;
 comment on function public.extend_reservation(uuid, uuid, integer, uuid) is
-  'Keeps a hold that lives open for p_ttl_seconds from now, never shorter than it was. Answers expires_at. Raises reservation_closed when it is no longer open.';
-revoke all on function public.extend_reservation(uuid, uuid, integer, uuid) from public, anon, authenticated, service_role;
+  'Keeps a hold that lives open for p_ttl_seconds from now, never shorter than it was. Answers '
+  'expires_at. Raises reservation_closed when it is no longer open.';
+revoke all on function public.extend_reservation(uuid, uuid, integer, uuid)
+  from public, anon, authenticated, service_role;
 grant execute on function public.extend_reservation(uuid, uuid, integer, uuid) to service_role;
 
 create function credits.extend(p_account_id uuid, p_reservation_id uuid, p_ttl_seconds integer)
@@ -8004,23 +8724,29 @@ begin
   v_hold := v_locked.p_reservation;
   if v_hold.status <> 'open' then
     perform credits.raise_error('reservation_closed',
-      jsonb_build_object('reservation_id', v_hold.id, 'status', v_hold.status, 'captured', v_hold.captured));
+      jsonb_build_object('reservation_id', v_hold.id, 'status', v_hold.status, 'captured',
+        v_hold.captured));
   elsif v_balance.account_status <> 'active' then
     perform credits.refuse_status(p_account_id, v_balance.account_status);
   end if;
-  v_expires_at := greatest(v_hold.expires_at, v_balance.settled_at + make_interval(secs => p_ttl_seconds));
+  v_expires_at := greatest(v_hold.expires_at,
+    v_balance.settled_at + make_interval(secs => p_ttl_seconds));
   if v_expires_at > v_hold.expires_at then
-    update public.credit_reservations r set expires_at = v_expires_at, extended_at = v_balance.settled_at
+    update public.credit_reservations r set expires_at = v_expires_at,
+      extended_at = v_balance.settled_at
     where r.account_id = p_account_id and r.id = p_reservation_id;
     v_balance := credits.save_balance(p_account_id, v_balance);
   end if;
-  return credits.answer(v_balance, v_hold.operation_id, v_hold.amount + v_hold.extra - v_hold.captured)
+  return credits.answer(v_balance, v_hold.operation_id, v_hold.amount + v_hold.extra
+    - v_hold.captured)
     || jsonb_build_object('reservation_id', v_hold.id, 'expires_at', v_expires_at);
 end
 $$;
 comment on function credits.extend(uuid, uuid, integer) is
-  'Moves the end of an open hold to p_ttl_seconds from now, if that is later. What it has pinned is read by its end, so nothing else changes.';
-revoke all on function credits.extend(uuid, uuid, integer) from public, anon, authenticated, service_role;
+  'Moves the end of an open hold to p_ttl_seconds from now, if that is later. What it has pinned '
+  'is read by its end, so nothing else changes.';
+revoke all on function credits.extend(uuid, uuid, integer)
+  from public, anon, authenticated, service_role;
 
 create function credits.check_ttl(p_ttl_seconds integer)
 returns void
@@ -8031,12 +8757,14 @@ set search_path = ''
 as $$
 begin
   if p_ttl_seconds is null or p_ttl_seconds not between 1 and 86400 then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_ttl_seconds', 'value', p_ttl_seconds),
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_ttl_seconds', 'value', p_ttl_seconds),
       'A hold lives for 1 to 86400 seconds.');
   end if;
 end
 $$;
-comment on function credits.check_ttl(integer) is 'Raises invalid_argument for what is no time for a hold to live.';
+comment on function credits.check_ttl(integer) is
+  'Raises invalid_argument for what is no time for a hold to live.';
 revoke all on function credits.check_ttl(integer) from public, anon, authenticated, service_role;
 
 -- schemas/holds/release_credits.sql
@@ -8058,18 +8786,24 @@ begin
   v_hold := v_locked.p_reservation;
   if v_hold.status <> 'open' then
     perform credits.raise_error('reservation_closed',
-      jsonb_build_object('reservation_id', v_hold.id, 'status', v_hold.status, 'captured', v_hold.captured));
+      jsonb_build_object('reservation_id', v_hold.id, 'status', v_hold.status, 'captured',
+        v_hold.captured));
   end if;
   v_balance := credits.close_hold(p_account_id, v_balance, v_hold, p_reason);
-  return credits.answer(v_balance, v_hold.operation_id, v_hold.amount + v_hold.extra - v_hold.captured)
-    || jsonb_build_object('reservation_id', v_hold.id, 'released', v_hold.amount + v_hold.extra - v_hold.captured);
+  return credits.answer(v_balance, v_hold.operation_id, v_hold.amount + v_hold.extra
+    - v_hold.captured)
+    || jsonb_build_object('reservation_id', v_hold.id, 'released', v_hold.amount + v_hold.extra
+      - v_hold.captured);
 end
 $$;
-comment on function credits.release(uuid, uuid, text) is 'Gives a hold back to its grants, once. What returns to an expired grant expires at once.';
-revoke all on function credits.release(uuid, uuid, text) from public, anon, authenticated, service_role;
+comment on function credits.release(uuid, uuid, text) is
+  'Gives a hold back to its grants, once. What returns to an expired grant expires at once.';
+revoke all on function credits.release(uuid, uuid, text)
+  from public, anon, authenticated, service_role;
 
 create function credits.close_hold(
-  p_account_id uuid, inout p_balance credits.balances, p_hold public.credit_reservations, p_reason text)
+  p_account_id uuid, inout p_balance credits.balances, p_hold public.credit_reservations,
+  p_reason text)
 language plpgsql
 volatile
 security invoker
@@ -8078,7 +8812,8 @@ as $$
 begin
   p_balance := credits.release_slices(p_account_id, p_balance, p_hold.id);
   update public.credit_reservations r set
-    status = 'released', released = r.amount + r.extra - r.captured, closed_at = p_balance.settled_at, close_reason = p_reason
+    status = 'released', released = r.amount + r.extra - r.captured,
+      closed_at = p_balance.settled_at, close_reason = p_reason
   where r.account_id = p_account_id and r.id = p_hold.id;
   p_balance := credits.expire_ended(p_account_id, p_balance, p_hold.operation_id);
   p_balance := credits.align_allowance(p_account_id, p_balance, p_hold.operation_id);
@@ -8099,7 +8834,8 @@ revoke all on function credits.close_hold(uuid, credits.balances, public.credit_
 --           the second:
 --           ``details["status"]`` is then ``released``.
 create function public.release_credits(
-  p_user_id uuid, p_reservation_id uuid, p_reason text default null, p_workspace_id uuid default null)
+  p_user_id uuid, p_reservation_id uuid, p_reason text default null,
+  p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
 volatile
@@ -8108,17 +8844,21 @@ set search_path = ''
 as $$
 begin
   perform credits.check_request(1, p_reason, null, null, 'p_reason');
-  return credits.respond(credits.release(credits.paying_account(p_user_id, p_workspace_id), p_reservation_id, p_reason));
+  return credits.respond(credits.release(credits.paying_account(p_user_id, p_workspace_id),
+    p_reservation_id, p_reason));
 end
 $$;
 comment on function public.release_credits(uuid, uuid, text, uuid) is
-  'Gives a hold back without charging anything. Raises reservation_closed when it is no longer open.';
-revoke all on function public.release_credits(uuid, uuid, text, uuid) from public, anon, authenticated, service_role;
+  'Gives a hold back without charging anything. Raises reservation_closed when it is no longer '
+  'open.';
+revoke all on function public.release_credits(uuid, uuid, text, uuid)
+  from public, anon, authenticated, service_role;
 grant execute on function public.release_credits(uuid, uuid, text, uuid) to service_role;
 
 -- schemas/holds/reserve_credits.sql
 
-create function credits.hold_slices(p_account_id uuid, inout p_balance credits.balances, p_reservation_id uuid, p_amount bigint)
+create function credits.hold_slices(p_account_id uuid, inout p_balance credits.balances,
+  p_reservation_id uuid, p_amount bigint)
 language plpgsql
 volatile
 security invoker
@@ -8130,13 +8870,16 @@ declare
   v_grant record;
 begin
   for v_grant in
-    select s.id, s.free from credits.spendable_grants(p_account_id, p_balance.credit_type, p_balance.settled_at) s
+    select s.id, s.free
+      from credits.spendable_grants(p_account_id, p_balance.credit_type, p_balance.settled_at) s
   loop
     v_take := least(v_left, v_grant.free);
-    update public.credit_grants g set held = g.held + v_take where g.account_id = p_account_id and g.id = v_grant.id;
+    update public.credit_grants g set held = g.held + v_take where g.account_id = p_account_id
+      and g.id = v_grant.id;
     insert into credits.reservation_slices as s (account_id, reservation_id, grant_id, amount)
     values (p_account_id, p_reservation_id, v_grant.id, v_take)
-    on conflict (account_id, reservation_id, grant_id) do update set amount = s.amount + excluded.amount;
+    on conflict (account_id, reservation_id, grant_id) do update
+      set amount = s.amount + excluded.amount;
     v_left := v_left - v_take;
     exit when v_left = 0;
   end loop;
@@ -8147,11 +8890,14 @@ begin
 end
 $$;
 comment on function credits.hold_slices(uuid, credits.balances, uuid, bigint) is
-  'Pins slices of the grants in burn order for a hold. The caller has made sure that there is enough.';
-revoke all on function credits.hold_slices(uuid, credits.balances, uuid, bigint) from public, anon, authenticated, service_role;
+  'Pins slices of the grants in burn order for a hold. The caller has made sure that there is '
+  'enough.';
+revoke all on function credits.hold_slices(uuid, credits.balances, uuid, bigint)
+  from public, anon, authenticated, service_role;
 
 create function credits.reserve(
-  p_account_id uuid, p_user_id uuid, p_credit_type text, p_amount bigint, p_description text, p_idempotency_key text,
+  p_account_id uuid, p_user_id uuid, p_credit_type text, p_amount bigint, p_description text,
+  p_idempotency_key text,
   p_metadata jsonb, p_ttl_seconds integer)
 returns jsonb
 language plpgsql
@@ -8172,7 +8918,8 @@ begin
   if p_user_id <> p_account_id then
     perform credits.require_spender(p_account_id, p_user_id);
   end if;
-  v_request := credits.hold_request(p_user_id, p_credit_type, p_amount, p_description, p_metadata, p_ttl_seconds);
+  v_request := credits.hold_request(p_user_id, p_credit_type, p_amount, p_description, p_metadata,
+    p_ttl_seconds);
   v_answer := credits.replay(p_account_id, p_idempotency_key, v_request);
   if v_answer is not null then
     return v_answer;
@@ -8182,23 +8929,28 @@ begin
   end if;
 
   if credits.available(v_balance) < p_amount then
-    return credits.refuse(p_account_id, v_balance, v_operation_id, p_amount, p_user_id, p_description, p_metadata);
+    return credits.refuse(p_account_id, v_balance, v_operation_id, p_amount, p_user_id,
+      p_description, p_metadata);
   end if;
   if v_balance.has_budgets then
-    v_budget := credits.budget_without_room(p_account_id, p_credit_type, p_user_id, p_amount, p_metadata,
+    v_budget := credits.budget_without_room(p_account_id, p_credit_type, p_user_id, p_amount,
+      p_metadata,
       v_balance.settled_at, v_balance.period_start, true);
     if v_budget is not null then
-      return credits.refuse_by_budget(p_account_id, v_balance, v_operation_id, p_amount, p_user_id, p_description,
+      return credits.refuse_by_budget(p_account_id, v_balance, v_operation_id, p_amount, p_user_id,
+        p_description,
         p_metadata, v_budget);
     end if;
   end if;
 
   v_expires_at := v_balance.settled_at + make_interval(secs => p_ttl_seconds);
   insert into public.credit_reservations (
-    account_id, id, credit_type, operation_id, user_id, amount, unlimited, description, metadata, created_at, expires_at)
+    account_id, id, credit_type, operation_id, user_id, amount, unlimited, description, metadata,
+      created_at, expires_at)
   values (
     p_account_id, v_reservation_id, p_credit_type, v_operation_id, p_user_id, p_amount,
-    case when v_balance.allowance is null then p_amount else 0 end, p_description, p_metadata, v_balance.settled_at, v_expires_at);
+    case when v_balance.allowance is null then p_amount else 0 end, p_description, p_metadata,
+      v_balance.settled_at, v_expires_at);
   if v_balance.allowance is null then
     v_balance.reserved_unlimited := v_balance.reserved_unlimited + p_amount;
   else
@@ -8212,7 +8964,8 @@ begin
 
   v_answer := credits.answer(v_balance, v_operation_id, p_amount)
     || jsonb_build_object('reservation_id', v_reservation_id, 'expires_at', v_expires_at);
-  perform credits.remember(p_account_id, p_idempotency_key, v_operation_id, v_request, v_answer, v_balance.settled_at);
+  perform credits.remember(p_account_id, p_idempotency_key, v_operation_id, v_request, v_answer,
+    v_balance.settled_at);
   return v_answer;
 end
 $$;
@@ -8222,7 +8975,8 @@ revoke all on function credits.reserve(uuid, uuid, text, bigint, text, text, jso
   from public, anon, authenticated, service_role;
 
 create function credits.reserve_at_once(
-  p_account_id uuid, p_user_id uuid, p_credit_type text, p_amount bigint, p_description text, p_idempotency_key text,
+  p_account_id uuid, p_user_id uuid, p_credit_type text, p_amount bigint, p_description text,
+  p_idempotency_key text,
   p_metadata jsonb, p_ttl_seconds integer)
 returns jsonb
 language plpgsql
@@ -8244,26 +8998,35 @@ declare
 begin
   update credits.balances b set
     reserved = b.reserved + p_amount,
-    settled_at = greatest(b.settled_at, least(coalesce(b.test_now, clock_timestamp()), b.due_at - interval '1 microsecond')),
+    settled_at = greatest(b.settled_at,
+      least(coalesce(b.test_now, clock_timestamp()), b.due_at - interval '1 microsecond')),
     due_at = least(b.due_at, greatest(b.settled_at, least(coalesce(b.test_now, clock_timestamp()),
       b.due_at - interval '1 microsecond')) + make_interval(secs => p_ttl_seconds))
-  where b.account_id = p_account_id and b.credit_type = p_credit_type and b.account_status = 'active'
+  where b.account_id = p_account_id and b.credit_type = p_credit_type
+    and b.account_status = 'active'
     and (b.user_id is not null or p_user_id is distinct from p_account_id)
     and b.due_at > greatest(b.settled_at, coalesce(b.test_now, clock_timestamp()))
-    and b.allowance is not null and b.balance - b.withheld - b.reserved >= p_amount and not b.has_budgets
-  returning gen_random_uuid(), gen_random_uuid(), b.balance - b.withheld - b.reserved, b.allowance, b.used,
-      b.reserved + b.reserved_unlimited, b.period_end, b.settled_at, b.settled_at + make_interval(secs => p_ttl_seconds)
-    into v_operation_id, v_reservation_id, v_remaining, v_allowance, v_used, v_reserved, v_period_end, v_at, v_expires_at;
+    and b.allowance is not null and b.balance - b.withheld - b.reserved >= p_amount
+    and not b.has_budgets
+  returning gen_random_uuid(), gen_random_uuid(), b.balance - b.withheld - b.reserved, b.allowance,
+    b.used,
+      b.reserved + b.reserved_unlimited, b.period_end, b.settled_at,
+        b.settled_at + make_interval(secs => p_ttl_seconds)
+    into v_operation_id, v_reservation_id, v_remaining, v_allowance, v_used, v_reserved,
+      v_period_end, v_at, v_expires_at;
   if not found then
     return null;
   end if;
   with held as (
     update public.credit_grants g set held = g.held + p_amount
     where g.account_id = p_account_id and g.remaining - g.held >= p_amount
-      and exists (select 1 from credits.living_accounts l where l.account_id = p_account_id) and g.id = (
+      and exists (select 1 from credits.living_accounts l where l.account_id = p_account_id)
+      and g.id = (
       select f.id from public.credit_grants f
-      where f.account_id = p_account_id and f.credit_type = p_credit_type and f.is_open and f.remaining > f.held
-        and f.starts_at <= v_at and (f.expires_at is null or f.expires_at > v_at) and f.frozen_at is null
+      where f.account_id = p_account_id and f.credit_type = p_credit_type and f.is_open
+        and f.remaining > f.held
+        and f.starts_at <= v_at and (f.expires_at is null or f.expires_at > v_at)
+        and f.frozen_at is null
       order by f.priority, f.expires_at, f.starts_at, f.id
       limit 1)
       and (p_idempotency_key is null or not exists (
@@ -8272,8 +9035,10 @@ begin
     returning g.id
   ), made as (
     insert into public.credit_reservations (
-      account_id, id, credit_type, operation_id, user_id, amount, description, metadata, created_at, expires_at)
-    select p_account_id, v_reservation_id, p_credit_type, v_operation_id, p_user_id, p_amount, p_description, p_metadata, v_at,
+      account_id, id, credit_type, operation_id, user_id, amount, description, metadata, created_at,
+        expires_at)
+    select p_account_id, v_reservation_id, p_credit_type, v_operation_id, p_user_id, p_amount,
+      p_description, p_metadata, v_at,
       v_expires_at
     from held h
   )
@@ -8286,23 +9051,29 @@ begin
     return null;
   end if;
   v_answer := jsonb_build_object(
-    'success', true, 'code', 'ok', 'operation_id', v_operation_id, 'credit_type', p_credit_type, 'amount', p_amount,
-    'remaining', v_remaining, 'limit', v_allowance, 'used', v_used, 'reserved', v_reserved, 'unlimited', false,
-    'period_end', v_period_end, 'replayed', false, 'reservation_id', v_reservation_id, 'expires_at', v_expires_at);
+    'success', true, 'code', 'ok', 'operation_id', v_operation_id, 'credit_type', p_credit_type,
+    'amount', p_amount,
+    'remaining', v_remaining, 'limit', v_allowance, 'used', v_used, 'reserved', v_reserved,
+    'unlimited', false,
+    'period_end', v_period_end, 'replayed', false, 'reservation_id', v_reservation_id, 'expires_at',
+    v_expires_at);
   if p_idempotency_key is not null then
     perform credits.remember(p_account_id, p_idempotency_key, v_operation_id,
-      credits.hold_request(p_user_id, p_credit_type, p_amount, p_description, p_metadata, p_ttl_seconds), v_answer, v_at);
+      credits.hold_request(p_user_id, p_credit_type, p_amount, p_description, p_metadata,
+        p_ttl_seconds), v_answer, v_at);
   end if;
   return v_answer;
 end
 $$;
 comment on function credits.reserve_at_once(uuid, uuid, text, bigint, text, text, jsonb, integer) is
-  'The fast road of reserve, as that of consume: pins one slice of the first grant in burn order. Null when that cannot be done at once; then nothing has changed.';
+  'The fast road of reserve, as that of consume: pins one slice of the first grant in burn order. '
+  'Null when that cannot be done at once; then nothing has changed.';
 revoke all on function credits.reserve_at_once(uuid, uuid, text, bigint, text, text, jsonb, integer)
   from public, anon, authenticated, service_role;
 
 create function credits.hold_request(
-  p_user_id uuid, p_credit_type text, p_amount bigint, p_description text, p_metadata jsonb, p_ttl_seconds integer)
+  p_user_id uuid, p_credit_type text, p_amount bigint, p_description text, p_metadata jsonb,
+  p_ttl_seconds integer)
 returns jsonb
 language plpgsql
 stable
@@ -8310,11 +9081,14 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return jsonb_build_object('function', 'reserve_credits', 'user_id', p_user_id, 'credit_type', p_credit_type,
-    'amount', p_amount, 'description', p_description, 'metadata', p_metadata, 'ttl_seconds', p_ttl_seconds);
+  return jsonb_build_object('function', 'reserve_credits', 'user_id', p_user_id, 'credit_type',
+    p_credit_type,
+    'amount', p_amount, 'description', p_description, 'metadata', p_metadata, 'ttl_seconds',
+    p_ttl_seconds);
 end
 $$;
-comment on function credits.hold_request(uuid, text, bigint, text, jsonb, integer) is 'What makes a hold the same hold under its key.';
+comment on function credits.hold_request(uuid, text, bigint, text, jsonb, integer) is
+  'What makes a hold the same hold under its key.';
 revoke all on function credits.hold_request(uuid, text, bigint, text, jsonb, integer)
   from public, anon, authenticated, service_role;
 
@@ -8330,7 +9104,8 @@ revoke all on function credits.hold_request(uuid, text, bigint, text, jsonb, int
 --       AccountFrozen, AccountNotFound, UnknownCreditType, InvalidAmount, InvalidArgument.
 create function public.reserve_credits(
   p_user_id uuid, p_credit_type text, p_amount bigint default 1, p_description text default null,
-  p_idempotency_key text default null, p_metadata jsonb default '{}', p_ttl_seconds integer default 900,
+  p_idempotency_key text default null, p_metadata jsonb default '{}',
+  p_ttl_seconds integer default 900,
   p_workspace_id uuid default null, p_strict boolean default false)
 returns jsonb
 language plpgsql
@@ -8344,21 +9119,28 @@ begin
   perform credits.check_request(p_amount, p_description, p_idempotency_key, p_metadata);
   perform credits.check_ttl(p_ttl_seconds);
   if p_workspace_id is null then
-    v_answer := credits.reserve_at_once(p_user_id, p_user_id, p_credit_type, p_amount, p_description, p_idempotency_key,
+    v_answer := credits.reserve_at_once(p_user_id, p_user_id, p_credit_type, p_amount,
+      p_description, p_idempotency_key,
       coalesce(p_metadata, '{}'), p_ttl_seconds);
   end if;
   if v_answer is null then
-    v_answer := credits.reserve(credits.paying_account(p_user_id, p_workspace_id, coalesce(p_credit_type, '')), p_user_id,
-      p_credit_type, p_amount, p_description, p_idempotency_key, coalesce(p_metadata, '{}'), p_ttl_seconds);
+    v_answer := credits.reserve(credits.paying_account(p_user_id, p_workspace_id,
+      coalesce(p_credit_type, '')), p_user_id,
+      p_credit_type, p_amount, p_description, p_idempotency_key, coalesce(p_metadata, '{}'),
+      p_ttl_seconds);
   end if;
   return credits.respond(v_answer, p_strict);
 end
 $$;
-comment on function public.reserve_credits(uuid, text, bigint, text, text, jsonb, integer, uuid, boolean) is
-  'Holds p_amount whole credits for p_ttl_seconds (1 second to 24 hours), all or nothing. Answers reservation_id and expires_at. Capture it, release it, or let it expire: then it cost nothing.';
-revoke all on function public.reserve_credits(uuid, text, bigint, text, text, jsonb, integer, uuid, boolean)
+comment on function public.reserve_credits(uuid, text, bigint, text, text, jsonb, integer, uuid,
+  boolean) is
+  'Holds p_amount whole credits for p_ttl_seconds (1 second to 24 hours), all or nothing. Answers '
+  'reservation_id and expires_at. Capture it, release it, or let it expire: then it cost nothing.';
+revoke all on function public.reserve_credits(uuid, text, bigint, text, text, jsonb, integer, uuid,
+  boolean)
   from public, anon, authenticated, service_role;
-grant execute on function public.reserve_credits(uuid, text, bigint, text, text, jsonb, integer, uuid, boolean) to service_role;
+grant execute on function public.reserve_credits(uuid, text, bigint, text, text, jsonb, integer,
+  uuid, boolean) to service_role;
 
 -- schemas/prices/price_books.sql
 
@@ -14049,8 +14831,9 @@ grant execute on function public.revoke_api_key(uuid, uuid, uuid) to authenticat
 
 -- schemas/calendar/fold_subscription.sql
 
--- The one state machine of subscriptions. It reads the events in the order in which they happened, so that what is heard of
--- late ends as if it had been heard of at once, and says from when on what holds. docs/concepts.md draws it.
+-- The one state machine of subscriptions. It reads the events in the order in which they happened,
+-- so that what is heard of late ends as if it had been heard of at once, and says from when on what
+-- holds. docs/concepts.md draws it.
 
 create function credits.is_paid_plan(p_plan_id text)
 returns boolean
@@ -14083,7 +14866,8 @@ create type credits.provider_state as (
   covered_until timestamptz
 );
 comment on type credits.provider_state is
-  'What a provider''s subscription is from an instant on. plan_id is null for a price that is not registered.';
+  'What a provider''s subscription is from an instant on. plan_id is null for a price that is not '
+  'registered.';
 
 create type credits.subscription_state as (
   spell credits.subscription_spells,
@@ -14106,10 +14890,12 @@ create type credits.subscription_state as (
   owed_status text,
   stops_at_cover boolean
 );
-comment on type credits.subscription_state is 'A subscription on its way through its events: the spell that runs, and what is to come.';
+comment on type credits.subscription_state is
+  'A subscription on its way through its events: the spell that runs, and what is to come.';
 
 create function credits.spell_period(
-  p_spell credits.subscription_spells, p_at timestamptz, out period_start timestamptz, out period_end timestamptz)
+  p_spell credits.subscription_spells, p_at timestamptz, out period_start timestamptz,
+  out period_end timestamptz)
 language plpgsql
 stable
 security invoker
@@ -14124,12 +14910,14 @@ begin
   end if;
   select p.period_start, p.period_end into period_start, period_end
   from credits.period_at(p_spell.anchor_at, p_spell.time_zone, p_at) p;
-  -- After a change of the time zone the periods of before end inside of one of the new ones. The rest is joined to the
-  -- following period when it is short, so that no account has two allowances by moving.
+  -- After a change of the time zone the periods of before end inside of one of the new ones. The
+  -- rest is joined to the following period when it is short, so that no account has two allowances
+  -- by moving.
   if period_start < p_spell.anchored_from + interval '15 days' then
     period_start := p_spell.anchored_from;
     if period_end < p_spell.anchored_from + interval '15 days' then
-      select p.period_end into period_end from credits.period_at(p_spell.anchor_at, p_spell.time_zone, period_end) p;
+      select p.period_end into period_end
+        from credits.period_at(p_spell.anchor_at, p_spell.time_zone, period_end) p;
     end if;
   end if;
 end
@@ -14140,7 +14928,8 @@ revoke all on function credits.spell_period(credits.subscription_spells, timesta
   from public, anon, authenticated, service_role;
 
 create function credits.enter_plan(
-  p_state credits.subscription_state, p_plan_id text, p_quantity integer, p_version integer, p_at timestamptz)
+  p_state credits.subscription_state, p_plan_id text, p_quantity integer, p_version integer,
+  p_at timestamptz)
 returns credits.subscription_state
 language plpgsql
 stable
@@ -14175,9 +14964,12 @@ begin
   return s;
 end
 $$;
-comment on function credits.enter_plan(credits.subscription_state, text, integer, integer, timestamptz) is
-  'Moves a subscription to a plan. Between paid plans it keeps its status: to change the plan is no payment.';
-revoke all on function credits.enter_plan(credits.subscription_state, text, integer, integer, timestamptz)
+comment on function credits.enter_plan(credits.subscription_state, text, integer, integer,
+  timestamptz) is
+  'Moves a subscription to a plan. Between paid plans it keeps its status: to change the plan is '
+  'no payment.';
+revoke all on function credits.enter_plan(credits.subscription_state, text, integer, integer,
+  timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.anchor_periods(p_state credits.subscription_state, p_at timestamptz)
@@ -14209,7 +15001,8 @@ comment on function credits.anchor_periods(credits.subscription_state, timestamp
 revoke all on function credits.anchor_periods(credits.subscription_state, timestamptz)
   from public, anon, authenticated, service_role;
 
-create function credits.running_period_is_paid(p_state credits.subscription_state, p_end timestamptz)
+create function credits.running_period_is_paid(p_state credits.subscription_state,
+  p_end timestamptz)
 returns boolean
 language plpgsql
 immutable
@@ -14217,7 +15010,8 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return (p_state).is_paid and (p_state.spell).past_due_since is null and (p_state.spell).trial_ends_at is null
+  return (p_state).is_paid and (p_state.spell).past_due_since is null
+    and (p_state.spell).trial_ends_at is null
     and (not p_state.is_managed or coalesce(p_state.covered_until >= p_end, false));
 end
 $$;
@@ -14226,7 +15020,8 @@ comment on function credits.running_period_is_paid(credits.subscription_state, t
 revoke all on function credits.running_period_is_paid(credits.subscription_state, timestamptz)
   from public, anon, authenticated, service_role;
 
-create function credits.leave_plan(p_state credits.subscription_state, p_keeps boolean, p_plan_id text, p_quantity integer,
+create function credits.leave_plan(p_state credits.subscription_state, p_keeps boolean,
+  p_plan_id text, p_quantity integer,
   p_version integer, p_at timestamptz)
 returns credits.subscription_state
 language plpgsql
@@ -14261,12 +15056,16 @@ begin
   return s;
 end
 $$;
-comment on function credits.leave_plan(credits.subscription_state, boolean, text, integer, integer, timestamptz) is
-  'Leaves a paid plan at once. What was paid for stays, if it is to be kept; what was not gives way to the new plan''s allowance.';
-revoke all on function credits.leave_plan(credits.subscription_state, boolean, text, integer, integer, timestamptz)
+comment on function credits.leave_plan(credits.subscription_state, boolean, text, integer, integer,
+  timestamptz) is
+  'Leaves a paid plan at once. What was paid for stays, if it is to be kept; what was not gives '
+  'way to the new plan''s allowance.';
+revoke all on function credits.leave_plan(credits.subscription_state, boolean, text, integer,
+  integer, timestamptz)
   from public, anon, authenticated, service_role;
 
-create function credits.cancel_plan(p_state credits.subscription_state, p_keeps boolean, p_default text, p_at timestamptz)
+create function credits.cancel_plan(p_state credits.subscription_state, p_keeps boolean,
+  p_default text, p_at timestamptz)
 returns credits.subscription_state
 language plpgsql
 stable
@@ -14280,7 +15079,8 @@ begin
   s.cancel_at := null;
   select * into v_period from credits.spell_period(s.spell,
     case when p_at > (s.spell).anchored_from then p_at - interval '1 microsecond' else p_at end);
-  if not p_keeps or not credits.running_period_is_paid(s, v_period.period_end) or p_at >= v_period.period_end then
+  if not p_keeps or not credits.running_period_is_paid(s, v_period.period_end)
+    or p_at >= v_period.period_end then
     return credits.leave_plan(s, p_keeps, p_default, 1, null, p_at);
   end if;
   s.spell.status := 'canceled';
@@ -14308,7 +15108,8 @@ declare
   v_at timestamptz := p_event.happened_at;
   v_is_same boolean := p_event.plan_id = (s.spell).plan_id;
   v_is_paid boolean := credits.is_paid_plan(p_event.plan_id);
-  v_quantity integer := coalesce(p_event.quantity, case when s.is_paid and v_is_paid then (s.spell).quantity else 1 end);
+  v_quantity integer := coalesce(p_event.quantity, case when s.is_paid and v_is_paid
+    then (s.spell).quantity else 1 end);
   v_period record;
 begin
   select * into v_period from credits.spell_period(s.spell, v_at);
@@ -14344,7 +15145,8 @@ begin
   elsif s.is_paid and not v_is_paid then
     s := credits.leave_plan(s, true, p_event.plan_id, v_quantity, p_event.plan_version, v_at);
   else
-    s := credits.enter_plan(s, p_event.plan_id, greatest(v_quantity, case when s.is_paid then (s.spell).quantity end),
+    s := credits.enter_plan(s, p_event.plan_id, greatest(v_quantity, case when s.is_paid
+      then (s.spell).quantity end),
       p_event.plan_version, v_at);
     if v_quantity < (s.spell).quantity then
       s.next_quantity := v_quantity;
@@ -14354,9 +15156,12 @@ begin
   return s;
 end
 $$;
-comment on function credits.change_plan_event(credits.subscription_state, credits.subscription_events) is
-  'What a change of plan or seats does: up at once, from free to paid with a new period, fewer seats from the next period.';
-revoke all on function credits.change_plan_event(credits.subscription_state, credits.subscription_events)
+comment on function credits.change_plan_event(credits.subscription_state,
+  credits.subscription_events) is
+  'What a change of plan or seats does: up at once, from free to paid with a new period, fewer '
+  'seats from the next period.';
+revoke all on function credits.change_plan_event(credits.subscription_state,
+  credits.subscription_events)
   from public, anon, authenticated, service_role;
 
 create function credits.change_status_event(
@@ -14388,7 +15193,8 @@ begin
       s.trial_is_paid := true;
       return s;
     end if;
-    -- What was not granted meanwhile is made up for. A provider says by payments and periods of its own what there is.
+    -- What was not granted meanwhile is made up for. A provider says by payments and periods of its
+    -- own what there is.
     if not s.is_managed then
       s.earns_from := least((s.spell).paused_since, (s.spell).past_due_since);
     end if;
@@ -14440,9 +15246,11 @@ begin
   return s;
 end
 $$;
-comment on function credits.change_status_event(credits.subscription_state, credits.subscription_events, text) is
+comment on function credits.change_status_event(credits.subscription_state,
+  credits.subscription_events, text) is
   'What a status does to a paid plan.';
-revoke all on function credits.change_status_event(credits.subscription_state, credits.subscription_events, text)
+revoke all on function credits.change_status_event(credits.subscription_state,
+  credits.subscription_events, text)
   from public, anon, authenticated, service_role;
 
 create function credits.next_transition(p_state credits.subscription_state, p_after timestamptz)
@@ -14456,7 +15264,8 @@ declare
   s credits.subscription_state := p_state;
 begin
   return least(
-    (s.spell).pending_at, s.next_quantity_at, s.cancel_at, s.zone_at, s.blocked_until, (s.spell).trial_ends_at,
+    (s.spell).pending_at, s.next_quantity_at, s.cancel_at, s.zone_at, s.blocked_until,
+      (s.spell).trial_ends_at,
     case when s.is_paid and not (s.spell).is_frozen then credits.grace_ends_at(s.spell) end,
     case when s.owed_status is not null and s.covered_until > p_after then s.covered_until end,
     case when s.uncovered_from > p_after then s.uncovered_from end);
@@ -14476,7 +15285,8 @@ set search_path = ''
 as $$
 begin
   return p_spell.past_due_since
-    + (select coalesce(max(p.past_due_grace), interval '3 days') from public.plans p where p.id = p_spell.plan_id);
+    + (select coalesce(max(p.past_due_grace), interval '3 days') from public.plans p
+      where p.id = p_spell.plan_id);
 end
 $$;
 comment on function credits.grace_ends_at(credits.subscription_spells) is
@@ -14484,7 +15294,8 @@ comment on function credits.grace_ends_at(credits.subscription_spells) is
 revoke all on function credits.grace_ends_at(credits.subscription_spells)
   from public, anon, authenticated, service_role;
 
-create function credits.pass_time(p_state credits.subscription_state, p_default text, p_at timestamptz)
+create function credits.pass_time(p_state credits.subscription_state, p_default text,
+  p_at timestamptz)
 returns credits.subscription_state
 language plpgsql
 stable
@@ -14530,7 +15341,8 @@ begin
 end
 $$;
 comment on function credits.pass_time(credits.subscription_state, text, timestamptz) is
-  'What time alone does to a subscription at an instant: what was pending begins, trials and paid times end.';
+  'What time alone does to a subscription at an instant: what was pending begins, trials and paid '
+  'times end.';
 revoke all on function credits.pass_time(credits.subscription_state, text, timestamptz)
   from public, anon, authenticated, service_role;
 
@@ -14570,7 +15382,8 @@ begin
       v_spells[v_n].forfeited_at := least(v_spells[v_n].forfeited_at, p_at);
     end if;
     v_is_used := v_is_used or v_spells[v_n].is_earning and v_spells[v_n].forfeited_at is null
-      and v_base < (v_state.spell).anchored_from and v_spells[v_n].anchored_by < (v_state.spell).anchored_by
+      and v_base < (v_state.spell).anchored_from
+      and v_spells[v_n].anchored_by < (v_state.spell).anchored_by
       and coalesce(v_spells[v_n + 1].started_at, p_at) > v_base;
   end loop;
   v_state.earns_from := null;
@@ -14582,7 +15395,8 @@ begin
     v_state.uncovered_from := case when v_is_used then (v_state.spell).anchored_from
       when v_state.stops_at_cover then v_base else (
       select p.period_end
-      from credits.spell_period(v_state.spell, greatest(v_base, (v_state.spell).anchored_from)) p) end;
+      from credits.spell_period(v_state.spell,
+        greatest(v_base, (v_state.spell).anchored_from)) p) end;
   end if;
   v_state.spell.is_frozen := v_state.is_paid and (
     (v_state.spell).paused_since is not null
@@ -14607,9 +15421,12 @@ begin
   return row(v_spells, v_state)::credits.subscription_fold;
 end
 $$;
-comment on function credits.emit_spell(credits.subscription_spells[], credits.subscription_state, timestamptz, boolean) is
-  'Adds the spell that begins at an instant, if it differs from the one before (p_always: also if not), and says of those before it what a recovery or a departure changes: whether they earn.';
-revoke all on function credits.emit_spell(credits.subscription_spells[], credits.subscription_state, timestamptz, boolean)
+comment on function credits.emit_spell(credits.subscription_spells[], credits.subscription_state,
+  timestamptz, boolean) is
+  'Adds the spell that begins at an instant, if it differs from the one before (p_always: also if '
+  'not), and says of those before it what a recovery or a departure changes: whether they earn.';
+revoke all on function credits.emit_spell(credits.subscription_spells[], credits.subscription_state,
+  timestamptz, boolean)
   from public, anon, authenticated, service_role;
 
 create function credits.fold_subscription(p_account_id uuid)
@@ -14652,7 +15469,8 @@ begin
     loop
       v_next := credits.next_transition(s, v_at);
       -- A trial is paid when news of the instant of its end says so.
-      exit when v_next is null or v_n <= cardinality(v_events) and (v_next > v_events[v_n].happened_at
+      exit when v_next is null or v_n <= cardinality(v_events)
+        and (v_next > v_events[v_n].happened_at
         or v_next = v_events[v_n].happened_at and v_next = (s.spell).trial_ends_at);
       v_at := greatest(v_next, v_at);
       v_emitted := credits.emit_spell(v_spells, credits.pass_time(s, v_default, v_next), v_at);
@@ -14662,15 +15480,20 @@ begin
     exit when v_n > cardinality(v_events);
     v_event := v_events[v_n];
     v_at := v_event.happened_at;
-    -- What falls to the very start of a period comes after it has begun, but for a plan, which begins with it.
-    if v_event.status in ('past_due', 'unpaid', 'paused') and (s.spell).started_at < v_event.happened_at
-       and (credits.spell_period(s.spell, v_event.happened_at)).period_start = v_event.happened_at then
+    -- What falls to the very start of a period comes after it has begun, but for a plan, which
+    -- begins with it.
+    if v_event.status in ('past_due', 'unpaid', 'paused')
+      and (s.spell).started_at < v_event.happened_at
+       and (credits.spell_period(s.spell, v_event.happened_at)).period_start
+         = v_event.happened_at then
       v_emitted := credits.emit_spell(v_spells, s, v_event.happened_at, true);
       v_spells := v_emitted.spells;
       s := v_emitted.state;
     end if;
-    -- What a provider tells has no number of its own: restarts are counted by what was recorded here.
-    s.spell.event_n := case when v_event.kind = 'provider' then (s.spell).event_n else v_event.n end;
+    -- What a provider tells has no number of its own: restarts are counted by what was recorded
+    -- here.
+    s.spell.event_n := case when v_event.kind = 'provider' then (s.spell).event_n
+      else v_event.n end;
     v_emitted := credits.emit_spell(v_spells, case when v_event.kind = 'provider'
       then credits.follow_provider(s, v_course[v_event.n], v_default)
       else credits.change_subscription(s, v_event, v_default) end, v_event.happened_at);
@@ -14693,18 +15516,23 @@ as $$
 begin
   -- What a provider tells is worked out from its facts, and stands here by its place in the course.
   return (
-    select array_agg(u.e order by (u.e).kind <> 'opened', (u.e).happened_at, (u.e).kind = 'provider', (u.e).n)
+    select array_agg(u.e order by (u.e).kind <> 'opened', (u.e).happened_at,
+      (u.e).kind = 'provider', (u.e).n)
     from (
       select x as e from credits.subscription_events x where x.account_id = p_account_id
       union all
-      select row(p_account_id, c.place, 'provider', c.started_at, null, null, null, null, null, c.status, null, null,
+      select row(p_account_id, c.place, 'provider', c.started_at, null, null, null, null, null,
+        c.status, null, null,
         null)::credits.subscription_events
-      from unnest(p_course) with ordinality c (subscription_id, started_at, n, is_failure, status, plan_id, quantity,
-        period_start, anchor_at, trial_ends_at, cancel_at, is_collecting, keeps_paid, covered_until, place)) u);
+      from unnest(p_course) with ordinality c (subscription_id, started_at, n, is_failure, status,
+        plan_id, quantity,
+        period_start, anchor_at, trial_ends_at, cancel_at, is_collecting, keeps_paid, covered_until,
+          place)) u);
 end
 $$;
 comment on function credits.all_events(uuid, credits.provider_state[]) is
-  'All that happened to a subscription, recorded here or told by a payment provider, in the order in which it happened.';
+  'All that happened to a subscription, recorded here or told by a payment provider, in the order '
+  'in which it happened.';
 revoke all on function credits.all_events(uuid, credits.provider_state[])
   from public, anon, authenticated, service_role;
 
@@ -14737,7 +15565,8 @@ begin
     end if;
   when 'period' then
     select * into v_period from credits.spell_period(s.spell, p_event.happened_at);
-    if s.is_paid and (s.spell).trial_ends_at is null and v_period.period_start <> p_event.happened_at then
+    if s.is_paid and (s.spell).trial_ends_at is null
+      and v_period.period_start <> p_event.happened_at then
       s := credits.anchor_periods(s, p_event.happened_at);
       s.spell.time_zone := 'UTC';
     end if;
@@ -14745,9 +15574,11 @@ begin
   return s;
 end
 $$;
-comment on function credits.change_subscription(credits.subscription_state, credits.subscription_events, text) is
+comment on function credits.change_subscription(credits.subscription_state,
+  credits.subscription_events, text) is
   'The state of a subscription after an event.';
-revoke all on function credits.change_subscription(credits.subscription_state, credits.subscription_events, text)
+revoke all on function credits.change_subscription(credits.subscription_state,
+  credits.subscription_events, text)
   from public, anon, authenticated, service_role;
 
 create function credits.refold(p_account_id uuid, p_at timestamptz)
@@ -14772,9 +15603,12 @@ begin
   get diagnostics v_replaced = row_count;
   insert into credits.subscription_spells
   select (f).* from (
-    select row(p_account_id, v_revision, x.n, x.event_n, x.started_at, x.plan_id, x.plan_version, x.versioned_at, x.quantity, x.status,
-      x.is_frozen, x.is_earning, x.forfeited_at, x.is_whole, x.anchor_at, x.anchored_by, x.anchored_from, x.time_zone,
-      x.past_due_since, x.paused_since, x.trial_ends_at, x.pending_plan_id, x.pending_at, null)::credits.subscription_spells as f
+    select row(p_account_id, v_revision, x.n, x.event_n, x.started_at, x.plan_id, x.plan_version,
+      x.versioned_at, x.quantity, x.status,
+      x.is_frozen, x.is_earning, x.forfeited_at, x.is_whole, x.anchor_at, x.anchored_by,
+      x.anchored_from, x.time_zone,
+      x.past_due_since, x.paused_since, x.trial_ends_at, x.pending_plan_id, x.pending_at,
+      null)::credits.subscription_spells as f
     from unnest(v_spells) x
     where not exists (
       select 1 from credits.subscription_spells s
@@ -14785,15 +15619,18 @@ begin
   end if;
   update credits.subscriptions b set updated_at = v_written_at where b.account_id = p_account_id;
   -- What it comes to is booked by the next operation on each balance.
-  update credits.balances b set due_at = least(b.due_at, b.settled_at) where b.account_id = p_account_id;
+  update credits.balances b set due_at = least(b.due_at, b.settled_at)
+    where b.account_id = p_account_id;
 end
 $$;
 comment on function credits.refold(uuid, timestamptz) is
-  'Writes down the spells that follow from the events, keeping those that no longer do as replaced. All balances are locked.';
+  'Writes down the spells that follow from the events, keeping those that no longer do as '
+  'replaced. All balances are locked.';
 revoke all on function credits.refold(uuid, timestamptz)
   from public, anon, authenticated, service_role;
 
-create function credits.is_same_spell(p_old credits.subscription_spells, p_new credits.subscription_spells)
+create function credits.is_same_spell(p_old credits.subscription_spells,
+  p_new credits.subscription_spells)
 returns boolean
 language plpgsql
 immutable
@@ -14806,12 +15643,15 @@ begin
   return p_old is not distinct from p_new;
 end
 $$;
-comment on function credits.is_same_spell(credits.subscription_spells, credits.subscription_spells) is
+comment on function credits.is_same_spell(credits.subscription_spells,
+  credits.subscription_spells) is
   'Whether two spells differ in nothing but when they were written down.';
-revoke all on function credits.is_same_spell(credits.subscription_spells, credits.subscription_spells)
+revoke all on function credits.is_same_spell(credits.subscription_spells,
+  credits.subscription_spells)
   from public, anon, authenticated, service_role;
 
-create function credits.record_event(p_account_id uuid, p_event credits.subscription_events, p_at timestamptz)
+create function credits.record_event(p_account_id uuid, p_event credits.subscription_events,
+  p_at timestamptz)
 returns void
 language plpgsql
 volatile
@@ -14820,18 +15660,22 @@ set search_path = ''
 as $$
 begin
   insert into credits.subscription_events (
-    account_id, n, kind, happened_at, recorded_at, plan_id, plan_version, quantity, at_period_end, status, ends_at, keeps_paid,
+    account_id, n, kind, happened_at, recorded_at, plan_id, plan_version, quantity, at_period_end,
+      status, ends_at, keeps_paid,
     time_zone)
   values (
     p_account_id,
-    (select coalesce(max(e.n), 0) + 1 from credits.subscription_events e where e.account_id = p_account_id),
-    p_event.kind, p_event.happened_at, p_at, p_event.plan_id, p_event.plan_version, p_event.quantity, p_event.at_period_end,
+    (select coalesce(max(e.n), 0) + 1 from credits.subscription_events e
+      where e.account_id = p_account_id),
+    p_event.kind, p_event.happened_at, p_at, p_event.plan_id, p_event.plan_version,
+    p_event.quantity, p_event.at_period_end,
     p_event.status, p_event.ends_at, p_event.keeps_paid, p_event.time_zone);
   perform credits.refold(p_account_id, p_at);
 end
 $$;
 comment on function credits.record_event(uuid, credits.subscription_events, timestamptz) is
-  'Records what happened to a subscription. All balances of the account are locked, and what was due is booked.';
+  'Records what happened to a subscription. All balances of the account are locked, and what was '
+  'due is booked.';
 revoke all on function credits.record_event(uuid, credits.subscription_events, timestamptz)
   from public, anon, authenticated, service_role;
 
@@ -14859,7 +15703,8 @@ revoke all on function credits.open_subscription(uuid, timestamptz)
 
 -- schemas/calendar/plan_terms_at.sql
 
--- What an account may have at an instant: the spell of its subscription, and the figures of the version that counts.
+-- What an account may have at an instant: the spell of its subscription, and the figures of the
+-- version that counts.
 
 create function credits.spell_at(p_account_id uuid, p_at timestamptz)
 returns credits.subscription_spells
@@ -14901,11 +15746,13 @@ begin
 end
 $$;
 comment on function credits.kept_version(uuid, text) is
-  'The version of a plan that an account takes at its next period: the newest, or the one that it is pinned to.';
+  'The version of a plan that an account takes at its next period: the newest, or the one that it '
+  'is pinned to.';
 revoke all on function credits.kept_version(uuid, text)
   from public, anon, authenticated, service_role;
 
-create function credits.period_version(p_account_id uuid, p_spell credits.subscription_spells, p_period_start timestamptz)
+create function credits.period_version(p_account_id uuid, p_spell credits.subscription_spells,
+  p_period_start timestamptz)
 returns integer
 language plpgsql
 stable
@@ -14916,10 +15763,12 @@ begin
   if p_spell.versioned_at >= p_period_start then
     return p_spell.plan_version;
   end if;
-  -- All credit types of an account are on the version that the first one of them began its period with.
+  -- All credit types of an account are on the version that the first one of them began its period
+  -- with.
   return coalesce(
     (select b.plan_version from credits.balances b
-      where b.account_id = p_account_id and b.period_start = p_period_start and b.plan_id = p_spell.plan_id
+      where b.account_id = p_account_id and b.period_start = p_period_start
+        and b.plan_id = p_spell.plan_id
         and b.anchored_by = p_spell.anchored_by limit 1),
     (select b.pinned_version from credits.subscriptions b
       where b.account_id = p_account_id and b.pinned_plan_id = p_spell.plan_id),
@@ -14931,14 +15780,17 @@ begin
 end
 $$;
 comment on function credits.period_version(uuid, credits.subscription_spells, timestamptz) is
-  'The version of its plan that a spell has in a period: the one that the period began with, or that came with a change in it.';
+  'The version of its plan that a spell has in a period: the one that the period began with, or '
+  'that came with a change in it.';
 revoke all on function credits.period_version(uuid, credits.subscription_spells, timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.plan_terms_at(
   p_account_id uuid, p_credit_type text, p_at timestamptz,
-  out plan_id text, out plan_version integer, out allowance bigint, out rollover_cap bigint, out is_included boolean,
-  out is_frozen boolean, out period_start timestamptz, out period_end timestamptz, out changes_at timestamptz)
+  out plan_id text, out plan_version integer, out allowance bigint, out rollover_cap bigint,
+  out is_included boolean,
+  out is_frozen boolean, out period_start timestamptz, out period_end timestamptz,
+  out changes_at timestamptz)
 language plpgsql
 stable
 security invoker
@@ -14946,14 +15798,16 @@ set search_path = ''
 as $$
 declare
   v_spell credits.subscription_spells := credits.spell_at(p_account_id, p_at);
-  v_is_limit boolean := (select t.kind = 'limit' from credits.credit_types t where t.id = p_credit_type);
+  v_is_limit boolean := (select t.kind = 'limit' from credits.credit_types t
+    where t.id = p_credit_type);
   v_plan_id text := v_spell.plan_id;
   v_quantity integer := v_spell.quantity;
   v_version integer;
 begin
   plan_id := v_spell.plan_id;
   is_frozen := v_spell.is_frozen;
-  select p.period_start, p.period_end into period_start, period_end from credits.spell_period(v_spell, p_at) p;
+  select p.period_start, p.period_end into period_start, period_end
+    from credits.spell_period(v_spell, p_at) p;
   plan_version := credits.period_version(p_account_id, v_spell, period_start);
   changes_at := (
     select min(s.started_at) from credits.subscription_spells s
@@ -14964,19 +15818,23 @@ begin
     v_quantity := 1;
   end if;
   -- A limit is what is on sale, up or down, at once.
-  v_version := case when v_is_limit or v_plan_id <> plan_id then credits.kept_version(p_account_id, v_plan_id)
+  v_version := case when v_is_limit or v_plan_id <> plan_id
+    then credits.kept_version(p_account_id, v_plan_id)
     else plan_version end;
-  select f.is_included, f.allowance * v_quantity, f.rollover_cap * v_quantity into is_included, allowance, rollover_cap
+  select f.is_included, f.allowance * v_quantity, f.rollover_cap * v_quantity into is_included,
+    allowance, rollover_cap
   from credits.plan_figure(v_plan_id, v_version, p_credit_type) f;
 end
 $$;
 comment on function credits.plan_terms_at(uuid, text, timestamptz) is
-  'What the subscription gives an account of one credit type at an instant: plan and version, allowance (null = unlimited), whether plan credits are frozen, and when any of it changes.';
+  'What the subscription gives an account of one credit type at an instant: plan and version, '
+  'allowance (null = unlimited), whether plan credits are frozen, and when any of it changes.';
 revoke all on function credits.plan_terms_at(uuid, text, timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.period_allowance(
-  p_account_id uuid, p_credit_type text, p_period_start timestamptz, p_period_end timestamptz, p_restarted_at timestamptz,
+  p_account_id uuid, p_credit_type text, p_period_start timestamptz, p_period_end timestamptz,
+  p_restarted_at timestamptz,
   p_restarted_event bigint, p_at timestamptz)
 returns bigint
 language plpgsql
@@ -14996,12 +15854,15 @@ declare
 begin
   for v_spell in
     select x.* from credits.subscription_spells x
-    where x.account_id = p_account_id and x.replaced_at is null and x.started_at <= p_at and x.anchored_by = v_anchored_by
-      -- One that ended before the period, or with its start, gave its credits then; one that ended with a restart did too.
+    where x.account_id = p_account_id and x.replaced_at is null and x.started_at <= p_at
+      and x.anchored_by = v_anchored_by
+      -- One that ended before the period, or with its start, gave its credits then; one that ended
+      -- with a restart did too.
       and (x.started_at >= v_from and p_restarted_at is null or not exists (
         select 1 from credits.subscription_spells y
         where y.account_id = p_account_id and y.replaced_at is null and y.n = x.n + 1
-          and (y.started_at < v_from or y.started_at = v_from and coalesce(y.event_n <= p_restarted_event, true))))
+          and (y.started_at < v_from or y.started_at = v_from
+          and coalesce(y.event_n <= p_restarted_event, true))))
     order by x.n
   loop
     continue when not v_spell.is_earning or v_spell.forfeited_at <= p_at;
@@ -15010,30 +15871,35 @@ begin
       from credits.plan_figure(v_spell.plan_id,
         credits.period_version(p_account_id, v_spell, p_period_start), p_credit_type) f);
     if v_spell.plan_id = v_default and v_allowance > 0 then
-      v_allowance := credits.free_allowance(p_account_id, p_credit_type, p_period_start, v_allowance);
+      v_allowance := credits.free_allowance(p_account_id, p_credit_type, p_period_start,
+        v_allowance);
     end if;
     continue when v_allowance is null or v_allowance <= v_peak;
-    -- An upgrade brings its difference for the share of the period that is left: ceil, in whole microseconds, for a
-    -- quotient that is rounded would make 2/3 of 150 more than 100.
+    -- An upgrade brings its difference for the share of the period that is left: ceil, in whole
+    -- microseconds, for a quotient that is rounded would make 2/3 of 150 more than 100.
     v_granted := v_granted + case
       when v_spell.started_at <= v_from or v_spell.is_whole or v_spell.trial_ends_at is not null
         then v_allowance - v_peak
       else div((v_allowance - v_peak)
-        * extract(epoch from p_period_end - v_spell.started_at) * 1000000 + v_whole - 1, v_whole)::bigint end;
+        * extract(epoch from p_period_end - v_spell.started_at) * 1000000 + v_whole - 1,
+          v_whole)::bigint end;
     v_peak := v_allowance;
   end loop;
   return v_granted;
 end
 $$;
-comment on function credits.period_allowance(uuid, text, timestamptz, timestamptz, timestamptz, bigint, timestamptz) is
-  'How many plan credits an account is due in a period by an instant: the allowance it began with, and the shares of what grew since. Switching down and up again brings nothing.';
-revoke all on function credits.period_allowance(uuid, text, timestamptz, timestamptz, timestamptz, bigint, timestamptz)
+comment on function credits.period_allowance(uuid, text, timestamptz, timestamptz, timestamptz,
+  bigint, timestamptz) is
+  'How many plan credits an account is due in a period by an instant: the allowance it began '
+  'with, and the shares of what grew since. Switching down and up again brings nothing.';
+revoke all on function credits.period_allowance(uuid, text, timestamptz, timestamptz, timestamptz,
+  bigint, timestamptz)
   from public, anon, authenticated, service_role;
 
 -- schemas/calendar/due_at.sql
 
--- What falls due on a balance by an instant is worked out here, once: credit_balances shows it (balance_at), and the next
--- operation on the balance books it (apply_due).
+-- What falls due on a balance by an instant is worked out here, once: credit_balances shows it
+-- (balance_at), and the next operation on the balance books it (apply_due).
 
 create type credits.due as (
   plan_id text,
@@ -15056,7 +15922,8 @@ create type credits.due as (
   changes_at timestamptz
 );
 comment on type credits.due is
-  'Where a balance should stand: its terms and period, and what is to be issued to, or withdrawn from, the plan grant of the period.';
+  'Where a balance should stand: its terms and period, and what is to be issued to, or withdrawn '
+  'from, the plan grant of the period.';
 
 create function credits.is_spendable(
   p_grant public.credit_grants, p_at timestamptz, p_is_frozen boolean)
@@ -15069,11 +15936,13 @@ as $$
   select p_grant.starts_at <= p_at and (p_grant.expires_at is null or p_grant.expires_at > p_at)
     and p_grant.voided_at is null
     and case when p_grant.source in ('plan', 'rollover') or p_grant.period_start is not null then
-        not p_is_frozen and (p_grant.frozen_at is null or p_grant.frozen_reason in ('past_due', 'paused'))
+        not p_is_frozen
+          and (p_grant.frozen_at is null or p_grant.frozen_reason in ('past_due', 'paused'))
       else p_grant.frozen_at is null end
 $$;
 comment on function credits.is_spendable(public.credit_grants, timestamptz, boolean) is
-  'Whether a grant may be spent at an instant: started, not expired, not voided, not frozen. p_is_frozen: what the plan gave is.';
+  'Whether a grant may be spent at an instant: started, not expired, not voided, not frozen. '
+  'p_is_frozen: what the plan gave is.';
 revoke all on function credits.is_spendable(public.credit_grants, timestamptz, boolean)
   from public, anon, authenticated, service_role;
 
@@ -15087,7 +15956,8 @@ as $$
   select s.grant_id, sum(s.amount - s.captured)::bigint
   from public.credit_reservations r
   join credits.reservation_slices s on s.account_id = r.account_id and s.reservation_id = r.id
-  where r.account_id = p_account_id and r.credit_type = p_credit_type and r.status = 'open' and r.expires_at > p_at
+  where r.account_id = p_account_id and r.credit_type = p_credit_type and r.status = 'open'
+    and r.expires_at > p_at
   group by s.grant_id
 $$;
 comment on function credits.live_holds_at(uuid, text, timestamptz) is
@@ -15105,7 +15975,8 @@ as $$
 begin
   return (
     select coalesce(sum(r.unlimited - r.unlimited_captured), 0) from public.credit_reservations r
-    where r.account_id = p_account_id and r.credit_type = p_credit_type and r.status = 'open' and r.expires_at > p_at);
+    where r.account_id = p_account_id and r.credit_type = p_credit_type and r.status = 'open'
+      and r.expires_at > p_at);
 end
 $$;
 comment on function credits.unlimited_holds_at(uuid, text, timestamptz) is
@@ -15125,14 +15996,17 @@ begin
   return coalesce((
     select sum(g.remaining - coalesce(h.amount, 0))
     from public.credit_grants g
-    left join credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h on h.grant_id = g.id
+    left join credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h
+      on h.grant_id = g.id
     where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
       and g.period_start = p_balance.period_start and g.voided_at is null
-      and (not p_to_roll_over or g.frozen_at is null or g.frozen_reason in ('past_due', 'paused'))), 0);
+      and (not p_to_roll_over or g.frozen_at is null or g.frozen_reason in ('past_due', 'paused'))),
+        0);
 end
 $$;
 comment on function credits.allowance_left_at(uuid, credits.balances, boolean, timestamptz) is
-  'What the plan grant of the booked period has left at an instant, less what holds pin beyond it. What is disputed does not roll over.';
+  'What the plan grant of the booked period has left at an instant, less what holds pin beyond '
+  'it. What is disputed does not roll over.';
 revoke all on function credits.allowance_left_at(uuid, credits.balances, boolean, timestamptz)
   from public, anon, authenticated, service_role;
 
@@ -15145,11 +16019,13 @@ set search_path = ''
 as $$
 begin
   select coalesce(-sum(t.amount), 0),
-    coalesce(-sum(t.amount) filter (where g.source in ('plan', 'rollover') or g.period_start is not null), 0)
+    coalesce(-sum(t.amount) filter (where g.source in ('plan', 'rollover')
+      or g.period_start is not null), 0)
     into used, of_plan
   from public.credit_transactions t
   left join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
-  where t.account_id = p_account_id and t.credit_type = p_credit_type and t.kind in ('consume', 'capture', 'refund')
+  where t.account_id = p_account_id and t.credit_type = p_credit_type
+    and t.kind in ('consume', 'capture', 'refund')
     and t.created_at > p_since
     and (t.kind <> 'refund' or exists (
       select 1 from public.credit_transactions o
@@ -15158,7 +16034,8 @@ begin
 end
 $$;
 comment on function credits.spent_since(uuid, text, timestamptz) is
-  'What was spent after an instant, less refunds of it: all of it, and the part that plan credits paid.';
+  'What was spent after an instant, less refunds of it: all of it, and the part that plan credits '
+  'paid.';
 revoke all on function credits.spent_since(uuid, text, timestamptz)
   from public, anon, authenticated, service_role;
 
@@ -15183,12 +16060,14 @@ begin
   end if;
   -- Where no operation came by during the period before, its whole allowance was left.
   return least(v_terms.rollover_cap, case when p_period_start <= p_balance.period_end then p_left
-    else credits.period_allowance(p_account_id, p_balance.credit_type, v_terms.period_start, v_terms.period_end, null,
+    else credits.period_allowance(p_account_id, p_balance.credit_type, v_terms.period_start,
+      v_terms.period_end, null,
       null, v_before) end);
 end
 $$;
 comment on function credits.rollover_at(uuid, credits.balances, timestamptz, bigint) is
-  'How many credits of the period before move into the period that starts at p_period_start: what was left of its allowance, up to the plan''s cap.';
+  'How many credits of the period before move into the period that starts at p_period_start: what '
+  'was left of its allowance, up to the plan''s cap.';
 revoke all on function credits.rollover_at(uuid, credits.balances, timestamptz, bigint)
   from public, anon, authenticated, service_role;
 
@@ -15222,13 +16101,16 @@ begin
   d.period_start := v_terms.period_start;
   d.period_end := v_terms.period_end;
   d.source := case when v_spell.trial_ends_at is null then 'plan' else 'trial' end;
-  d.is_new_period := (p_balance.period_start, p_balance.anchored_by) is distinct from (d.period_start, d.anchored_by);
+  d.is_new_period := (p_balance.period_start, p_balance.anchored_by) is distinct
+    from (d.period_start, d.anchored_by);
   d.is_early := d.is_new_period and d.period_start < p_balance.period_end;
   -- A restart counts in whatever period it turns out to have been made.
-  if p_balance.restarted_at > d.period_start or p_balance.restarted_at = d.period_start and not d.is_new_period then
+  if p_balance.restarted_at > d.period_start or p_balance.restarted_at = d.period_start
+    and not d.is_new_period then
     v_restarted_at := p_balance.restarted_at;
   end if;
-  d.entitled := credits.period_allowance(p_account_id, p_balance.credit_type, d.period_start, d.period_end,
+  d.entitled := credits.period_allowance(p_account_id, p_balance.credit_type, d.period_start,
+    d.period_end,
     v_restarted_at, case when v_restarted_at is not null then p_balance.restarted_event end, p_at);
   v_left := credits.allowance_left_at(p_account_id, p_balance, d.is_new_period,
     case when d.is_new_period then d.period_start else p_at end);
@@ -15246,7 +16128,8 @@ begin
       select * into v_spent from credits.spent_since(p_account_id, p_balance.credit_type,
         greatest(d.period_start, v_restarted_at));
       d.used := v_spent.used;
-      d.rollover := credits.rollover_at(p_account_id, p_balance, d.period_start, v_left + v_spent.of_plan);
+      d.rollover := credits.rollover_at(p_account_id, p_balance, d.period_start,
+        v_left + v_spent.of_plan);
       d.issued := greatest(0, d.entitled - greatest(0, v_spent.of_plan - d.rollover));
       d.overspent := greatest(0, v_spent.of_plan - d.rollover - d.entitled);
       d.rollover := greatest(0, d.rollover - v_spent.of_plan);
@@ -15259,11 +16142,13 @@ begin
 end
 $$;
 comment on function credits.due_at(uuid, credits.balances, timestamptz) is
-  'Where the subscription puts a balance at an instant: period, terms, and what is to be issued or withdrawn. A period that is booked is never entered again.';
+  'Where the subscription puts a balance at an instant: period, terms, and what is to be issued '
+  'or withdrawn. A period that is booked is never entered again.';
 revoke all on function credits.due_at(uuid, credits.balances, timestamptz)
   from public, anon, authenticated, service_role;
 
-create function credits.limit_left(p_account_id uuid, p_balance credits.balances, p_allowance bigint, p_at timestamptz)
+create function credits.limit_left(p_account_id uuid, p_balance credits.balances,
+  p_allowance bigint, p_at timestamptz)
 returns bigint
 language plpgsql
 stable
@@ -15272,10 +16157,13 @@ set search_path = ''
 as $$
 begin
   -- What was made while the limit was unlimited is of no grant, and exists all the same.
-  return greatest(0, p_allowance - p_balance.used - credits.unlimited_holds_at(p_account_id, p_balance.credit_type, p_at) - (
-    select coalesce(sum(case when g.source = 'plan' then coalesce(h.amount, 0) else -g.spent end), 0)
+  return greatest(0, p_allowance - p_balance.used - credits.unlimited_holds_at(p_account_id,
+    p_balance.credit_type, p_at) - (
+    select coalesce(sum(case when g.source = 'plan' then coalesce(h.amount, 0) else -g.spent end),
+      0)
     from public.credit_grants g
-    left join credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h on h.grant_id = g.id
+    left join credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h
+      on h.grant_id = g.id
     where g.account_id = p_account_id and g.credit_type = p_balance.credit_type));
 end
 $$;
@@ -15303,7 +16191,8 @@ begin
     reserved := p_balance.reserved + p_balance.reserved_unlimited;
     period_start := p_balance.period_start;
     period_end := p_balance.period_end;
-    remaining := case when allowance is not null then p_balance.balance - p_balance.withheld - p_balance.reserved end;
+    remaining := case when allowance is not null then p_balance.balance - p_balance.withheld
+      - p_balance.reserved end;
     return;
   end if;
   d := credits.due_at(p_account_id, p_balance, p_at);
@@ -15312,7 +16201,8 @@ begin
   period_start := d.period_start;
   period_end := d.period_end;
   v_is_cut := coalesce(d.is_new_period, false);
-  select coalesce(sum(h.amount), 0) + credits.unlimited_holds_at(p_account_id, p_balance.credit_type, p_at) into reserved
+  select coalesce(sum(h.amount), 0) + credits.unlimited_holds_at(p_account_id,
+    p_balance.credit_type, p_at) into reserved
   from credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h;
   if allowance is null then
     return;
@@ -15322,7 +16212,8 @@ begin
   left join credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h on h.grant_id = g.id
   where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open
     and credits.is_spendable(g, p_at, d.is_frozen)
-    and not (v_is_cut and g.period_start is not distinct from p_balance.period_start and g.period_start is not null)
+    and not (v_is_cut and g.period_start is not distinct from p_balance.period_start
+    and g.period_start is not null)
     and not (p_balance.kind = 'limit' and g.source = 'plan');
   if p_balance.kind = 'limit' then
     remaining := remaining + credits.limit_left(p_account_id, p_balance, allowance, p_at);
@@ -15332,10 +16223,13 @@ begin
 end
 $$;
 comment on function credits.balance_at(uuid, credits.balances, timestamptz) is
-  'The balance at an instant: the booked one while nothing has fallen due, else what apply_due would book, without booking it. Reached through credit_balances alone, which passes it rows that the caller may read.';
+  'The balance at an instant: the booked one while nothing has fallen due, else what apply_due '
+  'would book, without booking it. Reached through credit_balances alone, which passes it rows '
+  'that the caller may read.';
 revoke all on function credits.balance_at(uuid, credits.balances, timestamptz)
   from public, anon, authenticated, service_role;
-grant execute on function credits.balance_at(uuid, credits.balances, timestamptz) to authenticated, service_role;
+grant execute on function credits.balance_at(uuid, credits.balances, timestamptz) to authenticated,
+  service_role;
 
 -- schemas/calendar/announce_due.sql
 
@@ -15468,7 +16362,8 @@ begin
 end
 $$;
 comment on function credits.apply_due(uuid, credits.balances) is
-  'Books what has fallen due on the locked balance by its settled_at: holds and grants that expired, and all that due_at says. Changes nothing that credit_balances shows.';
+  'Books what has fallen due on the locked balance by its settled_at: holds and grants that '
+  'expired, and all that due_at says. Changes nothing that credit_balances shows.';
 revoke all on function credits.apply_due(uuid, credits.balances)
   from public, anon, authenticated, service_role;
 
@@ -15483,13 +16378,15 @@ declare
 begin
   for v_hold in
     select r.id, r.amount, r.expires_at from public.credit_reservations r
-    where r.account_id = p_account_id and r.credit_type = p_balance.credit_type and r.status = 'open'
+    where r.account_id = p_account_id and r.credit_type = p_balance.credit_type
+      and r.status = 'open'
       and r.expires_at <= p_balance.settled_at
     order by r.expires_at, r.id
   loop
     p_balance := credits.release_slices(p_account_id, p_balance, v_hold.id);
     update public.credit_reservations r
-    set status = 'expired', released = r.amount + r.extra - r.captured, closed_at = v_hold.expires_at, close_reason = 'expired'
+    set status = 'expired', released = r.amount + r.extra - r.captured,
+      closed_at = v_hold.expires_at, close_reason = 'expired'
     where r.account_id = p_account_id and r.id = v_hold.id;
     perform credits.announce_expired_hold(p_account_id, v_hold.id);
   end loop;
@@ -15500,7 +16397,8 @@ comment on function credits.expire_holds(uuid, credits.balances) is
 revoke all on function credits.expire_holds(uuid, credits.balances)
   from public, anon, authenticated, service_role;
 
-create function credits.enter_period(p_account_id uuid, inout p_balance credits.balances, p_due credits.due)
+create function credits.enter_period(p_account_id uuid, inout p_balance credits.balances,
+  p_due credits.due)
 language plpgsql
 volatile
 security invoker
@@ -15516,7 +16414,8 @@ begin
     where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
       and g.period_start = v_old_start and g.voided_at is null and g.expires_at > v_at;
     p_balance := credits.expire_ended(p_account_id, p_balance);
-    -- A period that begins at the same instant as the one before, or before it, has one allowance too.
+    -- A period that begins at the same instant as the one before, or before it, has one allowance
+    -- too.
     update public.credit_grants g set voided_at = v_at, void_reason = 'plan changed'
     where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
       and g.period_start = p_due.period_start and g.voided_at is null;
@@ -15526,23 +16425,28 @@ begin
   p_balance.period_end := p_due.period_end;
   p_balance.anchored_by := p_due.anchored_by;
   p_balance.used := p_due.used;
-  p_balance.restarted_at := case when p_balance.restarted_at > p_due.period_start then p_balance.restarted_at end;
-  p_balance.restarted_event := case when p_balance.restarted_at is not null then p_balance.restarted_event end;
+  p_balance.restarted_at := case when p_balance.restarted_at > p_due.period_start
+    then p_balance.restarted_at end;
+  p_balance.restarted_event := case when p_balance.restarted_at is not null
+    then p_balance.restarted_event end;
   p_balance.used_since := greatest(p_due.period_start, p_balance.restarted_at);
   p_balance.granted := 0;
   if p_due.rollover > 0 then
-    v_issued := credits.issue(p_account_id, p_balance, null, gen_random_uuid(), 'rollover', p_due.rollover,
+    v_issued := credits.issue(p_account_id, p_balance, null, gen_random_uuid(), 'rollover',
+      p_due.rollover,
       p_due.period_start, p_due.period_end, null, 'unspent allowance of the period before', '{}');
     p_balance := v_issued.p_balance;
   end if;
 end
 $$;
 comment on function credits.enter_period(uuid, credits.balances, credits.due) is
-  'Moves the balance into a new period: ends what the old one still has where it is cut short, and carries over what rolls over.';
+  'Moves the balance into a new period: ends what the old one still has where it is cut short, '
+  'and carries over what rolls over.';
 revoke all on function credits.enter_period(uuid, credits.balances, credits.due)
   from public, anon, authenticated, service_role;
 
-create function credits.move_period_end(p_account_id uuid, inout p_balance credits.balances, p_period_end timestamptz)
+create function credits.move_period_end(p_account_id uuid, inout p_balance credits.balances,
+  p_period_end timestamptz)
 language plpgsql
 volatile
 security invoker
@@ -15550,7 +16454,8 @@ set search_path = ''
 as $$
 begin
   update public.credit_grants g set expires_at = p_period_end
-  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.period_start = p_balance.period_start
+  where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
+    and g.period_start = p_balance.period_start
     and g.voided_at is null and g.expires_at = p_balance.period_end;
   p_balance.period_end := p_period_end;
 end
@@ -15560,7 +16465,8 @@ comment on function credits.move_period_end(uuid, credits.balances, timestamptz)
 revoke all on function credits.move_period_end(uuid, credits.balances, timestamptz)
   from public, anon, authenticated, service_role;
 
-create function credits.adjust_allowance(p_account_id uuid, inout p_balance credits.balances, p_due credits.due)
+create function credits.adjust_allowance(p_account_id uuid, inout p_balance credits.balances,
+  p_due credits.due)
 language plpgsql
 volatile
 security invoker
@@ -15571,7 +16477,8 @@ declare
   v_grant_id uuid;
 begin
   if p_due.issued > 0 then
-    v_issued := credits.issue_allowance(p_account_id, p_balance, p_due.issued, p_due.plan_id, null, gen_random_uuid(),
+    v_issued := credits.issue_allowance(p_account_id, p_balance, p_due.issued, p_due.plan_id, null,
+      gen_random_uuid(),
       case when p_balance.granted > 0 then 'upgrade' else 'plan allowance' end, p_due.source);
     p_balance := v_issued.p_balance;
   elsif p_due.withdrawn > 0 then
@@ -15579,7 +16486,8 @@ begin
     where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
       and g.period_start = p_balance.period_start and g.voided_at is null;
     -- What takes a part of a grant relates to what issued it.
-    p_balance := credits.take_unspent(p_account_id, p_balance, v_grant_id, p_due.withdrawn, 'void', null, gen_random_uuid(),
+    p_balance := credits.take_unspent(p_account_id, p_balance, v_grant_id, p_due.withdrawn, 'void',
+      null, gen_random_uuid(),
       (select t.operation_id from public.credit_transactions t
         where t.account_id = p_account_id and t.grant_id = v_grant_id and t.kind = 'grant'
         order by t.version limit 1), 'the plan ended without being paid for');
@@ -15594,7 +16502,8 @@ comment on function credits.adjust_allowance(uuid, credits.balances, credits.due
 revoke all on function credits.adjust_allowance(uuid, credits.balances, credits.due)
   from public, anon, authenticated, service_role;
 
-create function credits.freeze_plan_credits(p_account_id uuid, p_balance credits.balances, p_is_frozen boolean)
+create function credits.freeze_plan_credits(p_account_id uuid, p_balance credits.balances,
+  p_is_frozen boolean)
 returns void
 language plpgsql
 volatile
@@ -15606,10 +16515,12 @@ declare
   v_reason text;
 begin
   if p_is_frozen then
-    v_reason := case when (credits.spell_at(p_account_id, v_at)).paused_since is null then 'past_due' else 'paused' end;
+    v_reason := case when (credits.spell_at(p_account_id, v_at)).paused_since is null
+      then 'past_due' else 'paused' end;
     -- Also what is used up: a refund may put something back.
     update public.credit_grants g set frozen_at = v_at, frozen_reason = v_reason
-    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and (g.is_open or g.expires_at > v_at)
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
+      and (g.is_open or g.expires_at > v_at)
       and (g.source in ('plan', 'rollover') or g.period_start is not null) and g.frozen_at is null;
   else
     update public.credit_grants g set frozen_at = null, frozen_reason = null
@@ -15632,12 +16543,14 @@ set search_path = ''
 as $$
 begin
   return p_balance.version > 0 and exists (
-      select 1 from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t
+      select 1 from credits.plan_terms_at(p_account_id, p_balance.credit_type,
+        p_balance.settled_at) t
       where t.allowance is not distinct from p_balance.allowance and t.plan_id = p_balance.plan_id
         and t.plan_version = p_balance.plan_version)
     and not exists (
       select 1 from public.credit_reservations r
-      where r.account_id = p_account_id and r.credit_type = p_balance.credit_type and r.status = 'open'
+      where r.account_id = p_account_id and r.credit_type = p_balance.credit_type
+        and r.status = 'open'
         and r.expires_at <= p_balance.settled_at);
 end
 $$;
@@ -15646,7 +16559,8 @@ comment on function credits.is_as_on_sale(uuid, credits.balances) is
 revoke all on function credits.is_as_on_sale(uuid, credits.balances)
   from public, anon, authenticated, service_role;
 
-create function credits.lock_balance(p_account_id uuid, p_credit_type text, out p_balance credits.balances)
+create function credits.lock_balance(p_account_id uuid, p_credit_type text,
+  out p_balance credits.balances)
 language plpgsql
 volatile
 security invoker
@@ -15659,12 +16573,15 @@ begin
   if not found then
     return;
   end if;
-  -- Looked at under the lock: whoever is gone by now spends nothing, whether or not the account was closed.
+  -- Looked at under the lock: whoever is gone by now spends nothing, whether or not the account was
+  -- closed.
   if p_balance.account_status <> 'closed' and not credits.is_living(p_account_id) then
     p_balance.account_status := 'closed';
   end if;
-  -- From here on settled_at is the time of this operation. It is read after the lock, so versions and times agree.
-  p_balance.settled_at := greatest(coalesce(p_balance.test_now, clock_timestamp()), p_balance.settled_at);
+  -- From here on settled_at is the time of this operation. It is read after the lock, so versions
+  -- and times agree.
+  p_balance.settled_at := greatest(coalesce(p_balance.test_now, clock_timestamp()),
+    p_balance.settled_at);
   if p_balance.settled_at >= p_balance.due_at
      and not (p_balance.kind = 'limit' and credits.is_as_on_sale(p_account_id, p_balance)) then
     p_balance := credits.apply_due(p_account_id, p_balance);
@@ -15672,7 +16589,8 @@ begin
 end
 $$;
 comment on function credits.lock_balance(uuid, text) is
-  'Locks the balance that an operation works on, and books what has fallen due. All null when the account has no such balance. Its settled_at is the time of the operation.';
+  'Locks the balance that an operation works on, and books what has fallen due. All null when the '
+  'account has no such balance. Its settled_at is the time of the operation.';
 revoke all on function credits.lock_balance(uuid, text)
   from public, anon, authenticated, service_role;
 
@@ -15685,13 +16603,15 @@ set search_path = ''
 as $$
 begin
   if p_status = 'closed' then
-    perform credits.raise_error('account_not_found', jsonb_build_object('account_id', p_account_id), 'The account is closed.');
+    perform credits.raise_error('account_not_found', jsonb_build_object('account_id', p_account_id),
+      'The account is closed.');
   end if;
   perform credits.raise_error('account_frozen');
 end
 $$;
 comment on function credits.refuse_status(uuid, text) is
-  'Raises why an account that is not active cannot do something. Called once its balance is locked: it may have been closed while the call waited.';
+  'Raises why an account that is not active cannot do something. Called once its balance is '
+  'locked: it may have been closed while the call waited.';
 revoke all on function credits.refuse_status(uuid, text)
   from public, anon, authenticated, service_role;
 
@@ -15706,14 +16626,16 @@ declare
   v_credit_type text;
 begin
   for v_credit_type in
-    select b.credit_type from credits.balances b where b.account_id = p_account_id order by b.credit_type
+    select b.credit_type from credits.balances b where b.account_id = p_account_id
+      order by b.credit_type
   loop
     return next credits.lock_balance(p_account_id, v_credit_type);
   end loop;
 end
 $$;
 comment on function credits.lock_account(uuid) is
-  'Locks and settles all balances of an account in the one lock order. Who writes the account''s subscription holds all of them.';
+  'Locks and settles all balances of an account in the one lock order. Who writes the account''s '
+  'subscription holds all of them.';
 revoke all on function credits.lock_account(uuid) from public, anon, authenticated, service_role;
 
 -- schemas/calendar/change_plan.sql
@@ -15730,7 +16652,8 @@ revoke all on function credits.lock_account(uuid) from public, anon, authenticat
 --       IdempotencyConflict: the key belongs to another request.
 --       AccountNotFound.
 create function public.change_plan(
-  p_user_id uuid, p_plan_id text, p_effective text default 'now', p_idempotency_key text default null,
+  p_user_id uuid, p_plan_id text, p_effective text default 'now',
+  p_idempotency_key text default null,
   p_at timestamptz default null, p_quantity integer default null, p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
@@ -15741,25 +16664,31 @@ as $$
 begin
   perform credits.check_request(1, null, p_idempotency_key, null);
   if p_effective is null or p_effective not in ('now', 'period_end') then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_effective', 'value', p_effective),
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_effective', 'value', p_effective),
       'A plan changes ''now'' or at the ''period_end''.');
   end if;
   if p_quantity not between 1 and 1000000 then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_quantity', 'value', p_quantity),
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_quantity', 'value', p_quantity),
       'The quantity is a number of seats from 1 to 1000000.');
   end if;
   if not exists (select 1 from public.plans p where p.id = p_plan_id) then
     perform credits.refuse_plan(p_plan_id);
   end if;
-  return credits.respond(credits.change_plan(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_plan_id, p_effective,
+  return credits.respond(credits.change_plan(credits.paying_account(p_user_id, p_workspace_id),
+    p_user_id, p_plan_id, p_effective,
     p_idempotency_key, p_at, p_quantity));
 end
 $$;
 comment on function public.change_plan(uuid, text, text, text, timestamptz, integer, uuid) is
-  'Moves an account to another plan or number of seats: ''now'', which never claws anything back, or at the ''period_end''. p_at is when it happened, now or before; it counts from then. The plan it is on takes back a pending change.';
+  'Moves an account to another plan or number of seats: ''now'', which never claws anything back, '
+  'or at the ''period_end''. p_at is when it happened, now or before; it counts from then. The '
+  'plan it is on takes back a pending change.';
 revoke all on function public.change_plan(uuid, text, text, text, timestamptz, integer, uuid)
   from public, anon, authenticated, service_role;
-grant execute on function public.change_plan(uuid, text, text, text, timestamptz, integer, uuid) to service_role;
+grant execute on function public.change_plan(uuid, text, text, text, timestamptz, integer, uuid)
+  to service_role;
 
 create function credits.refuse_plan(p_plan_id text)
 returns void
@@ -15769,15 +16698,18 @@ security invoker
 set search_path = ''
 as $$
 begin
-  perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_plan_id', 'value', p_plan_id, 'known', (
-    select jsonb_agg(p.id order by p.rank) from public.plans p)), 'There is no such plan; list_plans lists them.');
+  perform credits.raise_error('invalid_argument',
+    jsonb_build_object('argument', 'p_plan_id', 'value', p_plan_id, 'known', (
+    select jsonb_agg(p.id order by p.rank) from public.plans p)),
+      'There is no such plan; list_plans lists them.');
 end
 $$;
 comment on function credits.refuse_plan(text) is
   'Raises that there is no such plan, and which there are.';
 revoke all on function credits.refuse_plan(text) from public, anon, authenticated, service_role;
 
-create function credits.time_of_event(p_now timestamptz, p_at timestamptz, p_may_come boolean default false)
+create function credits.time_of_event(p_now timestamptz, p_at timestamptz,
+  p_may_come boolean default false)
 returns timestamptz
 language plpgsql
 stable
@@ -15786,19 +16718,23 @@ set search_path = ''
 as $$
 begin
   if not isfinite(p_at) or p_at > p_now and not p_may_come then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_at', 'value', p_at, 'now', p_now),
-      case when p_may_come then 'p_at is a time, not infinity.' else 'p_at is when it happened: now or before.' end);
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_at', 'value', p_at, 'now', p_now),
+      case when p_may_come then 'p_at is a time, not infinity.'
+        else 'p_at is when it happened: now or before.' end);
   end if;
   return coalesce(p_at, p_now);
 end
 $$;
 comment on function credits.time_of_event(timestamptz, timestamptz, boolean) is
-  'When something happened: p_at, or now. Raises invalid_argument for no time, and for one to come unless it may.';
+  'When something happened: p_at, or now. Raises invalid_argument for no time, and for one to '
+  'come unless it may.';
 revoke all on function credits.time_of_event(timestamptz, timestamptz, boolean)
   from public, anon, authenticated, service_role;
 
 create function credits.change_plan(
-  p_account_id uuid, p_user_id uuid, p_plan_id text, p_effective text, p_idempotency_key text, p_at timestamptz,
+  p_account_id uuid, p_user_id uuid, p_plan_id text, p_effective text, p_idempotency_key text,
+  p_at timestamptz,
   p_quantity integer)
 returns jsonb
 language plpgsql
@@ -15808,7 +16744,8 @@ set search_path = ''
 as $$
 declare
   v_operation_id uuid := gen_random_uuid();
-  v_request jsonb := jsonb_strip_nulls(jsonb_build_object('function', 'change_plan', 'user_id', p_user_id, 'plan_id', p_plan_id,
+  v_request jsonb := jsonb_strip_nulls(jsonb_build_object('function', 'change_plan', 'user_id',
+    p_user_id, 'plan_id', p_plan_id,
     'effective', p_effective, 'at', extract(epoch from p_at), 'quantity', p_quantity));
   v_answer jsonb;
   v_now timestamptz;
@@ -15838,8 +16775,10 @@ begin
   end if;
   perform credits.record_event(p_account_id, v_event, v_now);
   perform credits.lock_account(p_account_id);
-  v_answer := credits.account_answer(p_account_id, v_operation_id) || credits.subscription_answer(p_account_id, v_now);
-  perform credits.remember(p_account_id, p_idempotency_key, v_operation_id, v_request, v_answer, v_now);
+  v_answer := credits.account_answer(p_account_id, v_operation_id)
+    || credits.subscription_answer(p_account_id, v_now);
+  perform credits.remember(p_account_id, p_idempotency_key, v_operation_id, v_request, v_answer,
+    v_now);
   return v_answer;
 end
 $$;
@@ -15869,9 +16808,11 @@ revoke all on function credits.subscription_answer(uuid, timestamptz)
 
 -- schemas/calendar/cover_period.sql
 
--- What a payment provider says: who manages the subscription, which period runs, and up to when it is paid.
+-- What a payment provider says: who manages the subscription, which period runs, and up to when it
+-- is paid.
 
-create function credits.cover_period(p_account_id uuid, p_covered_until timestamptz, p_period_start timestamptz default null)
+create function credits.cover_period(p_account_id uuid, p_covered_until timestamptz,
+  p_period_start timestamptz default null)
 returns void
 language plpgsql
 volatile
@@ -15884,7 +16825,8 @@ declare
 begin
   select max(b.settled_at) into v_now from credits.lock_account(p_account_id) b;
   update credits.subscriptions b set is_managed = true,
-    covered_until = case when isfinite(p_covered_until) then greatest(b.covered_until, p_covered_until) else b.covered_until end
+    covered_until = case when isfinite(p_covered_until)
+      then greatest(b.covered_until, p_covered_until) else b.covered_until end
   where b.account_id = p_account_id;
   if isfinite(p_period_start) then
     v_event.kind := 'period';
@@ -15897,14 +16839,17 @@ begin
 end
 $$;
 comment on function credits.cover_period(uuid, timestamptz, timestamptz) is
-  'A payment provider manages the subscription, has been paid up to p_covered_until (null: nothing new), and its running period began at p_period_start (null: as it did). In any order and any number of times; where the same news tells a status, before it.';
+  'A payment provider manages the subscription, has been paid up to p_covered_until (null: '
+  'nothing new), and its running period began at p_period_start (null: as it did). In any order '
+  'and any number of times; where the same news tells a status, before it.';
 revoke all on function credits.cover_period(uuid, timestamptz, timestamptz)
   from public, anon, authenticated, service_role;
 
 -- schemas/calendar/credit_balances.sql
 
 create function credits.unopened_balances(
-  p_account_id uuid, out credit_type text, out allowance bigint, out used bigint, out reserved bigint, out remaining bigint,
+  p_account_id uuid, out credit_type text, out allowance bigint, out used bigint,
+  out reserved bigint, out remaining bigint,
   out period_start timestamptz, out period_end timestamptz)
 returns setof record
 language plpgsql
@@ -15917,7 +16862,8 @@ declare
   v_balance credits.balances;
   v_type record;
 begin
-  if exists (select 1 from credits.accounts a where a.account_id = p_account_id and a.status = 'closed') then
+  if exists (select 1 from credits.accounts a where a.account_id = p_account_id
+    and a.status = 'closed') then
     return;
   end if;
   for v_type in
@@ -15947,7 +16893,8 @@ begin
 end
 $$;
 comment on function credits.unopened_balances(uuid) is
-  'The balances of credit types that are new to the plan, before an operation has opened them. Reached through credit_balances alone.';
+  'The balances of credit types that are new to the plan, before an operation has opened them. '
+  'Reached through credit_balances alone.';
 revoke all on function credits.unopened_balances(uuid)
   from public, anon, authenticated, service_role;
 grant execute on function credits.unopened_balances(uuid) to authenticated, service_role;
@@ -15955,24 +16902,30 @@ grant execute on function credits.unopened_balances(uuid) to authenticated, serv
 create view public.credit_balances
 with (security_invoker = true)
 as
-select b.account_id, b.user_id, b.credit_type, n.allowance, n.used, n.reserved, n.remaining, n.period_start, n.period_end
+select b.account_id, b.user_id, b.credit_type, n.allowance, n.used, n.reserved, n.remaining,
+  n.period_start, n.period_end
 from credits.balances b
 cross join lateral credits.balance_at(
   b.account_id, b, greatest(coalesce(b.test_now, statement_timestamp()), b.settled_at)) n
 where b.account_status <> 'closed'
 union all
-select s.account_id, s.user_id, n.credit_type, n.allowance, n.used, n.reserved, n.remaining, n.period_start, n.period_end
+select s.account_id, s.user_id, n.credit_type, n.allowance, n.used, n.reserved, n.remaining,
+  n.period_start, n.period_end
 from credits.subscriptions s
 cross join lateral credits.unopened_balances(s.account_id) n
 where (select count(*) from credits.balances b where b.account_id = s.account_id)
   < (select count(*) from credits.credit_types t);
 comment on view public.credit_balances is
-  'Credits per account and credit type, right to the second at every read, whatever job ran. Users see their own and their workspaces''.';
-comment on column public.credit_balances.allowance is 'Credits per period, or how many may exist for a limit; null is unlimited.';
-comment on column public.credit_balances.used is 'Spent in this period, less refunds; for a limit, how many exist.';
+  'Credits per account and credit type, right to the second at every read, whatever job ran. '
+  'Users see their own and their workspaces''.';
+comment on column public.credit_balances.allowance is
+  'Credits per period, or how many may exist for a limit; null is unlimited.';
+comment on column public.credit_balances.used is
+  'Spent in this period, less refunds; for a limit, how many exist.';
 comment on column public.credit_balances.reserved is 'Pinned by live holds.';
 comment on column public.credit_balances.remaining is 'What can be spent now; null is unlimited.';
-comment on column public.credit_balances.period_end is 'When the allowance renews; null for a limit, which never does.';
+comment on column public.credit_balances.period_end is
+  'When the allowance renews; null for a limit, which never does.';
 revoke all on table public.credit_balances from public, anon, authenticated, service_role;
 grant select on table public.credit_balances to authenticated, service_role;
 
@@ -15985,14 +16938,18 @@ as $$
 begin
   raise exception '% is computed and takes no rows', tg_table_name
     using errcode = 'object_not_in_prerequisite_state',
-    hint = 'Move credits with grant_credits, consume_credits, refund_credits or revoke_grant; plans with change_plan.';
+    hint = 'Move credits with grant_credits, consume_credits, refund_credits or revoke_grant; '
+      'plans with change_plan.';
 end
 $$;
 comment on function credits.refuse_computed_rows() is
-  'Stops writes to a computed view by those whom no privilege stops. That it is there makes Postgres ask for the privilege first, so everybody else gets a 403; a view that cannot be written at all is a 500 through PostgREST.';
+  'Stops writes to a computed view by those whom no privilege stops. That it is there makes '
+  'Postgres ask for the privilege first, so everybody else gets a 403; a view that cannot be '
+  'written at all is a 500 through PostgREST.';
 revoke all on function credits.refuse_computed_rows()
   from public, anon, authenticated, service_role;
-create trigger credit_balances_are_never_written instead of insert or update or delete on public.credit_balances
+create trigger credit_balances_are_never_written instead of insert or update
+  or delete on public.credit_balances
   for each row execute function credits.refuse_computed_rows();
 
 -- schemas/calendar/period_at.sql
@@ -16006,15 +16963,18 @@ set search_path = ''
 as $$
   -- The anchor is its own boundary, also in the hour that a clock set back shows twice.
   select case when p_n = 0 then p_anchor_at
-    else ((p_anchor_at at time zone p_time_zone) + make_interval(months => p_n)) at time zone p_time_zone end
+    else ((p_anchor_at at time zone p_time_zone)
+      + make_interval(months => p_n)) at time zone p_time_zone end
 $$;
 comment on function credits.period_boundary(timestamptz, text, integer) is
-  'The n-th month from the anchor, on the wall clock of the time zone: 31 January is followed by 28 February and 31 March.';
+  'The n-th month from the anchor, on the wall clock of the time zone: 31 January is followed by '
+  '28 February and 31 March.';
 revoke all on function credits.period_boundary(timestamptz, text, integer)
   from public, anon, authenticated, service_role;
 
 create function credits.period_at(
-  p_anchor_at timestamptz, p_time_zone text, p_at timestamptz, out period_start timestamptz, out period_end timestamptz)
+  p_anchor_at timestamptz, p_time_zone text, p_at timestamptz, out period_start timestamptz,
+  out period_end timestamptz)
 language plpgsql
 immutable
 security invoker
@@ -16023,7 +16983,8 @@ as $$
 declare
   v_from timestamp := p_anchor_at at time zone p_time_zone;
   v_to timestamp := p_at at time zone p_time_zone;
-  v_n integer := (extract(year from v_to) - extract(year from v_from)) * 12 + extract(month from v_to) - extract(month from v_from);
+  v_n integer := (extract(year from v_to) - extract(year from v_from)) * 12 + extract(month
+    from v_to) - extract(month from v_from);
 begin
   -- The boundary of this calendar month may still be to come; that of the next one always is.
   if credits.period_boundary(p_anchor_at, p_time_zone, v_n) > p_at then
@@ -16034,7 +16995,8 @@ begin
 end
 $$;
 comment on function credits.period_at(timestamptz, text, timestamptz) is
-  'The period [period_start, period_end) that contains an instant. Counted from the original anchor each time, so that short months leave no trace.';
+  'The period [period_start, period_end) that contains an instant. Counted from the original '
+  'anchor each time, so that short months leave no trace.';
 revoke all on function credits.period_at(timestamptz, text, timestamptz)
   from public, anon, authenticated, service_role;
 
@@ -16046,7 +17008,8 @@ revoke all on function credits.period_at(timestamptz, text, timestamptz)
 --   Raises:
 --       InvalidArgument: the plan has no such version.
 --       AccountNotFound.
-create function public.pin_plan(p_user_id uuid, p_version integer default null, p_workspace_id uuid default null)
+create function public.pin_plan(p_user_id uuid, p_version integer default null,
+  p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
 volatile
@@ -16058,7 +17021,8 @@ begin
 end
 $$;
 comment on function public.pin_plan(uuid, integer, uuid) is
-  'Keeps an account at a version of the plan it is on, from its next period on and whatever is published. Without a version it is let go. On another plan it counts for nothing.';
+  'Keeps an account at a version of the plan it is on, from its next period on and whatever is '
+  'published. Without a version it is let go. On another plan it counts for nothing.';
 revoke all on function public.pin_plan(uuid, integer, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function public.pin_plan(uuid, integer, uuid) to service_role;
@@ -16077,14 +17041,18 @@ begin
   select max(b.settled_at) into v_now from credits.lock_account(p_account_id) b;
   v_plan_id := (credits.spell_at(p_account_id, v_now)).plan_id;
   if p_version is not null and not exists (
-    select 1 from credits.plan_versions v where v.plan_id = v_plan_id and v.version = p_version) then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_version', 'value', p_version,
-      'plan', v_plan_id, 'latest', credits.latest_version(v_plan_id)), 'The plan of this account has no such version.');
+    select 1 from credits.plan_versions v where v.plan_id = v_plan_id
+      and v.version = p_version) then
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_version', 'value', p_version,
+      'plan', v_plan_id, 'latest', credits.latest_version(v_plan_id)),
+        'The plan of this account has no such version.');
   end if;
   update credits.subscriptions b set
     pinned_plan_id = case when p_version is not null then v_plan_id end, pinned_version = p_version
   where b.account_id = p_account_id;
-  update credits.balances b set due_at = least(b.due_at, b.settled_at) where b.account_id = p_account_id;
+  update credits.balances b set due_at = least(b.due_at, b.settled_at)
+    where b.account_id = p_account_id;
   perform credits.lock_account(p_account_id);
   return credits.account_answer(p_account_id) || credits.subscription_answer(p_account_id, v_now)
     || jsonb_build_object('version', p_version);
@@ -16117,7 +17085,8 @@ declare
   v_version integer;
 begin
   if p_apply is null or p_apply not in ('next_period', 'now') then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_apply', 'value', p_apply),
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_apply', 'value', p_apply),
       'A version counts from the ''next_period'' of each account, or ''now''.');
   end if;
   if not exists (select 1 from public.plans p where p.id = p_plan_id) then
@@ -16134,12 +17103,16 @@ begin
 end
 $$;
 comment on function public.publish_plan(text, text) is
-  'Makes the figures of plan_limits the plan''s newest version. Accounts take it at their next period; ''now'' moves everybody on the plan to it under the rules of a plan change, but for pinned accounts. A call does at most 1000 accounts and leaves out busy ones: repeat it while it answers more.';
+  'Makes the figures of plan_limits the plan''s newest version. Accounts take it at their next '
+  'period; ''now'' moves everybody on the plan to it under the rules of a plan change, but for '
+  'pinned accounts. A call does at most 1000 accounts and leaves out busy ones: repeat it while '
+  'it answers more.';
 revoke all on function public.publish_plan(text, text)
   from public, anon, authenticated, service_role;
 grant execute on function public.publish_plan(text, text) to service_role;
 
-create function credits.roll_out(p_plan_id text, p_version integer, out accounts bigint, out more boolean)
+create function credits.roll_out(p_plan_id text, p_version integer, out accounts bigint,
+  out more boolean)
 language plpgsql
 volatile
 security invoker
@@ -16168,7 +17141,8 @@ begin
 end
 $$;
 comment on function credits.roll_out(text, integer) is
-  'Moves accounts that are on a plan to a version of it, a bounded number of them; no account that is busy is waited for.';
+  'Moves accounts that are on a plan to a version of it, a bounded number of them; no account '
+  'that is busy is waited for.';
 revoke all on function credits.roll_out(text, integer)
   from public, anon, authenticated, service_role;
 
@@ -16185,8 +17159,10 @@ declare
 begin
   return s.plan_id = p_plan_id
     and not exists (
-      select 1 from credits.subscriptions b where b.account_id = p_account_id and b.pinned_plan_id = p_plan_id)
-    and credits.period_version(p_account_id, s, (select p.period_start from credits.spell_period(s, v_at) p)) <> p_version;
+      select 1 from credits.subscriptions b where b.account_id = p_account_id
+        and b.pinned_plan_id = p_plan_id)
+    and credits.period_version(p_account_id, s,
+      (select p.period_start from credits.spell_period(s, v_at) p)) <> p_version;
 end
 $$;
 comment on function credits.takes_version(uuid, text, integer) is
@@ -16248,7 +17224,8 @@ begin
 end
 $$;
 comment on function credits.account_time(uuid) is
-  'What time it is for an account: the real one or that of its own clock, and never earlier than what it has seen.';
+  'What time it is for an account: the real one or that of its own clock, and never earlier than '
+  'what it has seen.';
 revoke all on function credits.account_time(uuid) from public, anon, authenticated, service_role;
 
 -- schemas/calendar/reset_monthly_credits.sql
@@ -16262,7 +17239,8 @@ revoke all on function credits.account_time(uuid) from public, anon, authenticat
 --
 --   Raises:
 --       AccountNotFound: there is no such user.
-create function public.reset_monthly_credits(p_user_id uuid default null, p_workspace_id uuid default null)
+create function public.reset_monthly_credits(p_user_id uuid default null,
+  p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
 volatile
@@ -16283,7 +17261,10 @@ begin
 end
 $$;
 comment on function public.reset_monthly_credits(uuid, uuid) is
-  'With a user: restarts that account''s allowances now, as far as its status grants any, period unchanged; restarted lists them. With none: books what has fallen due on at most 200 accounts, leaves out busy ones, and answers how many were renewed (accounts) and whether to call it again (more).';
+  'With a user: restarts that account''s allowances now, as far as its status grants any, period '
+  'unchanged; restarted lists them. With none: books what has fallen due on at most 200 accounts, '
+  'leaves out busy ones, and answers how many were renewed (accounts) and whether to call it '
+  'again (more).';
 revoke all on function public.reset_monthly_credits(uuid, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function public.reset_monthly_credits(uuid, uuid) to service_role;
@@ -16305,7 +17286,8 @@ begin
       v_restarted := v_restarted || to_jsonb(v_balance.credit_type);
     end if;
   end loop;
-  return credits.account_answer(p_account_id, v_operation_id) || jsonb_build_object('restarted', v_restarted);
+  return credits.account_answer(p_account_id, v_operation_id) || jsonb_build_object('restarted',
+    v_restarted);
 end
 $$;
 comment on function credits.restart(uuid, uuid) is
@@ -16328,7 +17310,8 @@ declare
   v_amount bigint;
 begin
   -- A limit is never reset, and what is not paid for gets no new allowance.
-  if v_balance.kind = 'limit' or not v_spell.is_earning or v_spell.is_frozen or v_spell.status = 'canceled'
+  if v_balance.kind = 'limit' or not v_spell.is_earning or v_spell.is_frozen
+    or v_spell.status = 'canceled'
   then
     return false;
   end if;
@@ -16344,10 +17327,12 @@ begin
     and g.period_start = v_balance.period_start and g.voided_at is null;
   if found then
     if v_grant.free > 0 then
-      v_balance := credits.take_unspent(p_account_id, v_balance, v_grant.id, v_grant.free, 'void', p_user_id,
+      v_balance := credits.take_unspent(p_account_id, v_balance, v_grant.id, v_grant.free, 'void',
+        p_user_id,
         gen_random_uuid(), p_operation_id, 'allowance restarted');
     end if;
-    update public.credit_grants g set voided_at = v_balance.settled_at, void_reason = 'allowance restarted'
+    update public.credit_grants g set voided_at = v_balance.settled_at,
+      void_reason = 'allowance restarted'
     where g.account_id = p_account_id and g.id = v_grant.id;
   end if;
   v_balance.used := 0;
@@ -16355,12 +17340,14 @@ begin
   v_balance.restarted_at := v_balance.settled_at;
   v_balance.restarted_event := (
     select max(e.n) from credits.subscription_events e where e.account_id = p_account_id);
-  v_amount := credits.period_allowance(p_account_id, v_balance.credit_type, v_balance.period_start, v_balance.period_end,
+  v_amount := credits.period_allowance(p_account_id, v_balance.credit_type, v_balance.period_start,
+    v_balance.period_end,
     v_balance.restarted_at, v_balance.restarted_event, v_balance.settled_at);
   v_balance.granted := v_amount;
   v_balance.overdrawn := 0;
   if v_amount > 0 then
-    v_issued := credits.issue_allowance(p_account_id, v_balance, v_amount, v_balance.plan_id, p_user_id, p_operation_id,
+    v_issued := credits.issue_allowance(p_account_id, v_balance, v_amount, v_balance.plan_id,
+      p_user_id, p_operation_id,
       'allowance restarted', case when v_spell.trial_ends_at is null then 'plan' else 'trial' end);
     v_balance := v_issued.p_balance;
   end if;
@@ -16370,7 +17357,8 @@ begin
 end
 $$;
 comment on function credits.restart_allowance(uuid, credits.balances, uuid, uuid) is
-  'Books out what the period''s allowance has left and grants it anew in full, where the status grants any. The period stays, other grants are not touched.';
+  'Books out what the period''s allowance has left and grants it anew in full, where the status '
+  'grants any. The period stays, other grants are not touched.';
 revoke all on function credits.restart_allowance(uuid, credits.balances, uuid, uuid)
   from public, anon, authenticated, service_role;
 
@@ -16392,7 +17380,8 @@ begin
 end
 $$;
 comment on function credits.lock_idle_account(uuid) is
-  'Locks all balances of an account, unless another session is at one of them: then false. A job waits for no caller.';
+  'Locks all balances of an account, unless another session is at one of them: then false. A job '
+  'waits for no caller.';
 revoke all on function credits.lock_idle_account(uuid)
   from public, anon, authenticated, service_role;
 
@@ -16413,11 +17402,13 @@ begin
   from credits.balances b where b.account_id = p_account_id;
   perform credits.lock_account(p_account_id);
   return v_before is distinct from (
-    select jsonb_object_agg(b.credit_type, b.period_start) from credits.balances b where b.account_id = p_account_id);
+    select jsonb_object_agg(b.credit_type, b.period_start) from credits.balances b
+      where b.account_id = p_account_id);
 end
 $$;
 comment on function credits.renew(uuid) is
-  'Books all that has fallen due on one account. True when a period began, null when another session was at it.';
+  'Books all that has fallen due on one account. True when a period began, null when another '
+  'session was at it.';
 revoke all on function credits.renew(uuid) from public, anon, authenticated, service_role;
 
 create function credits.renew_due(out accounts bigint, out more boolean)
@@ -16462,7 +17453,8 @@ begin
 end
 $$;
 comment on function credits.renew_due() is
-  'Books what has fallen due, on 200 accounts at most. Several processes may run it at once. Nothing depends on it: every operation books its own account first.';
+  'Books what has fallen due, on 200 accounts at most. Several processes may run it at once. '
+  'Nothing depends on it: every operation books its own account first.';
 revoke all on function credits.renew_due() from public, anon, authenticated, service_role;
 
 -- schemas/calendar/set_subscription_status.sql
@@ -16486,12 +17478,15 @@ security definer
 set search_path = ''
 as $$
 begin
-  if p_status is null or p_status not in ('active', 'trialing', 'past_due', 'unpaid', 'paused', 'canceled') then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_status', 'value', p_status),
+  if p_status is null
+    or p_status not in ('active', 'trialing', 'past_due', 'unpaid', 'paused', 'canceled') then
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_status', 'value', p_status),
       'The status is active, trialing, past_due, unpaid, paused or canceled.');
   end if;
   if (p_status = 'trialing') <> (p_ends_at is not null) or not isfinite(p_ends_at) then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_ends_at', 'value', p_ends_at),
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_ends_at', 'value', p_ends_at),
       'p_ends_at says when a trial ends, and belongs to no other status.');
   end if;
   return credits.respond(credits.set_status(
@@ -16500,10 +17495,13 @@ begin
 end
 $$;
 comment on function public.set_subscription_status(uuid, text, timestamptz, timestamptz, uuid) is
-  'Records what became of the subscription, and when (p_at, now by default). past_due, unpaid: no new allowance, and after the plan''s grace plan credits are frozen; paused: at once; canceled: the plan ends at p_at, which may be to come; trialing: until p_ends_at; active: paid.';
+  'Records what became of the subscription, and when (p_at, now by default). past_due, unpaid: no '
+  'new allowance, and after the plan''s grace plan credits are frozen; paused: at once; canceled: '
+  'the plan ends at p_at, which may be to come; trialing: until p_ends_at; active: paid.';
 revoke all on function public.set_subscription_status(uuid, text, timestamptz, timestamptz, uuid)
   from public, anon, authenticated, service_role;
-grant execute on function public.set_subscription_status(uuid, text, timestamptz, timestamptz, uuid) to service_role;
+grant execute on function public.set_subscription_status(uuid, text, timestamptz, timestamptz, uuid)
+  to service_role;
 
 create function credits.set_status(
   p_account_id uuid, p_status text, p_at timestamptz, p_ends_at timestamptz, p_keeps_paid boolean)
@@ -16523,7 +17521,8 @@ begin
   v_event.happened_at := credits.time_of_event(v_now, p_at, p_status = 'canceled');
   v_event.ends_at := p_ends_at;
   if p_ends_at <= v_event.happened_at then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_ends_at', 'value', p_ends_at),
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_ends_at', 'value', p_ends_at),
       'A trial ends after it begins.');
   end if;
   if p_status = 'canceled' then
@@ -16549,8 +17548,10 @@ revoke all on function credits.set_status(uuid, text, timestamptz, timestamptz, 
 -- schemas/calendar/subscriptions.sql
 
 create function credits.subscription_now(
-  p_account_id uuid, out plan_id text, out plan_version integer, out status text, out quantity integer,
-  out anchor_at timestamptz, out time_zone text, out pending_plan_id text, out pending_at timestamptz,
+  p_account_id uuid, out plan_id text, out plan_version integer, out status text,
+  out quantity integer,
+  out anchor_at timestamptz, out time_zone text, out pending_plan_id text,
+  out pending_at timestamptz,
   out past_due_since timestamptz, out trial_ends_at timestamptz)
 language plpgsql
 stable
@@ -16562,7 +17563,8 @@ declare
   s credits.subscription_spells := credits.spell_at(p_account_id, v_at);
 begin
   plan_id := s.plan_id;
-  plan_version := credits.period_version(p_account_id, s, (select p.period_start from credits.spell_period(s, v_at) p));
+  plan_version := credits.period_version(p_account_id, s,
+    (select p.period_start from credits.spell_period(s, v_at) p));
   status := s.status;
   quantity := s.quantity;
   anchor_at := s.anchor_at;
@@ -16574,7 +17576,8 @@ begin
 end
 $$;
 comment on function credits.subscription_now(uuid) is
-  'The subscription of an account at this moment. Reached through public.subscriptions alone, which passes it accounts that the caller may read.';
+  'The subscription of an account at this moment. Reached through public.subscriptions alone, '
+  'which passes it accounts that the caller may read.';
 revoke all on function credits.subscription_now(uuid)
   from public, anon, authenticated, service_role;
 grant execute on function credits.subscription_now(uuid) to authenticated, service_role;
@@ -16582,31 +17585,43 @@ grant execute on function credits.subscription_now(uuid) to authenticated, servi
 create view public.subscriptions
 with (security_invoker = true)
 as
-select b.account_id, b.user_id, n.plan_id, n.plan_version, n.status, n.quantity, n.anchor_at, n.time_zone, n.pending_plan_id,
-  n.pending_at, n.past_due_since, n.trial_ends_at, b.is_managed, b.covered_until, b.created_at, b.updated_at
+select b.account_id, b.user_id, n.plan_id, n.plan_version, n.status, n.quantity, n.anchor_at,
+  n.time_zone, n.pending_plan_id,
+  n.pending_at, n.past_due_since, n.trial_ends_at, b.is_managed, b.covered_until, b.created_at,
+  b.updated_at
 from credits.subscriptions b
 cross join lateral credits.subscription_now(b.account_id) n;
 comment on view public.subscriptions is
-  'Which plan an account is on at this moment, whatever job ran. One row per account. Users see their own and their workspaces''.';
+  'Which plan an account is on at this moment, whatever job ran. One row per account. Users see '
+  'their own and their workspaces''.';
 comment on column public.subscriptions.user_id is 'The person; null for a workspace.';
-comment on column public.subscriptions.plan_version is 'The version of the plan whose figures count for the account.';
-comment on column public.subscriptions.quantity is 'Seats: the plan''s allowances are multiplied by it.';
-comment on column public.subscriptions.anchor_at is 'Periods end n whole months after this instant, in time_zone.';
-comment on column public.subscriptions.pending_plan_id is 'The plan that follows at pending_at: a downgrade or a cancellation.';
-comment on column public.subscriptions.past_due_since is 'Since when it is not paid for: no new allowance, and after the plan''s grace its credits are frozen.';
-comment on column public.subscriptions.covered_until is 'Up to when a payment provider has been paid; null where none manages it.';
+comment on column public.subscriptions.plan_version is
+  'The version of the plan whose figures count for the account.';
+comment on column public.subscriptions.quantity is
+  'Seats: the plan''s allowances are multiplied by it.';
+comment on column public.subscriptions.anchor_at is
+  'Periods end n whole months after this instant, in time_zone.';
+comment on column public.subscriptions.pending_plan_id is
+  'The plan that follows at pending_at: a downgrade or a cancellation.';
+comment on column public.subscriptions.past_due_since is
+  'Since when it is not paid for: no new allowance, and after the plan''s grace its credits are '
+  'frozen.';
+comment on column public.subscriptions.covered_until is
+  'Up to when a payment provider has been paid; null where none manages it.';
 revoke all on table public.subscriptions from public, anon, authenticated, service_role;
 grant select on table public.subscriptions to authenticated, service_role;
 
-create trigger subscriptions_are_never_written instead of insert or update or delete on public.subscriptions
+create trigger subscriptions_are_never_written instead of insert or update
+  or delete on public.subscriptions
   for each row execute function credits.refuse_computed_rows();
 
 -- schemas/metering/meters.sql
 
--- A metered table of the host project has a meter, and each of its rows that was charged has a charge. The charge belongs
--- to the row by meter, owner and key: none of them is a name, so tables and columns may be renamed and moved. Which columns
--- the owner and the key are is kept by two triggers that never fire, since Postgres follows columns in a trigger's list
--- through renames, into partitions, and through dump and restore.
+-- A metered table of the host project has a meter, and each of its rows that was charged has a
+-- charge. The charge belongs to the row by meter, owner and key: none of them is a name, so tables
+-- and columns may be renamed and moved. Which columns the owner and the key are is kept by two
+-- triggers that never fire, since Postgres follows columns in a trigger's list through renames,
+-- into partitions, and through dump and restore.
 
 create table credits.meters (
   id uuid not null default gen_random_uuid(),
@@ -16618,11 +17633,15 @@ create table credits.meters (
   constraint meters_pkey primary key (id),
   constraint meters_table_id_key unique (table_id)
 );
-comment on table credits.meters is 'The tables of the host project whose rows cost credits. Few rows, about no account.';
+comment on table credits.meters is
+  'The tables of the host project whose rows cost credits. Few rows, about no account.';
 comment on column credits.meters.table_id is
-  'The table. A name in a dump; of no table once it was dropped, which gives back what its rows were charged.';
-comment on column credits.meters.table_name is 'What it was called when it was metered last: the description of its charges.';
-comment on column credits.meters.gives_back is 'Whether deleting a row gives back its charge; false for what is used up by being created.';
+  'The table. A name in a dump; of no table once it was dropped, which gives back what its rows '
+  'were charged.';
+comment on column credits.meters.table_name is
+  'What it was called when it was metered last: the description of its charges.';
+comment on column credits.meters.gives_back is
+  'Whether deleting a row gives back its charge; false for what is used up by being created.';
 alter table credits.meters enable row level security;
 revoke all on table credits.meters from public, anon, authenticated, service_role;
 
@@ -16637,14 +17656,19 @@ create table credits.metered_rows (
   constraint metered_rows_amount_is_positive check (amount > 0)
 );
 create index metered_rows_meter_id_idx on credits.metered_rows (meter_id);
-create index metered_rows_deleted_at_idx on credits.metered_rows (account_id) where deleted_at is not null;
+create index metered_rows_deleted_at_idx on credits.metered_rows (account_id)
+  where deleted_at is not null;
 comment on table credits.metered_rows is
-  'Which operation paid how much for which row of a metered table, so that its deletion gives exactly that back.';
+  'Which operation paid how much for which row of a metered table, so that its deletion gives '
+  'exactly that back.';
 comment on column credits.metered_rows.row_key is
-  'The values of the row''s key as a JSON array, the same in every session; its SHA-256 when it is long.';
-comment on column credits.metered_rows.operation_id is 'The spend; one for all rows of a statement that an owner pays for.';
+  'The values of the row''s key as a JSON array, the same in every session; its SHA-256 when it '
+  'is long.';
+comment on column credits.metered_rows.operation_id is
+  'The spend; one for all rows of a statement that an owner pays for.';
 comment on column credits.metered_rows.deleted_at is
-  'When the row was deleted, if the charge could not be given back at that moment: it is given back at the next opportunity.';
+  'When the row was deleted, if the charge could not be given back at that moment: it is given '
+  'back at the next opportunity.';
 alter table credits.metered_rows enable row level security;
 revoke all on table credits.metered_rows from public, anon, authenticated, service_role;
 
@@ -16657,7 +17681,8 @@ create type credits.metered_change as (
   new_amount bigint
 );
 comment on type credits.metered_change is
-  'What a statement did to one row of a metered table. The old part is null for a new row, the new part for a deleted one.';
+  'What a statement did to one row of a metered table. The old part is null for a new row, the '
+  'new part for a deleted one.';
 
 -- schemas/metering/charge_rows.sql
 
@@ -16680,39 +17705,48 @@ declare
 begin
   select * into strict v_meter from credits.meters m where m.id = p_meter_id;
 
-  -- The owner kept the row under another key: the charge follows. All are taken before one is put, for keys may be swapped.
+  -- The owner kept the row under another key: the charge follows. All are taken before one is put,
+  -- for keys may be swapped.
   select array_agg(c.old_key), jsonb_object_agg(c.old_key, c.new_key) into v_old_keys, v_new_key_of
   from unnest(p_changes) c
   where c.old_owner = p_account_id and c.new_owner = p_account_id and c.old_key <> c.new_key;
   if v_old_keys is not null then
-    -- One pass over the index, and a look-up for each row: no join of all with all, whatever the planner believes.
+    -- One pass over the index, and a look-up for each row: no join of all with all, whatever the
+    -- planner believes.
     with moved as (
       delete from credits.metered_rows m
       where m.account_id = p_account_id and m.meter_id = p_meter_id and m.row_key = any (v_old_keys)
         and m.deleted_at is null
       returning v_new_key_of ->> m.row_key as new_key, m.operation_id, m.amount
     )
-    select array_agg(d.new_key) as keys, array_agg(d.operation_id) as operations, array_agg(d.amount) as amounts
+    select array_agg(d.new_key) as keys, array_agg(d.operation_id) as operations,
+      array_agg(d.amount) as amounts
       into v_moved
     from moved d;
     insert into credits.metered_rows (account_id, meter_id, row_key, operation_id, amount)
     select p_account_id, p_meter_id, r.row_key, r.operation_id, r.amount
-    from unnest(v_moved.keys, v_moved.operations, v_moved.amounts) as r(row_key, operation_id, amount)
-    on conflict (account_id, meter_id, row_key, operation_id) do update set amount = metered_rows.amount + excluded.amount;
+    from unnest(v_moved.keys, v_moved.operations, v_moved.amounts) as r(row_key, operation_id,
+      amount)
+    on conflict (account_id, meter_id, row_key, operation_id) do update
+      set amount = metered_rows.amount + excluded.amount;
   end if;
 
-  -- A row whose amount has changed is given back and charged anew. One that is used up by being created is charged once.
-  select array_agg(case when c.new_owner = p_account_id then c.new_key else c.old_key end) into v_taken
+  -- A row whose amount has changed is given back and charged anew. One that is used up by being
+  -- created is charged once.
+  select array_agg(case when c.new_owner = p_account_id then c.new_key else c.old_key end)
+    into v_taken
   from unnest(p_changes) c
   where c.old_owner = p_account_id and (
-    c.new_owner is distinct from p_account_id or (v_meter.gives_back and c.old_amount <> c.new_amount));
+    c.new_owner is distinct from p_account_id
+      or (v_meter.gives_back and c.old_amount <> c.new_amount));
   if v_taken is not null then
     perform credits.give_rows_back(p_account_id, p_meter_id, v_taken);
   end if;
 end
 $$;
 comment on function credits.change_metered_rows(uuid, uuid, credits.metered_change[]) is
-  'Moves the charges of an account''s metered rows that have a new key, and gives back those of the rows that it lost.';
+  'Moves the charges of an account''s metered rows that have a new key, and gives back those of '
+  'the rows that it lost.';
 revoke all on function credits.change_metered_rows(uuid, uuid, credits.metered_change[])
   from public, anon, authenticated, service_role;
 
@@ -16732,12 +17766,14 @@ begin
   if not found then
     return;
   end if;
-  -- An account that is gone is closed by itself, and gives back then: its deletion waits for nobody.
+  -- An account that is gone is closed by itself, and gives back then: its deletion waits for
+  -- nobody.
   if credits.is_living(p_account_id) then
     perform credits.give_deleted_rows_back(p_account_id);
   end if;
 exception when others then
-  -- Nothing about credits stops a deletion. What could not be given back now is marked, and given back later.
+  -- Nothing about credits stops a deletion. What could not be given back now is marked, and given
+  -- back later.
   raise warning 'credits: the charges of deleted rows of account % are given back later: % (%)',
     p_account_id, sqlerrm, sqlstate;
   update credits.metered_rows m set deleted_at = v_now
@@ -16746,8 +17782,10 @@ exception when others then
 end
 $$;
 comment on function credits.give_rows_back(uuid, uuid, text[]) is
-  'Gives back what rows that an account has no longer were charged. Does nothing for rows that were never charged, and raises nothing.';
-revoke all on function credits.give_rows_back(uuid, uuid, text[]) from public, anon, authenticated, service_role;
+  'Gives back what rows that an account has no longer were charged. Does nothing for rows that '
+  'were never charged, and raises nothing.';
+revoke all on function credits.give_rows_back(uuid, uuid, text[])
+  from public, anon, authenticated, service_role;
 
 create function credits.give_deleted_rows_back(p_account_id uuid)
 returns bigint
@@ -16758,7 +17796,8 @@ set search_path = ''
 as $$
 declare
   v_now timestamptz := clock_timestamp();
-  v_dropped uuid[] := (select array_agg(m.id) from credits.meters m where not credits.table_exists(m.table_id));
+  v_dropped uuid[] := (select array_agg(m.id) from credits.meters m
+    where not credits.table_exists(m.table_id));
   v_credit_type text;
   v_spend record;
   v_rows bigint := 0;
@@ -16768,7 +17807,8 @@ begin
     where r.account_id = p_account_id and r.meter_id = any (v_dropped) and r.deleted_at is null;
   end if;
   if not exists (
-    select 1 from credits.metered_rows r where r.account_id = p_account_id and r.deleted_at is not null) then
+    select 1 from credits.metered_rows r where r.account_id = p_account_id
+      and r.deleted_at is not null) then
     return 0;
   end if;
   -- Balances are locked first, in the one order, so that whatever the charges are, they stay.
@@ -16794,16 +17834,20 @@ begin
   loop
     v_rows := v_rows + v_spend.row_count;
     continue when not v_spend.gives_back;
-    perform credits.give_spend_back(p_account_id, v_spend.operation_id, v_spend.amount, v_spend.table_name || ' deleted');
+    perform credits.give_spend_back(p_account_id, v_spend.operation_id, v_spend.amount,
+      v_spend.table_name || ' deleted');
   end loop;
   return v_rows;
 end
 $$;
 comment on function credits.give_deleted_rows_back(uuid) is
-  'Gives back what is still charged for an account''s rows that were deleted, alone or with their table. Answers for how many rows.';
-revoke all on function credits.give_deleted_rows_back(uuid) from public, anon, authenticated, service_role;
+  'Gives back what is still charged for an account''s rows that were deleted, alone or with their '
+  'table. Answers for how many rows.';
+revoke all on function credits.give_deleted_rows_back(uuid)
+  from public, anon, authenticated, service_role;
 
-create function credits.give_spend_back(p_account_id uuid, p_operation_id uuid, p_amount bigint, p_reason text)
+create function credits.give_spend_back(p_account_id uuid, p_operation_id uuid, p_amount bigint,
+  p_reason text)
 returns void
 language plpgsql
 volatile
@@ -16820,13 +17864,16 @@ begin
     and (t.operation_id = p_operation_id and t.kind in ('consume', 'capture')
       or t.related_operation_id = p_operation_id and t.kind = 'refund');
   if v_refundable > 0 then
-    perform credits.refund(p_account_id, null, p_operation_id, least(p_amount, v_refundable), p_reason, null);
+    perform credits.refund(p_account_id, null, p_operation_id, least(p_amount, v_refundable),
+      p_reason, null);
   end if;
 end
 $$;
 comment on function credits.give_spend_back(uuid, uuid, bigint, text) is
-  'Refunds a part of a spend, or what is left of it to refund. Does nothing where all of it was refunded.';
-revoke all on function credits.give_spend_back(uuid, uuid, bigint, text) from public, anon, authenticated, service_role;
+  'Refunds a part of a spend, or what is left of it to refund. Does nothing where all of it was '
+  'refunded.';
+revoke all on function credits.give_spend_back(uuid, uuid, bigint, text)
+  from public, anon, authenticated, service_role;
 
 create function credits.charge_rows(
   p_account_id uuid, p_meter_id uuid, p_changes credits.metered_change[], p_forced boolean)
@@ -16847,8 +17894,10 @@ begin
   select coalesce(array_agg(m.row_key), '{}') into v_known
   from credits.metered_rows m
   where m.account_id = p_account_id and m.meter_id = p_meter_id and m.deleted_at is null
-    and m.row_key = any (array(select c.new_key from unnest(p_changes) c where c.new_owner = p_account_id));
-  select array_agg(c.new_key) as keys, array_agg(c.new_amount) as amounts, sum(c.new_amount)::bigint as amount,
+    and m.row_key = any (array(select c.new_key from unnest(p_changes) c
+      where c.new_owner = p_account_id));
+  select array_agg(c.new_key) as keys, array_agg(c.new_amount) as amounts,
+    sum(c.new_amount)::bigint as amount,
     min(c.new_amount) as least_amount
     into v_new
   from unnest(p_changes) c
@@ -16866,7 +17915,8 @@ begin
 
   -- The owner acts, unless it is a workspace.
   v_answer := credits.consume(p_account_id, (
-      select a.account_id from credits.accounts a where a.account_id = p_account_id and a.kind = 'person'),
+      select a.account_id from credits.accounts a where a.account_id = p_account_id
+        and a.kind = 'person'),
     v_meter.credit_type, v_new.amount, v_meter.table_name, null,
     jsonb_build_object('table', v_meter.table_name, 'rows', cardinality(v_new.keys)), p_forced);
   -- Closed while the statement waited: a row of an owner who is gone costs nothing.
@@ -16882,14 +17932,15 @@ begin
 end
 $$;
 comment on function credits.charge_rows(uuid, uuid, credits.metered_change[], boolean) is
-  'Charges an account in one spend for the rows that it gained, or raises the denial. Answers for how many.';
+  'Charges an account in one spend for the rows that it gained, or raises the denial. Answers for '
+  'how many.';
 revoke all on function credits.charge_rows(uuid, uuid, credits.metered_change[], boolean)
   from public, anon, authenticated, service_role;
 
 -- schemas/metering/meter_statement.sql
 
--- The triggers of a metered table. Postgres hands each statement over as a whole, so that many rows cost little more than
--- one, and the owners are locked in one order.
+-- The triggers of a metered table. Postgres hands each statement over as a whole, so that many rows
+-- cost little more than one, and the owners are locked in one order.
 
 create function credits.meter_statement()
 returns trigger
@@ -16910,8 +17961,8 @@ begin
   if v_old is null then
     return null;
   end if;
-  -- Old and new rows of an UPDATE come in the same order. What is the same in both is no change; where a partition is
-  -- metered row by row, it may have lost its charge on the way to another.
+  -- Old and new rows of an UPDATE come in the same order. What is the same in both is no change;
+  -- where a partition is metered row by row, it may have lost its charge on the way to another.
   execute case tg_op
     when 'INSERT' then format(
       'select array_agg(row(null, null, null, n.owner, n.key, n.amount)::credits.metered_change)
@@ -16920,12 +17971,14 @@ begin
       'select array_agg(row(o.owner, o.key, o.amount, null, null, null)::credits.metered_change)
        from (select %s from old_rows t) o', v_old)
     else format(
-      'select array_agg(case when (o.owner, o.key, o.amount) is distinct from (n.owner, n.key, n.amount)
+      'select array_agg(case when (o.owner, o.key, o.amount) is distinct from (n.owner, n.key, '
+        'n.amount)
          then row(o.owner, o.key, o.amount, n.owner, n.key, n.amount)::credits.metered_change
          else row(null, null, null, n.owner, n.key, n.amount)::credits.metered_change end)
        from (select row_number() over () as nth, %1$s from old_rows t) o
        full join (select row_number() over () as nth, %1$s from new_rows t) n on n.nth = o.nth
-       where (o.owner, o.key, o.amount) is distinct from (n.owner, n.key, n.amount) or $1', v_old) end
+       where (o.owner, o.key, o.amount) is distinct from (n.owner, n.key, n.amount) or $1',
+         v_old) end
     into v_changes
     using tg_op = 'UPDATE' and credits.has_new_partitions(tg_relid);
   if v_changes is not null then
@@ -16936,12 +17989,14 @@ exception when others then
   if tg_op <> 'DELETE' then
     raise;
   end if;
-  raise warning 'credits: deleted rows of % were not given back: % (%)', tg_relid::regclass, sqlerrm, sqlstate;
+  raise warning 'credits: deleted rows of % were not given back: % (%)', tg_relid::regclass,
+    sqlerrm, sqlstate;
   return null;
 end
 $$;
 comment on function credits.meter_statement() is
-  'Charges owners for their new rows, gives deleted rows back, and moves the charge when owner or key change, in the transaction of the write itself.';
+  'Charges owners for their new rows, gives deleted rows back, and moves the charge when owner or '
+  'key change, in the transaction of the write itself.';
 revoke all on function credits.meter_statement() from public, anon, authenticated, service_role;
 
 create function credits.meter_changes(
@@ -16980,7 +18035,8 @@ begin
 end
 $$;
 comment on function credits.meter_changes(uuid, credits.metered_change[], boolean) is
-  'Does what a statement did to metered rows for each of the owners, in the order of their ids. Answers how many rows were charged.';
+  'Does what a statement did to metered rows for each of the owners, in the order of their ids. '
+  'Answers how many rows were charged.';
 revoke all on function credits.meter_changes(uuid, credits.metered_change[], boolean)
   from public, anon, authenticated, service_role;
 
@@ -16993,11 +18049,13 @@ set search_path = ''
 as $$
 begin
   if not credits.is_living(p_owner_id)
-     or exists (select 1 from credits.accounts a where a.account_id = p_owner_id and a.status = 'closed') then
+     or exists (select 1 from credits.accounts a where a.account_id = p_owner_id
+     and a.status = 'closed') then
     return null;
   end if;
   -- The owner of a row is a person or a workspace; a person's account may still have to be opened.
-  if exists (select 1 from credits.accounts a where a.account_id = p_owner_id and a.kind = 'workspace') then
+  if exists (select 1 from credits.accounts a where a.account_id = p_owner_id
+    and a.kind = 'workspace') then
     return p_owner_id;
   end if;
   return credits.paying_account(p_owner_id, null, p_credit_type);
@@ -17005,7 +18063,8 @@ end
 $$;
 comment on function credits.metered_account(uuid, text) is
   'The account that pays for a row of a metered table; null where its owner has none.';
-revoke all on function credits.metered_account(uuid, text) from public, anon, authenticated, service_role;
+revoke all on function credits.metered_account(uuid, text)
+  from public, anon, authenticated, service_role;
 
 create function credits.meter_row_of_new_partition()
 returns trigger
@@ -17026,11 +18085,13 @@ begin
     return null;
   end if;
   if tg_op <> 'INSERT' then
-    execute format('select s.owner, s.key, s.amount from (select %s from (select ($1).*) t) s', v_columns)
+    execute format('select s.owner, s.key, s.amount from (select %s from (select ($1).*) t) s',
+      v_columns)
       into v_change.old_owner, v_change.old_key, v_change.old_amount using old;
   end if;
   if tg_op <> 'DELETE' then
-    execute format('select s.owner, s.key, s.amount from (select %s from (select ($1).*) t) s', v_columns)
+    execute format('select s.owner, s.key, s.amount from (select %s from (select ($1).*) t) s',
+      v_columns)
       into v_change.new_owner, v_change.new_key, v_change.new_amount using new;
   end if;
   if v_change.old_key is null or v_change.new_key is null
@@ -17043,13 +18104,16 @@ exception when others then
   if tg_op <> 'DELETE' then
     raise;
   end if;
-  raise warning 'credits: a deleted row of % was not given back: % (%)', tg_relid::regclass, sqlerrm, sqlstate;
+  raise warning 'credits: a deleted row of % was not given back: % (%)', tg_relid::regclass,
+    sqlerrm, sqlstate;
   return null;
 end
 $$;
 comment on function credits.meter_row_of_new_partition() is
-  'Meters row by row what is written to a partition that is younger than the last call of meter_table, which gives it the triggers of a statement.';
-revoke all on function credits.meter_row_of_new_partition() from public, anon, authenticated, service_role;
+  'Meters row by row what is written to a partition that is younger than the last call of '
+  'meter_table, which gives it the triggers of a statement.';
+revoke all on function credits.meter_row_of_new_partition()
+  from public, anon, authenticated, service_role;
 
 create function credits.meter_truncate()
 returns trigger
@@ -17061,11 +18125,13 @@ begin
   perform credits.sweep_meter(tg_argv[0]::uuid);
   return null;
 exception when others then
-  raise warning 'credits: truncated rows of % were not given back: % (%)', tg_relid::regclass, sqlerrm, sqlstate;
+  raise warning 'credits: truncated rows of % were not given back: % (%)', tg_relid::regclass,
+    sqlerrm, sqlstate;
   return null;
 end
 $$;
-comment on function credits.meter_truncate() is 'Gives back what the rows were charged that a truncated table or partition had.';
+comment on function credits.meter_truncate() is
+  'Gives back what the rows were charged that a truncated table or partition had.';
 revoke all on function credits.meter_truncate() from public, anon, authenticated, service_role;
 
 create function credits.sweep_meter(p_meter_id uuid)
@@ -17091,7 +18157,8 @@ begin
     'select m.account_id, array_agg(m.row_key) from credits.metered_rows m
      left join (select %s from %s t) r on r.owner = m.account_id and r.key = m.row_key
      where m.meter_id = %L and m.deleted_at is null and r.key is null
-     group by m.account_id order by m.account_id', credits.metered_columns(v_table_id), v_table_id, p_meter_id)
+     group by m.account_id order by m.account_id', credits.metered_columns(v_table_id), v_table_id,
+       p_meter_id)
   loop
     perform credits.give_rows_back(v_account_id, p_meter_id, v_keys);
     v_rows := v_rows + cardinality(v_keys);
@@ -17117,13 +18184,16 @@ declare
 begin
   select
     max(format('t.%I', a.attname)) filter (where g.tgname = 'credits_meter_owner'),
-    string_agg(format('t.%I', a.attname), ', ' order by k.nth) filter (where g.tgname = 'credits_meter_key'),
-    max(format('coalesce(t.%I, 0)::bigint', a.attname)) filter (where g.tgname = 'credits_meter_amount')
+    string_agg(format('t.%I', a.attname), ', ' order by k.nth)
+      filter (where g.tgname = 'credits_meter_key'),
+    max(format('coalesce(t.%I, 0)::bigint', a.attname))
+      filter (where g.tgname = 'credits_meter_amount')
     into v_owner, v_key, v_amount
   from pg_catalog.pg_trigger g
   cross join lateral unnest(g.tgattr) with ordinality as k(attnum, nth)
   join pg_catalog.pg_attribute a on a.attrelid = g.tgrelid and a.attnum = k.attnum
-  where g.tgrelid = p_table_id and g.tgname in ('credits_meter_owner', 'credits_meter_key', 'credits_meter_amount');
+  where g.tgrelid = p_table_id
+    and g.tgname in ('credits_meter_owner', 'credits_meter_key', 'credits_meter_amount');
   -- A key that is too long for an index is told by its hash.
   return format(
     '%s as owner, (select case when length(j.key) <= 400 then j.key
@@ -17134,7 +18204,8 @@ begin
 end
 $$;
 comment on function credits.metered_columns(oid) is
-  'Owner, key and amount of a metered row t, as a select list with the columns'' names of this moment. Null where the table has lost the triggers that know them.';
+  'Owner, key and amount of a metered row t, as a select list with the columns'' names of this '
+  'moment. Null where the table has lost the triggers that know them.';
 revoke all on function credits.metered_columns(oid) from public, anon, authenticated, service_role;
 
 -- schemas/metering/meter_table.sql
@@ -17156,10 +18227,12 @@ begin
   perform credits.check_meter(v_table_id, p_credit_type, p_owner_column, p_amount_column);
   insert into credits.meters (table_id, table_name, credit_type, gives_back)
   values (v_table_id, credits.table_words(v_table_id), p_credit_type, p_gives_back)
-  on conflict (table_id) do update set table_name = excluded.table_name, gives_back = excluded.gives_back
+  on conflict (table_id) do update set table_name = excluded.table_name,
+    gives_back = excluded.gives_back
   returning id into v_meter_id;
 
-  -- A statement reports to the table that it names: the table itself, or a partition or child of it.
+  -- A statement reports to the table that it names: the table itself, or a partition or child of
+  -- it.
   for v_relation in
     select c.oid
     from credits.table_family(v_table_id) f join pg_catalog.pg_class c on c.oid = f
@@ -17174,7 +18247,12 @@ begin
 end
 $$;
 comment on function credits.meter_table(text, text, text, boolean, text) is
-  'Meters a table of the host project: select credits.meter_table(''public.projects'', ''project'', ''owner_id''). From then on each new row costs its owner one credit, or what p_amount_column of the row says, and its deletion gives that back unless p_gives_back is false, in the same transaction; a denial is a 402. For a limit, rows that exist already are counted; answers how many. Safe to repeat, as one does for new partitions. Without a schema the table is looked for in public.';
+  'Meters a table of the host project: select credits.meter_table(''public.projects'', '
+  '''project'', ''owner_id''). From then on each new row costs its owner one credit, or what '
+  'p_amount_column of the row says, and its deletion gives that back unless p_gives_back is '
+  'false, in the same transaction; a denial is a 402. For a limit, rows that exist already are '
+  'counted; answers how many. Safe to repeat, as one does for new partitions. Without a schema '
+  'the table is looked for in public.';
 revoke all on function credits.meter_table(text, text, text, boolean, text)
   from public, anon, authenticated, service_role;
 
@@ -17187,7 +18265,8 @@ set search_path = ''
 as $$
 begin
   -- A table that was dropped is found by the name that it was metered under.
-  return coalesce(to_regclass(p_table), case when p_table !~ '[.]' then to_regclass('public.' || p_table) end,
+  return coalesce(to_regclass(p_table), case when p_table !~ '[.]'
+    then to_regclass('public.' || p_table) end,
     (select m.table_id from credits.meters m where m.table_name = p_table), p_table::regclass);
 end
 $$;
@@ -17206,7 +18285,8 @@ as $$
   from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   where c.oid = p_table_id
 $$;
-comment on function credits.table_words(regclass) is 'Schema and name of a table, as people read it.';
+comment on function credits.table_words(regclass) is
+  'Schema and name of a table, as people read it.';
 revoke all on function credits.table_words(regclass) from public, anon, authenticated, service_role;
 
 create function credits.table_exists(p_table_id regclass)
@@ -17218,8 +18298,10 @@ set search_path = ''
 as $$
   select exists (select 1 from pg_catalog.pg_class c where c.oid = p_table_id)
 $$;
-comment on function credits.table_exists(regclass) is 'Whether a metered table has not been dropped.';
-revoke all on function credits.table_exists(regclass) from public, anon, authenticated, service_role;
+comment on function credits.table_exists(regclass) is
+  'Whether a metered table has not been dropped.';
+revoke all on function credits.table_exists(regclass)
+  from public, anon, authenticated, service_role;
 
 create function credits.table_family(p_table_id regclass)
 returns setof oid
@@ -17235,8 +18317,10 @@ as $$
   )
   select f.member from family f
 $$;
-comment on function credits.table_family(regclass) is 'A table with its partitions or children, theirs included.';
-revoke all on function credits.table_family(regclass) from public, anon, authenticated, service_role;
+comment on function credits.table_family(regclass) is
+  'A table with its partitions or children, theirs included.';
+revoke all on function credits.table_family(regclass)
+  from public, anon, authenticated, service_role;
 
 create function credits.has_new_partitions(p_table_id oid)
 returns boolean
@@ -17250,12 +18334,14 @@ begin
     and exists (
       select 1 from credits.table_family(p_table_id) f
       join pg_catalog.pg_class c on c.oid = f and c.relkind = 'r'
-      join pg_catalog.pg_trigger g on g.tgrelid = f and g.tgname = 'credits_meter_new_partition' and g.tgenabled <> 'D');
+      join pg_catalog.pg_trigger g on g.tgrelid = f and g.tgname = 'credits_meter_new_partition'
+        and g.tgenabled <> 'D');
 end
 $$;
 comment on function credits.has_new_partitions(oid) is
   'Whether a metered table has partitions that are younger than the last call of meter_table.';
-revoke all on function credits.has_new_partitions(oid) from public, anon, authenticated, service_role;
+revoke all on function credits.has_new_partitions(oid)
+  from public, anon, authenticated, service_role;
 
 create function credits.check_meter(
   p_table_id regclass, p_credit_type text, p_owner_column text, p_amount_column text)
@@ -17270,11 +18356,13 @@ declare
   v_other text;
 begin
   if not exists (select 1 from credits.credit_types t where t.id = p_credit_type) then
-    perform credits.raise_error('unknown_credit_type', jsonb_build_object('credit_type', p_credit_type));
+    perform credits.raise_error('unknown_credit_type',
+      jsonb_build_object('credit_type', p_credit_type));
   end if;
   if not exists (
     select 1 from pg_catalog.pg_attribute a
-    where a.attrelid = p_table_id and a.attname = p_owner_column and a.atttypid = 'uuid'::regtype) then
+    where a.attrelid = p_table_id and a.attname = p_owner_column
+      and a.atttypid = 'uuid'::regtype) then
     perform credits.raise_error('invalid_argument',
       jsonb_build_object('argument', 'p_owner_column', 'value', p_owner_column),
       format('%s needs a column %s of type uuid that names who pays.', v_words, p_owner_column));
@@ -17285,22 +18373,27 @@ begin
       and a.atttypid in ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype)) then
     perform credits.raise_error('invalid_argument',
       jsonb_build_object('argument', 'p_amount_column', 'value', p_amount_column),
-      format('%s needs a column %s of whole numbers that says what a row costs.', v_words, p_amount_column));
+      format('%s needs a column %s of whole numbers that says what a row costs.', v_words,
+        p_amount_column));
   end if;
-  if not exists (select 1 from pg_catalog.pg_index i where i.indrelid = p_table_id and i.indisprimary) then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_table', 'value', v_words),
+  if not exists (select 1 from pg_catalog.pg_index i where i.indrelid = p_table_id
+    and i.indisprimary) then
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_table', 'value', v_words),
       format('%s needs a primary key, so that a deleted row gives back its own charge.', v_words));
   end if;
   if exists (
     select 1 from pg_catalog.pg_class c
     where c.oid = p_table_id and (c.relispartition or c.relkind not in ('r', 'p'))) then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_table', 'value', v_words),
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_table', 'value', v_words),
       format('%s is a partition or no table. Meter the table that it belongs to.', v_words));
   end if;
   select m.credit_type into v_other from credits.meters m
   where m.table_id = p_table_id and m.credit_type <> p_credit_type;
   if found then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_credit_type', 'value', p_credit_type),
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_credit_type', 'value', p_credit_type),
       format('%s is metered as %s already. Call credits.unmeter_table first.', v_words, v_other));
   end if;
   select a.attname into v_other
@@ -17310,13 +18403,16 @@ begin
   if found then
     perform credits.raise_error('invalid_argument',
       jsonb_build_object('argument', 'p_owner_column', 'value', p_owner_column),
-      format('The rows of %s are paid for by %s already. Call credits.unmeter_table first.', v_words, v_other));
+      format('The rows of %s are paid for by %s already. Call credits.unmeter_table first.',
+        v_words, v_other));
   end if;
 end
 $$;
 comment on function credits.check_meter(regclass, text, text, text) is
-  'Raises unknown_credit_type, or invalid_argument with a sentence about what the table lacks to be metered so.';
-revoke all on function credits.check_meter(regclass, text, text, text) from public, anon, authenticated, service_role;
+  'Raises unknown_credit_type, or invalid_argument with a sentence about what the table lacks to '
+  'be metered so.';
+revoke all on function credits.check_meter(regclass, text, text, text)
+  from public, anon, authenticated, service_role;
 
 create function credits.put_meter_marks(
   p_relation regclass, p_meter_id uuid, p_owner_column text, p_amount_column text)
@@ -17344,7 +18440,8 @@ begin
       from (
         -- A child has its parents' columns, and may have no key of its own.
         select i.indrelid, i.indkey from pg_catalog.pg_index i
-        where i.indrelid = (select m.table_id from credits.meters m where m.id = p_meter_id) and i.indisprimary
+        where i.indrelid = (select m.table_id from credits.meters m where m.id = p_meter_id)
+          and i.indisprimary
       ) i
       cross join lateral unnest(i.indkey) with ordinality as k(attnum, nth)
       join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
@@ -17363,12 +18460,14 @@ begin
     execute format(
       'create trigger %I after update of %s on %s for each row when (false)
        execute function credits.meter_row_of_new_partition(%L)',
-      v_mark.name, (select string_agg(quote_ident(c), ', ') from unnest(v_mark.columns) c), p_relation, p_meter_id);
+      v_mark.name, (select string_agg(quote_ident(c), ', ') from unnest(v_mark.columns) c),
+        p_relation, p_meter_id);
   end loop;
 end
 $$;
 comment on function credits.put_meter_marks(regclass, uuid, text, text) is
-  'Puts the triggers that never fire on a metered table: their lists of columns say which are owner, key and amount, whatever these are called later.';
+  'Puts the triggers that never fire on a metered table: their lists of columns say which are '
+  'owner, key and amount, whatever these are called later.';
 revoke all on function credits.put_meter_marks(regclass, uuid, text, text)
   from public, anon, authenticated, service_role;
 
@@ -17384,12 +18483,14 @@ declare
 begin
   select * into v_relation from pg_catalog.pg_class c where c.oid = p_relation;
   execute format(
-    'create or replace trigger credits_meter_insert after insert on %1$s referencing new table as new_rows
+    'create or replace trigger credits_meter_insert after insert on %1$s
+       referencing new table as new_rows
        for each statement execute function credits.meter_statement(%2$L);
      create or replace trigger credits_meter_update after update on %1$s
        referencing old table as old_rows new table as new_rows
        for each statement execute function credits.meter_statement(%2$L);
-     create or replace trigger credits_meter_delete after delete on %1$s referencing old table as old_rows
+     create or replace trigger credits_meter_delete after delete on %1$s
+       referencing old table as old_rows
        for each statement execute function credits.meter_statement(%2$L);
      create or replace trigger credits_meter_truncate after truncate on %1$s
        for each statement execute function credits.meter_truncate(%2$L)', p_relation, p_meter_id);
@@ -17398,7 +18499,8 @@ begin
     where g.tgrelid = p_relation and g.tgname = 'credits_meter_new_partition') then
     execute format(
       'create trigger credits_meter_new_partition after insert or update or delete on %s
-       for each row execute function credits.meter_row_of_new_partition(%L)', p_relation, p_meter_id);
+       for each row execute function credits.meter_row_of_new_partition(%L)', p_relation,
+         p_meter_id);
   elsif v_relation.relkind = 'r' and v_relation.relispartition then
     execute format('alter table %s disable trigger credits_meter_new_partition', p_relation);
   end if;
@@ -17406,7 +18508,8 @@ end
 $$;
 comment on function credits.put_meter_triggers(regclass, uuid) is
   'Puts the triggers that charge on a metered table, one of its partitions or one of its children.';
-revoke all on function credits.put_meter_triggers(regclass, uuid) from public, anon, authenticated, service_role;
+revoke all on function credits.put_meter_triggers(regclass, uuid)
+  from public, anon, authenticated, service_role;
 
 create function credits.count_existing_rows(p_meter_id uuid)
 returns bigint
@@ -17437,8 +18540,10 @@ begin
      from (select %s from %s t) r
      where not exists (
        select 1 from credits.metered_rows m
-       where m.account_id = r.owner and m.meter_id = %L and m.row_key = r.key and m.deleted_at is null)
-     group by r.owner order by r.owner', credits.metered_columns(v_table_id), v_table_id, p_meter_id)
+       where m.account_id = r.owner and m.meter_id = %L and m.row_key = r.key
+         and m.deleted_at is null)
+     group by r.owner order by r.owner', credits.metered_columns(v_table_id), v_table_id,
+       p_meter_id)
   loop
     v_counted := v_counted + credits.meter_changes(p_meter_id, v_changes, p_forced => true);
   end loop;
@@ -17446,8 +18551,10 @@ begin
 end
 $$;
 comment on function credits.count_existing_rows(uuid) is
-  'Charges for the rows of a metered table that have no charge, however many they are, where they count towards a limit. Answers how many.';
-revoke all on function credits.count_existing_rows(uuid) from public, anon, authenticated, service_role;
+  'Charges for the rows of a metered table that have no charge, however many they are, where they '
+  'count towards a limit. Answers how many.';
+revoke all on function credits.count_existing_rows(uuid)
+  from public, anon, authenticated, service_role;
 
 -- schemas/metering/unmeter_table.sql
 
@@ -17474,7 +18581,8 @@ begin
   for v_trigger in
     select g.tgrelid::regclass as relation, g.tgname as name
     from credits.table_family(v_table_id) f
-    join pg_catalog.pg_trigger g on g.tgrelid = f and g.tgname like 'credits\_meter\_%' and g.tgparentid = 0
+    join pg_catalog.pg_trigger g on g.tgrelid = f and g.tgname like 'credits\_meter\_%'
+      and g.tgparentid = 0
   loop
     execute format('drop trigger %I on %s', v_trigger.name, v_trigger.relation);
   end loop;
@@ -17495,8 +18603,11 @@ begin
 end
 $$;
 comment on function credits.unmeter_table(text, boolean) is
-  'Stops metering a table. What its rows were charged is given back, unless p_gives_back is false or the table was metered as used up by being created: then it stays spent. Answers for how many rows it was given back. Works for a table that was dropped, by the name that it had.';
-revoke all on function credits.unmeter_table(text, boolean) from public, anon, authenticated, service_role;
+  'Stops metering a table. What its rows were charged is given back, unless p_gives_back is false '
+  'or the table was metered as used up by being created: then it stays spent. Answers for how '
+  'many rows it was given back. Works for a table that was dropped, by the name that it had.';
+revoke all on function credits.unmeter_table(text, boolean)
+  from public, anon, authenticated, service_role;
 
 create function credits.return_dropped_tables()
 returns bigint
@@ -17521,15 +18632,18 @@ begin
       v_rows := v_rows + credits.give_deleted_rows_back(v_account_id);
     exception when others then
       -- A busy account has its turn with its own next operation, or with the next run.
-      raise warning 'credits: rows of account % are given back later: % (%)', v_account_id, sqlerrm, sqlstate;
+      raise warning 'credits: rows of account % are given back later: % (%)', v_account_id, sqlerrm,
+        sqlstate;
     end;
   end loop;
   return v_rows;
 end
 $$;
 comment on function credits.return_dropped_tables() is
-  'Gives back what is still charged for rows that were deleted, alone or with their table, for up to a hundred accounts. Answers for how many rows.';
-revoke all on function credits.return_dropped_tables() from public, anon, authenticated, service_role;
+  'Gives back what is still charged for rows that were deleted, alone or with their table, for up '
+  'to a hundred accounts. Answers for how many rows.';
+revoke all on function credits.return_dropped_tables()
+  from public, anon, authenticated, service_role;
 
 -- schemas/billing/billing_prices.sql
 
@@ -21935,7 +23049,8 @@ revoke all on function credits.move_expiry(uuid, credits.billing_orders, timesta
 -- schemas/certainty/explain_balance.sql
 
 create function credits.read_balance_story(
-  p_account_id uuid, p_credit_type text, p_since timestamptz, p_until timestamptz, p_now timestamptz,
+  p_account_id uuid, p_credit_type text, p_since timestamptz, p_until timestamptz,
+  p_now timestamptz,
   p_only_actor uuid)
 returns jsonb
 language sql
@@ -21946,13 +23061,16 @@ as $$
   with entries as (
     select t.version, t.kind, t.amount, t.balance_after, t.operation_id,
       -- A member reads the sums of a workspace, and of what others did no words.
-      case when p_only_actor is null or t.user_id = p_only_actor or t.user_id is null then t.description end as description, t.user_id, t.created_at, g.source
+      case when p_only_actor is null or t.user_id = p_only_actor or t.user_id is null
+        then t.description end as description, t.user_id, t.created_at, g.source
     from public.credit_transactions t
     left join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
-    where t.account_id = p_account_id and t.credit_type = p_credit_type and t.created_at >= p_since and t.created_at < p_until
+    where t.account_id = p_account_id and t.credit_type = p_credit_type and t.created_at >= p_since
+      and t.created_at < p_until
   ), attempts as (
     select u.status, count(*) as times from public.usage u
-    where u.account_id = p_account_id and u.credit_type = p_credit_type and u.created_at >= p_since and u.created_at < p_until
+    where u.account_id = p_account_id and u.credit_type = p_credit_type and u.created_at >= p_since
+      and u.created_at < p_until
     group by u.status
   )
   select jsonb_build_object(
@@ -21974,41 +23092,57 @@ as $$
       order by t.version desc limit 1), 0),
     'denied', coalesce((select a.times from attempts a where a.status = 'denied'), 0),
     'grants', (
-      select coalesce(jsonb_agg(to_jsonb(x) order by x.amount desc, x.source, x.description), '[]') from (
-        select n.source, n.description, sum(n.amount) as amount, count(*) as times, min(n.created_at) as first_at, max(n.created_at) as last_at
+      select coalesce(jsonb_agg(to_jsonb(x) order by x.amount desc, x.source, x.description), '[]')
+        from (
+        select n.source, n.description, sum(n.amount) as amount, count(*) as times,
+          min(n.created_at) as first_at, max(n.created_at) as last_at
         from entries n where n.kind = 'grant' group by n.source, n.description
         order by sum(n.amount) desc, n.source, n.description limit 20) x),
     'spends', (
       select coalesce(jsonb_agg(to_jsonb(x) order by x.amount desc, x.description), '[]') from (
-        select n.description, -sum(n.amount) as amount, count(distinct n.operation_id) as times, min(n.created_at) as first_at, max(n.created_at) as last_at
-        from entries n where n.kind in ('consume', 'capture') group by n.description order by sum(n.amount), n.description limit 20) x),
+        select n.description, -sum(n.amount) as amount, count(distinct n.operation_id) as times,
+          min(n.created_at) as first_at, max(n.created_at) as last_at
+        from entries n where n.kind in ('consume', 'capture') group by n.description
+          order by sum(n.amount), n.description limit 20) x),
     'losses', (
-      select coalesce(jsonb_agg(to_jsonb(x) order by x.amount desc, x.last_at, x.kind, x.source), '[]') from (
-        select n.kind, n.source, n.description, -sum(n.amount) as amount, count(*) as times, min(n.created_at) as first_at, max(n.created_at) as last_at
+      select coalesce(jsonb_agg(to_jsonb(x) order by x.amount desc, x.last_at, x.kind, x.source),
+        '[]') from (
+        select n.kind, n.source, n.description, -sum(n.amount) as amount, count(*) as times,
+          min(n.created_at) as first_at, max(n.created_at) as last_at
         from entries n where n.kind in ('expire', 'void') group by n.kind, n.source, n.description
         order by sum(n.amount), n.description limit 20) x),
     'largest', (
       select coalesce(jsonb_agg(to_jsonb(x) order by x.amount desc, x.created_at), '[]') from (
-        select n.operation_id, min(n.description) as description, -sum(n.amount) as amount, min(n.created_at) as created_at,
+        select n.operation_id, min(n.description) as description, -sum(n.amount) as amount,
+          min(n.created_at) as created_at,
           (array_agg(n.user_id))[1] as user_id
         from entries n
-        where n.kind in ('consume', 'capture') and (p_only_actor is null or n.user_id = p_only_actor)
+        where n.kind in ('consume', 'capture')
+          and (p_only_actor is null or n.user_id = p_only_actor)
         group by n.operation_id order by sum(n.amount), min(n.created_at) limit 5) x),
     'holds', (
-      select coalesce(jsonb_agg(jsonb_build_object('reservation_id', r.id, 'amount', r.amount + r.extra - r.captured,
+      select coalesce(
+        jsonb_agg(jsonb_build_object('reservation_id', r.id, 'amount',
+        r.amount + r.extra - r.captured,
         'description', r.description,
         'created_at', r.created_at, 'expires_at', r.expires_at) order by r.expires_at), '[]')
       from public.credit_reservations r
-      where r.account_id = p_account_id and r.credit_type = p_credit_type and r.status = 'open' and r.expires_at > p_now
+      where r.account_id = p_account_id and r.credit_type = p_credit_type and r.status = 'open'
+        and r.expires_at > p_now
         and (p_only_actor is null or r.user_id = p_only_actor)),
     'frozen', (
       select coalesce(sum(g.remaining), 0) from public.credit_grants g
-      where g.account_id = p_account_id and g.credit_type = p_credit_type and g.is_open and g.frozen_at is not null))
+      where g.account_id = p_account_id and g.credit_type = p_credit_type and g.is_open
+        and g.frozen_at is not null))
   from entries e
 $$;
-comment on function credits.read_balance_story(uuid, text, timestamptz, timestamptz, timestamptz, uuid) is
-  'What came into a balance and went out of it between two instants, with the 20 largest reasons of each kind; opening + granted + refunded - spent + spent_unlimited - expired - voided = closing, where spent_unlimited is what of it was of no grant.';
-revoke all on function credits.read_balance_story(uuid, text, timestamptz, timestamptz, timestamptz, uuid)
+comment on function credits.read_balance_story(uuid, text, timestamptz, timestamptz, timestamptz,
+  uuid) is
+  'What came into a balance and went out of it between two instants, with the 20 largest reasons '
+  'of each kind; opening + granted + refunded - spent + spent_unlimited - expired - voided = '
+  'closing, where spent_unlimited is what of it was of no grant.';
+revoke all on function credits.read_balance_story(uuid, text, timestamptz, timestamptz, timestamptz,
+  uuid)
   from public, anon, authenticated, service_role;
 
 -- edge: result=BalanceStory callers=service_role repeatable
@@ -22019,7 +23153,8 @@ revoke all on function credits.read_balance_story(uuid, text, timestamptz, times
 --       InvalidArgument: ``until`` is not after ``since``.
 --       AccountNotFound, UnknownCreditType.
 create function public.explain_balance(
-  p_user_id uuid, p_credit_type text, p_since timestamptz default null, p_until timestamptz default null,
+  p_user_id uuid, p_credit_type text, p_since timestamptz default null,
+  p_until timestamptz default null,
   p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
@@ -22028,30 +23163,39 @@ security definer
 set search_path = ''
 as $$
 declare
-  v_account_id uuid := credits.paying_account(p_user_id, p_workspace_id, coalesce(p_credit_type, ''));
+  v_account_id uuid := credits.paying_account(p_user_id, p_workspace_id,
+    coalesce(p_credit_type, ''));
   -- What has fallen due is booked first, so that the ledger tells of it.
   v_balance credits.balances := credits.lock_balance(v_account_id, p_credit_type);
   v_since timestamptz := coalesce(p_since, v_balance.period_start, '-infinity');
   v_until timestamptz := coalesce(p_until, 'infinity');
 begin
   if v_since >= v_until then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_until', 'since', v_since, 'until', v_until),
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_until', 'since', v_since, 'until', v_until),
       'The end of the time looked at comes after its start.');
   end if;
   return jsonb_build_object(
     'success', true, 'code', 'ok', 'account_id', v_account_id, 'credit_type', p_credit_type,
-    'since', nullif(v_since, '-infinity'), 'until', nullif(v_until, 'infinity'), 'now', v_balance.settled_at,
-    'period_end', v_balance.period_end, 'unlimited', v_balance.allowance is null, 'allowance', v_balance.allowance,
+    'since', nullif(v_since, '-infinity'), 'until', nullif(v_until, 'infinity'), 'now',
+    v_balance.settled_at,
+    'period_end', v_balance.period_end, 'unlimited', v_balance.allowance is null, 'allowance',
+    v_balance.allowance,
     'balance', v_balance.balance, 'reserved', v_balance.reserved + v_balance.reserved_unlimited,
     'available', v_balance.balance - v_balance.withheld - v_balance.reserved)
-    || credits.read_balance_story(v_account_id, p_credit_type, v_since, v_until, v_balance.settled_at,
+    || credits.read_balance_story(v_account_id, p_credit_type, v_since, v_until,
+      v_balance.settled_at,
       credits.only_actor(v_account_id, p_user_id));
 end
 $$;
 comment on function public.explain_balance(uuid, text, timestamptz, timestamptz, uuid) is
-  'Where the credits of one type went from p_since (null: the start of the period) to p_until (null: now): opening + granted + refunded - spent + spent_unlimited - expired - voided = closing, with what they were granted and spent for, holds, and how often it was denied.';
-revoke all on function public.explain_balance(uuid, text, timestamptz, timestamptz, uuid) from public, anon, authenticated, service_role;
-grant execute on function public.explain_balance(uuid, text, timestamptz, timestamptz, uuid) to service_role;
+  'Where the credits of one type went from p_since (null: the start of the period) to p_until '
+  '(null: now): opening + granted + refunded - spent + spent_unlimited - expired - voided = '
+  'closing, with what they were granted and spent for, holds, and how often it was denied.';
+revoke all on function public.explain_balance(uuid, text, timestamptz, timestamptz, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.explain_balance(uuid, text, timestamptz, timestamptz, uuid)
+  to service_role;
 
 -- schemas/certainty/explain_operation.sql
 
@@ -22147,7 +23291,8 @@ begin
     from public.credit_reservations r
     where r.account_id = v_account_id and r.operation_id = p_operation_id
     union all
-    select u.user_id, case u.status when 'allowed' then 'consume' else 'denial' end, u.credit_type, 0,
+    select u.user_id, case u.status when 'allowed' then 'consume' else 'denial' end, u.credit_type,
+      0,
       case u.status when 'allowed' then 'booked' else u.status end, u.description, u.metadata,
       u.created_at, 3
     from public.usage u
@@ -22193,7 +23338,8 @@ as $$
 declare
   v_price jsonb;
 begin
-  -- All of it in credits, as a person adds it up: cost is what was taken plus what was paid before, less what stays paid.
+  -- All of it in credits, as a person adds it up: cost is what was taken plus what was paid before,
+  -- less what stays paid.
   select jsonb_build_object('book', o.book, 'operation', o.operation, 'quantities', o.quantities,
     'lines', o.lines, 'price_version', o.price_version,
     'cost', credits.credits_text(o.cost_nano), 'unpaid', credits.credits_text(o.unpaid_nano),
@@ -22436,11 +23582,13 @@ begin
     select h.account_id, 'holds the free credits of an identity that it has never had' as problem
     from credits.identity_holders h
     where (p_account_id is null or h.account_id = p_account_id) and not exists (
-      select 1 from credits.account_identities i where i.account_id = h.account_id and i.identity = h.identity)
+      select 1 from credits.account_identities i where i.account_id = h.account_id
+        and i.identity = h.identity)
     union all
     select i.account_id, 'has free credits of an identity that no account holds'
     from credits.account_identities i
-    join credits.accounts a on a.account_id = i.account_id and a.status <> 'closed' and a.free_credits = 'own'
+    join credits.accounts a on a.account_id = i.account_id and a.status <> 'closed'
+      and a.free_credits = 'own'
     where (p_account_id is null or i.account_id = p_account_id)
       and not exists (select 1 from credits.identity_holders h where h.identity = i.identity)
     union all
@@ -22450,13 +23598,15 @@ begin
     where r.status = 'open' and (p_account_id is null or r.account_id = p_account_id)
       and not exists (select 1 from credits.forgotten_accounts f where f.account_id = r.account_id)
   )
-  select (select count(*) from credits.accounts a where p_account_id is null or a.account_id = p_account_id),
+  select (select count(*) from credits.accounts a where p_account_id is null
+    or a.account_id = p_account_id),
     coalesce((select jsonb_agg(to_jsonb(b)) from (
       select c.account_id, c.problem from broken c order by c.account_id limit 10) b), '[]');
 end
 $$;
 comment on function credits.verify_accounts(uuid) is
-  'Rule 5: the free credits of a person are held by an account of that person, and an account that was closed holds nothing.';
+  'Rule 5: the free credits of a person are held by an account of that person, and an account '
+  'that was closed holds nothing.';
 revoke all on function credits.verify_accounts(uuid) from public, anon, authenticated, service_role;
 
 -- schemas/certainty/verify_allowances.sql
@@ -22471,31 +23621,36 @@ as $$
 begin
   return query
   with grants as (
-    select g.account_id, g.credit_type, g.id, g.period_start, g.expires_at, g.amount, g.voided_at, b.granted, b.period_end,
+    select g.account_id, g.credit_type, g.id, g.period_start, g.expires_at, g.amount, g.voided_at,
+      b.granted, b.period_end,
       b.test_now is not null as is_test,
       g.voided_at is null and b.period_start = g.period_start as is_running,
-      -- One at a time. News of a period that began before what is booked ends that at the moment of the news, which may be
-      -- the moment that it was booked at.
+      -- One at a time. News of a period that began before what is booked ends that at the moment of
+      -- the news, which may be the moment that it was booked at.
       g.voided_at is null and g.expires_at > g.created_at as has_lived,
       greatest(g.period_start, g.created_at) + interval '1 hour' as other_ended_by,
       lag(g.expires_at) over (
-        partition by g.account_id, g.credit_type, g.voided_at is null and g.expires_at > g.created_at
+        partition by g.account_id, g.credit_type, g.voided_at is null
+          and g.expires_at > g.created_at
         order by g.created_at, g.period_start, g.id) as before_ended
     from public.credit_grants g
     join credits.balances b on b.account_id = g.account_id and b.credit_type = g.credit_type
-    where g.period_start is not null and b.kind = 'credit' and (p_account_id is null or g.account_id = p_account_id)
+    where g.period_start is not null and b.kind = 'credit'
+      and (p_account_id is null or g.account_id = p_account_id)
   ), figures as (
     select l.plan_id, l.credit_type, l.version, l.allowance, v.made_at
     from credits.plan_version_limits l
     join credits.plan_versions v on v.plan_id = l.plan_id and v.version = l.version
   ), bounds as (
-    -- The largest allowance of the plans that the account was on, by all that was ever known of it, in a version that there
-    -- was by then. The versions are dated by the real clock, a test account by its own.
+    -- The largest allowance of the plans that the account was on, by all that was ever known of it,
+    -- in a version that there was by then. The versions are dated by the real clock, a test account
+    -- by its own.
     select g.account_id, g.id, coalesce(max(f.allowance * s.quantity), 0) as largest
     from grants g
     join credits.subscription_spells s on s.account_id = g.account_id
       and (s.started_at < g.expires_at or s.started_at = g.period_start
-        -- News of another period cut it short at the instant of an upgrade, on a clock that stood still.
+        -- News of another period cut it short at the instant of an upgrade, on a clock that stood
+        -- still.
         or s.started_at = g.expires_at and g.is_test and exists (
           select 1 from grants o
           where o.account_id = g.account_id and o.credit_type = g.credit_type
@@ -22506,7 +23661,8 @@ begin
           where n.account_id = s.account_id and n.n = s.n + 1 and n.started_at = s.started_at))
       and not exists (
         select 1 from credits.subscription_spells n
-        where n.account_id = s.account_id and n.n = s.n + 1 and n.revision = s.revision and n.started_at < g.period_start)
+        where n.account_id = s.account_id and n.n = s.n + 1 and n.revision = s.revision
+          and n.started_at < g.period_start)
     join figures f on f.plan_id = s.plan_id and f.credit_type = g.credit_type
       and (g.is_test or f.version = 1 or f.made_at < g.expires_at)
     group by g.account_id, g.id
@@ -22523,34 +23679,47 @@ begin
     left join bounds o on o.account_id = g.account_id and o.id = g.id
     left join voided v on v.account_id = g.account_id and v.grant_id = g.id
     where g.amount - coalesce(v.amount, 0) > coalesce(o.largest, 0)
-      or g.is_running and (g.amount - coalesce(v.amount, 0) > g.granted or g.expires_at <> g.period_end)
+      or g.is_running
+      and (g.amount - coalesce(v.amount, 0) > g.granted or g.expires_at <> g.period_end)
       or g.has_lived and g.before_ended > g.other_ended_by
     union all
     select b.account_id, b.credit_type, b.period_start from credits.balances b
-    left join credits.subscription_spells s on s.account_id = b.account_id and s.n = 1 and s.replaced_at is null
+    left join credits.subscription_spells s on s.account_id = b.account_id and s.n = 1
+      and s.replaced_at is null
       and not exists (
-        select 1 from credits.subscription_spells n where n.account_id = s.account_id and n.n = 2 and n.replaced_at is null)
+        select 1 from credits.subscription_spells n where n.account_id = s.account_id and n.n = 2
+          and n.replaced_at is null)
     left join credits.plan_version_limits l on l.plan_id = b.plan_id and l.version = b.plan_version
       and l.credit_type = b.credit_type
     where (p_account_id is null or b.account_id = p_account_id) and b.due_at > b.settled_at
-      -- Most accounts have one spell, and what it gives. The others are asked what is due, which is nothing.
-      and case when coalesce(b.plan_id = s.plan_id and s.is_earning and b.allowance = l.allowance and b.granted = l.allowance
-        and b.restarted_at is null and b.period_start >= s.started_at and b.anchored_by = s.anchored_by, false)
+      -- Most accounts have one spell, and what it gives. The others are asked what is due, which is
+      -- nothing.
+      and case when coalesce(b.plan_id = s.plan_id and s.is_earning and b.allowance = l.allowance
+      and b.granted = l.allowance
+        and b.restarted_at is null and b.period_start >= s.started_at
+        and b.anchored_by = s.anchored_by, false)
         then false else not credits.is_booked(b) end
     union all
     select b.account_id, b.credit_type, b.period_start from credits.balances b
-    where (p_account_id is null or b.account_id = p_account_id) and b.plan_id is not null and not exists (
-      select 1 from credits.plan_versions v where v.plan_id = b.plan_id and v.version = b.plan_version)
+    where (p_account_id is null or b.account_id = p_account_id) and b.plan_id is not null
+      and not exists (
+      select 1 from credits.plan_versions v where v.plan_id = b.plan_id
+        and v.version = b.plan_version)
   )
   select (select count(*) from public.credit_grants x
-      where x.period_start is not null and x.voided_at is null and (p_account_id is null or x.account_id = p_account_id)),
+      where x.period_start is not null and x.voided_at is null
+        and (p_account_id is null or x.account_id = p_account_id)),
     coalesce((select jsonb_agg(to_jsonb(b)) from (
-      select c.account_id, c.credit_type, c.period_start from broken c order by c.account_id limit 10) b), '[]');
+      select c.account_id, c.credit_type, c.period_start from broken c order by c.account_id
+        limit 10) b), '[]');
 end
 $$;
 comment on function credits.verify_allowances(uuid) is
-  'Rule 5: one allowance per account, type and period, and no more of it than the plans that the account was on gave for its seats, also in periods gone by; the allowance in force is the plan''s.';
-revoke all on function credits.verify_allowances(uuid) from public, anon, authenticated, service_role;
+  'Rule 5: one allowance per account, type and period, and no more of it than the plans that the '
+  'account was on gave for its seats, also in periods gone by; the allowance in force is the '
+  'plan''s.';
+revoke all on function credits.verify_allowances(uuid)
+  from public, anon, authenticated, service_role;
 
 create function credits.is_booked(p_balance credits.balances)
 returns boolean
@@ -22568,8 +23737,10 @@ begin
 end
 $$;
 comment on function credits.is_booked(credits.balances) is
-  'Whether a balance stands where its subscription puts it. Its due_at is later than its settled_at.';
-revoke all on function credits.is_booked(credits.balances) from public, anon, authenticated, service_role;
+  'Whether a balance stands where its subscription puts it. Its due_at is later than its '
+  'settled_at.';
+revoke all on function credits.is_booked(credits.balances)
+  from public, anon, authenticated, service_role;
 
 -- schemas/certainty/verify_balances.sql
 
@@ -22591,7 +23762,8 @@ begin
       where p_account_id is null or x.account_id = p_account_id
       group by x.account_id, x.credit_type) n
     left join public.credit_transactions t
-      on t.account_id = n.account_id and t.credit_type = n.credit_type and t.version = n.counted_version
+      on t.account_id = n.account_id and t.credit_type = n.credit_type
+        and t.version = n.counted_version
   ), unlimited as (
     select t.account_id, t.credit_type, -sum(t.amount) as spent
     from public.credit_transactions t
@@ -22599,33 +23771,43 @@ begin
     group by t.account_id, t.credit_type
   ), grants as (
     select g.account_id, g.credit_type, sum(g.remaining) as remaining, sum(g.held) as held,
-      sum(g.remaining - g.held) filter (where g.frozen_at is not null or g.starts_at > b.settled_at) as withheld,
+      sum(g.remaining - g.held) filter (where g.frozen_at is not null
+        or g.starts_at > b.settled_at) as withheld,
       sum(g.remaining - g.held) filter (where g.source = 'plan') as plan_free,
-      coalesce(sum(g.spent + g.held) filter (where g.source = 'plan'), 0) as plan_taken, sum(g.spent) as spent,
+      coalesce(sum(g.spent + g.held) filter (where g.source = 'plan'), 0) as plan_taken,
+        sum(g.spent) as spent,
       least(min(g.expires_at) filter (where g.is_open and g.expires_at > b.settled_at),
         min(g.starts_at) filter (where g.is_open and g.starts_at > b.settled_at)) as due_at,
-      bool_and(g.is_open = (g.remaining > 0) and (g.source = 'plan' or g.source = 'trial' and g.period_start is not null) = (g.period_start is not null)
-        and (g.frozen_at is null) = (g.frozen_reason is null) and (g.voided_at is null) = (g.void_reason is null)
+      bool_and(g.is_open = (g.remaining > 0)
+        and (g.source = 'plan' or g.source = 'trial'
+        and g.period_start is not null) = (g.period_start is not null)
+        and (g.frozen_at is null) = (g.frozen_reason is null)
+        and (g.voided_at is null) = (g.void_reason is null)
         and coalesce(g.expires_at >= g.starts_at, true)
         and greatest(g.created_at, g.frozen_at, g.voided_at) <= b.settled_at
         -- What has ended holds nothing but what live holds have pinned.
-        and (g.remaining = g.held or g.voided_at is null and coalesce(g.expires_at > b.settled_at, true))
-        and case when b.kind = 'limit' then g.expires_at is null and coalesce(g.period_start = 'epoch', true)
-          when g.source = 'plan' then g.period_start = g.starts_at and g.expires_at is not null else true end
+        and (g.remaining = g.held or g.voided_at is null
+        and coalesce(g.expires_at > b.settled_at, true))
+        and case when b.kind = 'limit' then g.expires_at is null
+        and coalesce(g.period_start = 'epoch', true)
+          when g.source = 'plan' then g.period_start = g.starts_at and g.expires_at is not null
+            else true end
         and exists (select 1 from credits.grant_sources o where o.id = g.source)) as are_sane
     from public.credit_grants g
     join credits.balances b on b.account_id = g.account_id and b.credit_type = g.credit_type
     where p_account_id is null or g.account_id = p_account_id
     group by g.account_id, g.credit_type
   ), holds as (
-    select r.account_id, r.credit_type, sum(r.amount + r.extra - r.captured - r.unlimited + r.unlimited_captured) as reserved,
+    select r.account_id, r.credit_type,
+      sum(r.amount + r.extra - r.captured - r.unlimited + r.unlimited_captured) as reserved,
       sum(r.unlimited - r.unlimited_captured) as unlimited, min(r.expires_at) as due_at
     from public.credit_reservations r
     where r.status = 'open' and (p_account_id is null or r.account_id = p_account_id)
     group by r.account_id, r.credit_type
   ), owners as (
     -- What a balance copies from its account, so that a spend needs no second row.
-    select a.account_id, a.status, a.test_now, case when a.kind <> 'workspace' then a.account_id end as user_id,
+    select a.account_id, a.status, a.test_now, case when a.kind <> 'workspace'
+      then a.account_id end as user_id,
       s.user_id is not distinct from case when a.kind <> 'workspace' then a.account_id end
         and (f.account_id is null or a.status = 'closed') as are_sane
     from credits.accounts a
@@ -22633,8 +23815,10 @@ begin
     left join credits.forgotten_accounts f on f.account_id = a.account_id
     where p_account_id is null or a.account_id = p_account_id
   ), compared as (
-    select coalesce(b.account_id, l.account_id) as account_id, coalesce(b.credit_type, l.credit_type) as credit_type,
-      b.account_id is not null and b.version = coalesce(l.version, 0) and b.balance = coalesce(l.balance_after, 0)
+    select coalesce(b.account_id, l.account_id) as account_id,
+      coalesce(b.credit_type, l.credit_type) as credit_type,
+      b.account_id is not null and b.version = coalesce(l.version, 0)
+        and b.balance = coalesce(l.balance_after, 0)
         and b.balance = coalesce(g.remaining, 0) and b.withheld = coalesce(g.withheld, 0)
         and b.reserved = coalesce(g.held, 0) and b.reserved = coalesce(h.reserved, 0)
         and b.reserved_unlimited = coalesce(h.unlimited, 0) and coalesce(g.are_sane, true)
@@ -22644,15 +23828,20 @@ begin
         -- Until due_at this row is taken for the truth, so nothing may fall due before.
         and b.due_at <= least(g.due_at, h.due_at, b.period_end, (
             select min(x.started_at) from credits.subscription_spells x
-            where x.account_id = b.account_id and x.replaced_at is null and x.started_at > b.settled_at), 'infinity')
+            where x.account_id = b.account_id and x.replaced_at is null
+              and x.started_at > b.settled_at), 'infinity')
         and (not b.is_floating or b.due_at = '-infinity')
         and case b.kind
-          when 'credit' then b.settled_at >= b.period_start and b.settled_at < b.period_end and b.used_since <= b.settled_at
+          when 'credit' then b.settled_at >= b.period_start and b.settled_at < b.period_end
+            and b.used_since <= b.settled_at
             and coalesce(b.restarted_at between b.period_start and b.settled_at, true)
-          else b.period_start is null and b.period_end is null and b.used = coalesce(g.spent, 0) + coalesce(u.spent, 0)
+          else b.period_start is null and b.period_end is null
+            and b.used = coalesce(g.spent, 0) + coalesce(u.spent, 0)
             and (b.allowance is null or coalesce(g.plan_free, 0) = greatest(0,
-              b.allowance - coalesce(g.plan_taken, 0) - coalesce(u.spent, 0) - b.reserved_unlimited)) end as ok
-    from (select * from credits.balances x where p_account_id is null or x.account_id = p_account_id) b
+              b.allowance - coalesce(g.plan_taken, 0) - coalesce(u.spent, 0)
+                - b.reserved_unlimited)) end as ok
+    from (select * from credits.balances x where p_account_id is null
+      or x.account_id = p_account_id) b
     full join last l on l.account_id = b.account_id and l.credit_type = b.credit_type
     left join grants g on g.account_id = b.account_id and g.credit_type = b.credit_type
     left join unlimited u on u.account_id = b.account_id and u.credit_type = b.credit_type
@@ -22661,13 +23850,16 @@ begin
   ), broken as materialized (
     select c.account_id, c.credit_type from compared c where c.ok is not true
   )
-  select (select count(*) from credits.balances x where p_account_id is null or x.account_id = p_account_id),
+  select (select count(*) from credits.balances x where p_account_id is null
+    or x.account_id = p_account_id),
     coalesce((select jsonb_agg(to_jsonb(b)) from (
       select c.account_id, c.credit_type from broken c order by c.account_id limit 10) b), '[]');
 end
 $$;
 comment on function credits.verify_balances(uuid) is
-  'Rule 2: a balance is what its grants hold and what its last ledger row says, less what is withheld and what live holds pin; it is on its guard for all that falls due, and copies its account truly.';
+  'Rule 2: a balance is what its grants hold and what its last ledger row says, less what is '
+  'withheld and what live holds pin; it is on its guard for all that falls due, and copies its '
+  'account truly.';
 revoke all on function credits.verify_balances(uuid) from public, anon, authenticated, service_role;
 
 -- schemas/certainty/verify_books.sql
@@ -22684,40 +23876,50 @@ declare
   v_checks jsonb;
 begin
   with checks as (
-    select 1 as rule, 'every grant is what its ledger rows say' as name, v.* from credits.verify_grants(p_account_id) v
+    select 1 as rule, 'every grant is what its ledger rows say' as name, v.*
+      from credits.verify_grants(p_account_id) v
     where coalesce(p_rule, 1) = 1
     union all
     select 2, 'the ledger is a chain without a gap', v.* from credits.verify_chain(p_account_id) v
     where coalesce(p_rule, 2) = 2
     union all
-    select 2, 'every balance is what its grants hold', v.* from credits.verify_balances(p_account_id) v
+    select 2, 'every balance is what its grants hold', v.*
+      from credits.verify_balances(p_account_id) v
     where coalesce(p_rule, 2) = 2
     union all
-    select 3, 'refunds never exceed their operation, usage agrees', v.* from credits.verify_operations(p_account_id) v
+    select 3, 'refunds never exceed their operation, usage agrees', v.*
+      from credits.verify_operations(p_account_id) v
     where coalesce(p_rule, 3) = 3
     union all
     select 3, 'every idempotency key took effect once', v.* from credits.verify_keys(p_account_id) v
     where coalesce(p_rule, 3) = 3
     union all
-    select 4, 'captured and returned is what was held', v.* from credits.verify_holds(p_account_id) v
+    select 4, 'captured and returned is what was held', v.*
+      from credits.verify_holds(p_account_id) v
     where coalesce(p_rule, 4) = 4
     union all
-    select 5, 'one allowance per account, type and period', v.* from credits.verify_allowances(p_account_id) v
+    select 5, 'one allowance per account, type and period', v.*
+      from credits.verify_allowances(p_account_id) v
     where coalesce(p_rule, 5) = 5
     union all
-    select 5, 'every account is on the plan that its history says', v.* from credits.verify_plans(p_account_id) v
+    select 5, 'every account is on the plan that its history says', v.*
+      from credits.verify_plans(p_account_id) v
     where coalesce(p_rule, 5) = 5
     union all
-    select 5, 'free credits are held once per person', v.* from credits.verify_accounts(p_account_id) v
+    select 5, 'free credits are held once per person', v.*
+      from credits.verify_accounts(p_account_id) v
     where coalesce(p_rule, 5) = 5
     union all
-    select 6, 'every order that was paid gave one grant', v.* from credits.verify_orders(p_account_id) v
+    select 6, 'every order that was paid gave one grant', v.*
+      from credits.verify_orders(p_account_id) v
     where coalesce(p_rule, 6) = 6
     union all
-    select 7, 'everything granted is spent, lapsed or left', v.* from credits.verify_conservation(p_account_id) v
+    select 7, 'everything granted is spent, lapsed or left', v.*
+      from credits.verify_conservation(p_account_id) v
     where coalesce(p_rule, 7) = 7
     union all
-    select 8, 'only the service role moves credits, nobody changes the ledger', v.* from credits.verify_privileges() v
+    select 8, 'only the service role moves credits, nobody changes the ledger', v.*
+      from credits.verify_privileges() v
     -- Who may do what is a matter of the whole database, and of no account.
     where coalesce(p_rule, 8) = 8 and p_account_id is null
     union all
@@ -22725,29 +23927,37 @@ begin
     from credits.verify_prices(p_account_id) v
     where coalesce(p_rule, 9) = 9
     union all
-    select 10, 'nothing is spendable that is not paid for', v.* from credits.verify_coverage(p_account_id) v
+    select 10, 'nothing is spendable that is not paid for', v.*
+      from credits.verify_coverage(p_account_id) v
     where coalesce(p_rule, 10) = 10
     union all
-    select 10, 'what was taken back is what was refunded', v.* from credits.verify_refunds(p_account_id) v
+    select 10, 'what was taken back is what was refunded', v.*
+      from credits.verify_refunds(p_account_id) v
     where coalesce(p_rule, 10) = 10
     union all
-    select 10, 'every debt is what it was set to, less what was paid', v.* from credits.verify_debts(p_account_id) v
+    select 10, 'every debt is what it was set to, less what was paid', v.*
+      from credits.verify_debts(p_account_id) v
     where coalesce(p_rule, 10) = 10
     union all
     select 11, 'every budget has counted what was spent in its window', v.*
     from credits.verify_budgets(p_account_id) v
     where coalesce(p_rule, 11) = 11
   )
-  select coalesce(jsonb_agg(jsonb_build_object('rule', c.rule, 'name', c.name, 'ok', c.violations = '[]', 'checked', c.checked,
+  select coalesce(
+    jsonb_agg(jsonb_build_object('rule', c.rule, 'name', c.name, 'ok', c.violations = '[]',
+    'checked', c.checked,
     'violations', c.violations)), '[]') into v_checks
   from checks c;
   return jsonb_build_object(
     'success', not v_checks @> '[{"ok": false}]',
-    'code', case when v_checks @> '[{"ok": false}]' then 'violated' else 'ok' end, 'checks', v_checks);
+    'code', case when v_checks @> '[{"ok": false}]' then 'violated' else 'ok' end, 'checks',
+    v_checks);
 end
 $$;
-comment on function credits.verify_all(uuid, integer) is 'All always-true rules, or one of them, in one snapshot.';
-revoke all on function credits.verify_all(uuid, integer) from public, anon, authenticated, service_role;
+comment on function credits.verify_all(uuid, integer) is
+  'All always-true rules, or one of them, in one snapshot.';
+revoke all on function credits.verify_all(uuid, integer)
+  from public, anon, authenticated, service_role;
 
 -- edge: result=Verification callers=service_role repeatable slow
 --   Check the always-true rules, or the one with this number (1 to 11), for one account or for all.
@@ -22767,24 +23977,29 @@ declare
   v_account_id uuid := coalesce(p_workspace_id, p_user_id);
 begin
   if p_rule not between 1 and 11 then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_rule', 'value', p_rule),
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_rule', 'value', p_rule),
       'The rules are numbered 1 to 11.');
   end if;
-  -- Nothing is wrong with an account that does not exist, which is what a mistyped id would be told. One that was lost from
-  -- the books, but not without a trace, is looked at.
+  -- Nothing is wrong with an account that does not exist, which is what a mistyped id would be
+  -- told. One that was lost from the books, but not without a trace, is looked at.
   if v_account_id is not null
      and not exists (select 1 from credits.accounts a where a.account_id = v_account_id)
      and not exists (select 1 from credits.balances b where b.account_id = v_account_id)
      and not exists (select 1 from public.credit_transactions t where t.account_id = v_account_id)
      and not exists (select 1 from auth.users u where u.id = v_account_id) then
-    perform credits.raise_error('account_not_found', jsonb_build_object('user_id', p_user_id, 'workspace_id', p_workspace_id));
+    perform credits.raise_error('account_not_found',
+      jsonb_build_object('user_id', p_user_id, 'workspace_id', p_workspace_id));
   end if;
   return credits.verify_all(v_account_id, p_rule);
 end
 $$;
 comment on function public.verify_books(uuid, uuid, integer) is
-  'Checks the always-true rules of the books, or the one with number p_rule, for one account or for all, in one snapshot. Answers checks with rule, name, ok, checked and the first violations. Raises account_not_found.';
-revoke all on function public.verify_books(uuid, uuid, integer) from public, anon, authenticated, service_role;
+  'Checks the always-true rules of the books, or the one with number p_rule, for one account or '
+  'for all, in one snapshot. Answers checks with rule, name, ok, checked and the first '
+  'violations. Raises account_not_found.';
+revoke all on function public.verify_books(uuid, uuid, integer)
+  from public, anon, authenticated, service_role;
 grant execute on function public.verify_books(uuid, uuid, integer) to service_role;
 
 -- schemas/certainty/verify_budgets.sql
@@ -22826,7 +24041,8 @@ begin
 end
 $$;
 comment on function credits.verify_budgets(uuid) is
-  'Rule 11: what each budget has counted is what the ledger says was spent in its window, less what '
+  'Rule 11: what each budget has counted is what the ledger says was spent in its window, less '
+  'what '
   'was refunded of it.';
 revoke all on function credits.verify_budgets(uuid)
   from public, anon, authenticated, service_role;
@@ -22909,7 +24125,9 @@ begin
       'seen', format('%s tables, %s functions', (
         select count(*) from pg_catalog.pg_class c where c.relnamespace in ('public'::regnamespace,
           'credits'::regnamespace)
-          and c.relkind = 'r' and c.relname ~ '^(plans|plan_|subscriptions|credit_|usage|workspace|accounts|balances)'), (
+          and c.relkind = 'r'
+          and c.relname ~ '^(plans|plan_|subscriptions|credit_|usage|workspace|accounts|balances)'),
+          (
         select count(*) from pg_catalog.pg_proc p where p.pronamespace = 'credits'::regnamespace)));
     v_seen := v_seen || jsonb_build_object('line', 2,
       'ok', v_message ->> 'remaining' = (
@@ -23130,10 +24348,10 @@ revoke all on function credits.verify_debts(uuid)
 
 -- schemas/certainty/verify_grants.sql
 
--- The always-true rules. Each function looks at one account, or at all of them when p_account_id is null, and answers how
--- much it has looked at and the first ten violations. All are stable, so one call sees one snapshot.
--- What is broken is materialized before ten of it are taken: else the planner takes a plan that finds ten rows soon, and there are
--- none to be found.
+-- The always-true rules. Each function looks at one account, or at all of them when p_account_id is
+-- null, and answers how much it has looked at and the first ten violations. All are stable, so one
+-- call sees one snapshot. What is broken is materialized before ten of it are taken: else the
+-- planner takes a plan that finds ten rows soon, and there are none to be found.
 
 create function credits.verify_grants(p_account_id uuid)
 returns table (checked bigint, violations jsonb)
@@ -23145,14 +24363,16 @@ as $$
 begin
   return query
   with entries as (
-    select t.account_id, t.grant_id, t.credit_type, sum(t.amount) as remaining, bool_or(case when t.kind = 'void' then not exists (
+    select t.account_id, t.grant_id, t.credit_type, sum(t.amount) as remaining,
+      bool_or(case when t.kind = 'void' then not exists (
         -- What took a part relates to what issued the grant, which goes on.
         select 1 from public.credit_transactions i
         where i.account_id = t.account_id and i.operation_id = t.related_operation_id
           and i.grant_id = t.grant_id and i.kind = 'grant') end) as is_voided,
       min(t.created_at) as since, max(t.created_at) filter (where t.kind = 'expire') as expired_at,
       coalesce(sum(t.amount) filter (where t.kind = 'grant'), 0) as amount,
-      -coalesce(sum(t.amount) filter (where t.kind in ('consume', 'capture', 'refund')), 0) as spent,
+      -coalesce(sum(t.amount) filter (where t.kind in ('consume', 'capture', 'refund')),
+        0) as spent,
       -coalesce(sum(t.amount) filter (where t.kind in ('expire', 'void')), 0) as lapsed
     from public.credit_transactions t
     where t.grant_id is not null and (p_account_id is null or t.account_id = p_account_id)
@@ -23160,29 +24380,37 @@ begin
   ), pinned as (
     select s.account_id, s.grant_id, sum(s.amount - s.captured) as held
     from credits.reservation_slices s
-    join public.credit_reservations r on r.account_id = s.account_id and r.id = s.reservation_id and r.status = 'open'
+    join public.credit_reservations r on r.account_id = s.account_id and r.id = s.reservation_id
+      and r.status = 'open'
     where p_account_id is null or s.account_id = p_account_id
     group by s.account_id, s.grant_id
   ), compared as (
-    select coalesce(g.account_id, e.account_id) as account_id, coalesce(g.id, e.grant_id) as grant_id,
-      g.id is not null and e.grant_id is not null and g.remaining = e.remaining and g.amount = e.amount
+    select coalesce(g.account_id, e.account_id) as account_id,
+      coalesce(g.id, e.grant_id) as grant_id,
+      g.id is not null and e.grant_id is not null and g.remaining = e.remaining
+        and g.amount = e.amount
         and g.spent = e.spent and g.lapsed = e.lapsed and g.held = coalesce(p.held, 0)
-        and e.since = g.created_at and case when g.voided_at is null then e.is_voided is not true else coalesce(e.expired_at <= g.voided_at, true) end
+        and e.since = g.created_at and case when g.voided_at is null then e.is_voided is not true
+          else coalesce(e.expired_at <= g.voided_at, true) end
         and (g.paid_amount is null) = (g.currency is null)
         and g.remaining between 0 and g.amount and g.held between 0 and g.remaining as ok
-    from (select * from public.credit_grants x where p_account_id is null or x.account_id = p_account_id) g
-    full join entries e on e.account_id = g.account_id and e.grant_id = g.id and e.credit_type = g.credit_type
+    from (select * from public.credit_grants x where p_account_id is null
+      or x.account_id = p_account_id) g
+    full join entries e on e.account_id = g.account_id and e.grant_id = g.id
+      and e.credit_type = g.credit_type
     left join pinned p on p.account_id = g.account_id and p.grant_id = g.id
   ), broken as materialized (
     select c.account_id, c.grant_id from compared c where c.ok is not true
   )
-  select (select count(*) from public.credit_grants x where p_account_id is null or x.account_id = p_account_id),
+  select (select count(*) from public.credit_grants x where p_account_id is null
+    or x.account_id = p_account_id),
     coalesce((select jsonb_agg(to_jsonb(b)) from (
       select c.account_id, c.grant_id from broken c order by c.account_id limit 10) b), '[]');
 end
 $$;
 comment on function credits.verify_grants(uuid) is
-  'Rule 1: what a grant has issued, spent, lapsed and left is what its ledger rows say, and what it holds is what live holds have pinned.';
+  'Rule 1: what a grant has issued, spent, lapsed and left is what its ledger rows say, and what '
+  'it holds is what live holds have pinned.';
 revoke all on function credits.verify_grants(uuid) from public, anon, authenticated, service_role;
 
 -- schemas/certainty/verify_holds.sql
@@ -23198,58 +24426,77 @@ begin
   return query
   with captures as (
     -- A part has an operation of its own, related to the hold's.
-    select t.account_id, coalesce(t.related_operation_id, t.operation_id) as operation_id, t.grant_id, t.credit_type,
+    select t.account_id, coalesce(t.related_operation_id, t.operation_id) as operation_id,
+      t.grant_id, t.credit_type,
       -sum(t.amount) as amount, min(t.created_at) as since, max(t.created_at) as until,
       min(t.created_at) filter (where t.related_operation_id is null) as whole_at
     from public.credit_transactions t
     where t.kind = 'capture' and (p_account_id is null or t.account_id = p_account_id)
-    group by t.account_id, coalesce(t.related_operation_id, t.operation_id), t.grant_id, t.credit_type
+    group by t.account_id, coalesce(t.related_operation_id, t.operation_id), t.grant_id,
+      t.credit_type
   ), holds as (
-    select r.account_id, r.id, r.credit_type, r.operation_id, r.amount + r.extra as amount, r.unlimited,
-      r.unlimited_captured, r.captured, r.status, r.created_at, coalesce(r.closed_at, 'infinity') as closed_at,
+    select r.account_id, r.id, r.credit_type, r.operation_id, r.amount + r.extra as amount,
+      r.unlimited,
+      r.unlimited_captured, r.captured, r.status, r.created_at,
+      coalesce(r.closed_at, 'infinity') as closed_at,
       b.account_id is not null
         and case r.status when 'open' then r.released = 0 and r.captured <= r.amount + r.extra
           else r.captured + r.released = r.amount + r.extra end
         and (r.captured > 0 or r.extra + r.shortfall = 0)
         and (r.shortfall = 0 or r.captured = r.amount + r.extra)
         -- It answers for the last part.
-        and coalesce((r.answer ->> 'captured')::bigint <= r.captured and (r.answer ->> 'shortfall')::bigint <= r.shortfall
+        and coalesce((r.answer ->> 'captured')::bigint <= r.captured
+        and (r.answer ->> 'shortfall')::bigint <= r.shortfall
           and (r.answer ->> 'released')::bigint = case when r.status = 'captured'
             -- One that the remainder has paid for goes back, and answers so.
             or r.status = 'released' and r.answer ? 'cost' and r.answer ->> 'held' = '0'
             then r.released else 0 end, true)
-        and r.expires_at > r.created_at and r.expires_at <= coalesce(r.extended_at, r.created_at) + interval '24 hours'
-        and coalesce(r.extended_at between r.created_at and b.settled_at and r.extended_at < r.expires_at, true)
+        and r.expires_at > r.created_at and r.expires_at <= coalesce(r.extended_at, r.created_at)
+          + interval '24 hours'
+        and coalesce(r.extended_at between r.created_at and b.settled_at
+        and r.extended_at < r.expires_at, true)
         and case r.status when 'open' then r.expires_at > b.settled_at and b.due_at <= r.expires_at
           when 'expired' then r.closed_at = r.expires_at
-          else r.status in ('captured', 'released') and r.closed_at >= r.created_at and r.closed_at < r.expires_at end
+          else r.status in ('captured', 'released') and r.closed_at >= r.created_at
+            and r.closed_at < r.expires_at end
         and (r.status <> 'captured' or r.captured > 0) as is_sane
     from public.credit_reservations r
     left join credits.balances b on b.account_id = r.account_id and b.credit_type = r.credit_type
     where p_account_id is null or r.account_id = p_account_id
   ), slices as (
-    -- A capture spends what its hold has pinned: no more from a grant than the slice of it, while the hold was open.
-    select s.account_id, s.reservation_id, sum(s.amount) as amount, coalesce(sum(c.amount), 0) as captured,
-      bool_and(coalesce(g.credit_type = h.credit_type and s.captured <= s.amount and s.captured = coalesce(c.amount, 0)
-        and (c.amount is null or c.credit_type = h.credit_type and c.since >= h.created_at and c.until <= h.closed_at
-          and (c.whole_at is null or c.whole_at = h.closed_at and h.status = 'captured')), false)) as are_sane
+    -- A capture spends what its hold has pinned: no more from a grant than the slice of it, while
+    -- the hold was open.
+    select s.account_id, s.reservation_id, sum(s.amount) as amount,
+      coalesce(sum(c.amount), 0) as captured,
+      bool_and(coalesce(g.credit_type = h.credit_type and s.captured <= s.amount
+        and s.captured = coalesce(c.amount, 0)
+        and (c.amount is null or c.credit_type = h.credit_type and c.since >= h.created_at
+        and c.until <= h.closed_at
+          and (c.whole_at is null or c.whole_at = h.closed_at and h.status = 'captured')), false))
+            as are_sane
     from credits.reservation_slices s
     left join holds h on h.account_id = s.account_id and h.id = s.reservation_id
     left join public.credit_grants g on g.account_id = s.account_id and g.id = s.grant_id
-    left join captures c on c.account_id = s.account_id and c.operation_id = h.operation_id and c.grant_id = s.grant_id
+    left join captures c on c.account_id = s.account_id and c.operation_id = h.operation_id
+      and c.grant_id = s.grant_id
     where p_account_id is null or s.account_id = p_account_id
     group by s.account_id, s.reservation_id
   ), unlimited as (
     -- Of no grant, so no slice has it.
-    select h.account_id, h.id as reservation_id, h.unlimited as amount, coalesce(c.amount, 0) as captured,
-      h.unlimited_captured = coalesce(c.amount, 0) and coalesce(c.amount <= h.unlimited and c.credit_type = h.credit_type
-        and c.since >= h.created_at and c.until <= h.closed_at and (c.whole_at is null or c.whole_at = h.closed_at and h.status = 'captured'),
+    select h.account_id, h.id as reservation_id, h.unlimited as amount,
+      coalesce(c.amount, 0) as captured,
+      h.unlimited_captured = coalesce(c.amount, 0)
+        and coalesce(c.amount <= h.unlimited and c.credit_type = h.credit_type
+        and c.since >= h.created_at and c.until <= h.closed_at
+        and (c.whole_at is null or c.whole_at = h.closed_at and h.status = 'captured'),
         true) as is_sane
     from holds h
-    left join captures c on c.account_id = h.account_id and c.operation_id = h.operation_id and c.grant_id is null
+    left join captures c on c.account_id = h.account_id and c.operation_id = h.operation_id
+      and c.grant_id is null
     where h.unlimited + h.unlimited_captured > 0 or c.amount is not null
   ), broken as materialized (
-    select coalesce(h.account_id, s.account_id) as account_id, coalesce(h.id, s.reservation_id) as reservation_id
+    select coalesce(h.account_id, s.account_id) as account_id,
+      coalesce(h.id, s.reservation_id) as reservation_id
     from holds h
     full join slices s on s.account_id = h.account_id and s.reservation_id = h.id
     left join unlimited u on u.account_id = h.account_id and u.reservation_id = h.id
@@ -23263,13 +24510,15 @@ begin
       on s.account_id = c.account_id and s.reservation_id = h.id and s.grant_id = c.grant_id
     where s.amount is null and (c.grant_id is not null or h.id is null)
   )
-  select (select count(*) from public.credit_reservations x where p_account_id is null or x.account_id = p_account_id),
+  select (select count(*) from public.credit_reservations x where p_account_id is null
+    or x.account_id = p_account_id),
     coalesce((select jsonb_agg(to_jsonb(b)) from (
       select c.account_id, c.reservation_id from broken c order by c.account_id limit 10) b), '[]');
 end
 $$;
 comment on function credits.verify_holds(uuid) is
-  'Rule 4: captured and returned is what was held, grant by grant, by the time the hold was closed; no hold outlives its expiry.';
+  'Rule 4: captured and returned is what was held, grant by grant, by the time the hold was '
+  'closed; no hold outlives its expiry.';
 revoke all on function credits.verify_holds(uuid) from public, anon, authenticated, service_role;
 
 -- schemas/certainty/verify_keys.sql
@@ -23285,23 +24534,29 @@ begin
   return query
   with keys as (
     select k.account_id, k.idempotency_key, k.operation_id,
-      case when k.answer is null and k.request is null then 'consume_credits' else k.request ->> 'function' end as function,
+      case when k.answer is null and k.request is null then 'consume_credits'
+        else k.request ->> 'function' end as function,
       case when k.answer is not null then
           (k.answer ->> 'success')::boolean
-            and coalesce(k.answer ->> 'operation_id', k.answer ->> 'order_id') = k.operation_id::text
+            and coalesce(k.answer ->> 'operation_id',
+              k.answer ->> 'order_id') = k.operation_id::text
             and num_nulls(k.request, k.created_at) = 0
             and num_nonnulls(k.remaining, k.allowance, k.used, k.reserved, k.period_end) = 0
         else k.used > 0 and (k.remaining is null) = (k.allowance is null)
-          and coalesce(least(k.remaining, k.allowance, k.reserved - 1) >= 0, true) and num_nonnulls(k.request, k.created_at) = 0 end as answered
+          and coalesce(least(k.remaining, k.allowance, k.reserved - 1) >= 0, true)
+          and num_nonnulls(k.request, k.created_at) = 0 end as answered
     from credits.idempotency_keys k
     where p_account_id is null or k.account_id = p_account_id
   ), broken as materialized (
-    select k.account_id, k.idempotency_key from keys k where k.answered is not true or k.function is null
+    select k.account_id, k.idempotency_key from keys k where k.answered is not true
+      or k.function is null
     union all
     select k.account_id, k.idempotency_key from keys k
     where k.function is distinct from 'change_plan'
-      and not exists (select 1 from public.credit_transactions t where t.account_id = k.account_id and t.operation_id = k.operation_id)
-      and not exists (select 1 from public.credit_reservations r where r.account_id = k.account_id and r.operation_id = k.operation_id)
+      and not exists (select 1 from public.credit_transactions t where t.account_id = k.account_id
+      and t.operation_id = k.operation_id)
+      and not exists (select 1 from public.credit_reservations r where r.account_id = k.account_id
+      and r.operation_id = k.operation_id)
       -- What the remainder has paid for, or given back into it, has no row in the ledger.
       and not exists (select 1 from credits.priced_operations o
         where o.account_id = k.account_id and o.operation_id = k.operation_id)
@@ -23313,14 +24568,18 @@ begin
         where o.account_id = k.account_id and o.id = k.operation_id)
     union all
     -- A hold and its capture are one operation, and may have a key each.
-    select k.account_id, max(k.idempotency_key) from keys k group by k.account_id, k.operation_id, k.function having count(*) > 1
+    select k.account_id, max(k.idempotency_key) from keys k group by k.account_id, k.operation_id,
+      k.function having count(*) > 1
   )
-  select (select count(*) from credits.idempotency_keys x where p_account_id is null or x.account_id = p_account_id),
+  select (select count(*) from credits.idempotency_keys x where p_account_id is null
+    or x.account_id = p_account_id),
     coalesce((select jsonb_agg(to_jsonb(b)) from (
-      select c.account_id, c.idempotency_key from broken c order by c.account_id limit 10) b), '[]');
+      select c.account_id, c.idempotency_key from broken c order by c.account_id limit 10) b),
+        '[]');
 end
 $$;
-comment on function credits.verify_keys(uuid) is 'Rule 3: each idempotency key stands for one operation that took effect.';
+comment on function credits.verify_keys(uuid) is
+  'Rule 3: each idempotency key stands for one operation that took effect.';
 revoke all on function credits.verify_keys(uuid) from public, anon, authenticated, service_role;
 
 -- schemas/certainty/verify_operations.sql
@@ -23538,7 +24797,8 @@ begin
     where p_account_id is null or e.account_id = p_account_id
     group by e.account_id
   ), spells as (
-    select s.account_id, count(*) as spells, min(s.plan_id) as plan_id, min(s.started_at) as started_at
+    select s.account_id, count(*) as spells, min(s.plan_id) as plan_id,
+      min(s.started_at) as started_at
     from credits.subscription_spells s
     where s.replaced_at is null and (p_account_id is null or s.account_id = p_account_id)
     group by s.account_id
@@ -23552,7 +24812,8 @@ begin
         -- Most accounts have only been opened. The others are folded anew.
         or not (e.last = 1 and s.spells = 1 and exists (
           select 1 from credits.subscription_events o
-          where o.account_id = b.account_id and o.n = 1 and o.plan_id = s.plan_id and o.happened_at = s.started_at))
+          where o.account_id = b.account_id and o.n = 1 and o.plan_id = s.plan_id
+            and o.happened_at = s.started_at))
         and not credits.is_folded(b.account_id)
         or b.is_managed and not credits.is_folded(b.account_id))
     union all
@@ -23567,16 +24828,21 @@ begin
       select 1 from credits.plan_versions v where v.plan_id = l.plan_id and v.version = l.version)
     union all
     select b.account_id, b.pinned_version, b.pinned_plan_id from credits.subscriptions b
-    where (p_account_id is null or b.account_id = p_account_id) and b.pinned_plan_id is not null and not exists (
-      select 1 from credits.plan_versions v where v.plan_id = b.pinned_plan_id and v.version = b.pinned_version)
+    where (p_account_id is null or b.account_id = p_account_id) and b.pinned_plan_id is not null
+      and not exists (
+      select 1 from credits.plan_versions v where v.plan_id = b.pinned_plan_id
+        and v.version = b.pinned_version)
   )
-  select (select count(*) from credits.subscriptions x where p_account_id is null or x.account_id = p_account_id),
+  select (select count(*) from credits.subscriptions x where p_account_id is null
+    or x.account_id = p_account_id),
     coalesce((select jsonb_agg(to_jsonb(b)) from (
-      select c.account_id, c.event, c.plan_id from broken c order by c.account_id limit 10) b), '[]');
+      select c.account_id, c.event, c.plan_id from broken c order by c.account_id limit 10) b),
+        '[]');
 end
 $$;
 comment on function credits.verify_plans(uuid) is
-  'Rule 5: every subscription is what its events come to, without a gap; the versions of each plan count from 1, and the newest has the figures on sale.';
+  'Rule 5: every subscription is what its events come to, without a gap; the versions of each '
+  'plan count from 1, and the newest has the figures on sale.';
 revoke all on function credits.verify_plans(uuid) from public, anon, authenticated, service_role;
 
 create function credits.is_folded(p_account_id uuid)
@@ -23594,7 +24860,8 @@ begin
     from credits.subscription_spells s where s.account_id = p_account_id and s.replaced_at is null);
 end
 $$;
-comment on function credits.is_folded(uuid) is 'Whether the spells of an account are what its events come to.';
+comment on function credits.is_folded(uuid) is
+  'Whether the spells of an account are what its events come to.';
 revoke all on function credits.is_folded(uuid) from public, anon, authenticated, service_role;
 
 create function credits.verify_coverage(p_account_id uuid)
@@ -23611,7 +24878,8 @@ begin
     from credits.balances b
     join public.credit_grants g on g.account_id = b.account_id and g.credit_type = b.credit_type
       and g.period_start = b.period_start
-    where b.kind = 'credit' and b.due_at > b.settled_at and g.is_open and g.voided_at is null and g.frozen_at is null
+    where b.kind = 'credit' and b.due_at > b.settled_at and g.is_open and g.voided_at is null
+      and g.frozen_at is null
       and (p_account_id is null or b.account_id = p_account_id)
   ), broken as materialized (
     -- What is owed for past its grace, or paused, is frozen.
@@ -23623,20 +24891,25 @@ begin
     union all
     -- Beyond what is covered there is one period, no more.
     select p.account_id, p.credit_type, p.period_start from spendable p
-    join credits.subscriptions u on u.account_id = p.account_id and u.is_managed and p.period_start >= u.covered_until
+    join credits.subscriptions u on u.account_id = p.account_id and u.is_managed
+      and p.period_start >= u.covered_until
     where exists (
-      select 1 from public.credit_grants g join public.plans n on n.id = g.plan_id and n.price_cents > 0
-      where g.account_id = p.account_id and g.credit_type = p.credit_type and g.period_start >= u.covered_until
+      select 1 from public.credit_grants g join public.plans n on n.id = g.plan_id
+        and n.price_cents > 0
+      where g.account_id = p.account_id and g.credit_type = p.credit_type
+        and g.period_start >= u.covered_until
         and g.period_start < p.period_start and g.amount > 0)
       and credits.is_paid_plan((credits.spell_at(p.account_id, p.settled_at)).plan_id)
   )
   select (select count(*) from spendable),
     coalesce((select jsonb_agg(to_jsonb(b)) from (
-      select c.account_id, c.credit_type, c.period_start from broken c order by c.account_id limit 10) b), '[]');
+      select c.account_id, c.credit_type, c.period_start from broken c order by c.account_id
+        limit 10) b), '[]');
 end
 $$;
 comment on function credits.verify_coverage(uuid) is
-  'Rule 10: nothing is spendable of a period that is owed for past its grace, nor of a second period beyond what a provider was paid for.';
+  'Rule 10: nothing is spendable of a period that is owed for past its grace, nor of a second '
+  'period beyond what a provider was paid for.';
 revoke all on function credits.verify_coverage(uuid) from public, anon, authenticated, service_role;
 
 -- schemas/certainty/verify_prices.sql
@@ -23784,7 +25057,8 @@ as $$
       'Owners and admins may read the invitations of their workspaces', 'authenticated')
 $$;
 comment on function credits.expected_policies() is
-  'Every row level security policy of this system: each lets a role read, by account unless everybody may.';
+  'Every row level security policy of this system: each lets a role read, by account unless '
+  'everybody may.';
 revoke all on function credits.expected_policies() from public, anon, authenticated, service_role;
 
 create function credits.relations_for_everybody()
@@ -23794,7 +25068,8 @@ immutable
 security invoker
 set search_path = ''
 as $$
-  values ('plans'::name), ('plan_limits'), ('credit_types'), ('credit_packs'), ('credit_price_books'),
+  values ('plans'::name), ('plan_limits'), ('credit_types'), ('credit_packs'),
+    ('credit_price_books'),
     ('credit_prices'), ('prices')
 $$;
 comment on function credits.relations_for_everybody() is
@@ -23835,7 +25110,8 @@ as $$
     ('auth.users', 'credits_close_account'),
     ('auth.users', 'credits_follow_user')
 $$;
-comment on function credits.expected_triggers() is 'The triggers that keep the books, and keep them from being changed.';
+comment on function credits.expected_triggers() is
+  'The triggers that keep the books, and keep them from being changed.';
 revoke all on function credits.expected_triggers() from public, anon, authenticated, service_role;
 
 create function credits.verify_privileges()
@@ -23847,13 +25123,16 @@ set search_path = ''
 as $$
   with roles(name) as (values ('anon'::name), ('authenticated'), ('service_role')),
   ours as (
-    select c.oid, c.oid::regclass::text as name, c.relname, c.relkind, c.relrowsecurity, c.relowner, c.relacl,
+    select c.oid, c.oid::regclass::text as name, c.relname, c.relkind, c.relrowsecurity, c.relowner,
+      c.relacl,
       n.nspname = 'public' as is_public
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     where c.relkind in ('r', 'v', 'm', 'p', 'f') and (
-      n.nspname = 'credits' or n.nspname = 'public' and c.relname in (select credits.public_relations()))
+      n.nspname = 'credits' or n.nspname = 'public'
+        and c.relname in (select credits.public_relations()))
   ), functions as (
-    select p.oid, p.oid::regprocedure::text as name, n.nspname = 'public' as is_public, p.proname, p.proconfig, p.prosecdef,
+    select p.oid, p.oid::regprocedure::text as name, n.nspname = 'public' as is_public, p.proname,
+      p.proconfig, p.prosecdef,
       p.prokind, p.proowner, p.proacl,
       exists (
         select 1 from credits.public_callers() k where k.function = p.proname) as reads_for_users,
@@ -23864,49 +25143,60 @@ as $$
       or n.nspname = 'credits' and p.prosecdef and exists (
         select 1 from credits.public_callers() k where k.function = p.proname) as serves_readers
     from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-    where n.nspname = 'credits' or n.nspname = 'public' and p.proname in (select credits.public_functions())
+    where n.nspname = 'credits' or n.nspname = 'public'
+      and p.proname in (select credits.public_functions())
   ), compared as (
     select o.name || ' may be written by ' || r.name as what, not (
       has_table_privilege(r.name, o.oid, 'insert, update, delete, truncate, references, trigger')
       or has_any_column_privilege(r.name, o.oid, 'insert, update, references')) as ok
     from ours o cross join roles r
     union all
-    select format('%s %s read by %s', o.name, case when x.should then 'cannot be' else 'may be' end, r.name),
-      (has_table_privilege(r.name, o.oid, 'select')) = x.should and (x.should or not has_any_column_privilege(r.name, o.oid, 'select'))
+    select format('%s %s read by %s', o.name, case when x.should then 'cannot be' else 'may be' end,
+      r.name),
+      (has_table_privilege(r.name, o.oid, 'select')) = x.should
+        and (x.should or not has_any_column_privilege(r.name, o.oid, 'select'))
     from ours o cross join roles r cross join lateral (
-      -- The schema credits is closed to all of them; what the view and the policies read in it is granted all the same.
+      -- The schema credits is closed to all of them; what the view and the policies read in it is
+      -- granted all the same.
       select case r.name
         when 'anon' then o.relname in (select credits.relations_for_everybody())
         else o.is_public or o.relname in (select credits.relations_for_everybody())
           or o.relname in ('balances', 'settings', 'subscriptions') end as should) x
     union all
-    select format('%s may be used by %s', o.name, coalesce(x.grantee::regrole::text, 'anybody')), x.privilege_type = 'SELECT'
+    select format('%s may be used by %s', o.name, coalesce(x.grantee::regrole::text, 'anybody')),
+      x.privilege_type = 'SELECT'
     from ours o cross join lateral aclexplode(o.relacl) x
-    where x.grantee <> o.relowner and (x.grantee = 0 or x.grantee::regrole::name not in (select r.name from roles r))
+    where x.grantee <> o.relowner
+      and (x.grantee = 0 or x.grantee::regrole::name not in (select r.name from roles r))
     union all
     select o.name || ' has no row level security', o.relrowsecurity or o.relkind = 'v'
     from ours o
     union all
-    select 'the policy "' || coalesce(e.policy, y.polname) || '" on ' || coalesce(e.relation, y.relation)
-        || case when e.policy is null then ' is not of this system' when y.polname is null then ' is missing' else ' was changed' end,
+    select 'the policy "' || coalesce(e.policy, y.polname) || '" on '
+      || coalesce(e.relation, y.relation)
+        || case when e.policy is null then ' is not of this system' when y.polname is null
+          then ' is missing' else ' was changed' end,
       y.is_sane and y.roles = e.roles
     from credits.expected_policies() e
     full join (
       select p.polname, n.nspname || '.' || c.relname as relation, (
-          select string_agg(a.rolname, ', ' order by a.rolname) from pg_catalog.pg_roles a where a.oid = any (p.polroles)) as roles,
+          select string_agg(a.rolname, ', ' order by a.rolname) from pg_catalog.pg_roles a
+            where a.oid = any (p.polroles)) as roles,
         p.polcmd = 'r' and p.polpermissive and p.polwithcheck is null
           and regexp_replace(pg_catalog.pg_get_expr(p.polqual, p.polrelid), '\s+', '', 'g') = case
             when c.relname in (select credits.relations_for_everybody())
               or c.relname = 'settings' then 'true'
             when c.relname in ('credit_transactions', 'credit_reservations') then
-              '((account_id=ANY(credits.readable_ids()))AND((user_id=account_id)OR(user_id=credits.reader_id())'
-              'OR(account_id=ANY(credits.overseen_ids()))))'
+              '((account_id=ANY(credits.readable_ids()))AND((user_id=account_id)'
+              'OR(user_id=credits.reader_id())OR(account_id=ANY(credits.overseen_ids()))))'
             when c.relname = 'credit_webhooks' then
-              '((account_id=ANY(credits.readable_ids()))AND(account_id=ANY(credits.overseen_ids())))'
+              '((account_id=ANY(credits.readable_ids()))'
+              'AND(account_id=ANY(credits.overseen_ids())))'
             when c.relname = 'credit_notifications' then
               '((account_id=ANY(credits.readable_ids()))AND(user_id=credits.reader_id()))'
             when c.relname = 'credit_invitations' then
-              '((account_id=ANY(credits.readable_ids()))AND(account_id=ANY(credits.overseen_ids())))'
+              '((account_id=ANY(credits.readable_ids()))'
+              'AND(account_id=ANY(credits.overseen_ids())))'
             else '(account_id=ANY(credits.readable_ids()))' end as is_sane
       from pg_catalog.pg_policy p
       join ours o on o.oid = p.polrelid
@@ -23914,51 +25204,66 @@ as $$
       join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     ) y on y.relation = e.relation and y.polname = e.policy
     union all
-    select format('%s %s called by %s', f.name, case when x.should then 'cannot be' else 'may be' end, r.name),
+    select format('%s %s called by %s', f.name, case when x.should then 'cannot be'
+      else 'may be' end, r.name),
       has_function_privilege(r.name, f.oid, 'execute') = x.should
     from functions f cross join roles r cross join lateral (
       select case when f.is_public then r.name = 'service_role' or exists (
           select 1 from credits.public_callers() k where k.function = f.proname and k.role = r.name)
-        else f.serves_readers and r.name <> 'anon' or f.proname in ('readable_ids', 'overseen_ids', 'reader_id', 'readable_topics') and r.name = 'authenticated' end as should) x
+        else f.serves_readers and r.name <> 'anon'
+          or f.proname in ('readable_ids', 'overseen_ids', 'reader_id', 'readable_topics')
+          and r.name = 'authenticated' end as should) x
     union all
     select f.name || ' may be called by anybody', false
-    from functions f cross join lateral aclexplode(coalesce(f.proacl, acldefault('f', f.proowner))) x where x.grantee = 0
+    from functions f cross
+      join lateral aclexplode(coalesce(f.proacl, acldefault('f', f.proowner))) x where x.grantee = 0
     union all
-    select format('%s runs with the rights of its %s', f.name, case when f.prosecdef then 'owner' else 'caller' end),
+    select format('%s runs with the rights of its %s', f.name, case when f.prosecdef then 'owner'
+      else 'caller' end),
       f.prosecdef <> f.reads_for_users
     from functions f where f.is_public
     union all
-    select 'the function public.' || e.name || case when count(f.oid) = 0 then ' is missing' else ' is there twice' end, count(f.oid) = 1
-    from credits.public_functions() as e(name) left join functions f on f.is_public and f.proname = e.name
+    select 'the function public.' || e.name || case when count(f.oid) = 0 then ' is missing'
+      else ' is there twice' end, count(f.oid) = 1
+    from credits.public_functions() as e(name) left join functions f on f.is_public
+      and f.proname = e.name
     group by e.name
     union all
-    select f.name || ' has no fixed search_path', coalesce('search_path=""' = any (f.proconfig), false)
+    select f.name || ' has no fixed search_path',
+      coalesce('search_path=""' = any (f.proconfig), false)
     from functions f where f.prokind <> 'a'
     union all
     select 'the schema credits is open to ' || r.name,
-      not has_schema_privilege(r.name, 'credits', 'usage') and not has_schema_privilege(r.name, 'credits', 'create')
+      not has_schema_privilege(r.name, 'credits', 'usage')
+        and not has_schema_privilege(r.name, 'credits', 'create')
     from roles r
     union all
-    select a.rolname || ' sees past row level security', not a.rolsuper and (a.rolname = 'service_role' or not a.rolbypassrls)
+    select a.rolname || ' sees past row level security', not a.rolsuper
+      and (a.rolname = 'service_role' or not a.rolbypassrls)
     from pg_catalog.pg_roles a join roles r on r.name = a.rolname
     union all
     select x.name || ' belongs to ' || x.owner::regrole::text, x.owner = n.nspowner
-    from (select o.name, o.relowner as owner from ours o union all select f.name, f.proowner from functions f) x
+    from (select o.name, o.relowner as owner from ours o union all select f.name, f.proowner
+      from functions f) x
     join pg_catalog.pg_namespace n on n.nspname = 'credits'
     union all
-    select format('%s may act as %s, who owns the books', r.name, n.nspowner::regrole::text), not pg_has_role(r.name, n.nspowner, 'member')
+    select format('%s may act as %s, who owns the books', r.name, n.nspowner::regrole::text),
+      not pg_has_role(r.name, n.nspowner, 'member')
     from roles r join pg_catalog.pg_namespace n on n.nspname = 'credits'
     union all
     select format('the trigger %s on %s is missing or disabled', w.trigger, w.relation), exists (
       select 1 from pg_catalog.pg_trigger g
-      where g.tgrelid = to_regclass(w.relation) and g.tgname = w.trigger and g.tgenabled in ('O', 'A'))
+      where g.tgrelid = to_regclass(w.relation) and g.tgname = w.trigger
+        and g.tgenabled in ('O', 'A'))
     from credits.expected_triggers() w
   )
   select count(*), coalesce(jsonb_agg(c.what) filter (where c.ok is not true and c.nth <= 10), '[]')
-  from (select c.*, row_number() over (partition by c.ok is not true order by c.what) as nth from compared c) c
+  from (select c.*, row_number() over (partition by c.ok is not true order by c.what) as nth
+    from compared c) c
 $$;
 comment on function credits.verify_privileges() is
-  'Rule 8: who may do what is exactly as it was made. Nobody may write a table, only the service role may move credits, users read their own rows, and the ledger''s guards stand.';
+  'Rule 8: who may do what is exactly as it was made. Nobody may write a table, only the service '
+  'role may move credits, users read their own rows, and the ledger''s guards stand.';
 revoke all on function credits.verify_privileges() from public, anon, authenticated, service_role;
 
 -- schemas/doctor/api_roles.sql
@@ -23974,12 +25279,14 @@ set search_path = ''
 as $$
   select r.rolname from pg_catalog.pg_roles r
   where r.rolname in ('anon', 'authenticated')
-    or not r.rolsuper and r.rolname !~ '^(pg_|supabase_)' and r.rolname not in ('authenticator', 'service_role', 'postgres')
+    or not r.rolsuper and r.rolname !~ '^(pg_|supabase_)'
+    and r.rolname not in ('authenticator', 'service_role', 'postgres')
       and to_regrole('authenticator') is not null
       and pg_has_role('authenticator', r.oid, 'member')
 $$;
 comment on function credits.api_roles() is
-  'Whose requests PostgREST runs, but for the service role: anon, authenticated, and roles of the project''s own.';
+  'Whose requests PostgREST runs, but for the service role: anon, authenticated, and roles of the '
+  'project''s own.';
 revoke all on function credits.api_roles() from public, anon, authenticated, service_role;
 
 create function credits.call_as_user(p_role text, p_statement text)
@@ -23989,13 +25296,17 @@ immutable
 security invoker
 set search_path = ''
 as $$
-  select format('begin; %sset local role %I; select set_config(''request.jwt.claims'', ''{"sub": "<id of some user>"}'', true); %s; rollback;',
+  select format(
+    'begin; %sset local role %I; select set_config(''request.jwt.claims'', ''{"sub": "<id of some '
+    'user>"}'', true); %s; rollback;',
     -- A role of one's own is one that its maker may hand out, and not yet act as.
-    case when p_role in ('anon', 'authenticated') then '' else format('grant %I to current_user; ', p_role) end, p_role, p_statement)
+    case when p_role in ('anon', 'authenticated') then ''
+      else format('grant %I to current_user; ', p_role) end, p_role, p_statement)
 $$;
 comment on function credits.call_as_user(text, text) is
   'A script for the SQL editor that does something the way the API would, and takes it back.';
-revoke all on function credits.call_as_user(text, text) from public, anon, authenticated, service_role;
+revoke all on function credits.call_as_user(text, text)
+  from public, anon, authenticated, service_role;
 
 -- schemas/doctor/diagnose.sql
 
@@ -24007,7 +25318,8 @@ language sql
 stable
 security definer
 set search_path = ''
--- Many small queries over estimates of many rows: compiling them takes ten times longer than running them.
+-- Many small queries over estimates of many rows: compiling them takes ten times longer than
+-- running them.
 set jit = off
 as $$
   with findings as (
@@ -24023,7 +25335,8 @@ as $$
     'code', case when coalesce(min(f.rank), 5) > 2 then 'ok' else 'findings' end,
     'server_version', current_setting('server_version'),
     'findings', coalesce(jsonb_agg(jsonb_build_object(
-      'code', f.code, 'severity', f.severity, 'object', f.object, 'meaning', f.meaning, 'how_to_try', f.how_to_try,
+      'code', f.code, 'severity', f.severity, 'object', f.object, 'meaning', f.meaning,
+      'how_to_try', f.how_to_try,
       'how_to_mend', f.how_to_mend) order by f.rank, f.code, f.object), '[]'))
   from findings f
 $$;
@@ -24044,11 +25357,17 @@ immutable
 security invoker
 set search_path = ''
 as $$
-  -- The definition of a function is too long to be shown. Made anew it has to be closed again, and a view has triggers.
-  select format('do $mend$ declare d text; begin for d in select i.definition from credits.installed_objects i where i.object in (%1$L, %2$L) or i.object like %3$L order by i.object <> %1$L loop execute d; end loop; end $mend$;',
-    p_object, 'privileges on ' || regexp_replace(p_object, '^view ', 'table '), 'trigger % on ' || regexp_replace(p_object, '^[a-z]+ ', ''))
+  -- The definition of a function is too long to be shown. Made anew it has to be closed again, and
+  -- a view has triggers.
+  select format(
+    'do $mend$ declare d text; begin for d in select i.definition from credits.installed_objects i '
+    'where i.object in (%1$L, %2$L) or i.object like %3$L order by i.object <> %1$L loop execute '
+    'd; end loop; end $mend$;',
+    p_object, 'privileges on ' || regexp_replace(p_object, '^view ', 'table '),
+    'trigger % on ' || regexp_replace(p_object, '^[a-z]+ ', ''))
 $$;
-comment on function credits.make_again(text) is 'The statement that makes a function or view again as it was installed.';
+comment on function credits.make_again(text) is
+  'The statement that makes a function or view again as it was installed.';
 revoke all on function credits.make_again(text) from public, anon, authenticated, service_role;
 
 create function credits.drop_of(p_object text, p_kind text)
@@ -24059,61 +25378,86 @@ security invoker
 set search_path = ''
 as $$
   select case p_kind
-    when 'constraint' then regexp_replace(p_object, '^constraint (.*) on ([^ ]*)$', 'alter table \2 drop constraint \1;')
-    when 'column' then regexp_replace(p_object, '^column (.*)\.("[^"]*"|[^.]*)$', 'alter table \1 drop column \2;')
+    when 'constraint'
+      then regexp_replace(p_object, '^constraint (.*) on ([^ ]*)$',
+      'alter table \2 drop constraint \1;')
+    when 'column' then regexp_replace(p_object, '^column (.*)\.("[^"]*"|[^.]*)$',
+      'alter table \1 drop column \2;')
     else 'drop ' || p_object || ';' end
 $$;
-comment on function credits.drop_of(text, text) is 'The statement that takes an object of own_objects away.';
+comment on function credits.drop_of(text, text) is
+  'The statement that takes an object of own_objects away.';
 revoke all on function credits.drop_of(text, text) from public, anon, authenticated, service_role;
 
 create function credits.diagnose_drift()
-returns table (code text, severity text, object text, meaning text, how_to_try text, how_to_mend text)
+returns table (code text, severity text, object text, meaning text, how_to_try text,
+  how_to_mend text)
 language sql
 stable
 security invoker
 set search_path = ''
 as $$
   with guards(object, severity, meaning) as (values
-    ('trigger credit_transactions_are_append_only on public.credit_transactions', 'critical', 'The ledger can be changed by whoever owns it.'),
-    ('trigger credit_transactions_are_never_truncated on public.credit_transactions', 'critical', 'The ledger can be emptied by whoever owns it.'),
-    ('trigger credits_open_account on auth.users', 'medium', 'A new user has no account until the first call, and no balance to show until then.'),
-    ('trigger credits_close_account on auth.users', 'medium', 'The account of a deleted user stays open.'),
+    ('trigger credit_transactions_are_append_only on public.credit_transactions', 'critical',
+      'The ledger can be changed by whoever owns it.'),
+    ('trigger credit_transactions_are_never_truncated on public.credit_transactions', 'critical',
+      'The ledger can be emptied by whoever owns it.'),
+    ('trigger credits_open_account on auth.users', 'medium',
+      'A new user has no account until the first call, and no balance to show until then.'),
+    ('trigger credits_close_account on auth.users', 'medium',
+      'The account of a deleted user stays open.'),
     ('trigger credits_follow_user on auth.users', 'medium',
-      'The account of a user whom Auth deletes softly stays open, and anonymous users who sign up get no free credits.'),
-    ('trigger plan_limits_make_version on public.plan_limits', 'high', 'A changed figure makes no version of the plan, and reaches no account.')
+      'The account of a user whom Auth deletes softly stays open, and anonymous users who sign up '
+        'get no free credits.'),
+    ('trigger plan_limits_make_version on public.plan_limits', 'high',
+      'A changed figure makes no version of the plan, and reaches no account.')
   ), compared as materialized (
-    select coalesce(i.object, o.object) as object, coalesce(i.kind, o.kind) as kind, i.definition as installed, o.definition as found,
+    select coalesce(i.object, o.object) as object, coalesce(i.kind, o.kind) as kind,
+      i.definition as installed, o.definition as found,
       -- Another major version may write the same definition in other words.
       i.server_major = current_setting('server_version_num')::integer / 10000 as is_comparable,
-      format('select i.definition as installed, o.definition as found from credits.installed_objects i full join credits.own_objects() o using (object) where object = %L;',
+      format('select i.definition as installed, o.definition as found from '
+        'credits.installed_objects i full join credits.own_objects() o using (object) where '
+        'object = %L;',
         coalesce(i.object, o.object)) as how_to_try,
-      coalesce(substring(coalesce(i.object, o.object) from '^(?:column|default of column) (.*)\.[^.]*$'),
-        substring(coalesce(i.object, o.object) from '^(?:constraint|trigger|policy) .* on ([^ ]*)$')) as of_table
+      coalesce(substring(coalesce(i.object, o.object)
+        from '^(?:column|default of column) (.*)\.[^.]*$'),
+        substring(coalesce(i.object, o.object)
+          from '^(?:constraint|trigger|policy) .* on ([^ ]*)$')) as of_table
     from credits.installed_objects i full join credits.own_objects() o on o.object = i.object
   )
-  select 'guard_is_missing', coalesce(g.severity, 'high'), c.object, coalesce(g.meaning, 'What it sees to is no longer seen to.'), c.how_to_try,
+  select 'guard_is_missing', coalesce(g.severity, 'high'), c.object,
+    coalesce(g.meaning, 'What it sees to is no longer seen to.'), c.how_to_try,
     case when c.found is null then c.installed
-      else regexp_replace(c.object, '^trigger (.*) on ([^ ]*)$', 'alter table \2 enable trigger \1;') end
+      else regexp_replace(c.object, '^trigger (.*) on ([^ ]*)$',
+        'alter table \2 enable trigger \1;') end
   from compared c left join guards g on g.object = c.object
   where c.kind = 'trigger' and c.installed is not null and to_regclass(c.of_table) is not null
-    and (c.found is null or c.found ~ ' (disable|enable replica) trigger ' and c.installed !~ ' (disable|enable replica) trigger ')
+    and (c.found is null or c.found ~ ' (disable|enable replica) trigger '
+    and c.installed !~ ' (disable|enable replica) trigger ')
 
   union all
-  select 'index_is_missing', 'medium', substring(c.object from '^index (.*)$'), 'The index is gone: what it is for reads the whole table.', c.how_to_try, c.installed
+  select 'index_is_missing', 'medium', substring(c.object from '^index (.*)$'),
+    'The index is gone: what it is for reads the whole table.', c.how_to_try, c.installed
   from compared c where c.kind = 'index' and c.found is null
 
   union all
-  select 'index_is_missing', 'medium', i.indexrelid::regclass::text, 'The index is not valid: what it is for reads the whole table.',
-    format('select indisvalid from pg_index where indexrelid = %L::regclass;', i.indexrelid::regclass),
+  select 'index_is_missing', 'medium', i.indexrelid::regclass::text,
+    'The index is not valid: what it is for reads the whole table.',
+    format('select indisvalid from pg_index where indexrelid = %L::regclass;',
+      i.indexrelid::regclass),
     format('reindex index concurrently %s;', i.indexrelid::regclass)
   from pg_catalog.pg_index i join credits.own_relations() r on r.oid = i.indrelid
   where not i.indisvalid and not r.is_usage
 
   union all
-  select 'object_is_missing', case when c.kind in ('table', 'column') then 'critical' else 'high' end, c.object,
+  select 'object_is_missing', case when c.kind in ('table', 'column') then 'critical'
+    else 'high' end, c.object,
     'It is gone. Calls that need it fail, or what it kept out gets in.', c.how_to_try,
-    case c.kind when 'table' then 'Restore it from a backup: docs/runbook.md says how.' when 'column' then 'Restore it from a backup: docs/runbook.md says how.'
-      when 'constraint' then c.installed when 'policy' then c.installed when 'type' then c.installed else credits.make_again(c.object) end
+    case c.kind when 'table' then 'Restore it from a backup: docs/runbook.md says how.'
+      when 'column' then 'Restore it from a backup: docs/runbook.md says how.'
+      when 'constraint' then c.installed when 'policy' then c.installed when 'type' then c.installed
+        else credits.make_again(c.object) end
   from compared c
   where c.found is null and c.kind not in ('trigger', 'index', 'privileges', 'default', 'sequence')
     and (c.of_table is null or to_regclass(c.of_table) is not null)
@@ -24122,17 +25466,22 @@ as $$
   select case c.kind when 'privileges' then 'privileges_were_changed' else 'object_was_changed' end,
     case when c.kind in ('index', 'default', 'type') then 'medium' else 'high' end,
     regexp_replace(c.object, '^privileges on (table |function |sequence )?', ''),
-    case when c.kind in ('function', 'view') then 'It is no longer what the migrations made: it may do something else than the documentation says.'
-      when c.kind = 'privileges' then format('Who may do what is no longer as it was installed. Now: %s', c.found)
+    case when c.kind in ('function', 'view')
+      then 'It is no longer what the migrations made: it may do something else than the '
+      'documentation says.'
+      when c.kind = 'privileges'
+        then format('Who may do what is no longer as it was installed. Now: %s', c.found)
       else format('It is no longer what the migrations made. Now: %s', c.found) end,
     c.how_to_try,
     case when c.kind in ('function', 'view') then credits.make_again(c.object)
-      when c.kind in ('trigger', 'constraint', 'policy', 'index') then credits.drop_of(c.object, c.kind) || ' ' || c.installed
+      when c.kind in ('trigger', 'constraint', 'policy', 'index')
+        then credits.drop_of(c.object, c.kind) || ' ' || c.installed
       when c.installed is null then c.found
       when c.kind = 'type' then 'Labels that were added stay; no function uses them.'
       else c.installed end
   from compared c
-  where c.found is distinct from c.installed and (c.is_comparable and c.found is not null and c.installed is not null
+  where c.found is distinct from c.installed
+    and (c.is_comparable and c.found is not null and c.installed is not null
       -- A privilege on a column alone, where none was.
       or c.kind = 'privileges' and c.installed is null and c.object like 'privileges on column %')
     and not (c.kind = 'trigger' and c.found ~ ' (disable|enable replica) trigger ')
@@ -24141,24 +25490,29 @@ as $$
 
   union all
   select 'object_was_added', 'low', c.object,
-    case when c.kind in ('trigger', 'constraint') then 'It is not the credit system''s. It runs inside its operations, and where it fails they fail.'
+    case when c.kind in ('trigger', 'constraint')
+      then 'It is not the credit system''s. It runs inside its operations, and where it fails they '
+      'fail.'
       when c.kind = 'policy' then 'It is not the credit system''s. It decides which rows users see.'
       else 'It is not the credit system''s, and no migration knows it.' end,
-    c.how_to_try, credits.drop_of(c.object, c.kind) || '  -- unless it is yours and meant to be there'
+    c.how_to_try, credits.drop_of(c.object, c.kind)
+      || '  -- unless it is yours and meant to be there'
   from compared c
   where c.installed is null and c.kind not in ('privileges', 'default', 'index', 'sequence')
     -- What stands in public is looked at by name: function_is_overloaded, policy_widens_reading.
     and not (c.kind = 'function' and c.object like 'function public.%')
     and not (c.kind = 'policy' and c.found ~ ' as permissive ')
     and (c.of_table is null or c.of_table = 'auth.users' or exists (
-      select from credits.installed_objects i where i.object in ('table ' || c.of_table, 'view ' || c.of_table)))
+      select from credits.installed_objects i
+        where i.object in ('table ' || c.of_table, 'view ' || c.of_table)))
 $$;
 comment on function credits.diagnose_drift() is
   'What is gone, changed or added since the migrations ran.';
 revoke all on function credits.diagnose_drift() from public, anon, authenticated, service_role;
 
 create function credits.diagnose_installation()
-returns table (code text, severity text, object text, meaning text, how_to_try text, how_to_mend text)
+returns table (code text, severity text, object text, meaning text, how_to_try text,
+  how_to_mend text)
 language sql
 stable
 security invoker
@@ -24171,16 +25525,20 @@ as $$
   union all
   -- That privileges differ is said of what nothing plainer is said of.
   select d.* from credits.diagnose_drift() d
-  where d.code <> 'privileges_were_changed' or regexp_replace(d.object, '^column (.*)\.[^.]*$', '\1') not in (select p.object from privileges p)
+  where d.code <> 'privileges_were_changed'
+    or regexp_replace(d.object, '^column (.*)\.[^.]*$', '\1') not in (select p.object
+    from privileges p)
 $$;
 comment on function credits.diagnose_installation() is
   'What of the credit system is no longer as its migrations made it.';
-revoke all on function credits.diagnose_installation() from public, anon, authenticated, service_role;
+revoke all on function credits.diagnose_installation()
+  from public, anon, authenticated, service_role;
 
 -- schemas/doctor/diagnose_installation.sql
 
 create function credits.diagnose_privileges()
-returns table (code text, severity text, object text, meaning text, how_to_try text, how_to_mend text)
+returns table (code text, severity text, object text, meaning text, how_to_try text,
+  how_to_mend text)
 language sql
 stable
 security invoker
@@ -24193,26 +25551,32 @@ as $$
     from credits.own_relations() o join pg_catalog.pg_class c on c.oid = o.oid
     where o.kind in ('table', 'view') and not o.is_usage
   ), functions as (
-    select o.oid, o.name, p.proname, p.proconfig, p.prokind, p.pronamespace = 'public'::regnamespace as is_edge
+    select o.oid, o.name, p.proname, p.proconfig, p.prokind,
+      p.pronamespace = 'public'::regnamespace as is_edge
     from credits.own_functions() o join pg_catalog.pg_proc p on p.oid = o.oid
   )
   select 'table_may_be_written', 'critical', t.name,
-    format('%s may %s it, past every rule of the credit system.', r.name, string_agg(e.event, ', ' order by e.event)),
+    format('%s may %s it, past every rule of the credit system.', r.name,
+      string_agg(e.event, ', ' order by e.event)),
     format('select has_table_privilege(%L, %L, %L);', r.name, t.name, min(e.event)),
     format('revoke insert, update, delete, truncate on table %s from public, %I;', t.name, r.name)
-  from tables t cross join roles r cross join (values ('insert'), ('update'), ('delete'), ('truncate')) as e(event)
+  from tables t cross join roles r cross
+    join (values ('insert'), ('update'), ('delete'), ('truncate')) as e(event)
   where has_table_privilege(r.name, t.oid, e.event)
     or e.event in ('insert', 'update') and has_any_column_privilege(r.name, t.oid, e.event)
   group by t.name, r.name
 
   union all
   select 'table_cannot_be_read', 'medium', t.name,
-    format('%s may not read it, so the app shows nothing where it should show %s.', r.name, t.relname),
+    format('%s may not read it, so the app shows nothing where it should show %s.', r.name,
+      t.relname),
     format('select has_table_privilege(%L, %L, ''select'');', r.name, t.name),
     format('grant select on table %s to %I;', t.name, r.name)
   from tables t cross join roles r
   where t.relnamespace = 'public'::regnamespace
-    and r.name in ('anon', 'authenticated', 'service_role') and (r.name <> 'anon' or t.relname in ('plans', 'plan_limits')) and not has_table_privilege(r.name, t.oid, 'select')
+    and r.name in ('anon', 'authenticated', 'service_role')
+    and (r.name <> 'anon' or t.relname in ('plans', 'plan_limits'))
+    and not has_table_privilege(r.name, t.oid, 'select')
 
   union all
   select 'row_security_is_off', 'critical', t.name,
@@ -24223,19 +25587,22 @@ as $$
 
   union all
   select 'policy_widens_reading', 'high', y.polrelid::regclass::text,
-    format('The policy %I is not the system''s, and shows users more than their own rows: %s.', y.polname,
+    format('The policy %I is not the system''s, and shows users more than their own rows: %s.',
+      y.polname,
       coalesce(pg_catalog.pg_get_expr(y.polqual, y.polrelid), 'true')),
     credits.call_as_user('authenticated', format('select * from %s limit 5', y.polrelid::regclass)),
     format('drop policy %I on %s;', y.polname, y.polrelid::regclass)
   from pg_catalog.pg_policy y join tables t on t.oid = y.polrelid
   where y.polpermissive and t.relname not in ('plans', 'plan_limits', 'credit_types', 'settings')
-    and not exists (select from credits.installed_objects i where i.object = format('policy %I on %s', y.polname, t.name))
+    and not exists (select from credits.installed_objects i
+      where i.object = format('policy %I on %s', y.polname, t.name))
     and (coalesce(pg_catalog.pg_get_expr(y.polqual, y.polrelid), 'true') !~ 'readable_ids|auth\.uid'
       or pg_catalog.pg_get_expr(y.polqual, y.polrelid) ~* '\mor\M|\mtrue\M')
 
   union all
   select 'function_may_be_called', 'critical', f.name,
-    format('%s may call it over the API, and it is for the service role alone: credits can be moved by anybody who has the public key.', r.name),
+    format('%s may call it over the API, and it is for the service role alone: credits can be '
+      'moved by anybody who has the public key.', r.name),
     format('select has_function_privilege(%L, %L, ''execute'');', r.name, f.name),
     format('revoke execute on function %s from public, %I;', f.name, r.name)
   from functions f cross join roles r
@@ -24262,10 +25629,12 @@ as $$
 
   union all
   select 'search_path_is_open', 'high', f.name,
-    'Its search_path is no longer fixed: names in it may be looked up where a caller wants them to be.',
+    'Its search_path is no longer fixed: names in it may be looked up where a caller wants them '
+    'to be.',
     format('select proconfig from pg_proc where oid = %L::regprocedure;', f.name),
     format('alter function %s set search_path = '''';', f.name)
-  from functions f where f.prokind <> 'a' and not coalesce('search_path=""' = any (f.proconfig), false)
+  from functions f where f.prokind <> 'a'
+    and not coalesce('search_path=""' = any (f.proconfig), false)
 
   union all
   select 'core_is_open', 'critical', 'schema credits',
@@ -24277,19 +25646,23 @@ as $$
   union all
   select 'core_is_exposed', 'critical', 'schema credits',
     'The API serves the schema: its tables and functions are one wrong grant away from everybody.',
-    'curl "$SUPABASE_URL/rest/v1/accounts" -H "Accept-Profile: credits" -H "apikey: $SUPABASE_PUBLISHABLE_KEY"',
-    'Take credits out of the exposed schemas (Dashboard, Settings, API; or [api] schemas in config.toml).'
+    'curl "$SUPABASE_URL/rest/v1/accounts" -H "Accept-Profile: credits" -H "apikey: '
+    '$SUPABASE_PUBLISHABLE_KEY"',
+    'Take credits out of the exposed schemas (Dashboard, Settings, API; or [api] schemas in '
+    'config.toml).'
   from pg_catalog.pg_db_role_setting s cross join unnest(s.setconfig) as c(setting)
   where c.setting ~ '^pgrst\.db[_-]schemas=' and c.setting ~ '[=, "'']credits[, "'']*($|,)'
 $$;
 comment on function credits.diagnose_privileges() is
-  'What the API''s roles may do with the credit system that they should not, and what they should and may not.';
+  'What the API''s roles may do with the credit system that they should not, and what they should '
+  'and may not.';
 revoke all on function credits.diagnose_privileges() from public, anon, authenticated, service_role;
 
 -- schemas/doctor/diagnose_operation.sql
 
 create function credits.diagnose_jobs()
-returns table (code text, severity text, object text, meaning text, how_to_try text, how_to_mend text)
+returns table (code text, severity text, object text, meaning text, how_to_try text,
+  how_to_mend text)
 language plpgsql
 stable
 security invoker
@@ -24306,9 +25679,11 @@ begin
   v_jobs := to_regclass('cron.job');
   if v_jobs is null then
     return query select 'scheduler_missing', 'info', 'pg_cron',
-      'It is not enabled here. Nothing depends on it: balances are right without it, and what is due is booked with the next operation.',
+      'It is not enabled here. Nothing depends on it: balances are right without it, and what is '
+      'due is booked with the next operation.',
       'select * from pg_extension where extname = ''pg_cron'';',
-      'Where reports read renewals of users who do not come by: enable pg_cron and schedule it as in the migration schedule, or run `sonas reset --all` from time to time.';
+      'Where reports read renewals of users who do not come by: enable pg_cron and schedule it as '
+      'in the migration schedule, or run `sonas reset --all` from time to time.';
     return;
   end if;
   -- The tables belong to an extension that may not be here, so the statement is made when it runs.
@@ -24317,38 +25692,51 @@ begin
     from %1$s j
     left join lateral (
       select r.status, r.return_message, r.start_time from %2$s r
-      where r.jobid = j.jobid and r.status in ('succeeded', 'failed') order by r.start_time desc limit 1) d on true
+      where r.jobid = j.jobid and r.status in ('succeeded', 'failed') order by r.start_time desc
+        limit 1) d on true
     where j.command ilike '%%reset_monthly_credits%%'
     order by j.active desc limit 1 $query$, v_jobs, to_regclass('cron.job_run_details'))
     into v_name, v_is_active, v_status, v_message, v_started_at;
   if v_is_active is null then
-    return query select 'job_missing', 'low', 'cron.job', 'pg_cron is enabled, but nothing books renewals with it.',
+    return query select 'job_missing', 'low', 'cron.job',
+      'pg_cron is enabled, but nothing books renewals with it.',
       'select jobname, schedule, command from cron.job;',
-      'select cron.schedule(''sonas-renew-credits'', ''* * * * *'', ''select public.reset_monthly_credits()'');';
+      'select cron.schedule(''sonas-renew-credits'', ''* * * * *'', ''select '
+      'public.reset_monthly_credits()'');';
   elsif not v_is_active then
-    return query select 'job_inactive', 'low', 'cron.job ' || coalesce(v_name, ''), 'The job that books renewals is switched off.',
+    return query select 'job_inactive', 'low', 'cron.job ' || coalesce(v_name, ''),
+      'The job that books renewals is switched off.',
       'select jobname, active from cron.job;',
-      format('select cron.alter_job(jobid, active => true) from cron.job where jobname = %L;', v_name);
+      format('select cron.alter_job(jobid, active => true) from cron.job where jobname = %L;',
+        v_name);
   elsif v_status = 'failed' then
     return query select 'job_fails', 'medium', 'cron.job ' || coalesce(v_name, ''),
       'The job that books renewals failed at its last run: ' || coalesce(v_message, 'no message'),
-      'select status, return_message, start_time from cron.job_run_details order by start_time desc limit 5;',
+      'select status, return_message, start_time from cron.job_run_details order by start_time '
+      'desc limit 5;',
       'Run select public.reset_monthly_credits(); as the role postgres, and mend what it says.';
   elsif coalesce(v_started_at < statement_timestamp() - interval '1 day', false) then
     return query select 'job_stands_still', 'medium', 'cron.job ' || coalesce(v_name, ''),
-      format('The job that books renewals has last run %s ago.', date_trunc('hour', statement_timestamp() - v_started_at)),
-      'select max(start_time) from cron.job_run_details;', 'Restart the database; pg_cron''s worker has stopped.';
+      format('The job that books renewals has last run %s ago.',
+        date_trunc('hour', statement_timestamp() - v_started_at)),
+      'select max(start_time) from cron.job_run_details;',
+      'Restart the database; pg_cron''s worker has stopped.';
   end if;
 exception when insufficient_privilege then
-  return query select 'job_unknown', 'info', 'cron.job', 'The role that owns the credit system may not look at pg_cron''s tables.',
-    'select * from cron.job;', 'grant usage on schema cron to postgres; grant select on all tables in schema cron to postgres;';
+  return query select 'job_unknown', 'info', 'cron.job',
+    'The role that owns the credit system may not look at pg_cron''s tables.',
+    'select * from cron.job;',
+    'grant usage on schema cron to postgres; grant select on all tables in schema cron to '
+      'postgres;';
 end
 $$;
-comment on function credits.diagnose_jobs() is 'Whether pg_cron is there, and whether its job books renewals.';
+comment on function credits.diagnose_jobs() is
+  'Whether pg_cron is there, and whether its job books renewals.';
 revoke all on function credits.diagnose_jobs() from public, anon, authenticated, service_role;
 
 create function credits.diagnose_operation()
-returns table (code text, severity text, object text, meaning text, how_to_try text, how_to_mend text)
+returns table (code text, severity text, object text, meaning text, how_to_try text,
+  how_to_mend text)
 language sql
 stable
 security invoker
@@ -24358,47 +25746,62 @@ as $$
 
   union all
   select 'subscriptions_uncovered', 'medium', 'credits.subscriptions',
-    format('%s active subscriptions have had no payment for their period for more than a day, since %s. Events of the '
+    format('%s active subscriptions have had no payment for their period for more than a day, '
+      'since %s. Events of the '
       'payment provider may be lost.', count(*), min(u.since)),
     'select reconcile_billing();',
-    'Look at the provider''s list of failed webhooks, send those again, and apply what waits: `sonas stripe replay`.'
+    'Look at the provider''s list of failed webhooks, send those again, and apply what waits: '
+    '`sonas stripe replay`.'
   from credits.uncovered_subscriptions() u
   having count(*) > 0
 
   union all
   select 'renewals_pending', 'low', 'credits.balances',
-    format('%s accounts have had something to be booked for more than two days. Their balances are shown right all the same; only the ledger lags behind.', count(distinct b.account_id)),
-    'select (system_status() ->> ''due'')::bigint;', 'select reset_monthly_credits();  -- or: sonas reset --all'
+    format('%s accounts have had something to be booked for more than two days. Their balances are '
+      'shown right all the same; only the ledger lags behind.', count(distinct b.account_id)),
+    'select (system_status() ->> ''due'')::bigint;',
+    'select reset_monthly_credits();  -- or: sonas reset --all'
   from credits.balances b
-  where b.test_now is null and not b.is_floating and b.account_status <> 'closed' and b.due_at < statement_timestamp() - interval '2 days' and isfinite(b.due_at)
+  where b.test_now is null and not b.is_floating and b.account_status <> 'closed'
+    and b.due_at < statement_timestamp() - interval '2 days' and isfinite(b.due_at)
   having count(*) > 0
 
   union all
   select 'uncollected', 'medium', 'credits.uncollected',
-    format(case u.kind when 'charge' then 'Work for %s %s credits was done and could not be charged, in %s cases, the last at %s.'
-      else '%s %s credits were charged for what failed and could not be given back, in %s cases, the last at %s.' end,
+    format(case u.kind when 'charge'
+      then 'Work for %s %s credits was done and could not be charged, in %s cases, the last at %s.'
+      else '%s %s credits were charged for what failed and could not be given back, in %s cases, '
+        'the last at %s.' end,
       sum(u.amount), u.credit_type, count(*), max(u.created_at)),
     'select list_uncollected();',
-    case u.kind when 'charge' then 'Look at each: charge it by hand or forgive it, then resolve_uncollected(user, id, what came of it).'
-      else 'Look at each: refund_credits or grant_credits, then resolve_uncollected(user, id, what came of it).' end
+    case u.kind when 'charge'
+      then 'Look at each: charge it by hand or forgive it, then resolve_uncollected(user, id, what '
+      'came of it).'
+      else 'Look at each: refund_credits or grant_credits, then resolve_uncollected(user, id, what '
+        'came of it).' end
   from credits.uncollected u
   where u.resolved_at is null
   group by u.kind, u.credit_type
 
   union all
   select 'accounts_missing', 'medium', 'auth.users',
-    format('%s users have no account: something stopped the trigger when they signed up. Their first call opens it; until then they see no balance.', count(*)),
-    'select u.id from auth.users u where not exists (select from credits.accounts a where a.account_id = u.id) limit 10;',
-    'select get_credit_summary(u.id) from auth.users u where not exists (select from credits.accounts a where a.account_id = u.id);'
+    format('%s users have no account: something stopped the trigger when they signed up. Their '
+      'first call opens it; until then they see no balance.', count(*)),
+    'select u.id from auth.users u where not exists (select from credits.accounts a where '
+    'a.account_id = u.id) limit 10;',
+    'select get_credit_summary(u.id) from auth.users u where not exists (select from '
+    'credits.accounts a where a.account_id = u.id);'
   from auth.users u
   where not exists (select from credits.accounts a where a.account_id = u.id)
   having count(*) > 0
 
   union all
   select 'accounts_of_one_person', 'info', 'credits.account_identities',
-    format('%s people have more than one open account, the busiest of them %s. Only one of each has free credits.',
+    format('%s people have more than one open account, the busiest of them %s. Only one of each '
+      'has free credits.',
       count(*), max(i.accounts)),
-    'select i.identity, count(*) from credits.account_identities i join credits.accounts a using (account_id) where a.status <> ''closed'' group by i.identity having count(*) > 1;',
+    'select i.identity, count(*) from credits.account_identities i join credits.accounts a using '
+    '(account_id) where a.status <> ''closed'' group by i.identity having count(*) > 1;',
     'Nothing has to be done. To let in one account each: the hook credits.refuse_repeated_signup.'
   from (
     select i.identity, count(*) as accounts
@@ -24410,9 +25813,12 @@ as $$
 
   union all
   select 'accounts_of_nobody', 'low', 'credits.accounts',
-    format('%s accounts are open whose user or workspace is gone. They spend nothing; their holds and plans still have to be ended.', count(*)),
-    'select a.account_id from credits.accounts a where a.status <> ''closed'' and not credits.is_living(a.account_id) limit 10;',
-    'select credits.follow_account(a.account_id) from credits.accounts a where a.status <> ''closed'' and not credits.is_living(a.account_id);'
+    format('%s accounts are open whose user or workspace is gone. They spend nothing; their holds '
+      'and plans still have to be ended.', count(*)),
+    'select a.account_id from credits.accounts a where a.status <> ''closed'' and not '
+    'credits.is_living(a.account_id) limit 10;',
+    'select credits.follow_account(a.account_id) from credits.accounts a where a.status <> '
+    '''closed'' and not credits.is_living(a.account_id);'
   from credits.accounts a
   left join credits.living_accounts l on l.account_id = a.account_id
   where a.status <> 'closed' and l.account_id is null
@@ -24426,7 +25832,8 @@ as $$
 
   union all
   select 'default_plan_missing', 'critical', 'public.plans',
-    'No plan is the default, so new users get no account.', 'select id from plans where is_default;',
+    'No plan is the default, so new users get no account.',
+    'select id from plans where is_default;',
     'update plans set is_default = true where id = ''free'';'
   where not exists (select from public.plans p where p.is_default)
 $$;
@@ -24437,31 +25844,41 @@ revoke all on function credits.diagnose_operation() from public, anon, authentic
 -- schemas/doctor/diagnose_surroundings.sql
 
 create function credits.diagnose_surroundings()
-returns table (code text, severity text, object text, meaning text, how_to_try text, how_to_mend text)
+returns table (code text, severity text, object text, meaning text, how_to_try text,
+  how_to_mend text)
 language sql
 stable
 security invoker
 set search_path = ''
 as $$
   with owner as (
-    select n.nspowner as oid, quote_ident(pg_get_userbyid(n.nspowner)) as name from pg_catalog.pg_namespace n where n.nspname = 'credits'
+    select n.nspowner as oid, quote_ident(pg_get_userbyid(n.nspowner)) as name
+      from pg_catalog.pg_namespace n where n.nspname = 'credits'
   ), owned as (
-    select case when r.kind = 'sequence' then 'sequence ' when r.kind = 'table' then 'table ' else r.kind || ' ' end || r.name as what, c.relowner as owner
+    select case when r.kind = 'sequence' then 'sequence ' when r.kind = 'table' then 'table '
+      else r.kind || ' ' end || r.name as what, c.relowner as owner
     from credits.own_relations() r join pg_catalog.pg_class c on c.oid = r.oid
     where not r.is_usage
-      and not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype in ('a', 'i'))
+      and not exists (select from pg_catalog.pg_depend d
+        where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid
+        and d.deptype in ('a', 'i'))
     union all
-    select f.kind || ' ' || f.name, p.proowner from credits.own_functions() f join pg_catalog.pg_proc p on p.oid = f.oid
+    select f.kind || ' ' || f.name, p.proowner from credits.own_functions() f
+      join pg_catalog.pg_proc p on p.oid = f.oid
     union all
-    select 'type ' || y.oid::regtype, y.typowner from pg_catalog.pg_type y where y.typnamespace = 'credits'::regnamespace and y.typtype in ('e', 'd')
+    select 'type ' || y.oid::regtype, y.typowner from pg_catalog.pg_type y
+      where y.typnamespace = 'credits'::regnamespace and y.typtype in ('e', 'd')
   )
   select 'owner_was_changed', 'high', w.what,
-    format('It belongs to %s, and the rest of the credit system to %s: its owner may change it, and what runs with its owner''s rights has other ones.', pg_get_userbyid(w.owner), o.name),
+    format('It belongs to %s, and the rest of the credit system to %s: its owner may change it, '
+      'and what runs with its owner''s rights has other ones.', pg_get_userbyid(w.owner), o.name),
     'select nspowner::regrole from pg_namespace where nspname = ''credits'';',
     -- What a role held beside its ownership is gone with it.
     format('alter %s owner to %s; ', w.what, o.name) || coalesce((
       select i.definition from credits.installed_objects i
-      where i.object = 'privileges on ' || regexp_replace(regexp_replace(w.what, '^view ', 'table '), '^(aggregate|procedure) ', 'function ')), '')
+      where i.object = 'privileges on '
+        || regexp_replace(regexp_replace(w.what, '^view ', 'table '), '^(aggregate|procedure) ',
+        'function ')), '')
   from owned w cross join owner o where w.owner <> o.oid
 
   union all
@@ -24472,7 +25889,8 @@ as $$
   from credits.api_roles() r
   join pg_catalog.pg_auth_members m on m.member = r.name::regrole
   join pg_catalog.pg_roles s on s.oid = m.roleid
-  where pg_has_role(s.oid, 'service_role', 'member') or pg_has_role(s.oid, (select o.oid from owner o), 'member') or s.rolsuper
+  where pg_has_role(s.oid, 'service_role', 'member')
+    or pg_has_role(s.oid, (select o.oid from owner o), 'member') or s.rolsuper
     or s.rolbypassrls or s.rolname ~ '^pg_(read|write)_all_data$'
 
   union all
@@ -24485,46 +25903,61 @@ as $$
 
   union all
   select 'schema_is_open', 'high', 'schema public',
-    format('%s may create objects in it: functions and types whose names come before those that code without a fixed search_path means.', r.name),
+    format('%s may create objects in it: functions and types whose names come before those that '
+      'code without a fixed search_path means.', r.name),
     format('select has_schema_privilege(%L, ''public'', ''create'');', r.name),
     format('revoke create on schema public from public, %I;', r.name)
-  from (select a.name from credits.api_roles() a union all values ('service_role'::name)) r where has_schema_privilege(r.name, 'public', 'create')
+  from (select a.name from credits.api_roles() a union all values ('service_role'::name)) r
+    where has_schema_privilege(r.name, 'public', 'create')
 
   union all
   select 'schema_cannot_be_used', 'high', 'schema public',
-    format('%s may not use the schema, so every call of it fails with "permission denied".', r.name),
+    format('%s may not use the schema, so every call of it fails with "permission denied".',
+      r.name),
     format('select has_schema_privilege(%L, ''public'', ''usage'');', r.name),
     format('grant usage on schema public to %I;', r.name)
-  from (values ('anon'), ('authenticated'), ('service_role')) as r(name) where not has_schema_privilege(r.name, 'public', 'usage')
+  from (values ('anon'), ('authenticated'), ('service_role')) as r(name)
+    where not has_schema_privilege(r.name, 'public', 'usage')
 
   union all
   select distinct 'defaults_are_open', 'medium', 'schema credits',
-    format('What %s creates in it from now on is open to %s by default.', d.defaclrole::regrole, g.name),
+    format('What %s creates in it from now on is open to %s by default.', d.defaclrole::regrole,
+      g.name),
     'select * from pg_default_acl where defaclnamespace = ''credits''::regnamespace;',
-    format('alter default privileges for role %s in schema credits revoke all on %s from %s;', d.defaclrole::regrole,
-      case d.defaclobjtype when 'f' then 'functions' when 'S' then 'sequences' when 'T' then 'types' else 'tables' end, g.name)
+    format('alter default privileges for role %s in schema credits revoke all on %s from %s;',
+      d.defaclrole::regrole,
+      case d.defaclobjtype when 'f' then 'functions' when 'S' then 'sequences' when 'T' then 'types'
+        else 'tables' end, g.name)
   from pg_catalog.pg_default_acl d
   cross join aclexplode(d.defaclacl) x
-  cross join lateral (select case x.grantee when 0 then 'public' else x.grantee::regrole::text end as name) g
+  cross join lateral (select case x.grantee when 0 then 'public' else x.grantee::regrole::text
+    end as name) g
   where d.defaclnamespace = 'credits'::regnamespace and x.grantee <> d.defaclrole
 
   union all
   select 'core_is_published', 'high', format('publication %I', p.pubname),
-    'It sends the rows of ' || t.name || ' to whoever follows it. Realtime looks at policies; other followers do not.',
-    format('select * from pg_publication_tables where pubname = %L and schemaname = ''credits'';', p.pubname),
-    case when t.in_schema then format('alter publication %I drop tables in schema credits;', p.pubname)
+    'It sends the rows of ' || t.name
+      || ' to whoever follows it. Realtime looks at policies; other followers do not.',
+    format('select * from pg_publication_tables where pubname = %L and schemaname = ''credits'';',
+      p.pubname),
+    case when t.in_schema then format('alter publication %I drop tables in schema credits;',
+      p.pubname)
       else format('alter publication %I drop table %s;', p.pubname, t.name) end
   from pg_catalog.pg_publication p
   join (
-    select r.prpubid as oid, o.name, false as in_schema from pg_catalog.pg_publication_rel r join credits.own_relations() o on o.oid = r.prrelid
+    select r.prpubid as oid, o.name, false as in_schema from pg_catalog.pg_publication_rel r
+      join credits.own_relations() o on o.oid = r.prrelid
     where o.name like 'credits.%'
     union all
-    select n.pnpubid, 'the schema credits', true from pg_catalog.pg_publication_namespace n where n.pnnspid = 'credits'::regnamespace
+    select n.pnpubid, 'the schema credits', true from pg_catalog.pg_publication_namespace n
+      where n.pnnspid = 'credits'::regnamespace
   ) t on t.oid = p.oid
 $$;
 comment on function credits.diagnose_surroundings() is
-  'What around the objects of the credit system decides who reaches them: owners, roles, schemas, default privileges, publications.';
-revoke all on function credits.diagnose_surroundings() from public, anon, authenticated, service_role;
+  'What around the objects of the credit system decides who reaches them: owners, roles, schemas, '
+  'default privileges, publications.';
+revoke all on function credits.diagnose_surroundings()
+  from public, anon, authenticated, service_role;
 
 -- schemas/moving/export_account.sql
 
@@ -24544,9 +25977,11 @@ as $$
         then 'r.account_id = any ($2) and ' else '' end
         || 'r.user_id = $1' end,
       -- Who asked is in the request, or for a spend in the ledger.
-      case when t.has_request then 'r.account_id = any ($2) and (r.request ->> ''user_id'' = $1::text
+      case when t.has_request
+        then 'r.account_id = any ($2) and (r.request ->> ''user_id'' = $1::text
         or r.request is null and exists (select 1 from public.credit_transactions o
-          where o.account_id = r.account_id and o.operation_id = r.operation_id and o.user_id = $1))' end),
+          where o.account_id = r.account_id and o.operation_id = r.operation_id
+            and o.user_id = $1))' end),
     concat_ws(', ', case when t.has_time then 'r.created_at' end, coalesce((
       select string_agg(format('r.%I', a.attname), ', '
         order by array_position(i.indkey::smallint[], a.attnum))
@@ -24858,7 +26293,8 @@ grant execute on function public.forget_account(uuid) to service_role;
 
 -- schemas/moving/has_credits.sql
 
--- What a project's own policies ask: may this user's row be there, by the credits that the user has now?
+-- What a project's own policies ask: may this user's row be there, by the credits that the user has
+-- now?
 
 create function credits.read_room(p_credit_type text, p_amount bigint)
 returns bigint
@@ -24938,7 +26374,8 @@ grant execute on function public.has_credits(text, bigint) to authenticated, ser
 
 -- schemas/moving/host_tables.sql
 
--- The schemas and tables of the project around the credit system: what balances can be imported from.
+-- The schemas and tables of the project around the credit system: what balances can be imported
+-- from.
 
 create function credits.host_schemas()
 returns table (oid oid, name name, is_served boolean)
@@ -24950,18 +26387,20 @@ as $$
   select n.oid, n.nspname, coalesce(n.nspname::text = any (s.served), true)
   from pg_catalog.pg_namespace n
   left join lateral (
-    select regexp_split_to_array(substring(c.setting from '=[ "'']*(.*?)[ "'']*$'), '[, "'']+') as served
+    select regexp_split_to_array(substring(c.setting from '=[ "'']*(.*?)[ "'']*$'),
+      '[, "'']+') as served
     from pg_catalog.pg_db_role_setting d
     join pg_catalog.pg_database b on b.datname = current_database() and d.setdatabase in (0, b.oid)
     cross join unnest(d.setconfig) as c(setting)
     where d.setrole = to_regrole('authenticator') and c.setting ~ '^pgrst\.db[_-]schemas=.'
     order by d.setdatabase desc limit 1) s on true
   where n.nspname !~ '^(pg_|_)' and n.nspname <> all ('{
-    information_schema, auth, storage, realtime, extensions, graphql, graphql_public, vault, pgsodium, pgsodium_masks, cron,
-    net, supabase_functions, supabase_migrations, pgbouncer, pgmq, pgtle, credits}')
+    information_schema, auth, storage, realtime, extensions, graphql, graphql_public, vault,
+    pgsodium, pgsodium_masks, cron, net, supabase_functions, supabase_migrations, pgbouncer, pgmq, pgtle, credits}')
 $$;
 comment on function credits.host_schemas() is
-  'The schemas that a project writes itself: neither Supabase''s nor this system''s. Where it is not known what the API serves, all count as served.';
+  'The schemas that a project writes itself: neither Supabase''s nor this system''s. Where it is '
+  'not known what the API serves, all count as served.';
 revoke all on function credits.host_schemas() from public, anon, authenticated, service_role;
 
 create function credits.host_tables()
@@ -24974,7 +26413,8 @@ as $$
   select c.oid, format('%I.%I', s.name, c.relname), c.relname, c.relrowsecurity, s.is_served
   from pg_catalog.pg_class c join credits.host_schemas() s on s.oid = c.relnamespace
   where c.relkind in ('r', 'p')
-    and not (s.name = 'public' and (c.relname = 'usage' or c.relname in (select credits.public_relations())))
+    and not (s.name = 'public'
+    and (c.relname = 'usage' or c.relname in (select credits.public_relations())))
     and not exists (select from pg_catalog.pg_depend d
       where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
 $$;
@@ -25238,11 +26678,13 @@ begin
   end;
   return coalesce(v_table, (
     select c.oid from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    where p_table in (n.nspname || '.' || c.relname, case when n.nspname = 'public' then c.relname end)
+    where p_table in (n.nspname || '.' || c.relname, case when n.nspname = 'public'
+      then c.relname end)
     order by n.nspname <> 'public' limit 1)::regclass);
 end
 $$;
-comment on function credits.find_table(text) is 'The table or view of this name, in schema public if it names none; null when there is none.';
+comment on function credits.find_table(text) is
+  'The table or view of this name, in schema public if it names none; null when there is none.';
 revoke all on function credits.find_table(text) from public, anon, authenticated, service_role;
 
 create function credits.import_table(
@@ -25265,16 +26707,22 @@ begin
     select from pg_catalog.pg_class c join credits.host_schemas() s on s.oid = c.relnamespace
     where c.oid = v_table and c.relkind in ('r', 'p', 'v', 'm', 'f')
       and not (s.name = 'public' and c.relname in (select credits.public_relations()))) then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_table', 'value', p_table),
-      'Pass a table or view of your project, with its schema if that is not public.' || coalesce(' These columns are in: ' || (
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_table', 'value', p_table),
+      'Pass a table or view of your project, with its schema if that is not public.'
+        || coalesce(' These columns are in: ' || (
         select string_agg(distinct t.name, ', ') from credits.host_tables() t
         where (select count(*) from pg_catalog.pg_attribute a
-          where a.attrelid = t.oid and a.attname in (p_user_column, p_balance_column) and not a.attisdropped) = 2) || '.', ''));
+          where a.attrelid = t.oid and a.attname in (p_user_column, p_balance_column)
+            and not a.attisdropped) = 2) || '.', ''));
   end if;
-  foreach v_column in array array[p_user_column, p_balance_column, p_expires_column, p_source_column] loop
+  foreach v_column in array array[p_user_column, p_balance_column, p_expires_column,
+    p_source_column] loop
     if v_column <> all (v_columns) then
-      perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'column', 'value', v_column, 'known', v_columns),
-        format('%s has no column %s. It has %s.', v_table, v_column, array_to_string(v_columns, ', ')));
+      perform credits.raise_error('invalid_argument',
+        jsonb_build_object('argument', 'column', 'value', v_column, 'known', v_columns),
+        format('%s has no column %s. It has %s.', v_table, v_column,
+          array_to_string(v_columns, ', ')));
     end if;
   end loop;
   select format_type(a.atttypid, null) into v_type
@@ -25282,8 +26730,10 @@ begin
   where a.attrelid = v_table and a.attname = p_balance_column
     and t.typcategory not in ('N', 'S') and a.atttypid <> all (array['json', 'jsonb']::regtype[]);
   if found then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'column', 'value', p_balance_column, 'type', v_type),
-      format('%s.%s is %s, which is no balance. Import from a view that makes a number of it.', v_table, p_balance_column, v_type));
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'column', 'value', p_balance_column, 'type', v_type),
+      format('%s.%s is %s, which is no balance. Import from a view that makes a number of it.',
+        v_table, p_balance_column, v_type));
   end if;
   select format_type(a.atttypid, null) into v_type
   from pg_catalog.pg_attribute a
@@ -25299,8 +26749,10 @@ begin
 end
 $$;
 comment on function credits.import_table(text, text, text, text, text) is
-  'The table or view of the project that a call names, with these columns, the second of which can be a balance. Raises invalid_argument.';
-revoke all on function credits.import_table(text, text, text, text, text) from public, anon, authenticated, service_role;
+  'The table or view of the project that a call names, with these columns, the second of which '
+  'can be a balance. Raises invalid_argument.';
+revoke all on function credits.import_table(text, text, text, text, text)
+  from public, anon, authenticated, service_role;
 
 create function credits.keep_still(p_table regclass)
 returns void
@@ -25312,15 +26764,16 @@ as $$
 declare
   v_table regclass;
 begin
-  -- Of a view, the tables behind it. Supabase's own stay open, or nobody could sign in meanwhile; if one of them changes
-  -- between two readings, the totals differ.
+  -- Of a view, the tables behind it. Supabase's own stay open, or nobody could sign in meanwhile;
+  -- if one of them changes between two readings, the totals differ.
   for v_table in
     with recursive behind as (
       select p_table::oid as oid
       union
       select d.refobjid from behind b
       join pg_catalog.pg_rewrite r on r.ev_class = b.oid
-      join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = r.oid
+      join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::regclass
+        and d.objid = r.oid
         and d.refclassid = 'pg_catalog.pg_class'::regclass
     )
     select c.oid from behind b
@@ -25333,7 +26786,8 @@ begin
 end
 $$;
 comment on function credits.keep_still(regclass) is
-  'Locks a table of the project, or those that a view reads, against writes until the transaction ends.';
+  'Locks a table of the project, or those that a view reads, against writes until the transaction '
+  'ends.';
 revoke all on function credits.keep_still(regclass) from public, anon, authenticated, service_role;
 
 create function credits.import_grants(
@@ -25391,7 +26845,8 @@ begin
 end
 $$;
 comment on function credits.import_grants(credits.import_row[], text, text, text) is
-  'Issues the opening grants, and adds up those of them that the ledger has with the very amount of '
+  'Issues the opening grants, and adds up those of them that the ledger has with the very amount '
+  'of '
   'their row.';
 revoke all on function credits.import_grants(credits.import_row[], text, text, text)
   from public, anon, authenticated, service_role;
@@ -25413,7 +26868,8 @@ begin
 end
 $$;
 comment on function credits.import_origin(text, boolean) is
-  'What an import is known by: the table or view it came from, or the name that was given to a file.';
+  'What an import is known by: the table or view it came from, or the name that was given to a '
+  'file.';
 revoke all on function credits.import_origin(text, boolean)
   from public, anon, authenticated, service_role;
 
@@ -25567,7 +27023,8 @@ comment on function public.import_balances(
   'is a name for them. Answers rows, total, granted, granted_total, problems, and elsewhere: how '
   'many of the users have an opening balance of this type already from which other table; success '
   'is false, and nothing has changed, when a row cannot be used, or when the totals differ from '
-  'each other or from p_expected_total. A second run adds nothing. p_dry_run takes everything back.';
+  'each other or from p_expected_total. A second run adds nothing. p_dry_run takes everything '
+  'back.';
 revoke all on function public.import_balances(
   text, text, text, text, text, bigint, boolean, text, text, text, text, jsonb)
   from public, anon, authenticated, service_role;
@@ -25721,7 +27178,8 @@ grant execute on function public.undo_import(text, text, text, text, boolean) to
 -- schemas/moving/within_limit.sql
 
 -- edge: result=bool callers=authenticated,service_role repeatable
---   Whether the signed-in user may have one more of what this type limits: for policies of your own.
+--   Whether the signed-in user may have one more of what this type limits: for policies of your
+--   own.
 --
 --   Raises:
 --       UnknownCreditType.
@@ -25749,7 +27207,8 @@ with known as (
     lag(s.plan_id) over (partition by s.account_id order by s.n) as before
   from credits.subscription_spells s
   join credits.accounts a on a.account_id = s.account_id
-  where s.replaced_at is null and s.started_at <= greatest(coalesce(a.test_now, statement_timestamp()), (
+  where s.replaced_at is null
+    and s.started_at <= greatest(coalesce(a.test_now, statement_timestamp()), (
     select max(b.settled_at) from credits.balances b where b.account_id = s.account_id))
 )
 select k.account_id, k.plan_id, k.started_at,
@@ -25757,15 +27216,19 @@ select k.account_id, k.plan_id, k.started_at,
 from known k
 where k.plan_id is distinct from k.before
 window later as (partition by k.account_id order by k.n);
-comment on view credits.plan_spells is 'From when until when, half-open, an account was on a plan, and which one followed.';
+comment on view credits.plan_spells is
+  'From when until when, half-open, an account was on a plan, and which one followed.';
 revoke all on table credits.plan_spells from public, anon, authenticated, service_role;
 
 -- schemas/metrics/ledger_facts.sql
 
--- Times follow the order of insertion closely, so a summary per block range finds an hour of the ledger for next to nothing.
-create index credit_transactions_created_at_idx on public.credit_transactions using brin (created_at)
+-- Times follow the order of insertion closely, so a summary per block range finds an hour of the
+-- ledger for next to nothing.
+create index credit_transactions_created_at_idx on public.credit_transactions
+  using brin (created_at)
   with (pages_per_range = 32, autosummarize = on);
-create index if not exists usage_denied_idx on public.usage (created_at) include (account_id, credit_type)
+create index if not exists usage_denied_idx on public.usage (created_at) include (account_id,
+  credit_type)
   where status = 'denied';
 
 create view credits.ledger_facts with (security_invoker = true) as
@@ -25777,23 +27240,29 @@ select t.account_id, t.credit_type, t.version, t.created_at, t.amount, t.user_id
   case t.kind
     when 'grant' then 'granted'
     when 'refund' then 'refunded'
-    when 'expire' then case when t.description = 'above the allowance' then 'returned' else 'expired' end
+    when 'expire' then case when t.description = 'above the allowance' then 'returned'
+      else 'expired' end
     when 'void' then 'voided'
     else 'spent' end as flow,
   case when t.kind in ('consume', 'capture') then -t.amount else 0 end as spent,
   -- The rows of one operation follow each other; its first one counts it.
   case when exists (
     select 1 from public.credit_transactions p
-    where p.account_id = t.account_id and p.credit_type = t.credit_type and p.version = t.version - 1
+    where p.account_id = t.account_id and p.credit_type = t.credit_type
+      and p.version = t.version - 1
       and p.operation_id = t.operation_id) then 0 else 1 end as operations
 from public.credit_transactions t
--- Each row has one, but for unlimited ones. A left join leaves it alone where a reader asks for nothing of it.
+-- Each row has one, but for unlimited ones. A left join leaves it alone where a reader asks for
+-- nothing of it.
 left join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id;
 comment on view credits.ledger_facts is
-  'The ledger as the metrics see it: each row with the plan of its time, the source of its grant (unlimited for a row of none), and where its credits went.';
+  'The ledger as the metrics see it: each row with the plan of its time, the source of its grant '
+  '(unlimited for a row of none), and where its credits went.';
 comment on column credits.ledger_facts.flow is
-  'granted, spent, refunded, expired, voided, or returned (taken back from a limit, nobody''s loss).';
-comment on column credits.ledger_facts.spent is 'The credits of a row whose flow is spent, 0 of any other: told without looking at its grant.';
+  'granted, spent, refunded, expired, voided, or returned (taken back from a limit, nobody''s '
+  'loss).';
+comment on column credits.ledger_facts.spent is
+  'The credits of a row whose flow is spent, 0 of any other: told without looking at its grant.';
 revoke all on table credits.ledger_facts from public, anon, authenticated, service_role;
 
 -- schemas/metrics/rollups.sql
@@ -26984,36 +28453,45 @@ set work_mem = '64MB'
 as $$
   select jsonb_build_object(
     'success', true, 'code', 'ok',
-    'accounts', (select count(*) from credits.accounts a where a.status <> 'closed' and not a.is_test),
-    'due_accounts', d.accounts, 'renewal_lag_seconds', round(greatest(0, coalesce(d.seconds, 0)), 3),
+    'accounts', (select count(*) from credits.accounts a where a.status <> 'closed'
+      and not a.is_test),
+    'due_accounts', d.accounts, 'renewal_lag_seconds',
+    round(greatest(0, coalesce(d.seconds, 0)), 3),
     'open_reservations', h.open, 'overdue_reservations', h.overdue,
     'unread_balances', (select count(*) from credits.lagging l where not l.is_test),
     'roll_up_age_seconds', (
-      select round(extract(epoch from statement_timestamp() - s.rolled_up_at)::numeric, 3) from credits.rollup_state s),
+      select round(extract(epoch from statement_timestamp() - s.rolled_up_at)::numeric, 3)
+        from credits.rollup_state s),
     'recent', (
       select coalesce(jsonb_agg(jsonb_build_object('credit_type', t.id,
         'operations', (select count(distinct x.operation_id) from public.credit_transactions x
           where x.created_at > statement_timestamp() - interval '5 minutes' and x.credit_type = t.id
             and x.kind in ('consume', 'capture')),
         'denials', (select count(*) from credits.denials x
-          where x.created_at > statement_timestamp() - interval '5 minutes' and x.credit_type = t.id)) order by t.id), '[]')
+          where x.created_at > statement_timestamp() - interval '5 minutes'
+            and x.credit_type = t.id)) order by t.id), '[]')
       from credits.credit_types t))
   from (
     -- What a test clock moves falls due for its own reasons.
     select count(distinct b.account_id) as accounts,
-      round(extract(epoch from statement_timestamp() - min(b.due_at) filter (where isfinite(b.due_at)))::numeric, 3) as seconds
+      round(extract(epoch from statement_timestamp() - min(b.due_at)
+        filter (where isfinite(b.due_at)))::numeric, 3) as seconds
     from credits.balances b
-    where b.test_now is null and not b.is_floating and b.account_status <> 'closed' and b.due_at <= statement_timestamp()
+    where b.test_now is null and not b.is_floating and b.account_status <> 'closed'
+      and b.due_at <= statement_timestamp()
   ) d
   cross join (
-    select count(*) as open, count(*) filter (where r.expires_at <= statement_timestamp()) as overdue
+    select count(*) as open,
+      count(*) filter (where r.expires_at <= statement_timestamp()) as overdue
     from public.credit_reservations r
     join credits.accounts a on a.account_id = r.account_id and not a.is_test
     where r.status = 'open'
   ) h
 $$;
 comment on function public.metrics_health() is
-  'What an operator watches: accounts with something due and for how long (renewal lag), open holds and those past their expiry, balances that the rollups have not read, and per credit type the operations and denials of the last five minutes. Balances are right whatever it says.';
+  'What an operator watches: accounts with something due and for how long (renewal lag), open '
+  'holds and those past their expiry, balances that the rollups have not read, and per credit '
+  'type the operations and denials of the last five minutes. Balances are right whatever it says.';
 revoke all on function public.metrics_health() from public, anon, authenticated, service_role;
 grant execute on function public.metrics_health() to service_role;
 
@@ -27778,11 +29256,13 @@ set search_path = ''
 as $$
   -- A usage table may be the project's: only what was added to it is ours.
   select c.oid, format('%I.%I', n.nspname, c.relname),
-    case c.relkind when 'v' then 'view' when 'm' then 'materialized view' when 'S' then 'sequence' else 'table' end,
+    case c.relkind when 'v' then 'view' when 'm' then 'materialized view' when 'S' then 'sequence'
+      else 'table' end,
     n.nspname = 'public' and c.relname = 'usage'
   from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   where c.relkind in ('r', 'p', 'v', 'm', 'S')
-    and (n.nspname = 'credits' or n.nspname = 'public' and (c.relname = 'usage' or c.relname in (select credits.public_relations())))
+    and (n.nspname = 'credits' or n.nspname = 'public'
+    and (c.relname = 'usage' or c.relname in (select credits.public_relations())))
 $$;
 comment on function credits.own_relations() is
   'The tables, views and sequences of the credit system.';
@@ -27795,7 +29275,8 @@ stable
 security invoker
 set search_path = ''
 as $$
-  select p.oid, p.oid::regprocedure::text, case p.prokind when 'a' then 'aggregate' when 'p' then 'procedure' else 'function' end
+  select p.oid, p.oid::regprocedure::text, case p.prokind when 'a' then 'aggregate' when 'p'
+    then 'procedure' else 'function' end
   from pg_catalog.pg_proc p
   where p.pronamespace = 'credits'::regnamespace
     or p.pronamespace = 'public'::regnamespace and p.proname in (select credits.public_functions())
@@ -27810,8 +29291,10 @@ stable
 security invoker
 set search_path = ''
 as $$
-  select format('revoke all on %s from public, anon, authenticated, service_role;', p_what) || coalesce((
-    select string_agg(format(' grant %s on %s to %s;', g.privileges, p_what, g.grantee), '' order by g.grantee)
+  select format('revoke all on %s from public, anon, authenticated, service_role;', p_what)
+    || coalesce((
+    select string_agg(format(' grant %s on %s to %s;', g.privileges, p_what, g.grantee), ''
+      order by g.grantee)
     from (
       select string_agg(lower(x.privilege_type), ', ' order by x.privilege_type) as privileges,
         case x.grantee when 0 then 'public' else x.grantee::regrole::text end as grantee
@@ -27831,26 +29314,34 @@ stable
 security invoker
 set search_path = ''
 as $$
-  select 'privileges on ' || o.what, 'privileges', credits.privileges_as_statements(o.what, o.acl) from (
-    select format('%s %s', case r.kind when 'sequence' then 'sequence' else 'table' end, r.name) as what,
-      coalesce(c.relacl, acldefault(case c.relkind when 'S' then 's'::"char" else 'r' end, c.relowner)) as acl
+  select 'privileges on ' || o.what, 'privileges', credits.privileges_as_statements(o.what, o.acl)
+    from (
+    select format('%s %s', case r.kind when 'sequence' then 'sequence' else 'table' end,
+      r.name) as what,
+      coalesce(c.relacl, acldefault(case c.relkind when 'S' then 's'::"char" else 'r' end,
+        c.relowner)) as acl
     from credits.own_relations() r join pg_catalog.pg_class c on c.oid = r.oid where not r.is_usage
     union all
     select format('function %s', f.name), coalesce(p.proacl, acldefault('f', p.proowner))
     from credits.own_functions() f join pg_catalog.pg_proc p on p.oid = f.oid
     union all
     select format('type %s', y.oid::regtype), coalesce(y.typacl, acldefault('T', y.typowner))
-    from pg_catalog.pg_type y where y.typnamespace = 'credits'::regnamespace and y.typtype in ('e', 'd', 'r')
+    from pg_catalog.pg_type y where y.typnamespace = 'credits'::regnamespace
+      and y.typtype in ('e', 'd', 'r')
     union all
-    select 'schema credits', coalesce(n.nspacl, acldefault('n', n.nspowner)) from pg_catalog.pg_namespace n where n.nspname = 'credits'
+    select 'schema credits', coalesce(n.nspacl, acldefault('n', n.nspowner))
+      from pg_catalog.pg_namespace n where n.nspname = 'credits'
   ) o
   union all
   -- Of columns there are privileges of their own; none is given by the migrations.
   select format('privileges on column %s.%I', r.name, a.attname), 'privileges',
-    format('revoke all (%I) on table %s from public, anon, authenticated, service_role;', a.attname, r.name)
-  from credits.own_relations() r join pg_catalog.pg_attribute a on a.attrelid = r.oid and not a.attisdropped and a.attacl is not null
+    format('revoke all (%I) on table %s from public, anon, authenticated, service_role;', a.attname,
+      r.name)
+  from credits.own_relations() r join pg_catalog.pg_attribute a on a.attrelid = r.oid
+    and not a.attisdropped and a.attacl is not null
   where not r.is_usage
-    and exists (select 1 from aclexplode(a.attacl) x where x.grantee in (0, 'anon'::regrole, 'authenticated'::regrole, 'service_role'::regrole))
+    and exists (select 1 from aclexplode(a.attacl) x
+      where x.grantee in (0, 'anon'::regrole, 'authenticated'::regrole, 'service_role'::regrole))
 $$;
 comment on function credits.own_privileges() is
   'Who of public and the API''s roles may do what with the objects of the credit system.';
@@ -27864,35 +29355,45 @@ security invoker
 set search_path = ''
 as $$
   with parts as (
-    select r.name, r.is_usage, a.attnum, quote_ident(a.attname) as attname, format_type(a.atttypid, a.atttypmod) as type,
-      a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid) as value, a.attidentity::text || a.attgenerated::text as made
+    select r.name, r.is_usage, a.attnum, quote_ident(a.attname) as attname,
+      format_type(a.atttypid, a.atttypmod) as type,
+      a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid) as value,
+      a.attidentity::text || a.attgenerated::text as made
     from credits.own_relations() r
     join pg_catalog.pg_attribute a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
     left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
     where r.kind = 'table' and (not r.is_usage or a.attname = any (
-      '{account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at}'))
+      '{account_id, user_id, credit_type, credits_used, status, description, metadata, '
+        'operation_id, created_at}'))
   )
-  select format('column %s.%s', p.name, p.attname), 'column', format('alter table %s alter column %s type %s;', p.name, p.attname, p.type)
+  select format('column %s.%s', p.name, p.attname), 'column',
+    format('alter table %s alter column %s type %s;', p.name, p.attname, p.type)
   from parts p
   union all
-  select format('default of column %s.%s', p.name, p.attname), 'default', format('alter table %1$s alter column %2$s %3$s not null%4$s;',
+  select format('default of column %s.%s', p.name, p.attname), 'default',
+    format('alter table %1$s alter column %2$s %3$s not null%4$s;',
     p.name, p.attname, case when p.attnotnull then 'set' else 'drop' end,
-    case when p.made <> '' then '' when p.value is null then format(', alter column %s drop default', p.attname)
+    case when p.made <> '' then '' when p.value is null
+      then format(', alter column %s drop default', p.attname)
       else format(', alter column %s set default %s', p.attname, p.value) end)
   from parts p where not p.is_usage
   union all
   select format('constraint %I on %s', k.conname, r.name), 'constraint',
-    format('alter table %s add constraint %I %s;', r.name, k.conname, pg_catalog.pg_get_constraintdef(k.oid))
+    format('alter table %s add constraint %I %s;', r.name, k.conname,
+      pg_catalog.pg_get_constraintdef(k.oid))
   from pg_catalog.pg_constraint k join credits.own_relations() r on r.oid = k.conrelid
   where k.contype in ('p', 'u', 'c', 'f', 'x') and not r.is_usage
   union all
-  select format('index %I.%I', n.nspname, c.relname), 'index', pg_catalog.pg_get_indexdef(i.indexrelid) || ';'
+  select format('index %I.%I', n.nspname, c.relname), 'index',
+    pg_catalog.pg_get_indexdef(i.indexrelid) || ';'
   from pg_catalog.pg_index i
   join credits.own_relations() r on r.oid = i.indrelid
-  join pg_catalog.pg_class c on c.oid = i.indexrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  join pg_catalog.pg_class c on c.oid = i.indexrelid join pg_catalog.pg_namespace n
+    on n.oid = c.relnamespace
   where (not r.is_usage or c.relname in (
       'usage_user_id_created_at_idx', 'usage_account_id_created_at_idx', 'usage_denied_idx'))
-    and not exists (select 1 from pg_catalog.pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x'))
+    and not exists (select 1 from pg_catalog.pg_constraint k where k.conindid = i.indexrelid
+    and k.contype in ('p', 'u', 'x'))
 $$;
 comment on function credits.own_table_parts() is
   'Columns, constraints and indexes of the credit system, each as the statement that makes it.';
@@ -27908,8 +29409,11 @@ as $$
   select r.kind || ' ' || r.name, r.kind, case r.kind
     when 'view' then format('create or replace view %s%s as %s', r.name,
       ' with (' || array_to_string(c.reloptions, ', ') || ')', pg_catalog.pg_get_viewdef(r.oid))
-    when 'table' then format('alter table %1$s %2$s force row level security; alter table %1$s set %3$s;', r.name,
-      case when c.relforcerowsecurity then '' else 'no' end, case c.relpersistence when 'u' then 'unlogged' else 'logged' end)
+    when 'table'
+      then format('alter table %1$s %2$s force row level security; alter table %1$s set %3$s;',
+      r.name,
+      case when c.relforcerowsecurity then '' else 'no' end, case c.relpersistence when 'u'
+        then 'unlogged' else 'logged' end)
     else '-' end
   from credits.own_relations() r join pg_catalog.pg_class c on c.oid = r.oid where not r.is_usage
   union all
@@ -27918,25 +29422,36 @@ as $$
   select p.object, p.kind, p.definition from credits.own_privileges() p
   union all
   select format('trigger %I on %s', g.tgname, g.tgrelid::regclass), 'trigger',
-    regexp_replace(pg_catalog.pg_get_triggerdef(g.oid), '^CREATE TRIGGER', 'CREATE OR REPLACE TRIGGER') || case g.tgenabled when 'O' then ';' else
-      format('; alter table %s %s trigger %I;', g.tgrelid::regclass, case g.tgenabled when 'D' then 'disable' when 'A' then 'enable always' else 'enable replica' end, g.tgname) end
+    regexp_replace(pg_catalog.pg_get_triggerdef(g.oid), '^CREATE TRIGGER',
+      'CREATE OR REPLACE TRIGGER') || case g.tgenabled when 'O' then ';' else
+      format('; alter table %s %s trigger %I;', g.tgrelid::regclass, case g.tgenabled when 'D'
+        then 'disable' when 'A' then 'enable always' else 'enable replica' end, g.tgname) end
   from pg_catalog.pg_trigger g
-  where not g.tgisinternal and (g.tgrelid in (select r.oid from credits.own_relations() r where not r.is_usage)
-    or g.tgrelid = 'auth.users'::regclass and g.tgname in ('credits_open_account', 'credits_close_account', 'credits_follow_user'))
+  where not g.tgisinternal
+    and (g.tgrelid in (select r.oid from credits.own_relations() r where not r.is_usage)
+    or g.tgrelid = 'auth.users'::regclass
+    and g.tgname in ('credits_open_account', 'credits_close_account', 'credits_follow_user'))
   union all
-  select format('policy %I on %s', y.polname, r.name), 'policy', format('create policy %I on %s as %s for %s to %s%s%s;', y.polname, r.name,
+  select format('policy %I on %s', y.polname, r.name), 'policy',
+    format('create policy %I on %s as %s for %s to %s%s%s;', y.polname, r.name,
     case when y.polpermissive then 'permissive' else 'restrictive' end,
-    case y.polcmd when 'r' then 'select' when 'a' then 'insert' when 'w' then 'update' when 'd' then 'delete' else 'all' end,
-    (select string_agg(case o.oid when 0 then 'public' else o.oid::regrole::text end, ', ' order by o.oid::regrole::text) from unnest(y.polroles) as o(oid)),
-    ' using (' || pg_catalog.pg_get_expr(y.polqual, y.polrelid) || ')', ' with check (' || pg_catalog.pg_get_expr(y.polwithcheck, y.polrelid) || ')')
+    case y.polcmd when 'r' then 'select' when 'a' then 'insert' when 'w' then 'update' when 'd'
+      then 'delete' else 'all' end,
+    (select string_agg(case o.oid when 0 then 'public' else o.oid::regrole::text end, ', '
+      order by o.oid::regrole::text) from unnest(y.polroles) as o(oid)),
+    ' using (' || pg_catalog.pg_get_expr(y.polqual, y.polrelid) || ')',
+    ' with check (' || pg_catalog.pg_get_expr(y.polwithcheck, y.polrelid) || ')')
   from pg_catalog.pg_policy y join credits.own_relations() r on r.oid = y.polrelid
   where not r.is_usage or y.polname =
     'Users may read their usage and what they oversee'
   union all
-  select f.kind || ' ' || f.name, f.kind, case f.kind when 'aggregate' then '-' else pg_catalog.pg_get_functiondef(f.oid) end
+  select f.kind || ' ' || f.name, f.kind, case f.kind when 'aggregate' then '-'
+    else pg_catalog.pg_get_functiondef(f.oid) end
   from credits.own_functions() f
   union all
-  select 'type ' || y.oid::regtype, 'type', (select format('create type %s as enum (%s);', y.oid::regtype, string_agg(quote_literal(e.enumlabel), ', ' order by e.enumsortorder))
+  select 'type ' || y.oid::regtype, 'type',
+    (select format('create type %s as enum (%s);', y.oid::regtype,
+    string_agg(quote_literal(e.enumlabel), ', ' order by e.enumsortorder))
     from pg_catalog.pg_enum e where e.enumtypid = y.oid)
   from pg_catalog.pg_type y where y.typnamespace = 'credits'::regnamespace and y.typtype = 'e'
 $$;
@@ -27953,11 +29468,14 @@ set search_path = ''
 set jit = off
 as $$
   with forgotten as (
-    delete from credits.installed_objects i where i.object not in (select o.object from credits.own_objects() o)
+    delete from credits.installed_objects i
+      where i.object not in (select o.object from credits.own_objects() o)
   ), remembered as (
     insert into credits.installed_objects (object, kind, definition, server_major)
-    select o.object, o.kind, o.definition, current_setting('server_version_num')::integer / 10000 from credits.own_objects() o
-    on conflict (object) do update set kind = excluded.kind, definition = excluded.definition, server_major = excluded.server_major
+    select o.object, o.kind, o.definition, current_setting('server_version_num')::integer / 10000
+      from credits.own_objects() o
+    on conflict (object) do update set kind = excluded.kind, definition = excluded.definition,
+      server_major = excluded.server_major
     returning 1
   )
   select count(*) from remembered
@@ -27965,7 +29483,8 @@ $$;
 comment on function credits.remember_installation() is
   'Writes down what is there as what should be: the last statement of every migration, and after '
   'an upgrade of the server.';
-revoke all on function credits.remember_installation() from public, anon, authenticated, service_role;
+revoke all on function credits.remember_installation()
+  from public, anon, authenticated, service_role;
 
 -- schemas/installation/public_objects.sql
 
@@ -27980,9 +29499,10 @@ security invoker
 set search_path = ''
 as $$
   select unnest('{
-    credit_balances, credit_budgets, credit_grants, credit_invitations, credit_notifications,
-    credit_packs, credit_price_books, credit_prices, credit_reservations, credit_transactions,
-    credit_webhooks, credit_workspace_members, credit_workspaces, plan_limits, plans, subscriptions}'::name[])
+    credit_balances, credit_budgets, credit_grants, credit_invitations,
+    credit_notifications, credit_packs, credit_price_books, credit_prices,
+    credit_reservations, credit_transactions, credit_webhooks, credit_workspace_members,
+    credit_workspaces, plan_limits, plans, subscriptions}'::name[])
 $$;
 comment on function credits.public_relations() is
   'The tables and views in schema public that are this system''s alone; usage may be the project''s.';
@@ -27996,31 +29516,35 @@ security invoker
 set search_path = ''
 as $$
   select unnest('{
-    accept_workspace_invitation, add_credit_webhook, apply_billing_event, attach_billing_session,
-    capture_credits, capture_operation, change_plan, check_credits, claim_http_request,
-    claim_messages, claim_x402_payment, consume_credits, consume_credits_batch, consume_operation,
-    create_api_key, create_billing_order, create_workspace, delete_credit_budget,
-    delete_credit_webhook, delete_workspace, diagnose, drop_http_claim, end_price, explain_balance,
+    accept_workspace_invitation, add_credit_webhook, apply_billing_event,
+    attach_billing_session, capture_credits, capture_operation, change_plan,
+    check_credits, claim_http_request, claim_messages, claim_x402_payment,
+    consume_credits, consume_credits_batch, consume_operation, create_api_key,
+    create_billing_order, create_workspace, delete_credit_budget, delete_credit_webhook,
+    delete_workspace, diagnose, drop_http_claim, end_price, explain_balance,
     explain_operation, export_account, extend_reservation, find_accounts, find_api_key,
-    find_operation, finish_x402_payment, forget_account, freeze_account, get_billing_account,
-    get_billing_order, get_credit_alerts, get_credit_history, get_credit_summary, get_workspace,
-    grant_credits, has_credits, import_balances, invite_to_workspace, leave_workspace,
-    ledger_digest, link_billing_customer, list_api_keys, list_billing_events, list_billing_prices,
-    list_credit_budgets, list_credit_dead_letters, list_notifications, list_plans, list_prices,
-    list_top_ups, list_uncollected, list_workspaces, mark_notifications_read, mark_test_account,
+    find_operation, finish_x402_payment, forget_account, freeze_account,
+    get_billing_account, get_billing_order, get_credit_alerts, get_credit_history,
+    get_credit_summary, get_workspace, grant_credits, has_credits, import_balances,
+    invite_to_workspace, leave_workspace, ledger_digest, link_billing_customer,
+    list_api_keys, list_billing_events, list_billing_prices, list_credit_budgets,
+    list_credit_dead_letters, list_notifications, list_plans, list_prices, list_top_ups,
+    list_uncollected, list_workspaces, mark_notifications_read, mark_test_account,
     metrics_active_accounts, metrics_breakage, metrics_consumption, metrics_conversion,
-    metrics_exhaustion, metrics_health, metrics_liability, metrics_margin, metrics_usage,
-    open_account, pin_plan, publish_plan, quote_operation, reconcile_billing, record_uncollected,
-    refund_credits, register_billing_price, release_credits, remove_from_workspace,
-    replay_billing_events, reserve_credits, reserve_operation, reset_monthly_credits,
-    resolve_uncollected, retry_credit_dead_letters, revoke_api_key, revoke_grant,
-    revoke_workspace_invitation, roll_up_metrics, rotate_credit_webhook_secret, set_auto_top_up,
-    set_credit_alerts, set_credit_budget, set_credit_channels, set_exchange_rate, set_plans,
-    set_price, set_price_book, set_prices, set_provider_cost, set_subscription_status,
-    set_test_clock, set_time_zone, set_workspace_role, settle_messages, store_http_answer,
-    system_status, tend_messages, test_credit_webhook, track_metadata_key, transfer_workspace,
-    undo_import, unfreeze_account, unsubscribe_credit_mail, verify_books, verify_checklist,
-    within_limit}'::name[])
+    metrics_exhaustion, metrics_health, metrics_liability, metrics_margin,
+    metrics_usage, open_account, pin_plan, publish_plan, quote_operation,
+    reconcile_billing, record_uncollected, refund_credits, register_billing_price,
+    release_credits, remove_from_workspace, replay_billing_events, reserve_credits,
+    reserve_operation, reset_monthly_credits, resolve_uncollected,
+    retry_credit_dead_letters, revoke_api_key, revoke_grant,
+    revoke_workspace_invitation, roll_up_metrics, rotate_credit_webhook_secret,
+    set_auto_top_up, set_credit_alerts, set_credit_budget, set_credit_channels,
+    set_exchange_rate, set_plans, set_price, set_price_book, set_prices,
+    set_provider_cost, set_subscription_status, set_test_clock, set_time_zone,
+    set_workspace_role, settle_messages, store_http_answer, system_status,
+    tend_messages, test_credit_webhook, track_metadata_key, transfer_workspace,
+    undo_import, unfreeze_account, unsubscribe_credit_mail, verify_books,
+    verify_checklist, within_limit}'::name[])
 $$;
 comment on function credits.public_functions() is
   'The functions in schema public that are this system''s.';
@@ -28147,4 +29671,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 9465288bbe93e5dd.';
+  'again. Written by remember_installation. Release 0.1.0, text 8aa061d1f0a0590b.';

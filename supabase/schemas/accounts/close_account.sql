@@ -1,6 +1,7 @@
--- An account ends with its person or workspace. From that instant it spends nothing: each spend asks whether they exist
--- (credits.living_accounts). What else has to be done is done here, at once where no transaction is in the way, and by the
--- job otherwise: a deletion neither fails nor waits because of credits.
+-- An account ends with its person or workspace. From that instant it spends nothing: each spend
+-- asks whether they exist (credits.living_accounts). What else has to be done is done here, at once
+-- where no transaction is in the way, and by the job otherwise: a deletion neither fails nor waits
+-- because of credits.
 
 create table credits.accounts_to_follow (
   account_id uuid not null,
@@ -8,7 +9,8 @@ create table credits.accounts_to_follow (
   constraint accounts_to_follow_pkey primary key (account_id)
 );
 comment on table credits.accounts_to_follow is
-  'Accounts whose person or workspace has left, come back or changed while the account was busy. The job works them off.';
+  'Accounts whose person or workspace has left, come back or changed while the account was busy. '
+  'The job works them off.';
 alter table credits.accounts_to_follow enable row level security;
 revoke all on table credits.accounts_to_follow from public, anon, authenticated, service_role;
 
@@ -33,7 +35,8 @@ begin
 end
 $$;
 comment on function credits.close_account(uuid) is
-  'Closes an account and keeps its ledger: releases its holds, ends its plan like a cancellation, takes the person out of workspaces.';
+  'Closes an account and keeps its ledger: releases its holds, ends its plan like a cancellation, '
+  'takes the person out of workspaces.';
 revoke all on function credits.close_account(uuid) from public, anon, authenticated, service_role;
 
 create function credits.end_plan(p_account_id uuid)
@@ -48,7 +51,8 @@ declare
   v_at timestamptz := credits.account_time(p_account_id);
 begin
   select 'plan', v_at, p.id, credits.latest_version(p.id), false
-    into v_event.kind, v_event.happened_at, v_event.plan_id, v_event.plan_version, v_event.at_period_end
+    into v_event.kind, v_event.happened_at, v_event.plan_id, v_event.plan_version,
+      v_event.at_period_end
   from public.plans p where p.is_default;
   if (credits.spell_at(p_account_id, v_at)).plan_id <> v_event.plan_id then
     perform credits.record_event(p_account_id, v_event, v_at);
@@ -56,7 +60,8 @@ begin
   end if;
 end
 $$;
-comment on function credits.end_plan(uuid) is 'Ends a plan that is paid for, like a cancellation that takes effect now.';
+comment on function credits.end_plan(uuid) is
+  'Ends a plan that is paid for, like a cancellation that takes effect now.';
 revoke all on function credits.end_plan(uuid) from public, anon, authenticated, service_role;
 
 create function credits.reopen_account(p_account_id uuid)
@@ -69,7 +74,8 @@ as $$
 declare
   v_status text;
 begin
-  perform 1 from credits.balances b where b.account_id = p_account_id order by b.credit_type for no key update;
+  perform 1 from credits.balances b where b.account_id = p_account_id
+    order by b.credit_type for no key update;
   -- One that was frozen comes back frozen, and one that was forgotten never does.
   update credits.accounts a set
     status = case when a.frozen_reason is null then 'active' else 'frozen' end, closed_at = null
@@ -77,12 +83,14 @@ begin
     and not exists (select 1 from credits.forgotten_accounts f where f.account_id = p_account_id)
   returning a.status into v_status;
   if found then
-    update credits.balances b set account_status = v_status, due_at = '-infinity' where b.account_id = p_account_id;
+    update credits.balances b set account_status = v_status, due_at = '-infinity'
+      where b.account_id = p_account_id;
   end if;
 end
 $$;
 comment on function credits.reopen_account(uuid) is
-  'Gives an id that came back its account, with what it had bought. Does nothing for an account that is open or was forgotten.';
+  'Gives an id that came back its account, with what it had bought. Does nothing for an account '
+  'that is open or was forgotten.';
 revoke all on function credits.reopen_account(uuid) from public, anon, authenticated, service_role;
 
 create function credits.leave_workspaces(p_account_id uuid)
@@ -101,8 +109,10 @@ begin
   delete from public.credit_workspace_members m where m.user_id = p_account_id;
 end
 $$;
-comment on function credits.leave_workspaces(uuid) is 'Takes a person out of all workspaces, which releases their holds there.';
-revoke all on function credits.leave_workspaces(uuid) from public, anon, authenticated, service_role;
+comment on function credits.leave_workspaces(uuid) is
+  'Takes a person out of all workspaces, which releases their holds there.';
+revoke all on function credits.leave_workspaces(uuid)
+  from public, anon, authenticated, service_role;
 
 create function credits.release_open_holds(p_account_id uuid, p_user_id uuid, p_reason text)
 returns void
@@ -118,7 +128,8 @@ begin
   for v_balance in select * from credits.lock_account(p_account_id) loop
     for v_hold in
       select r.* from public.credit_reservations r
-      where r.account_id = p_account_id and r.credit_type = v_balance.credit_type and r.status = 'open'
+      where r.account_id = p_account_id and r.credit_type = v_balance.credit_type
+        and r.status = 'open'
         and (p_user_id is null or r.user_id = p_user_id)
       order by r.id
     loop
@@ -129,7 +140,8 @@ end
 $$;
 comment on function credits.release_open_holds(uuid, uuid, text) is
   'Releases all holds of an account, or those of one person, also when the account is gone.';
-revoke all on function credits.release_open_holds(uuid, uuid, text) from public, anon, authenticated, service_role;
+revoke all on function credits.release_open_holds(uuid, uuid, text)
+  from public, anon, authenticated, service_role;
 
 create function credits.release_holds_of_removed_member()
 returns trigger
@@ -151,9 +163,12 @@ begin
   return null;
 end
 $$;
-comment on function credits.release_holds_of_removed_member() is 'Removing a member releases what they hold of the workspace.';
-revoke all on function credits.release_holds_of_removed_member() from public, anon, authenticated, service_role;
-create trigger credit_workspace_members_release_holds after delete on public.credit_workspace_members
+comment on function credits.release_holds_of_removed_member() is
+  'Removing a member releases what they hold of the workspace.';
+revoke all on function credits.release_holds_of_removed_member()
+  from public, anon, authenticated, service_role;
+create trigger credit_workspace_members_release_holds after delete
+  on public.credit_workspace_members
   for each row execute function credits.release_holds_of_removed_member();
 
 create function credits.pass_ownership_on()
@@ -209,7 +224,8 @@ begin
 end
 $$;
 comment on function credits.follow_account(uuid) is
-  'Brings an account in line with its person or workspace: closes it where they are gone, reopens it where they are back, and gives free credits that they are due by now. Safe to repeat.';
+  'Brings an account in line with its person or workspace: closes it where they are gone, reopens '
+  'it where they are back, and gives free credits that they are due by now. Safe to repeat.';
 revoke all on function credits.follow_account(uuid) from public, anon, authenticated, service_role;
 
 create function credits.follow_at_once(p_account_id uuid)
@@ -218,21 +234,25 @@ language plpgsql
 volatile
 security invoker
 set search_path = ''
--- Nothing is waited for: whoever deletes a user may hold what a spend wants, while the spend holds the account.
+-- Nothing is waited for: whoever deletes a user may hold what a spend wants, while the spend holds
+-- the account.
 set lock_timeout = '1ms'
 as $$
 begin
   begin
     perform credits.follow_account(p_account_id);
   exception when others then
-    insert into credits.accounts_to_follow (account_id) values (p_account_id) on conflict (account_id) do nothing;
+    insert into credits.accounts_to_follow (account_id) values (p_account_id)
+      on conflict (account_id) do nothing;
   end;
 exception when others then
-  raise warning 'credits: account % could not be brought in line with its user: % (%)', p_account_id, sqlerrm, sqlstate;
+  raise warning 'credits: account % could not be brought in line with its user: % (%)',
+    p_account_id, sqlerrm, sqlstate;
 end
 $$;
 comment on function credits.follow_at_once(uuid) is
-  'Brings an account in line with its person or workspace, or leaves that to the job where the account is busy. Waits for no lock and raises nothing.';
+  'Brings an account in line with its person or workspace, or leaves that to the job where the '
+  'account is busy. Waits for no lock and raises nothing.';
 revoke all on function credits.follow_at_once(uuid) from public, anon, authenticated, service_role;
 
 create function credits.follow_waiting_accounts(p_limit integer default 100)
@@ -248,14 +268,16 @@ declare
   v_count integer := 0;
 begin
   for v_account_id in
-    select f.account_id from credits.accounts_to_follow f order by f.account_id limit p_limit for update skip locked
+    select f.account_id from credits.accounts_to_follow f order by f.account_id limit p_limit
+      for update skip locked
   loop
     begin
       perform credits.follow_account(v_account_id);
       delete from credits.accounts_to_follow f where f.account_id = v_account_id;
       v_count := v_count + 1;
     exception when others then
-      raise warning 'credits: account % could not be brought in line with its user: % (%)', v_account_id, sqlerrm, sqlstate;
+      raise warning 'credits: account % could not be brought in line with its user: % (%)',
+        v_account_id, sqlerrm, sqlstate;
     end;
   end loop;
   return v_count;
@@ -263,7 +285,8 @@ end
 $$;
 comment on function credits.follow_waiting_accounts(integer) is
   'Works off accounts whose person or workspace changed while they were busy. Answers how many.';
-revoke all on function credits.follow_waiting_accounts(integer) from public, anon, authenticated, service_role;
+revoke all on function credits.follow_waiting_accounts(integer)
+  from public, anon, authenticated, service_role;
 
 create function credits.tend_accounts()
 returns void
@@ -280,7 +303,9 @@ begin
 end
 $$;
 comment on function credits.tend_accounts() is
-  'The part of the job that is about accounts: follows what users and workspaces did while accounts were busy, gives back rows of dropped tables, drops old identities and old messages. Bounded.';
+  'The part of the job that is about accounts: follows what users and workspaces did while '
+  'accounts were busy, gives back rows of dropped tables, drops old identities and old messages. '
+  'Bounded.';
 revoke all on function credits.tend_accounts() from public, anon, authenticated, service_role;
 
 create function credits.follow_user()
@@ -295,7 +320,8 @@ begin
 end
 $$;
 comment on function credits.follow_user() is
-  'Follows what becomes of a user: deleted, also softly, come back, under another e-mail, no longer anonymous. Never blocks it.';
+  'Follows what becomes of a user: deleted, also softly, come back, under another e-mail, no '
+  'longer anonymous. Never blocks it.';
 revoke all on function credits.follow_user() from public, anon, authenticated, service_role;
 -- At the end of the transaction, when all that goes with the user is gone as well.
 create constraint trigger credits_close_account after delete on auth.users
@@ -318,7 +344,8 @@ begin
   return null;
 end
 $$;
-comment on function credits.follow_workspace() is 'Closes the account of a workspace that is deleted.';
+comment on function credits.follow_workspace() is
+  'Closes the account of a workspace that is deleted.';
 revoke all on function credits.follow_workspace() from public, anon, authenticated, service_role;
 create constraint trigger credit_workspaces_follow_deleted after delete on public.credit_workspaces
   deferrable initially deferred for each row execute function credits.follow_workspace();

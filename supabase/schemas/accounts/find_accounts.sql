@@ -2,12 +2,14 @@
 -- else with ids.
 
 -- edge: result=FoundAccounts callers=service_role repeatable reads=account_ids:ids
---   Accounts by the beginning of an e-mail, a phone number or a workspace's name, by id, or the newest.
+--   Accounts by the beginning of an e-mail, a phone number or a workspace's name, by id, or the
+--   newest.
 --
 --   What is exactly ``search`` comes first. ``account_ids`` asks whose these are.
 --
 --   Raises:
---       InvalidArgument: a ``limit`` that is not 1 to 1000, or a ``search`` of more than 320 characters.
+--       InvalidArgument: a ``limit`` that is not 1 to 1000, or a ``search`` of more than 320
+--           characters.
 create function public.find_accounts(
   p_search text default null, p_account_ids jsonb default null, p_limit integer default 20)
 returns jsonb
@@ -36,7 +38,8 @@ begin
     select coalesce(jsonb_agg(jsonb_build_object(
       'account_id', f.account_id, 'kind', f.kind, 'name', f.name, 'plan', s.plan_id,
       'status', case when a.status = 'active' then s.status else a.status::text end,
-      'created_at', f.created_at) order by lower(f.name) = v_search desc nulls last, f.created_at desc,
+      'created_at', f.created_at) order by lower(f.name) = v_search desc nulls last,
+        f.created_at desc,
       f.account_id), '[]')
     from (
       select n.* from (

@@ -6,7 +6,8 @@ security invoker
 set search_path = ''
 as $$
   select coalesce(jsonb_agg(jsonb_build_object(
-    'credit_type', n.credit_type, 'kind', t.kind, 'allowance', n.allowance, 'used', n.used, 'reserved', n.reserved,
+    'credit_type', n.credit_type, 'kind', t.kind, 'allowance', n.allowance, 'used', n.used,
+    'reserved', n.reserved,
     'remaining', n.remaining, 'unlimited', n.allowance is null, 'percent_used', w.percent_used,
     'warning', case when n.remaining <= 0 then 'exhausted' when w.percent_used >= 80 then 'low' end,
     'debt', credits.debt_of(p_account_id, n.credit_type),
@@ -19,7 +20,8 @@ as $$
   where n.account_id = p_account_id
 $$;
 comment on function credits.balances_of(uuid) is
-  'The balances of an account as JSON objects, with the percentage used and the warning: low from 80 %, exhausted at nothing left.';
+  'The balances of an account as JSON objects, with the percentage used and the warning: low from '
+  '80 %, exhausted at nothing left.';
 revoke all on function credits.balances_of(uuid) from public, anon, authenticated, service_role;
 
 create function credits.reading_user(p_user_id uuid)
@@ -44,7 +46,8 @@ begin
 end
 $$;
 comment on function credits.reading_user(uuid) is
-  'Whose rows a call may read: any user''s for the service role, one''s own for a signed-in user. Raises account_not_found for everybody else''s.';
+  'Whose rows a call may read: any user''s for the service role, one''s own for a signed-in user. '
+  'Raises account_not_found for everybody else''s.';
 revoke all on function credits.reading_user(uuid) from public, anon, authenticated, service_role;
 
 create function credits.read_summary(p_user_id uuid, p_workspace_id uuid)
@@ -73,14 +76,17 @@ begin
       'support_contact', (select c.support_contact from credits.settings c),
       'message', case when v_account.status = 'frozen' then credits.frozen_words() end,
       'free_credits', v_account.free_credits,
-      'pending_plan', s.pending_plan_id, 'pending_at', s.pending_at, 'trial_ends_at', s.trial_ends_at,
+      'pending_plan', s.pending_plan_id, 'pending_at', s.pending_at, 'trial_ends_at',
+      s.trial_ends_at,
       'period_start', r.period_start, 'period_end', r.period_end, 'now', v_at,
       'balances', credits.balances_of(v_account_id),
       'budgets', credits.budgets_of(v_account_id, v_user_id),
       'grants', (
         select coalesce(jsonb_agg(jsonb_build_object(
-          'grant_id', g.id, 'credit_type', g.credit_type, 'source', g.source, 'amount', g.amount, 'remaining', g.remaining,
-          'held', g.held, 'priority', g.priority, 'starts_at', g.starts_at, 'expires_at', g.expires_at,
+          'grant_id', g.id, 'credit_type', g.credit_type, 'source', g.source, 'amount', g.amount,
+          'remaining', g.remaining,
+          'held', g.held, 'priority', g.priority, 'starts_at', g.starts_at, 'expires_at',
+          g.expires_at,
           'frozen', g.frozen_at is not null, 'description', g.description)
           order by g.credit_type, g.priority, g.expires_at, g.starts_at, g.id), '[]')
         from public.credit_grants g
@@ -96,8 +102,10 @@ begin
     where b.account_id = v_account_id);
 end
 $$;
-comment on function credits.read_summary(uuid, uuid) is 'What get_credit_summary answers, after asking whether the caller may read it.';
-revoke all on function credits.read_summary(uuid, uuid) from public, anon, authenticated, service_role;
+comment on function credits.read_summary(uuid, uuid) is
+  'What get_credit_summary answers, after asking whether the caller may read it.';
+revoke all on function credits.read_summary(uuid, uuid)
+  from public, anon, authenticated, service_role;
 grant execute on function credits.read_summary(uuid, uuid) to authenticated, service_role;
 
 -- edge: result=Summary callers=authenticated,service_role repeatable
@@ -105,7 +113,8 @@ grant execute on function credits.read_summary(uuid, uuid) to authenticated, ser
 --
 --   Raises:
 --       AccountNotFound: there is no such user or workspace.
-create function public.get_credit_summary(p_user_id uuid default null, p_workspace_id uuid default null)
+create function public.get_credit_summary(p_user_id uuid default null,
+  p_workspace_id uuid default null)
 returns jsonb
 language sql
 volatile
@@ -113,6 +122,9 @@ security invoker
 set search_path = ''
 return credits.read_summary(p_user_id, p_workspace_id);
 comment on function public.get_credit_summary(uuid, uuid) is
-  'Everything that a usage page shows of one account: plan, period, balances with percentage and warning, open grants. A signed-in user may leave p_user_id out; another user''s raises account_not_found.';
-revoke all on function public.get_credit_summary(uuid, uuid) from public, anon, authenticated, service_role;
+  'Everything that a usage page shows of one account: plan, period, balances with percentage and '
+  'warning, open grants. A signed-in user may leave p_user_id out; another user''s raises '
+  'account_not_found.';
+revoke all on function public.get_credit_summary(uuid, uuid)
+  from public, anon, authenticated, service_role;
 grant execute on function public.get_credit_summary(uuid, uuid) to authenticated, service_role;

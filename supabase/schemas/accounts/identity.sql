@@ -1,6 +1,7 @@
--- Free credits once per person. The default plan's allowance of a period belongs to an identity, not to an id: an account of
--- the same identity that is open has it, and one that follows it continues with what it left, in the same period. Of an
--- identity only a keyed hash is kept, which survives forget_account, for a year after the account was closed.
+-- Free credits once per person. The default plan's allowance of a period belongs to an identity,
+-- not to an id: an account of the same identity that is open has it, and one that follows it
+-- continues with what it left, in the same period. Of an identity only a keyed hash is kept, which
+-- survives forget_account, for a year after the account was closed.
 
 create table credits.identity_key (
   only_row boolean primary key default true,
@@ -9,12 +10,14 @@ create table credits.identity_key (
   constraint identity_key_has_one_row check (only_row)
 );
 comment on table credits.identity_key is
-  'The secret of the hashes of identities, as the two blocks of HMAC-SHA256. Made once, and never read but by hash_identity.';
+  'The secret of the hashes of identities, as the two blocks of HMAC-SHA256. Made once, and never '
+  'read but by hash_identity.';
 alter table credits.identity_key enable row level security;
 revoke all on table credits.identity_key from public, anon, authenticated, service_role;
 do $$
 declare
-  v_key bytea := uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid());
+  v_key bytea := uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
+    || uuid_send(gen_random_uuid());
   v_inner bytea := decode(repeat('36', 64), 'hex');
   v_outer bytea := decode(repeat('5c', 64), 'hex');
 begin
@@ -34,7 +37,8 @@ create table credits.account_identities (
 );
 create index account_identities_identity_idx on credits.account_identities (identity);
 comment on table credits.account_identities is
-  'Which identities an account has had: the hash of each e-mail or phone number, or what credits.identity_of says.';
+  'Which identities an account has had: the hash of each e-mail or phone number, or what '
+  'credits.identity_of says.';
 alter table credits.account_identities enable row level security;
 revoke all on table credits.account_identities from public, anon, authenticated, service_role;
 
@@ -45,7 +49,8 @@ create table credits.identity_holders (
 );
 create index identity_holders_account_id_idx on credits.identity_holders (account_id);
 comment on table credits.identity_holders is
-  'Which account has the free credits of an identity. Two sign-ups of one identity at once meet here, and one of them waits.';
+  'Which account has the free credits of an identity. Two sign-ups of one identity at once meet '
+  'here, and one of them waits.';
 alter table credits.identity_holders enable row level security;
 revoke all on table credits.identity_holders from public, anon, authenticated, service_role;
 
@@ -58,7 +63,8 @@ create table credits.carried_allowances (
   constraint carried_allowances_amount_is_not_negative check (amount >= 0)
 );
 comment on table credits.carried_allowances is
-  'What an earlier account of the same person had left of the free allowance of the period that ends at period_end.';
+  'What an earlier account of the same person had left of the free allowance of the period that '
+  'ends at period_end.';
 alter table credits.carried_allowances enable row level security;
 revoke all on table credits.carried_allowances from public, anon, authenticated, service_role;
 
@@ -75,21 +81,25 @@ declare
   v_kind text;
   v_carried bigint;
 begin
-  select a.free_credits, a.kind into v_free_credits, v_kind from credits.accounts a where a.account_id = p_account_id;
+  select a.free_credits, a.kind into v_free_credits, v_kind from credits.accounts a
+    where a.account_id = p_account_id;
   if v_kind = 'workspace' then
-    return case when (select s.workspace_credits from credits.settings s) = 'free' then p_allowance else 0 end;
+    return case when (select s.workspace_credits from credits.settings s) = 'free' then p_allowance
+      else 0 end;
   end if;
   if v_free_credits <> 'own' then
     return 0;
   end if;
   select c.amount into v_carried
   from credits.carried_allowances c
-  where c.account_id = p_account_id and c.credit_type = p_credit_type and p_period_start < c.period_end;
+  where c.account_id = p_account_id and c.credit_type = p_credit_type
+    and p_period_start < c.period_end;
   return least(p_allowance, v_carried);
 end
 $$;
 comment on function credits.free_allowance(uuid, text, timestamptz, bigint) is
-  'How much of the default plan''s allowance of a period an account is due: all of it, what an earlier account of the same person left of it, or nothing.';
+  'How much of the default plan''s allowance of a period an account is due: all of it, what an '
+  'earlier account of the same person left of it, or nothing.';
 revoke all on function credits.free_allowance(uuid, text, timestamptz, bigint)
   from public, anon, authenticated, service_role;
 
@@ -101,19 +111,26 @@ security invoker
 set search_path = ''
 as $$
   select case
-    when e.email is null then 'phone:' || nullif(regexp_replace(p_user.phone, '[^0-9]', '', 'g'), '')
+    when e.email is null then 'phone:' || nullif(regexp_replace(p_user.phone, '[^0-9]', '', 'g'),
+      '')
     when s.identity_by <> 'person' then 'email:' || e.email
-    when e.domain in ('gmail.com', 'googlemail.com') then 'email:' || replace(e.mailbox, '.', '') || '@gmail.com'
+    when e.domain in ('gmail.com', 'googlemail.com') then 'email:' || replace(e.mailbox, '.', '')
+      || '@gmail.com'
     else 'email:' || e.mailbox || '@' || e.domain end
   from credits.settings s
   cross join lateral (
-    select n.email, split_part(split_part(n.email, '@', 1), '+', 1) as mailbox, split_part(n.email, '@', 2) as domain
+    select n.email, split_part(split_part(n.email, '@', 1), '+', 1) as mailbox,
+      split_part(n.email, '@', 2) as domain
     from (select nullif(lower(btrim(p_user.email)), '') as email) n
   ) e
 $$;
 comment on function credits.identity_of(auth.users) is
-  'What tells one person from another, as a text of which only a keyed hash is kept: the e-mail without regard to case, without one the phone number; with identity_by = ''person'' without plus-tags, and without dots where the provider ignores them. Null is no identity. A project may replace this function.';
-revoke all on function credits.identity_of(auth.users) from public, anon, authenticated, service_role;
+  'What tells one person from another, as a text of which only a keyed hash is kept: the e-mail '
+  'without regard to case, without one the phone number; with identity_by = ''person'' without '
+  'plus-tags, and without dots where the provider ignores them. Null is no identity. A project '
+  'may replace this function.';
+revoke all on function credits.identity_of(auth.users)
+  from public, anon, authenticated, service_role;
 
 create function credits.hash_identity(p_identity text)
 returns bytea
@@ -124,7 +141,8 @@ set search_path = ''
 as $$
 begin
   return (
-    select sha256(k.outer_key || sha256(k.inner_key || convert_to(p_identity, 'UTF8'))) from credits.identity_key k);
+    select sha256(k.outer_key || sha256(k.inner_key || convert_to(p_identity, 'UTF8')))
+      from credits.identity_key k);
 end
 $$;
 comment on function credits.hash_identity(text) is 'The keyed hash (HMAC-SHA256) of an identity.';
@@ -149,8 +167,10 @@ begin
 end
 $$;
 comment on function credits.remember_identities(uuid) is
-  'Notes the identity that an account has now; earlier ones count on. It has none while it has neither e-mail nor phone number.';
-revoke all on function credits.remember_identities(uuid) from public, anon, authenticated, service_role;
+  'Notes the identity that an account has now; earlier ones count on. It has none while it has '
+  'neither e-mail nor phone number.';
+revoke all on function credits.remember_identities(uuid)
+  from public, anon, authenticated, service_role;
 
 create function credits.decide_free_credits(p_account_id uuid)
 returns void
@@ -163,7 +183,8 @@ declare
   v_had text;
   v_has text := 'own';
 begin
-  select a.free_credits into v_had from credits.accounts a where a.account_id = p_account_id and a.kind = 'person';
+  select a.free_credits into v_had from credits.accounts a where a.account_id = p_account_id
+    and a.kind = 'person';
   if exists (
     select 1 from auth.users u cross join credits.settings s
     where u.id = p_account_id and u.is_anonymous and s.anonymous_credits = 'none') then
@@ -187,8 +208,11 @@ begin
 end
 $$;
 comment on function credits.decide_free_credits(uuid) is
-  'Finds out whether an account has free credits of its own: not while its person is anonymous, nor beside another open account of the same identity. Safe to repeat; what was given is never taken back.';
-revoke all on function credits.decide_free_credits(uuid) from public, anon, authenticated, service_role;
+  'Finds out whether an account has free credits of its own: not while its person is anonymous, '
+  'nor beside another open account of the same identity. Safe to repeat; what was given is never '
+  'taken back.';
+revoke all on function credits.decide_free_credits(uuid)
+  from public, anon, authenticated, service_role;
 
 create function credits.hold_identities(p_account_id uuid)
 returns boolean
@@ -203,7 +227,8 @@ declare
   v_is_holder boolean := true;
 begin
   for v_identity in
-    select i.identity from credits.account_identities i where i.account_id = p_account_id order by i.identity
+    select i.identity from credits.account_identities i where i.account_id = p_account_id
+      order by i.identity
   loop
     -- Whoever comes second waits here, and looks afterwards.
     insert into credits.identity_holders (identity, account_id) values (v_identity, p_account_id)
@@ -222,7 +247,8 @@ begin
 end
 $$;
 comment on function credits.hold_identities(uuid) is
-  'Takes the free credits of an account''s identities over, unless another open account has them. Answers whether it has them now.';
+  'Takes the free credits of an account''s identities over, unless another open account has them. '
+  'Answers whether it has them now.';
 revoke all on function credits.hold_identities(uuid) from public, anon, authenticated, service_role;
 
 create function credits.earlier_accounts(p_account_id uuid)
@@ -238,13 +264,15 @@ begin
     from credits.account_identities i
     join credits.account_identities o on o.identity = i.identity and o.account_id <> p_account_id
     join credits.accounts a on a.account_id = o.account_id
-    where i.account_id = p_account_id and a.free_credits = 'own' and not credits.is_living(o.account_id)
+    where i.account_id = p_account_id and a.free_credits = 'own'
+      and not credits.is_living(o.account_id)
       and coalesce(a.closed_at > credits.clock() - interval '1 year', true);
 end
 $$;
 comment on function credits.earlier_accounts(uuid) is
   'The accounts of the same person that had free credits and are gone, for no longer than a year.';
-revoke all on function credits.earlier_accounts(uuid) from public, anon, authenticated, service_role;
+revoke all on function credits.earlier_accounts(uuid)
+  from public, anon, authenticated, service_role;
 
 create function credits.carry_allowances(p_account_id uuid)
 returns void
@@ -273,8 +301,10 @@ begin
 end
 $$;
 comment on function credits.carry_allowances(uuid) is
-  'Notes what earlier accounts of the same person left of the free allowance of the period that is running.';
-revoke all on function credits.carry_allowances(uuid) from public, anon, authenticated, service_role;
+  'Notes what earlier accounts of the same person left of the free allowance of the period that '
+  'is running.';
+revoke all on function credits.carry_allowances(uuid)
+  from public, anon, authenticated, service_role;
 
 create function credits.inherited_anchor(p_account_id uuid)
 returns timestamptz
@@ -295,8 +325,10 @@ begin
 end
 $$;
 comment on function credits.inherited_anchor(uuid) is
-  'The instant that the periods of the person''s last account were counted from: a new one continues with the same periods. Null where there was none.';
-revoke all on function credits.inherited_anchor(uuid) from public, anon, authenticated, service_role;
+  'The instant that the periods of the person''s last account were counted from: a new one '
+  'continues with the same periods. Null where there was none.';
+revoke all on function credits.inherited_anchor(uuid)
+  from public, anon, authenticated, service_role;
 
 create function credits.pass_identities_on(p_account_id uuid)
 returns void
@@ -313,7 +345,8 @@ begin
     select distinct o.account_id
     from credits.account_identities i
     join credits.account_identities o on o.identity = i.identity and o.account_id <> p_account_id
-    join credits.accounts a on a.account_id = o.account_id and a.free_credits = 'other_account' and a.status <> 'closed'
+    join credits.accounts a on a.account_id = o.account_id and a.free_credits = 'other_account'
+      and a.status <> 'closed'
     where i.account_id = p_account_id
     order by o.account_id
   loop
@@ -322,8 +355,10 @@ begin
 end
 $$;
 comment on function credits.pass_identities_on(uuid) is
-  'When an account is closed: another open account of the same person continues with what is left of the free credits.';
-revoke all on function credits.pass_identities_on(uuid) from public, anon, authenticated, service_role;
+  'When an account is closed: another open account of the same person continues with what is left '
+  'of the free credits.';
+revoke all on function credits.pass_identities_on(uuid)
+  from public, anon, authenticated, service_role;
 
 create function credits.drop_old_identities()
 returns void
@@ -338,5 +373,6 @@ begin
   where a.closed_at < clock_timestamp() - interval '1 year' and i.account_id = a.account_id;
 end
 $$;
-comment on function credits.drop_old_identities() is 'Drops the hashes of accounts that were closed more than a year ago.';
+comment on function credits.drop_old_identities() is
+  'Drops the hashes of accounts that were closed more than a year ago.';
 revoke all on function credits.drop_old_identities() from public, anon, authenticated, service_role;

@@ -19,6 +19,9 @@ begin
     from credits.accounts a where a.account_id = v_account_id)));
 end
 $$;
-comment on function public.mark_test_account(uuid, uuid) is 'Makes an account a test account, which may have a clock of its own (set_test_clock). It stays one.';
-revoke all on function public.mark_test_account(uuid, uuid) from public, anon, authenticated, service_role;
+comment on function public.mark_test_account(uuid, uuid) is
+  'Makes an account a test account, which may have a clock of its own (set_test_clock). It stays '
+  'one.';
+revoke all on function public.mark_test_account(uuid, uuid)
+  from public, anon, authenticated, service_role;
 grant execute on function public.mark_test_account(uuid, uuid) to service_role;

@@ -9,22 +9,27 @@ declare
   v_now timestamptz;
 begin
   -- Nothing is booked here: what falls due by the new time does so whoever comes by first.
-  perform 1 from credits.balances b where b.account_id = p_account_id order by b.credit_type for no key update;
-  if not exists (select 1 from credits.accounts a where a.account_id = p_account_id and a.is_test) then
+  perform 1 from credits.balances b where b.account_id = p_account_id
+    order by b.credit_type for no key update;
+  if not exists (select 1 from credits.accounts a where a.account_id = p_account_id
+    and a.is_test) then
     perform credits.raise_error('not_a_test_account');
   end if;
   select max(greatest(b.test_now, b.settled_at)) into v_now
   from credits.balances b where b.account_id = p_account_id;
   if p_now is null or not isfinite(p_now) or p_now < v_now then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_now', 'now', v_now),
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_now', 'now', v_now),
       'A test clock moves forwards only.');
   end if;
   update credits.accounts a set test_now = p_now where a.account_id = p_account_id;
   update credits.balances b set test_now = p_now where b.account_id = p_account_id;
 end
 $$;
-comment on function credits.move_clock(uuid, timestamptz) is 'Moves the clock of a test account forwards.';
-revoke all on function credits.move_clock(uuid, timestamptz) from public, anon, authenticated, service_role;
+comment on function credits.move_clock(uuid, timestamptz) is
+  'Moves the clock of a test account forwards.';
+revoke all on function credits.move_clock(uuid, timestamptz)
+  from public, anon, authenticated, service_role;
 
 -- edge: result=Clock callers=service_role repeatable
 --   Set the time of a test account, forwards only; every rule follows it.
@@ -33,7 +38,8 @@ revoke all on function credits.move_clock(uuid, timestamptz) from public, anon, 
 --       NotATestAccount: the account is not marked.
 --       InvalidArgument: the time is not aware, or earlier than the account's.
 --       AccountNotFound.
-create function public.set_test_clock(p_user_id uuid, p_now timestamptz, p_workspace_id uuid default null)
+create function public.set_test_clock(p_user_id uuid, p_now timestamptz,
+  p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
 volatile
@@ -48,6 +54,8 @@ begin
 end
 $$;
 comment on function public.set_test_clock(uuid, timestamptz, uuid) is
-  'Sets the time of a test account, forwards only. It stands still until it is set again, and every rule follows it. Raises not_a_test_account for others.';
-revoke all on function public.set_test_clock(uuid, timestamptz, uuid) from public, anon, authenticated, service_role;
+  'Sets the time of a test account, forwards only. It stands still until it is set again, and '
+  'every rule follows it. Raises not_a_test_account for others.';
+revoke all on function public.set_test_clock(uuid, timestamptz, uuid)
+  from public, anon, authenticated, service_role;
 grant execute on function public.set_test_clock(uuid, timestamptz, uuid) to service_role;

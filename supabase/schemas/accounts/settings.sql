@@ -11,8 +11,10 @@ create table credits.settings (
   alert_percents integer[] not null default '{50,80,100}',
   message_retention interval not null default '30 days',
   constraint settings_identity_is_by_email_or_person check (identity_by in ('email', 'person')),
-  constraint settings_anonymous_credits_are_none_or_free check (anonymous_credits in ('none', 'free')),
-  constraint settings_workspace_credits_are_none_or_free check (workspace_credits in ('none', 'free')),
+  constraint settings_anonymous_credits_are_none_or_free
+    check (anonymous_credits in ('none', 'free')),
+  constraint settings_workspace_credits_are_none_or_free
+    check (workspace_credits in ('none', 'free')),
   on_cancel text not null default 'keep',
   constraint settings_on_cancel_keeps_or_voids check (on_cancel in ('keep', 'void')),
   pause text not null default 'provisional',
@@ -30,8 +32,10 @@ create table credits.settings (
     check (1 <= all (alert_percents) and 100 >= all (alert_percents)),
   constraint settings_messages_are_kept_for_ten_days_at_least check (message_retention >= '10 days')
 );
-comment on table credits.settings is 'What the edge functions need to know about the app around them. One row.';
-comment on column credits.settings.upgrade_url is 'Where a denial sends people who want more credits.';
+comment on table credits.settings is
+  'What the edge functions need to know about the app around them. One row.';
+comment on column credits.settings.upgrade_url is
+  'Where a denial sends people who want more credits.';
 comment on column credits.settings.stored_body_bytes is
   'The largest body of an HTTP answer that is kept for a repeat under the same Idempotency-Key.';
 comment on column credits.settings.stored_answer_retention is
@@ -43,15 +47,20 @@ comment on column credits.settings.alert_percents is
 comment on column credits.settings.message_retention is
   'How long messages are kept that were delivered or given up, and notifications.';
 comment on column credits.settings.support_contact is
-  'Whom people write to about an account that is frozen: an e-mail address or the address of a page.';
+  'Whom people write to about an account that is frozen: an e-mail address or the address of a '
+  'page.';
 comment on column credits.settings.identity_by is
-  'What makes two accounts the same person''s: the e-mail as it is, or (person) without plus-tags and dots that do not matter.';
+  'What makes two accounts the same person''s: the e-mail as it is, or (person) without plus-tags '
+  'and dots that do not matter.';
 comment on column credits.settings.anonymous_credits is
-  'Whether anonymous sign-ins have the free plan''s credits. They have its limits, and get its credits on becoming permanent.';
+  'Whether anonymous sign-ins have the free plan''s credits. They have its limits, and get its '
+  'credits on becoming permanent.';
 comment on column credits.settings.workspace_credits is
-  'Whether a workspace on the free plan has its credits, beside those of its members. It has its limits.';
+  'Whether a workspace on the free plan has its credits, beside those of its members. It has its '
+  'limits.';
 comment on column credits.settings.on_cancel is
-  'What a cancellation does to the paid plan credits: keep them to the end that was paid for, or void them at once.';
+  'What a cancellation does to the paid plan credits: keep them to the end that was paid for, or '
+  'void them at once.';
 comment on column credits.settings.pause is
   'What a subscription gets whose invoices are not collected for a while: the one provisional '
   'period, or none.';

@@ -3,7 +3,8 @@
 --
 --   Raises:
 --       AccountNotFound.
-create function public.unfreeze_account(p_user_id uuid, p_reason text default null, p_workspace_id uuid default null)
+create function public.unfreeze_account(p_user_id uuid, p_reason text default null,
+  p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
 volatile
@@ -19,6 +20,8 @@ begin
   return credits.respond(credits.account_answer(v_account_id) || '{"status": "active"}');
 end
 $$;
-comment on function public.unfreeze_account(uuid, text, uuid) is 'Allows a frozen account to spend again.';
-revoke all on function public.unfreeze_account(uuid, text, uuid) from public, anon, authenticated, service_role;
+comment on function public.unfreeze_account(uuid, text, uuid) is
+  'Allows a frozen account to spend again.';
+revoke all on function public.unfreeze_account(uuid, text, uuid)
+  from public, anon, authenticated, service_role;
 grant execute on function public.unfreeze_account(uuid, text, uuid) to service_role;

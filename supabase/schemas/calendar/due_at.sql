@@ -1,5 +1,5 @@
--- What falls due on a balance by an instant is worked out here, once: credit_balances shows it (balance_at), and the next
--- operation on the balance books it (apply_due).
+-- What falls due on a balance by an instant is worked out here, once: credit_balances shows it
+-- (balance_at), and the next operation on the balance books it (apply_due).
 
 create type credits.due as (
   plan_id text,
@@ -22,7 +22,8 @@ create type credits.due as (
   changes_at timestamptz
 );
 comment on type credits.due is
-  'Where a balance should stand: its terms and period, and what is to be issued to, or withdrawn from, the plan grant of the period.';
+  'Where a balance should stand: its terms and period, and what is to be issued to, or withdrawn '
+  'from, the plan grant of the period.';
 
 create function credits.is_spendable(
   p_grant public.credit_grants, p_at timestamptz, p_is_frozen boolean)
@@ -35,11 +36,13 @@ as $$
   select p_grant.starts_at <= p_at and (p_grant.expires_at is null or p_grant.expires_at > p_at)
     and p_grant.voided_at is null
     and case when p_grant.source in ('plan', 'rollover') or p_grant.period_start is not null then
-        not p_is_frozen and (p_grant.frozen_at is null or p_grant.frozen_reason in ('past_due', 'paused'))
+        not p_is_frozen
+          and (p_grant.frozen_at is null or p_grant.frozen_reason in ('past_due', 'paused'))
       else p_grant.frozen_at is null end
 $$;
 comment on function credits.is_spendable(public.credit_grants, timestamptz, boolean) is
-  'Whether a grant may be spent at an instant: started, not expired, not voided, not frozen. p_is_frozen: what the plan gave is.';
+  'Whether a grant may be spent at an instant: started, not expired, not voided, not frozen. '
+  'p_is_frozen: what the plan gave is.';
 revoke all on function credits.is_spendable(public.credit_grants, timestamptz, boolean)
   from public, anon, authenticated, service_role;
 
@@ -53,7 +56,8 @@ as $$
   select s.grant_id, sum(s.amount - s.captured)::bigint
   from public.credit_reservations r
   join credits.reservation_slices s on s.account_id = r.account_id and s.reservation_id = r.id
-  where r.account_id = p_account_id and r.credit_type = p_credit_type and r.status = 'open' and r.expires_at > p_at
+  where r.account_id = p_account_id and r.credit_type = p_credit_type and r.status = 'open'
+    and r.expires_at > p_at
   group by s.grant_id
 $$;
 comment on function credits.live_holds_at(uuid, text, timestamptz) is
@@ -71,7 +75,8 @@ as $$
 begin
   return (
     select coalesce(sum(r.unlimited - r.unlimited_captured), 0) from public.credit_reservations r
-    where r.account_id = p_account_id and r.credit_type = p_credit_type and r.status = 'open' and r.expires_at > p_at);
+    where r.account_id = p_account_id and r.credit_type = p_credit_type and r.status = 'open'
+      and r.expires_at > p_at);
 end
 $$;
 comment on function credits.unlimited_holds_at(uuid, text, timestamptz) is
@@ -91,14 +96,17 @@ begin
   return coalesce((
     select sum(g.remaining - coalesce(h.amount, 0))
     from public.credit_grants g
-    left join credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h on h.grant_id = g.id
+    left join credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h
+      on h.grant_id = g.id
     where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
       and g.period_start = p_balance.period_start and g.voided_at is null
-      and (not p_to_roll_over or g.frozen_at is null or g.frozen_reason in ('past_due', 'paused'))), 0);
+      and (not p_to_roll_over or g.frozen_at is null or g.frozen_reason in ('past_due', 'paused'))),
+        0);
 end
 $$;
 comment on function credits.allowance_left_at(uuid, credits.balances, boolean, timestamptz) is
-  'What the plan grant of the booked period has left at an instant, less what holds pin beyond it. What is disputed does not roll over.';
+  'What the plan grant of the booked period has left at an instant, less what holds pin beyond '
+  'it. What is disputed does not roll over.';
 revoke all on function credits.allowance_left_at(uuid, credits.balances, boolean, timestamptz)
   from public, anon, authenticated, service_role;
 
@@ -111,11 +119,13 @@ set search_path = ''
 as $$
 begin
   select coalesce(-sum(t.amount), 0),
-    coalesce(-sum(t.amount) filter (where g.source in ('plan', 'rollover') or g.period_start is not null), 0)
+    coalesce(-sum(t.amount) filter (where g.source in ('plan', 'rollover')
+      or g.period_start is not null), 0)
     into used, of_plan
   from public.credit_transactions t
   left join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
-  where t.account_id = p_account_id and t.credit_type = p_credit_type and t.kind in ('consume', 'capture', 'refund')
+  where t.account_id = p_account_id and t.credit_type = p_credit_type
+    and t.kind in ('consume', 'capture', 'refund')
     and t.created_at > p_since
     and (t.kind <> 'refund' or exists (
       select 1 from public.credit_transactions o
@@ -124,7 +134,8 @@ begin
 end
 $$;
 comment on function credits.spent_since(uuid, text, timestamptz) is
-  'What was spent after an instant, less refunds of it: all of it, and the part that plan credits paid.';
+  'What was spent after an instant, less refunds of it: all of it, and the part that plan credits '
+  'paid.';
 revoke all on function credits.spent_since(uuid, text, timestamptz)
   from public, anon, authenticated, service_role;
 
@@ -149,12 +160,14 @@ begin
   end if;
   -- Where no operation came by during the period before, its whole allowance was left.
   return least(v_terms.rollover_cap, case when p_period_start <= p_balance.period_end then p_left
-    else credits.period_allowance(p_account_id, p_balance.credit_type, v_terms.period_start, v_terms.period_end, null,
+    else credits.period_allowance(p_account_id, p_balance.credit_type, v_terms.period_start,
+      v_terms.period_end, null,
       null, v_before) end);
 end
 $$;
 comment on function credits.rollover_at(uuid, credits.balances, timestamptz, bigint) is
-  'How many credits of the period before move into the period that starts at p_period_start: what was left of its allowance, up to the plan''s cap.';
+  'How many credits of the period before move into the period that starts at p_period_start: what '
+  'was left of its allowance, up to the plan''s cap.';
 revoke all on function credits.rollover_at(uuid, credits.balances, timestamptz, bigint)
   from public, anon, authenticated, service_role;
 
@@ -188,13 +201,16 @@ begin
   d.period_start := v_terms.period_start;
   d.period_end := v_terms.period_end;
   d.source := case when v_spell.trial_ends_at is null then 'plan' else 'trial' end;
-  d.is_new_period := (p_balance.period_start, p_balance.anchored_by) is distinct from (d.period_start, d.anchored_by);
+  d.is_new_period := (p_balance.period_start, p_balance.anchored_by) is distinct
+    from (d.period_start, d.anchored_by);
   d.is_early := d.is_new_period and d.period_start < p_balance.period_end;
   -- A restart counts in whatever period it turns out to have been made.
-  if p_balance.restarted_at > d.period_start or p_balance.restarted_at = d.period_start and not d.is_new_period then
+  if p_balance.restarted_at > d.period_start or p_balance.restarted_at = d.period_start
+    and not d.is_new_period then
     v_restarted_at := p_balance.restarted_at;
   end if;
-  d.entitled := credits.period_allowance(p_account_id, p_balance.credit_type, d.period_start, d.period_end,
+  d.entitled := credits.period_allowance(p_account_id, p_balance.credit_type, d.period_start,
+    d.period_end,
     v_restarted_at, case when v_restarted_at is not null then p_balance.restarted_event end, p_at);
   v_left := credits.allowance_left_at(p_account_id, p_balance, d.is_new_period,
     case when d.is_new_period then d.period_start else p_at end);
@@ -212,7 +228,8 @@ begin
       select * into v_spent from credits.spent_since(p_account_id, p_balance.credit_type,
         greatest(d.period_start, v_restarted_at));
       d.used := v_spent.used;
-      d.rollover := credits.rollover_at(p_account_id, p_balance, d.period_start, v_left + v_spent.of_plan);
+      d.rollover := credits.rollover_at(p_account_id, p_balance, d.period_start,
+        v_left + v_spent.of_plan);
       d.issued := greatest(0, d.entitled - greatest(0, v_spent.of_plan - d.rollover));
       d.overspent := greatest(0, v_spent.of_plan - d.rollover - d.entitled);
       d.rollover := greatest(0, d.rollover - v_spent.of_plan);
@@ -225,11 +242,13 @@ begin
 end
 $$;
 comment on function credits.due_at(uuid, credits.balances, timestamptz) is
-  'Where the subscription puts a balance at an instant: period, terms, and what is to be issued or withdrawn. A period that is booked is never entered again.';
+  'Where the subscription puts a balance at an instant: period, terms, and what is to be issued '
+  'or withdrawn. A period that is booked is never entered again.';
 revoke all on function credits.due_at(uuid, credits.balances, timestamptz)
   from public, anon, authenticated, service_role;
 
-create function credits.limit_left(p_account_id uuid, p_balance credits.balances, p_allowance bigint, p_at timestamptz)
+create function credits.limit_left(p_account_id uuid, p_balance credits.balances,
+  p_allowance bigint, p_at timestamptz)
 returns bigint
 language plpgsql
 stable
@@ -238,10 +257,13 @@ set search_path = ''
 as $$
 begin
   -- What was made while the limit was unlimited is of no grant, and exists all the same.
-  return greatest(0, p_allowance - p_balance.used - credits.unlimited_holds_at(p_account_id, p_balance.credit_type, p_at) - (
-    select coalesce(sum(case when g.source = 'plan' then coalesce(h.amount, 0) else -g.spent end), 0)
+  return greatest(0, p_allowance - p_balance.used - credits.unlimited_holds_at(p_account_id,
+    p_balance.credit_type, p_at) - (
+    select coalesce(sum(case when g.source = 'plan' then coalesce(h.amount, 0) else -g.spent end),
+      0)
     from public.credit_grants g
-    left join credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h on h.grant_id = g.id
+    left join credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h
+      on h.grant_id = g.id
     where g.account_id = p_account_id and g.credit_type = p_balance.credit_type));
 end
 $$;
@@ -269,7 +291,8 @@ begin
     reserved := p_balance.reserved + p_balance.reserved_unlimited;
     period_start := p_balance.period_start;
     period_end := p_balance.period_end;
-    remaining := case when allowance is not null then p_balance.balance - p_balance.withheld - p_balance.reserved end;
+    remaining := case when allowance is not null then p_balance.balance - p_balance.withheld
+      - p_balance.reserved end;
     return;
   end if;
   d := credits.due_at(p_account_id, p_balance, p_at);
@@ -278,7 +301,8 @@ begin
   period_start := d.period_start;
   period_end := d.period_end;
   v_is_cut := coalesce(d.is_new_period, false);
-  select coalesce(sum(h.amount), 0) + credits.unlimited_holds_at(p_account_id, p_balance.credit_type, p_at) into reserved
+  select coalesce(sum(h.amount), 0) + credits.unlimited_holds_at(p_account_id,
+    p_balance.credit_type, p_at) into reserved
   from credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h;
   if allowance is null then
     return;
@@ -288,7 +312,8 @@ begin
   left join credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h on h.grant_id = g.id
   where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open
     and credits.is_spendable(g, p_at, d.is_frozen)
-    and not (v_is_cut and g.period_start is not distinct from p_balance.period_start and g.period_start is not null)
+    and not (v_is_cut and g.period_start is not distinct from p_balance.period_start
+    and g.period_start is not null)
     and not (p_balance.kind = 'limit' and g.source = 'plan');
   if p_balance.kind = 'limit' then
     remaining := remaining + credits.limit_left(p_account_id, p_balance, allowance, p_at);
@@ -298,7 +323,10 @@ begin
 end
 $$;
 comment on function credits.balance_at(uuid, credits.balances, timestamptz) is
-  'The balance at an instant: the booked one while nothing has fallen due, else what apply_due would book, without booking it. Reached through credit_balances alone, which passes it rows that the caller may read.';
+  'The balance at an instant: the booked one while nothing has fallen due, else what apply_due '
+  'would book, without booking it. Reached through credit_balances alone, which passes it rows '
+  'that the caller may read.';
 revoke all on function credits.balance_at(uuid, credits.balances, timestamptz)
   from public, anon, authenticated, service_role;
-grant execute on function credits.balance_at(uuid, credits.balances, timestamptz) to authenticated, service_role;
+grant execute on function credits.balance_at(uuid, credits.balances, timestamptz) to authenticated,
+  service_role;

@@ -1,5 +1,6 @@
--- The one state machine of subscriptions. It reads the events in the order in which they happened, so that what is heard of
--- late ends as if it had been heard of at once, and says from when on what holds. docs/concepts.md draws it.
+-- The one state machine of subscriptions. It reads the events in the order in which they happened,
+-- so that what is heard of late ends as if it had been heard of at once, and says from when on what
+-- holds. docs/concepts.md draws it.
 
 create function credits.is_paid_plan(p_plan_id text)
 returns boolean
@@ -32,7 +33,8 @@ create type credits.provider_state as (
   covered_until timestamptz
 );
 comment on type credits.provider_state is
-  'What a provider''s subscription is from an instant on. plan_id is null for a price that is not registered.';
+  'What a provider''s subscription is from an instant on. plan_id is null for a price that is not '
+  'registered.';
 
 create type credits.subscription_state as (
   spell credits.subscription_spells,
@@ -55,10 +57,12 @@ create type credits.subscription_state as (
   owed_status text,
   stops_at_cover boolean
 );
-comment on type credits.subscription_state is 'A subscription on its way through its events: the spell that runs, and what is to come.';
+comment on type credits.subscription_state is
+  'A subscription on its way through its events: the spell that runs, and what is to come.';
 
 create function credits.spell_period(
-  p_spell credits.subscription_spells, p_at timestamptz, out period_start timestamptz, out period_end timestamptz)
+  p_spell credits.subscription_spells, p_at timestamptz, out period_start timestamptz,
+  out period_end timestamptz)
 language plpgsql
 stable
 security invoker
@@ -73,12 +77,14 @@ begin
   end if;
   select p.period_start, p.period_end into period_start, period_end
   from credits.period_at(p_spell.anchor_at, p_spell.time_zone, p_at) p;
-  -- After a change of the time zone the periods of before end inside of one of the new ones. The rest is joined to the
-  -- following period when it is short, so that no account has two allowances by moving.
+  -- After a change of the time zone the periods of before end inside of one of the new ones. The
+  -- rest is joined to the following period when it is short, so that no account has two allowances
+  -- by moving.
   if period_start < p_spell.anchored_from + interval '15 days' then
     period_start := p_spell.anchored_from;
     if period_end < p_spell.anchored_from + interval '15 days' then
-      select p.period_end into period_end from credits.period_at(p_spell.anchor_at, p_spell.time_zone, period_end) p;
+      select p.period_end into period_end
+        from credits.period_at(p_spell.anchor_at, p_spell.time_zone, period_end) p;
     end if;
   end if;
 end
@@ -89,7 +95,8 @@ revoke all on function credits.spell_period(credits.subscription_spells, timesta
   from public, anon, authenticated, service_role;
 
 create function credits.enter_plan(
-  p_state credits.subscription_state, p_plan_id text, p_quantity integer, p_version integer, p_at timestamptz)
+  p_state credits.subscription_state, p_plan_id text, p_quantity integer, p_version integer,
+  p_at timestamptz)
 returns credits.subscription_state
 language plpgsql
 stable
@@ -124,9 +131,12 @@ begin
   return s;
 end
 $$;
-comment on function credits.enter_plan(credits.subscription_state, text, integer, integer, timestamptz) is
-  'Moves a subscription to a plan. Between paid plans it keeps its status: to change the plan is no payment.';
-revoke all on function credits.enter_plan(credits.subscription_state, text, integer, integer, timestamptz)
+comment on function credits.enter_plan(credits.subscription_state, text, integer, integer,
+  timestamptz) is
+  'Moves a subscription to a plan. Between paid plans it keeps its status: to change the plan is '
+  'no payment.';
+revoke all on function credits.enter_plan(credits.subscription_state, text, integer, integer,
+  timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.anchor_periods(p_state credits.subscription_state, p_at timestamptz)
@@ -158,7 +168,8 @@ comment on function credits.anchor_periods(credits.subscription_state, timestamp
 revoke all on function credits.anchor_periods(credits.subscription_state, timestamptz)
   from public, anon, authenticated, service_role;
 
-create function credits.running_period_is_paid(p_state credits.subscription_state, p_end timestamptz)
+create function credits.running_period_is_paid(p_state credits.subscription_state,
+  p_end timestamptz)
 returns boolean
 language plpgsql
 immutable
@@ -166,7 +177,8 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return (p_state).is_paid and (p_state.spell).past_due_since is null and (p_state.spell).trial_ends_at is null
+  return (p_state).is_paid and (p_state.spell).past_due_since is null
+    and (p_state.spell).trial_ends_at is null
     and (not p_state.is_managed or coalesce(p_state.covered_until >= p_end, false));
 end
 $$;
@@ -175,7 +187,8 @@ comment on function credits.running_period_is_paid(credits.subscription_state, t
 revoke all on function credits.running_period_is_paid(credits.subscription_state, timestamptz)
   from public, anon, authenticated, service_role;
 
-create function credits.leave_plan(p_state credits.subscription_state, p_keeps boolean, p_plan_id text, p_quantity integer,
+create function credits.leave_plan(p_state credits.subscription_state, p_keeps boolean,
+  p_plan_id text, p_quantity integer,
   p_version integer, p_at timestamptz)
 returns credits.subscription_state
 language plpgsql
@@ -210,12 +223,16 @@ begin
   return s;
 end
 $$;
-comment on function credits.leave_plan(credits.subscription_state, boolean, text, integer, integer, timestamptz) is
-  'Leaves a paid plan at once. What was paid for stays, if it is to be kept; what was not gives way to the new plan''s allowance.';
-revoke all on function credits.leave_plan(credits.subscription_state, boolean, text, integer, integer, timestamptz)
+comment on function credits.leave_plan(credits.subscription_state, boolean, text, integer, integer,
+  timestamptz) is
+  'Leaves a paid plan at once. What was paid for stays, if it is to be kept; what was not gives '
+  'way to the new plan''s allowance.';
+revoke all on function credits.leave_plan(credits.subscription_state, boolean, text, integer,
+  integer, timestamptz)
   from public, anon, authenticated, service_role;
 
-create function credits.cancel_plan(p_state credits.subscription_state, p_keeps boolean, p_default text, p_at timestamptz)
+create function credits.cancel_plan(p_state credits.subscription_state, p_keeps boolean,
+  p_default text, p_at timestamptz)
 returns credits.subscription_state
 language plpgsql
 stable
@@ -229,7 +246,8 @@ begin
   s.cancel_at := null;
   select * into v_period from credits.spell_period(s.spell,
     case when p_at > (s.spell).anchored_from then p_at - interval '1 microsecond' else p_at end);
-  if not p_keeps or not credits.running_period_is_paid(s, v_period.period_end) or p_at >= v_period.period_end then
+  if not p_keeps or not credits.running_period_is_paid(s, v_period.period_end)
+    or p_at >= v_period.period_end then
     return credits.leave_plan(s, p_keeps, p_default, 1, null, p_at);
   end if;
   s.spell.status := 'canceled';
@@ -257,7 +275,8 @@ declare
   v_at timestamptz := p_event.happened_at;
   v_is_same boolean := p_event.plan_id = (s.spell).plan_id;
   v_is_paid boolean := credits.is_paid_plan(p_event.plan_id);
-  v_quantity integer := coalesce(p_event.quantity, case when s.is_paid and v_is_paid then (s.spell).quantity else 1 end);
+  v_quantity integer := coalesce(p_event.quantity, case when s.is_paid and v_is_paid
+    then (s.spell).quantity else 1 end);
   v_period record;
 begin
   select * into v_period from credits.spell_period(s.spell, v_at);
@@ -293,7 +312,8 @@ begin
   elsif s.is_paid and not v_is_paid then
     s := credits.leave_plan(s, true, p_event.plan_id, v_quantity, p_event.plan_version, v_at);
   else
-    s := credits.enter_plan(s, p_event.plan_id, greatest(v_quantity, case when s.is_paid then (s.spell).quantity end),
+    s := credits.enter_plan(s, p_event.plan_id, greatest(v_quantity, case when s.is_paid
+      then (s.spell).quantity end),
       p_event.plan_version, v_at);
     if v_quantity < (s.spell).quantity then
       s.next_quantity := v_quantity;
@@ -303,9 +323,12 @@ begin
   return s;
 end
 $$;
-comment on function credits.change_plan_event(credits.subscription_state, credits.subscription_events) is
-  'What a change of plan or seats does: up at once, from free to paid with a new period, fewer seats from the next period.';
-revoke all on function credits.change_plan_event(credits.subscription_state, credits.subscription_events)
+comment on function credits.change_plan_event(credits.subscription_state,
+  credits.subscription_events) is
+  'What a change of plan or seats does: up at once, from free to paid with a new period, fewer '
+  'seats from the next period.';
+revoke all on function credits.change_plan_event(credits.subscription_state,
+  credits.subscription_events)
   from public, anon, authenticated, service_role;
 
 create function credits.change_status_event(
@@ -337,7 +360,8 @@ begin
       s.trial_is_paid := true;
       return s;
     end if;
-    -- What was not granted meanwhile is made up for. A provider says by payments and periods of its own what there is.
+    -- What was not granted meanwhile is made up for. A provider says by payments and periods of its
+    -- own what there is.
     if not s.is_managed then
       s.earns_from := least((s.spell).paused_since, (s.spell).past_due_since);
     end if;
@@ -389,9 +413,11 @@ begin
   return s;
 end
 $$;
-comment on function credits.change_status_event(credits.subscription_state, credits.subscription_events, text) is
+comment on function credits.change_status_event(credits.subscription_state,
+  credits.subscription_events, text) is
   'What a status does to a paid plan.';
-revoke all on function credits.change_status_event(credits.subscription_state, credits.subscription_events, text)
+revoke all on function credits.change_status_event(credits.subscription_state,
+  credits.subscription_events, text)
   from public, anon, authenticated, service_role;
 
 create function credits.next_transition(p_state credits.subscription_state, p_after timestamptz)
@@ -405,7 +431,8 @@ declare
   s credits.subscription_state := p_state;
 begin
   return least(
-    (s.spell).pending_at, s.next_quantity_at, s.cancel_at, s.zone_at, s.blocked_until, (s.spell).trial_ends_at,
+    (s.spell).pending_at, s.next_quantity_at, s.cancel_at, s.zone_at, s.blocked_until,
+      (s.spell).trial_ends_at,
     case when s.is_paid and not (s.spell).is_frozen then credits.grace_ends_at(s.spell) end,
     case when s.owed_status is not null and s.covered_until > p_after then s.covered_until end,
     case when s.uncovered_from > p_after then s.uncovered_from end);
@@ -425,7 +452,8 @@ set search_path = ''
 as $$
 begin
   return p_spell.past_due_since
-    + (select coalesce(max(p.past_due_grace), interval '3 days') from public.plans p where p.id = p_spell.plan_id);
+    + (select coalesce(max(p.past_due_grace), interval '3 days') from public.plans p
+      where p.id = p_spell.plan_id);
 end
 $$;
 comment on function credits.grace_ends_at(credits.subscription_spells) is
@@ -433,7 +461,8 @@ comment on function credits.grace_ends_at(credits.subscription_spells) is
 revoke all on function credits.grace_ends_at(credits.subscription_spells)
   from public, anon, authenticated, service_role;
 
-create function credits.pass_time(p_state credits.subscription_state, p_default text, p_at timestamptz)
+create function credits.pass_time(p_state credits.subscription_state, p_default text,
+  p_at timestamptz)
 returns credits.subscription_state
 language plpgsql
 stable
@@ -479,7 +508,8 @@ begin
 end
 $$;
 comment on function credits.pass_time(credits.subscription_state, text, timestamptz) is
-  'What time alone does to a subscription at an instant: what was pending begins, trials and paid times end.';
+  'What time alone does to a subscription at an instant: what was pending begins, trials and paid '
+  'times end.';
 revoke all on function credits.pass_time(credits.subscription_state, text, timestamptz)
   from public, anon, authenticated, service_role;
 
@@ -519,7 +549,8 @@ begin
       v_spells[v_n].forfeited_at := least(v_spells[v_n].forfeited_at, p_at);
     end if;
     v_is_used := v_is_used or v_spells[v_n].is_earning and v_spells[v_n].forfeited_at is null
-      and v_base < (v_state.spell).anchored_from and v_spells[v_n].anchored_by < (v_state.spell).anchored_by
+      and v_base < (v_state.spell).anchored_from
+      and v_spells[v_n].anchored_by < (v_state.spell).anchored_by
       and coalesce(v_spells[v_n + 1].started_at, p_at) > v_base;
   end loop;
   v_state.earns_from := null;
@@ -531,7 +562,8 @@ begin
     v_state.uncovered_from := case when v_is_used then (v_state.spell).anchored_from
       when v_state.stops_at_cover then v_base else (
       select p.period_end
-      from credits.spell_period(v_state.spell, greatest(v_base, (v_state.spell).anchored_from)) p) end;
+      from credits.spell_period(v_state.spell,
+        greatest(v_base, (v_state.spell).anchored_from)) p) end;
   end if;
   v_state.spell.is_frozen := v_state.is_paid and (
     (v_state.spell).paused_since is not null
@@ -556,9 +588,12 @@ begin
   return row(v_spells, v_state)::credits.subscription_fold;
 end
 $$;
-comment on function credits.emit_spell(credits.subscription_spells[], credits.subscription_state, timestamptz, boolean) is
-  'Adds the spell that begins at an instant, if it differs from the one before (p_always: also if not), and says of those before it what a recovery or a departure changes: whether they earn.';
-revoke all on function credits.emit_spell(credits.subscription_spells[], credits.subscription_state, timestamptz, boolean)
+comment on function credits.emit_spell(credits.subscription_spells[], credits.subscription_state,
+  timestamptz, boolean) is
+  'Adds the spell that begins at an instant, if it differs from the one before (p_always: also if '
+  'not), and says of those before it what a recovery or a departure changes: whether they earn.';
+revoke all on function credits.emit_spell(credits.subscription_spells[], credits.subscription_state,
+  timestamptz, boolean)
   from public, anon, authenticated, service_role;
 
 create function credits.fold_subscription(p_account_id uuid)
@@ -601,7 +636,8 @@ begin
     loop
       v_next := credits.next_transition(s, v_at);
       -- A trial is paid when news of the instant of its end says so.
-      exit when v_next is null or v_n <= cardinality(v_events) and (v_next > v_events[v_n].happened_at
+      exit when v_next is null or v_n <= cardinality(v_events)
+        and (v_next > v_events[v_n].happened_at
         or v_next = v_events[v_n].happened_at and v_next = (s.spell).trial_ends_at);
       v_at := greatest(v_next, v_at);
       v_emitted := credits.emit_spell(v_spells, credits.pass_time(s, v_default, v_next), v_at);
@@ -611,15 +647,20 @@ begin
     exit when v_n > cardinality(v_events);
     v_event := v_events[v_n];
     v_at := v_event.happened_at;
-    -- What falls to the very start of a period comes after it has begun, but for a plan, which begins with it.
-    if v_event.status in ('past_due', 'unpaid', 'paused') and (s.spell).started_at < v_event.happened_at
-       and (credits.spell_period(s.spell, v_event.happened_at)).period_start = v_event.happened_at then
+    -- What falls to the very start of a period comes after it has begun, but for a plan, which
+    -- begins with it.
+    if v_event.status in ('past_due', 'unpaid', 'paused')
+      and (s.spell).started_at < v_event.happened_at
+       and (credits.spell_period(s.spell, v_event.happened_at)).period_start
+         = v_event.happened_at then
       v_emitted := credits.emit_spell(v_spells, s, v_event.happened_at, true);
       v_spells := v_emitted.spells;
       s := v_emitted.state;
     end if;
-    -- What a provider tells has no number of its own: restarts are counted by what was recorded here.
-    s.spell.event_n := case when v_event.kind = 'provider' then (s.spell).event_n else v_event.n end;
+    -- What a provider tells has no number of its own: restarts are counted by what was recorded
+    -- here.
+    s.spell.event_n := case when v_event.kind = 'provider' then (s.spell).event_n
+      else v_event.n end;
     v_emitted := credits.emit_spell(v_spells, case when v_event.kind = 'provider'
       then credits.follow_provider(s, v_course[v_event.n], v_default)
       else credits.change_subscription(s, v_event, v_default) end, v_event.happened_at);
@@ -642,18 +683,23 @@ as $$
 begin
   -- What a provider tells is worked out from its facts, and stands here by its place in the course.
   return (
-    select array_agg(u.e order by (u.e).kind <> 'opened', (u.e).happened_at, (u.e).kind = 'provider', (u.e).n)
+    select array_agg(u.e order by (u.e).kind <> 'opened', (u.e).happened_at,
+      (u.e).kind = 'provider', (u.e).n)
     from (
       select x as e from credits.subscription_events x where x.account_id = p_account_id
       union all
-      select row(p_account_id, c.place, 'provider', c.started_at, null, null, null, null, null, c.status, null, null,
+      select row(p_account_id, c.place, 'provider', c.started_at, null, null, null, null, null,
+        c.status, null, null,
         null)::credits.subscription_events
-      from unnest(p_course) with ordinality c (subscription_id, started_at, n, is_failure, status, plan_id, quantity,
-        period_start, anchor_at, trial_ends_at, cancel_at, is_collecting, keeps_paid, covered_until, place)) u);
+      from unnest(p_course) with ordinality c (subscription_id, started_at, n, is_failure, status,
+        plan_id, quantity,
+        period_start, anchor_at, trial_ends_at, cancel_at, is_collecting, keeps_paid, covered_until,
+          place)) u);
 end
 $$;
 comment on function credits.all_events(uuid, credits.provider_state[]) is
-  'All that happened to a subscription, recorded here or told by a payment provider, in the order in which it happened.';
+  'All that happened to a subscription, recorded here or told by a payment provider, in the order '
+  'in which it happened.';
 revoke all on function credits.all_events(uuid, credits.provider_state[])
   from public, anon, authenticated, service_role;
 
@@ -686,7 +732,8 @@ begin
     end if;
   when 'period' then
     select * into v_period from credits.spell_period(s.spell, p_event.happened_at);
-    if s.is_paid and (s.spell).trial_ends_at is null and v_period.period_start <> p_event.happened_at then
+    if s.is_paid and (s.spell).trial_ends_at is null
+      and v_period.period_start <> p_event.happened_at then
       s := credits.anchor_periods(s, p_event.happened_at);
       s.spell.time_zone := 'UTC';
     end if;
@@ -694,9 +741,11 @@ begin
   return s;
 end
 $$;
-comment on function credits.change_subscription(credits.subscription_state, credits.subscription_events, text) is
+comment on function credits.change_subscription(credits.subscription_state,
+  credits.subscription_events, text) is
   'The state of a subscription after an event.';
-revoke all on function credits.change_subscription(credits.subscription_state, credits.subscription_events, text)
+revoke all on function credits.change_subscription(credits.subscription_state,
+  credits.subscription_events, text)
   from public, anon, authenticated, service_role;
 
 create function credits.refold(p_account_id uuid, p_at timestamptz)
@@ -721,9 +770,12 @@ begin
   get diagnostics v_replaced = row_count;
   insert into credits.subscription_spells
   select (f).* from (
-    select row(p_account_id, v_revision, x.n, x.event_n, x.started_at, x.plan_id, x.plan_version, x.versioned_at, x.quantity, x.status,
-      x.is_frozen, x.is_earning, x.forfeited_at, x.is_whole, x.anchor_at, x.anchored_by, x.anchored_from, x.time_zone,
-      x.past_due_since, x.paused_since, x.trial_ends_at, x.pending_plan_id, x.pending_at, null)::credits.subscription_spells as f
+    select row(p_account_id, v_revision, x.n, x.event_n, x.started_at, x.plan_id, x.plan_version,
+      x.versioned_at, x.quantity, x.status,
+      x.is_frozen, x.is_earning, x.forfeited_at, x.is_whole, x.anchor_at, x.anchored_by,
+      x.anchored_from, x.time_zone,
+      x.past_due_since, x.paused_since, x.trial_ends_at, x.pending_plan_id, x.pending_at,
+      null)::credits.subscription_spells as f
     from unnest(v_spells) x
     where not exists (
       select 1 from credits.subscription_spells s
@@ -734,15 +786,18 @@ begin
   end if;
   update credits.subscriptions b set updated_at = v_written_at where b.account_id = p_account_id;
   -- What it comes to is booked by the next operation on each balance.
-  update credits.balances b set due_at = least(b.due_at, b.settled_at) where b.account_id = p_account_id;
+  update credits.balances b set due_at = least(b.due_at, b.settled_at)
+    where b.account_id = p_account_id;
 end
 $$;
 comment on function credits.refold(uuid, timestamptz) is
-  'Writes down the spells that follow from the events, keeping those that no longer do as replaced. All balances are locked.';
+  'Writes down the spells that follow from the events, keeping those that no longer do as '
+  'replaced. All balances are locked.';
 revoke all on function credits.refold(uuid, timestamptz)
   from public, anon, authenticated, service_role;
 
-create function credits.is_same_spell(p_old credits.subscription_spells, p_new credits.subscription_spells)
+create function credits.is_same_spell(p_old credits.subscription_spells,
+  p_new credits.subscription_spells)
 returns boolean
 language plpgsql
 immutable
@@ -755,12 +810,15 @@ begin
   return p_old is not distinct from p_new;
 end
 $$;
-comment on function credits.is_same_spell(credits.subscription_spells, credits.subscription_spells) is
+comment on function credits.is_same_spell(credits.subscription_spells,
+  credits.subscription_spells) is
   'Whether two spells differ in nothing but when they were written down.';
-revoke all on function credits.is_same_spell(credits.subscription_spells, credits.subscription_spells)
+revoke all on function credits.is_same_spell(credits.subscription_spells,
+  credits.subscription_spells)
   from public, anon, authenticated, service_role;
 
-create function credits.record_event(p_account_id uuid, p_event credits.subscription_events, p_at timestamptz)
+create function credits.record_event(p_account_id uuid, p_event credits.subscription_events,
+  p_at timestamptz)
 returns void
 language plpgsql
 volatile
@@ -769,18 +827,22 @@ set search_path = ''
 as $$
 begin
   insert into credits.subscription_events (
-    account_id, n, kind, happened_at, recorded_at, plan_id, plan_version, quantity, at_period_end, status, ends_at, keeps_paid,
+    account_id, n, kind, happened_at, recorded_at, plan_id, plan_version, quantity, at_period_end,
+      status, ends_at, keeps_paid,
     time_zone)
   values (
     p_account_id,
-    (select coalesce(max(e.n), 0) + 1 from credits.subscription_events e where e.account_id = p_account_id),
-    p_event.kind, p_event.happened_at, p_at, p_event.plan_id, p_event.plan_version, p_event.quantity, p_event.at_period_end,
+    (select coalesce(max(e.n), 0) + 1 from credits.subscription_events e
+      where e.account_id = p_account_id),
+    p_event.kind, p_event.happened_at, p_at, p_event.plan_id, p_event.plan_version,
+    p_event.quantity, p_event.at_period_end,
     p_event.status, p_event.ends_at, p_event.keeps_paid, p_event.time_zone);
   perform credits.refold(p_account_id, p_at);
 end
 $$;
 comment on function credits.record_event(uuid, credits.subscription_events, timestamptz) is
-  'Records what happened to a subscription. All balances of the account are locked, and what was due is booked.';
+  'Records what happened to a subscription. All balances of the account are locked, and what was '
+  'due is booked.';
 revoke all on function credits.record_event(uuid, credits.subscription_events, timestamptz)
   from public, anon, authenticated, service_role;
 

@@ -1,4 +1,5 @@
--- What an account may have at an instant: the spell of its subscription, and the figures of the version that counts.
+-- What an account may have at an instant: the spell of its subscription, and the figures of the
+-- version that counts.
 
 create function credits.spell_at(p_account_id uuid, p_at timestamptz)
 returns credits.subscription_spells
@@ -40,11 +41,13 @@ begin
 end
 $$;
 comment on function credits.kept_version(uuid, text) is
-  'The version of a plan that an account takes at its next period: the newest, or the one that it is pinned to.';
+  'The version of a plan that an account takes at its next period: the newest, or the one that it '
+  'is pinned to.';
 revoke all on function credits.kept_version(uuid, text)
   from public, anon, authenticated, service_role;
 
-create function credits.period_version(p_account_id uuid, p_spell credits.subscription_spells, p_period_start timestamptz)
+create function credits.period_version(p_account_id uuid, p_spell credits.subscription_spells,
+  p_period_start timestamptz)
 returns integer
 language plpgsql
 stable
@@ -55,10 +58,12 @@ begin
   if p_spell.versioned_at >= p_period_start then
     return p_spell.plan_version;
   end if;
-  -- All credit types of an account are on the version that the first one of them began its period with.
+  -- All credit types of an account are on the version that the first one of them began its period
+  -- with.
   return coalesce(
     (select b.plan_version from credits.balances b
-      where b.account_id = p_account_id and b.period_start = p_period_start and b.plan_id = p_spell.plan_id
+      where b.account_id = p_account_id and b.period_start = p_period_start
+        and b.plan_id = p_spell.plan_id
         and b.anchored_by = p_spell.anchored_by limit 1),
     (select b.pinned_version from credits.subscriptions b
       where b.account_id = p_account_id and b.pinned_plan_id = p_spell.plan_id),
@@ -70,14 +75,17 @@ begin
 end
 $$;
 comment on function credits.period_version(uuid, credits.subscription_spells, timestamptz) is
-  'The version of its plan that a spell has in a period: the one that the period began with, or that came with a change in it.';
+  'The version of its plan that a spell has in a period: the one that the period began with, or '
+  'that came with a change in it.';
 revoke all on function credits.period_version(uuid, credits.subscription_spells, timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.plan_terms_at(
   p_account_id uuid, p_credit_type text, p_at timestamptz,
-  out plan_id text, out plan_version integer, out allowance bigint, out rollover_cap bigint, out is_included boolean,
-  out is_frozen boolean, out period_start timestamptz, out period_end timestamptz, out changes_at timestamptz)
+  out plan_id text, out plan_version integer, out allowance bigint, out rollover_cap bigint,
+  out is_included boolean,
+  out is_frozen boolean, out period_start timestamptz, out period_end timestamptz,
+  out changes_at timestamptz)
 language plpgsql
 stable
 security invoker
@@ -85,14 +93,16 @@ set search_path = ''
 as $$
 declare
   v_spell credits.subscription_spells := credits.spell_at(p_account_id, p_at);
-  v_is_limit boolean := (select t.kind = 'limit' from credits.credit_types t where t.id = p_credit_type);
+  v_is_limit boolean := (select t.kind = 'limit' from credits.credit_types t
+    where t.id = p_credit_type);
   v_plan_id text := v_spell.plan_id;
   v_quantity integer := v_spell.quantity;
   v_version integer;
 begin
   plan_id := v_spell.plan_id;
   is_frozen := v_spell.is_frozen;
-  select p.period_start, p.period_end into period_start, period_end from credits.spell_period(v_spell, p_at) p;
+  select p.period_start, p.period_end into period_start, period_end
+    from credits.spell_period(v_spell, p_at) p;
   plan_version := credits.period_version(p_account_id, v_spell, period_start);
   changes_at := (
     select min(s.started_at) from credits.subscription_spells s
@@ -103,19 +113,23 @@ begin
     v_quantity := 1;
   end if;
   -- A limit is what is on sale, up or down, at once.
-  v_version := case when v_is_limit or v_plan_id <> plan_id then credits.kept_version(p_account_id, v_plan_id)
+  v_version := case when v_is_limit or v_plan_id <> plan_id
+    then credits.kept_version(p_account_id, v_plan_id)
     else plan_version end;
-  select f.is_included, f.allowance * v_quantity, f.rollover_cap * v_quantity into is_included, allowance, rollover_cap
+  select f.is_included, f.allowance * v_quantity, f.rollover_cap * v_quantity into is_included,
+    allowance, rollover_cap
   from credits.plan_figure(v_plan_id, v_version, p_credit_type) f;
 end
 $$;
 comment on function credits.plan_terms_at(uuid, text, timestamptz) is
-  'What the subscription gives an account of one credit type at an instant: plan and version, allowance (null = unlimited), whether plan credits are frozen, and when any of it changes.';
+  'What the subscription gives an account of one credit type at an instant: plan and version, '
+  'allowance (null = unlimited), whether plan credits are frozen, and when any of it changes.';
 revoke all on function credits.plan_terms_at(uuid, text, timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.period_allowance(
-  p_account_id uuid, p_credit_type text, p_period_start timestamptz, p_period_end timestamptz, p_restarted_at timestamptz,
+  p_account_id uuid, p_credit_type text, p_period_start timestamptz, p_period_end timestamptz,
+  p_restarted_at timestamptz,
   p_restarted_event bigint, p_at timestamptz)
 returns bigint
 language plpgsql
@@ -135,12 +149,15 @@ declare
 begin
   for v_spell in
     select x.* from credits.subscription_spells x
-    where x.account_id = p_account_id and x.replaced_at is null and x.started_at <= p_at and x.anchored_by = v_anchored_by
-      -- One that ended before the period, or with its start, gave its credits then; one that ended with a restart did too.
+    where x.account_id = p_account_id and x.replaced_at is null and x.started_at <= p_at
+      and x.anchored_by = v_anchored_by
+      -- One that ended before the period, or with its start, gave its credits then; one that ended
+      -- with a restart did too.
       and (x.started_at >= v_from and p_restarted_at is null or not exists (
         select 1 from credits.subscription_spells y
         where y.account_id = p_account_id and y.replaced_at is null and y.n = x.n + 1
-          and (y.started_at < v_from or y.started_at = v_from and coalesce(y.event_n <= p_restarted_event, true))))
+          and (y.started_at < v_from or y.started_at = v_from
+          and coalesce(y.event_n <= p_restarted_event, true))))
     order by x.n
   loop
     continue when not v_spell.is_earning or v_spell.forfeited_at <= p_at;
@@ -149,22 +166,27 @@ begin
       from credits.plan_figure(v_spell.plan_id,
         credits.period_version(p_account_id, v_spell, p_period_start), p_credit_type) f);
     if v_spell.plan_id = v_default and v_allowance > 0 then
-      v_allowance := credits.free_allowance(p_account_id, p_credit_type, p_period_start, v_allowance);
+      v_allowance := credits.free_allowance(p_account_id, p_credit_type, p_period_start,
+        v_allowance);
     end if;
     continue when v_allowance is null or v_allowance <= v_peak;
-    -- An upgrade brings its difference for the share of the period that is left: ceil, in whole microseconds, for a
-    -- quotient that is rounded would make 2/3 of 150 more than 100.
+    -- An upgrade brings its difference for the share of the period that is left: ceil, in whole
+    -- microseconds, for a quotient that is rounded would make 2/3 of 150 more than 100.
     v_granted := v_granted + case
       when v_spell.started_at <= v_from or v_spell.is_whole or v_spell.trial_ends_at is not null
         then v_allowance - v_peak
       else div((v_allowance - v_peak)
-        * extract(epoch from p_period_end - v_spell.started_at) * 1000000 + v_whole - 1, v_whole)::bigint end;
+        * extract(epoch from p_period_end - v_spell.started_at) * 1000000 + v_whole - 1,
+          v_whole)::bigint end;
     v_peak := v_allowance;
   end loop;
   return v_granted;
 end
 $$;
-comment on function credits.period_allowance(uuid, text, timestamptz, timestamptz, timestamptz, bigint, timestamptz) is
-  'How many plan credits an account is due in a period by an instant: the allowance it began with, and the shares of what grew since. Switching down and up again brings nothing.';
-revoke all on function credits.period_allowance(uuid, text, timestamptz, timestamptz, timestamptz, bigint, timestamptz)
+comment on function credits.period_allowance(uuid, text, timestamptz, timestamptz, timestamptz,
+  bigint, timestamptz) is
+  'How many plan credits an account is due in a period by an instant: the allowance it began '
+  'with, and the shares of what grew since. Switching down and up again brings nothing.';
+revoke all on function credits.period_allowance(uuid, text, timestamptz, timestamptz, timestamptz,
+  bigint, timestamptz)
   from public, anon, authenticated, service_role;

@@ -19,7 +19,8 @@ declare
   v_version integer;
 begin
   if p_apply is null or p_apply not in ('next_period', 'now') then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_apply', 'value', p_apply),
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_apply', 'value', p_apply),
       'A version counts from the ''next_period'' of each account, or ''now''.');
   end if;
   if not exists (select 1 from public.plans p where p.id = p_plan_id) then
@@ -36,12 +37,16 @@ begin
 end
 $$;
 comment on function public.publish_plan(text, text) is
-  'Makes the figures of plan_limits the plan''s newest version. Accounts take it at their next period; ''now'' moves everybody on the plan to it under the rules of a plan change, but for pinned accounts. A call does at most 1000 accounts and leaves out busy ones: repeat it while it answers more.';
+  'Makes the figures of plan_limits the plan''s newest version. Accounts take it at their next '
+  'period; ''now'' moves everybody on the plan to it under the rules of a plan change, but for '
+  'pinned accounts. A call does at most 1000 accounts and leaves out busy ones: repeat it while '
+  'it answers more.';
 revoke all on function public.publish_plan(text, text)
   from public, anon, authenticated, service_role;
 grant execute on function public.publish_plan(text, text) to service_role;
 
-create function credits.roll_out(p_plan_id text, p_version integer, out accounts bigint, out more boolean)
+create function credits.roll_out(p_plan_id text, p_version integer, out accounts bigint,
+  out more boolean)
 language plpgsql
 volatile
 security invoker
@@ -70,7 +75,8 @@ begin
 end
 $$;
 comment on function credits.roll_out(text, integer) is
-  'Moves accounts that are on a plan to a version of it, a bounded number of them; no account that is busy is waited for.';
+  'Moves accounts that are on a plan to a version of it, a bounded number of them; no account '
+  'that is busy is waited for.';
 revoke all on function credits.roll_out(text, integer)
   from public, anon, authenticated, service_role;
 
@@ -87,8 +93,10 @@ declare
 begin
   return s.plan_id = p_plan_id
     and not exists (
-      select 1 from credits.subscriptions b where b.account_id = p_account_id and b.pinned_plan_id = p_plan_id)
-    and credits.period_version(p_account_id, s, (select p.period_start from credits.spell_period(s, v_at) p)) <> p_version;
+      select 1 from credits.subscriptions b where b.account_id = p_account_id
+        and b.pinned_plan_id = p_plan_id)
+    and credits.period_version(p_account_id, s,
+      (select p.period_start from credits.spell_period(s, v_at) p)) <> p_version;
 end
 $$;
 comment on function credits.takes_version(uuid, text, integer) is
@@ -150,5 +158,6 @@ begin
 end
 $$;
 comment on function credits.account_time(uuid) is
-  'What time it is for an account: the real one or that of its own clock, and never earlier than what it has seen.';
+  'What time it is for an account: the real one or that of its own clock, and never earlier than '
+  'what it has seen.';
 revoke all on function credits.account_time(uuid) from public, anon, authenticated, service_role;

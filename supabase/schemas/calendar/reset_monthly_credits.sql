@@ -7,7 +7,8 @@
 --
 --   Raises:
 --       AccountNotFound: there is no such user.
-create function public.reset_monthly_credits(p_user_id uuid default null, p_workspace_id uuid default null)
+create function public.reset_monthly_credits(p_user_id uuid default null,
+  p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
 volatile
@@ -28,7 +29,10 @@ begin
 end
 $$;
 comment on function public.reset_monthly_credits(uuid, uuid) is
-  'With a user: restarts that account''s allowances now, as far as its status grants any, period unchanged; restarted lists them. With none: books what has fallen due on at most 200 accounts, leaves out busy ones, and answers how many were renewed (accounts) and whether to call it again (more).';
+  'With a user: restarts that account''s allowances now, as far as its status grants any, period '
+  'unchanged; restarted lists them. With none: books what has fallen due on at most 200 accounts, '
+  'leaves out busy ones, and answers how many were renewed (accounts) and whether to call it '
+  'again (more).';
 revoke all on function public.reset_monthly_credits(uuid, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function public.reset_monthly_credits(uuid, uuid) to service_role;
@@ -50,7 +54,8 @@ begin
       v_restarted := v_restarted || to_jsonb(v_balance.credit_type);
     end if;
   end loop;
-  return credits.account_answer(p_account_id, v_operation_id) || jsonb_build_object('restarted', v_restarted);
+  return credits.account_answer(p_account_id, v_operation_id) || jsonb_build_object('restarted',
+    v_restarted);
 end
 $$;
 comment on function credits.restart(uuid, uuid) is
@@ -73,7 +78,8 @@ declare
   v_amount bigint;
 begin
   -- A limit is never reset, and what is not paid for gets no new allowance.
-  if v_balance.kind = 'limit' or not v_spell.is_earning or v_spell.is_frozen or v_spell.status = 'canceled'
+  if v_balance.kind = 'limit' or not v_spell.is_earning or v_spell.is_frozen
+    or v_spell.status = 'canceled'
   then
     return false;
   end if;
@@ -89,10 +95,12 @@ begin
     and g.period_start = v_balance.period_start and g.voided_at is null;
   if found then
     if v_grant.free > 0 then
-      v_balance := credits.take_unspent(p_account_id, v_balance, v_grant.id, v_grant.free, 'void', p_user_id,
+      v_balance := credits.take_unspent(p_account_id, v_balance, v_grant.id, v_grant.free, 'void',
+        p_user_id,
         gen_random_uuid(), p_operation_id, 'allowance restarted');
     end if;
-    update public.credit_grants g set voided_at = v_balance.settled_at, void_reason = 'allowance restarted'
+    update public.credit_grants g set voided_at = v_balance.settled_at,
+      void_reason = 'allowance restarted'
     where g.account_id = p_account_id and g.id = v_grant.id;
   end if;
   v_balance.used := 0;
@@ -100,12 +108,14 @@ begin
   v_balance.restarted_at := v_balance.settled_at;
   v_balance.restarted_event := (
     select max(e.n) from credits.subscription_events e where e.account_id = p_account_id);
-  v_amount := credits.period_allowance(p_account_id, v_balance.credit_type, v_balance.period_start, v_balance.period_end,
+  v_amount := credits.period_allowance(p_account_id, v_balance.credit_type, v_balance.period_start,
+    v_balance.period_end,
     v_balance.restarted_at, v_balance.restarted_event, v_balance.settled_at);
   v_balance.granted := v_amount;
   v_balance.overdrawn := 0;
   if v_amount > 0 then
-    v_issued := credits.issue_allowance(p_account_id, v_balance, v_amount, v_balance.plan_id, p_user_id, p_operation_id,
+    v_issued := credits.issue_allowance(p_account_id, v_balance, v_amount, v_balance.plan_id,
+      p_user_id, p_operation_id,
       'allowance restarted', case when v_spell.trial_ends_at is null then 'plan' else 'trial' end);
     v_balance := v_issued.p_balance;
   end if;
@@ -115,7 +125,8 @@ begin
 end
 $$;
 comment on function credits.restart_allowance(uuid, credits.balances, uuid, uuid) is
-  'Books out what the period''s allowance has left and grants it anew in full, where the status grants any. The period stays, other grants are not touched.';
+  'Books out what the period''s allowance has left and grants it anew in full, where the status '
+  'grants any. The period stays, other grants are not touched.';
 revoke all on function credits.restart_allowance(uuid, credits.balances, uuid, uuid)
   from public, anon, authenticated, service_role;
 
@@ -137,7 +148,8 @@ begin
 end
 $$;
 comment on function credits.lock_idle_account(uuid) is
-  'Locks all balances of an account, unless another session is at one of them: then false. A job waits for no caller.';
+  'Locks all balances of an account, unless another session is at one of them: then false. A job '
+  'waits for no caller.';
 revoke all on function credits.lock_idle_account(uuid)
   from public, anon, authenticated, service_role;
 
@@ -158,11 +170,13 @@ begin
   from credits.balances b where b.account_id = p_account_id;
   perform credits.lock_account(p_account_id);
   return v_before is distinct from (
-    select jsonb_object_agg(b.credit_type, b.period_start) from credits.balances b where b.account_id = p_account_id);
+    select jsonb_object_agg(b.credit_type, b.period_start) from credits.balances b
+      where b.account_id = p_account_id);
 end
 $$;
 comment on function credits.renew(uuid) is
-  'Books all that has fallen due on one account. True when a period began, null when another session was at it.';
+  'Books all that has fallen due on one account. True when a period began, null when another '
+  'session was at it.';
 revoke all on function credits.renew(uuid) from public, anon, authenticated, service_role;
 
 create function credits.renew_due(out accounts bigint, out more boolean)
@@ -207,5 +221,6 @@ begin
 end
 $$;
 comment on function credits.renew_due() is
-  'Books what has fallen due, on 200 accounts at most. Several processes may run it at once. Nothing depends on it: every operation books its own account first.';
+  'Books what has fallen due, on 200 accounts at most. Several processes may run it at once. '
+  'Nothing depends on it: every operation books its own account first.';
 revoke all on function credits.renew_due() from public, anon, authenticated, service_role;

@@ -17,12 +17,15 @@ security definer
 set search_path = ''
 as $$
 begin
-  if p_status is null or p_status not in ('active', 'trialing', 'past_due', 'unpaid', 'paused', 'canceled') then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_status', 'value', p_status),
+  if p_status is null
+    or p_status not in ('active', 'trialing', 'past_due', 'unpaid', 'paused', 'canceled') then
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_status', 'value', p_status),
       'The status is active, trialing, past_due, unpaid, paused or canceled.');
   end if;
   if (p_status = 'trialing') <> (p_ends_at is not null) or not isfinite(p_ends_at) then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_ends_at', 'value', p_ends_at),
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_ends_at', 'value', p_ends_at),
       'p_ends_at says when a trial ends, and belongs to no other status.');
   end if;
   return credits.respond(credits.set_status(
@@ -31,10 +34,13 @@ begin
 end
 $$;
 comment on function public.set_subscription_status(uuid, text, timestamptz, timestamptz, uuid) is
-  'Records what became of the subscription, and when (p_at, now by default). past_due, unpaid: no new allowance, and after the plan''s grace plan credits are frozen; paused: at once; canceled: the plan ends at p_at, which may be to come; trialing: until p_ends_at; active: paid.';
+  'Records what became of the subscription, and when (p_at, now by default). past_due, unpaid: no '
+  'new allowance, and after the plan''s grace plan credits are frozen; paused: at once; canceled: '
+  'the plan ends at p_at, which may be to come; trialing: until p_ends_at; active: paid.';
 revoke all on function public.set_subscription_status(uuid, text, timestamptz, timestamptz, uuid)
   from public, anon, authenticated, service_role;
-grant execute on function public.set_subscription_status(uuid, text, timestamptz, timestamptz, uuid) to service_role;
+grant execute on function public.set_subscription_status(uuid, text, timestamptz, timestamptz, uuid)
+  to service_role;
 
 create function credits.set_status(
   p_account_id uuid, p_status text, p_at timestamptz, p_ends_at timestamptz, p_keeps_paid boolean)
@@ -54,7 +60,8 @@ begin
   v_event.happened_at := credits.time_of_event(v_now, p_at, p_status = 'canceled');
   v_event.ends_at := p_ends_at;
   if p_ends_at <= v_event.happened_at then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_ends_at', 'value', p_ends_at),
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_ends_at', 'value', p_ends_at),
       'A trial ends after it begins.');
   end if;
   if p_status = 'canceled' then

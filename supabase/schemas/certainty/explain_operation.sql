@@ -90,7 +90,8 @@ begin
     from public.credit_reservations r
     where r.account_id = v_account_id and r.operation_id = p_operation_id
     union all
-    select u.user_id, case u.status when 'allowed' then 'consume' else 'denial' end, u.credit_type, 0,
+    select u.user_id, case u.status when 'allowed' then 'consume' else 'denial' end, u.credit_type,
+      0,
       case u.status when 'allowed' then 'booked' else u.status end, u.description, u.metadata,
       u.created_at, 3
     from public.usage u
@@ -136,7 +137,8 @@ as $$
 declare
   v_price jsonb;
 begin
-  -- All of it in credits, as a person adds it up: cost is what was taken plus what was paid before, less what stays paid.
+  -- All of it in credits, as a person adds it up: cost is what was taken plus what was paid before,
+  -- less what stays paid.
   select jsonb_build_object('book', o.book, 'operation', o.operation, 'quantities', o.quantities,
     'lines', o.lines, 'price_version', o.price_version,
     'cost', credits.credits_text(o.cost_nano), 'unpaid', credits.credits_text(o.unpaid_nano),

@@ -35,7 +35,8 @@ begin
 end
 $$;
 comment on function credits.verify_budgets(uuid) is
-  'Rule 11: what each budget has counted is what the ledger says was spent in its window, less what '
+  'Rule 11: what each budget has counted is what the ledger says was spent in its window, less '
+  'what '
   'was refunded of it.';
 revoke all on function credits.verify_budgets(uuid)
   from public, anon, authenticated, service_role;

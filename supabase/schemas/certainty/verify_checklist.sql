@@ -32,7 +32,9 @@ begin
       'seen', format('%s tables, %s functions', (
         select count(*) from pg_catalog.pg_class c where c.relnamespace in ('public'::regnamespace,
           'credits'::regnamespace)
-          and c.relkind = 'r' and c.relname ~ '^(plans|plan_|subscriptions|credit_|usage|workspace|accounts|balances)'), (
+          and c.relkind = 'r'
+          and c.relname ~ '^(plans|plan_|subscriptions|credit_|usage|workspace|accounts|balances)'),
+          (
         select count(*) from pg_catalog.pg_proc p where p.pronamespace = 'credits'::regnamespace)));
     v_seen := v_seen || jsonb_build_object('line', 2,
       'ok', v_message ->> 'remaining' = (

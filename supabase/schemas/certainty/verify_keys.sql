@@ -9,23 +9,29 @@ begin
   return query
   with keys as (
     select k.account_id, k.idempotency_key, k.operation_id,
-      case when k.answer is null and k.request is null then 'consume_credits' else k.request ->> 'function' end as function,
+      case when k.answer is null and k.request is null then 'consume_credits'
+        else k.request ->> 'function' end as function,
       case when k.answer is not null then
           (k.answer ->> 'success')::boolean
-            and coalesce(k.answer ->> 'operation_id', k.answer ->> 'order_id') = k.operation_id::text
+            and coalesce(k.answer ->> 'operation_id',
+              k.answer ->> 'order_id') = k.operation_id::text
             and num_nulls(k.request, k.created_at) = 0
             and num_nonnulls(k.remaining, k.allowance, k.used, k.reserved, k.period_end) = 0
         else k.used > 0 and (k.remaining is null) = (k.allowance is null)
-          and coalesce(least(k.remaining, k.allowance, k.reserved - 1) >= 0, true) and num_nonnulls(k.request, k.created_at) = 0 end as answered
+          and coalesce(least(k.remaining, k.allowance, k.reserved - 1) >= 0, true)
+          and num_nonnulls(k.request, k.created_at) = 0 end as answered
     from credits.idempotency_keys k
     where p_account_id is null or k.account_id = p_account_id
   ), broken as materialized (
-    select k.account_id, k.idempotency_key from keys k where k.answered is not true or k.function is null
+    select k.account_id, k.idempotency_key from keys k where k.answered is not true
+      or k.function is null
     union all
     select k.account_id, k.idempotency_key from keys k
     where k.function is distinct from 'change_plan'
-      and not exists (select 1 from public.credit_transactions t where t.account_id = k.account_id and t.operation_id = k.operation_id)
-      and not exists (select 1 from public.credit_reservations r where r.account_id = k.account_id and r.operation_id = k.operation_id)
+      and not exists (select 1 from public.credit_transactions t where t.account_id = k.account_id
+      and t.operation_id = k.operation_id)
+      and not exists (select 1 from public.credit_reservations r where r.account_id = k.account_id
+      and r.operation_id = k.operation_id)
       -- What the remainder has paid for, or given back into it, has no row in the ledger.
       and not exists (select 1 from credits.priced_operations o
         where o.account_id = k.account_id and o.operation_id = k.operation_id)
@@ -37,12 +43,16 @@ begin
         where o.account_id = k.account_id and o.id = k.operation_id)
     union all
     -- A hold and its capture are one operation, and may have a key each.
-    select k.account_id, max(k.idempotency_key) from keys k group by k.account_id, k.operation_id, k.function having count(*) > 1
+    select k.account_id, max(k.idempotency_key) from keys k group by k.account_id, k.operation_id,
+      k.function having count(*) > 1
   )
-  select (select count(*) from credits.idempotency_keys x where p_account_id is null or x.account_id = p_account_id),
+  select (select count(*) from credits.idempotency_keys x where p_account_id is null
+    or x.account_id = p_account_id),
     coalesce((select jsonb_agg(to_jsonb(b)) from (
-      select c.account_id, c.idempotency_key from broken c order by c.account_id limit 10) b), '[]');
+      select c.account_id, c.idempotency_key from broken c order by c.account_id limit 10) b),
+        '[]');
 end
 $$;
-comment on function credits.verify_keys(uuid) is 'Rule 3: each idempotency key stands for one operation that took effect.';
+comment on function credits.verify_keys(uuid) is
+  'Rule 3: each idempotency key stands for one operation that took effect.';
 revoke all on function credits.verify_keys(uuid) from public, anon, authenticated, service_role;

@@ -14,7 +14,8 @@ begin
     where p_account_id is null or e.account_id = p_account_id
     group by e.account_id
   ), spells as (
-    select s.account_id, count(*) as spells, min(s.plan_id) as plan_id, min(s.started_at) as started_at
+    select s.account_id, count(*) as spells, min(s.plan_id) as plan_id,
+      min(s.started_at) as started_at
     from credits.subscription_spells s
     where s.replaced_at is null and (p_account_id is null or s.account_id = p_account_id)
     group by s.account_id
@@ -28,7 +29,8 @@ begin
         -- Most accounts have only been opened. The others are folded anew.
         or not (e.last = 1 and s.spells = 1 and exists (
           select 1 from credits.subscription_events o
-          where o.account_id = b.account_id and o.n = 1 and o.plan_id = s.plan_id and o.happened_at = s.started_at))
+          where o.account_id = b.account_id and o.n = 1 and o.plan_id = s.plan_id
+            and o.happened_at = s.started_at))
         and not credits.is_folded(b.account_id)
         or b.is_managed and not credits.is_folded(b.account_id))
     union all
@@ -43,16 +45,21 @@ begin
       select 1 from credits.plan_versions v where v.plan_id = l.plan_id and v.version = l.version)
     union all
     select b.account_id, b.pinned_version, b.pinned_plan_id from credits.subscriptions b
-    where (p_account_id is null or b.account_id = p_account_id) and b.pinned_plan_id is not null and not exists (
-      select 1 from credits.plan_versions v where v.plan_id = b.pinned_plan_id and v.version = b.pinned_version)
+    where (p_account_id is null or b.account_id = p_account_id) and b.pinned_plan_id is not null
+      and not exists (
+      select 1 from credits.plan_versions v where v.plan_id = b.pinned_plan_id
+        and v.version = b.pinned_version)
   )
-  select (select count(*) from credits.subscriptions x where p_account_id is null or x.account_id = p_account_id),
+  select (select count(*) from credits.subscriptions x where p_account_id is null
+    or x.account_id = p_account_id),
     coalesce((select jsonb_agg(to_jsonb(b)) from (
-      select c.account_id, c.event, c.plan_id from broken c order by c.account_id limit 10) b), '[]');
+      select c.account_id, c.event, c.plan_id from broken c order by c.account_id limit 10) b),
+        '[]');
 end
 $$;
 comment on function credits.verify_plans(uuid) is
-  'Rule 5: every subscription is what its events come to, without a gap; the versions of each plan count from 1, and the newest has the figures on sale.';
+  'Rule 5: every subscription is what its events come to, without a gap; the versions of each '
+  'plan count from 1, and the newest has the figures on sale.';
 revoke all on function credits.verify_plans(uuid) from public, anon, authenticated, service_role;
 
 create function credits.is_folded(p_account_id uuid)
@@ -70,7 +77,8 @@ begin
     from credits.subscription_spells s where s.account_id = p_account_id and s.replaced_at is null);
 end
 $$;
-comment on function credits.is_folded(uuid) is 'Whether the spells of an account are what its events come to.';
+comment on function credits.is_folded(uuid) is
+  'Whether the spells of an account are what its events come to.';
 revoke all on function credits.is_folded(uuid) from public, anon, authenticated, service_role;
 
 create function credits.verify_coverage(p_account_id uuid)
@@ -87,7 +95,8 @@ begin
     from credits.balances b
     join public.credit_grants g on g.account_id = b.account_id and g.credit_type = b.credit_type
       and g.period_start = b.period_start
-    where b.kind = 'credit' and b.due_at > b.settled_at and g.is_open and g.voided_at is null and g.frozen_at is null
+    where b.kind = 'credit' and b.due_at > b.settled_at and g.is_open and g.voided_at is null
+      and g.frozen_at is null
       and (p_account_id is null or b.account_id = p_account_id)
   ), broken as materialized (
     -- What is owed for past its grace, or paused, is frozen.
@@ -99,18 +108,23 @@ begin
     union all
     -- Beyond what is covered there is one period, no more.
     select p.account_id, p.credit_type, p.period_start from spendable p
-    join credits.subscriptions u on u.account_id = p.account_id and u.is_managed and p.period_start >= u.covered_until
+    join credits.subscriptions u on u.account_id = p.account_id and u.is_managed
+      and p.period_start >= u.covered_until
     where exists (
-      select 1 from public.credit_grants g join public.plans n on n.id = g.plan_id and n.price_cents > 0
-      where g.account_id = p.account_id and g.credit_type = p.credit_type and g.period_start >= u.covered_until
+      select 1 from public.credit_grants g join public.plans n on n.id = g.plan_id
+        and n.price_cents > 0
+      where g.account_id = p.account_id and g.credit_type = p.credit_type
+        and g.period_start >= u.covered_until
         and g.period_start < p.period_start and g.amount > 0)
       and credits.is_paid_plan((credits.spell_at(p.account_id, p.settled_at)).plan_id)
   )
   select (select count(*) from spendable),
     coalesce((select jsonb_agg(to_jsonb(b)) from (
-      select c.account_id, c.credit_type, c.period_start from broken c order by c.account_id limit 10) b), '[]');
+      select c.account_id, c.credit_type, c.period_start from broken c order by c.account_id
+        limit 10) b), '[]');
 end
 $$;
 comment on function credits.verify_coverage(uuid) is
-  'Rule 10: nothing is spendable of a period that is owed for past its grace, nor of a second period beyond what a provider was paid for.';
+  'Rule 10: nothing is spendable of a period that is owed for past its grace, nor of a second '
+  'period beyond what a provider was paid for.';
 revoke all on function credits.verify_coverage(uuid) from public, anon, authenticated, service_role;

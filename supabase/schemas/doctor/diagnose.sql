@@ -6,7 +6,8 @@ language sql
 stable
 security definer
 set search_path = ''
--- Many small queries over estimates of many rows: compiling them takes ten times longer than running them.
+-- Many small queries over estimates of many rows: compiling them takes ten times longer than
+-- running them.
 set jit = off
 as $$
   with findings as (
@@ -22,7 +23,8 @@ as $$
     'code', case when coalesce(min(f.rank), 5) > 2 then 'ok' else 'findings' end,
     'server_version', current_setting('server_version'),
     'findings', coalesce(jsonb_agg(jsonb_build_object(
-      'code', f.code, 'severity', f.severity, 'object', f.object, 'meaning', f.meaning, 'how_to_try', f.how_to_try,
+      'code', f.code, 'severity', f.severity, 'object', f.object, 'meaning', f.meaning,
+      'how_to_try', f.how_to_try,
       'how_to_mend', f.how_to_mend) order by f.rank, f.code, f.object), '[]'))
   from findings f
 $$;

@@ -1,5 +1,6 @@
 create table public.credit_reservations (
-  account_id uuid not null constraint credit_reservations_account_id_fkey references credits.accounts (account_id),
+  account_id uuid not null constraint credit_reservations_account_id_fkey
+    references credits.accounts (account_id),
   id uuid not null default gen_random_uuid(),
   credit_type text not null,
   operation_id uuid not null,
@@ -21,39 +22,54 @@ create table public.credit_reservations (
   close_reason text,
   answer jsonb,
   constraint credit_reservations_pkey primary key (account_id, id),
-  constraint credit_reservations_status_is_known check (status in ('open', 'captured', 'released', 'expired')),
+  constraint credit_reservations_status_is_known
+    check (status in ('open', 'captured', 'released', 'expired')),
   constraint credit_reservations_closed_has_a_time check ((status = 'open') = (closed_at is null)),
   constraint credit_reservations_amount_is_positive check (amount > 0),
-  constraint credit_reservations_parts_are_not_negative check (least(captured, released, extra, unlimited, unlimited_captured, shortfall) >= 0),
+  constraint credit_reservations_parts_are_not_negative
+    check (least(captured, released, extra, unlimited, unlimited_captured, shortfall) >= 0),
   constraint credit_reservations_open_has_released_nothing check (status <> 'open' or released = 0),
   constraint credit_reservations_captured_is_of_what_was_held
-    check (captured + released <= amount + extra and unlimited_captured <= least(unlimited, captured)),
-  constraint credit_reservations_closed_has_captured_or_returned_all check (status = 'open' or captured + released = amount + extra),
-  constraint credit_reservations_captured_has_captured_something check (status <> 'captured' or captured > 0),
-  constraint credit_reservations_extended_while_it_lives check (extended_at between created_at and expires_at),
+    check (captured + released <= amount + extra
+      and unlimited_captured <= least(unlimited, captured)),
+  constraint credit_reservations_closed_has_captured_or_returned_all
+    check (status = 'open' or captured + released = amount + extra),
+  constraint credit_reservations_captured_has_captured_something
+    check (status <> 'captured' or captured > 0),
+  constraint credit_reservations_extended_while_it_lives check (extended_at between created_at
+    and expires_at),
   constraint credit_reservations_expire_after_they_start check (expires_at > created_at)
 ) with (fillfactor = 80);
-create index credit_reservations_open_idx on public.credit_reservations (account_id, credit_type, expires_at)
+create index credit_reservations_open_idx on public.credit_reservations (account_id, credit_type,
+  expires_at)
   where status = 'open';
 comment on table public.credit_reservations is
-  'Holds: credits set aside for work in progress. Open, then captured, released or expired, once. While it is open, parts of it may be captured; what is left goes back when it closes.';
+  'Holds: credits set aside for work in progress. Open, then captured, released or expired, once. '
+  'While it is open, parts of it may be captured; what is left goes back when it closes.';
 comment on column public.credit_reservations.amount is 'Credits held.';
-comment on column public.credit_reservations.captured is 'Credits charged so far; at most amount plus extra.';
-comment on column public.credit_reservations.released is 'Held credits that went back to their grants.';
-comment on column public.credit_reservations.extra is 'Credits captured above the hold, as far as they could be had.';
+comment on column public.credit_reservations.captured is
+  'Credits charged so far; at most amount plus extra.';
+comment on column public.credit_reservations.released is
+  'Held credits that went back to their grants.';
+comment on column public.credit_reservations.extra is
+  'Credits captured above the hold, as far as they could be had.';
 comment on column public.credit_reservations.unlimited is
   'The part of amount and extra that was set aside while the type was unlimited: of no grant.';
-comment on column public.credit_reservations.unlimited_captured is 'The part of unlimited that was charged.';
+comment on column public.credit_reservations.unlimited_captured is
+  'The part of unlimited that was charged.';
 comment on column public.credit_reservations.extended_at is 'When the hold was last extended.';
-comment on column public.credit_reservations.shortfall is 'Credits asked for above the hold that could not be had.';
-comment on column public.credit_reservations.expires_at is 'From this instant on the hold counts as released, booked or not.';
+comment on column public.credit_reservations.shortfall is
+  'Credits asked for above the hold that could not be had.';
+comment on column public.credit_reservations.expires_at is
+  'From this instant on the hold counts as released, booked or not.';
 alter table public.credit_reservations enable row level security;
 revoke all on table public.credit_reservations from public, anon, authenticated, service_role;
 grant select on table public.credit_reservations to authenticated, service_role;
 create policy "Users may read their holds and what they oversee"
   on public.credit_reservations for select to authenticated using (
     account_id = any (credits.readable_ids())
-    and (user_id = account_id or user_id = credits.reader_id() or account_id = any (credits.overseen_ids())));
+    and (user_id = account_id or user_id = credits.reader_id()
+    or account_id = any (credits.overseen_ids())));
 
 create table credits.reservation_slices (
   account_id uuid not null,
@@ -62,11 +78,15 @@ create table credits.reservation_slices (
   amount bigint not null,
   captured bigint not null default 0,
   constraint reservation_slices_pkey primary key (account_id, reservation_id, grant_id),
-  constraint reservation_slices_captured_is_of_the_slice check (amount > 0 and captured between 0 and amount)
+  constraint reservation_slices_captured_is_of_the_slice check (amount > 0 and captured between 0
+    and amount)
 );
--- A foreign key costs each hold a look-up; verify_books says that every slice has its hold and its grant.
+-- A foreign key costs each hold a look-up; verify_books says that every slice has its hold and its
+-- grant.
 create index reservation_slices_grant_idx on credits.reservation_slices (account_id, grant_id);
-comment on table credits.reservation_slices is 'Which credits of which grant a hold has pinned. Kept after the hold is closed.';
-comment on column credits.reservation_slices.captured is 'What of it was charged; the rest is pinned while the hold is open.';
+comment on table credits.reservation_slices is
+  'Which credits of which grant a hold has pinned. Kept after the hold is closed.';
+comment on column credits.reservation_slices.captured is
+  'What of it was charged; the rest is pinned while the hold is open.';
 alter table credits.reservation_slices enable row level security;
 revoke all on table credits.reservation_slices from public, anon, authenticated, service_role;

@@ -1,6 +1,7 @@
--- Every error that this system raises is listed here, with its SQLSTATE (PTnnn carries the HTTP status nnn through PostgREST)
--- and a sentence for the person who meets it.
-create function credits.raise_error(p_slug text, p_details jsonb default '{}', p_hint text default null)
+-- Every error that this system raises is listed here, with its SQLSTATE (PTnnn carries the HTTP
+-- status nnn through PostgREST) and a sentence for the person who meets it.
+create function credits.raise_error(p_slug text, p_details jsonb default '{}',
+  p_hint text default null)
 returns void
 language plpgsql
 stable
@@ -61,9 +62,12 @@ begin
   if p_slug = 'account_frozen' then
     v_hint := credits.frozen_words();
   end if;
-  raise exception using errcode = v_state, message = p_slug, detail = p_details::text, hint = coalesce(p_hint, v_hint);
+  raise exception using errcode = v_state, message = p_slug, detail = p_details::text,
+    hint = coalesce(p_hint, v_hint);
 end
 $$;
 comment on function credits.raise_error(text, jsonb, text) is
-  'Raises one of the closed list of errors: SQLSTATE PTnnn, MESSAGE the slug, DETAIL a JSON object, HINT a sentence for a person.';
-revoke all on function credits.raise_error(text, jsonb, text) from public, anon, authenticated, service_role;
+  'Raises one of the closed list of errors: SQLSTATE PTnnn, MESSAGE the slug, DETAIL a JSON '
+  'object, HINT a sentence for a person.';
+revoke all on function credits.raise_error(text, jsonb, text)
+  from public, anon, authenticated, service_role;

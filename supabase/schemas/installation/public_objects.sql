@@ -9,9 +9,10 @@ security invoker
 set search_path = ''
 as $$
   select unnest('{
-    credit_balances, credit_budgets, credit_grants, credit_invitations, credit_notifications,
-    credit_packs, credit_price_books, credit_prices, credit_reservations, credit_transactions,
-    credit_webhooks, credit_workspace_members, credit_workspaces, plan_limits, plans, subscriptions}'::name[])
+    credit_balances, credit_budgets, credit_grants, credit_invitations,
+    credit_notifications, credit_packs, credit_price_books, credit_prices,
+    credit_reservations, credit_transactions, credit_webhooks, credit_workspace_members,
+    credit_workspaces, plan_limits, plans, subscriptions}'::name[])
 $$;
 comment on function credits.public_relations() is
   'The tables and views in schema public that are this system''s alone; usage may be the project''s.';
@@ -25,31 +26,35 @@ security invoker
 set search_path = ''
 as $$
   select unnest('{
-    accept_workspace_invitation, add_credit_webhook, apply_billing_event, attach_billing_session,
-    capture_credits, capture_operation, change_plan, check_credits, claim_http_request,
-    claim_messages, claim_x402_payment, consume_credits, consume_credits_batch, consume_operation,
-    create_api_key, create_billing_order, create_workspace, delete_credit_budget,
-    delete_credit_webhook, delete_workspace, diagnose, drop_http_claim, end_price, explain_balance,
+    accept_workspace_invitation, add_credit_webhook, apply_billing_event,
+    attach_billing_session, capture_credits, capture_operation, change_plan,
+    check_credits, claim_http_request, claim_messages, claim_x402_payment,
+    consume_credits, consume_credits_batch, consume_operation, create_api_key,
+    create_billing_order, create_workspace, delete_credit_budget, delete_credit_webhook,
+    delete_workspace, diagnose, drop_http_claim, end_price, explain_balance,
     explain_operation, export_account, extend_reservation, find_accounts, find_api_key,
-    find_operation, finish_x402_payment, forget_account, freeze_account, get_billing_account,
-    get_billing_order, get_credit_alerts, get_credit_history, get_credit_summary, get_workspace,
-    grant_credits, has_credits, import_balances, invite_to_workspace, leave_workspace,
-    ledger_digest, link_billing_customer, list_api_keys, list_billing_events, list_billing_prices,
-    list_credit_budgets, list_credit_dead_letters, list_notifications, list_plans, list_prices,
-    list_top_ups, list_uncollected, list_workspaces, mark_notifications_read, mark_test_account,
+    find_operation, finish_x402_payment, forget_account, freeze_account,
+    get_billing_account, get_billing_order, get_credit_alerts, get_credit_history,
+    get_credit_summary, get_workspace, grant_credits, has_credits, import_balances,
+    invite_to_workspace, leave_workspace, ledger_digest, link_billing_customer,
+    list_api_keys, list_billing_events, list_billing_prices, list_credit_budgets,
+    list_credit_dead_letters, list_notifications, list_plans, list_prices, list_top_ups,
+    list_uncollected, list_workspaces, mark_notifications_read, mark_test_account,
     metrics_active_accounts, metrics_breakage, metrics_consumption, metrics_conversion,
-    metrics_exhaustion, metrics_health, metrics_liability, metrics_margin, metrics_usage,
-    open_account, pin_plan, publish_plan, quote_operation, reconcile_billing, record_uncollected,
-    refund_credits, register_billing_price, release_credits, remove_from_workspace,
-    replay_billing_events, reserve_credits, reserve_operation, reset_monthly_credits,
-    resolve_uncollected, retry_credit_dead_letters, revoke_api_key, revoke_grant,
-    revoke_workspace_invitation, roll_up_metrics, rotate_credit_webhook_secret, set_auto_top_up,
-    set_credit_alerts, set_credit_budget, set_credit_channels, set_exchange_rate, set_plans,
-    set_price, set_price_book, set_prices, set_provider_cost, set_subscription_status,
-    set_test_clock, set_time_zone, set_workspace_role, settle_messages, store_http_answer,
-    system_status, tend_messages, test_credit_webhook, track_metadata_key, transfer_workspace,
-    undo_import, unfreeze_account, unsubscribe_credit_mail, verify_books, verify_checklist,
-    within_limit}'::name[])
+    metrics_exhaustion, metrics_health, metrics_liability, metrics_margin,
+    metrics_usage, open_account, pin_plan, publish_plan, quote_operation,
+    reconcile_billing, record_uncollected, refund_credits, register_billing_price,
+    release_credits, remove_from_workspace, replay_billing_events, reserve_credits,
+    reserve_operation, reset_monthly_credits, resolve_uncollected,
+    retry_credit_dead_letters, revoke_api_key, revoke_grant,
+    revoke_workspace_invitation, roll_up_metrics, rotate_credit_webhook_secret,
+    set_auto_top_up, set_credit_alerts, set_credit_budget, set_credit_channels,
+    set_exchange_rate, set_plans, set_price, set_price_book, set_prices,
+    set_provider_cost, set_subscription_status, set_test_clock, set_time_zone,
+    set_workspace_role, settle_messages, store_http_answer, system_status,
+    tend_messages, test_credit_webhook, track_metadata_key, transfer_workspace,
+    undo_import, unfreeze_account, unsubscribe_credit_mail, verify_books,
+    verify_checklist, within_limit}'::name[])
 $$;
 comment on function credits.public_functions() is
   'The functions in schema public that are this system''s.';

@@ -1,5 +1,6 @@
 create table credits.balances (
-  account_id uuid not null constraint balances_account_id_fkey references credits.accounts (account_id),
+  account_id uuid not null constraint balances_account_id_fkey
+    references credits.accounts (account_id),
   credit_type text not null,
   user_id uuid,
   kind text not null,
@@ -36,30 +37,42 @@ create table credits.balances (
     check (least(withheld, reserved, reserved_unlimited, used, balance - withheld - reserved) >= 0)
 ) with (fillfactor = 50);
 create index balances_user_id_idx on credits.balances (user_id);
-create index balances_due_at_idx on credits.balances (due_at) where test_now is null and not is_floating;
+create index balances_due_at_idx on credits.balances (due_at) where test_now is null
+  and not is_floating;
 create index balances_test_now_idx on credits.balances (test_now) where test_now is not null;
 comment on table credits.balances is
-  'The booked state of one account and credit type, and the row that every operation on them locks first. Read public.credit_balances instead: it is right to the second.';
+  'The booked state of one account and credit type, and the row that every operation on them '
+  'locks first. Read public.credit_balances instead: it is right to the second.';
 comment on column credits.balances.version is 'The version of the last ledger row.';
-comment on column credits.balances.balance is 'What the grants hold: the last balance_after of the ledger.';
-comment on column credits.balances.withheld is 'The part of it in grants that are frozen or have not started.';
+comment on column credits.balances.balance is
+  'What the grants hold: the last balance_after of the ledger.';
+comment on column credits.balances.withheld is
+  'The part of it in grants that are frozen or have not started.';
 comment on column credits.balances.reserved is 'The part of it that live holds have pinned.';
 comment on column credits.balances.reserved_unlimited is
-  'What live holds have set aside that were made while the type was unlimited: of no grant, and of no balance.';
-comment on column credits.balances.used is 'Spent less refunded since used_since; for a limit, how many exist.';
+  'What live holds have set aside that were made while the type was unlimited: of no grant, and '
+  'of no balance.';
+comment on column credits.balances.used is
+  'Spent less refunded since used_since; for a limit, how many exist.';
 comment on column credits.balances.allowance is 'The allowance in force, null for unlimited.';
-comment on column credits.balances.anchored_by is 'Which anchor of the subscription the booked period follows.';
-comment on column credits.balances.restarted_at is 'When the allowance of the booked period was last restarted by hand.';
-comment on column credits.balances.restarted_event is 'The last event of the subscription that had been heard of then.';
-comment on column credits.balances.plan_version is 'The version of plan_id that the booked period is under.';
+comment on column credits.balances.anchored_by is
+  'Which anchor of the subscription the booked period follows.';
+comment on column credits.balances.restarted_at is
+  'When the allowance of the booked period was last restarted by hand.';
+comment on column credits.balances.restarted_event is
+  'The last event of the subscription that had been heard of then.';
+comment on column credits.balances.plan_version is
+  'The version of plan_id that the booked period is under.';
 comment on column credits.balances.granted is
-  'What the plan has granted for the booked period, less what was withdrawn: an upgrade grants only what exceeds it.';
+  'What the plan has granted for the booked period, less what was withdrawn: an upgrade grants '
+  'only what exceeds it.';
 comment on column credits.balances.overdrawn is
   'What was granted and spent though it was not due: what is refunded of it is withdrawn.';
 comment on column credits.balances.prepaid_nano is
   'What is paid of a credit and not used, in billionths of a credit: of priced operations.';
 comment on column credits.balances.is_floating is
-  'Its terms may change at any moment: a limit, a credit type that the plan does not include, or one that is overdrawn.';
+  'Its terms may change at any moment: a limit, a credit type that the plan does not include, or '
+  'one that is overdrawn.';
 comment on column credits.balances.alert_percent is
   'The next share used, in percent, of which people are warned: those below it have been told of. '
   'Null is none; 0 stands for the lowest, before anything was spent in the period.';
@@ -67,10 +80,15 @@ comment on column credits.balances.alert_amount is
   'The next amount left of which people are warned; null is none.';
 comment on column credits.balances.has_budgets is
   'Whether public.credit_budgets has rows for it, so that a spend without them asks no further.';
-comment on column credits.balances.due_at is 'The next instant at which something expires, starts or renews; until then this row is the truth. -infinity where it is floating.';
-comment on column credits.balances.settled_at is 'The latest time this row has seen. A clock that steps back is held here.';
-comment on column credits.balances.account_status is 'Copy of accounts.status, so that a spend needs no second row.';
-comment on column credits.balances.test_now is 'Copy of accounts.test_now, so that a spend needs no second row.';
+comment on column credits.balances.due_at is
+  'The next instant at which something expires, starts or renews; until then this row is the '
+  'truth. -infinity where it is floating.';
+comment on column credits.balances.settled_at is
+  'The latest time this row has seen. A clock that steps back is held here.';
+comment on column credits.balances.account_status is
+  'Copy of accounts.status, so that a spend needs no second row.';
+comment on column credits.balances.test_now is
+  'Copy of accounts.test_now, so that a spend needs no second row.';
 comment on column credits.balances.top_up_below is
   'Fewer credits than this are topped up automatically; null where nothing is.';
 alter table credits.balances enable row level security;

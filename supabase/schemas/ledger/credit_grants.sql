@@ -49,7 +49,8 @@ comment on column public.credit_grants.held is 'The part of remaining that live 
 comment on column public.credit_grants.spent is 'Consumed or captured, less refunded.';
 comment on column public.credit_grants.lapsed is 'Expired or voided.';
 comment on column public.credit_grants.period_start is
-  'For the plan''s allowance: start of its period. A limit has none: then it is 1970, an instant that
+  'For the plan''s allowance: start of its period. A limit has none: then it is 1970, an instant '
+    'that
    every client can read. One per account, type and period.';
 comment on column public.credit_grants.frozen_at is
   'Not spendable from here on, not lost either: a payment is past due or disputed.';

@@ -186,17 +186,22 @@ begin
       credits.only_actor(v_account_id, v_user_id), p_since);
 end
 $$;
-comment on function credits.read_history(uuid, text, integer, text, timestamptz, timestamptz, uuid) is
+comment on function credits.read_history(uuid, text, integer, text, timestamptz, timestamptz,
+  uuid) is
   'What get_credit_history answers, after asking whether the caller may read it.';
-revoke all on function credits.read_history(uuid, text, integer, text, timestamptz, timestamptz, uuid)
+revoke all on function credits.read_history(uuid, text, integer, text, timestamptz, timestamptz,
+  uuid)
   from public, anon, authenticated, service_role;
-grant execute on function credits.read_history(uuid, text, integer, text, timestamptz, timestamptz, uuid)
+grant execute on function credits.read_history(uuid, text, integer, text, timestamptz, timestamptz,
+  uuid)
   to authenticated, service_role;
 
 -- edge: result=HistoryPage callers=authenticated,service_role repeatable
---   A page of the ledger, newest first: 1 to 1000 rows. ``cursor`` is the ``next_cursor`` of the page before.
+--   A page of the ledger, newest first: 1 to 1000 rows. ``cursor`` is the ``next_cursor`` of the
+--   page before.
 --
---   Rows are from ``since`` on and before ``until``. ``iter_credit_history`` goes through all of them. Of a workspace a member reads what they did themselves.
+--   Rows are from ``since`` on and before ``until``. ``iter_credit_history`` goes through all of
+--   them. Of a workspace a member reads what they did themselves.
 --
 --   Raises:
 --       InvalidArgument: another ``limit``, or a ``cursor`` of another history.
@@ -212,11 +217,15 @@ security invoker
 set search_path = ''
 return credits.read_history(
   p_user_id, p_credit_type, p_limit, p_cursor, p_since, p_until, p_workspace_id);
-comment on function public.get_credit_history(uuid, text, integer, text, timestamptz, timestamptz, uuid) is
+comment on function public.get_credit_history(uuid, text, integer, text, timestamptz, timestamptz,
+  uuid) is
   'The ledger of an account, newest first: p_limit rows (1 to 1000) from p_since on and before '
-  'p_until, and next_cursor for the page after them, null after the last. Every row comes once. A signed-in user may leave p_user_id '
+  'p_until, and next_cursor for the page after them, null after the last. Every row comes once. A '
+  'signed-in user may leave p_user_id '
   'out; of a workspace a member reads what they did themselves.';
-revoke all on function public.get_credit_history(uuid, text, integer, text, timestamptz, timestamptz, uuid)
+revoke all on function public.get_credit_history(uuid, text, integer, text, timestamptz,
+  timestamptz, uuid)
   from public, anon, authenticated, service_role;
-grant execute on function public.get_credit_history(uuid, text, integer, text, timestamptz, timestamptz, uuid)
+grant execute on function public.get_credit_history(uuid, text, integer, text, timestamptz,
+  timestamptz, uuid)
   to authenticated, service_role;

@@ -150,11 +150,13 @@ revoke all on function credits.grant_to(uuid, uuid, credits.grant_order, text)
   from public, anon, authenticated, service_role;
 
 -- edge: result=Grant callers=service_role keyed
---   Give ``amount`` credits beside the allowance, from ``starts_at`` (None: now) until ``expires_at`` (None: for ever).
+--   Give ``amount`` credits beside the allowance, from ``starts_at`` (None: now) until
+--   ``expires_at`` (None: for ever).
 --
 --   ``source`` is rollover, trial, promotion, compensation, top_up or goodwill, and decides the
 --   order of spending, unless ``priority`` does (0 to 1000, the lowest first). A ``top_up`` is a
---   purchase: it pays first what the account owes. ``paid_amount`` is what it cost, in the smallest unit of ``currency``.
+--   purchase: it pays first what the account owes. ``paid_amount`` is what it cost, in the smallest
+--   unit of ``currency``.
 --
 --   Raises:
 --       InvalidArgument: another source, or an ``expires_at`` that is past or for a limit.

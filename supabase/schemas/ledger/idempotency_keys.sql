@@ -13,15 +13,23 @@ create table credits.idempotency_keys (
   constraint idempotency_keys_pkey primary key (account_id, idempotency_key)
 );
 comment on table credits.idempotency_keys is
-  'Requests that took effect under a key of the caller, with their first answer. Kept as long as the ledger. A denial leaves no row. Of a spend the row has only what the ledger does not tell: request and answer are made again from both.';
-comment on column credits.idempotency_keys.remaining is 'Of a spend: what was left after it; null when it was unlimited.';
-comment on column credits.idempotency_keys.allowance is 'Of a spend: the allowance then; null when it was unlimited.';
-comment on column credits.idempotency_keys.used is 'Of a spend: used in the period, this spend included.';
-comment on column credits.idempotency_keys.reserved is 'Of a spend: what live holds had set aside; null for 0.';
-comment on column credits.idempotency_keys.period_end is 'Of a spend: the end of the period that it was made in.';
+  'Requests that took effect under a key of the caller, with their first answer. Kept as long as '
+  'the ledger. A denial leaves no row. Of a spend the row has only what the ledger does not tell: '
+  'request and answer are made again from both.';
+comment on column credits.idempotency_keys.remaining is
+  'Of a spend: what was left after it; null when it was unlimited.';
+comment on column credits.idempotency_keys.allowance is
+  'Of a spend: the allowance then; null when it was unlimited.';
+comment on column credits.idempotency_keys.used is
+  'Of a spend: used in the period, this spend included.';
+comment on column credits.idempotency_keys.reserved is
+  'Of a spend: what live holds had set aside; null for 0.';
+comment on column credits.idempotency_keys.period_end is
+  'Of a spend: the end of the period that it was made in.';
 comment on column credits.idempotency_keys.request is 'The request of anything but a spend.';
 comment on column credits.idempotency_keys.answer is 'The answer to anything but a spend.';
-comment on column credits.idempotency_keys.created_at is 'When anything but a spend took effect; of a spend the ledger says it.';
+comment on column credits.idempotency_keys.created_at is
+  'When anything but a spend took effect; of a spend the ledger says it.';
 alter table credits.idempotency_keys enable row level security;
 revoke all on table credits.idempotency_keys from public, anon, authenticated, service_role;
 
@@ -58,8 +66,10 @@ begin
 end
 $$;
 comment on function credits.replay(uuid, text, jsonb) is
-  'The first answer to this request under this key, marked as replayed; null when the key is new. Raises idempotency_conflict for another request. Call it with the balance locked.';
-revoke all on function credits.replay(uuid, text, jsonb) from public, anon, authenticated, service_role;
+  'The first answer to this request under this key, marked as replayed; null when the key is new. '
+  'Raises idempotency_conflict for another request. Call it with the balance locked.';
+revoke all on function credits.replay(uuid, text, jsonb)
+  from public, anon, authenticated, service_role;
 
 create function credits.differences(p_request jsonb, p_other jsonb)
 returns jsonb
@@ -71,7 +81,8 @@ as $$
 begin
   -- Times are instants, however the session that wrote them down spells them.
   return (
-    select coalesce(jsonb_agg(coalesce(a.key, b.key) order by coalesce(a.key, b.key) collate "C"), '[]')
+    select coalesce(jsonb_agg(coalesce(a.key, b.key) order by coalesce(a.key, b.key) collate "C"),
+      '[]')
     from jsonb_each(p_request) a full join jsonb_each(p_other) b on a.key = b.key
     where a.value is distinct from b.value
       and not coalesce(case when a.key ~ '(^|_)at$'
@@ -79,8 +90,10 @@ begin
 end
 $$;
 comment on function credits.differences(jsonb, jsonb) is
-  'In which arguments two requests differ. What ends in at is a time, and compared as an instant: a key means the same in every session.';
-revoke all on function credits.differences(jsonb, jsonb) from public, anon, authenticated, service_role;
+  'In which arguments two requests differ. What ends in at is a time, and compared as an instant: '
+  'a key means the same in every session.';
+revoke all on function credits.differences(jsonb, jsonb)
+  from public, anon, authenticated, service_role;
 
 create function credits.spend_request(
   p_user_id uuid, p_credit_type text, p_amount bigint, p_description text, p_metadata jsonb)
@@ -91,15 +104,18 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return jsonb_build_object('function', 'consume_credits', 'user_id', p_user_id, 'credit_type', p_credit_type,
+  return jsonb_build_object('function', 'consume_credits', 'user_id', p_user_id, 'credit_type',
+    p_credit_type,
     'amount', p_amount, 'description', p_description, 'metadata', p_metadata);
 end
 $$;
 comment on function credits.spend_request(uuid, text, bigint, text, jsonb) is
   'What makes a spend the same spend under its key, alone or in a batch.';
-revoke all on function credits.spend_request(uuid, text, bigint, text, jsonb) from public, anon, authenticated, service_role;
+revoke all on function credits.spend_request(uuid, text, bigint, text, jsonb)
+  from public, anon, authenticated, service_role;
 
-create function credits.read_spend_of_key(p_account_id uuid, p_idempotency_key text, out request jsonb, out answer jsonb)
+create function credits.read_spend_of_key(p_account_id uuid, p_idempotency_key text,
+  out request jsonb, out answer jsonb)
 language plpgsql
 stable
 security invoker
@@ -108,8 +124,10 @@ as $$
 begin
   select credits.spend_request(s.user_id, s.credit_type, s.amount, s.description, s.metadata),
     jsonb_build_object(
-      'success', true, 'code', 'ok', 'operation_id', k.operation_id, 'credit_type', s.credit_type, 'amount', s.amount,
-      'remaining', k.remaining, 'limit', k.allowance, 'used', k.used, 'reserved', coalesce(k.reserved, 0),
+      'success', true, 'code', 'ok', 'operation_id', k.operation_id, 'credit_type', s.credit_type,
+      'amount', s.amount,
+      'remaining', k.remaining, 'limit', k.allowance, 'used', k.used, 'reserved',
+      coalesce(k.reserved, 0),
       'unlimited', k.allowance is null, 'period_end', k.period_end, 'replayed', false)
     into request, answer
   from credits.idempotency_keys k
@@ -122,8 +140,10 @@ begin
 end
 $$;
 comment on function credits.read_spend_of_key(uuid, text) is
-  'The request and the first answer of a spend under a key, made again from the ledger and from what the key remembers.';
-revoke all on function credits.read_spend_of_key(uuid, text) from public, anon, authenticated, service_role;
+  'The request and the first answer of a spend under a key, made again from the ledger and from '
+  'what the key remembers.';
+revoke all on function credits.read_spend_of_key(uuid, text)
+  from public, anon, authenticated, service_role;
 
 create function credits.remember_spend(
   p_account_id uuid, p_idempotency_key text, p_operation_id uuid, p_balance credits.balances)
@@ -140,21 +160,25 @@ begin
   insert into credits.idempotency_keys (
     account_id, idempotency_key, operation_id, remaining, allowance, used, reserved, period_end)
   values (
-    p_account_id, p_idempotency_key, p_operation_id, credits.available(p_balance), p_balance.allowance, p_balance.used,
+    p_account_id, p_idempotency_key, p_operation_id, credits.available(p_balance),
+    p_balance.allowance, p_balance.used,
     nullif(p_balance.reserved + p_balance.reserved_unlimited, 0), p_balance.period_end)
   on conflict (account_id, idempotency_key) do nothing;
   if not found then
-    perform credits.raise_error('idempotency_conflict', jsonb_build_object('idempotency_key', p_idempotency_key));
+    perform credits.raise_error('idempotency_conflict',
+      jsonb_build_object('idempotency_key', p_idempotency_key));
   end if;
 end
 $$;
 comment on function credits.remember_spend(uuid, text, uuid, credits.balances) is
-  'Keeps what the ledger does not tell of the answer to a spend. Its fast road and a batch do the same in the statement that posts.';
+  'Keeps what the ledger does not tell of the answer to a spend. Its fast road and a batch do the '
+  'same in the statement that posts.';
 revoke all on function credits.remember_spend(uuid, text, uuid, credits.balances)
   from public, anon, authenticated, service_role;
 
 create function credits.remember(
-  p_account_id uuid, p_idempotency_key text, p_operation_id uuid, p_request jsonb, p_answer jsonb, p_at timestamptz)
+  p_account_id uuid, p_idempotency_key text, p_operation_id uuid, p_request jsonb, p_answer jsonb,
+  p_at timestamptz)
 returns void
 language plpgsql
 volatile
@@ -165,15 +189,20 @@ begin
   if p_idempotency_key is null then
     return;
   end if;
-  -- Requests for the same balance wait for its lock, so only a request for another one can be first here.
-  insert into credits.idempotency_keys (account_id, idempotency_key, operation_id, request, answer, created_at)
+  -- Requests for the same balance wait for its lock, so only a request for another one can be first
+  -- here.
+  insert into credits.idempotency_keys (account_id, idempotency_key, operation_id, request, answer,
+    created_at)
   values (p_account_id, p_idempotency_key, p_operation_id, p_request, p_answer, p_at)
   on conflict (account_id, idempotency_key) do nothing;
   if not found then
-    perform credits.raise_error('idempotency_conflict', jsonb_build_object('idempotency_key', p_idempotency_key));
+    perform credits.raise_error('idempotency_conflict',
+      jsonb_build_object('idempotency_key', p_idempotency_key));
   end if;
 end
 $$;
 comment on function credits.remember(uuid, text, uuid, jsonb, jsonb, timestamptz) is
-  'Keeps the answer to a request that took effect, so that the same request is answered alike and takes effect once.';
-revoke all on function credits.remember(uuid, text, uuid, jsonb, jsonb, timestamptz) from public, anon, authenticated, service_role;
+  'Keeps the answer to a request that took effect, so that the same request is answered alike and '
+  'takes effect once.';
+revoke all on function credits.remember(uuid, text, uuid, jsonb, jsonb, timestamptz)
+  from public, anon, authenticated, service_role;

@@ -141,10 +141,11 @@ revoke all on function credits.thaw_grant(uuid, uuid, text)
   from public, anon, authenticated, service_role;
 
 -- edge: result=Grant callers=service_role repeatable-without=amount
---   Take back what a grant has left, or ``amount`` of it; the answer's ``amount`` says how much that was.
+--   Take back what a grant has left, or ``amount`` of it; the answer's ``amount`` says how much
+--   that was.
 --
---   What was spent stays spent. A second time changes nothing and answers ``replayed``. Where a part
---   was taken back, the grant goes on.
+--   What was spent stays spent. A second time changes nothing and answers ``replayed``. Where a
+--   part was taken back, the grant goes on.
 --
 --   Raises:
 --       InvalidArgument: the account has no such grant.
@@ -160,7 +161,8 @@ set search_path = ''
 as $$
 begin
   perform credits.check_request(coalesce(p_amount, 1), p_reason, null, null, 'p_reason');
-  return credits.respond(credits.revoke(credits.paying_account(p_user_id, p_workspace_id), p_user_id,
+  return credits.respond(credits.revoke(credits.paying_account(p_user_id, p_workspace_id),
+    p_user_id,
     p_grant_id, p_reason, p_amount));
 end
 $$;

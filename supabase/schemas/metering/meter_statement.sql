@@ -1,5 +1,5 @@
--- The triggers of a metered table. Postgres hands each statement over as a whole, so that many rows cost little more than
--- one, and the owners are locked in one order.
+-- The triggers of a metered table. Postgres hands each statement over as a whole, so that many rows
+-- cost little more than one, and the owners are locked in one order.
 
 create function credits.meter_statement()
 returns trigger
@@ -20,8 +20,8 @@ begin
   if v_old is null then
     return null;
   end if;
-  -- Old and new rows of an UPDATE come in the same order. What is the same in both is no change; where a partition is
-  -- metered row by row, it may have lost its charge on the way to another.
+  -- Old and new rows of an UPDATE come in the same order. What is the same in both is no change;
+  -- where a partition is metered row by row, it may have lost its charge on the way to another.
   execute case tg_op
     when 'INSERT' then format(
       'select array_agg(row(null, null, null, n.owner, n.key, n.amount)::credits.metered_change)
@@ -30,12 +30,14 @@ begin
       'select array_agg(row(o.owner, o.key, o.amount, null, null, null)::credits.metered_change)
        from (select %s from old_rows t) o', v_old)
     else format(
-      'select array_agg(case when (o.owner, o.key, o.amount) is distinct from (n.owner, n.key, n.amount)
+      'select array_agg(case when (o.owner, o.key, o.amount) is distinct from (n.owner, n.key, '
+        'n.amount)
          then row(o.owner, o.key, o.amount, n.owner, n.key, n.amount)::credits.metered_change
          else row(null, null, null, n.owner, n.key, n.amount)::credits.metered_change end)
        from (select row_number() over () as nth, %1$s from old_rows t) o
        full join (select row_number() over () as nth, %1$s from new_rows t) n on n.nth = o.nth
-       where (o.owner, o.key, o.amount) is distinct from (n.owner, n.key, n.amount) or $1', v_old) end
+       where (o.owner, o.key, o.amount) is distinct from (n.owner, n.key, n.amount) or $1',
+         v_old) end
     into v_changes
     using tg_op = 'UPDATE' and credits.has_new_partitions(tg_relid);
   if v_changes is not null then
@@ -46,12 +48,14 @@ exception when others then
   if tg_op <> 'DELETE' then
     raise;
   end if;
-  raise warning 'credits: deleted rows of % were not given back: % (%)', tg_relid::regclass, sqlerrm, sqlstate;
+  raise warning 'credits: deleted rows of % were not given back: % (%)', tg_relid::regclass,
+    sqlerrm, sqlstate;
   return null;
 end
 $$;
 comment on function credits.meter_statement() is
-  'Charges owners for their new rows, gives deleted rows back, and moves the charge when owner or key change, in the transaction of the write itself.';
+  'Charges owners for their new rows, gives deleted rows back, and moves the charge when owner or '
+  'key change, in the transaction of the write itself.';
 revoke all on function credits.meter_statement() from public, anon, authenticated, service_role;
 
 create function credits.meter_changes(
@@ -90,7 +94,8 @@ begin
 end
 $$;
 comment on function credits.meter_changes(uuid, credits.metered_change[], boolean) is
-  'Does what a statement did to metered rows for each of the owners, in the order of their ids. Answers how many rows were charged.';
+  'Does what a statement did to metered rows for each of the owners, in the order of their ids. '
+  'Answers how many rows were charged.';
 revoke all on function credits.meter_changes(uuid, credits.metered_change[], boolean)
   from public, anon, authenticated, service_role;
 
@@ -103,11 +108,13 @@ set search_path = ''
 as $$
 begin
   if not credits.is_living(p_owner_id)
-     or exists (select 1 from credits.accounts a where a.account_id = p_owner_id and a.status = 'closed') then
+     or exists (select 1 from credits.accounts a where a.account_id = p_owner_id
+     and a.status = 'closed') then
     return null;
   end if;
   -- The owner of a row is a person or a workspace; a person's account may still have to be opened.
-  if exists (select 1 from credits.accounts a where a.account_id = p_owner_id and a.kind = 'workspace') then
+  if exists (select 1 from credits.accounts a where a.account_id = p_owner_id
+    and a.kind = 'workspace') then
     return p_owner_id;
   end if;
   return credits.paying_account(p_owner_id, null, p_credit_type);
@@ -115,7 +122,8 @@ end
 $$;
 comment on function credits.metered_account(uuid, text) is
   'The account that pays for a row of a metered table; null where its owner has none.';
-revoke all on function credits.metered_account(uuid, text) from public, anon, authenticated, service_role;
+revoke all on function credits.metered_account(uuid, text)
+  from public, anon, authenticated, service_role;
 
 create function credits.meter_row_of_new_partition()
 returns trigger
@@ -136,11 +144,13 @@ begin
     return null;
   end if;
   if tg_op <> 'INSERT' then
-    execute format('select s.owner, s.key, s.amount from (select %s from (select ($1).*) t) s', v_columns)
+    execute format('select s.owner, s.key, s.amount from (select %s from (select ($1).*) t) s',
+      v_columns)
       into v_change.old_owner, v_change.old_key, v_change.old_amount using old;
   end if;
   if tg_op <> 'DELETE' then
-    execute format('select s.owner, s.key, s.amount from (select %s from (select ($1).*) t) s', v_columns)
+    execute format('select s.owner, s.key, s.amount from (select %s from (select ($1).*) t) s',
+      v_columns)
       into v_change.new_owner, v_change.new_key, v_change.new_amount using new;
   end if;
   if v_change.old_key is null or v_change.new_key is null
@@ -153,13 +163,16 @@ exception when others then
   if tg_op <> 'DELETE' then
     raise;
   end if;
-  raise warning 'credits: a deleted row of % was not given back: % (%)', tg_relid::regclass, sqlerrm, sqlstate;
+  raise warning 'credits: a deleted row of % was not given back: % (%)', tg_relid::regclass,
+    sqlerrm, sqlstate;
   return null;
 end
 $$;
 comment on function credits.meter_row_of_new_partition() is
-  'Meters row by row what is written to a partition that is younger than the last call of meter_table, which gives it the triggers of a statement.';
-revoke all on function credits.meter_row_of_new_partition() from public, anon, authenticated, service_role;
+  'Meters row by row what is written to a partition that is younger than the last call of '
+  'meter_table, which gives it the triggers of a statement.';
+revoke all on function credits.meter_row_of_new_partition()
+  from public, anon, authenticated, service_role;
 
 create function credits.meter_truncate()
 returns trigger
@@ -171,11 +184,13 @@ begin
   perform credits.sweep_meter(tg_argv[0]::uuid);
   return null;
 exception when others then
-  raise warning 'credits: truncated rows of % were not given back: % (%)', tg_relid::regclass, sqlerrm, sqlstate;
+  raise warning 'credits: truncated rows of % were not given back: % (%)', tg_relid::regclass,
+    sqlerrm, sqlstate;
   return null;
 end
 $$;
-comment on function credits.meter_truncate() is 'Gives back what the rows were charged that a truncated table or partition had.';
+comment on function credits.meter_truncate() is
+  'Gives back what the rows were charged that a truncated table or partition had.';
 revoke all on function credits.meter_truncate() from public, anon, authenticated, service_role;
 
 create function credits.sweep_meter(p_meter_id uuid)
@@ -201,7 +216,8 @@ begin
     'select m.account_id, array_agg(m.row_key) from credits.metered_rows m
      left join (select %s from %s t) r on r.owner = m.account_id and r.key = m.row_key
      where m.meter_id = %L and m.deleted_at is null and r.key is null
-     group by m.account_id order by m.account_id', credits.metered_columns(v_table_id), v_table_id, p_meter_id)
+     group by m.account_id order by m.account_id', credits.metered_columns(v_table_id), v_table_id,
+       p_meter_id)
   loop
     perform credits.give_rows_back(v_account_id, p_meter_id, v_keys);
     v_rows := v_rows + cardinality(v_keys);
@@ -227,13 +243,16 @@ declare
 begin
   select
     max(format('t.%I', a.attname)) filter (where g.tgname = 'credits_meter_owner'),
-    string_agg(format('t.%I', a.attname), ', ' order by k.nth) filter (where g.tgname = 'credits_meter_key'),
-    max(format('coalesce(t.%I, 0)::bigint', a.attname)) filter (where g.tgname = 'credits_meter_amount')
+    string_agg(format('t.%I', a.attname), ', ' order by k.nth)
+      filter (where g.tgname = 'credits_meter_key'),
+    max(format('coalesce(t.%I, 0)::bigint', a.attname))
+      filter (where g.tgname = 'credits_meter_amount')
     into v_owner, v_key, v_amount
   from pg_catalog.pg_trigger g
   cross join lateral unnest(g.tgattr) with ordinality as k(attnum, nth)
   join pg_catalog.pg_attribute a on a.attrelid = g.tgrelid and a.attnum = k.attnum
-  where g.tgrelid = p_table_id and g.tgname in ('credits_meter_owner', 'credits_meter_key', 'credits_meter_amount');
+  where g.tgrelid = p_table_id
+    and g.tgname in ('credits_meter_owner', 'credits_meter_key', 'credits_meter_amount');
   -- A key that is too long for an index is told by its hash.
   return format(
     '%s as owner, (select case when length(j.key) <= 400 then j.key
@@ -244,5 +263,6 @@ begin
 end
 $$;
 comment on function credits.metered_columns(oid) is
-  'Owner, key and amount of a metered row t, as a select list with the columns'' names of this moment. Null where the table has lost the triggers that know them.';
+  'Owner, key and amount of a metered row t, as a select list with the columns'' names of this '
+  'moment. Null where the table has lost the triggers that know them.';
 revoke all on function credits.metered_columns(oid) from public, anon, authenticated, service_role;

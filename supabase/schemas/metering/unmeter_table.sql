@@ -21,7 +21,8 @@ begin
   for v_trigger in
     select g.tgrelid::regclass as relation, g.tgname as name
     from credits.table_family(v_table_id) f
-    join pg_catalog.pg_trigger g on g.tgrelid = f and g.tgname like 'credits\_meter\_%' and g.tgparentid = 0
+    join pg_catalog.pg_trigger g on g.tgrelid = f and g.tgname like 'credits\_meter\_%'
+      and g.tgparentid = 0
   loop
     execute format('drop trigger %I on %s', v_trigger.name, v_trigger.relation);
   end loop;
@@ -42,8 +43,11 @@ begin
 end
 $$;
 comment on function credits.unmeter_table(text, boolean) is
-  'Stops metering a table. What its rows were charged is given back, unless p_gives_back is false or the table was metered as used up by being created: then it stays spent. Answers for how many rows it was given back. Works for a table that was dropped, by the name that it had.';
-revoke all on function credits.unmeter_table(text, boolean) from public, anon, authenticated, service_role;
+  'Stops metering a table. What its rows were charged is given back, unless p_gives_back is false '
+  'or the table was metered as used up by being created: then it stays spent. Answers for how '
+  'many rows it was given back. Works for a table that was dropped, by the name that it had.';
+revoke all on function credits.unmeter_table(text, boolean)
+  from public, anon, authenticated, service_role;
 
 create function credits.return_dropped_tables()
 returns bigint
@@ -68,12 +72,15 @@ begin
       v_rows := v_rows + credits.give_deleted_rows_back(v_account_id);
     exception when others then
       -- A busy account has its turn with its own next operation, or with the next run.
-      raise warning 'credits: rows of account % are given back later: % (%)', v_account_id, sqlerrm, sqlstate;
+      raise warning 'credits: rows of account % are given back later: % (%)', v_account_id, sqlerrm,
+        sqlstate;
     end;
   end loop;
   return v_rows;
 end
 $$;
 comment on function credits.return_dropped_tables() is
-  'Gives back what is still charged for rows that were deleted, alone or with their table, for up to a hundred accounts. Answers for how many rows.';
-revoke all on function credits.return_dropped_tables() from public, anon, authenticated, service_role;
+  'Gives back what is still charged for rows that were deleted, alone or with their table, for up '
+  'to a hundred accounts. Answers for how many rows.';
+revoke all on function credits.return_dropped_tables()
+  from public, anon, authenticated, service_role;

@@ -14,9 +14,11 @@ as $$
         then 'r.account_id = any ($2) and ' else '' end
         || 'r.user_id = $1' end,
       -- Who asked is in the request, or for a spend in the ledger.
-      case when t.has_request then 'r.account_id = any ($2) and (r.request ->> ''user_id'' = $1::text
+      case when t.has_request
+        then 'r.account_id = any ($2) and (r.request ->> ''user_id'' = $1::text
         or r.request is null and exists (select 1 from public.credit_transactions o
-          where o.account_id = r.account_id and o.operation_id = r.operation_id and o.user_id = $1))' end),
+          where o.account_id = r.account_id and o.operation_id = r.operation_id
+            and o.user_id = $1))' end),
     concat_ws(', ', case when t.has_time then 'r.created_at' end, coalesce((
       select string_agg(format('r.%I', a.attname), ', '
         order by array_position(i.indkey::smallint[], a.attnum))

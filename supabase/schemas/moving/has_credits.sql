@@ -1,4 +1,5 @@
--- What a project's own policies ask: may this user's row be there, by the credits that the user has now?
+-- What a project's own policies ask: may this user's row be there, by the credits that the user has
+-- now?
 
 create function credits.read_room(p_credit_type text, p_amount bigint)
 returns bigint

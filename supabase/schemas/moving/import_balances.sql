@@ -253,11 +253,13 @@ begin
   end;
   return coalesce(v_table, (
     select c.oid from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    where p_table in (n.nspname || '.' || c.relname, case when n.nspname = 'public' then c.relname end)
+    where p_table in (n.nspname || '.' || c.relname, case when n.nspname = 'public'
+      then c.relname end)
     order by n.nspname <> 'public' limit 1)::regclass);
 end
 $$;
-comment on function credits.find_table(text) is 'The table or view of this name, in schema public if it names none; null when there is none.';
+comment on function credits.find_table(text) is
+  'The table or view of this name, in schema public if it names none; null when there is none.';
 revoke all on function credits.find_table(text) from public, anon, authenticated, service_role;
 
 create function credits.import_table(
@@ -280,16 +282,22 @@ begin
     select from pg_catalog.pg_class c join credits.host_schemas() s on s.oid = c.relnamespace
     where c.oid = v_table and c.relkind in ('r', 'p', 'v', 'm', 'f')
       and not (s.name = 'public' and c.relname in (select credits.public_relations()))) then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_table', 'value', p_table),
-      'Pass a table or view of your project, with its schema if that is not public.' || coalesce(' These columns are in: ' || (
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'p_table', 'value', p_table),
+      'Pass a table or view of your project, with its schema if that is not public.'
+        || coalesce(' These columns are in: ' || (
         select string_agg(distinct t.name, ', ') from credits.host_tables() t
         where (select count(*) from pg_catalog.pg_attribute a
-          where a.attrelid = t.oid and a.attname in (p_user_column, p_balance_column) and not a.attisdropped) = 2) || '.', ''));
+          where a.attrelid = t.oid and a.attname in (p_user_column, p_balance_column)
+            and not a.attisdropped) = 2) || '.', ''));
   end if;
-  foreach v_column in array array[p_user_column, p_balance_column, p_expires_column, p_source_column] loop
+  foreach v_column in array array[p_user_column, p_balance_column, p_expires_column,
+    p_source_column] loop
     if v_column <> all (v_columns) then
-      perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'column', 'value', v_column, 'known', v_columns),
-        format('%s has no column %s. It has %s.', v_table, v_column, array_to_string(v_columns, ', ')));
+      perform credits.raise_error('invalid_argument',
+        jsonb_build_object('argument', 'column', 'value', v_column, 'known', v_columns),
+        format('%s has no column %s. It has %s.', v_table, v_column,
+          array_to_string(v_columns, ', ')));
     end if;
   end loop;
   select format_type(a.atttypid, null) into v_type
@@ -297,8 +305,10 @@ begin
   where a.attrelid = v_table and a.attname = p_balance_column
     and t.typcategory not in ('N', 'S') and a.atttypid <> all (array['json', 'jsonb']::regtype[]);
   if found then
-    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'column', 'value', p_balance_column, 'type', v_type),
-      format('%s.%s is %s, which is no balance. Import from a view that makes a number of it.', v_table, p_balance_column, v_type));
+    perform credits.raise_error('invalid_argument',
+      jsonb_build_object('argument', 'column', 'value', p_balance_column, 'type', v_type),
+      format('%s.%s is %s, which is no balance. Import from a view that makes a number of it.',
+        v_table, p_balance_column, v_type));
   end if;
   select format_type(a.atttypid, null) into v_type
   from pg_catalog.pg_attribute a
@@ -314,8 +324,10 @@ begin
 end
 $$;
 comment on function credits.import_table(text, text, text, text, text) is
-  'The table or view of the project that a call names, with these columns, the second of which can be a balance. Raises invalid_argument.';
-revoke all on function credits.import_table(text, text, text, text, text) from public, anon, authenticated, service_role;
+  'The table or view of the project that a call names, with these columns, the second of which '
+  'can be a balance. Raises invalid_argument.';
+revoke all on function credits.import_table(text, text, text, text, text)
+  from public, anon, authenticated, service_role;
 
 create function credits.keep_still(p_table regclass)
 returns void
@@ -327,15 +339,16 @@ as $$
 declare
   v_table regclass;
 begin
-  -- Of a view, the tables behind it. Supabase's own stay open, or nobody could sign in meanwhile; if one of them changes
-  -- between two readings, the totals differ.
+  -- Of a view, the tables behind it. Supabase's own stay open, or nobody could sign in meanwhile;
+  -- if one of them changes between two readings, the totals differ.
   for v_table in
     with recursive behind as (
       select p_table::oid as oid
       union
       select d.refobjid from behind b
       join pg_catalog.pg_rewrite r on r.ev_class = b.oid
-      join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = r.oid
+      join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::regclass
+        and d.objid = r.oid
         and d.refclassid = 'pg_catalog.pg_class'::regclass
     )
     select c.oid from behind b
@@ -348,7 +361,8 @@ begin
 end
 $$;
 comment on function credits.keep_still(regclass) is
-  'Locks a table of the project, or those that a view reads, against writes until the transaction ends.';
+  'Locks a table of the project, or those that a view reads, against writes until the transaction '
+  'ends.';
 revoke all on function credits.keep_still(regclass) from public, anon, authenticated, service_role;
 
 create function credits.import_grants(
@@ -406,7 +420,8 @@ begin
 end
 $$;
 comment on function credits.import_grants(credits.import_row[], text, text, text) is
-  'Issues the opening grants, and adds up those of them that the ledger has with the very amount of '
+  'Issues the opening grants, and adds up those of them that the ledger has with the very amount '
+  'of '
   'their row.';
 revoke all on function credits.import_grants(credits.import_row[], text, text, text)
   from public, anon, authenticated, service_role;
@@ -428,7 +443,8 @@ begin
 end
 $$;
 comment on function credits.import_origin(text, boolean) is
-  'What an import is known by: the table or view it came from, or the name that was given to a file.';
+  'What an import is known by: the table or view it came from, or the name that was given to a '
+  'file.';
 revoke all on function credits.import_origin(text, boolean)
   from public, anon, authenticated, service_role;
 
@@ -582,7 +598,8 @@ comment on function public.import_balances(
   'is a name for them. Answers rows, total, granted, granted_total, problems, and elsewhere: how '
   'many of the users have an opening balance of this type already from which other table; success '
   'is false, and nothing has changed, when a row cannot be used, or when the totals differ from '
-  'each other or from p_expected_total. A second run adds nothing. p_dry_run takes everything back.';
+  'each other or from p_expected_total. A second run adds nothing. p_dry_run takes everything '
+  'back.';
 revoke all on function public.import_balances(
   text, text, text, text, text, bigint, boolean, text, text, text, text, jsonb)
   from public, anon, authenticated, service_role;

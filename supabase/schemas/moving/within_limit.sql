@@ -1,5 +1,6 @@
 -- edge: result=bool callers=authenticated,service_role repeatable
---   Whether the signed-in user may have one more of what this type limits: for policies of your own.
+--   Whether the signed-in user may have one more of what this type limits: for policies of your
+--   own.
 --
 --   Raises:
 --       UnknownCreditType.

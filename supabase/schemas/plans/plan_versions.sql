@@ -1,5 +1,5 @@
--- What a plan gives has versions. The figures on sale are rows of plan_limits; whoever changes them, by whatever
--- statement, makes a new version, and each account takes it at its next period.
+-- What a plan gives has versions. The figures on sale are rows of plan_limits; whoever changes
+-- them, by whatever statement, makes a new version, and each account takes it at its next period.
 
 create table credits.plan_versions (
   plan_id text not null,
@@ -13,7 +13,8 @@ comment on table credits.plan_versions is
   'Every version that a plan has had. Kept when the plan is gone: past periods are judged by it.';
 comment on column credits.plan_versions.version is '1, 2, 3 … per plan; the largest is on sale.';
 comment on column credits.plan_versions.made_by is
-  'The transaction that made it: until it ends, its further changes of the plan go into the same version.';
+  'The transaction that made it: until it ends, its further changes of the plan go into the same '
+  'version.';
 alter table credits.plan_versions enable row level security;
 revoke all on table credits.plan_versions from public, anon, authenticated, service_role;
 
@@ -39,16 +40,19 @@ as $$
 begin
   if tg_op <> 'TRUNCATE' and exists (
     select 1 from credits.plan_versions v
-    where v.plan_id = old.plan_id and v.version = old.version and v.made_by = pg_current_xact_id()) then
+    where v.plan_id = old.plan_id and v.version = old.version
+      and v.made_by = pg_current_xact_id()) then
     return old;
   end if;
   raise exception 'a version of a plan is never changed'
-    using errcode = 'object_not_in_prerequisite_state', hint = 'Change plan_limits: that makes a new version.';
+    using errcode = 'object_not_in_prerequisite_state',
+      hint = 'Change plan_limits: that makes a new version.';
 end
 $$;
 comment on function credits.refuse_version_change() is
   'Keeps versions of plans as they were, but for the transaction that is making one.';
-revoke all on function credits.refuse_version_change() from public, anon, authenticated, service_role;
+revoke all on function credits.refuse_version_change()
+  from public, anon, authenticated, service_role;
 create trigger plan_version_limits_are_kept before update or delete on credits.plan_version_limits
   for each row execute function credits.refuse_version_change();
 create trigger plan_version_limits_are_not_truncated before truncate on credits.plan_version_limits
@@ -67,7 +71,8 @@ set search_path = ''
 as $$
 begin
   return not exists (
-    (select l.credit_type, l.allowance, l.rollover_cap from public.plan_limits l where l.plan_id = p_plan_id
+    (select l.credit_type, l.allowance, l.rollover_cap from public.plan_limits l
+      where l.plan_id = p_plan_id
       except
       select v.credit_type, v.allowance, v.rollover_cap from credits.plan_version_limits v
       where v.plan_id = p_plan_id and v.version = p_version)
@@ -75,11 +80,14 @@ begin
     (select v.credit_type, v.allowance, v.rollover_cap from credits.plan_version_limits v
       where v.plan_id = p_plan_id and v.version = p_version
       except
-      select l.credit_type, l.allowance, l.rollover_cap from public.plan_limits l where l.plan_id = p_plan_id));
+      select l.credit_type, l.allowance, l.rollover_cap from public.plan_limits l
+        where l.plan_id = p_plan_id));
 end
 $$;
-comment on function credits.version_is_on_sale(text, integer) is 'Whether a version has the figures of plan_limits.';
-revoke all on function credits.version_is_on_sale(text, integer) from public, anon, authenticated, service_role;
+comment on function credits.version_is_on_sale(text, integer) is
+  'Whether a version has the figures of plan_limits.';
+revoke all on function credits.version_is_on_sale(text, integer)
+  from public, anon, authenticated, service_role;
 
 create function credits.latest_version(p_plan_id text)
 returns integer
@@ -90,7 +98,8 @@ set search_path = ''
 as $$
 begin
   return (
-    select v.version from credits.plan_versions v where v.plan_id = p_plan_id order by v.version desc limit 1);
+    select v.version from credits.plan_versions v where v.plan_id = p_plan_id
+      order by v.version desc limit 1);
 end
 $$;
 comment on function credits.latest_version(text) is 'The version of a plan that is on sale.';
@@ -154,8 +163,10 @@ begin
 end
 $$;
 comment on function credits.make_plan_version(text) is
-  'Makes the figures of plan_limits the newest version: one per plan and transaction, none when nothing has changed.';
-revoke all on function credits.make_plan_version(text) from public, anon, authenticated, service_role;
+  'Makes the figures of plan_limits the newest version: one per plan and transaction, none when '
+  'nothing has changed.';
+revoke all on function credits.make_plan_version(text)
+  from public, anon, authenticated, service_role;
 
 create function credits.record_limit_change()
 returns trigger
@@ -177,7 +188,8 @@ begin
   return null;
 end
 $$;
-comment on function credits.record_limit_change() is 'Makes a version of a changed plan, from wherever the change comes.';
+comment on function credits.record_limit_change() is
+  'Makes a version of a changed plan, from wherever the change comes.';
 revoke all on function credits.record_limit_change() from public, anon, authenticated, service_role;
 create trigger plan_limits_make_version after insert or update or delete on public.plan_limits
   for each row execute function credits.record_limit_change();
@@ -214,4 +226,5 @@ end
 $$;
 comment on function credits.plan_figure(text, integer, text) is
   'What a version of a plan gives of a credit type. Terms that cannot be found give nothing.';
-revoke all on function credits.plan_figure(text, integer, text) from public, anon, authenticated, service_role;
+revoke all on function credits.plan_figure(text, integer, text)
+  from public, anon, authenticated, service_role;

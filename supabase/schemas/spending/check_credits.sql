@@ -23,8 +23,10 @@ begin
     perform credits.require_spender(v_account_id, p_user_id);
   end if;
   perform credits.give_deleted_rows_back(v_account_id);
-  select * into v_balance from credits.balances b where b.account_id = v_account_id and b.credit_type = p_credit_type;
-  v_balance.settled_at := greatest(coalesce(v_balance.test_now, statement_timestamp()), v_balance.settled_at);
+  select * into v_balance from credits.balances b where b.account_id = v_account_id
+    and b.credit_type = p_credit_type;
+  v_balance.settled_at := greatest(coalesce(v_balance.test_now, statement_timestamp()),
+    v_balance.settled_at);
   select * into v_now from credits.balance_at(v_account_id, v_balance, v_balance.settled_at);
   v_balance.allowance := v_now.allowance;
   v_balance.used := v_now.used;
@@ -34,8 +36,10 @@ begin
   v_balance.balance := v_now.remaining + v_now.reserved;
   v_balance.period_end := v_now.period_end;
   if v_balance.account_status = 'frozen' then
-    return credits.explain_denial(credits.denial(v_account_id, v_balance, null, p_amount)) || jsonb_build_object(
-      'code', 'account_frozen', 'message', 'This account is frozen.', 'hint', credits.frozen_words());
+    return credits.explain_denial(credits.denial(v_account_id, v_balance, null, p_amount))
+      || jsonb_build_object(
+      'code', 'account_frozen', 'message', 'This account is frozen.', 'hint',
+      credits.frozen_words());
   end if;
   if v_now.remaining < p_amount then
     return credits.explain_denial(credits.denial(v_account_id, v_balance, null, p_amount));
@@ -52,6 +56,8 @@ begin
 end
 $$;
 comment on function public.check_credits(uuid, text, bigint, uuid) is
-  'Whether p_amount could be spent now: advice for a UI, with the answer that consume_credits would give, or the code account_frozen. Changes nothing and holds nothing; to be sure, reserve.';
-revoke all on function public.check_credits(uuid, text, bigint, uuid) from public, anon, authenticated, service_role;
+  'Whether p_amount could be spent now: advice for a UI, with the answer that consume_credits '
+  'would give, or the code account_frozen. Changes nothing and holds nothing; to be sure, reserve.';
+revoke all on function public.check_credits(uuid, text, bigint, uuid)
+  from public, anon, authenticated, service_role;
 grant execute on function public.check_credits(uuid, text, bigint, uuid) to service_role;

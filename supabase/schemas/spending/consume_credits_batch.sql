@@ -1,4 +1,5 @@
--- A batch is one spend after the other, booked as a set: each balance and each grant is changed once, however many items.
+-- A batch is one spend after the other, booked as a set: each balance and each grant is changed
+-- once, however many items.
 
 create type credits.batch_item as (
   nth integer,
@@ -12,7 +13,8 @@ create type credits.batch_item as (
   answer jsonb
 );
 comment on type credits.batch_item is
-  'An item of a batch: what is asked, the id of its operation, the first item with the same key, and the answer that its key has already.';
+  'An item of a batch: what is asked, the id of its operation, the first item with the same key, '
+  'and the answer that its key has already.';
 
 -- edge: result=Batch callers=service_role keyed denies reads=items:spend_items
 --   Spend several items, all or none.
@@ -23,7 +25,8 @@ comment on type credits.batch_item is
 --   Raises:
 --       InsufficientCredits: one of them cannot be had, so none was spent.
 --       InvalidAmount, InvalidArgument: ``details["item"]`` says which item.
-create function public.consume_credits_batch(p_user_id uuid, p_items jsonb, p_workspace_id uuid default null)
+create function public.consume_credits_batch(p_user_id uuid, p_items jsonb,
+  p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
 volatile
@@ -42,8 +45,12 @@ begin
 end
 $$;
 comment on function public.consume_credits_batch(uuid, jsonb, uuid) is
-  'Spends several items, all or none. p_items is an array of 1 to 100 objects with credit_type, amount, description, idempotency_key and metadata. Answers with items, one answer each; the same key twice is one spend, and amount counts it once. A denial names the first item that cannot be had.';
-revoke all on function public.consume_credits_batch(uuid, jsonb, uuid) from public, anon, authenticated, service_role;
+  'Spends several items, all or none. p_items is an array of 1 to 100 objects with credit_type, '
+  'amount, description, idempotency_key and metadata. Answers with items, one answer each; the '
+  'same key twice is one spend, and amount counts it once. A denial names the first item that '
+  'cannot be had.';
+revoke all on function public.consume_credits_batch(uuid, jsonb, uuid)
+  from public, anon, authenticated, service_role;
 grant execute on function public.consume_credits_batch(uuid, jsonb, uuid) to service_role;
 
 create function credits.batch_items(p_items jsonb)
@@ -57,8 +64,10 @@ declare
   v_wrong record;
   v_items credits.batch_item[];
 begin
-  if jsonb_typeof(p_items) is distinct from 'array' or jsonb_array_length(p_items) not between 1 and 100 then
-    perform credits.raise_error('invalid_argument', '{"argument": "p_items"}', 'p_items is a JSON array of 1 to 100 objects.');
+  if jsonb_typeof(p_items) is distinct from 'array' or jsonb_array_length(p_items) not between 1
+    and 100 then
+    perform credits.raise_error('invalid_argument', '{"argument": "p_items"}',
+      'p_items is a JSON array of 1 to 100 objects.');
   end if;
   -- All are looked at together; what is wrong with the first bad one is told by itself.
   select (i.nth - 1)::integer as nth, i.value into v_wrong
@@ -68,7 +77,9 @@ begin
   if found then
     perform credits.refuse_batch_item(v_wrong.nth, v_wrong.value);
   end if;
-  select array_agg(row((i.nth - 1)::integer, coalesce(coalesce(i.value -> 'credit_type', i.value -> 'p_credit_type') #>> '{}', ''),
+  select array_agg(
+    row((i.nth - 1)::integer,
+    coalesce(coalesce(i.value -> 'credit_type', i.value -> 'p_credit_type') #>> '{}', ''),
       coalesce(i.value -> 'amount', i.value -> 'p_amount', '1')::bigint,
       coalesce(i.value -> 'description', i.value -> 'p_description') #>> '{}',
       coalesce(i.value -> 'idempotency_key', i.value -> 'p_idempotency_key') #>> '{}',
@@ -79,7 +90,8 @@ begin
 end
 $$;
 comment on function credits.batch_items(jsonb) is
-  'Reads the items of a batch. Keys are those of consume_credits, with or without p_. Raises invalid_argument or invalid_amount and says which item.';
+  'Reads the items of a batch. Keys are those of consume_credits, with or without p_. Raises '
+  'invalid_argument or invalid_amount and says which item.';
 revoke all on function credits.batch_items(jsonb) from public, anon, authenticated, service_role;
 
 create function credits.is_batch_item(p_item jsonb)
@@ -92,11 +104,14 @@ as $$
   select jsonb_typeof(p_item) = 'object'
     and p_item - '{credit_type, amount, description, idempotency_key, metadata}'::text[]
       - '{p_credit_type, p_amount, p_description, p_idempotency_key, p_metadata}'::text[] = '{}'
-    and case when jsonb_typeof(f.amount) = 'number' then f.amount::numeric = trunc(f.amount::numeric)
+    and case when jsonb_typeof(f.amount) = 'number'
+      then f.amount::numeric = trunc(f.amount::numeric)
         and f.amount::numeric between 1 and 9007199254740992 end
     and jsonb_typeof(f.credit_type) in ('string', 'null')
-    and jsonb_typeof(f.description) in ('string', 'null') and length(coalesce(f.description #>> '{}', '')) <= 2000
-    and jsonb_typeof(f.key) in ('string', 'null') and length(coalesce(f.key #>> '{}', '-')) between 1 and 255
+    and jsonb_typeof(f.description) in ('string', 'null')
+    and length(coalesce(f.description #>> '{}', '')) <= 2000
+    and jsonb_typeof(f.key) in ('string', 'null')
+    and length(coalesce(f.key #>> '{}', '-')) between 1 and 255
     and jsonb_typeof(f.metadata) in ('object', 'null') and octet_length(f.metadata::text) <= 65536
   from (select coalesce(p_item -> 'amount', p_item -> 'p_amount', '1') as amount,
     coalesce(p_item -> 'credit_type', p_item -> 'p_credit_type', 'null') as credit_type,
@@ -104,7 +119,8 @@ as $$
     coalesce(p_item -> 'idempotency_key', p_item -> 'p_idempotency_key', 'null') as key,
     coalesce(p_item -> 'metadata', p_item -> 'p_metadata', 'null') as metadata) f
 $$;
-comment on function credits.is_batch_item(jsonb) is 'Whether a JSON value is what consume_credits takes as an item of a batch.';
+comment on function credits.is_batch_item(jsonb) is
+  'Whether a JSON value is what consume_credits takes as an item of a batch.';
 revoke all on function credits.is_batch_item(jsonb) from public, anon, authenticated, service_role;
 
 create function credits.refuse_batch_item(p_nth integer, p_item jsonb)
@@ -123,7 +139,8 @@ begin
     perform credits.raise_error('invalid_argument', v_at, 'Each item is a JSON object.');
   end if;
   select coalesce(jsonb_object_agg(regexp_replace(e.key, '^p_', ''), e.value), '{}'),
-    min(e.key) filter (where e.key !~ '^(p_)?(credit_type|amount|description|idempotency_key|metadata)$')
+    min(e.key)
+      filter (where e.key !~ '^(p_)?(credit_type|amount|description|idempotency_key|metadata)$')
     into v_item, v_unknown
   from jsonb_each(p_item) e;
   if v_unknown is not null then
@@ -131,18 +148,24 @@ begin
       'An item has credit_type, amount, description, idempotency_key and metadata.');
   end if;
   if exists (select 1 from jsonb_each(v_item) e
-    where e.key in ('credit_type', 'description', 'idempotency_key') and jsonb_typeof(e.value) not in ('string', 'null')) then
-    perform credits.raise_error('invalid_argument', v_at, 'credit_type, description and idempotency_key are strings.');
+    where e.key in ('credit_type', 'description', 'idempotency_key')
+      and jsonb_typeof(e.value) not in ('string', 'null')) then
+    perform credits.raise_error('invalid_argument', v_at,
+      'credit_type, description and idempotency_key are strings.');
   end if;
   perform credits.check_request(1, v_item ->> 'description', v_item ->> 'idempotency_key',
     nullif(v_item -> 'metadata', 'null'));
-  perform credits.raise_error('invalid_amount', jsonb_build_object('item', p_nth, 'amount', v_item -> 'amount'));
+  perform credits.raise_error('invalid_amount',
+    jsonb_build_object('item', p_nth, 'amount', v_item -> 'amount'));
 end
 $$;
-comment on function credits.refuse_batch_item(integer, jsonb) is 'Raises what is wrong with an item of a batch.';
-revoke all on function credits.refuse_batch_item(integer, jsonb) from public, anon, authenticated, service_role;
+comment on function credits.refuse_batch_item(integer, jsonb) is
+  'Raises what is wrong with an item of a batch.';
+revoke all on function credits.refuse_batch_item(integer, jsonb)
+  from public, anon, authenticated, service_role;
 
-create function credits.consume_batch(p_account_id uuid, p_user_id uuid, p_items credits.batch_item[])
+create function credits.consume_batch(p_account_id uuid, p_user_id uuid,
+  p_items credits.batch_item[])
 returns jsonb
 language plpgsql
 volatile
@@ -158,7 +181,8 @@ declare
   v_answers jsonb := jsonb '[]';
 begin
   -- One lock order for all batches, whatever the order of their items.
-  for v_item.credit_type in select distinct i.credit_type from unnest(p_items) i order by i.credit_type loop
+  for v_item.credit_type in select distinct i.credit_type from unnest(p_items) i
+    order by i.credit_type loop
     v_balance := credits.lock_balance(p_account_id, v_item.credit_type);
     if v_balance.account_id is null then
       perform credits.refuse_status(p_account_id, 'closed');
@@ -174,17 +198,20 @@ begin
     perform credits.refuse_status(p_account_id, v_balance.account_status);
   end if;
 
-  -- The first item that cannot be had after those before it denies all of them. Nothing has been written yet.
+  -- The first item that cannot be had after those before it denies all of them. Nothing has been
+  -- written yet.
   select i.nth, c.before into v_item.nth, v_before
   from unnest(v_items) i
   join unnest(v_balances) b on b.credit_type = i.credit_type
   cross join lateral (
     select coalesce(sum(o.amount), 0)::bigint as before from unnest(v_items) o
-    where o.credit_type = i.credit_type and o.nth < i.nth and o.answer is null and o.first_nth = o.nth) c
+    where o.credit_type = i.credit_type and o.nth < i.nth and o.answer is null
+      and o.first_nth = o.nth) c
   where i.answer is null and i.first_nth = i.nth and credits.available(b) < c.before + i.amount
   order by i.nth limit 1;
   if found then
-    return credits.refuse_batch(p_account_id, p_user_id, v_items[v_item.nth + 1], v_before, v_balances);
+    return credits.refuse_batch(p_account_id, p_user_id, v_items[v_item.nth + 1], v_before,
+      v_balances);
   end if;
   v_answers := credits.take_items_from_budgets(p_account_id, p_user_id, v_items, v_balances);
   if v_answers is not null then
@@ -198,10 +225,13 @@ begin
   return credits.batch_answer(v_items, v_answers);
 end
 $$;
-comment on function credits.consume_batch(uuid, uuid, credits.batch_item[]) is 'Spends all items or none. Types are locked in sorted order.';
-revoke all on function credits.consume_batch(uuid, uuid, credits.batch_item[]) from public, anon, authenticated, service_role;
+comment on function credits.consume_batch(uuid, uuid, credits.batch_item[]) is
+  'Spends all items or none. Types are locked in sorted order.';
+revoke all on function credits.consume_batch(uuid, uuid, credits.batch_item[])
+  from public, anon, authenticated, service_role;
 
-create function credits.recognise_items(p_account_id uuid, p_user_id uuid, p_items credits.batch_item[])
+create function credits.recognise_items(p_account_id uuid, p_user_id uuid,
+  p_items credits.batch_item[])
 returns credits.batch_item[]
 language plpgsql
 stable
@@ -213,10 +243,12 @@ declare
   v_item credits.batch_item;
   v_other credits.batch_item;
 begin
-  select array_agg(row(i.nth, i.credit_type, i.amount, i.description, i.idempotency_key, i.metadata, i.operation_id, i.first,
+  select array_agg(row(i.nth, i.credit_type, i.amount, i.description, i.idempotency_key, i.metadata,
+    i.operation_id, i.first,
     null)::credits.batch_item order by i.nth) into v_items
   from (
-    select o.*, case when o.idempotency_key is null then o.nth else min(o.nth) over (partition by o.idempotency_key) end as first
+    select o.*, case when o.idempotency_key is null then o.nth
+      else min(o.nth) over (partition by o.idempotency_key) end as first
     from unnest(p_items) o) i;
   for v_item in
     select i.* from unnest(v_items) i
@@ -226,22 +258,29 @@ begin
     order by i.nth
   loop
     v_items[v_item.nth + 1].answer := credits.replay(p_account_id, v_item.idempotency_key,
-      credits.spend_request(p_user_id, v_item.credit_type, v_item.amount, v_item.description, v_item.metadata));
+      credits.spend_request(p_user_id, v_item.credit_type, v_item.amount, v_item.description,
+        v_item.metadata));
     v_other := v_items[v_item.first_nth + 1];
     if v_item.credit_type <> v_other.credit_type or v_item.amount <> v_other.amount
-       or v_item.description is distinct from v_other.description or v_item.metadata <> v_other.metadata then
+       or v_item.description is distinct from v_other.description
+       or v_item.metadata <> v_other.metadata then
       perform credits.raise_error('idempotency_conflict', jsonb_build_object(
-        'idempotency_key', v_item.idempotency_key, 'item', v_item.nth, 'differs_in', credits.differences(
-          credits.spend_request(p_user_id, v_item.credit_type, v_item.amount, v_item.description, v_item.metadata),
-          credits.spend_request(p_user_id, v_other.credit_type, v_other.amount, v_other.description, v_other.metadata))));
+        'idempotency_key', v_item.idempotency_key, 'item', v_item.nth, 'differs_in',
+        credits.differences(
+          credits.spend_request(p_user_id, v_item.credit_type, v_item.amount, v_item.description,
+            v_item.metadata),
+          credits.spend_request(p_user_id, v_other.credit_type, v_other.amount, v_other.description,
+            v_other.metadata))));
     end if;
   end loop;
   return v_items;
 end
 $$;
 comment on function credits.recognise_items(uuid, uuid, credits.batch_item[]) is
-  'Says of each item of a batch which one is the first with its key, and what the key has been answered already. Raises idempotency_conflict. Call it with the balances locked.';
-revoke all on function credits.recognise_items(uuid, uuid, credits.batch_item[]) from public, anon, authenticated, service_role;
+  'Says of each item of a batch which one is the first with its key, and what the key has been '
+  'answered already. Raises idempotency_conflict. Call it with the balances locked.';
+revoke all on function credits.recognise_items(uuid, uuid, credits.batch_item[])
+  from public, anon, authenticated, service_role;
 
 create function credits.spend_items(
   p_account_id uuid, p_user_id uuid, p_balance credits.balances, p_items credits.batch_item[])
@@ -262,7 +301,8 @@ begin
   if v_total = 0 then
     return '[]'::jsonb;
   end if;
-  -- Items and grants are laid end to end on one line; where a stretch of an item lies on a grant, that grant pays for it.
+  -- Items and grants are laid end to end on one line; where a stretch of an item lies on a grant,
+  -- that grant pays for it.
   with fresh as (
     select i.nth, i.amount, i.description, i.idempotency_key, i.metadata, i.operation_id,
       sum(i.amount) over (order by i.nth) as until
@@ -270,14 +310,16 @@ begin
     where i.credit_type = p_balance.credit_type and i.answer is null and i.first_nth = i.nth
   ), grants as (
     select g.id, g.free, sum(g.free) over (order by g.nth) as until
-    from credits.spendable_grants(p_account_id, p_balance.credit_type, p_balance.settled_at) with ordinality g(id, free, nth)
+    from credits.spendable_grants(p_account_id, p_balance.credit_type, p_balance.settled_at)
+      with ordinality g(id, free, nth)
     where p_balance.allowance is not null
     union all
     select null, v_total, v_total where p_balance.allowance is null
   ), slices as (
     select f.nth, f.description, f.metadata, f.operation_id, g.id as grant_id, f.until,
       (least(f.until, g.until) - greatest(f.until - f.amount, g.until - g.free))::bigint as take,
-      least(f.until, g.until)::bigint as taken, row_number() over (order by f.nth, g.until) as row_nth
+      least(f.until, g.until)::bigint as taken,
+        row_number() over (order by f.nth, g.until) as row_nth
     from fresh f
     join grants g on g.until - g.free < f.until and f.until - f.amount < g.until
   ), spent as (
@@ -286,30 +328,40 @@ begin
     where g.account_id = p_account_id and g.id = s.grant_id
   ), posted as (
     insert into public.credit_transactions (
-      account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount, balance_after, description, metadata,
+      account_id, credit_type, version, operation_id, grant_id, user_id, kind, amount,
+        balance_after, description, metadata,
       created_at)
-    select p_account_id, p_balance.credit_type, p_balance.version + s.row_nth, s.operation_id, s.grant_id, p_user_id,
-      'consume', -s.take, case when s.grant_id is not null then p_balance.balance - s.taken end, s.description, s.metadata,
+    select p_account_id, p_balance.credit_type, p_balance.version + s.row_nth, s.operation_id,
+      s.grant_id, p_user_id,
+      'consume', -s.take, case when s.grant_id is not null then p_balance.balance - s.taken end,
+      s.description, s.metadata,
       p_balance.settled_at
     from slices s order by s.row_nth
   ), logged as (
     insert into public.usage (
-      account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id, created_at)
-    select p_account_id, p_user_id, p_balance.credit_type, f.amount, 'allowed', f.description, f.metadata, f.operation_id,
+      account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id,
+        created_at)
+    select p_account_id, p_user_id, p_balance.credit_type, f.amount, 'allowed', f.description,
+      f.metadata, f.operation_id,
       p_balance.settled_at
     from fresh f order by f.nth
   ), kept as (
     insert into credits.idempotency_keys (
       account_id, idempotency_key, operation_id, remaining, allowance, used, reserved, period_end)
-    select p_account_id, f.idempotency_key, f.operation_id, credits.available(p_balance) - f.until, p_balance.allowance,
-      p_balance.used + f.until, nullif(p_balance.reserved + p_balance.reserved_unlimited, 0), p_balance.period_end
+    select p_account_id, f.idempotency_key, f.operation_id, credits.available(p_balance) - f.until,
+      p_balance.allowance,
+      p_balance.used + f.until, nullif(p_balance.reserved + p_balance.reserved_unlimited, 0),
+      p_balance.period_end
     from fresh f where f.idempotency_key is not null
     on conflict (account_id, idempotency_key) do nothing
     returning account_id
   )
-  select (select count(*) from slices) as rows, (select sum(s.take) from slices s) as taken, (select count(*) from kept) as keys,
-    (select jsonb_agg(jsonb_build_object('nth', f.nth, 'answer', credits.answer(p_balance, f.operation_id, f.amount)
-        || jsonb_build_object('used', p_balance.used + f.until, 'remaining', credits.available(p_balance) - f.until))
+  select (select count(*) from slices) as rows, (select sum(s.take) from slices s) as taken,
+    (select count(*) from kept) as keys,
+    (select jsonb_agg(jsonb_build_object('nth', f.nth, 'answer',
+      credits.answer(p_balance, f.operation_id, f.amount)
+        || jsonb_build_object('used', p_balance.used + f.until, 'remaining',
+          credits.available(p_balance) - f.until))
       order by f.nth) from fresh f) as answers
     into v_posted;
   if v_posted.taken is distinct from v_total then
@@ -319,7 +371,8 @@ begin
     perform credits.raise_error('idempotency_conflict');
   end if;
   update credits.balances b set
-    version = p_balance.version + v_posted.rows, used = p_balance.used + v_total, settled_at = p_balance.settled_at,
+    version = p_balance.version + v_posted.rows, used = p_balance.used + v_total,
+      settled_at = p_balance.settled_at,
     balance = p_balance.balance - case when p_balance.allowance is null then 0 else v_total end
   where b.account_id = p_account_id and b.credit_type = p_balance.credit_type;
   perform credits.notice_levels(p_account_id, p_balance.credit_type);
@@ -327,12 +380,14 @@ begin
 end
 $$;
 comment on function credits.spend_items(uuid, uuid, credits.balances, credits.batch_item[]) is
-  'Spends the new items of one credit type from the grants in burn order, as a set: what as many single spends would leave behind. Answers each of them.';
+  'Spends the new items of one credit type from the grants in burn order, as a set: what as many '
+  'single spends would leave behind. Answers each of them.';
 revoke all on function credits.spend_items(uuid, uuid, credits.balances, credits.batch_item[])
   from public, anon, authenticated, service_role;
 
 create function credits.refuse_batch(
-  p_account_id uuid, p_user_id uuid, p_item credits.batch_item, p_before bigint, p_balances credits.balances[])
+  p_account_id uuid, p_user_id uuid, p_item credits.batch_item, p_before bigint,
+  p_balances credits.balances[])
 returns jsonb
 language plpgsql
 volatile
@@ -347,16 +402,19 @@ begin
   select b.* into v_balance from unnest(p_balances) b where b.credit_type = p_item.credit_type;
   -- What the item saw, after the items before it.
   v_available := credits.available(v_balance) - p_before;
-  perform credits.log_denial(p_account_id, v_balance, p_item.operation_id, p_item.amount, v_available, p_user_id,
+  perform credits.log_denial(p_account_id, v_balance, p_item.operation_id, p_item.amount,
+    v_available, p_user_id,
     p_item.description, p_item.metadata);
   v_denial := credits.denial(p_account_id, v_balance, p_item.operation_id, p_item.amount);
   return jsonb_set(v_denial, '{details,available}', to_jsonb(v_available))
     || jsonb_build_object('item', p_item.nth, 'items', '[]'::jsonb);
 end
 $$;
-comment on function credits.refuse_batch(uuid, uuid, credits.batch_item, bigint, credits.balances[]) is
+comment on function credits.refuse_batch(uuid, uuid, credits.batch_item, bigint,
+  credits.balances[]) is
   'Puts the denial of a batch on record, of its first item that cannot be had, and answers it.';
-revoke all on function credits.refuse_batch(uuid, uuid, credits.batch_item, bigint, credits.balances[])
+revoke all on function credits.refuse_batch(uuid, uuid, credits.batch_item, bigint,
+  credits.balances[])
   from public, anon, authenticated, service_role;
 
 create function credits.batch_answer(p_items credits.batch_item[], p_answers jsonb)
@@ -380,12 +438,17 @@ begin
       'credit_type', null, 'amount', (
         -- One spend under one key, however often it was sent.
         select sum(o.amount) from (
-          select distinct n.answer ->> 'operation_id', (n.answer ->> 'amount')::bigint as amount from answers n) o),
-      'remaining', null, 'limit', null, 'used', null, 'reserved', null, 'unlimited', null, 'period_end', null,
-      'replayed', bool_and((x.answer ->> 'replayed')::boolean), 'items', jsonb_agg(x.answer order by x.nth))
+          select distinct n.answer ->> 'operation_id', (n.answer ->> 'amount')::bigint as amount
+            from answers n) o),
+      'remaining', null, 'limit', null, 'used', null, 'reserved', null, 'unlimited', null,
+      'period_end', null,
+      'replayed', bool_and((x.answer ->> 'replayed')::boolean), 'items',
+      jsonb_agg(x.answer order by x.nth))
     from answers x);
 end
 $$;
 comment on function credits.batch_answer(credits.batch_item[], jsonb) is
-  'The answer of a batch: an answer for each item, in their order, and the credits that they are together.';
-revoke all on function credits.batch_answer(credits.batch_item[], jsonb) from public, anon, authenticated, service_role;
+  'The answer of a batch: an answer for each item, in their order, and the credits that they are '
+  'together.';
+revoke all on function credits.batch_answer(credits.batch_item[], jsonb)
+  from public, anon, authenticated, service_role;

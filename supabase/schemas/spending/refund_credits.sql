@@ -1,5 +1,6 @@
 create function credits.refund(
-  p_account_id uuid, p_user_id uuid, p_operation_id uuid, p_amount bigint, p_reason text, p_idempotency_key text)
+  p_account_id uuid, p_user_id uuid, p_operation_id uuid, p_amount bigint, p_reason text,
+  p_idempotency_key text)
 returns jsonb
 language plpgsql
 volatile
@@ -27,11 +28,14 @@ begin
   end if;
   select t.credit_type, t.created_at into v_credit_type, v_spent_at
   from public.credit_transactions t
-  where t.account_id = p_account_id and t.operation_id = p_operation_id and t.kind in ('consume', 'capture')
+  where t.account_id = p_account_id and t.operation_id = p_operation_id
+    and t.kind in ('consume', 'capture')
   limit 1;
   if not found then
-    perform credits.raise_error('operation_not_found', jsonb_build_object('operation_id', p_operation_id),
-      'This account has no such spend. Pass the operation_id that consume_credits or capture_credits answered.');
+    perform credits.raise_error('operation_not_found',
+      jsonb_build_object('operation_id', p_operation_id),
+      'This account has no such spend. Pass the operation_id that consume_credits or '
+      'capture_credits answered.');
   end if;
   v_balance := credits.lock_balance(p_account_id, v_credit_type);
   -- A row of a metered table is given back by itself, also when its owner has left.
@@ -50,7 +54,8 @@ begin
       or t.related_operation_id = p_operation_id and t.kind = 'refund');
   v_amount := coalesce(p_amount, v_refundable);
   if v_amount > v_refundable or v_amount = 0 then
-    perform credits.raise_error('invalid_amount', jsonb_build_object('amount', p_amount, 'refundable', v_refundable),
+    perform credits.raise_error('invalid_amount',
+      jsonb_build_object('amount', p_amount, 'refundable', v_refundable),
       'More than an operation spent cannot be given back.');
   end if;
 
@@ -65,14 +70,17 @@ begin
   v_balance := credits.save_balance(p_account_id, v_balance);
 
   v_answer := credits.answer(v_balance, v_refund_id, v_amount)
-    || jsonb_build_object('refunds_operation_id', p_operation_id, 'returned', v_amount - v_expired, 'expired', v_expired);
-  perform credits.remember(p_account_id, p_idempotency_key, v_refund_id, v_request, v_answer, v_balance.settled_at);
+    || jsonb_build_object('refunds_operation_id', p_operation_id, 'returned', v_amount - v_expired,
+      'expired', v_expired);
+  perform credits.remember(p_account_id, p_idempotency_key, v_refund_id, v_request, v_answer,
+    v_balance.settled_at);
   return v_answer;
 end
 $$;
 comment on function credits.refund(uuid, uuid, uuid, bigint, text, text) is
   'Gives a spend back, once: its credits, or of a priced operation its cost.';
-revoke all on function credits.refund(uuid, uuid, uuid, bigint, text, text) from public, anon, authenticated, service_role;
+revoke all on function credits.refund(uuid, uuid, uuid, bigint, text, text)
+  from public, anon, authenticated, service_role;
 
 create function credits.return_spent(
   p_account_id uuid, inout p_balance credits.balances, p_user_id uuid, p_operation_id uuid,
@@ -190,7 +198,8 @@ revoke all on function credits.refund_request(uuid, uuid, bigint, text)
 --   Give back ``amount`` credits of a spend, None for what is left of it.
 --
 --   They return to the very grants they came from. Of a priced operation its ``cost`` comes back,
---   and ``amount`` is the whole credits among it. It is also how a limit gets back what was deleted.
+--   and ``amount`` is the whole credits among it. It is also how a limit gets back what was
+--   deleted.
 --
 --   Raises:
 --       OperationNotFound: the account has no such spend.
@@ -206,16 +215,20 @@ security definer
 set search_path = ''
 as $$
 begin
-  perform credits.check_request(coalesce(p_amount, 1), p_reason, p_idempotency_key, null, 'p_reason');
-  return credits.respond(credits.refund(credits.paying_account(p_user_id, p_workspace_id), p_user_id, p_operation_id,
+  perform credits.check_request(coalesce(p_amount, 1), p_reason, p_idempotency_key, null,
+    'p_reason');
+  return credits.respond(credits.refund(credits.paying_account(p_user_id, p_workspace_id),
+    p_user_id, p_operation_id,
     p_amount, p_reason, p_idempotency_key));
 end
 $$;
 comment on function public.refund_credits(uuid, uuid, bigint, text, text, uuid) is
   'Gives back p_amount whole credits of a spend, null for what is left of it. All refunds of an '
   'operation together never exceed it. Answers how much came back (returned) and how much had '
-  'expired meanwhile (expired): together they are amount. Of a priced operation its cost comes back '
+  'expired meanwhile (expired): together they are amount. Of a priced operation its cost comes '
+  'back '
   '(cost), and amount is the whole credits among it. Also how a limit gets back what was deleted.';
 revoke all on function public.refund_credits(uuid, uuid, bigint, text, text, uuid)
   from public, anon, authenticated, service_role;
-grant execute on function public.refund_credits(uuid, uuid, bigint, text, text, uuid) to service_role;
+grant execute on function public.refund_credits(uuid, uuid, bigint, text, text, uuid)
+  to service_role;
