@@ -26396,7 +26396,8 @@ as $$
     order by d.setdatabase desc limit 1) s on true
   where n.nspname !~ '^(pg_|_)' and n.nspname <> all ('{
     information_schema, auth, storage, realtime, extensions, graphql, graphql_public, vault,
-    pgsodium, pgsodium_masks, cron, net, supabase_functions, supabase_migrations, pgbouncer, pgmq, pgtle, credits}')
+    pgsodium, pgsodium_masks, cron, net, supabase_functions, supabase_migrations, pgbouncer,
+    pgmq, pgtle, credits}')
 $$;
 comment on function credits.host_schemas() is
   'The schemas that a project writes itself: neither Supabase''s nor this system''s. Where it is '
@@ -29671,4 +29672,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 8aa061d1f0a0590b.';
+  'again. Written by remember_installation. Release 0.1.0, text 9f1975a20ee20eba.';

@@ -20,7 +20,8 @@ as $$
     order by d.setdatabase desc limit 1) s on true
   where n.nspname !~ '^(pg_|_)' and n.nspname <> all ('{
     information_schema, auth, storage, realtime, extensions, graphql, graphql_public, vault,
-    pgsodium, pgsodium_masks, cron, net, supabase_functions, supabase_migrations, pgbouncer, pgmq, pgtle, credits}')
+    pgsodium, pgsodium_masks, cron, net, supabase_functions, supabase_migrations, pgbouncer,
+    pgmq, pgtle, credits}')
 $$;
 comment on function credits.host_schemas() is
   'The schemas that a project writes itself: neither Supabase''s nor this system''s. Where it is '
