@@ -41,7 +41,7 @@ def public_objects(descriptions: Iterable[Description], relations: dict[str, str
             name="public_relations",
             returns="setof name",
             body=f"  select unnest('{_array(tables, 4)}'::name[])",
-            comment="The tables and views in schema public that are this system''s alone; usage may be the project''s.",
+            comment="The tables and views in schema public that are this system''s alone; usage may be a host''s.",
         ),
         _FUNCTION.format(
             name="public_functions",

@@ -29506,7 +29506,7 @@ as $$
     credit_workspaces, plan_limits, plans, subscriptions}'::name[])
 $$;
 comment on function credits.public_relations() is
-  'The tables and views in schema public that are this system''s alone; usage may be the project''s.';
+  'The tables and views in schema public that are this system''s alone; usage may be a host''s.';
 revoke all on function credits.public_relations() from public, anon, authenticated, service_role;
 
 create function credits.public_functions()
@@ -29672,4 +29672,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 9f1975a20ee20eba.';
+  'again. Written by remember_installation. Release 0.1.0, text 964c71e3d39137c6.';

@@ -301,6 +301,8 @@ NOBODYS_WORDS = {
     "credit_type", "kind", "status", "source", "plan_id", "pending_plan_id", "from_plan", "to_plan",
     "time_zone", "role", "account_status", "free_credits", "pinned_plan_id",
     "public.credit_grants.frozen_reason", "name",
+    # What a payment provider calls a customer.
+    "credits.billing_customers.customer_id",
     "currency", "credits.debts.source", "credits.debt_payments.source", "token_hash",
     "credits.x402_payments.network", "credits.x402_payments.asset", "credits.x402_payments.state",
     "credits.x402_payments.transaction",

@@ -64,6 +64,7 @@ as $$
     ('credits.prices', 'prices_are_append_only'),
     ('credits.prices', 'prices_are_never_truncated'),
     ('public.credit_balances', 'credit_balances_are_never_written'),
+    ('credits.balances', 'balances_notice_low'),
     ('public.plans', 'plans_keep_subscribed'),
     ('public.plans', 'plans_keep_subscribed_id'),
     ('public.plan_limits', 'plan_limits_make_version'),

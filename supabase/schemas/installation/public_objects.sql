@@ -15,7 +15,7 @@ as $$
     credit_workspaces, plan_limits, plans, subscriptions}'::name[])
 $$;
 comment on function credits.public_relations() is
-  'The tables and views in schema public that are this system''s alone; usage may be the project''s.';
+  'The tables and views in schema public that are this system''s alone; usage may be a host''s.';
 revoke all on function credits.public_relations() from public, anon, authenticated, service_role;
 
 create function credits.public_functions()
