@@ -9289,6 +9289,25 @@ comment on view public.credit_prices is
 revoke all on table public.credit_prices from public, anon, authenticated, service_role;
 grant select on table public.credit_prices to anon, authenticated, service_role;
 
+create function credits.refuse_price_rows()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  -- A view that cannot be written answers 500 through the API; no role may write it, so that is 403.
+  raise exception using errcode = '42501',
+    message = format('permission denied for view %I', tg_table_name);
+end
+$$;
+comment on function credits.refuse_price_rows() is
+  'Refuses to write public.credit_prices: prices are set by functions.';
+revoke all on function credits.refuse_price_rows() from public, anon, authenticated, service_role;
+create trigger credit_prices_are_never_written instead of insert or update
+  or delete on public.credit_prices
+  for each row execute function credits.refuse_price_rows();
+
 -- schemas/prices/provider_costs.sql
 
 -- What operations cost the seller. No API role reads any of it: not what a provider charges, not
@@ -10931,9 +10950,9 @@ begin
   if coalesce(p_book ~ '^[a-z][a-z0-9_-]{0,62}$', false) is not true then
     perform credits.raise_error('invalid_argument', '{"argument": "p_book"}',
       'The id of a book is a name of small letters, digits, dashes and underscores.');
-  elsif btrim(p_name) = '' or length(p_name) > 200 then
+  elsif p_name !~ '\S' or length(p_name) > 200 then
     perform credits.raise_error('invalid_argument', '{"argument": "p_name"}',
-      'The name of a book has 1 to 200 characters.');
+      'A name has 1 to 200 characters.');
   elsif p_currency !~ '^[a-z]{3}$' then
     perform credits.raise_error('invalid_argument', '{"argument": "p_currency"}',
       'A currency is a code of three small letters.');
@@ -25088,8 +25107,10 @@ as $$
     ('public.credit_transactions', 'credit_transactions_are_append_only'::name),
     ('public.credit_transactions', 'credit_transactions_are_never_truncated'),
     ('credits.prices', 'prices_are_append_only'),
+    ('public.credit_prices', 'credit_prices_are_never_written'),
     ('credits.prices', 'prices_are_never_truncated'),
     ('public.credit_balances', 'credit_balances_are_never_written'),
+    ('credits.balances', 'balances_notice_low'),
     ('public.plans', 'plans_keep_subscribed'),
     ('public.plans', 'plans_keep_subscribed_id'),
     ('public.plan_limits', 'plan_limits_make_version'),
@@ -29672,4 +29693,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 964c71e3d39137c6.';
+  'again. Written by remember_installation. Release 0.1.0, text 427cd75a63ca8ffd.';

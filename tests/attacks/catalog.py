@@ -9,7 +9,7 @@ from typing import Any
 from tests.support.database import Database
 from tests.support.edge import FOR_USERS
 
-WORLD_READABLE = {"plans", "plan_limits", "credit_packs"}
+WORLD_READABLE = {"plans", "plan_limits", "credit_packs", "credit_price_books", "credit_prices"}
 """A pricing page reads these without a token. Nothing else may be."""
 
 USER_FUNCTIONS = set(FOR_USERS)
@@ -56,7 +56,7 @@ def functions(database: Database) -> list[Function]:
 
 GOOD: dict[str, Any] = {
     "uuid": "{user}", "text": "message", "bigint": 1, "integer": 1, "boolean": False, "jsonb": {},
-    "timestamp with time zone": "2026-01-01T00:00:00Z",
+    "timestamp with time zone": "2026-01-01T00:00:00Z", "numeric": "1.5",
 }  # fmt: skip
 """A value of each type of argument. A type that is not here fails the tests: think of its hostile values first."""
 
@@ -67,6 +67,7 @@ HOSTILE: dict[str, list[Any]] = {
     "text": [None, "", "a\0b", "m" * 100_000, "MESSAGE", " message", *INJECTIONS],
     "bigint": [None, "", 0, -1, 1.5, 2**53 + 1, 2**63, -(2**63), "Infinity", True, [1]],
     "integer": [None, "", 0, -1, 1.5, 2**31 - 1, 2**31, "x", True, [1]],
+    "numeric": [None, "", 0, -1, "NaN", "Infinity", "1e400", "0." + "0" * 400 + "1", 2**63, "x", True, [1]],
     "boolean": [None, "maybe", 2, []],
     "jsonb": [None, 1, [], [None], [{}], {"a": "\0"}, {"__proto__": {}}, {"a": "x" * 70_000}],
     "timestamp with time zone": [None, "", "infinity", "-infinity", "epoch", "294277-01-01", 0, []],

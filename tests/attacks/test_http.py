@@ -28,7 +28,9 @@ BOOKED = frozenset({"credits.balances", "credit_grants", "credit_transactions", 
 
 
 def tells_plans_alone(_: World, answer: httpx.Response) -> bool:
-    return set(answer.json()["paths"]) == {"/", "/plans", "/plan_limits", "/credit_packs"}
+    return set(answer.json()["paths"]) == {
+        *("/", "/plans", "/plan_limits", "/credit_packs", "/credit_price_books", "/credit_prices")
+    }
 
 
 def tells_what_users_may_call(_: World, answer: httpx.Response) -> bool:

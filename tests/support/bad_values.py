@@ -138,8 +138,16 @@ _bad(
     "PT422",
     lambda f, a: f.name in OF_TEAMS or (_operates(f, a) and (a.required or f.name in FOR_USERS)),
 )
-_bad("user_id", [UNKNOWN, NIL], "account_not_found", "PT404", _except(*_OF_WHO_IS_GONE, "open_account"))
-_bad("workspace_id", [UNKNOWN, NIL], "account_not_found", "PT404", _except(*_OF_WHO_IS_GONE))
+# What a payment is of is looked at before whose it is.
+_OF_A_PAYMENT = ("claim_x402_payment",)
+_bad(
+    "user_id",
+    [UNKNOWN, NIL],
+    "account_not_found",
+    "PT404",
+    _except(*_OF_WHO_IS_GONE, *_OF_A_PAYMENT, "open_account"),
+)
+_bad("workspace_id", [UNKNOWN, NIL], "account_not_found", "PT404", _except(*_OF_WHO_IS_GONE, *_OF_A_PAYMENT))
 _bad("workspace_id", [ANOTHERS], "account_not_found", "PT404", _operates)
 _bad(
     "credit_type",
@@ -307,7 +315,7 @@ _bad("prices", [None, Jsonb("x"), [1], [{}], [{"operation": "a", "dimension": "c
 _bad("plans", [None, Jsonb("x"), [1], [{}], [{"id": "Not a slug"}]], "invalid_argument", "PT422")
 _bad("payment_key", [None, "", "short"], "invalid_argument", "PT422")
 _bad("request_hash", [None, "", "x" * 200], "invalid_argument", "PT422")
-_bad("paid_amount", [None, 0, -1], "invalid_argument", "PT422")
+_bad("paid_amount", [None, 0, -1], "invalid_argument", "PT422", _only("claim_x402_payment"))
 _bad("uncollected_id", [None, UNKNOWN], "invalid_argument", "PT422")
 _bad("resolution", [None, "", LONG], "invalid_argument", "PT422")
 

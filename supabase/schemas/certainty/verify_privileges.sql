@@ -62,6 +62,7 @@ as $$
     ('public.credit_transactions', 'credit_transactions_are_append_only'::name),
     ('public.credit_transactions', 'credit_transactions_are_never_truncated'),
     ('credits.prices', 'prices_are_append_only'),
+    ('public.credit_prices', 'credit_prices_are_never_written'),
     ('credits.prices', 'prices_are_never_truncated'),
     ('public.credit_balances', 'credit_balances_are_never_written'),
     ('credits.balances', 'balances_notice_low'),

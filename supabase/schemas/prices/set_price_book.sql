@@ -19,9 +19,9 @@ begin
   if coalesce(p_book ~ '^[a-z][a-z0-9_-]{0,62}$', false) is not true then
     perform credits.raise_error('invalid_argument', '{"argument": "p_book"}',
       'The id of a book is a name of small letters, digits, dashes and underscores.');
-  elsif btrim(p_name) = '' or length(p_name) > 200 then
+  elsif p_name !~ '\S' or length(p_name) > 200 then
     perform credits.raise_error('invalid_argument', '{"argument": "p_name"}',
-      'The name of a book has 1 to 200 characters.');
+      'A name has 1 to 200 characters.');
   elsif p_currency !~ '^[a-z]{3}$' then
     perform credits.raise_error('invalid_argument', '{"argument": "p_currency"}',
       'A currency is a code of three small letters.');
