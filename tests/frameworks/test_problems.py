@@ -21,6 +21,7 @@ from sonas_supabase import AsyncCreditsClient, CreditsClient, CreditsUnavailable
 from sonas_supabase.problems import AsgiProblems, WsgiProblems
 from tests.support.database import Database
 
+USER = "HTTP_USER"
 STRICT = "select public.consume_credits(%s, 'message', %s, p_strict => true)"
 
 
@@ -28,7 +29,7 @@ def plain(database: Database, calls: CreditsClient) -> Callable[..., Any]:
     """An application without a framework."""
 
     def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        user = environ["HTTP_USER"]
+        user = environ[USER]
         path = environ["PATH_INFO"]
         if path == "/begun":
             start_response("200 OK", [("Content-Type", "text/plain")])
