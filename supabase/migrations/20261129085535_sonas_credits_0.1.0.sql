@@ -9296,7 +9296,8 @@ security definer
 set search_path = ''
 as $$
 begin
-  -- A view that cannot be written answers 500 through the API; no role may write it, so that is 403.
+  -- A view that cannot be written answers 500 through the API; no role may write it, so that is
+  -- 403.
   raise exception using errcode = '42501',
     message = format('permission denied for view %I', tg_table_name);
 end
@@ -10112,7 +10113,9 @@ begin
       and position('*' in p_operation) = 0
       -- The operation itself, and every beginning of it that could be a pattern.
       and p.operation = any (p_operation || array(
-        select left(p_operation, n) || '*' from generate_series(0, length(p_operation)) n))
+        -- No pattern is longer, however long the name that is asked for.
+        select left(p_operation, n) || '*'
+        from generate_series(0, least(length(p_operation), 200)) n))
     order by p.operation, p.dimension, p.valid_from desc, p.version desc
   )
   select distinct on (c.dimension) c.*
@@ -29693,4 +29696,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 427cd75a63ca8ffd.';
+  'again. Written by remember_installation. Release 0.1.0, text adba15446b93be20.';

@@ -57,6 +57,7 @@ def functions(database: Database) -> list[Function]:
 GOOD: dict[str, Any] = {
     "uuid": "{user}", "text": "message", "bigint": 1, "integer": 1, "boolean": False, "jsonb": {},
     "timestamp with time zone": "2026-01-01T00:00:00Z", "numeric": "1.5",
+    "text[]": [], "integer[]": [50], "bigint[]": [5], "uuid[]": [],
 }  # fmt: skip
 """A value of each type of argument. A type that is not here fails the tests: think of its hostile values first."""
 
@@ -69,6 +70,10 @@ HOSTILE: dict[str, list[Any]] = {
     "integer": [None, "", 0, -1, 1.5, 2**31 - 1, 2**31, "x", True, [1]],
     "numeric": [None, "", 0, -1, "NaN", "Infinity", "1e400", "0." + "0" * 400 + "1", 2**63, "x", True, [1]],
     "boolean": [None, "maybe", 2, []],
+    "text[]": [None, "", "x", [None], [""], ["m" * 100_000], [["a"], ["b"]], ["a"] * 5_000, {}],
+    "integer[]": [None, "", 1, [None], [0], [-1], [101], [2**31], ["x"], [[1], [2]], [5] * 5_000],
+    "bigint[]": [None, "", 1, [None], [0], [-1], [2**63], ["x"], [[1], [2]], [5] * 5_000],
+    "uuid[]": [None, "", "x", [None], ["x"], ["{nobody}"], [["{nobody}"]], ["{nobody}"] * 5_000],
     "jsonb": [None, 1, [], [None], [{}], {"a": "\0"}, {"__proto__": {}}, {"a": "x" * 70_000}],
     "timestamp with time zone": [None, "", "infinity", "-infinity", "epoch", "294277-01-01", 0, []],
 }  # fmt: skip

@@ -68,15 +68,20 @@ def test_every_route_with_an_id_answers_its_owner_alone(world: World, actor: str
     found = 0
     for method, path in routes(world):
         for name in re.findall(r"\{(\w+)_id\}", path):
+            if "{workspace_id}" in path and (name != "workspace" or actor == "colleague"):
+                # What is in a workspace is asked for by who is in none; the colleague is in this one.
+                continue
             found += 1
-            url = world.site.url + path
-            theirs = world.http.request(
-                method, url.replace(f"{{{name}_id}}", world.ids[f"{name}_of_user"]), headers=headers
-            )
+            whose = world.ids["workspace" if name == "workspace" else f"{name}_of_user"]
+            url = world.site.url + re.sub(rf"\{{(?!{name}_id)\w+\}}", world.ids["nobody"], path)
+            theirs = world.http.request(method, url.replace(f"{{{name}_id}}", whose), headers=headers)
             nobodys = world.http.request(method, url.replace(f"{{{name}_id}}", world.ids["nobody"]), headers=headers)
-            assert (theirs.status_code, theirs.text) == (nobodys.status_code, nobodys.text.replace(
-                world.ids["nobody"], world.ids[f"{name}_of_user"]))  # fmt: skip
-            assert theirs.status_code == 404
+            assert (theirs.status_code, theirs.text) == (
+                nobodys.status_code,
+                nobodys.text.replace(world.ids["nobody"], whose),
+            )
+            # A body that is missing is told of before anything is looked up.
+            assert theirs.status_code == 404 or (name == "workspace" and theirs.status_code == 422), url
     assert found >= 3
     assert not changed(before, state(world.database))
 

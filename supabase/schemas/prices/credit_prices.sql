@@ -90,7 +90,8 @@ security definer
 set search_path = ''
 as $$
 begin
-  -- A view that cannot be written answers 500 through the API; no role may write it, so that is 403.
+  -- A view that cannot be written answers 500 through the API; no role may write it, so that is
+  -- 403.
   raise exception using errcode = '42501',
     message = format('permission denied for view %I', tg_table_name);
 end

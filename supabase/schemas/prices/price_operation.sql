@@ -54,7 +54,9 @@ begin
       and position('*' in p_operation) = 0
       -- The operation itself, and every beginning of it that could be a pattern.
       and p.operation = any (p_operation || array(
-        select left(p_operation, n) || '*' from generate_series(0, length(p_operation)) n))
+        -- No pattern is longer, however long the name that is asked for.
+        select left(p_operation, n) || '*'
+        from generate_series(0, least(length(p_operation), 200)) n))
     order by p.operation, p.dimension, p.valid_from desc, p.version desc
   )
   select distinct on (c.dimension) c.*
