@@ -43,7 +43,7 @@ def test_the_most_specific_price_counts_for_each_dimension(shop: Shop, database:
     assert costs == {"eth_call": 3, "eth_calls": 5, "eth": 5, "net": 7, "eth_cal": 5}
     quote = shop.quote("eth_call", call=1, bytes=2)
     assert [line["pattern"] for line in quote["lines"]] == [f"{shop.name}*", shop.operation("eth_call")]
-    for name in ("", f"{shop.name}:*", f"{shop.name[:-1]}:net"):
+    for name in ("", f"{shop.name}:*", f"{shop.name[:-1]}:net", f"{shop.name}:net" + "x" * 200_000):
         with raises("unknown_operation", "PT404"):
             database.call("quote_operation", name)
 

@@ -127,7 +127,7 @@ revoke all on function credits.check_payment(text, text, text, text, numeric, te
 create function credits.payer_id(p_network text, p_payer text)
 returns uuid
 language plpgsql
-immutable
+stable
 security invoker
 set search_path = ''
 as $$
