@@ -11466,7 +11466,7 @@ revoke all on function credits.check_payment(text, text, text, text, numeric, te
 create function credits.payer_id(p_network text, p_payer text)
 returns uuid
 language plpgsql
-immutable
+stable
 security invoker
 set search_path = ''
 as $$
@@ -29696,4 +29696,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text adba15446b93be20.';
+  'again. Written by remember_installation. Release 0.1.0, text e91fcebb349c4386.';
