@@ -33,10 +33,10 @@ def register(app: typer.Typer, panel: str, commands: dict[str, Callable[..., Any
             help=text.strip().replace("\n    ", "\n"),
             epilog=f"Example: `{example.strip()}`",
             rich_help_panel=panel,
-        )(_with_data_dir(guarded(command)))
+        )(with_data_dir(guarded(command)))
 
 
-def _with_data_dir(command: Callable[..., Any]) -> Callable[..., Any]:
+def with_data_dir(command: Callable[..., Any]) -> Callable[..., Any]:
     """Every command that may work on the local stack can be told which one."""
     signature = inspect.signature(command)
     if "data_dir" in signature.parameters or "db_url" not in signature.parameters:

@@ -17,6 +17,7 @@ from sonas_supabase.prices import BookFile, BookFileProblem, PlansFile, from_gen
 from ._connect import AsJson, DbUrl, connect
 from ._guard import Stop, guarded
 from ._output import Output, table
+from ._register import DataDir, with_data_dir
 from ._register import register as _register
 from .accounts import plans as show_plans
 
@@ -326,9 +327,9 @@ def register(app: typer.Typer) -> None:
     plans = typer.Typer(invoke_without_command=True, epilog="Example: `sonas plans`")
 
     @plans.callback(help="Show what is on sale: every plan, what it includes per month, and its price.")
-    def show(ctx: typer.Context, db_url: DbUrl = None, as_json: AsJson = False) -> None:
+    def show(ctx: typer.Context, db_url: DbUrl = None, as_json: AsJson = False, data_dir: DataDir = None) -> None:
         if ctx.invoked_subcommand is None:
-            guarded(show_plans)(db_url=db_url, as_json=as_json)
+            with_data_dir(guarded(show_plans))(db_url=db_url, as_json=as_json, data_dir=data_dir)
 
     _register(plans, "", {"export": plans_export, "push": plans_push})
     app.add_typer(plans, name="plans", rich_help_panel="Prices")
