@@ -104,7 +104,7 @@ def test_a_database_that_is_away_is_a_reason_to_try_again(tmp_path: Path) -> Non
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("seconds", [-301, 301, -366 * 86400, 10_000])
+@pytest.mark.parametrize("seconds", [-301, 330, -366 * 86400, 10_000])
 def test_an_old_or_early_signature_is_refused(url: str, database: Database, user: UUID, seconds: int) -> None:
     event = paid_pack(database, user)
     answer = tell(url, event, signed_at=now() + seconds)

@@ -169,7 +169,7 @@ def test_without_the_sorted_order_two_batches_deadlock(own_database: Database) -
     weaken(
         own_database,
         "credits.consume_batch(uuid, uuid, credits.batch_item[])",
-        "select distinct i.credit_type from unnest(p_items) i order by i.credit_type",
+        "select distinct i.credit_type from unnest(p_items) i\n    order by i.credit_type",
         "select i.credit_type from unnest(p_items) i order by i.nth",
     )
     user = own_database.new_user()
