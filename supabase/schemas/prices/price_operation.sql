@@ -52,11 +52,12 @@ begin
     where p.book = p_book and p.valid_from <= p_at
       and p.version <= coalesce(p_known_version, p.version)
       and position('*' in p_operation) = 0
-      -- The operation itself, and every beginning of it that could be a pattern.
-      and p.operation = any (p_operation || array(
-        -- No pattern is longer, however long the name that is asked for.
+      -- The operation itself, and every beginning of it that could be a pattern. A name that is
+      -- longer than a price may have has none, before anything is made of it.
+      and p.operation = any (left(p_operation, 201) || array(
         select left(p_operation, n) || '*'
-        from generate_series(0, least(length(p_operation), 200)) n))
+        from generate_series(0, case when length(p_operation) <= 200
+          then length(p_operation) else -1 end) n))
     order by p.operation, p.dimension, p.valid_from desc, p.version desc
   )
   select distinct on (c.dimension) c.*
