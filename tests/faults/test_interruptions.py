@@ -64,7 +64,7 @@ def test_without_the_lock_something_is_noticed(new_victim: Callable[..., Any], s
             " 'public'::regnamespace) and p.prosrc ~ 'for (no key )?update'"
         ):
             body = victim.database.value("select pg_get_functiondef(%s::regprocedure)", name)
-            victim.database.run(re.sub(r" for (no key )?update( skip locked)?", "", body))
+            victim.database.run(re.sub(r"\sfor (no key )?update( of \w+)?( skip locked)?", "", body))
         try:
             with Load(victim.connect, accounts, seed=seed, clients=8) as load:
                 load.wait_for(2_000)
