@@ -543,6 +543,26 @@ comment on function credits.raise_error(text, jsonb, text) is
 revoke all on function credits.raise_error(text, jsonb, text)
   from public, anon, authenticated, service_role;
 
+create function credits.refuse_computed_rows()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  raise exception '% is computed and takes no rows', tg_table_name
+    using errcode = 'object_not_in_prerequisite_state',
+    hint = 'Move credits with grant_credits, consume_credits, refund_credits or revoke_grant; '
+      'plans with change_plan, prices with set_price.';
+end
+$$;
+comment on function credits.refuse_computed_rows() is
+  'Stops writes to a computed view by those whom no privilege stops. That it is there makes '
+  'Postgres ask for the privilege first, so everybody else gets a 403; a view that cannot be '
+  'written at all is a 500 through PostgREST.';
+revoke all on function credits.refuse_computed_rows()
+  from public, anon, authenticated, service_role;
+
 -- schemas/plans/credit_types.sql
 
 create table credits.credit_types (
@@ -9289,25 +9309,9 @@ comment on view public.credit_prices is
 revoke all on table public.credit_prices from public, anon, authenticated, service_role;
 grant select on table public.credit_prices to anon, authenticated, service_role;
 
-create function credits.refuse_price_rows()
-returns trigger
-language plpgsql
-security definer
-set search_path = ''
-as $$
-begin
-  -- A view that cannot be written answers 500 through the API; no role may write it, so that is
-  -- 403.
-  raise exception using errcode = '42501',
-    message = format('permission denied for view %I', tg_table_name);
-end
-$$;
-comment on function credits.refuse_price_rows() is
-  'Refuses to write public.credit_prices: prices are set by functions.';
-revoke all on function credits.refuse_price_rows() from public, anon, authenticated, service_role;
 create trigger credit_prices_are_never_written instead of insert or update
   or delete on public.credit_prices
-  for each row execute function credits.refuse_price_rows();
+  for each row execute function credits.refuse_computed_rows();
 
 -- schemas/prices/provider_costs.sql
 
@@ -16952,25 +16956,6 @@ comment on column public.credit_balances.period_end is
 revoke all on table public.credit_balances from public, anon, authenticated, service_role;
 grant select on table public.credit_balances to authenticated, service_role;
 
-create function credits.refuse_computed_rows()
-returns trigger
-language plpgsql
-security definer
-set search_path = ''
-as $$
-begin
-  raise exception '% is computed and takes no rows', tg_table_name
-    using errcode = 'object_not_in_prerequisite_state',
-    hint = 'Move credits with grant_credits, consume_credits, refund_credits or revoke_grant; '
-      'plans with change_plan.';
-end
-$$;
-comment on function credits.refuse_computed_rows() is
-  'Stops writes to a computed view by those whom no privilege stops. That it is there makes '
-  'Postgres ask for the privilege first, so everybody else gets a 403; a view that cannot be '
-  'written at all is a 500 through PostgREST.';
-revoke all on function credits.refuse_computed_rows()
-  from public, anon, authenticated, service_role;
 create trigger credit_balances_are_never_written instead of insert or update
   or delete on public.credit_balances
   for each row execute function credits.refuse_computed_rows();
@@ -29697,4 +29682,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 7123bd11e9f4e8d6.';
+  'again. Written by remember_installation. Release 0.1.0, text 85dcea87220c582f.';

@@ -80,25 +80,6 @@ comment on column public.credit_balances.period_end is
 revoke all on table public.credit_balances from public, anon, authenticated, service_role;
 grant select on table public.credit_balances to authenticated, service_role;
 
-create function credits.refuse_computed_rows()
-returns trigger
-language plpgsql
-security definer
-set search_path = ''
-as $$
-begin
-  raise exception '% is computed and takes no rows', tg_table_name
-    using errcode = 'object_not_in_prerequisite_state',
-    hint = 'Move credits with grant_credits, consume_credits, refund_credits or revoke_grant; '
-      'plans with change_plan.';
-end
-$$;
-comment on function credits.refuse_computed_rows() is
-  'Stops writes to a computed view by those whom no privilege stops. That it is there makes '
-  'Postgres ask for the privilege first, so everybody else gets a 403; a view that cannot be '
-  'written at all is a 500 through PostgREST.';
-revoke all on function credits.refuse_computed_rows()
-  from public, anon, authenticated, service_role;
 create trigger credit_balances_are_never_written instead of insert or update
   or delete on public.credit_balances
   for each row execute function credits.refuse_computed_rows();

@@ -71,3 +71,23 @@ comment on function credits.raise_error(text, jsonb, text) is
   'object, HINT a sentence for a person.';
 revoke all on function credits.raise_error(text, jsonb, text)
   from public, anon, authenticated, service_role;
+
+create function credits.refuse_computed_rows()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  raise exception '% is computed and takes no rows', tg_table_name
+    using errcode = 'object_not_in_prerequisite_state',
+    hint = 'Move credits with grant_credits, consume_credits, refund_credits or revoke_grant; '
+      'plans with change_plan, prices with set_price.';
+end
+$$;
+comment on function credits.refuse_computed_rows() is
+  'Stops writes to a computed view by those whom no privilege stops. That it is there makes '
+  'Postgres ask for the privilege first, so everybody else gets a 403; a view that cannot be '
+  'written at all is a 500 through PostgREST.';
+revoke all on function credits.refuse_computed_rows()
+  from public, anon, authenticated, service_role;

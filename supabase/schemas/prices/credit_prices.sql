@@ -83,22 +83,6 @@ comment on view public.credit_prices is
 revoke all on table public.credit_prices from public, anon, authenticated, service_role;
 grant select on table public.credit_prices to anon, authenticated, service_role;
 
-create function credits.refuse_price_rows()
-returns trigger
-language plpgsql
-security definer
-set search_path = ''
-as $$
-begin
-  -- A view that cannot be written answers 500 through the API; no role may write it, so that is
-  -- 403.
-  raise exception using errcode = '42501',
-    message = format('permission denied for view %I', tg_table_name);
-end
-$$;
-comment on function credits.refuse_price_rows() is
-  'Refuses to write public.credit_prices: prices are set by functions.';
-revoke all on function credits.refuse_price_rows() from public, anon, authenticated, service_role;
 create trigger credit_prices_are_never_written instead of insert or update
   or delete on public.credit_prices
-  for each row execute function credits.refuse_price_rows();
+  for each row execute function credits.refuse_computed_rows();
