@@ -15,6 +15,7 @@ from sonas_supabase.billing._events import HANDLED, LEFT_ALONE
 from sonas_supabase.billing._signature import check_signature
 from sonas_supabase.billing._view import needed, text, time, truth
 from sonas_supabase.billing.errors import UnknownApiVersion, Unreadable
+from sonas_supabase.untrusted import read_json
 
 API_VERSION = "2026-10-28.endive"
 """What the endpoint at Stripe is made with, and the SDK of this release speaks."""
@@ -76,10 +77,10 @@ def read_webhook(
 def parse(body: bytes) -> dict[str, Any]:
     """The JSON object in a body, as far as a database can keep it."""
     try:
-        parsed = json.loads(body.decode(), parse_constant=_refuse, parse_float=_finite)
+        parsed = read_json(body.decode(), parse_constant=_refuse, parse_float=_finite)
         # Half a surrogate pair and NUL are JSON, and no text for a database.
         json.dumps(parsed, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise Unreadable("The body is no JSON.") from error
     if not isinstance(parsed, dict):
         raise Unreadable("The body is no JSON object.")

@@ -11,6 +11,7 @@ from typing import Self
 from uuid import UUID
 
 from sonas_supabase import HistoryEntry, HistoryPage, InvalidArgument
+from sonas_supabase.untrusted import read_json
 from sonas_supabase.web._context import Context
 from sonas_supabase.web._lines import Grants, joins
 from sonas_supabase.web._report import OperationPage, operation_page
@@ -37,7 +38,7 @@ class Place:
         if cursor is None:
             return cls()
         try:
-            ledger, is_at_the_end, denied_at, denied_id = json.loads(base64.urlsafe_b64decode(cursor))
+            ledger, is_at_the_end, denied_at, denied_id = read_json(base64.urlsafe_b64decode(cursor).decode())
             if not isinstance(ledger, str | None) or not isinstance(is_at_the_end, bool):
                 raise TypeError
             return cls(
@@ -46,7 +47,7 @@ class Place:
                 denied_at and datetime.fromisoformat(denied_at),
                 denied_id and UUID(denied_id),
             )
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, TypeError, AttributeError) as error:
             raise InvalidArgument(
                 "This is no cursor of a page.",
                 details={"argument": "cursor"},
