@@ -243,6 +243,43 @@ def test_a_project_may_give_anonymous_users_and_workspaces_the_free_credits(own_
     own_database.verify()
 
 
+def confirm(database: Database, user: UUID) -> None:
+    database.run("update auth.users set email_confirmed_at = now() where id = %s", user)
+
+
+def test_who_confirms_an_address_has_its_free_credits_and_not_the_stranger_who_signed_up_with_it(
+    by_person: Database,
+) -> None:
+    name = uuid4().hex[:10]
+    stranger = by_person.new_user(email=f"{name}+x@example.com")
+    person = by_person.new_user(email=f"{name}@example.com")
+    assert (left(by_person, stranger), left(by_person, person)) == (10, 0)
+    confirm(by_person, person)
+    assert (left(by_person, stranger), left(by_person, person)) == (0, 10)
+    assert by_person.call("get_credit_summary", stranger)["free_credits"] == "other_account"
+    # To confirm the other address as well brings nothing more, and neither does a third one.
+    confirm(by_person, stranger)
+    third = by_person.new_user(email=f"{name}+y@example.com")
+    confirm(by_person, third)
+    assert [left(by_person, user) for user in (stranger, person, third)] == [0, 10, 0]
+    by_person.call("consume_credits", person, "message", 3)
+    leave(by_person, person)
+    assert sorted(left(by_person, user) for user in (stranger, third)) == [0, 7]
+    for user in (stranger, person, third):
+        by_person.verify(user)
+
+
+def test_a_free_allowance_that_a_paid_plan_cut_short_is_not_given_again(database: Database) -> None:
+    address = email()
+    first = database.new_user(email=address)
+    database.call("consume_credits", first, "message", 7)
+    database.call("change_plan", first, "starter")
+    leave(database, first)
+    second = database.new_user(email=address)
+    assert (left(database, second), left(database, second, "integration")) == (3, 100)
+    database.verify(second)
+
+
 def test_two_sign_ups_of_one_person_at_once_get_the_credits_once(by_person: Database) -> None:
     name = uuid4().hex[:10]
 
@@ -324,8 +361,15 @@ def test_the_hook_of_auth_refuses_a_second_account_of_a_person(by_person: Databa
         assert asked(sign_up_event("", is_anonymous=True)) == {}
         assert asked(Jsonb({"user": "nonsense"})) == {}
         connection.rollback()
+    ask = "select credits.refuse_repeated_signup(%s)"
+    with psycopg.connect(by_person.superuser_url) as connection:
+        # An account that Auth has asked to confirm its address, and that has not, keeps nobody out.
+        connection.execute("alter table auth.users add column if not exists confirmation_sent_at timestamptz")
+        connection.execute("update auth.users set confirmation_sent_at = now() where id = %s", [first])
+        assert connection.execute(ask, [sign_up_event(f"{name}@example.com")]).fetchall() == [({},)]
+        connection.rollback()
     leave(by_person, first)
-    assert by_person.query("select credits.refuse_repeated_signup(%s)", sign_up_event(f"{name}@example.com")) == [({},)]
+    assert by_person.query(ask, sign_up_event(f"{name}@example.com")) == [({},)]
 
 
 def test_the_doctor_counts_accounts_of_one_person_and_accounts_of_nobody(own_database: Database) -> None:

@@ -320,17 +320,18 @@ begin
 end
 $$;
 comment on function credits.follow_user() is
-  'Follows what becomes of a user: deleted, also softly, come back, under another e-mail, no '
-  'longer anonymous. Never blocks it.';
+  'Follows what becomes of a user: deleted, also softly, come back, under another e-mail, with one '
+  'that is confirmed, no longer anonymous. Never blocks it.';
 revoke all on function credits.follow_user() from public, anon, authenticated, service_role;
 -- At the end of the transaction, when all that goes with the user is gone as well.
 create constraint trigger credits_close_account after delete on auth.users
   deferrable initially deferred for each row execute function credits.follow_user();
 create constraint trigger credits_follow_user
-  after update of deleted_at, email, phone, is_anonymous on auth.users
+  after update of deleted_at, email, phone, is_anonymous, email_confirmed_at on auth.users
   deferrable initially deferred for each row
-  when ((old.deleted_at, old.email, old.phone, old.is_anonymous)
-    is distinct from (new.deleted_at, new.email, new.phone, new.is_anonymous))
+  when ((old.deleted_at, old.email, old.phone, old.is_anonymous, old.email_confirmed_at is null)
+    is distinct from (new.deleted_at, new.email, new.phone, new.is_anonymous,
+      new.email_confirmed_at is null))
   execute function credits.follow_user();
 
 create function credits.follow_workspace()

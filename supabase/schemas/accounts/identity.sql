@@ -192,9 +192,11 @@ begin
   elsif not credits.hold_identities(p_account_id) then
     v_has := 'other_account';
   end if;
-  -- What an account has is not taken back: it can only gain them once it is open.
+  -- What an account has is not taken back: it can only gain them once it is open. One whose address
+  -- was never confirmed gives them up to who has confirmed it.
   if v_had is null or v_had = 'own' and exists (
-    select 1 from credits.balances b where b.account_id = p_account_id) then
+      select 1 from credits.balances b where b.account_id = p_account_id)
+    and not (v_has = 'other_account' and credits.has_yielded_identity(p_account_id)) then
     return;
   end if;
   if v_has = 'own' then
@@ -203,14 +205,14 @@ begin
   if v_had <> v_has then
     update credits.accounts a set free_credits = v_has where a.account_id = p_account_id;
     update credits.balances b set due_at = '-infinity'
-    where b.account_id = p_account_id and v_has = 'own';
+    where b.account_id = p_account_id and 'own' in (v_had, v_has);
   end if;
 end
 $$;
 comment on function credits.decide_free_credits(uuid) is
   'Finds out whether an account has free credits of its own: not while its person is anonymous, '
-  'nor beside another open account of the same identity. Safe to repeat; what was given is never '
-  'taken back.';
+  'nor beside another open account of the same identity. Safe to repeat; what was given is not '
+  'taken back, but from an account whose address somebody else has confirmed.';
 revoke all on function credits.decide_free_credits(uuid)
   from public, anon, authenticated, service_role;
 
@@ -225,6 +227,7 @@ declare
   v_identity bytea;
   v_holder_id uuid;
   v_is_holder boolean := true;
+  v_losers uuid[] := array[]::uuid[];
 begin
   for v_identity in
     select i.identity from credits.account_identities i where i.account_id = p_account_id
@@ -237,19 +240,62 @@ begin
     from credits.identity_holders h where h.identity = v_identity for update;
     if v_holder_id = p_account_id then
       continue;
-    elsif credits.is_living(v_holder_id) then
-      v_is_holder := false;
-    else
+    elsif not credits.is_living(v_holder_id) or credits.yields_identity(v_holder_id, p_account_id)
+    then
       update credits.identity_holders h set account_id = p_account_id where h.identity = v_identity;
+      v_losers := v_losers || v_holder_id;
+    else
+      v_is_holder := false;
     end if;
   end loop;
+  perform credits.follow_at_once(l) from unnest(v_losers) l where credits.is_living(l);
   return v_is_holder;
 end
 $$;
 comment on function credits.hold_identities(uuid) is
-  'Takes the free credits of an account''s identities over, unless another open account has them. '
-  'Answers whether it has them now.';
+  'Takes the free credits of an account''s identities over, unless another open account has them '
+  'that does not yield. Answers whether it has them now.';
 revoke all on function credits.hold_identities(uuid) from public, anon, authenticated, service_role;
+
+create function credits.yields_identity(p_account_id uuid, p_other_id uuid)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return exists (
+      select 1 from auth.users u where u.id = p_other_id and u.email_confirmed_at is not null)
+    and exists (
+      select 1 from auth.users u
+      where u.id = p_account_id and u.email is not null and u.email_confirmed_at is null);
+end
+$$;
+comment on function credits.yields_identity(uuid, uuid) is
+  'Whether an account gives the free credits of an identity up to another one: anybody can sign up '
+  'with somebody else''s address, but only its person can confirm it.';
+revoke all on function credits.yields_identity(uuid, uuid)
+  from public, anon, authenticated, service_role;
+
+create function credits.has_yielded_identity(p_account_id uuid)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return exists (
+    select 1 from credits.account_identities i
+    join credits.identity_holders h on h.identity = i.identity and h.account_id <> p_account_id
+    where i.account_id = p_account_id and credits.yields_identity(p_account_id, h.account_id));
+end
+$$;
+comment on function credits.has_yielded_identity(uuid) is
+  'Whether an account with a confirmed address has taken the free credits of this one over.';
+revoke all on function credits.has_yielded_identity(uuid)
+  from public, anon, authenticated, service_role;
 
 create function credits.earlier_accounts(p_account_id uuid)
 returns setof uuid
@@ -295,6 +341,8 @@ begin
     from public.credit_grants g join public.plans p on p.id = g.plan_id and p.is_default
     where g.account_id = e and g.source = 'plan' and g.starts_at <= v_now and g.expires_at > v_now
     group by g.credit_type
+    union all
+    select c.credit_type, c.period_end, c.amount from credits.allowances_cut_short(e, v_now) c
   ) l
   group by l.credit_type
   on conflict (account_id, credit_type) do nothing;
@@ -304,6 +352,33 @@ comment on function credits.carry_allowances(uuid) is
   'Notes what earlier accounts of the same person left of the free allowance of the period that '
   'is running.';
 revoke all on function credits.carry_allowances(uuid)
+  from public, anon, authenticated, service_role;
+
+create function credits.allowances_cut_short(p_account_id uuid, p_at timestamptz)
+returns table (credit_type text, period_end timestamptz, amount bigint)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+    select l.credit_type, l.ends_at, l.left_over
+    from (
+      select distinct on (g.credit_type) g.credit_type, g.expires_at,
+        credits.period_boundary(g.period_start, 'UTC', 1) as ends_at,
+        g.amount - g.spent as left_over
+      from public.credit_grants g join public.plans p on p.id = g.plan_id and p.is_default
+      where g.account_id = p_account_id and g.source = 'plan' and g.voided_at is null
+        and g.period_start <= p_at and g.expires_at is not null
+      order by g.credit_type, g.period_start desc) l
+    where l.expires_at <= p_at and l.ends_at > p_at;
+end
+$$;
+comment on function credits.allowances_cut_short(uuid, timestamptz) is
+  'What an account had not spent of a free allowance whose month is not over, though a paid plan '
+  'began in it: to buy a plan and leave brings no second one.';
+revoke all on function credits.allowances_cut_short(uuid, timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.inherited_anchor(p_account_id uuid)

@@ -17,7 +17,11 @@ begin
   if exists (
     select 1 from credits.identity_holders h
     where h.identity = credits.hash_identity(credits.identity_of(v_user))
-      and credits.is_living(h.account_id)) then
+      and credits.is_living(h.account_id)
+      -- One that waits for its address to be confirmed may be anybody's.
+      and not exists (
+        select 1 from auth.users u where u.id = h.account_id and u.email_confirmed_at is null
+          and to_jsonb(u) ->> 'confirmation_sent_at' is not null)) then
     return jsonb_build_object('error', jsonb_build_object('http_code', 403,
       'message', 'You have an account already. Sign in with the address that you signed up with.'));
   end if;
