@@ -21,6 +21,8 @@ stop_ours() {
 }
 
 start_ours() {
+  # One that no longer answers is on its way out, and holds the store until it is gone.
+  stop_ours
   [ "$(id -u)" = 0 ] || die "no Docker engine answers, and only root can start one"
   need_packages docker.io iptables
   mkdir -p "$RUN_DIR"
@@ -69,7 +71,7 @@ if [ "${1:-}" = stop ]; then
   exit
 fi
 
-if ours_runs; then
+if ours_runs && docker --host "$SOCKET" version >/dev/null 2>&1; then
   export DOCKER_HOST="$SOCKET"
 elif ! docker version >/dev/null 2>&1; then
   start_ours
