@@ -14982,6 +14982,7 @@ create type credits.subscription_state as (
   is_managed boolean,
   covered_until timestamptz,
   paid_from timestamptz,
+  unpaid_at timestamptz,
   uncovered_from timestamptz,
   blocked_until timestamptz,
   next_quantity integer,
@@ -15048,6 +15049,9 @@ declare
   v_was_paid boolean := s.is_paid;
 begin
   s.is_paid := credits.is_paid_plan(p_plan_id);
+  if v_was_paid and not s.is_paid and credits.running_period_is_unpaid(s, p_at) then
+    s.unpaid_at := p_at;
+  end if;
   s.spell.plan_id := p_plan_id;
   s.spell.quantity := p_quantity;
   s.spell.plan_version := p_version;
@@ -15077,6 +15081,28 @@ comment on function credits.enter_plan(credits.subscription_state, text, integer
   'no payment.';
 revoke all on function credits.enter_plan(credits.subscription_state, text, integer, integer,
   timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.running_period_is_unpaid(
+  p_state credits.subscription_state, p_at timestamptz)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_spells := p_state.spell;
+begin
+  return p_state.is_managed and s.trial_ends_at is null and not coalesce(p_state.covered_until >= (
+    select p.period_end from credits.spell_period(s,
+      case when p_at > s.anchored_from then p_at - interval '1 microsecond' else p_at end) p), false);
+end
+$$;
+comment on function credits.running_period_is_unpaid(credits.subscription_state, timestamptz) is
+  'Whether a provider has not been paid for the period that runs, or ends at this instant. A trial '
+  'is not to be paid.';
+revoke all on function credits.running_period_is_unpaid(credits.subscription_state, timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.anchor_periods(p_state credits.subscription_state, p_at timestamptz)
@@ -15498,8 +15524,10 @@ begin
 
   v_state.uncovered_from := null;
   if v_state.is_paid and v_state.is_managed then
-    -- One period beyond what is covered, also when a new anchor came in between.
-    v_state.uncovered_from := case when v_is_used then (v_state.spell).anchored_from
+    -- One period beyond what is covered, also when a new anchor came in between, and also when the
+    -- account left without having paid for that one: the next subscription begins with a payment.
+    v_state.uncovered_from := case when v_is_used or (v_state.spell).trial_ends_at is null
+        and not coalesce(v_state.covered_until > v_state.unpaid_at, v_state.unpaid_at is null) then (v_state.spell).anchored_from
       when v_state.stops_at_cover then v_base else (
       select p.period_end
       from credits.spell_period(v_state.spell,
@@ -21231,6 +21259,7 @@ as $$
 declare
   s credits.subscription_state := p_state;
   v_event credits.subscription_events;
+  v_was_paid boolean := not s.is_managed and credits.running_period_is_paid(s, null);
 begin
   v_event.kind := 'status';
   v_event.happened_at := p_told.started_at;
@@ -21249,6 +21278,10 @@ begin
     return s;
   elsif p_told.plan_id is null then
     return credits.follow_unknown_price(s, p_told, p_default);
+  end if;
+  -- What another subscription was paid for is nothing that this one owes.
+  if v_was_paid then
+    s.paid_from := p_told.started_at;
   end if;
   s := credits.follow_plan(s, p_told);
   s := credits.follow_status(s, p_told, p_default);
@@ -29762,4 +29795,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text b181541179d6ec04.';
+  'again. Written by remember_installation. Release 0.1.0, text 15107a8e0a97aa7f.';

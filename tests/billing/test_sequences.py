@@ -328,6 +328,66 @@ class TestEnding:
         a.verify()
 
 
+class TestOneAfterAnother:
+    def unpaid(self, a: Buyer, at: datetime, sub: str, **more: Any) -> None:
+        """A subscription that is active before its payment has settled, as with a debit."""
+        a.at(at).tell(a.seen(at, sub=sub, start=at, end=utc(at.month + 1, at.day), **more))
+
+    def ended(self, a: Buyer, at: datetime, sub: str, **more: Any) -> None:
+        a.at(at).tell(a.seen(at, "canceled", sub=sub, ended_at=at, **more))
+
+    def test_who_had_paid_has_one_provisional_period_of_the_next_one(self, a: Buyer) -> None:
+        spend(starter(a), 40)
+        self.ended(a, utc(3, 10), "sub_1")
+        self.unpaid(a, utc(3, 11), "sub_2")
+        assert a.left == 100
+        a.at(utc(3, 14)).tell(a.invoice(a.now, "in_2", ("price_st", 2000, utc(3, 11), utc(4, 11)), sub="sub_2"))
+        assert (a.left, a.covered) == (100, utc(4, 11))
+        a.verify()
+
+    def test_who_left_without_paying_gets_nothing_before_a_payment(self, a: Buyer) -> None:
+        self.unpaid(a, MARCH, "sub_1")
+        spend(a, 100)
+        self.ended(a, utc(3, 5), "sub_1")
+        for day, sub in ((6, "sub_2"), (8, "sub_3")):
+            self.unpaid(a, utc(3, day), sub)
+            assert (a.plan, a.left) == (("starter", "active"), 0)
+            self.ended(a, utc(3, day + 1), sub)
+        self.unpaid(a, utc(3, 12), "sub_4")
+        assert a.left == 0
+        a.tell(a.invoice(a.now, "in_4", ("price_st", 2000, a.now, utc(4, 12)), sub="sub_4"))
+        assert a.left == 100
+        assert (a.at(utc(4, 12)).left, a.at(utc(5, 12)).left) == (100, 0)
+        a.verify()
+
+    def test_that_it_was_paid_may_be_heard_of_late(self, a: Buyer) -> None:
+        self.unpaid(a, MARCH, "sub_1")
+        self.ended(a, utc(3, 5), "sub_1")
+        self.unpaid(a, utc(3, 6), "sub_2")
+        assert a.left == 0
+        a.tell(a.invoice(MARCH, "in_1", ("price_st", 2000, MARCH, APRIL)))
+        assert a.left == 100
+        a.verify()
+
+    @pytest.mark.parametrize("is_plain", [True, False])
+    def test_a_year_that_was_canceled_covers_no_other(self, a: Buyer, is_plain: bool) -> None:
+        a.at(MARCH).tell(
+            a.seen(MARCH, price="price_proY", end=YEAR),
+            a.invoice(MARCH, "in_1", ("price_proY", 100000, MARCH, YEAR)),
+        )
+        assert (a.left, a.covered) == (500, YEAR)
+        self.ended(a, utc(3, 10), "sub_1", price="price_proY", end=YEAR)
+        if is_plain:
+            a.at(utc(3, 11)).call("change_plan", "starter")
+            a.call("set_subscription_status", "past_due")
+        else:
+            self.unpaid(a, utc(3, 11), "sub_2")
+            assert a.left == 100
+        assert a.covered is None
+        assert [a.at(utc(month, 12)).left for month in (4, 5, 6)] == [0, 0, 0]
+        a.verify()
+
+
 class TestUnknown:
     def test_a_price_that_is_not_registered_keeps_what_was_paid_for(self, a: Buyer) -> None:
         starter(a).at(utc(3, 10))

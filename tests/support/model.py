@@ -120,6 +120,8 @@ class Account:
         self.pending: tuple[str, datetime] | None = None
         self.past_due_since: datetime | None = None
         self.owed_from = 0
+        # Of which plan a payment failed at the very start of a period, which had begun by then.
+        self.begun: dict[int, datetime] = {}
         self.frozen_at: datetime | None = None
         # Which plans were in force, from when on, in the periods of this anchor.
         self.steps: list[tuple[datetime, str]] = [(anchor, "free")]
@@ -217,7 +219,7 @@ class Account:
             until = self.steps[nth + 1][0] if nth + 1 < len(self.steps) else at + DAY
             is_over = since < began and until <= began and not (restarted and nth == first)
             # A payment that fails at the very start of a period fails once it has begun.
-            if self.past_due_since == began and nth == self.owed_from - 1:
+            if self.begun.get(nth) == began:
                 is_over = False
             if nth < first or since > at or is_over:
                 continue
@@ -403,7 +405,7 @@ class Account:
             self.past_due_since = None
         if is_paid and not was_paid:
             # Each way from free to paid is a purchase: a new period, with the full allowance.
-            self.anchor, self.steps = self.now, [(self.now, plan)]
+            self.anchor, self.steps, self.begun = self.now, [(self.now, plan)], {}
             for balance in counted:
                 self.cut(balance)
                 self.enter_period(balance, rolled[balance.credit_type])
@@ -411,7 +413,7 @@ class Account:
             # What was not paid for gives way to the allowance of the new plan, less what was spent; a period that
             # begins at this instant is the new plan's.
             assert counted[0].start is not None
-            self.steps = [(counted[0].start, plan)]
+            self.steps, self.begun = [(counted[0].start, plan)], {}
             for balance in counted:
                 balance.restarted = None
         else:
@@ -428,5 +430,7 @@ class Account:
         if self.plans[self.plan].is_paid:
             if self.past_due_since is None:
                 self.owed_from = len(self.steps)
+            if status == "past_due" and self.past_due_since is None:
+                self.begun[len(self.steps) - 1] = self.now
             self.past_due_since = (self.past_due_since or self.now) if status == "past_due" else None
         self.settle()

@@ -86,6 +86,7 @@ class Replay:
     ends: tuple[datetime, bool] | None = None
     blocked_until: datetime | None = None
     bought_at: datetime | None = None
+    unpaid_at: datetime | None = None
     stretches: list[Stretch] = field(default_factory=list)
 
     # What holds.
@@ -114,6 +115,8 @@ class Replay:
         if not (self.is_paid_plan and self.is_managed):
             return None
         assert self.bought_at is not None
+        if self.unpaid_at and not self.trial_end and not (self.covered_until and self.covered_until > self.unpaid_at):
+            return self.anchor
         base = max(self.bought_at, self.covered_until or self.bought_at)
         if base < self.anchor:
             ends = [*(s.at for s in self.stretches[1:]), self.anchor]
@@ -186,6 +189,9 @@ class Replay:
 
     def enter(self, plan: str, seats: int, at: datetime) -> None:
         was_paid = self.is_paid_plan
+        if was_paid and not self.terms[plan].is_paid and self.is_managed and not self.trial_end:
+            # Who leaves without having paid for the period gets the next one when it is paid.
+            self.unpaid_at = self.unpaid_at if self.is_covered(self.period_before(at)[1]) else at
         self.plan, self.seats = plan, seats
         self.follows = self.fewer = self.ends = self.blocked_until = None
         self.is_whole = False

@@ -9,6 +9,7 @@ as $$
 declare
   s credits.subscription_state := p_state;
   v_event credits.subscription_events;
+  v_was_paid boolean := not s.is_managed and credits.running_period_is_paid(s, null);
 begin
   v_event.kind := 'status';
   v_event.happened_at := p_told.started_at;
@@ -27,6 +28,10 @@ begin
     return s;
   elsif p_told.plan_id is null then
     return credits.follow_unknown_price(s, p_told, p_default);
+  end if;
+  -- What another subscription was paid for is nothing that this one owes.
+  if v_was_paid then
+    s.paid_from := p_told.started_at;
   end if;
   s := credits.follow_plan(s, p_told);
   s := credits.follow_status(s, p_told, p_default);

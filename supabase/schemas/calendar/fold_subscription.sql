@@ -42,6 +42,7 @@ create type credits.subscription_state as (
   is_managed boolean,
   covered_until timestamptz,
   paid_from timestamptz,
+  unpaid_at timestamptz,
   uncovered_from timestamptz,
   blocked_until timestamptz,
   next_quantity integer,
@@ -108,6 +109,9 @@ declare
   v_was_paid boolean := s.is_paid;
 begin
   s.is_paid := credits.is_paid_plan(p_plan_id);
+  if v_was_paid and not s.is_paid and credits.running_period_is_unpaid(s, p_at) then
+    s.unpaid_at := p_at;
+  end if;
   s.spell.plan_id := p_plan_id;
   s.spell.quantity := p_quantity;
   s.spell.plan_version := p_version;
@@ -137,6 +141,28 @@ comment on function credits.enter_plan(credits.subscription_state, text, integer
   'no payment.';
 revoke all on function credits.enter_plan(credits.subscription_state, text, integer, integer,
   timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.running_period_is_unpaid(
+  p_state credits.subscription_state, p_at timestamptz)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_spells := p_state.spell;
+begin
+  return p_state.is_managed and s.trial_ends_at is null and not coalesce(p_state.covered_until >= (
+    select p.period_end from credits.spell_period(s,
+      case when p_at > s.anchored_from then p_at - interval '1 microsecond' else p_at end) p), false);
+end
+$$;
+comment on function credits.running_period_is_unpaid(credits.subscription_state, timestamptz) is
+  'Whether a provider has not been paid for the period that runs, or ends at this instant. A trial '
+  'is not to be paid.';
+revoke all on function credits.running_period_is_unpaid(credits.subscription_state, timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.anchor_periods(p_state credits.subscription_state, p_at timestamptz)
@@ -558,8 +584,10 @@ begin
 
   v_state.uncovered_from := null;
   if v_state.is_paid and v_state.is_managed then
-    -- One period beyond what is covered, also when a new anchor came in between.
-    v_state.uncovered_from := case when v_is_used then (v_state.spell).anchored_from
+    -- One period beyond what is covered, also when a new anchor came in between, and also when the
+    -- account left without having paid for that one: the next subscription begins with a payment.
+    v_state.uncovered_from := case when v_is_used or (v_state.spell).trial_ends_at is null
+        and not coalesce(v_state.covered_until > v_state.unpaid_at, v_state.unpaid_at is null) then (v_state.spell).anchored_from
       when v_state.stops_at_cover then v_base else (
       select p.period_end
       from credits.spell_period(v_state.spell,
