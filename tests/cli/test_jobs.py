@@ -11,6 +11,7 @@ import pytest
 from sonas_cli._jobs import running_jobs
 from sonas_supabase.local import free_port
 from tests.support.database import Database
+from tests.support.people import all_due
 
 
 async def until(true: Callable[[], object]) -> None:
@@ -33,6 +34,13 @@ async def test_what_falls_due_is_booked_and_rolled_up_again_and_again(own_databa
         await until(lambda: database.value(status, hold) == "expired")
         database.call("consume_credits", user, "message", 1)
         await until(everything_is_read)
+
+
+async def test_more_than_a_batch_is_booked_before_the_next_turn(own_database: Database) -> None:
+    all_due(own_database, 230)
+    due = "select count(*) from credits.balances where due_at = '-infinity' and kind = 'credit'"
+    async with running_jobs(own_database.url, every=600):
+        await until(lambda: own_database.value(due) == 0)
 
 
 async def test_a_database_that_is_down_is_told_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:

@@ -6,6 +6,8 @@ import time
 from datetime import datetime
 
 from tests.support.database import Database
+from tests.support.people import all_due
+from tests.support.races import weaken
 from tests.support.timed import Timed
 
 
@@ -55,3 +57,17 @@ def test_the_job_passes_by_an_account_that_somebody_keeps_busy(own_database: Dat
         assert own_database.call("reset_monthly_credits")["accounts"] == 0
         assert time.monotonic() - began < 4
     assert own_database.call("reset_monthly_credits")["accounts"] == 1
+
+
+def test_a_call_keeps_its_accounts_for_a_moment_and_says_whether_there_are_more(own_database: Database) -> None:
+    all_due(own_database, 210)
+    # Each account takes its time: then the call ends with the twentieth.
+    lock = "perform credits.lock_account(p_account_id);"
+    weaken(own_database, "credits.renew(uuid)", lock, f"perform pg_sleep(0.006); {lock}")
+    due = "select count(distinct account_id) from credits.balances where due_at = '-infinity' and kind = 'credit'"
+    assert own_database.call("reset_monthly_credits")["more"] is True
+    assert own_database.value(due) == 190
+    weaken(own_database, "credits.renew(uuid)", "perform pg_sleep(0.006);")
+    answers = [own_database.call("reset_monthly_credits") for _ in range(10)]
+    assert own_database.value(due) == 0
+    assert answers[-1]["more"] is False

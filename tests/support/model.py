@@ -359,6 +359,9 @@ class Account:
             balance.grants.append(Grant("compensation", late, self.now, self.now + DAY))
         if balance.is_limit or spend.at >= balance.used_since:
             balance.used = max(0, balance.used - amount)
+        if not balance.is_limit:
+            # What was spent though it was not due does not come back.
+            self.adjust_allowance(balance)
 
     def grant(self, credit_type: str, amount: int, source: str, expires: datetime | None, grant_id: UUID) -> Grant:
         grant = Grant(source, amount, self.now, expires, id=grant_id)

@@ -115,3 +115,9 @@ def user_without_account(database: Database) -> UUID:
         connection.execute("set local session_replication_role = replica")
         connection.execute("insert into auth.users (id) values (%s)", [user_id])
     return user_id
+
+
+def all_due(database: Database, accounts: int) -> None:
+    """That many new accounts, of which something has fallen due."""
+    database.run("insert into auth.users (id) select gen_random_uuid() from generate_series(1, %s)", accounts)
+    database.run("update credits.balances set due_at = '-infinity'")

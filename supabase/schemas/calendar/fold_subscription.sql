@@ -153,10 +153,11 @@ set search_path = ''
 as $$
 declare
   s credits.subscription_spells := p_state.spell;
+  v_at timestamptz := case when p_at > s.anchored_from then p_at - interval '1 microsecond'
+    else p_at end;
 begin
-  return p_state.is_managed and s.trial_ends_at is null and not coalesce(p_state.covered_until >= (
-    select p.period_end from credits.spell_period(s,
-      case when p_at > s.anchored_from then p_at - interval '1 microsecond' else p_at end) p), false);
+  return p_state.is_managed and s.trial_ends_at is null and not coalesce(
+    p_state.covered_until >= (select p.period_end from credits.spell_period(s, v_at) p), false);
 end
 $$;
 comment on function credits.running_period_is_unpaid(credits.subscription_state, timestamptz) is
@@ -587,7 +588,8 @@ begin
     -- One period beyond what is covered, also when a new anchor came in between, and also when the
     -- account left without having paid for that one: the next subscription begins with a payment.
     v_state.uncovered_from := case when v_is_used or (v_state.spell).trial_ends_at is null
-        and not coalesce(v_state.covered_until > v_state.unpaid_at, v_state.unpaid_at is null) then (v_state.spell).anchored_from
+        and not coalesce(v_state.covered_until > v_state.unpaid_at, v_state.unpaid_at is null)
+        then (v_state.spell).anchored_from
       when v_state.stops_at_cover then v_base else (
       select p.period_end
       from credits.spell_period(v_state.spell,
