@@ -21,7 +21,8 @@ from typing import Any
 from uuid import UUID
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from sonas_supabase import AsyncCreditsClient, CreditsClient, CreditsError
@@ -30,6 +31,7 @@ from sonas_supabase.problems import answer_to, refusal_in
 __all__ = ["CreditsProblems", "problem_response", "spends"]
 
 View = Callable[..., Any]
+_ANSWERED_BY_DJANGO = (Http404, PermissionDenied, SuspiciousOperation, BadRequest)
 
 
 class CreditsProblems:
@@ -52,7 +54,8 @@ class CreditsProblems:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """What Django asks when a view has raised."""
-        known = refusal_in(exception)
+        # The view has made something else of it.
+        known = None if isinstance(exception, _ANSWERED_BY_DJANGO) else refusal_in(exception)
         return None if known is None else problem_response(known)
 
 

@@ -8,6 +8,7 @@ import logging
 from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -21,6 +22,9 @@ _LEASE_SECONDS = 60
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
 _MOST_HEADER_BYTES = 8192
+_WITHOUT_CONTENT = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+SENT_BY_SERVER = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
+"""The messages that say which file the server is to send by itself."""
 REPLAYED = (b"idempotency-replayed", b"true")
 
 # What a client needs to read the body, or to go on from it. Cookies are for one client once, and others say when or by
@@ -86,8 +90,8 @@ class Run:
             self._is_complete = not message.get("more_body", False)
             if len(self._body) > self.body_limit:
                 self._body = None
-        elif kind.startswith("http.response."):
-            # A file that the server sends by itself is not seen here.
+        elif kind in SENT_BY_SERVER:
+            # Its content is not seen here.
             self._body = None
 
     async def answered(self) -> None:
@@ -180,7 +184,9 @@ def key_of(method: str, path: str, key: bytes) -> str:
 def _stored(status: int, headers: dict[str, Any], body: str) -> StoredAnswer:
     fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.get("fields", [])]
     content = b64decode(body)
-    return StoredAnswer(status, [*fields, REPLAYED, (b"content-length", b"%d" % len(content))], content)
+    if status not in _WITHOUT_CONTENT:
+        fields.append((b"content-length", b"%d" % len(content)))
+    return StoredAnswer(status, [*fields, REPLAYED], content)
 
 
 def _texts(header: tuple[bytes, bytes]) -> tuple[str, str]:

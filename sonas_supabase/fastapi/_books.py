@@ -14,6 +14,7 @@ from sonas_supabase import (
     CreditsUnavailable,
     IdempotencyConflict,
     InsufficientCredits,
+    NotConfigured,
     Reservation,
     ReservationClosed,
     UnexpectedAnswer,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("sonas_supabase")
 _MOST_CRASHES = 50
+# The disk is full or gone, or the file is none of ours.
+_NO_JOURNAL = (OSError, NotConfigured)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +129,7 @@ class Books:
             return cost, error.code
         try:
             await self.journal.append(request, cost)
-        except OSError:
+        except _NO_JOURNAL:
             _log.exception("%s cost %d and could not be kept", request, cost)
             return cost, error.code
         return 0, ""
@@ -136,8 +139,8 @@ class Books:
         try:
             if self.journal is None:
                 raise OSError("the journal is gone")
-            await self.journal.settle(entry, cost)
-        except OSError:
+            await self.journal.settle(entry, request, cost)
+        except _NO_JOURNAL:
             _log.exception("%s cost %d and could not be kept", request, cost)
             if cost:
                 await self.uncollected(Uncollected(request=request, credits=cost, reason=CreditsUnavailable.code))
@@ -146,9 +149,17 @@ class Books:
         """Whether a spend with this key waits there."""
         try:
             return self.journal is not None and await self.journal.holds(user_id, key)
-        except OSError:
+        except _NO_JOURNAL:
             _log.exception("the journal cannot be read")
             return False
+
+    async def enter_unheld(self, request: SpendRequest) -> str | None:
+        """Let a request in that nothing can be held for: its entry in the journal, or None if it has to be refused."""
+        try:
+            return None if self.journal is None else await self.journal.open(request)
+        except _NO_JOURNAL:
+            _log.exception("%s is refused, since it could not be kept", request)
+            return None
 
     async def refund(self, operation: Charged, *, cost: int, reason: str) -> None:
         """Give back what an operation was charged above its cost. What fails is told and kept; nothing is raised."""

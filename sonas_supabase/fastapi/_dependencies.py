@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Depends, Header, Security
@@ -21,8 +21,9 @@ from sonas_supabase.fastapi.errors import NotAuthenticated
 
 # For the OpenAPI document alone: what counts is read from the request itself, with FastAPI as without.
 class _AnyBearer(HTTPBearer):
-    async def __call__(self, connection: HTTPConnection) -> None:
-        """Nothing. FastAPI's own cannot be asked by a WebSocket."""
+    async def __call__(self, connection: HTTPConnection) -> Literal[True]:  # type: ignore[override]
+        """That it is FastAPI which asks, before it calls the handler. Its own cannot be asked by a WebSocket."""
+        return True
 
 
 _Bearer = Annotated[
@@ -133,6 +134,6 @@ def spend(
     )
 
     async def hold(connection: HTTPConnection, bearer: _Bearer = None, idempotency_key: _Key = None) -> Spend:
-        return await RequestSpends.of(connection.scope).hold(declaration, connection)
+        return await RequestSpends.of(connection.scope).hold(declaration, connection, before_handler=bearer is not None)
 
     return hold

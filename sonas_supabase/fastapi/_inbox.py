@@ -10,6 +10,7 @@ from typing import IO, Any
 
 import anyio
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -59,21 +60,47 @@ class Inbox:
         return message
 
     async def fingerprint(self) -> str:
-        """A digest of the whole body. What the application has not read yet is read ahead, and kept on disk if big."""
-        spooled: IO[bytes] | None = None
-        while not (self._complete or self.client_left):
-            message = await self._next()
-            if message["type"] != "http.request":
-                self._others.append(message)
-                continue
-            if spooled is None:
-                spooled = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed when it has been read
-            spooled.write(message.get("body", b""))
-        if spooled is not None:
-            self._unread = spooled.tell()
-            spooled.seek(0)
-            self._spooled = spooled
+        """A digest of the whole body. Raises ClientDisconnect when the client leaves before it has sent all of it."""
+        await self._read_ahead()
         return self._digest.hexdigest()
+
+    def reader(self) -> Receive:
+        """A ``receive`` that shows the body before the application reads it, and leaves it there."""
+        position = 0
+
+        async def receive() -> Message:
+            nonlocal position
+            await self._read_ahead()
+            if self._spooled is None:
+                return {"type": "http.request", "body": b"", "more_body": False}
+            self._spooled.seek(position)
+            body = self._spooled.read(_PIECE)
+            position += len(body)
+            self._spooled.seek(0)
+            return {"type": "http.request", "body": body, "more_body": position < self._unread}
+
+        return receive
+
+    async def _read_ahead(self) -> None:
+        """Read what the application has not read yet. It is kept for it, on disk if it is big."""
+        if self._complete:
+            return
+        spooled = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed when it has been read
+        try:
+            while not self._complete:
+                if self.client_left:
+                    raise ClientDisconnect
+                message = await self._next()
+                if message["type"] == "http.request":
+                    spooled.write(message.get("body", b""))
+                else:
+                    self._others.append(message)
+        except BaseException:
+            spooled.close()
+            raise
+        self._unread = spooled.tell()
+        spooled.seek(0)
+        self._spooled = spooled
 
     async def look(self) -> bool:
         """Whether the client has left, as far as the server has noticed. Does not wait."""

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
@@ -36,6 +36,18 @@ create table if not exists spends (
   refusals integer not null default 0,
   refused_because text
 ) strict
+"""
+
+
+# A worker that was killed leaves its requests running. They count as long as a hold would have lived.
+_DROP_KILLED = """
+delete from spends
+where state = 'running' and julianday(at) + coalesce(
+  case when json_valid(request) then json_extract(request, '$.ttl_seconds') end, 0) / 86400.0 < julianday('now')
+"""
+_BY_KEY = """
+select 1 from spends
+where user_id = ? and case when json_valid(request) then json_extract(request, '$.key') = ? end
 """
 
 
@@ -81,33 +93,31 @@ class Journal:
 
     async def append(self, request: SpendRequest, cost: int) -> None:
         """Keep a spend that is to be charged."""
-        await self._do(lambda file: _insert(file, request, cost, "waiting"))
+        await self._do(lambda file: _put(file, request, cost, "waiting"))
 
     async def append_refund(self, refund: Refund) -> None:
         """Keep credits that are to be given back."""
-        await self._do(lambda file: _insert(file, refund.request, -refund.credits, "waiting", refund=refund))
+        await self._do(lambda file: _put(file, refund.request, -refund.credits, "waiting", refund=refund))
 
     async def open(self, request: SpendRequest) -> str | None:
         """Let a request in that nothing is held for; None when its user has had enough of that."""
         return await self._do(lambda file: self._open(file, request))
 
     def _open(self, file: sqlite3.Connection, request: SpendRequest) -> str | None:
-        # A worker that was killed leaves its requests running. They count as long as a hold would have lived.
-        killed_before = (datetime.now(UTC) - timedelta(seconds=request.ttl_seconds)).isoformat()
-        file.execute("delete from spends where state = 'running' and at < ?", (killed_before,))
+        file.execute(_DROP_KILLED)
         [(unheld,)] = file.execute(
             "select coalesce(sum(max(credits, 0)), 0) from spends where user_id = ? and state <> 'dead'",
             (str(request.user_id),),
         )
         if unheld + request.amount > self._most_per_user:
             return None
-        return _insert(file, request, request.amount, "running")
+        return _put(file, request, request.amount, "running")
 
-    async def settle(self, entry: str, cost: int) -> None:
+    async def settle(self, entry: str, request: SpendRequest, cost: int) -> None:
         """Say what a request that was let in has cost; nothing takes it out."""
         if cost:
-            change = "update spends set credits = ?, state = 'waiting' where id = ?"
-            await self._do(lambda file: file.execute(change, (cost, entry)))
+            # It is there no more if it has been at work for so long that it was taken for killed.
+            await self._do(lambda file: _put(file, request, cost, "waiting", entry=entry))
         else:
             await self._do(lambda file: file.execute("delete from spends where id = ?", (entry,)))
 
@@ -115,8 +125,7 @@ class Journal:
         """Whether a spend with this key waits."""
         if not self._path.exists():
             return False
-        query = "select 1 from spends where user_id = ? and json_extract(request, '$.key') = ? and json_valid(request)"
-        return await self._do(lambda file: file.execute(query, (str(user_id), key)).fetchone()) is not None
+        return await self._do(lambda file: file.execute(_BY_KEY, (str(user_id), key)).fetchone()) is not None
 
     async def pending(self) -> int:
         """How many spends wait to be charged."""
@@ -252,10 +261,16 @@ async def _put_on_record(client: AsyncCreditsClient, letter: DeadLetter) -> None
         _log.error("%s is not on record in the database: %s", letter, error)
 
 
-def _insert(
-    file: sqlite3.Connection, request: SpendRequest, cost: int, state: str, *, refund: Refund | None = None
+def _put(
+    file: sqlite3.Connection,
+    request: SpendRequest,
+    cost: int,
+    state: str,
+    *,
+    refund: Refund | None = None,
+    entry: str | None = None,
 ) -> str:
-    entry, at = str(uuid4()), datetime.now(UTC).isoformat()
+    entry, at = entry or str(uuid4()), datetime.now(UTC).isoformat()
     kept = request.to_json()
     if refund is not None:
         # What is owed to the user is kept below zero.
@@ -265,7 +280,9 @@ def _insert(
             "reason": refund.reason,
         }
     row = (entry, str(request.user_id), at, cost, json.dumps(kept), state)
-    file.execute("insert into spends (id, user_id, at, credits, request, state) values (?, ?, ?, ?, ?, ?)", row)
+    file.execute(
+        "insert or replace into spends (id, user_id, at, credits, request, state) values (?, ?, ?, ?, ?, ?)", row
+    )
     return entry
 
 

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.websockets import WebSocketDisconnect
 
 from sonas_supabase import CreditsError
-from sonas_supabase.fastapi._answers import StoredAnswer
+from sonas_supabase.fastapi._answers import SENT_BY_SERVER, StoredAnswer
 from sonas_supabase.fastapi._inbox import Inbox, Message, Receive
 from sonas_supabase.fastapi._outcome import Outcome
 from sonas_supabase.fastapi._problems import close_messages, problem
@@ -25,7 +25,6 @@ Scope = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_LAST = {"http.response.pathsend", "http.response.zerocopysend"}
 _LEFT = (ClientDisconnect, WebSocketDisconnect, OSError, asyncio.CancelledError)
 
 
@@ -48,7 +47,7 @@ class CreditsMiddleware:
             return
         if SCOPE_KEY in scope:
             # One around this one has begun, and settles.
-            await self._hold(scope)
+            await self._hold(scope, scope[SCOPE_KEY])
             await self._app(scope, receive, send)
             return
         inbox = Inbox(receive, Headers(scope=scope))
@@ -57,7 +56,7 @@ class CreditsMiddleware:
         exchange = (_WebSocket if scope["type"] == "websocket" else _Response)(spends, inbox, send)
         error: BaseException | None = None
         try:
-            await self._hold(scope)
+            await self._hold(scope, spends)
             await self._app(scope, inbox.receive, exchange.send)
         except (CreditsError, NotAuthenticated, StoredAnswer) as refusal:
             if exchange.has_started:
@@ -77,13 +76,15 @@ class CreditsMiddleware:
         finally:
             await spends.end(await exchange.outcome(error), status=exchange.status)
 
-    async def _hold(self, scope: Scope) -> None:
+    async def _hold(self, scope: Scope, spends: RequestSpends) -> None:
         rules = [rule for rule in self._rules if rule.applies(scope)]
         if rules:
-            connection = Request(scope) if scope["type"] == "http" else HTTPConnection(scope)
-            spends = scope.setdefault("state", {}).setdefault("spends", [])
+            connection = Request(scope, spends.reader()) if scope["type"] == "http" else HTTPConnection(scope)
+            held = scope.setdefault("state", {}).setdefault("spends", [])
+            spends.is_before_application = True
             for rule in rules:
-                spends.append(await rule.spend(connection))
+                held.append(await rule.spend(connection))
+            spends.is_before_application = False
 
 
 class _Response:
@@ -105,7 +106,7 @@ class _Response:
         """Send a message on. Before the last one, what the request costs is settled."""
         if message["type"] == "http.response.start":
             message = self._started(message)
-        elif message["type"] in _LAST or (
+        elif message["type"] in SENT_BY_SERVER or (
             message["type"] == "http.response.body" and not message.get("more_body", False)
         ):
             self._spends.record(message)

@@ -17,6 +17,8 @@ class Outcome(Enum):
 
     SERVED = "served"
     """The handler has run: the response has gone out, or its client has left meanwhile."""
+    NOT_BEGUN = "not begun"
+    """It was refused, or its client has left, before all was held that it costs: its handler has not run."""
     REDIRECTED = "redirected"
     REFUSED = "refused"
     """A status from 400 to 499, or a client that left before the handler had all of its request."""

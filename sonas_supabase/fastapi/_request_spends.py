@@ -28,7 +28,7 @@ from sonas_supabase.fastapi import _answers, _background, _books, _ratelimit
 from sonas_supabase.fastapi._answers import Run, StoredAnswer
 from sonas_supabase.fastapi._books import Charged, Held
 from sonas_supabase.fastapi._declaration import Declaration, asked
-from sonas_supabase.fastapi._inbox import Inbox, Message
+from sonas_supabase.fastapi._inbox import Inbox, Message, Receive
 from sonas_supabase.fastapi._outcome import Outcome
 from sonas_supabase.fastapi._pending_spend import PendingSpend
 from sonas_supabase.fastapi._services import Services
@@ -63,6 +63,8 @@ class RequestSpends:
         self._has_ended = False
         # Whether this library has refused the request: the application's own answers are another matter.
         self.was_refused = False
+        self.is_before_application = False
+        self._handler_has_run = True
         self.before_sending: Callable[[Message], Awaitable[None]] | None = None
 
     @classmethod
@@ -82,18 +84,19 @@ class RequestSpends:
             self._user = await self._auth.user(sent[0] if sent else None)
         return self._user
 
-    async def hold(self, declaration: Declaration, connection: HTTPConnection) -> Spend:
+    async def hold(self, declaration: Declaration, connection: HTTPConnection, *, before_handler: bool) -> Spend:
         """Hold what a route costs. Raises what the client is to be told."""
         try:
             return await self._hold(declaration, connection)
-        except (CreditsError, NotAuthenticated, StoredAnswer):
-            self.was_refused = True
+        except BaseException as error:
+            if before_handler or self.is_before_application:
+                self._handler_has_run = False
+            self.was_refused = self.was_refused or isinstance(error, CreditsError | NotAuthenticated | StoredAnswer)
             raise
 
     async def _hold(self, declaration: Declaration, connection: HTTPConnection) -> Spend:
         user = await self.user()
-        journal = self._books.journal
-        if declaration.on_unavailable == "allow" and journal is None:
+        if declaration.on_unavailable == "allow" and self._books.journal is None:
             raise Misconfigured('on_unavailable="allow" needs a journal: Credits(..., journal=Journal(path)).')
         if self._key and self._run is None:
             await self._claim(user, declaration, connection)
@@ -103,9 +106,7 @@ class RequestSpends:
         try:
             held = await self._unless_cancelled(_books.hold(self._books.client, request), self._undo_hold, request)
         except CreditsUnavailable as error:
-            if declaration.on_unavailable == "deny" or journal is None:
-                raise
-            entry = await journal.open(request)
+            entry = None if declaration.on_unavailable == "deny" else await self._books.enter_unheld(request)
             if entry is None:
                 raise
             _log.warning("%s goes on without a hold: %s", request.description, error)
@@ -288,7 +289,17 @@ class RequestSpends:
 
     def headers(self, outcome: Outcome) -> list[tuple[bytes, bytes]]:
         """The balances as they will be when this response has gone out."""
-        return _ratelimit.headers(pending.balance_after(outcome) for pending in self._pending)
+        charged = self._charged_as(outcome, is_answered=True)
+        return _ratelimit.headers(pending.balance_after(charged) for pending in self._pending)
+
+    def _charged_as(self, outcome: Outcome, *, is_answered: bool) -> Outcome:
+        """A route gets all that it costs or does not run; what it did get is then given back, however it charges."""
+        ended_early = outcome is Outcome.REFUSED or (outcome is Outcome.SERVED and not is_answered)
+        return Outcome.NOT_BEGUN if ended_early and not self._handler_has_run else outcome
+
+    def reader(self) -> Receive:
+        """A ``receive`` for the functions of a rule, which leaves the body for the application."""
+        return self._inbox.reader()
 
     def watch(
         self,
@@ -319,9 +330,10 @@ class RequestSpends:
             await _background.finish(self._settle_all(outcome, status, leaving_out=[]))
 
     async def _settle_all(self, outcome: Outcome, status: int | None, *, leaving_out: list[PendingSpend]) -> None:
+        charged_as = self._charged_as(outcome, is_answered=status is not None)
         for pending in self._pending:
             if pending not in leaving_out:
-                await self._settle_one(pending, outcome)
+                await self._settle_one(pending, charged_as)
         if self._run is not None:
             if self._may_be_sent_again(outcome, status):
                 await self._run.failed()

@@ -17,6 +17,7 @@ from sonas_supabase.fastapi._user import User
 from sonas_supabase.fastapi.errors import NotAuthenticated
 
 _SHORTEST_SECRET = 32
+_LATEST = 2**53
 _ROLE = "authenticated"
 _LEVELS = ("aal1", "aal2")
 
@@ -133,7 +134,7 @@ class SupabaseAuth:
                 leeway=self._leeway,
                 options={"require": ["exp", "sub", "aud"]},
             )
-        except jwt.PyJWTError as error:
+        except (jwt.PyJWTError, RecursionError) as error:
             _refuse(error)
         self._check_issuer(claims)
         return claims
@@ -167,7 +168,10 @@ class SupabaseAuth:
 def _issued_at(token: str) -> float | None:
     """When the token says that it was issued. Not verified: good for a guess alone."""
     issued_at = jwt.decode(token, options={"verify_signature": False}).get("iat")
-    return float(issued_at) if isinstance(issued_at, int | float) else None
+    # A number of four hundred digits is none that a float can be.
+    if isinstance(issued_at, int | float) and 0 <= issued_at <= _LATEST:
+        return float(issued_at)
+    return None
 
 
 def _bearer(authorization: str | None) -> str:
@@ -179,7 +183,7 @@ def _bearer(authorization: str | None) -> str:
     return token.strip()
 
 
-def _refuse(error: jwt.PyJWTError) -> NoReturn:
+def _refuse(error: Exception) -> NoReturn:
     for kind, reason in _REASONS:
         if isinstance(error, kind):
             raise NotAuthenticated(reason) from error

@@ -17,13 +17,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from http import HTTPStatus
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
 from flask import Flask, Response, current_app, make_response, request
 
 from sonas_supabase import CreditsClient, CreditsError
-from sonas_supabase.problems import answer_to
+from sonas_supabase.problems import answer_to, refusal_in
 
 __all__ = ["FlaskCredits", "problem_response"]
 
@@ -52,8 +52,24 @@ class FlaskCredits:
         self._workspace = workspace
 
     def init_app(self, app: Flask) -> None:
-        """Answer every CreditsError with a problem document."""
+        """Answer every CreditsError with a problem document.
+
+        The denial of a metered table, too, which a statement of the view's own has met.
+        """
         app.register_error_handler(CreditsError, problem_response)
+        handle = app.handle_user_exception
+
+        def handle_or_refuse(error: Exception) -> Any:
+            try:
+                return handle(error)
+            except Exception as unhandled:
+                # The application's own handlers come first; what they leave may be a refusal of the database's.
+                refusal = refusal_in(error) if unhandled is error else None
+                if refusal is None:
+                    raise
+                return handle(refusal)
+
+        app.handle_user_exception = handle_or_refuse  # type: ignore[method-assign, assignment]
 
     def spend(
         self,

@@ -12,7 +12,7 @@ import pytest_asyncio
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -95,6 +95,27 @@ async def test_rules_inside_of_rules_add_up(credits: Credits, database: Database
     assert (denied.status_code, denied.json()["code"]) == (402, "limit_reached")
     balance = database.balance(user)
     assert (balance["used"], balance["reserved"]) == (2, 0)
+
+
+@pytest.mark.parametrize("keyed", [False, True])
+async def test_a_function_of_a_rule_may_read_the_body_and_leaves_it(
+    credits: Credits, database: Database, user: UUID, keyed: bool
+) -> None:
+    async def length(request: Request) -> int:
+        return int((await request.json())["credits"])
+
+    async def opaque(scope: Any, receive: Receive, send: Send) -> None:
+        body = await Request(scope, receive).body()
+        await send(START)
+        await send({"type": "http.response.body", "body": b"%d" % len(body)})
+
+    content = b'{"credits": 2, "text": "%s"}' % (b"x" * 200_000)
+    headers = bearer(user) | ({"idempotency-key": "k"} if keyed else {})
+    inner = CreditsMiddleware(opaque, credits, [Rule("POST", "*", spend("message", length))])
+    async with calling(CreditsMiddleware(inner, credits, [Rule("POST", "*", spend("message", length))])) as http:
+        answer = await http.post("/", headers=headers, content=content)
+        assert (answer.status_code, answer.json()) == (200, len(content))
+    assert database.balance(user)["used"] == 4
 
 
 async def test_other_middleware_sees_refusals_as_responses(credits: Credits, database: Database, user: UUID) -> None:
@@ -277,6 +298,41 @@ async def test_a_sender_that_is_cancelled_at_the_end_is_charged_all_the_same(
     await holding(app, credits)(exchange.scope, exchange.receive, exchange.send)
     balance = database.balance(user)
     assert (balance["used"], balance["reserved"]) == (5, 0)
+
+
+async def test_a_client_that_left_with_half_of_its_request_has_not_used_its_key(
+    credits: Credits, database: Database, user: UUID
+) -> None:
+    exchange = Exchange(user)
+    exchange.scope |= {"path": "/", "headers": [*cast(Any, exchange.scope)["headers"], (b"idempotency-key", b"k")]}
+    come: list[Message] = [{"type": "http.request", "body": b"half", "more_body": True}, {"type": "http.disconnect"}]
+    ran: list[str] = []
+
+    async def receive() -> Message:
+        return come.pop(0)
+
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        ran.append("once")
+        await send(START)
+        await send({"type": "http.response.body"})
+
+    with pytest.raises(ClientDisconnect):
+        await holding(app, credits)(exchange.scope, receive, exchange.send)
+    async with calling(holding(app, credits)) as http:
+        headers = bearer(user) | {"idempotency-key": "k"}
+        assert (await http.post("/", headers=headers, content=b"half and the rest")).status_code == 200
+    assert ran == ["once"]
+
+
+async def test_what_comes_before_an_answer_does_not_keep_it_from_being_stored(credits: Credits, user: UUID) -> None:
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        for message in ({"type": "http.response.debug"}, START, {"type": "http.response.body", "body": b"done"}):
+            await send(message)
+
+    async with calling(holding(app, credits)) as http:
+        for _ in range(2):
+            answer = await http.post("/", headers=bearer(user) | {"idempotency-key": "k"})
+        assert (answer.text, answer.headers["idempotency-replayed"]) == ("done", "true")
 
 
 async def test_the_cost_may_change_until_the_application_has_done(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from uuid import UUID, uuid4
@@ -95,12 +96,24 @@ def test_a_rule_without_a_price_is_refused() -> None:
         ("GET /a*", "GET /a\nb", True),
         ("GET *", "GET /", True),
         ("GET /a.c", "GET /abc", False),
+        ("GET /*b*b", "GET /bb", True),
+        ("GET /*b*b", "GET /b", False),
+        ("GET /*ab*b*", "GET /aabxb", True),
+        ("GET *a", "GET /aba", True),
     ],
 )
 def test_which_requests_a_rule_covers(rule: str, request_line: str, applies: bool) -> None:
     declared = Rule(*rule.split(" ", 1), spend("message"))  # type: ignore[call-arg, arg-type]
     method, path = request_line.split(" ", 1)
     assert declared.applies({"type": "http", "method": method, "path": path}) is applies
+
+
+def test_a_path_that_was_made_to_match_late_costs_no_more_than_others() -> None:
+    rule = Rule("POST", "/v1/*/a/*/b/*/c", spend("message"))
+    began = time.perf_counter()
+    for made in ("/a/b" * 2000, "/a//b/" * 2000):
+        assert not rule.applies({"type": "http", "method": "POST", "path": f"/v1/{made}"})
+    assert time.perf_counter() - began < 1
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ async def http(database: Database, mood: Mood) -> AsyncIterator[httpx.AsyncClien
     @app.post("/refuses/{status}")
     async def refuses(status: int, held: OneMessage) -> Response:
         mood.ran[held.user.id] += 1
-        return Response(f"run {mood.ran[held.user.id]}", status)
+        return Response(None if status in (204, 304) else f"run {mood.ran[held.user.id]}", status)
 
     @app.post("/upload")
     async def upload(held: OneMessage, file: UploadFile) -> int:
@@ -346,6 +346,15 @@ async def test_what_the_handler_decides_is_kept_but_for_denials_and_failures(
     assert [answer.status_code for answer in answers] == [status] * 3
     assert mood.ran[user] == runs
     assert database.balance(user)["used"] == 0
+
+
+@pytest.mark.parametrize("status", [204, 304])
+async def test_an_answer_without_content_has_no_length_either(http: httpx.AsyncClient, user: UUID, status: int) -> None:
+    for _ in range(2):
+        answer = await http.post(f"/refuses/{status}", headers=keyed(user, "k"))
+        assert answer.status_code == status
+        assert "content-length" not in answer.headers
+    assert answer.headers["idempotency-replayed"] == "true"
 
 
 async def test_a_denial_does_not_use_the_key_up(

@@ -18,7 +18,7 @@ import pytest_asyncio
 from fastapi import Depends, HTTPException
 
 from sonas_supabase import AsyncCreditsClient, NotConfigured
-from sonas_supabase.fastapi import Journal, Replay, Spend, spend
+from sonas_supabase.fastapi import Credits, Journal, Replay, Spend, Uncollected, spend
 from sonas_supabase.fastapi._spend_request import SpendRequest
 from tests.fastapi.outage import Line, line_to
 from tests.fastapi.support import OneMessage, bearer, calling, make_app, make_credits
@@ -36,6 +36,7 @@ class Shop:
     journal: Journal
     path: Path
     client: AsyncCreditsClient
+    credits: Credits
     ran: int = 0
 
 
@@ -51,7 +52,7 @@ async def opened(database: Database, journal: Journal | None, path: Path) -> Asy
         credits = make_credits(line.url, journal=journal, timeout=0.5, retries=0)
         app = make_app(credits)
         async with calling(app) as http:
-            shop = Shop(http, line, journal or Journal(path), path, client)
+            shop = Shop(http, line, journal or Journal(path), path, client, credits)
 
             @app.post("/closed")
             async def closed(held: OneMessage) -> None:
@@ -78,6 +79,13 @@ async def opened(database: Database, journal: Journal | None, path: Path) -> Asy
 
             yield shop
         await credits.client.close()
+
+
+def asks(user: UUID, *, key: str = "k", ttl_seconds: int = 900) -> SpendRequest:
+    return SpendRequest(
+        key=key, user_id=user, workspace_id=None, credit_type="message", amount=1, description="", metadata={},
+        ttl_seconds=ttl_seconds,
+    )  # fmt: skip
 
 
 async def test_a_route_refuses_by_default(shop: Shop, database: Database, user: UUID) -> None:
@@ -249,10 +257,7 @@ async def test_a_user_is_served_so_much_unheld_and_no_more(database: Database, u
 
 
 async def test_what_a_killed_worker_had_let_in_does_not_count_for_ever(shop: Shop, user: UUID) -> None:
-    request = SpendRequest(
-        key="k", user_id=user, workspace_id=None, credit_type="message", amount=1, description="", metadata={},
-        ttl_seconds=1,
-    )  # fmt: skip
+    request = asks(user, ttl_seconds=1)
     assert await shop.journal.open(request)
     long_ago = (datetime.now(UTC) - timedelta(seconds=2)).isoformat()
     with sqlite3.connect(shop.path) as file:
@@ -261,6 +266,51 @@ async def test_what_a_killed_worker_had_let_in_does_not_count_for_ever(shop: Sho
     with sqlite3.connect(shop.path) as file:
         assert file.execute("select count(*) from spends").fetchone() == (1,)
     assert await shop.journal.pending() == 0, "what runs is not charged yet"
+
+
+async def test_what_works_for_longer_than_others_hold_is_charged_too(shop: Shop, user: UUID) -> None:
+    long, short = asks(user, ttl_seconds=86400), asks(user, ttl_seconds=1)
+    entries = [await shop.journal.open(request) for request in (long, short)]
+    an_hour_ago = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    with sqlite3.connect(shop.path) as file:
+        file.execute("update spends set at = ?", (an_hour_ago,))
+    assert await shop.journal.open(short)
+    with sqlite3.connect(shop.path) as file:
+        assert {row[0] for row in file.execute("select id from spends")} >= {entries[0]} != {entries[1]}
+    for entry, request in zip(entries, (long, short), strict=True):
+        assert entry is not None
+        await shop.journal.settle(entry, request, 2)
+        await shop.journal.settle(entry, request, 3)
+    assert await shop.journal.pending() == 2, "also what was taken for killed"
+
+
+async def test_an_odd_entry_hides_no_other(shop: Shop, user: UUID) -> None:
+    await shop.journal.append(asks(user, key="odd"), 1)
+    with sqlite3.connect(shop.path) as file:
+        file.execute("update spends set request = 'nonsense'")
+    await shop.journal.append(asks(user, key="k"), 1)
+    assert await shop.journal.holds(user, "k")
+    assert not await shop.journal.holds(user, "odd")
+
+
+@pytest.mark.parametrize("kind", ["another file", "a folder"])
+async def test_a_journal_that_cannot_be_written_lets_nobody_in(
+    database: Database, user: UUID, tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "journal"
+    if kind == "a folder":
+        path.mkdir()
+    else:
+        path.write_text("something else entirely, and long enough to be looked at " * 20)
+    async with opened(database, Journal(path), path) as shop:
+        told: list[Uncollected] = []
+        shop.credits.books.on_uncollected = told.append
+        assert (await shop.http.post("/cut", headers=bearer(user))).status_code == 200
+        assert [entry.credits for entry in told] == [1], "what was done is told, if it cannot be kept"
+        for headers in ({}, {"idempotency-key": "k"}):
+            refused = await shop.http.post("/open/1", headers=bearer(user) | headers)
+            assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+        assert shop.ran == 0
 
 
 async def test_another_file_is_no_journal(tmp_path: Path, user: UUID) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+from typing import Annotated
 from uuid import UUID, uuid4
 
 import httpx
 import psycopg
 import pytest
+from fastapi import Depends, Request
 
+from sonas_supabase.fastapi import Spend, spend
+from sonas_supabase.fastapi._outcome import ChargeMode
 from tests.fastapi.support import OneMessage, bearer, calling, make_app, make_credits
 from tests.support.database import Database
 
@@ -119,6 +123,31 @@ async def test_both_or_neither(http: httpx.AsyncClient, database: Database, user
     assert (messages["used"], messages["reserved"]) == (3, 0)
     assert (projects["used"], projects["reserved"]) == (3, 0)
     database.verify(user)
+
+
+@pytest.mark.parametrize("charge", ["held", "cost", "on_start"])
+async def test_a_part_of_what_a_route_costs_is_given_back(database: Database, user: UUID, charge: ChargeMode) -> None:
+    credits = make_credits(database.url)
+    app = make_app(credits)
+
+    @app.post("/both")
+    async def both(
+        message: Annotated[Spend, Depends(spend("message", 3, charge=charge))],
+        project: Annotated[Spend, Depends(spend("project"))],
+    ) -> None: ...
+
+    @app.post("/one-after-the-other")
+    async def one_after_the_other(request: Request) -> None:
+        await spend("message", 3, charge=charge)(request)
+        await spend("project")(request)
+
+    database.call("consume_credits", user, "project", 3)
+    async with calling(app) as http:
+        assert (await http.post("/both", headers=bearer(user))).status_code == 402
+        assert database.balance(user)["used"] == 0, "the handler has not run, however it charges"
+        assert (await http.post("/one-after-the-other", headers=bearer(user))).status_code == 402
+    assert database.balance(user)["used"] == (3 if charge == "on_start" else 0)
+    await credits.client.close()
 
 
 async def test_both_are_in_the_headers(http: httpx.AsyncClient, user: UUID) -> None:

@@ -24,7 +24,8 @@ from starlette.routing import Route
 from sonas_supabase import CreditsUnavailable, NotConfigured
 from sonas_supabase.fastapi import NotAuthenticated, SupabaseAuth
 from sonas_supabase.fastapi._jwks import KeySet
-from tests.fastapi.support import bearer, serving
+from tests.client.test_deadlines import silent_server
+from tests.fastapi.support import bearer, serving, until
 
 SECRET = "a secret that is long enough to be one, really"
 USER = uuid4()
@@ -38,11 +39,14 @@ class Project:
         self.private: dict[str, Any] = {}
         self.fetched = 0
         self.broken = False
+        self.silent: asyncio.Event | None = None
         self.url = ""
         self.app = Starlette(routes=[Route("/auth/v1/.well-known/jwks.json", self.serve)])
 
     async def serve(self, request: Request) -> Response:
         self.fetched += 1
+        while self.silent is not None and not self.silent.is_set():  # noqa: ASYNC110 - an event of another loop
+            await asyncio.sleep(0.01)
         if self.broken:
             return Response(status_code=503)
         return JSONResponse({"keys": list(self.published.values())})
@@ -160,6 +164,42 @@ async def test_known_keys_outlive_an_outage_for_a_while(project: Project) -> Non
     assert await keys.find("k")
 
 
+async def test_keys_that_do_not_come_hold_up_nobody_who_has_a_known_one(project: Project) -> None:
+    project.add("k")
+    auth = SupabaseAuth(project.url, jwks_ttl=0)
+    assert await auth.user(project.sign("k"))
+    project.silent = asyncio.Event()
+    waits = asyncio.create_task(auth.user(project.sign("k")))
+    await until(lambda: project.fetched == 2)
+    assert (await asyncio.wait_for(auth.user(project.sign("k")), 2)).id == USER
+    assert not waits.done()
+    project.silent.set()
+    assert (await waits).id == USER
+
+
+@pytest.mark.parametrize("drips", [False, True])
+async def test_keys_are_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch, drips: bool) -> None:
+    monkeypatch.setattr("sonas_supabase.fastapi._jwks._TIMEOUT", 0.3)
+    with silent_server(drips=drips) as port:
+        auth, token = SupabaseAuth(f"http://127.0.0.1:{port}"), made_up('{"alg":"ES256","kid":"k"}', "{}")
+        began = time.monotonic()
+        for _ in range(20):
+            with pytest.raises(CreditsUnavailable):
+                await auth.user(token)
+        assert time.monotonic() - began < 2, "and not by request after request"
+
+
+def test_one_object_serves_one_loop_after_the_other(project: Project) -> None:
+    project.add("k")
+    auth = SupabaseAuth(project.url, jwks_ttl=0)
+
+    async def ask() -> None:
+        await asyncio.gather(*(auth.user(project.sign("k")) for _ in range(3)))
+
+    for _ in range(2):
+        asyncio.run(ask())
+
+
 async def test_without_keys_nobody_can_tell(project: Project) -> None:
     project.broken = True
     project.add("k")
@@ -213,6 +253,11 @@ def _b64(part: dict[str, Any]) -> str:
 NONE_ALGORITHM = f"{_b64({'alg': 'none', 'typ': 'JWT'})}.{_b64(claims())}."
 
 
+def made_up(head: str, claims: str) -> str:
+    parts = (base64.urlsafe_b64encode(part.encode()).rstrip(b"=").decode() for part in (head, claims, "signed"))
+    return f"Bearer {'.'.join(parts)}"
+
+
 @pytest.mark.parametrize(
     ("authorization", "reason"),
     [
@@ -224,6 +269,15 @@ NONE_ALGORITHM = f"{_b64({'alg': 'none', 'typ': 'JWT'})}.{_b64(claims())}."
         ("Bearer nonsense", "cannot be read"),
         ("Bearer a.b.c", "cannot be read"),
         (f"Bearer {NONE_ALGORITHM}", "not accepted"),
+        (made_up('{"alg":"HS256","x":' + "[" * 9000 + "]" * 9000 + "}", "{}"), "cannot be read"),
+        (made_up('{"alg":"HS256"}', '{"x":' + "[" * 9000 + "]" * 9000 + "}"), "cannot be read"),
+        (made_up('{"alg":"HS256"}', '{"iat":1' + "0" * 400 + "}"), "signature"),
+        (made_up('{"alg":"HS256"}', '{"iat":1' + "0" * 5000 + "}"), "cannot be read"),
+        (made_up('{"alg":["HS256"]}', "{}"), "not accepted"),
+        (made_up('{"alg":"HS256","crit":["exp"]}', "{}"), "cannot be read"),
+        (made_up('{"alg":"HS256","b64":false}', "{}"), "cannot be read"),
+        (made_up("[]", "{}"), "cannot be read"),
+        (made_up('{"alg":"HS256"}', "null"), "cannot be read"),
         (legacy("another secret that is long enough to be one"), "signature"),
         (legacy(exp=int(time.time()) - 11), "expired"),
         (legacy(exp=None), "lacks a claim"),

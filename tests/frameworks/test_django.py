@@ -11,7 +11,7 @@ import psycopg
 import pytest
 import pytest_asyncio
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.test import AsyncClient, Client
 from django.test.utils import override_settings
 from django.urls import path
@@ -47,11 +47,14 @@ def routes(database: Database) -> Iterator[None]:
             return HttpResponse("done", status=int(request.GET.get("status", 200)))
 
         def own_statement(request: HttpRequest) -> HttpResponse:
-            with psycopg.connect(database.url) as connection:
-                connection.execute(
-                    "select public.consume_credits(%s, 'message', %s, p_strict => true)",
-                    [who(request), int(request.GET["amount"])],
-                )
+            strict = "select public.consume_credits(%s, 'message', %s, p_strict => true)"
+            try:
+                with psycopg.connect(database.url) as connection:
+                    connection.execute(strict, [who(request), int(request.GET["amount"])])
+            except psycopg.Error as error:
+                if "hidden" in request.GET:
+                    raise Http404 from error
+                raise
             return HttpResponse("done")
 
         @spends(credits, "message", lambda request: len(request.body), user=who)
@@ -115,6 +118,7 @@ def test_a_denial_of_a_statement_of_the_views_own_is_one_too(database: Database,
     client = Client(raise_request_exception=False)
     answer = client.post("/own-statement?amount=11", headers={"user": str(user)})
     assert (answer.status_code, answer.json()["available"]) == (402, 10)
+    assert client.post("/own-statement?amount=11&hidden=1", headers={"user": str(user)}).status_code == 404
     assert client.post("/own-statement?amount=99999999999999999999", headers={"user": str(user)}).status_code == 500
 
 

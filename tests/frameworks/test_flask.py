@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from uuid import UUID
 
+import psycopg
 import pytest
-from flask import Flask, Response, redirect, request
+import sqlalchemy as sa
+from flask import Flask, Response, abort, redirect, request
 from flask.testing import FlaskClient
 
 from sonas_supabase import CreditsClient, CreditsUnavailable, Hold
@@ -17,6 +19,7 @@ from tests.support.database import Database
 @pytest.fixture(scope="module")
 def client(database: Database) -> Iterator[FlaskClient]:
     app = Flask(__name__)
+    engine = sa.create_engine(database.url.replace("postgresql://", "postgresql+psycopg://", 1))
     with CreditsClient.from_url(database.url) as calls:
         credits = FlaskCredits(calls, user=lambda: request.headers["user"])
         credits.init_app(app)
@@ -54,7 +57,26 @@ def client(database: Database) -> Iterator[FlaskClient]:
         def away() -> str:
             raise CreditsUnavailable("password of the database is wrong")
 
+        @app.post("/own-statement/<kind>")
+        def own_statement(kind: str) -> str:
+            strict = f"select public.consume_credits('{request.headers['user']}', 'message', 11, p_strict => true)"
+            if kind == "sqlalchemy":
+                with engine.connect() as own:
+                    own.execute(sa.text(strict))
+            with psycopg.connect(database.url) as connection:
+                try:
+                    connection.execute(strict if kind != "mistake" else b"select nonsense")
+                except psycopg.Error as error:
+                    if kind == "made-a-404":
+                        abort(404)
+                    if kind == "handled":
+                        raise LookupError from error
+                    raise
+            return "never"
+
+        app.register_error_handler(LookupError, lambda error: ("handled", 410))
         yield app.test_client()
+    engine.dispose()
 
 
 def test_a_denial_is_a_problem_document(client: FlaskClient, database: Database, user: UUID) -> None:
@@ -65,6 +87,19 @@ def test_a_denial_is_a_problem_document(client: FlaskClient, database: Database,
         assert (answer.json["code"], answer.json["required"]) == ("insufficient_credits", required)
         database.call("consume_credits", user, "message", 6) if path == "/by-hand" else None
     assert database.balance(user)["used"] == 6
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"), [("psycopg", 402), ("sqlalchemy", 402), ("made-a-404", 404), ("handled", 410), ("mistake", 500)]
+)
+def test_a_denial_of_a_statement_of_the_views_own_is_one_too(
+    client: FlaskClient, user: UUID, kind: str, status: int
+) -> None:
+    answer = client.post(f"/own-statement/{kind}", headers={"user": str(user)})
+    assert answer.status_code == status
+    if status == 402:
+        assert answer.json is not None
+        assert (answer.json["code"], answer.json["available"]) == ("insufficient_credits", 10)
 
 
 def test_why_the_database_is_away_is_not_the_clients_business(client: FlaskClient) -> None:
