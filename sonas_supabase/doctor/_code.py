@@ -37,6 +37,15 @@ _ASSIGNMENT = re.compile(r"\s*([\w\".$]+(?:\[.*?\])?)\s*:?=\s*(.*)$", re.DOTALL)
 TOO_BIG = 600
 """A tree with more nodes says nothing that could be told to anybody."""
 
+LONGEST_BODY = 200_000
+"""Characters of a body of plpgsql."""
+
+MOST_CONDITIONS = 300
+"""Conditions that are known at one place."""
+
+HEAVIEST = 20_000
+"""Conditions of all events of a body together: what code that people write never comes near to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -106,6 +115,7 @@ class _Reader:
             self.variables[f"${one.nth}"] = value
         self.found: Tree = NOTHING
         self.exits: list[tuple[Tree, ...]] = []
+        self.weight = 0
 
     def run(self) -> None:
         if self.routine.language == "plpgsql":
@@ -153,6 +163,8 @@ class _Reader:
     def block(self, body: Iterable[dict[str, Any]], conditions: tuple[Tree, ...]) -> tuple[tuple[Tree, ...], bool]:
         """What holds after these statements, and whether they never come to an end."""
         for one in body or ():
+            if len(conditions) > MOST_CONDITIONS:
+                raise NotReadable("it asks too much")
             kind, inner = next(iter(one.items()))
             step = getattr(self, f"on_{kind.removeprefix('PLpgSQL_stmt_')}", None)
             if step is None:
@@ -337,7 +349,7 @@ class _Reader:
             before = len(self.code.events)
             value = self.statement(one, conditions)
             for event in self.code.events[before:]:
-                conditions = (*conditions, *self.held_after(event))
+                conditions = (*conditions, *(held for held in self.held_after(event) if held not in conditions))
             if target is not None:
                 self.into(target, value)
         return conditions, False
@@ -471,10 +483,9 @@ class _Reader:
     def catalog_base(self, view: Relation) -> tuple[Relation | None, dict[str, str]]:
         """The table under a view of one table, and what its columns are called there."""
         try:
-            body = statements(view.definition or "")[0]["SelectStmt"]
-        except (NotReadable, KeyError, IndexError):
+            found = select(statements(view.definition or "")[0]["SelectStmt"])
+        except (NotReadable, KeyError, IndexError, RecursionError):
             return None, {}
-        found = select(body)
         if len(found[2]) != 1 or found[2][0][0] != "table":
             return None, {}
         base = self.catalog.relation(found[2][0][1])
@@ -674,7 +685,7 @@ class _Reader:
         if call[0] != "call":
             return tuple(self._resolved(child, scopes, conditions) for child in call)
         given = tuple(self._resolved(one, scopes, conditions) for one in call[2])
-        return ("call", call[1], given)
+        return ("call", call[1], tuple(NOTHING if is_bigger(one, TOO_BIG) else one for one in given))
 
     def _note_call(self, call: Tree, conditions: tuple[Tree, ...]) -> None:
         if call[0] != "call":
@@ -695,6 +706,8 @@ class _Reader:
         code = self.known(callee)
         if code is None or not code.results or len(code.results) > 4 or any(e.kind == "write" for e in code.events):
             return call
+        if is_bigger(call, TOO_BIG):
+            return NOTHING
         made: Tree | None = None
         for result in code.results:
             value = result
@@ -795,14 +808,19 @@ class _Reader:
     def add(self, kind: str, conditions: tuple[Tree, ...], **what: Any) -> Event:
         """Notes an event."""
         event = Event(kind, len(self.code.events), conditions, **what)
+        self.weight += 1 + len(conditions)
+        if self.weight > HEAVIEST:
+            raise NotReadable("it does too much")
         self.code.events.append(event)
         return event
 
 
 def _parsed(text: str) -> Any:
     """The body as libpg_query reads it, which knows no table: a variable of a row type is a record to it."""
+    if len(text) > LONGEST_BODY:
+        raise NotReadable(f"it has more than {LONGEST_BODY} characters")
     text = re.sub(r'[\w."]+\s*%\s*rowtype', "record", text, flags=re.IGNORECASE)
-    while True:
+    for _ in range(40):
         try:
             return pgparse.parse_pgsql(text)
         except pgparse.PGQueryError as error:
@@ -812,6 +830,7 @@ def _parsed(text: str) -> Any:
             if made == text:
                 raise
             text = made
+    raise NotReadable("it has too many records")
 
 
 def either(*values: Tree | None) -> Tree:

@@ -812,11 +812,12 @@ class Functions:
     # Twice at the same time
 
     def _races(self, entry: Entry, moves: list[Move], events: list[Event]) -> None:
+        first_lock = min((event.nth for event in events if event.kind == "lock"), default=None)
         for move in moves:
             form = move.form
             if form is None or move.worth not in ("counter", "used", "json", "delta"):
                 continue
-            if any(event.kind == "lock" and event.nth < move.event.nth for event in events):
+            if first_lock is not None and first_lock < move.event.nth:
                 continue
             table, column = move.event.table, move.column
             own = [

@@ -12,6 +12,12 @@ from ._tree import TRUE, Tree, replaced
 DEEP = 5
 """How many functions a call may lead through."""
 
+MOST_EVENTS = 500
+"""What one call may lead to. Ten functions that each call ten others go five deep to 100,000 of them."""
+
+HEAVIEST = 20_000
+"""Conditions of all events that one call leads to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -61,7 +67,13 @@ class Codes:
         code = self.of(entry)
         if code is None:
             return [], False
-        events = list(self._expanded(code, entry.definer, 0, (entry.oid,)))
+        events: list[Event] = []
+        weight = 0
+        for event in self._expanded(code, entry.definer, 0, (entry.oid,)):
+            weight += len(event.conditions)
+            if len(events) == MOST_EVENTS or weight > HEAVIEST:
+                return events, False
+            events.append(event)
         return events, code.readable
 
     def _expanded(self, code: Code, definer: bool, depth: int, path: tuple[int, ...]) -> Iterator[Event]:

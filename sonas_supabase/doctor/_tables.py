@@ -236,14 +236,12 @@ class Tables:
         )
 
     def _tree(self, view: Relation) -> Tree | None:
+        reader = _Reader(self.codes.shell(view), self.catalog, self.codes.of)
         try:
             body = statements(view.definition or "")[0].get("SelectStmt")
-        except (NotReadable, IndexError):
+            return None if body is None else reader.value(select(body), ())
+        except (NotReadable, IndexError, RecursionError):
             return None
-        if body is None:
-            return None
-        reader = _Reader(self.codes.shell(view), self.catalog, self.codes.of)
-        return reader.value(select(body), ())
 
     @staticmethod
     def _asks_who(tree: Tree) -> bool:
@@ -324,13 +322,15 @@ def _value(column: Column, kind: str) -> str:
 
 def _tables(node: object) -> list[str]:
     """The relations that a statement names."""
-    if isinstance(node, dict):
-        found = []
-        if "RangeVar" in node:
-            body = node["RangeVar"]
-            name = body.get("relname", "")
-            found.append(f"{body['schemaname']}.{name}" if body.get("schemaname") else name)
-        return found + [name for value in node.values() for name in _tables(value)]
-    if isinstance(node, list):
-        return [name for value in node for name in _tables(value)]
-    return []
+    found, waiting = [], [node]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            if "RangeVar" in one:
+                body = one["RangeVar"]
+                name = body.get("relname", "")
+                found.append(f"{body['schemaname']}.{name}" if body.get("schemaname") else name)
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
+    return found

@@ -23,15 +23,25 @@ OPPOSITE = {"=": "<>", "<>": "=", "<": ">=", ">": "<=", "<=": ">", ">=": "<"}
 MIRRORED = {"=": "=", "<>": "<>", "<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
 
+LONGEST = 50_000
+"""Characters of a statement. libpg_query goes down as deep as a text is nested, and past the end of its stack: `1+1+…`
+needs two characters a level, and 130,000 of them end the process."""
+
+DEEPEST = 100
+"""Levels of an expression that is looked at: what goes over trees here calls itself, once or twice a level."""
+
+
 class NotReadable(Exception):
-    """The text is not SQL that libpg_query reads."""
+    """The text is not SQL that libpg_query reads, or more of it than anybody writes by hand."""
 
 
 def statements(text: str) -> list[dict[str, Any]]:
     """The statements of a text as libpg_query has them."""
+    if len(text) > LONGEST:
+        raise NotReadable(f"it has more than {LONGEST} characters")
     try:
         return [one["stmt"] for one in pgparse.parse(text) if "stmt" in one]
-    except (pgparse.PGQueryError, ValueError) as error:
+    except (pgparse.PGQueryError, ValueError, RecursionError) as error:
         raise NotReadable(str(error)) from None
 
 
@@ -40,10 +50,11 @@ def expression(text: str) -> Tree:
     """One expression; `unknown` where it cannot be read."""
     try:
         found = statements(f"select {text}")
-    except NotReadable:
+        targets = found[0].get("SelectStmt", {}).get("targetList", []) if found else []
+        made = tree(targets[0]["ResTarget"].get("val", {})) if targets else NOTHING
+    except (NotReadable, RecursionError):
         return NOTHING
-    targets = found[0].get("SelectStmt", {}).get("targetList", []) if found else []
-    return tree(targets[0]["ResTarget"].get("val", {})) if targets else NOTHING
+    return NOTHING if is_deeper(made) else made
 
 
 def names(items: list[dict[str, Any]] | None) -> tuple[str, ...]:
@@ -293,15 +304,24 @@ def walk(node: Any) -> Iterator[Tree]:
 
 
 def is_bigger(node: Any, limit: int) -> bool:
-    """Whether a tree has more nodes than this."""
-    waiting, count = [node], 0
-    while waiting:
-        one = waiting.pop()
-        count += 1
-        if count > limit:
+    """Whether a tree has more nodes than this, or more levels than are looked at."""
+    level, count, depth = [node], 0, 0
+    while level:
+        count += len(level)
+        depth += 1
+        if count > limit or depth > 2 * DEEPEST:
             return True
-        waiting += [child for child in one if isinstance(child, tuple)]
+        level = [child for one in level for child in one if isinstance(child, tuple)]
     return False
+
+
+def is_deeper(node: Any) -> bool:
+    """Whether a tree that has just been read has more levels than are looked at."""
+    level, depth = [node], 0
+    while level and depth <= 2 * DEEPEST:
+        depth += 1
+        level = [child for one in level for child in one if isinstance(child, tuple)]
+    return bool(level)
 
 
 def replaced(node: Any, change: Callable[[Tree], Tree | None]) -> Any:

@@ -190,9 +190,18 @@ def worth_of(catalog: Catalog, codes: dict[int, Code]) -> Worth:
 
 
 def _conditions(codes: Iterable[Code]) -> Iterator[Tree]:
+    """All conditions, each once: what holds at one statement holds at those after it."""
     for code in codes:
+        seen: set[int] = set()
+
+        def new(conditions: Iterable[Tree], seen: set[int] = seen) -> Iterator[Tree]:
+            for one in conditions:
+                if id(one) not in seen:
+                    seen.add(id(one))
+                    yield one
+
         for event in code.events:
-            yield from event.conditions
+            yield from new(event.conditions)
             if event.where is not None:
                 yield from parts_of(event.where)
             for _, value in event.sets:
@@ -200,7 +209,7 @@ def _conditions(codes: Iterable[Code]) -> Iterator[Tree]:
                     if one[0] == "case":
                         yield from (test for test, _ in one[1])
         for stop in code.stops:
-            yield from stop
+            yield from new(stop)
         # has_credits() answers a comparison.
         yield from code.results
 
