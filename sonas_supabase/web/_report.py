@@ -122,8 +122,10 @@ def usage_report(
 
 
 def _warnings(summary: Summary) -> Iterable[UsageWarning]:
+    # What is frozen waits for a payment or an answer: it is not used up.
+    frozen = {grant.credit_type for grant in summary.grants if grant.frozen and grant.remaining}
     for balance in summary.balances:
-        if balance.warning is None:
+        if balance.warning is None or (balance.credit_type in frozen and not balance.remaining):
             continue
         what = "projects" if balance.kind == "limit" else f"{balance.credit_type} credits"
         if balance.warning == "exhausted":

@@ -2131,11 +2131,13 @@ declare
   v_account_id uuid := credits.paying_account(v_user_id, p_workspace_id);
   v_account credits.accounts;
   v_at timestamptz;
+  v_is_frozen boolean;
 begin
   perform credits.give_deleted_rows_back(v_account_id);
   select * into v_account from credits.accounts a where a.account_id = v_account_id;
   v_at := greatest(coalesce(v_account.test_now, statement_timestamp()), (
     select max(b.settled_at) from credits.balances b where b.account_id = v_account_id));
+  v_is_frozen := (credits.spell_at(v_account_id, v_at)).is_frozen;
   return (
     select jsonb_build_object(
       'success', true, 'code', 'ok', 'account_id', v_account_id, 'user_id', v_user_id,
@@ -2156,7 +2158,10 @@ begin
           'remaining', g.remaining,
           'held', g.held, 'priority', g.priority, 'starts_at', g.starts_at, 'expires_at',
           g.expires_at,
-          'frozen', g.frozen_at is not null, 'description', g.description)
+          -- Also what is frozen by now, before anything has posted it.
+          'frozen', case when g.starts_at <= v_at
+            then not credits.is_spendable(g, v_at, v_is_frozen) else g.frozen_at is not null end,
+          'description', g.description)
           order by g.credit_type, g.priority, g.expires_at, g.starts_at, g.id), '[]')
         from public.credit_grants g
         where g.account_id = v_account_id and g.is_open and g.voided_at is null
@@ -29802,4 +29807,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text ce45b5839cc9e11f.';
+  'again. Written by remember_installation. Release 0.1.0, text f03e3e85bffd3bd2.';

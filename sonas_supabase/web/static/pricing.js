@@ -8,15 +8,19 @@ import { notice } from "./notice.js";
 import { persist, showOutage } from "./outage.js";
 import { askSignedIn, onChange, session, setup } from "./session.js";
 import { showLeft, showWho } from "./who.js";
+import { statesOf } from "./usage-states.js";
 import pricing from "./words/pricing.js";
+import usage from "./words/usage.js";
 
 addWords(pricing);
+addWords(usage);
 
 const byId = (id) => document.getElementById(id);
 const ORDER = ["message", "integration", "project"];
 
 let plans = [];
 let packs = [];
+let report = null;
 let current = null;
 let upgrade = "none";
 
@@ -27,7 +31,7 @@ async function load() {
     ({ upgrade } = await setup);
     plans = await persist(() => ask("api/plans"));
     packs = upgrade === "billing" ? await persist(() => ask("api/billing/packs")) : [];
-    const report = await persist(() => (session() ? askSignedIn(ask, "api/usage?days=1") : null));
+    report = await persist(() => (session() ? askSignedIn(ask, "api/usage?days=1") : null));
     current = report?.plan.id ?? null;
     showLeft(report);
   } catch (problem) {
@@ -37,12 +41,24 @@ async function load() {
 }
 
 function show() {
+  byId("states").replaceChildren(...(report ? statesOf(report, wayOn, words) : []));
   byId("how").replaceChildren(t(`pricing.how_${upgrade}`), managing());
   byId("interval").hidden = !plans.some((plan) => priceOf(plan, "year"));
   byId("plans").replaceChildren(...plans.map(card));
   byId("packs").hidden = !packs.length;
   byId("pack-list").replaceChildren(...packs.map(packCard));
 }
+
+// What a state of the plan leads to on this page. Where there is something to choose, it is below.
+function wayOn(key, values) {
+  const go = { pay: payAgain, resume: payAgain, keep: keep }[key]?.();
+  return go ? button("link", t(`state.${key}`, values), (pressed) => pay(go, pressed)) : null;
+}
+
+const mine = () => plans.find((plan) => plan.id === current);
+const payAgain = () => ({ billing: manage, checkout: mine()?.price_cents && (() => elsewhere(mine())) })[upgrade];
+// A change to come is taken back where it was asked for.
+const keep = () => ({ billing: manage, demo: () => atOnce(mine()) })[upgrade];
 
 const interval = () => document.querySelector("[name=interval]:checked").value;
 
@@ -53,8 +69,7 @@ function priceOf(plan, every) {
 }
 
 function managing() {
-  const mine = plans.find((plan) => plan.id === current);
-  if (upgrade !== "billing" || !mine?.price_cents) return "";
+  if (upgrade !== "billing" || !mine()?.price_cents) return "";
   const button = h("button", { type: "button", class: "button small quiet" }, t("pricing.manage"));
   button.addEventListener("click", () => pay(manage, button));
   return h("span", { class: "manage" }, button);
@@ -124,18 +139,26 @@ async function pay(go, pressed) {
   }
 }
 
+// From when a plan is the viewer's, and until when: a plan that changes says both.
+function yours(plan, isMine) {
+  const { pending_plan: next, pending_at: at } = report?.plan ?? {};
+  if (isMine) return next && at ? t("pricing.yours_until", { when: words.date(at) }) : t("pricing.yours");
+  return plan.id === next && at ? t("pricing.yours_from", { when: words.date(at) }) : null;
+}
+
 function way(plan, isMine) {
-  if (isMine) return h("p", { class: "current" }, t("pricing.yours"));
+  const state = yours(plan, isMine);
+  if (state) return h("p", { class: "current" }, state);
   if (!session()) return h("a", { class: "button quiet", href: home.href }, t("pricing.sign_in"));
-  const mine = plans.find((other) => other.id === current);
+  const now = mine();
   const cannot = {
     none: true,
     checkout: !plan.price_cents,
-    billing: plan.price_cents ? !priceOf(plan, interval()) : !mine?.price_cents,
+    billing: plan.price_cents ? !priceOf(plan, interval()) : !now?.price_cents,
   };
   if (cannot[upgrade]) return "";
-  const isUp = !mine || plan.rank > mine.rank;
-  const isNext = isUp && !plans.some((other) => other.rank < plan.rank && other.rank > (mine?.rank ?? -1));
+  const isUp = !now || plan.rank > now.rank;
+  const isNext = isUp && !plans.some((other) => other.rank < plan.rank && other.rank > (now?.rank ?? -1));
   const label = isUp ? t("pricing.upgrade", { name: plan.name }) : t("pricing.switch", { name: plan.name });
   return button(isNext ? "button" : "button quiet", label, (pressed) => choose(plan, pressed));
 }

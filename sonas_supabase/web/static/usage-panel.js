@@ -21,7 +21,7 @@ import { followTheme } from "./theme.js";
 import { UsageByDay } from "./usage-days.js";
 import { UsageHistory } from "./usage-history.js";
 import { balanceRow, headOf } from "./usage-parts.js";
-import { sentenceOf, statesOf, warningsOf } from "./usage-states.js";
+import { isHeldUp, sentenceOf, statesOf, warningsOf } from "./usage-states.js";
 import { sheet } from "./usage-style.js";
 import common from "./words/common.js";
 import usageWords from "./words/usage.js";
@@ -164,12 +164,13 @@ class SonasUsage extends HTMLElement {
     const words = this.#words;
     const plans = new URL(report.upgrade_url, this.#base).href;
     const ways = { plans, history: () => this.#showHistory() };
+    const way = (key, values) => h("a", { href: plans, "data-key": `state-${key}` }, words.t(`state.${key}`, values));
     const balances = report.balances.toSorted((a, b) => place(a) - place(b));
-    const { plan, period, can_upgrade: canUpgrade, support_contact: contact, free_credits: free } = report;
+    const { plan, period, grants, can_upgrade: canUpgrade, support_contact: contact, free_credits: free } = report;
     this.#draw("head", [plan, period, canUpgrade], () => this.#head.replaceChildren(...headOf(report, plans, words)));
-    this.#draw("warnings", [plan, period, canUpgrade, contact, free, balances], () => {
-      this.#warnings.replaceChildren(...statesOf(report, ways, words), ...warningsOf(report, balances, ways, words));
-      const said = balances.filter((balance) => balance.warning).map((balance) => sentenceOf(balance, words)).join(" ");
+    this.#draw("warnings", [plan, period, canUpgrade, contact, free, balances, grants], () => {
+      this.#warnings.replaceChildren(...statesOf(report, way, words), ...warningsOf(report, balances, ways, words));
+      const said = balances.filter((balance) => balance.warning && !isHeldUp(balance, grants)).map((balance) => sentenceOf(balance, words)).join(" ");
       if (this.#live.textContent !== said) this.#live.textContent = said;
     });
     this.#draw("balances", [balances, report.grants], () =>

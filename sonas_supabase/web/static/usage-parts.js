@@ -1,6 +1,7 @@
 // What the panel is put together from: elements out of figures, without a state of their own.
 
 import { bdi, h } from "./dom.js";
+import { HELD_UP, isHeldUp } from "./usage-states.js";
 
 const SHOWN_GRANTS = 3;
 // These have no renewal to look forward to.
@@ -29,7 +30,7 @@ export function headOf({ plan, period, can_upgrade: canUpgrade }, plansUrl, word
       "div",
       { class: "bar" },
       h("h2", {}, ...words.parts("panel.plan", { plan: name }), status),
-      canUpgrade && h("a", { href: plansUrl, class: "upgrade", "data-key": "upgrade" }, words.t("panel.upgrade")),
+      canUpgrade && !HELD_UP.includes(plan.status) && h("a", { href: plansUrl, class: "upgrade", "data-key": "upgrade" }, words.t("panel.upgrade")),
     ),
     ...facts,
   ];
@@ -54,15 +55,17 @@ export function balanceRow(balance, grants, words) {
     );
   }
   const whole = balance.used + balance.reserved + balance.remaining;
-  const of = words.t(isLimit ? "balance.in_use_of" : "balance.used_of", { n: balance.used, all: whole });
+  const isWaiting = isHeldUp(balance, grants);
+  const percent = isWaiting ? 0 : balance.percent_used;
+  const of = isWaiting ? words.t("balance.used", { n: balance.used }) : words.t(isLimit ? "balance.in_use_of" : "balance.used_of", { n: balance.used, all: whole });
   const beside = whole > balance.allowance ? words.t("balance.beside", { n: whole - balance.allowance }) : "";
   const debt = balance.debt ? words.t("balance.debt", { n: balance.debt }) : "";
   const fill = h("div", { class: "fill" });
-  fill.style.width = `${Math.min(balance.percent_used, 100)}%`;
+  fill.style.width = `${Math.min(percent, 100)}%`;
   const left = h("strong", {}, words.count(balance.remaining));
   return h(
     "li",
-    { class: `balance ${balance.warning ?? "fine"}`, "data-type": balance.credit_type },
+    { class: `balance ${(percent && balance.warning) || "fine"}`, "data-type": balance.credit_type },
     h(
       "div",
       { class: "bar" },
@@ -77,8 +80,8 @@ export function balanceRow(balance, grants, words) {
         "aria-label": words.t("balance.meter", { what: name }),
         "aria-valuemin": "0",
         "aria-valuemax": "100",
-        "aria-valuenow": String(balance.percent_used),
-        "aria-valuetext": words.t("balance.meter_value", { percent: balance.percent_used, of }),
+        "aria-valuenow": String(percent),
+        "aria-valuetext": words.t("balance.meter_value", { percent, of }),
       },
       fill,
     ),
@@ -86,7 +89,7 @@ export function balanceRow(balance, grants, words) {
       "p",
       { class: "fine-print" },
       h("span", {}, [of, held, beside, debt].filter(Boolean).join(" · ")),
-      h("span", { class: "percent" }, words.t("balance.percent", { n: balance.percent_used })),
+      !isWaiting && h("span", { class: "percent" }, words.t("balance.percent", { n: percent })),
     ),
     isLimit ? "" : endsOf(balance, grants, words),
   );

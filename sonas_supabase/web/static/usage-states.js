@@ -5,32 +5,40 @@ import { h, icon } from "./dom.js";
 
 const soon = (words, iso) => ({ relative: words.fromNow(iso), when: words.fullTime(iso) });
 
-// The ways that a panel offers: `plans` is where plans are chosen and paid, `history` shows what credits were used for.
-export function statesOf({ plan, period, free_credits: free, support_contact: contact, can_upgrade: canUpgrade }, ways, words) {
+// A way is asked for by what it is for: `pay`, `resume`, `choose`, `keep`. Null where there is none.
+export function statesOf({ plan, period, free_credits: free, support_contact: contact, can_upgrade: canUpgrade }, way, words) {
   const { t } = bound(words);
-  const choose = (key, values) => h("a", { href: ways.plans, "data-key": `state-${key}` }, t(`state.${key}`, values));
   const states = [];
   if (plan.status === "frozen") {
-    states.push(["danger", t("state.frozen"), contact && words.parts("contact", { contact: contactLink(contact) })]);
+    states.push(["danger", t("state.frozen"), contact ? words.parts("contact", { contact: contactLink(contact) }) : t("state.ask")]);
   }
-  if (plan.status === "past_due" || plan.status === "unpaid") states.push(["danger", t(`state.${plan.status}`), choose("pay")]);
-  if (plan.status === "paused") states.push(["low", t("state.paused"), choose("resume")]);
+  if (plan.status === "past_due" || plan.status === "unpaid") states.push(["danger", t(`state.${plan.status}`), way("pay")]);
+  if (plan.status === "paused") states.push(["low", t("state.paused"), way("resume")]);
   if (plan.status === "canceled") {
     const until = period.end ? t("state.canceled", { when: words.fullTime(period.end) }) : t("state.canceled_now");
-    states.push(["low", until, choose("choose")]);
+    states.push(["low", until, way("choose")]);
   }
   if (plan.status === "trialing" && plan.trial_ends_at) {
-    states.push(["info", t("state.trialing", soon(words, plan.trial_ends_at)), choose("choose")]);
+    states.push(["info", t("state.trialing", soon(words, plan.trial_ends_at)), way("choose")]);
   }
-  if (plan.pending_plan) {
-    const values = { plan: plan.pending_name ?? plan.pending_plan, when: words.fullTime(plan.pending_at) };
-    states.push(["info", t("state.pending", values), choose("keep", { plan: plan.name })]);
+  // A canceled plan, or one that is tried out, changes by its own end: that is said already.
+  if (plan.pending_plan && !ENDING.includes(plan.status)) {
+    const values = { plan: plan.pending_name ?? words.t("state.other"), when: words.fullTime(plan.pending_at) };
+    states.push(["info", t("state.pending", values), way("keep", { plan: plan.name })]);
   }
   if (free === "anonymous" || free === "other_account") {
-    states.push(["info", t(`state.${free}`), canUpgrade && choose("choose")]);
+    states.push(["info", t(`state.${free}`), canUpgrade && way("choose")]);
   }
-  return states.map(([level, sentence, way]) => note(level, h("span", {}, sentence), way));
+  return states.map(([level, sentence, next]) => note(level, h("span", {}, sentence), next));
 }
+
+const ENDING = ["canceled", "trialing"];
+// The state has its own next step, so a larger plan is none.
+export const HELD_UP = ["past_due", "unpaid", "paused", "frozen", "canceled"];
+
+// What a plan that is held up gives is there and cannot be used: nothing of it is used up.
+export const isHeldUp = ({ credit_type: type, remaining }, grants) =>
+  remaining === 0 && grants.some((grant) => grant.frozen && grant.remaining && grant.credit_type === type);
 
 const bound = (words) => ({ t: (key, values) => words.t(key, values) });
 
@@ -47,11 +55,11 @@ function note(level, ...content) {
 const spaced = (content) => content.flat().filter(Boolean).flatMap((part, at) => (at ? [" ", part] : [part]));
 
 // The balances that are low or used up, in the order of the panel.
-export function warningsOf({ can_upgrade: canUpgrade, support_contact: contact, plan }, balances, ways, words) {
+export function warningsOf({ can_upgrade: canUpgrade, support_contact: contact, plan, grants }, balances, ways, words) {
   return balances
-    .filter((balance) => balance.warning)
+    .filter((balance) => balance.warning && !isHeldUp(balance, grants))
     .map((balance) => {
-      const way = canUpgrade
+      const way = canUpgrade && !HELD_UP.includes(plan.status)
         ? h("a", { href: ways.plans, "data-key": `upgrade-${balance.credit_type}` }, words.t("panel.upgrade_plan"))
         : contact
           ? words.parts("contact", { contact: contactLink(contact) })
