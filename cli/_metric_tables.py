@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -18,7 +19,7 @@ from sonas_supabase import (
     Liability,
     Usage,
 )
-from sonas_supabase.models.metrics import MetricWindow
+from sonas_supabase.models.metrics import MetricWindow, Revenue, RevenueRow
 
 from ._bucket_grid import places
 from ._output import table
@@ -206,3 +207,34 @@ def liability(whole: Liability, course: Liability) -> RenderableType:
         title="Credits owed",
         per="owed per",
     )  # fmt: skip
+
+
+def revenue(whole: Revenue, course: Revenue) -> RenderableType:
+    """Money, tax excluded."""
+    spark = trends(course, lambda row: (row.currency,), lambda row: row.earned)
+
+    def amount(row: RevenueRow, value: Decimal | float, digits: int = 2) -> str:
+        return f"{value / row.minor_units:,.{digits if row.minor_units > 1 else digits - 2}f}"
+
+    made = _table(
+        course,
+        ("", "#paid", "#refunded", "#earned", "#deferred", "#MRR", "#churn"),
+        [
+            (
+                row.currency, amount(row, row.paid), amount(row, row.refunded), amount(row, row.earned),
+                amount(row, row.deferred), amount(row, row.mrr), share(row.churn), spark.get((row.currency,), ""),
+            )
+            for row in whole.rows
+        ],
+        title="Revenue, tax excluded",
+        per="earned per",
+    )  # fmt: skip
+    if isinstance(made, Table):
+        made.caption_justify = "left"
+        made.caption = "\n".join(
+            f"{row.currency}: {row.payers:,} accounts pay by the month"
+            + ("" if row.per_credit is None else f"; {amount(row, row.per_credit, 4)} earned per credit spent")
+            + ("" if row.margin is None else f"; margin {share(row.margin)}")
+            for row in whole.rows
+        )
+    return made

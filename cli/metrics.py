@@ -35,6 +35,7 @@ _FIGURES: dict[str, tuple[str, Callable[..., RenderableType], type[Any], set[str
     "breakage": ("metrics_breakage", tables.breakage, models.BreakageRow, {"plan", "credit_type"}),
     "active": ("metrics_active_accounts", tables.active, models.ActiveAccountsRow, {"plan", "credit_type"}),
     "liability": ("metrics_liability", tables.liability, models.LiabilityRow, {"credit_type"}),
+    "revenue": ("metrics_revenue", tables.revenue, models.RevenueRow, set()),
 }
 
 
@@ -47,8 +48,9 @@ def metrics(
         str | None,
         typer.Argument(
             metavar="[FIGURE]",
-            help="consumption, conversion, usage, exhaustion, breakage, active or liability; all of them unless said. "
-            "`roll-up` brings the sums that they are read from up to date, `track` rolls up the key of --key, "
+            help="consumption, conversion, usage, exhaustion, breakage, active, liability or revenue; all of them "
+            "unless said. `roll-up` brings the sums that they are read from up to date, `track` rolls up the key of "
+            "--key, "
             "`prometheus` prints what an operator watches.",
             autocompletion=lambda incomplete: [name for name in (*_FIGURES, *_WORK) if name.startswith(incomplete)],
             show_default=False,

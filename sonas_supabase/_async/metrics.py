@@ -16,6 +16,7 @@ from sonas_supabase.models.metrics import (
     Health,
     Liability,
     Margin,
+    Revenue,
     RollUp,
     TrackedKeys,
     Usage,
@@ -225,6 +226,40 @@ class AsyncMetrics(AsyncCaller):
                 time_zone=time_zone,
                 credit_type=credit_type,
                 include_test=include_test,
+            ),
+            timeout,
+            retries,
+        )
+
+    async def metrics_revenue(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        bucket: str = "month",
+        time_zone: str = "UTC",
+        livemode: bool | None = None,
+        include_test: bool = False,
+        raw: bool = False,
+        timeout: float | None = None,
+        retries: int | None = None,
+    ) -> Revenue:
+        """What selling brings: paid, given back, earned and deferred money, MRR and churn, per bucket.
+
+        Amounts are in the smallest unit of ``currency``, tax excluded. ``livemode`` says whose money is counted, live
+        or test; unless said, live where something is sold live.
+
+        SQL: ``metrics_revenue``.
+        """
+        return await self._call(
+            calls.metrics_revenue(
+                since=since,
+                until=until,
+                bucket=bucket,
+                time_zone=time_zone,
+                livemode=livemode,
+                include_test=include_test,
+                raw=raw,
             ),
             timeout,
             retries,

@@ -72,13 +72,15 @@ class Billing(Caller):
         workspace_id: Id | None = None,
         plan_id: str | None = None,
         interval: str = "month",
+        livemode: bool | None = None,
         timeout: float | None = None,
         retries: int | None = None,
     ) -> BillingOrder:
         """Write down what an account is about to buy, before the payment provider is asked for a page.
 
         ``pack_id`` times ``quantity``, or a ``plan_id`` by the ``interval`` (month or year). Amounts are in the
-        smallest unit of ``currency``, tax excluded.
+        smallest unit of ``currency``, tax excluded. ``livemode`` says whose prices are meant, test or live; None takes
+        the mode that has one, test where both have.
 
         SQL: ``create_billing_order``.
 
@@ -97,6 +99,7 @@ class Billing(Caller):
                 workspace_id=workspace_id,
                 plan_id=plan_id,
                 interval=interval,
+                livemode=livemode,
             ),
             timeout,
             retries,

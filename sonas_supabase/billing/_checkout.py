@@ -67,6 +67,7 @@ class Checkout:
             pack_id=wanted.pack_id,
             plan_id=wanted.plan_id,
             interval=wanted.interval,
+            livemode=self._settings.livemode,
             quantity=wanted.quantity,
             workspace_id=buyer.workspace_id,
             idempotency_key=f"checkout:{key}" if key else None,

@@ -323,6 +323,7 @@ TYPES: dict[str, dict[str, str]] = {
         "p_workspace_id": "uuid",
         "p_plan_id": "text",
         "p_interval": "text",
+        "p_livemode": "boolean",
     },
     "get_billing_order": {"p_user_id": "uuid", "p_order_id": "uuid", "p_workspace_id": "uuid"},
     "get_billing_account": {"p_user_id": "uuid", "p_livemode": "boolean", "p_workspace_id": "uuid"},
@@ -458,6 +459,15 @@ TYPES: dict[str, dict[str, str]] = {
         "p_time_zone": "text",
         "p_credit_type": "text",
         "p_include_test": "boolean",
+    },
+    "metrics_revenue": {
+        "p_since": "timestamp with time zone",
+        "p_until": "timestamp with time zone",
+        "p_bucket": "text",
+        "p_time_zone": "text",
+        "p_livemode": "boolean",
+        "p_include_test": "boolean",
+        "p_raw": "boolean",
     },
     "metrics_usage": {
         "p_by": "text",

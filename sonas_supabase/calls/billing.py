@@ -63,6 +63,7 @@ def create_billing_order(
     workspace_id: Id | None,
     plan_id: str | None,
     interval: str,
+    livemode: bool | None,
 ) -> Call[BillingOrder]:
     """The call of ``create_billing_order``."""
     return Call(
@@ -75,6 +76,7 @@ def create_billing_order(
             "workspace_id": arg.optional(arg.uuid, "workspace_id", workspace_id),
             "plan_id": arg.optional(arg.text, "plan_id", plan_id),
             "interval": arg.text("interval", interval),
+            "livemode": arg.optional(arg.boolean, "livemode", livemode),
         },
         partial(parse, BillingOrder),
         keyed=True,

@@ -18,6 +18,7 @@ from sonas_supabase.models.metrics import (
     Health,
     Liability,
     Margin,
+    Revenue,
     RollUp,
     TrackedKeys,
     Usage,
@@ -218,6 +219,34 @@ def metrics_margin(
             "include_test": arg.boolean("include_test", include_test),
         },
         partial(parse, Margin),
+        repeatable=True,
+        slow=True,
+    )
+
+
+def metrics_revenue(
+    *,
+    since: datetime | None,
+    until: datetime | None,
+    bucket: str,
+    time_zone: str,
+    livemode: bool | None,
+    include_test: bool,
+    raw: bool,
+) -> Call[Revenue]:
+    """The call of ``metrics_revenue``."""
+    return Call(
+        "metrics_revenue",
+        {
+            "since": arg.optional(arg.time, "since", since),
+            "until": arg.optional(arg.time, "until", until),
+            "bucket": arg.text("bucket", bucket),
+            "time_zone": arg.text("time_zone", time_zone),
+            "livemode": arg.optional(arg.boolean, "livemode", livemode),
+            "include_test": arg.boolean("include_test", include_test),
+            "raw": arg.boolean("raw", raw),
+        },
+        partial(parse, Revenue),
         repeatable=True,
         slow=True,
     )

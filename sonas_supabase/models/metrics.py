@@ -265,3 +265,75 @@ class Margin(MetricWindow):
     """What priced operations bring and cost."""
 
     rows: tuple[MarginRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevenueRow:
+    """What selling brought in one bucket, in the smallest unit of ``currency``, tax excluded.
+
+    ``minor_units`` is how many of these make a whole one: 100 cents a dollar.
+
+    ``deferred_before + paid - refunded - earned`` is ``deferred``, and ``mrr_before + mrr_new + mrr_expansion -
+    mrr_contraction - mrr_churned`` is ``mrr``. ``churn`` is the share of the payers at the beginning that had stopped
+    to pay at the end, ``per_credit`` what was earned per credit that was spent. ``margin`` is None while the cost of
+    some operations is unknown, or where none has one.
+    """
+
+    bucket: datetime
+    at: datetime
+    currency: str
+    minor_units: int
+    paid: int
+    paid_subscriptions: int
+    paid_purchases: int
+    refunded: int
+    earned: int
+    deferred_before: int
+    deferred: int
+    deferred_subscriptions: int
+    deferred_purchases: int
+    mrr: int
+    mrr_before: int
+    mrr_new: int
+    mrr_expansion: int
+    mrr_contraction: int
+    mrr_churned: int
+    mrr_churn: float | None
+    payers: int
+    payers_before: int
+    payers_new: int
+    payers_churned: int
+    churn: float | None
+    credits_spent: int
+    per_credit: Decimal | None
+    provider_cost: int
+    unknown_costs: int
+    margin: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurchasesRow:
+    """Credits of one type that were bought in one bucket, ``spent`` of what was bought, and ``owed`` after it.
+
+    ``paid`` and ``deferred`` are money, in the smallest unit of ``currency``; ``per_credit`` is ``paid`` by ``sold``.
+    """
+
+    bucket: datetime
+    at: datetime
+    currency: str
+    credit_type: str
+    paid: int
+    sold: int
+    spent: int
+    owed: int
+    deferred: int
+    per_credit: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revenue(MetricWindow):
+    """What selling brings."""
+
+    livemode: bool
+    rows: tuple[RevenueRow, ...]
+    purchases: tuple[PurchasesRow, ...]

@@ -76,11 +76,11 @@ declare
     list_uncollected, list_workspaces, mark_notifications_read, mark_test_account,
     metrics_active_accounts, metrics_breakage, metrics_consumption, metrics_conversion,
     metrics_exhaustion, metrics_health, metrics_liability, metrics_margin,
-    metrics_usage, open_account, pin_plan, publish_plan, quote_operation,
-    reconcile_billing, record_uncollected, refund_credits, register_billing_price,
-    release_credits, remove_from_workspace, replay_billing_events, reserve_credits,
-    reserve_operation, reset_monthly_credits, resolve_uncollected,
-    retry_credit_dead_letters, revoke_api_key, revoke_grant,
+    metrics_revenue, metrics_usage, open_account, pin_plan, publish_plan,
+    quote_operation, reconcile_billing, record_uncollected, refund_credits,
+    register_billing_price, release_credits, remove_from_workspace,
+    replay_billing_events, reserve_credits, reserve_operation, reset_monthly_credits,
+    resolve_uncollected, retry_credit_dead_letters, revoke_api_key, revoke_grant,
     revoke_workspace_invitation, roll_up_metrics, rotate_credit_webhook_secret,
     set_auto_top_up, set_credit_alerts, set_credit_budget, set_credit_channels,
     set_exchange_rate, set_plans, set_price, set_price_book, set_prices,
@@ -18850,7 +18850,7 @@ insert into public.credit_packs (id, name, credit_type, credits, price_cents, ra
   ('message_500', '500 messages', 'message', 500, 6000, 20),
   ('integration_5000', '5,000 integration credits', 'integration', 5000, 1000, 30);
 
-create function credits.price_of_pack(p_pack_id text, p_currency text)
+create function credits.price_of_pack(p_pack_id text, p_currency text, p_livemode boolean)
 returns text
 language plpgsql
 stable
@@ -18861,12 +18861,14 @@ begin
   return (
     select b.price_id from credits.billing_prices b
     where b.pack_id = p_pack_id and b.currency = p_currency and b.valid_to is null
-    order by b.livemode desc limit 1);
+      and b.livemode = coalesce(p_livemode, b.livemode)
+    order by b.livemode limit 1);
 end
 $$;
-comment on function credits.price_of_pack(text, text) is
-  'The provider''s price at which a pack is sold now; null while none is registered.';
-revoke all on function credits.price_of_pack(text, text)
+comment on function credits.price_of_pack(text, text, boolean) is
+  'The provider''s price at which a pack is sold now, in a mode or in any; null while none is '
+  'registered.';
+revoke all on function credits.price_of_pack(text, text, boolean)
   from public, anon, authenticated, service_role;
 
 -- schemas/billing/billing_inbox.sql
@@ -20445,7 +20447,8 @@ begin
   v_order.account_id := p_account_id;
   v_order.user_id := v_auto.user_id;
   v_order.kind := 'auto_top_up';
-  v_order := credits.order_of_pack(v_order, v_auto.pack_id);
+  v_order := credits.order_of_pack(v_order, v_auto.pack_id,
+    (credits.customer_of(p_account_id, null)).livemode);
   v_order.id := gen_random_uuid();
   perform credits.insert_order(p_account_id, v_order, p_at);
   update credits.auto_top_ups a set state = 'in_flight', order_id = v_order.id, stopped_at = null,
@@ -20572,7 +20575,8 @@ revoke all on function credits.switch_top_ups_off(uuid, text)
 --   Write down what an account is about to buy, before the payment provider is asked for a page.
 --
 --   ``pack_id`` times ``quantity``, or a ``plan_id`` by the ``interval`` (month or year). Amounts
---   are in the smallest unit of ``currency``, tax excluded.
+--   are in the smallest unit of ``currency``, tax excluded. ``livemode`` says whose prices are
+--   meant, test or live; None takes the mode that has one, test where both have.
 --
 --   Raises:
 --       InvalidArgument: no such pack or plan, or no price of it.
@@ -20582,7 +20586,7 @@ revoke all on function credits.switch_top_ups_off(uuid, text)
 create function public.create_billing_order(
   p_user_id uuid, p_pack_id text default null, p_quantity integer default 1,
   p_idempotency_key text default null, p_workspace_id uuid default null,
-  p_plan_id text default null, p_interval text default 'month')
+  p_plan_id text default null, p_interval text default 'month', p_livemode boolean default null)
 returns jsonb
 language plpgsql
 volatile
@@ -20604,18 +20608,22 @@ begin
   v_order.account_id := v_account_id;
   v_order.user_id := p_user_id;
   v_order.quantity := p_quantity;
-  v_order := case when p_plan_id is null then credits.order_of_pack(v_order, p_pack_id)
-    else credits.order_of_plan(v_order, p_pack_id, p_plan_id, p_interval) end;
-  return credits.respond(credits.create_order(v_account_id, v_order, p_idempotency_key));
+  v_order := case when p_plan_id is null
+    then credits.order_of_pack(v_order, p_pack_id, p_livemode)
+    else credits.order_of_plan(v_order, p_pack_id, p_plan_id, p_interval, p_livemode) end;
+  return credits.respond(
+    credits.create_order(v_account_id, v_order, p_idempotency_key, p_livemode));
 end
 $$;
-comment on function public.create_billing_order(uuid, text, integer, text, uuid, text, text) is
+comment on function public.create_billing_order(
+  uuid, text, integer, text, uuid, text, text, boolean) is
   'Writes down what an account is about to buy, before the provider is asked: p_quantity packs, '
   'or a plan by the month or year. Answers order_id, credits and amounts.';
-revoke all on function public.create_billing_order(uuid, text, integer, text, uuid, text, text)
+revoke all on function public.create_billing_order(
+  uuid, text, integer, text, uuid, text, text, boolean)
   from public, anon, authenticated, service_role;
-grant execute on function public.create_billing_order(uuid, text, integer, text, uuid, text, text)
-  to service_role;
+grant execute on function public.create_billing_order(
+  uuid, text, integer, text, uuid, text, text, boolean) to service_role;
 
 create function credits.check_buyer(p_account_id uuid, p_user_id uuid)
 returns void
@@ -20637,7 +20645,8 @@ comment on function credits.check_buyer(uuid, uuid) is
 revoke all on function credits.check_buyer(uuid, uuid)
   from public, anon, authenticated, service_role;
 
-create function credits.order_of_pack(p_order credits.billing_orders, p_pack_id text)
+create function credits.order_of_pack(
+  p_order credits.billing_orders, p_pack_id text, p_livemode boolean)
 returns credits.billing_orders
 language plpgsql
 stable
@@ -20664,20 +20673,21 @@ begin
   v_order.expires_after := v_pack.expires_after;
   v_order.currency := v_pack.currency;
   v_order.unit_amount := v_pack.price_cents;
-  v_order.price_id := credits.price_of_pack(v_pack.id, v_pack.currency);
+  v_order.price_id := credits.price_of_pack(v_pack.id, v_pack.currency, p_livemode);
   v_order.unit_amount := coalesce(
     (select b.unit_amount from credits.billing_prices b where b.price_id = v_order.price_id),
     v_pack.price_cents);
   return v_order;
 end
 $$;
-comment on function credits.order_of_pack(credits.billing_orders, text) is
+comment on function credits.order_of_pack(credits.billing_orders, text, boolean) is
   'An order of packs, at what they are sold for now.';
-revoke all on function credits.order_of_pack(credits.billing_orders, text)
+revoke all on function credits.order_of_pack(credits.billing_orders, text, boolean)
   from public, anon, authenticated, service_role;
 
 create function credits.order_of_plan(
-  p_order credits.billing_orders, p_pack_id text, p_plan_id text, p_interval text)
+  p_order credits.billing_orders, p_pack_id text, p_plan_id text, p_interval text,
+  p_livemode boolean)
 returns credits.billing_orders
 language plpgsql
 stable
@@ -20703,7 +20713,8 @@ begin
     into v_order.price_id, v_order.currency, v_order.unit_amount
   from credits.billing_prices b join public.plans p on p.id = b.plan_id
   where b.plan_id = p_plan_id and b.billing_interval = p_interval and b.valid_to is null
-  order by b.currency = p.currency desc, b.livemode desc, b.currency limit 1;
+    and b.livemode = coalesce(p_livemode, b.livemode)
+  order by b.livemode, b.currency = p.currency desc, b.currency limit 1;
   if not found then
     perform credits.raise_error('invalid_argument',
       jsonb_build_object('argument', 'p_interval', 'value', p_interval),
@@ -20715,13 +20726,13 @@ begin
   return v_order;
 end
 $$;
-comment on function credits.order_of_plan(credits.billing_orders, text, text, text) is
+comment on function credits.order_of_plan(credits.billing_orders, text, text, text, boolean) is
   'An order of a plan, at its price by the month or the year.';
-revoke all on function credits.order_of_plan(credits.billing_orders, text, text, text)
+revoke all on function credits.order_of_plan(credits.billing_orders, text, text, text, boolean)
   from public, anon, authenticated, service_role;
 
 create function credits.create_order(
-  p_account_id uuid, p_order credits.billing_orders, p_idempotency_key text)
+  p_account_id uuid, p_order credits.billing_orders, p_idempotency_key text, p_livemode boolean)
 returns jsonb
 language plpgsql
 volatile
@@ -20735,7 +20746,7 @@ declare
   v_answer jsonb;
   v_request jsonb := jsonb_build_object('function', 'create_billing_order',
     'user_id', p_order.user_id, 'pack_id', p_order.pack_id, 'plan_id', p_order.plan_id,
-    'interval', p_order.billing_interval, 'quantity', p_order.quantity);
+    'interval', p_order.billing_interval, 'quantity', p_order.quantity, 'livemode', p_livemode);
 begin
   select max(b.settled_at) into v_now from credits.lock_account(p_account_id) b;
   v_answer := credits.replay(p_account_id, p_idempotency_key, v_request);
@@ -20749,9 +20760,9 @@ begin
   return v_answer;
 end
 $$;
-comment on function credits.create_order(uuid, credits.billing_orders, text) is
+comment on function credits.create_order(uuid, credits.billing_orders, text, boolean) is
   'Writes an order down, once under its key.';
-revoke all on function credits.create_order(uuid, credits.billing_orders, text)
+revoke all on function credits.create_order(uuid, credits.billing_orders, text, boolean)
   from public, anon, authenticated, service_role;
 
 create function credits.insert_order(
@@ -22137,7 +22148,9 @@ begin
         o.created_at, o.id
       from credits.auto_top_ups a
       join credits.billing_orders o on o.account_id = a.account_id and o.id = a.order_id
-      cross join lateral credits.customer_of(a.account_id, null) c
+      -- Of the mode that the price is of.
+      left join credits.billing_prices b on b.price_id = o.price_id
+      cross join lateral credits.customer_of(a.account_id, b.livemode) c
       where a.state = 'in_flight' and o.state = 'open' and c.customer_id is not null
       order by o.created_at, o.id limit p_limit) r));
 end
@@ -28810,6 +28823,328 @@ revoke all on function credits.margin_row(
   timestamptz, text, text, text, bigint, bigint, numeric, numeric)
   from public, anon, authenticated, service_role;
 
+-- schemas/metrics/metrics_revenue.sql
+
+-- edge: result=Revenue callers=service_role repeatable slow
+--   What selling brings: paid, given back, earned and deferred money, MRR and churn, per bucket.
+--
+--   Amounts are in the smallest unit of ``currency``, tax excluded. ``livemode`` says whose money
+--   is counted, live or test; unless said, live where something is sold live.
+create function public.metrics_revenue(
+  p_since timestamptz default null, p_until timestamptz default null,
+  p_bucket text default 'month', p_time_zone text default 'UTC',
+  p_livemode boolean default null, p_include_test boolean default false,
+  p_raw boolean default false)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+set jit = off
+set plan_cache_mode = force_custom_plan
+set work_mem = '64MB'
+as $$
+declare
+  w record;
+  v_livemode boolean := credits.revenue_mode(p_livemode);
+  v_starts timestamptz[];
+  v_rows jsonb;
+  v_purchases jsonb;
+begin
+  select * into w from credits.metric_window(p_since, p_until, p_bucket, p_time_zone, null);
+  select array_agg(b.starts_at order by b.starts_at) into v_starts
+  from credits.metric_buckets(w.from_at, w.to_at, w.unit, w.width, w.origin, p_time_zone) b;
+
+  select jsonb_agg(credits.revenue_row(r) || jsonb_build_object('bucket', b.bucket, 'at', b.ends_at)
+    order by b.bucket, r.currency) into v_rows
+  from credits.revenue_rows(v_starts, w.to_at, v_livemode, p_include_test,
+    p_raw or not w.hourly) r
+  join (select m.bucket, m.ends_at, row_number() over (order by m.starts_at) as nth
+    from credits.metric_buckets(w.from_at, w.to_at, w.unit, w.width, w.origin, p_time_zone) m) b
+      on b.nth = r.nth;
+
+  select jsonb_agg(to_jsonb(r) - 'nth'::text - 'deferred_before'::text
+      || jsonb_build_object('bucket', b.bucket, 'at', b.ends_at,
+        'per_credit', trim_scale(round(r.paid::numeric / nullif(r.sold, 0), 6))::text)
+    order by b.bucket, r.currency, r.credit_type) into v_purchases
+  from credits.revenue_of_purchases(v_starts, w.to_at, v_livemode, p_include_test) r
+  join (select m.bucket, m.ends_at, row_number() over (order by m.starts_at) as nth
+    from credits.metric_buckets(w.from_at, w.to_at, w.unit, w.width, w.origin, p_time_zone) m) b
+      on b.nth = r.nth;
+  return credits.metric_answer(w.from_at, w.to_at, p_bucket, p_time_zone, v_rows)
+    || jsonb_build_object('livemode', v_livemode, 'purchases', coalesce(v_purchases, '[]'));
+end
+$$;
+comment on function public.metrics_revenue(
+  timestamptz, timestamptz, text, text, boolean, boolean, boolean) is
+  'What selling brings, per bucket and currency, in its smallest unit, tax excluded: paid, given '
+  'back, earned, deferred (deferred before + paid - refunded - earned = deferred), MRR and its '
+  'moves, churn, revenue per credit, margin. purchases: per credit type.';
+revoke all on function public.metrics_revenue(
+  timestamptz, timestamptz, text, text, boolean, boolean, boolean)
+  from public, anon, authenticated, service_role;
+grant execute on function public.metrics_revenue(
+  timestamptz, timestamptz, text, text, boolean, boolean, boolean) to service_role;
+
+create function credits.revenue_of_purchases(
+  p_starts timestamptz[], p_until timestamptz, p_livemode boolean, p_include_test boolean)
+returns table (nth integer, currency text, credit_type text, paid bigint, sold bigint,
+  spent bigint, owed bigint, deferred_before bigint, deferred bigint)
+language plpgsql
+stable
+rows 1000
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  with moved as (
+    select width_bucket(f.at, p_starts) as nth, f.currency, f.credit_type, sum(f.paid) as paid,
+      sum(f.deferred) as deferred, sum(f.sold) as sold, sum(f.spent) as spent, sum(f.owed) as owed
+    from credits.purchase_facts(p_livemode, p_include_test) f
+    where f.at < p_until group by 1, 2, 3),
+  grid as (
+    select n.nth, k.currency, k.credit_type, coalesce(m.paid, 0) as paid,
+      coalesce(m.sold, 0) as sold, coalesce(m.spent, 0) as spent,
+      coalesce(m.deferred, 0) as deferred, coalesce(m.owed, 0) as owed
+    from generate_series(0, array_length(p_starts, 1)) n(nth)
+    cross join (select distinct x.currency, x.credit_type from moved x) k
+    left join moved m on m.nth = n.nth and m.currency = k.currency
+      and m.credit_type = k.credit_type)
+  select g.nth, g.currency, g.credit_type, g.paid::bigint, g.sold::bigint, g.spent::bigint,
+    (sum(g.owed) over w)::bigint, round(sum(g.deferred) over w - g.deferred)::bigint,
+    round(sum(g.deferred) over w)::bigint
+  from grid g
+  window w as (partition by g.currency, g.credit_type order by g.nth)
+  order by g.nth, g.currency, g.credit_type;
+end
+$$;
+comment on function credits.revenue_of_purchases(
+  timestamptz[], timestamptz, boolean, boolean) is
+  'Credits sold, spent of what was sold, and still owed, with the money that was paid for them and '
+  'is deferred, per bucket and credit type.';
+revoke all on function credits.revenue_of_purchases(
+  timestamptz[], timestamptz, boolean, boolean)
+  from public, anon, authenticated, service_role;
+
+create type credits.revenue_row as (
+  nth integer,
+  currency text,
+  paid_subscriptions bigint,
+  paid_purchases bigint,
+  refunded bigint,
+  deferred_before bigint,
+  deferred_subscriptions bigint,
+  deferred_purchases bigint,
+  mrr_before bigint,
+  mrr_new bigint,
+  mrr_expansion bigint,
+  mrr_contraction bigint,
+  mrr_churned bigint,
+  payers_before bigint,
+  payers_new bigint,
+  payers_churned bigint,
+  credits_spent bigint,
+  provider_cost bigint,
+  unknown_costs bigint
+);
+comment on type credits.revenue_row is
+  'What selling brought in a bucket and a currency: the figures that others follow from.';
+
+create function credits.revenue_row(p_row credits.revenue_row)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_deferred bigint := p_row.deferred_subscriptions + p_row.deferred_purchases;
+  v_earned bigint := p_row.deferred_before + p_row.paid_subscriptions + p_row.paid_purchases
+    - p_row.refunded - v_deferred;
+begin
+  return to_jsonb(p_row) - 'nth'::text || jsonb_build_object(
+    'minor_units', credits.minor_units(p_row.currency),
+    'paid', p_row.paid_subscriptions + p_row.paid_purchases, 'earned', v_earned,
+    'deferred', v_deferred,
+    'mrr', p_row.mrr_before + p_row.mrr_new + p_row.mrr_expansion - p_row.mrr_contraction
+      - p_row.mrr_churned,
+    'payers', p_row.payers_before + p_row.payers_new - p_row.payers_churned,
+    'churn', round(p_row.payers_churned::numeric / nullif(p_row.payers_before, 0), 4),
+    'mrr_churn', round((p_row.mrr_churned + p_row.mrr_contraction)::numeric
+      / nullif(p_row.mrr_before, 0), 4),
+    'per_credit', trim_scale(round(v_earned::numeric / nullif(p_row.credits_spent, 0), 6))::text,
+    'margin', case when p_row.unknown_costs = 0 and p_row.provider_cost > 0 and v_earned > 0
+      then round(1 - p_row.provider_cost::numeric / v_earned, 4) end);
+end
+$$;
+comment on function credits.revenue_row(credits.revenue_row) is
+  'A row of metrics_revenue, with what follows from its figures.';
+revoke all on function credits.revenue_row(credits.revenue_row)
+  from public, anon, authenticated, service_role;
+
+create function credits.revenue_rows(
+  p_starts timestamptz[], p_until timestamptz, p_livemode boolean, p_include_test boolean,
+  p_raw boolean)
+returns setof credits.revenue_row
+language plpgsql
+stable
+rows 1000
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  with figures as (
+    select * from credits.money_by_bucket(p_starts, p_until, p_livemode, p_include_test)),
+  mrr as (
+    select * from credits.mrr_by_bucket(p_starts, p_until, p_livemode, p_include_test)),
+  costs as (
+    select * from credits.costs_by_bucket(p_starts, p_until, p_include_test)),
+  spent as (
+    select width_bucket(f.at, p_starts) as nth, -sum(f.amount)::bigint as credits
+    from credits.flow_facts(p_starts[1], p_until, p_raw, p_include_test) f
+    join credits.credit_types t on t.id = f.credit_type and t.kind = 'credit'
+    where f.flow in ('spent', 'refunded') group by 1),
+  keys as (
+    select n.nth, k.currency
+    from generate_series(1, array_length(p_starts, 1)) n(nth)
+    cross join (select f.currency from figures f union select m.currency from mrr m) k)
+  select k.nth, k.currency, coalesce(f.paid_subscriptions, 0), coalesce(f.paid_purchases, 0),
+    coalesce(f.refunded, 0), coalesce(f.deferred_before, 0),
+    coalesce(f.deferred_subscriptions, 0), coalesce(f.deferred_purchases, 0),
+    coalesce(m.mrr_before, 0), coalesce(m.mrr_new, 0), coalesce(m.mrr_expansion, 0),
+    coalesce(m.mrr_contraction, 0), coalesce(m.mrr_churned, 0), coalesce(m.payers_before, 0),
+    coalesce(m.payers_new, 0), coalesce(m.payers_churned, 0), coalesce(s.credits, 0),
+    coalesce(c.provider_cost, 0), coalesce(c.unknown_costs, 0)
+  from keys k
+  left join figures f on f.nth = k.nth and f.currency = k.currency
+  left join mrr m on m.nth = k.nth and m.currency = k.currency
+  left join costs c on c.nth = k.nth and c.currency = k.currency
+  left join spent s on s.nth = k.nth;
+end
+$$;
+comment on function credits.revenue_rows(
+  timestamptz[], timestamptz, boolean, boolean, boolean) is
+  'What selling brought, per bucket and currency.';
+revoke all on function credits.revenue_rows(timestamptz[], timestamptz, boolean, boolean, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.money_by_bucket(
+  p_starts timestamptz[], p_until timestamptz, p_livemode boolean, p_include_test boolean)
+returns table (nth integer, currency text, paid_subscriptions bigint, paid_purchases bigint,
+  refunded bigint, deferred_before bigint, deferred_subscriptions bigint,
+  deferred_purchases bigint)
+language plpgsql
+stable
+rows 1000
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  with moved as (
+    select r.nth, r.currency, 0::numeric as subscriptions, r.paid::numeric as purchases,
+      0::numeric as back, r.deferred_before::numeric as before, 0::numeric as lines,
+      r.deferred::numeric as stock
+    from credits.revenue_of_purchases(p_starts, p_until, p_livemode, p_include_test) r
+    where r.nth > 0
+    union all
+    select width_bucket(l.paid_at, p_starts), l.currency, l.net, 0, 0, 0, 0, 0
+    from credits.subscription_lines(p_livemode, p_include_test) l
+    where l.paid_at >= p_starts[1] and l.paid_at < p_until
+    union all
+    select width_bucket(b.at, p_starts), b.currency, 0, 0, b.net, 0, 0, 0
+    from credits.money_back(p_livemode, p_include_test) b
+    where b.at >= p_starts[1] and b.at < p_until
+    union all
+    -- The end of a bucket is the beginning of the next.
+    select d.nth - n, d.currency, 0, 0, 0, (1 - n) * round(d.deferred), n * round(d.deferred), 0
+    from credits.deferred_lines(p_starts || p_until, p_livemode, p_include_test) d
+    cross join generate_series(0, 1) n)
+  select m.nth, m.currency, round(sum(m.subscriptions))::bigint, sum(m.purchases)::bigint,
+    round(sum(m.back))::bigint, sum(m.before)::bigint, sum(m.lines)::bigint, sum(m.stock)::bigint
+  from moved m where m.nth between 1 and array_length(p_starts, 1)
+  group by 1, 2;
+end
+$$;
+comment on function credits.money_by_bucket(
+  timestamptz[], timestamptz, boolean, boolean) is
+  'What was paid and given back in each bucket, and deferred at its beginning and its end.';
+revoke all on function credits.money_by_bucket(timestamptz[], timestamptz, boolean, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.mrr_by_bucket(
+  p_starts timestamptz[], p_until timestamptz, p_livemode boolean, p_include_test boolean)
+returns table (nth integer, currency text, mrr_before bigint, mrr_new bigint,
+  mrr_expansion bigint, mrr_contraction bigint, mrr_churned bigint, payers_before bigint,
+  payers_new bigint, payers_churned bigint)
+language plpgsql
+stable
+rows 1000
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  with moved as (
+    select m.nth, m.currency, sum(m.after_amount - m.before_amount) as change,
+      sum(m.after_amount) filter (where m.before_amount = 0) as gained,
+      sum(m.after_amount - m.before_amount) filter (
+        where m.before_amount > 0 and m.after_amount > m.before_amount) as more,
+      sum(m.before_amount - m.after_amount) filter (
+        where m.after_amount > 0 and m.after_amount < m.before_amount) as less,
+      sum(m.before_amount) filter (where m.after_amount = 0) as lost,
+      count(*) filter (where m.before_amount = 0 and m.after_amount > 0) as joined,
+      count(*) filter (where m.before_amount > 0 and m.after_amount = 0) as gone
+    from credits.mrr_moves(p_starts, p_until, p_livemode, p_include_test) m
+    group by 1, 2),
+  grid as (
+    select n.nth, k.currency, coalesce(m.change, 0) as change, coalesce(m.gained, 0) as gained,
+      coalesce(m.more, 0) as more, coalesce(m.less, 0) as less, coalesce(m.lost, 0) as lost,
+      coalesce(m.joined, 0) as joined, coalesce(m.gone, 0) as gone
+    from generate_series(0, array_length(p_starts, 1)) n(nth)
+    cross join (select distinct x.currency from moved x) k
+    left join moved m on m.nth = n.nth and m.currency = k.currency)
+  select g.nth, g.currency, (sum(g.change) over w - g.change)::bigint, g.gained::bigint,
+    g.more::bigint, g.less::bigint, g.lost::bigint,
+    (sum(g.joined - g.gone) over w - g.joined + g.gone)::bigint, g.joined, g.gone
+  from grid g
+  window w as (partition by g.currency order by g.nth);
+end
+$$;
+comment on function credits.mrr_by_bucket(
+  timestamptz[], timestamptz, boolean, boolean) is
+  'What subscriptions are worth by the month at the beginning of each bucket, what moved it, and '
+  'how many accounts pay.';
+revoke all on function credits.mrr_by_bucket(timestamptz[], timestamptz, boolean, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.costs_by_bucket(
+  p_starts timestamptz[], p_until timestamptz, p_include_test boolean)
+returns table (nth integer, currency text, provider_cost bigint, unknown_costs bigint)
+language plpgsql
+stable
+rows 1000
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select width_bucket(c.created_at, p_starts), c.currency,
+    round(sum(c.provider_nano) * credits.minor_units(c.currency) / 1000000000)::bigint,
+    count(*) filter (where not c.is_complete)
+  from credits.operation_costs c
+  join credits.accounts a on a.account_id = c.account_id and (p_include_test or not a.is_test)
+  where c.created_at >= p_starts[1] and c.created_at < p_until
+  group by 1, 2;
+end
+$$;
+comment on function credits.costs_by_bucket(timestamptz[], timestamptz, boolean) is
+  'What providers charged for priced operations, per bucket, and of how many that is not known.';
+revoke all on function credits.costs_by_bucket(timestamptz[], timestamptz, boolean)
+  from public, anon, authenticated, service_role;
+
 -- schemas/metrics/metrics_usage.sql
 
 create function credits.usage_facts(
@@ -29063,6 +29398,327 @@ revoke all on function public.metrics_usage(text, text, timestamptz, timestamptz
 grant execute on function public.metrics_usage(text, text, timestamptz, timestamptz, text, text,
   text, text, integer, boolean, boolean)
   to service_role;
+
+-- schemas/metrics/revenue_facts.sql
+
+-- Money as the metrics see it: what was paid, given back and not yet earned, in the smallest unit
+-- of its currency, tax excluded. Purchases are earned with their credits, subscriptions with the
+-- time that they pay for; so what was deferred before, and paid, less what was given back and
+-- earned, is what is deferred now, to the unit.
+
+create function credits.revenue_mode(p_livemode boolean)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(p_livemode, exists (select 1 from credits.billing_prices b where b.livemode));
+end
+$$;
+comment on function credits.revenue_mode(boolean) is
+  'Whose money is counted, live or test: unless said, live where something is sold live.';
+revoke all on function credits.revenue_mode(boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.minor_units(p_currency text)
+returns integer
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case
+    when p_currency in ('bif', 'clp', 'djf', 'gnf', 'jpy', 'kmf', 'krw', 'mga', 'pyg', 'rwf', 'ugx',
+      'vnd', 'vuv', 'xaf', 'xof', 'xpf') then 1
+    when p_currency in ('bhd', 'jod', 'kwd', 'omr', 'tnd') then 1000
+    else 100 end;
+end
+$$;
+comment on function credits.minor_units(text) is
+  'How many of its smallest units a currency has to the whole.';
+revoke all on function credits.minor_units(text)
+  from public, anon, authenticated, service_role;
+
+create function credits.purchases(p_livemode boolean, p_include_test boolean)
+returns table (account_id uuid, grant_id uuid, credit_type text, currency text, paid_at timestamptz,
+  paid numeric, credits bigint, is_stock boolean)
+language plpgsql
+stable
+rows 10000
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select g.account_id, g.id, g.credit_type, g.currency, coalesce(o.paid_at, g.created_at),
+    g.paid_amount::numeric, g.amount, t.kind = 'credit'
+  from public.credit_grants g
+  join credits.credit_types t on t.id = g.credit_type
+  join credits.accounts a on a.account_id = g.account_id and (p_include_test or not a.is_test)
+  left join credits.billing_orders o on o.account_id = g.account_id and o.grant_id = g.id
+  left join credits.billing_prices b on b.price_id = o.price_id
+  -- What was sold otherwise has no mode.
+  where g.paid_amount > 0 and coalesce(b.livemode, p_livemode) = p_livemode;
+end
+$$;
+comment on function credits.purchases(boolean, boolean) is
+  'Grants that were paid for, with when and how much. Places (limits) are no stock.';
+revoke all on function credits.purchases(boolean, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.purchase_facts(p_livemode boolean, p_include_test boolean)
+returns table (at timestamptz, currency text, credit_type text, paid numeric, deferred numeric,
+  sold bigint, spent bigint, owed bigint)
+language plpgsql
+stable
+rows 100000
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  with bought as materialized (
+    select * from credits.purchases(p_livemode, p_include_test))
+  select p.paid_at, p.currency, p.credit_type, p.paid, case when p.is_stock then p.paid else 0 end,
+    p.credits, 0::bigint, case when p.is_stock then p.credits else 0 end
+  from bought p
+  union all
+  -- A purchase that was told of late has its credits from when it was paid.
+  select greatest(t.created_at, p.paid_at), p.currency, p.credit_type, 0::numeric,
+    p.paid * t.amount / p.credits, 0::bigint,
+    case when t.kind in ('consume', 'capture', 'refund') then -t.amount else 0 end, t.amount
+  from bought p
+  join public.credit_transactions t on t.account_id = p.account_id
+    and t.credit_type = p.credit_type and t.grant_id = p.grant_id
+  where p.is_stock and t.kind <> 'grant';
+end
+$$;
+comment on function credits.purchase_facts(boolean, boolean) is
+  'What purchases brought in, and each use of their credits with its part of the price.';
+revoke all on function credits.purchase_facts(boolean, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.money_back(p_livemode boolean, p_include_test boolean)
+returns table (at timestamptz, currency text, invoice_id text, net numeric)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  with taken as (
+    select r.happened_at, r.payment_id, r.amount, n.total as note_total, n.net_total as note_net
+    from credits.billing_refunds r
+    left join lateral (
+      select c.total, c.net_total from credits.billing_credit_notes c
+      where c.refund_ids @> array[r.refund_id] and not c.is_voided
+      order by c.credit_note_id limit 1) n on true
+    where r.rank < 3
+    union all
+    select d.happened_at, d.payment_id, d.amount, null, null
+    from credits.billing_disputes d where d.rank = 3)
+  select t.happened_at, coalesce(o.currency, i.currency), i.invoice_id, case
+    when t.note_total = 0 then 0
+    when t.note_total > 0 then t.amount::numeric * t.note_net / t.note_total
+    else t.amount::numeric * coalesce(o.paid_net, i.net_total)
+      / nullif(coalesce(o.paid_amount, i.total), 0) end
+  from taken t
+  join credits.billing_payments p on p.payment_id = t.payment_id
+  left join credits.billing_orders o on o.account_id = p.account_id and o.id = p.order_id
+  left join credits.billing_prices b on b.price_id = o.price_id
+  left join credits.billing_invoices i on i.invoice_id = p.invoice_id
+  left join credits.billing_customers c on c.customer_id = i.customer_id
+  join credits.accounts a on a.account_id = coalesce(o.account_id, c.account_id)
+    and (p_include_test or not a.is_test)
+  where coalesce(b.livemode, c.livemode, p_livemode) = p_livemode
+    and (o.credits is not null or i.subscription_id is not null);
+end
+$$;
+comment on function credits.money_back(boolean, boolean) is
+  'Refunds that stand and disputes that were lost, tax excluded; of subscriptions by invoice.';
+revoke all on function credits.money_back(boolean, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.subscription_lines(p_livemode boolean, p_include_test boolean)
+returns table (invoice_id text, currency text, paid_at timestamptz, net numeric,
+  period_start timestamptz, period_end timestamptz)
+language plpgsql
+stable
+rows 10000
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  -- The lines share what the invoice came to after discounts.
+  select l.invoice_id, i.currency, i.paid_at,
+    case when x.amount <> 0 then l.amount::numeric * i.net_total / x.amount
+      else i.net_total::numeric / x.lines end,
+    l.period_start, l.period_end
+  from credits.billing_invoices i
+  join credits.billing_customers c on c.customer_id = i.customer_id and c.livemode = p_livemode
+  join credits.accounts a on a.account_id = c.account_id and (p_include_test or not a.is_test)
+  join credits.billing_invoice_lines l on l.invoice_id = i.invoice_id
+  cross join lateral (
+    select sum(y.amount) as amount, count(*) as lines
+    from credits.billing_invoice_lines y where y.invoice_id = i.invoice_id) x
+  where i.subscription_id is not null;
+end
+$$;
+comment on function credits.subscription_lines(boolean, boolean) is
+  'What paid invoices of subscriptions came to, and the time that each line pays for.';
+revoke all on function credits.subscription_lines(boolean, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.deferred_lines(
+  p_at timestamptz[], p_livemode boolean, p_include_test boolean)
+returns table (nth integer, currency text, deferred numeric)
+language plpgsql
+stable
+rows 1000
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  with lines as materialized (
+    select * from credits.subscription_lines(p_livemode, p_include_test) l
+    where l.period_end > l.period_start),
+  back as materialized (
+    select b.invoice_id, b.at, b.net from credits.money_back(p_livemode, p_include_test) b
+    where b.invoice_id is not null)
+  select t.nth::integer, l.currency, sum(l.net
+    * extract(epoch from l.period_end - greatest(t.at, l.period_start))
+    / extract(epoch from l.period_end - l.period_start)
+    * case when b.invoice_id is null then 1 else credits.share_kept(l.invoice_id, (
+        select sum(y.net) from back y where y.invoice_id = l.invoice_id and y.at < t.at)) end)
+  from unnest(p_at) with ordinality t(at, nth)
+  join lines l on l.paid_at < t.at and l.period_end > t.at
+  left join (select distinct y.invoice_id from back y) b on b.invoice_id = l.invoice_id
+  group by 1, 2;
+end
+$$;
+comment on function credits.deferred_lines(timestamptz[], boolean, boolean) is
+  'What of paid invoices is for time after each of some instants.';
+revoke all on function credits.deferred_lines(timestamptz[], boolean, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.share_kept(p_invoice_id text, p_back numeric)
+returns numeric
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select case when i.net_total > 0
+      then greatest(0, 1 - coalesce(p_back, 0) / i.net_total) else 1 end
+    from credits.billing_invoices i where i.invoice_id = p_invoice_id);
+end
+$$;
+comment on function credits.share_kept(text, numeric) is
+  'Which share of an invoice was not given back.';
+revoke all on function credits.share_kept(text, numeric)
+  from public, anon, authenticated, service_role;
+
+create function credits.mrr_states(p_livemode boolean, p_include_test boolean)
+returns table (subscription_id text, account_id uuid, currency text, at timestamptz, n bigint,
+  monthly bigint)
+language plpgsql
+stable
+rows 10000
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  with told as (
+    select s.*, c.account_id as account, row_number() over w as nth,
+      lead(s.happened_at) over w as next_at,
+      bool_or(s.rank = 2) over (w rows between unbounded preceding and 1 preceding) as was_over
+    from credits.billing_snapshots s
+    join credits.billing_customers c on c.customer_id = s.customer_id and c.livemode = p_livemode
+    join credits.accounts a on a.account_id = c.account_id and (p_include_test or not a.is_test)
+    window w as (partition by s.subscription_id
+      order by s.happened_at, s.rank, s.period_end, s.event_id)),
+  priced as (
+    select t.*, max(m.currency) over (partition by t.subscription_id) as priced_in,
+      case when t.status in ('active', 'past_due')
+        then coalesce(m.monthly, 0) else 0 end as monthly_amount
+    from told t cross join lateral credits.monthly_of_items(t.items) m
+    where t.was_over is not true)
+  select p.subscription_id, p.account, p.priced_in, p.happened_at, 2 * p.nth, p.monthly_amount
+  from priced p
+  union all
+  -- A cancellation to come comes by itself.
+  select p.subscription_id, p.account, p.priced_in, p.cancel_at, 2 * p.nth + 1, 0::bigint
+  from priced p
+  where p.cancel_at > p.happened_at and coalesce(p.cancel_at < p.next_at, true);
+end
+$$;
+comment on function credits.mrr_states(boolean, boolean) is
+  'What subscriptions are worth by the month, from each of some instants on.';
+revoke all on function credits.mrr_states(boolean, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.monthly_of_items(p_items jsonb, out currency text, out monthly bigint)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  select max(b.currency), sum(round(coalesce(b.unit_amount,
+      case when b.billing_interval = 'month' then p.price_cents end, 0)
+    * greatest(coalesce((i ->> 'quantity')::numeric, 1), 0)
+    / case b.billing_interval when 'year' then 12 else 1 end))::bigint
+    into currency, monthly
+  from jsonb_array_elements(p_items) i
+  join credits.billing_prices b on b.price_id = i ->> 'price_id' and b.plan_id is not null
+  join public.plans p on p.id = b.plan_id;
+end
+$$;
+comment on function credits.monthly_of_items(jsonb) is
+  'What the plans among the items of a subscription cost by the month, at their list price.';
+revoke all on function credits.monthly_of_items(jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.mrr_moves(
+  p_starts timestamptz[], p_until timestamptz, p_livemode boolean, p_include_test boolean)
+returns table (nth integer, currency text, before_amount numeric, after_amount numeric)
+language plpgsql
+stable
+rows 1000
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  -- nth 0 is all that was before the window.
+  with changes as (
+    select s.account_id, s.currency, s.at, s.monthly - coalesce(lag(s.monthly) over (
+      partition by s.subscription_id order by s.at, s.n), 0) as change
+    from credits.mrr_states(p_livemode, p_include_test) s
+    where s.currency is not null and s.at < p_until),
+  moved as (
+    select width_bucket(c.at, p_starts) as nth, c.account_id, c.currency, sum(c.change) as change
+    from changes c group by 1, 2, 3)
+  select m.nth, m.currency, m.amount - m.change, m.amount
+  from (
+    select x.nth, x.currency, x.change, sum(x.change) over (
+      partition by x.account_id, x.currency order by x.nth) as amount
+    from moved x) m;
+end
+$$;
+comment on function credits.mrr_moves(timestamptz[], timestamptz, boolean, boolean) is
+  'What each account paid by the month before and after the buckets in which that changed.';
+revoke all on function credits.mrr_moves(timestamptz[], timestamptz, boolean, boolean)
+  from public, anon, authenticated, service_role;
 
 -- schemas/metrics/roll_up_metrics.sql
 
@@ -29668,11 +30324,11 @@ as $$
     list_uncollected, list_workspaces, mark_notifications_read, mark_test_account,
     metrics_active_accounts, metrics_breakage, metrics_consumption, metrics_conversion,
     metrics_exhaustion, metrics_health, metrics_liability, metrics_margin,
-    metrics_usage, open_account, pin_plan, publish_plan, quote_operation,
-    reconcile_billing, record_uncollected, refund_credits, register_billing_price,
-    release_credits, remove_from_workspace, replay_billing_events, reserve_credits,
-    reserve_operation, reset_monthly_credits, resolve_uncollected,
-    retry_credit_dead_letters, revoke_api_key, revoke_grant,
+    metrics_revenue, metrics_usage, open_account, pin_plan, publish_plan,
+    quote_operation, reconcile_billing, record_uncollected, refund_credits,
+    register_billing_price, release_credits, remove_from_workspace,
+    replay_billing_events, reserve_credits, reserve_operation, reset_monthly_credits,
+    resolve_uncollected, retry_credit_dead_letters, revoke_api_key, revoke_grant,
     revoke_workspace_invitation, roll_up_metrics, rotate_credit_webhook_secret,
     set_auto_top_up, set_credit_alerts, set_credit_budget, set_credit_channels,
     set_exchange_rate, set_plans, set_price, set_price_book, set_prices,
@@ -29807,4 +30463,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text f03e3e85bffd3bd2.';
+  'again. Written by remember_installation. Release 0.1.0, text 20e8967c9706044a.';

@@ -36,3 +36,41 @@ def test_an_order_of_a_plan_needs_a_price_of_it(database: Database, user: UUID) 
     for plan in ("free", "gold"):
         with raises("invalid_argument", "PT422"):
             database.call("create_billing_order", user, plan_id=plan)
+
+
+def test_an_order_is_at_the_price_of_its_mode(own_database: Database) -> None:
+    user = own_database.new_user()
+    for mode, amount in (("live", 2000), ("test", 1900)):
+        livemode = mode == "live"
+        own_database.call("register_billing_price", f"{mode}_st", "starter", unit_amount=amount, livemode=livemode)
+        pack = {"pack_id": "message_100", "unit_amount": amount - 600, "livemode": livemode}
+        own_database.call("register_billing_price", f"{mode}_100", **pack)
+    own_database.call("register_billing_price", "live_pro", "pro", unit_amount=9900, livemode=True)
+
+    def price(plan: str | None, livemode: bool | None) -> tuple[str, int]:
+        bought = {"plan_id": plan} if plan else {"pack_id": "message_100"}
+        order = own_database.call("create_billing_order", user, **bought, livemode=livemode)
+        return order["price_id"], order["unit_amount"]
+
+    assert (price("starter", True), price("starter", False)) == (("live_st", 2000), ("test_st", 1900))
+    assert (price(None, True), price(None, False)) == (("live_100", 1400), ("test_100", 1300))
+    # Where it is not said, the mode that has one; never real money by accident.
+    assert (price("starter", None)[0], price(None, None)[0], price("pro", None)[0]) == (
+        *("test_st", "test_100", "live_pro"),
+    )
+    with raises("invalid_argument", "PT422"):
+        price("pro", False)
+
+
+def test_an_automatic_top_up_is_at_the_price_of_its_customer(own_database: Database) -> None:
+    for livemode in (True, False):
+        price = "live_100" if livemode else "test_100"
+        own_database.call("register_billing_price", price, pack_id="message_100", unit_amount=1300, livemode=livemode)
+    for livemode in (True, False):
+        user = own_database.new_user()
+        own_database.call("link_billing_customer", user, f"cus_{livemode}", livemode)
+        own_database.call("set_auto_top_up", user, "message", 20, "message_100", 3)
+    orders = own_database.call("list_top_ups")["orders"]
+    assert [(o["customer_id"], o["livemode"], o["price_id"]) for o in orders] == [
+        *(("cus_True", True, "live_100"), ("cus_False", False, "test_100")),
+    ]

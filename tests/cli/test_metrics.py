@@ -34,19 +34,30 @@ def some_business(database: Database) -> None:
     database.call("consume_credits", first, "message", 1)
     database.call("change_plan", first, "starter")
     database.call("consume_credits", second, "integration", 4)
+    database.call("grant_credits", second, "message", 500, "top_up", paid_amount=123_456_789, currency="usd")
 
 
 def test_all_figures_at_a_glance(sonas: Sonas) -> None:
     result = sonas("metrics")
     assert result.exit_code == 0, result.output
-    for title in ("Consumption", "From free to paid", "Usage", "Exhaustion", "Breakage", "Active", "Credits owed"):
+    for title in (
+        "Consumption",
+        "From free to paid",
+        "Usage",
+        "Exhaustion",
+        "Breakage",
+        "Active",
+        "Credits owed",
+        "Revenue",
+    ):
         assert title in result.stdout
     assert "█" in result.stdout
 
 
 def test_json_has_every_bucket(answer: Answer) -> None:
     found = answer("metrics")
-    assert set(found) == {"consumption", "conversion", "usage", "exhaustion", "breakage", "active", "liability"}
+    figures = {"consumption", "conversion", "usage", "exhaustion", "breakage", "active", "liability", "revenue"}
+    assert set(found) == figures
     assert found["conversion"]["upgrades"] == 1
     assert found["conversion"]["after_denial"]["within_24_hours"] == 1
     only = answer("metrics", "usage", "--key", "model")
@@ -134,7 +145,7 @@ def test_a_block_of_fewer_buckets_looks_no_smaller() -> None:
 @pytest.mark.parametrize("width", [80, 120])
 def test_a_terminal_folds_nothing_but_shortens_the_course(database: Database, width: int) -> None:
     with CreditsClient.from_url(database.url) as client:
-        for name in ("consumption", "usage", "exhaustion", "breakage", "active_accounts", "liability"):
+        for name in ("consumption", "usage", "exhaustion", "breakage", "active_accounts", "liability", "revenue"):
             figure = getattr(client, f"metrics_{name}")
             draw = getattr(_metric_tables, name.removesuffix("_accounts"))
             whole = figure(bucket="all")

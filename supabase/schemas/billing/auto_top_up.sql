@@ -81,7 +81,8 @@ begin
   v_order.account_id := p_account_id;
   v_order.user_id := v_auto.user_id;
   v_order.kind := 'auto_top_up';
-  v_order := credits.order_of_pack(v_order, v_auto.pack_id);
+  v_order := credits.order_of_pack(v_order, v_auto.pack_id,
+    (credits.customer_of(p_account_id, null)).livemode);
   v_order.id := gen_random_uuid();
   perform credits.insert_order(p_account_id, v_order, p_at);
   update credits.auto_top_ups a set state = 'in_flight', order_id = v_order.id, stopped_at = null,

@@ -73,7 +73,7 @@ insert into public.credit_packs (id, name, credit_type, credits, price_cents, ra
   ('message_500', '500 messages', 'message', 500, 6000, 20),
   ('integration_5000', '5,000 integration credits', 'integration', 5000, 1000, 30);
 
-create function credits.price_of_pack(p_pack_id text, p_currency text)
+create function credits.price_of_pack(p_pack_id text, p_currency text, p_livemode boolean)
 returns text
 language plpgsql
 stable
@@ -84,10 +84,12 @@ begin
   return (
     select b.price_id from credits.billing_prices b
     where b.pack_id = p_pack_id and b.currency = p_currency and b.valid_to is null
-    order by b.livemode desc limit 1);
+      and b.livemode = coalesce(p_livemode, b.livemode)
+    order by b.livemode limit 1);
 end
 $$;
-comment on function credits.price_of_pack(text, text) is
-  'The provider''s price at which a pack is sold now; null while none is registered.';
-revoke all on function credits.price_of_pack(text, text)
+comment on function credits.price_of_pack(text, text, boolean) is
+  'The provider''s price at which a pack is sold now, in a mode or in any; null while none is '
+  'registered.';
+revoke all on function credits.price_of_pack(text, text, boolean)
   from public, anon, authenticated, service_role;

@@ -2,7 +2,8 @@
 --   Write down what an account is about to buy, before the payment provider is asked for a page.
 --
 --   ``pack_id`` times ``quantity``, or a ``plan_id`` by the ``interval`` (month or year). Amounts
---   are in the smallest unit of ``currency``, tax excluded.
+--   are in the smallest unit of ``currency``, tax excluded. ``livemode`` says whose prices are
+--   meant, test or live; None takes the mode that has one, test where both have.
 --
 --   Raises:
 --       InvalidArgument: no such pack or plan, or no price of it.
@@ -12,7 +13,7 @@
 create function public.create_billing_order(
   p_user_id uuid, p_pack_id text default null, p_quantity integer default 1,
   p_idempotency_key text default null, p_workspace_id uuid default null,
-  p_plan_id text default null, p_interval text default 'month')
+  p_plan_id text default null, p_interval text default 'month', p_livemode boolean default null)
 returns jsonb
 language plpgsql
 volatile
@@ -34,18 +35,22 @@ begin
   v_order.account_id := v_account_id;
   v_order.user_id := p_user_id;
   v_order.quantity := p_quantity;
-  v_order := case when p_plan_id is null then credits.order_of_pack(v_order, p_pack_id)
-    else credits.order_of_plan(v_order, p_pack_id, p_plan_id, p_interval) end;
-  return credits.respond(credits.create_order(v_account_id, v_order, p_idempotency_key));
+  v_order := case when p_plan_id is null
+    then credits.order_of_pack(v_order, p_pack_id, p_livemode)
+    else credits.order_of_plan(v_order, p_pack_id, p_plan_id, p_interval, p_livemode) end;
+  return credits.respond(
+    credits.create_order(v_account_id, v_order, p_idempotency_key, p_livemode));
 end
 $$;
-comment on function public.create_billing_order(uuid, text, integer, text, uuid, text, text) is
+comment on function public.create_billing_order(
+  uuid, text, integer, text, uuid, text, text, boolean) is
   'Writes down what an account is about to buy, before the provider is asked: p_quantity packs, '
   'or a plan by the month or year. Answers order_id, credits and amounts.';
-revoke all on function public.create_billing_order(uuid, text, integer, text, uuid, text, text)
+revoke all on function public.create_billing_order(
+  uuid, text, integer, text, uuid, text, text, boolean)
   from public, anon, authenticated, service_role;
-grant execute on function public.create_billing_order(uuid, text, integer, text, uuid, text, text)
-  to service_role;
+grant execute on function public.create_billing_order(
+  uuid, text, integer, text, uuid, text, text, boolean) to service_role;
 
 create function credits.check_buyer(p_account_id uuid, p_user_id uuid)
 returns void
@@ -67,7 +72,8 @@ comment on function credits.check_buyer(uuid, uuid) is
 revoke all on function credits.check_buyer(uuid, uuid)
   from public, anon, authenticated, service_role;
 
-create function credits.order_of_pack(p_order credits.billing_orders, p_pack_id text)
+create function credits.order_of_pack(
+  p_order credits.billing_orders, p_pack_id text, p_livemode boolean)
 returns credits.billing_orders
 language plpgsql
 stable
@@ -94,20 +100,21 @@ begin
   v_order.expires_after := v_pack.expires_after;
   v_order.currency := v_pack.currency;
   v_order.unit_amount := v_pack.price_cents;
-  v_order.price_id := credits.price_of_pack(v_pack.id, v_pack.currency);
+  v_order.price_id := credits.price_of_pack(v_pack.id, v_pack.currency, p_livemode);
   v_order.unit_amount := coalesce(
     (select b.unit_amount from credits.billing_prices b where b.price_id = v_order.price_id),
     v_pack.price_cents);
   return v_order;
 end
 $$;
-comment on function credits.order_of_pack(credits.billing_orders, text) is
+comment on function credits.order_of_pack(credits.billing_orders, text, boolean) is
   'An order of packs, at what they are sold for now.';
-revoke all on function credits.order_of_pack(credits.billing_orders, text)
+revoke all on function credits.order_of_pack(credits.billing_orders, text, boolean)
   from public, anon, authenticated, service_role;
 
 create function credits.order_of_plan(
-  p_order credits.billing_orders, p_pack_id text, p_plan_id text, p_interval text)
+  p_order credits.billing_orders, p_pack_id text, p_plan_id text, p_interval text,
+  p_livemode boolean)
 returns credits.billing_orders
 language plpgsql
 stable
@@ -133,7 +140,8 @@ begin
     into v_order.price_id, v_order.currency, v_order.unit_amount
   from credits.billing_prices b join public.plans p on p.id = b.plan_id
   where b.plan_id = p_plan_id and b.billing_interval = p_interval and b.valid_to is null
-  order by b.currency = p.currency desc, b.livemode desc, b.currency limit 1;
+    and b.livemode = coalesce(p_livemode, b.livemode)
+  order by b.livemode, b.currency = p.currency desc, b.currency limit 1;
   if not found then
     perform credits.raise_error('invalid_argument',
       jsonb_build_object('argument', 'p_interval', 'value', p_interval),
@@ -145,13 +153,13 @@ begin
   return v_order;
 end
 $$;
-comment on function credits.order_of_plan(credits.billing_orders, text, text, text) is
+comment on function credits.order_of_plan(credits.billing_orders, text, text, text, boolean) is
   'An order of a plan, at its price by the month or the year.';
-revoke all on function credits.order_of_plan(credits.billing_orders, text, text, text)
+revoke all on function credits.order_of_plan(credits.billing_orders, text, text, text, boolean)
   from public, anon, authenticated, service_role;
 
 create function credits.create_order(
-  p_account_id uuid, p_order credits.billing_orders, p_idempotency_key text)
+  p_account_id uuid, p_order credits.billing_orders, p_idempotency_key text, p_livemode boolean)
 returns jsonb
 language plpgsql
 volatile
@@ -165,7 +173,7 @@ declare
   v_answer jsonb;
   v_request jsonb := jsonb_build_object('function', 'create_billing_order',
     'user_id', p_order.user_id, 'pack_id', p_order.pack_id, 'plan_id', p_order.plan_id,
-    'interval', p_order.billing_interval, 'quantity', p_order.quantity);
+    'interval', p_order.billing_interval, 'quantity', p_order.quantity, 'livemode', p_livemode);
 begin
   select max(b.settled_at) into v_now from credits.lock_account(p_account_id) b;
   v_answer := credits.replay(p_account_id, p_idempotency_key, v_request);
@@ -179,9 +187,9 @@ begin
   return v_answer;
 end
 $$;
-comment on function credits.create_order(uuid, credits.billing_orders, text) is
+comment on function credits.create_order(uuid, credits.billing_orders, text, boolean) is
   'Writes an order down, once under its key.';
-revoke all on function credits.create_order(uuid, credits.billing_orders, text)
+revoke all on function credits.create_order(uuid, credits.billing_orders, text, boolean)
   from public, anon, authenticated, service_role;
 
 create function credits.insert_order(

@@ -22,7 +22,9 @@ begin
         o.created_at, o.id
       from credits.auto_top_ups a
       join credits.billing_orders o on o.account_id = a.account_id and o.id = a.order_id
-      cross join lateral credits.customer_of(a.account_id, null) c
+      -- Of the mode that the price is of.
+      left join credits.billing_prices b on b.price_id = o.price_id
+      cross join lateral credits.customer_of(a.account_id, b.livemode) c
       where a.state = 'in_flight' and o.state = 'open' and c.customer_id is not null
       order by o.created_at, o.id limit p_limit) r));
 end
