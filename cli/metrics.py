@@ -40,7 +40,7 @@ _FIGURES: dict[str, tuple[str, Callable[..., RenderableType], type[Any], set[str
 
 
 _WORK = ("roll-up", "track", "prometheus")
-_SEGMENTS = ("plan", "credit_type", "source", "weekday", "hour", "cohort", "account", "metadata")
+_SEGMENTS = ("plan", "credit_type", "source", "weekday", "hour", "cohort", "account", "actor", "metadata")
 
 
 def metrics(

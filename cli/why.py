@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from sonas_supabase import BalanceStory, Flow
+from sonas_supabase import BalanceStory, Flow, models
 
 from ._connect import AsJson, CreditType, DbUrl, User, Workspace, connect, options
 from ._output import Output, cell, credits
@@ -98,14 +98,42 @@ def _now(story: BalanceStory) -> Iterator[str]:
         yield f"{hold.amount:,} of them are held{reason} until {cell(hold.expires_at)}."
     if story.frozen:
         yield f"{story.frozen:,} of them are frozen, because a payment is due or disputed."
-    if story.denied:
-        attempts = "1 attempt was" if story.denied == 1 else f"{story.denied:,} attempts were"
-        yield f"{attempts} denied for lack of credits."
+    if lacking := story.denied - story.denied_by_budget:
+        yield f"{_attempts(lacking)} denied for lack of credits."
+    if story.denied_by_budget:
+        yield f"{_attempts(story.denied_by_budget)} denied by a budget."
+    yield from map(_budget, story.budgets)
     if story.unlimited:
         yield "The plan has no limit: what is spent takes from no balance."
         return
     renewal = f"; the allowance of {credits(story.allowance)} renews on {cell(story.period_end)}"
     yield f"{story.available:,} can be spent now{renewal if story.period_end else ''}."
+
+
+def _attempts(count: int) -> str:
+    return "1 attempt was" if count == 1 else f"{count:,} attempts were"
+
+
+def _budget(budget: models.Budget) -> str:
+    """Such as "A budget of 50 a day for each member: 12 used, 38 left until tomorrow"."""
+    value = budget.scope_value
+    who = {
+        "workspace": "for everybody together",
+        "role": f"for all with the role {value}",
+        "member": f"for the member {value}" if value else "for each member",
+        "metadata": f"for {value}",
+    }[budget.scope]
+    used = f"{budget.used:,} used, {budget.remaining:,} left"
+    if budget.window == "draw":
+        return f"A budget allows {budget.limit:,} at a time, {who}."
+    if budget.window == "rolling":
+        window = f"in any {budget.hours} hours"
+    else:
+        window = {"in_flight": "on hold at a time", "period": "a billing period"}.get(
+            budget.window, f"a {budget.window}"
+        )
+    until = f" until {cell(budget.resets_at)}" if budget.resets_at and budget.window != "rolling" else ""
+    return f"A budget of {budget.limit:,} {window} {who}: {used}{until}."
 
 
 def register(app: typer.Typer) -> None:

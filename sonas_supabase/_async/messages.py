@@ -67,8 +67,8 @@ class AsyncMessages(AsyncCaller):
     ) -> MessageClaim:
         """Take the next messages of some channels, for a worker. The lease ends after ``lease_seconds``.
 
-        ``channel_kinds`` are ``email`` and ``webhook``. Channels that fell due after ``due_before`` are left alone.
-        Requests to endpoints come signed.
+        ``channel_kinds`` are ``email``, ``webhook`` and ``invitation``. Channels that fell due after ``due_before`` are
+        left alone. Requests to endpoints come signed.
 
         SQL: ``claim_messages``.
 

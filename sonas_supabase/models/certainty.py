@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sonas_supabase.models.budgets import Budget
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
@@ -139,7 +141,8 @@ class BalanceStory:
 
     ``opening + granted + refunded - spent + spent_unlimited - expired - voided = closing``, where
     ``spent_unlimited`` is what was spent, less refunds, while the type was unlimited. ``available`` is what can be
-    spent now, ``reserved`` what live holds have pinned, ``frozen`` what is there and cannot be spent.
+    spent now, ``reserved`` what live holds have pinned, ``frozen`` what is there and cannot be spent. Of ``denied``
+    attempts, ``denied_by_budget`` had no room in one of the ``budgets``.
     """
 
     account_id: UUID
@@ -162,12 +165,14 @@ class BalanceStory:
     voided: int
     closing: int
     denied: int
+    denied_by_budget: int
     frozen: int
     grants: tuple[Flow, ...]
     spends: tuple[Flow, ...]
     losses: tuple[Flow, ...]
     largest: tuple[Spend, ...]
     holds: tuple[OpenHold, ...]
+    budgets: tuple[Budget, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ class WorkerSettings:
         smtp_url: ``SMTP_URL``, such as ``smtp://user:password@mail.example.com:587``; ``smtps`` encrypts from the
             start, ``smtp`` as soon as the server offers it. Without it mails wait.
         mail_from: ``MAIL_FROM``, such as ``Example <hello@example.com>``.
-        app_url: ``APP_URL``, where links in mails lead to.
+        app_url: ``APP_URL``, where links in mails lead to. Without it invitations wait.
         templates: ``MAIL_TEMPLATES``, a folder with templates of your own.
         allow_private: ``WEBHOOK_ALLOW_PRIVATE``, lets webhooks go to addresses inside your network.
         webhook_timeout: ``WEBHOOK_TIMEOUT``, how long a receiver may take.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from html import escape
@@ -30,7 +31,7 @@ class Templates:
     A mail of the kind ``credits.level`` is ``credits.level.txt``: a first line ``Subject: …``, then the body. Its HTML
     is made of the same text, unless there is a ``credits.level.html``. ``layout.txt`` and ``layout.html`` stand around
     all. A template may name what the message's data has, and ``$headline``, ``$name``, ``$workspace``, ``$renews``,
-    ``$more``.
+    ``$more``; ``invitation.txt`` also ``$inviter``, ``$link`` and ``$token``.
     """
 
     def __init__(self, folder: Path | None = None, *, app_url: str | None = None) -> None:
@@ -39,17 +40,47 @@ class Templates:
 
     def mail(self, message: Mapping[str, Any], *, workspace: str | None = None, unsubscribe: str | None = None) -> Mail:
         """The mail of a message."""
-        kind = str(message["kind"])
         words = _words(message.get("data") or {}, workspace, self._app_url)
+        about = f" at {workspace}" if workspace else ""
+        mail = self._filled(
+            message,
+            words,
+            around={"about": about, "why": f"You get this because of your account{about}."},
+            link=(self._app_url, "See your credits"),
+            unsubscribe=unsubscribe,
+        )
+        return replace(mail, subject=f"{workspace}: {mail.subject}") if workspace else mail
+
+    def invitation(self, message: Mapping[str, Any], receiver: Mapping[str, Any]) -> Mail:
+        """The mail of an invitation, with the link that accepts it. Its receiver need not be a user."""
+        link = f"{self._app_url}/team#invitation={receiver['token']}"
+        # The name is a stranger's: it leads nowhere, and tells no story.
+        workspace = re.sub(r"(?<=\w)[.:/@]+(?=[\w/])", " ", " ".join(str(receiver["workspace"]).split()))[:80]
+        inviter = str(receiver.get("invited_by") or "Somebody")
+        words = {
+            **_words(message.get("data") or {}, workspace, self._app_url),
+            **{"inviter": inviter, "link": link, "token": str(receiver["token"])},
+        }
+        why = f"You get this because {inviter} entered your address."
+        return self._filled(message, words, around={"about": "", "why": why}, link=(link, "Join"))
+
+    def _filled(
+        self,
+        message: Mapping[str, Any],
+        words: Mapping[str, str],
+        *,
+        around: Mapping[str, str],
+        link: tuple[str | None, str],
+        unsubscribe: str | None = None,
+    ) -> Mail:
+        kind = str(message["kind"])
         raw = self._read(f"{kind}.txt") or self._read("message.txt") or ""
         head, _, body = raw.partition("\n")
         subject = _filled(head.removeprefix("Subject:").strip(), words)
-        if workspace:
-            subject = f"{workspace}: {subject}"
         text = _filled(body.strip(), words)
         own_html = self._read(f"{kind}.html")
         safe = {name: escape(value) for name, value in words.items()}
-        around = {"about": f" at {workspace}" if workspace else ""}
+        url, shown = link
         return Mail(
             subject=subject,
             date=datetime.fromisoformat(str(message["created_at"])),
@@ -58,17 +89,17 @@ class Templates:
                 {
                     **around,
                     "body": text,
-                    "link": f"\n{self._app_url}\n" if self._app_url else "",
+                    "link": f"\n{url}\n" if url and url not in text else "",
                     "footer": f"\nNo more mails like this: {unsubscribe}" if unsubscribe else "",
                 },
             ),
             html=_filled(
                 self._read("layout.html") or "$body",
                 {
-                    "about": escape(around["about"]),
+                    **{name: escape(value) for name, value in around.items()},
                     "subject": escape(subject),
                     "body": _filled(own_html, safe) if own_html else _paragraphs(text),
-                    "link": _link(self._app_url, "See your credits") if self._app_url else "",
+                    "link": _link(url, shown) if url else "",
                     "footer": f" {_link(unsubscribe, 'No more mails like this')}" if unsubscribe else "",
                 },
             ),

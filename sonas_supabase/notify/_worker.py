@@ -77,6 +77,9 @@ class Worker:
 
             self._mailer = Mailer(settings)
             self._kinds.append("email")
+            # Without an address of the app there is nothing to lead to: invitations wait.
+            if settings.app_url:
+                self._kinds.append("invitation")
 
     async def run_once(self) -> Report:
         """One pass: what is due by now is tried once; what fails in it waits for the next.
@@ -204,7 +207,10 @@ class Worker:
             if claim.kind == "webhook":
                 return await self._webhooks.send(client, str(receiver["url"]), message)
             if not receiver.get("email"):
-                return Outcome("dropped", "the person has no e-mail address")
+                return Outcome("dropped", "the person has no e-mail address that is confirmed")
+            if claim.kind == "invitation":
+                invitation = self._templates.invitation(message, receiver)
+                return await self._mailer.send(invitation, str(receiver["email"]), message, None)
             unsubscribe = None
             if self._settings.app_url and not essential:
                 unsubscribe = f"{self._settings.app_url}{PATH}?token={receiver['token']}"

@@ -71,6 +71,17 @@ class TestBeginning:
         assert a.plan == ("free", "active")
         a.verify()
 
+    def test_the_end_of_a_trial_is_told_once_whoever_says_so_first(self, a: Buyer) -> None:
+        end = utc(3, 15)
+        trial = {"trial_start": MARCH, "trial_end": end, "end": end, "anchor": end}
+        a.at(MARCH).tell(a.seen(MARCH, "trialing", **trial))
+        a.at(utc(3, 12, 1))
+        told = "select data ->> 'plan_id' from credits.outbox where account_id = %s and kind = 'trial.ending'"
+        for _ in range(2):
+            a.tell(a.seen(utc(3, 12), "trialing", **trial, alert="trial_ending"))
+            assert a.database.query(told, a.id) == [("starter",)]
+            a.database.call("tend_messages")
+
     def test_a_trial_ends_and_is_paid(self, a: Buyer) -> None:
         end = utc(3, 15)
         a.at(MARCH)

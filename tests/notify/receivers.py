@@ -32,13 +32,14 @@ class Got:
 
 
 class HttpReceiver:
-    """Keeps what it got, by path. `behave[path]` answers a status, after whatever it does."""
+    """Keeps what it got, by path. `behave[path]` answers a status, after whatever it does; `after` follows an answer."""
 
     def __init__(self, server: ThreadingHTTPServer) -> None:
         self._port = server.server_address[1]
         self.got: dict[str, list[Got]] = defaultdict(list)
         self.accepted: dict[str, list[str]] = defaultdict(list)
         self.behave: dict[str, Behaviour] = {}
+        self.after: Callable[[], None] = lambda: None
         self.answer_bytes = b"ok"
         self.redirected = 0
 
@@ -71,6 +72,7 @@ def http_receiver() -> Iterator[HttpReceiver]:
                 self.wfile.write(receiver.answer_bytes)
             except OSError:
                 pass
+            receiver.after()
 
         def do_GET(self) -> None:
             receiver.redirected += 1

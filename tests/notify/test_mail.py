@@ -12,11 +12,12 @@ import pytest
 from fastapi import FastAPI
 
 from sonas_supabase import AsyncCreditsClient
-from sonas_supabase.notify import Templates, router
+from sonas_supabase.notify import Report, Templates, router
 from tests.messages.support import announce
 from tests.notify.conftest import Pass
 from tests.notify.receivers import SmtpServer
 from tests.support.database import Database
+from tests.support.errors import raises
 from tests.support.people import new_workspace
 
 KINDS = [
@@ -87,6 +88,61 @@ async def test_a_workspace_mails_its_owners_and_admins(own_database: Database, s
     await work(smtp_url=smtp.url)
     assert [address for address, _ in smtp.mails] == ["owner@example.com"]
     assert smtp.mails[0][1]["subject"].startswith("Team: You have used all")
+
+
+async def test_an_invitation_is_mailed_with_a_link_that_accepts_it(
+    own_database: Database, smtp: SmtpServer, work: Pass
+) -> None:
+    owner, zoe = person(own_database, "owner"), person(own_database, "zoe")
+    team = own_database.call("create_workspace", owner, "Win at www.evil.example/now\r\nBcc: x@y.z <b>")["workspace_id"]
+    invited = own_database.call("invite_to_workspace", owner, team, "zoe@example.com")
+    assert (await work(smtp_url=smtp.url)).delivered == 0  # there is nothing to lead to
+    report = await work(smtp_url=smtp.url, app_url="https://acme.example")
+    assert (report.delivered, await work(smtp_url=smtp.url, app_url="https://acme.example")) == (1, Report())
+    [(address, mail)] = smtp.mails
+    text = mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    html = mail.get_body(("html",)).get_content()  # type: ignore[union-attr]
+    assert (address, mail["bcc"], mail["list-unsubscribe"]) == ("zoe@example.com", None, None)
+    assert mail["subject"].strip() == "owner@example.com invites you to Win at www evil example now Bcc: x y z <b>"
+    assert "<b>" not in html
+    assert "of your account" not in text
+    [token] = set(re.findall(r"https://acme\.example/team#invitation=(inv_\w+)", text + html))
+    # One more token, made for the mail: what the owner was answered is stored nowhere.
+    assert token != invited["token"]
+    assert own_database.call("accept_workspace_invitation", zoe, token)["role"] == "member"
+    with raises("invitation_used", "PT409"):
+        own_database.call("accept_workspace_invitation", person(own_database, "eve"), token)
+    own_database.run("update credits.outbox set routed_at = now() - interval '40 days'")
+    own_database.run("update credits.deliveries set settled_at = settled_at - interval '40 days'")
+    own_database.call("tend_messages")
+    assert own_database.value("select count(*) from credits.channels where kind = 'invitation'") == 0
+
+
+async def test_an_invitation_that_is_over_is_not_mailed_and_no_mailbox_is_filled(
+    own_database: Database, smtp: SmtpServer, work: Pass
+) -> None:
+    owner = person(own_database, "owner")
+    team = own_database.call("create_workspace", owner, "Team")["workspace_id"]
+    for _ in range(5):
+        own_database.call("invite_to_workspace", owner, team, "zoe@example.com")
+    revoked = own_database.call("invite_to_workspace", owner, team, "max@example.com")
+    own_database.call("revoke_workspace_invitation", owner, team, revoked["invitation_id"])
+    own_database.run("update credits.settings set mail_invitations = false")
+    own_database.call("invite_to_workspace", owner, team, "pam@example.com")
+    report = await work(smtp_url=smtp.url, app_url="https://acme.example")
+    # Three to one address a day; of these only the last is open, and it was the fifth.
+    assert (report.delivered, report.dropped, smtp.mails) == (0, 4, [])
+
+
+async def test_an_address_that_was_never_confirmed_gets_no_mail(
+    own_database: Database, smtp: SmtpServer, work: Pass
+) -> None:
+    user = person(own_database, "victim")
+    own_database.run(
+        "update auth.users set email_confirmed_at = null, raw_user_meta_data = %s", '{"email_verified": false}'
+    )
+    announce(own_database, user, "payment.failed")
+    assert ((await work(smtp_url=smtp.url)).dropped, smtp.mails) == (1, [])
 
 
 async def test_a_server_that_refuses_or_is_away_loses_nothing(

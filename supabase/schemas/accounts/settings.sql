@@ -10,6 +10,7 @@ create table credits.settings (
   stored_bodies_per_account integer not null default 1000,
   alert_percents integer[] not null default '{50,80,100}',
   message_retention interval not null default '30 days',
+  mail_invitations boolean not null default true,
   constraint settings_identity_is_by_email_or_person check (identity_by in ('email', 'person')),
   constraint settings_anonymous_credits_are_none_or_free
     check (anonymous_credits in ('none', 'free')),
@@ -46,6 +47,8 @@ comment on column credits.settings.alert_percents is
   'At which shares used people are warned, unless their account says otherwise.';
 comment on column credits.settings.message_retention is
   'How long messages are kept that were delivered or given up, and notifications.';
+comment on column credits.settings.mail_invitations is
+  'Whether a worker mails invitations; off where the project mails the tokens itself.';
 comment on column credits.settings.support_contact is
   'Whom people write to about an account that is frozen: an e-mail address or the address of a '
   'page.';

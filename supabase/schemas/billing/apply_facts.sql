@@ -66,9 +66,9 @@ begin
   end if;
   v_effects := credits.follow_billing(v_account_id);
   if p_fact ->> 'alert' = 'trial_ending' then
-    perform credits.tell(v_account_id, 'trial.ending',
-      jsonb_build_object('ends_at', p_fact ->> 'trial_end'),
-      'trial_end:' || (p_fact ->> 'subscription_id') || ':' || (p_fact ->> 'trial_end'));
+    perform credits.announce_ending_trial(v_account_id,
+      (credits.spell_at(v_account_id, credits.account_time(v_account_id))).plan_id,
+      (p_fact ->> 'trial_end')::timestamptz);
   end if;
   if p_fact ->> 'status' not in ('incomplete', 'incomplete_expired', 'canceled')
      and not credits.sells_a_plan(p_fact -> 'items') then

@@ -154,12 +154,14 @@ as $$
 begin
   perform credits.log_denial(p_account_id, p_balance, p_operation_id, p_amount,
     credits.available_under(p_balance, p_budget), p_user_id, p_description, p_metadata, p_budget);
+  perform credits.announce_budget(p_account_id, p_balance.credit_type, p_user_id, p_metadata,
+    p_balance.settled_at, p_balance.period_start, (p_budget ->> 'id')::uuid);
   return credits.denial_by_budget(p_account_id, p_balance, p_operation_id, p_amount, p_budget);
 end
 $$;
 comment on function credits.refuse_by_budget(uuid, credits.balances, uuid, bigint, uuid, text,
   jsonb, jsonb) is
-  'Puts the denial of a budget on record in usage, and answers it.';
+  'Puts the denial of a budget on record in usage, tells that it was met, and answers it.';
 revoke all on function credits.refuse_by_budget(uuid, credits.balances, uuid, bigint, uuid, text,
   jsonb, jsonb)
   from public, anon, authenticated, service_role;

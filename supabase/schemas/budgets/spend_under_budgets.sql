@@ -14,6 +14,7 @@ declare
   v record;
   v_counting uuid[];
   v_holds boolean := p_reserved > 0;
+  v_is_reached boolean := false;
 begin
   -- Two statements where all have counted in this window already, and have room.
   for v in
@@ -35,6 +36,7 @@ begin
       continue when not v.is_draw or p_is_forced or p_amount <= v.most;
     elsif v.is_current and (p_is_forced or v.used + p_amount <= v.most) then
       v_counting := v_counting || v.id;
+      v_is_reached := v_is_reached or v.used + p_amount >= v.most;
       continue;
     end if;
     return credits.take_with_care(p_account_id, p_credit_type, p_user_id, p_amount, p_metadata,
@@ -43,6 +45,10 @@ begin
   update credits.budget_uses u set used = u.used + p_amount
   where u.account_id = p_account_id and u.budget_id = any (v_counting)
     and u.user_id in (p_account_id, p_user_id);
+  if v_is_reached then
+    perform credits.announce_budget(p_account_id, p_credit_type, p_user_id, p_metadata, p_at,
+      p_period_start, null, not p_is_forced);
+  end if;
   return true;
 end
 $$;
@@ -80,6 +86,13 @@ begin
   from unnest(v_states) s where s.window_start is not null
   on conflict (account_id, budget_id, user_id) do update set used = excluded.used,
     window_start = excluded.window_start, window_end = excluded.window_end, tail = excluded.tail;
+  if exists (
+    select 1 from unnest(v_states) s
+    where s.window_start is not null and s.used + p_amount
+      + case when p_is_forced then 0 else s.held end >= s.credit_limit) then
+    perform credits.announce_budget(p_account_id, p_credit_type, p_user_id, p_metadata, p_at,
+      p_period_start, null, not p_is_forced);
+  end if;
   return true;
 end
 $$;

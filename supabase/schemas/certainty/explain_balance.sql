@@ -18,7 +18,9 @@ as $$
     where t.account_id = p_account_id and t.credit_type = p_credit_type and t.created_at >= p_since
       and t.created_at < p_until
   ), attempts as (
-    select u.status, count(*) as times from public.usage u
+    select u.status, count(*) as times,
+      count(*) filter (where u.metadata #>> '{budget,id}' is not null) as by_budget
+    from public.usage u
     where u.account_id = p_account_id and u.credit_type = p_credit_type and u.created_at >= p_since
       and u.created_at < p_until
     group by u.status
@@ -41,6 +43,8 @@ as $$
         and t.balance_after is not null
       order by t.version desc limit 1), 0),
     'denied', coalesce((select a.times from attempts a where a.status = 'denied'), 0),
+    'denied_by_budget', coalesce(
+      (select a.by_budget from attempts a where a.status = 'denied'), 0),
     'grants', (
       select coalesce(jsonb_agg(to_jsonb(x) order by x.amount desc, x.source, x.description), '[]')
         from (
@@ -135,13 +139,17 @@ begin
     'available', v_balance.balance - v_balance.withheld - v_balance.reserved)
     || credits.read_balance_story(v_account_id, p_credit_type, v_since, v_until,
       v_balance.settled_at,
-      credits.only_actor(v_account_id, p_user_id));
+      credits.only_actor(v_account_id, p_user_id))
+    || jsonb_build_object('budgets', jsonb_path_query_array(
+      credits.budgets_of(v_account_id, p_user_id), '$[*] ? (@.credit_type == $type)',
+      jsonb_build_object('type', p_credit_type)));
 end
 $$;
 comment on function public.explain_balance(uuid, text, timestamptz, timestamptz, uuid) is
   'Where the credits of one type went from p_since (null: the start of the period) to p_until '
   '(null: now): opening + granted + refunded - spent + spent_unlimited - expired - voided = '
-  'closing, with what they were granted and spent for, holds, and how often it was denied.';
+  'closing, with what they were granted and spent for, holds, budgets, and how often it was '
+  'denied.';
 revoke all on function public.explain_balance(uuid, text, timestamptz, timestamptz, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function public.explain_balance(uuid, text, timestamptz, timestamptz, uuid)

@@ -122,6 +122,37 @@ as $$
   group by u.kind, u.credit_type
 
   union all
+  select 'budgets_used_up', 'info', 'public.credit_budgets',
+    format('%s budgets have no room now, the first one %s of %s %s credits a %s on account %s. '
+      'What they deny has the code member_cap_reached.', count(*),
+      (array_agg(b.scope || coalesce(' ' || b.scope_value, '')))[1],
+      (array_agg(b.credit_limit))[1], (array_agg(b.credit_type))[1],
+      (array_agg(b.window_kind))[1], (array_agg(b.account_id))[1]),
+    'select b.* from credit_budgets b join credits.budget_uses u on u.account_id = b.account_id '
+    'and u.budget_id = b.id and u.window_end > now() and u.used >= b.credit_limit;',
+    'Nothing has to be done. To give more room: `sonas budgets set`, with the same window and a '
+    'higher limit.'
+  from credits.budget_uses u
+  join public.credit_budgets b on b.account_id = u.account_id and b.id = u.budget_id
+  where u.used >= b.credit_limit and u.window_end > statement_timestamp()
+  having count(*) > 0
+
+  union all
+  select 'budgets_of_nobody', 'low', 'public.credit_budgets',
+    format('%s budgets limit a member who is no longer in the workspace, the first one on account '
+      '%s. They limit nobody.', count(*), (array_agg(b.account_id))[1]),
+    'select b.* from credit_budgets b where b.scope = ''member'' and b.scope_value is not null and '
+    'b.scope_value <> b.account_id::text and not exists (select from credit_workspace_members m '
+    'where m.account_id = b.account_id and m.user_id::text = b.scope_value);',
+    '`sonas budgets delete`; or leave them for when the member comes back.'
+  from public.credit_budgets b
+  where b.scope = 'member' and b.scope_value is not null and b.scope_value <> b.account_id::text
+    and not exists (
+      select 1 from public.credit_workspace_members m
+      where m.account_id = b.account_id and m.user_id::text = b.scope_value)
+  having count(*) > 0
+
+  union all
   select 'accounts_missing', 'medium', 'auth.users',
     format('%s users have no account: something stopped the trigger when they signed up. Their '
       'first call opens it; until then they see no balance.', count(*)),

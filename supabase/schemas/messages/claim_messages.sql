@@ -1,7 +1,7 @@
 -- edge: result=MessageClaim callers=service_role
 --   Take the next messages of some channels, for a worker. The lease ends after ``lease_seconds``.
 --
---   ``channel_kinds`` are ``email`` and ``webhook``. Channels that fell due after ``due_before``
+--   ``channel_kinds`` are ``email``, ``webhook`` and ``invitation``. Channels that fell due after ``due_before``
 --   are left alone. Requests to endpoints come signed.
 --
 --   Raises:
@@ -65,11 +65,14 @@ grant execute on function
 create function credits.receiver_of(p_account_id uuid, p_kind text, p_target_id uuid)
 returns jsonb
 language plpgsql
-stable
+volatile
 security invoker
 set search_path = ''
 as $$
 begin
+  if p_kind = 'invitation' then
+    return credits.invitee_of(p_account_id, p_target_id);
+  end if;
   if p_kind = 'webhook' then
     return (
       select jsonb_build_object('url', w.url, 'wanted', w.disabled_at is null)
@@ -77,7 +80,8 @@ begin
       where w.account_id = p_account_id and w.id = p_target_id);
   end if;
   return (
-    select jsonb_build_object('email', nullif(u.email, ''), 'wanted', p.by_mail,
+    select jsonb_build_object('email', nullif(credits.confirmed_email(u.id), ''),
+      'wanted', p.by_mail,
       'token', credits.mail_token(p_account_id, p_target_id),
       'workspace', (
         select w.name from public.credit_workspaces w where w.account_id = p_account_id))

@@ -1,4 +1,4 @@
--- Deliveries. A channel is one way to one receiver: a person's mail, an endpoint. It hands out its
+-- Deliveries. A channel is one way to one receiver: a person's mail, an endpoint, an invitation. It hands out its
 -- messages in their order, to one worker at a time, under a lease that ends by itself when the
 -- worker dies. So a receiver that is slow or dead holds up its own channel, and no other.
 
@@ -14,13 +14,13 @@ create table credits.channels (
   constraint channels_pkey primary key (account_id, channel),
   constraint channels_account_id_fkey foreign key (account_id)
     references credits.accounts (account_id),
-  constraint channels_kind_is_known check (kind in ('email', 'webhook')),
+  constraint channels_kind_is_known check (kind in ('email', 'webhook', 'invitation')),
   constraint channels_are_leased_until_some_time
     check ((lease_id is null) = (leased_until is null))
 );
 create index channels_due_at_idx on credits.channels (due_at) where due_at is not null;
 comment on table credits.channels is 'One way to one receiver of an account''s messages.';
-comment on column credits.channels.target_id is 'The person, or the endpoint.';
+comment on column credits.channels.target_id is 'The person, the endpoint, or the invitation.';
 comment on column credits.channels.last_n is 'The number of its last message.';
 comment on column credits.channels.due_at is
   'When its next message is to be tried; null when none waits.';

@@ -174,6 +174,13 @@ begin
         and (d.state = 'waiting' and f.created_at >= v_before or d.settled_at >= v_before))
     limit p_limit for update skip locked);
   get diagnostics v_count = row_count;
+  delete from credits.channels c
+  where (c.account_id, c.channel) in (
+    select f.account_id, f.channel from credits.channels f
+    where f.kind = 'invitation' and not exists (
+      select 1 from credits.deliveries d
+      where d.account_id = f.account_id and d.channel = f.channel)
+    limit p_limit for update skip locked);
   -- Where no worker runs, nothing is ever routed.
   delete from credits.outbox o
   where (o.account_id, o.id) in (

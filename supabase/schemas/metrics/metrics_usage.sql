@@ -10,11 +10,11 @@ security invoker
 set search_path = ''
 as $$
 begin
-  if p_by in ('cohort', 'metadata') then
+  if p_by in ('cohort', 'metadata', 'actor') then
     return query
     select f.at, f.value, f.credit_type, f.plan_id, f.spent, f.operations
     from credits.segment_facts(case p_by when 'cohort' then 'cohort'
-      else 'metadata:' || p_metadata_key end,
+      else 'metadata:' || coalesce(p_metadata_key, 'actor') end,
       p_since, p_until, p_raw_days, p_include_test) f;
   else
     return query
@@ -148,7 +148,9 @@ revoke all on function credits.usage_rows(text, jsonb) from public, anon, authen
   service_role;
 
 -- edge: result=Usage callers=service_role repeatable slow
---   Spent by plan, credit_type, source, weekday, hour, cohort, account or metadata.
+--   Spent by plan, credit_type, source, weekday, hour, cohort, account, actor or metadata.
+--
+--   By ``actor`` it is by agent and key: what spends have as ``metadata.actor``.
 create function public.metrics_usage(
   p_by text default 'plan', p_metadata_key text default null, p_since timestamptz default null,
   p_until timestamptz default null,
@@ -169,10 +171,10 @@ declare
   v_rows jsonb;
 begin
   if p_by is null or p_by not in ('plan', 'credit_type', 'source', 'weekday', 'hour', 'cohort',
-    'account', 'metadata') then
+    'account', 'actor', 'metadata') then
     perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_by',
       'value', p_by),
-      'Usage is by plan, credit_type, source, weekday, hour, cohort, account or metadata.');
+      'Usage is by plan, credit_type, source, weekday, hour, cohort, account, actor or metadata.');
   end if;
   if (p_by = 'metadata') <> (p_metadata_key is not null) then
     perform credits.raise_error('invalid_argument', '{"argument": "p_metadata_key"}',
@@ -241,8 +243,8 @@ $$;
 comment on function public.metrics_usage(
   text, text, timestamptz, timestamptz, text, text, text, text, integer, boolean, boolean) is
   'Credits spent, before refunds, and operations per bucket by plan, credit_type, source, weekday '
-  '(1 is Monday), hour, cohort (sign-up month), account or a key of metadata: the p_limit largest '
-  'values, and all others together under null.';
+  '(1 is Monday), hour, cohort (sign-up month), account, actor (agent or key) or a key of metadata: '
+  'the p_limit largest values, and all others together under null.';
 revoke all on function public.metrics_usage(text, text, timestamptz, timestamptz, text, text, text,
   text, integer, boolean, boolean)
   from public, anon, authenticated, service_role;

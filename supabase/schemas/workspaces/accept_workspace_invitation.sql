@@ -77,11 +77,11 @@ begin
   if p_invitation.used_by = p_user_id
      and credits.standing_of(p_account_id, p_user_id) is not null then
     return false;
+  elsif p_invitation.used_at is not null then
+    perform credits.raise_error('invitation_used', v_about);
   elsif lower(credits.confirmed_email(p_user_id)) is distinct from p_invitation.email then
     perform credits.raise_error('forbidden', '{}',
       'This invitation was sent to another e-mail. Sign in with that one, and confirm it.');
-  elsif p_invitation.used_at is not null then
-    perform credits.raise_error('invitation_used', v_about);
   -- An invitation is worth what its sender may do now, or one could keep a door open for oneself.
   elsif p_invitation.revoked_at is not null or p_invitation.expires_at <= credits.clock()
     or coalesce(v_inviter not in ('owner', 'admin'), true)

@@ -30,7 +30,8 @@ grant execute on function credits.invite_to_workspace(uuid, uuid, text, text, in
   to authenticated, service_role;
 
 -- edge: result=Invitation callers=authenticated,service_role required=user_id,workspace_id,email
---   Invite an e-mail into a workspace. The ``token`` is answered once: send it to that e-mail.
+--   Invite an e-mail into a workspace. The ``token`` is answered once: send it to that e-mail,
+--   unless a worker does (``sonas worker`` with ``SMTP_URL`` and ``APP_URL``).
 --
 --   An earlier invitation of the same e-mail ends.
 --
@@ -103,22 +104,23 @@ as $$
 declare
   v_at timestamptz := clock_timestamp();
   v_token text := credits.new_token(p_account_id, 'inv');
-  v_id uuid;
+  v_invitation public.credit_invitations;
   v_expires_at timestamptz := v_at + make_interval(secs => p_ttl_seconds);
 begin
   perform credits.end_invitations(p_account_id, null, p_email);
   insert into public.credit_invitations (
     account_id, email, role, user_id, created_at, expires_at)
   values (p_account_id, p_email, p_role, p_user_id, v_at, v_expires_at)
-  returning id into v_id;
+  returning * into v_invitation;
   insert into credits.invitation_secrets (account_id, token_hash, invitation_id)
-  values (p_account_id, credits.hash_token(v_token), v_id);
-  return jsonb_build_object('invitation_id', v_id, 'token', v_token, 'email', p_email,
+  values (p_account_id, credits.hash_token(v_token), v_invitation.id);
+  perform credits.queue_invitation(p_account_id, p_user_id, v_invitation);
+  return jsonb_build_object('invitation_id', v_invitation.id, 'token', v_token, 'email', p_email,
     'invited_as', p_role, 'expires_at', v_expires_at);
 end
 $$;
 comment on function credits.invite(uuid, uuid, text, text, integer) is
-  'Makes an invitation and its token, which is kept as a hash only.';
+  'Makes an invitation and its token, which is kept as a hash only, and lets a worker mail it.';
 revoke all on function credits.invite(uuid, uuid, text, text, integer)
   from public, anon, authenticated, service_role;
 
