@@ -282,7 +282,12 @@ class AsyncMetrics(AsyncCaller):
         timeout: float | None = None,
         retries: int | None = None,
     ) -> Usage:
-        """Spent by plan, credit_type, source, weekday, hour, cohort, account or metadata. SQL: ``metrics_usage``."""
+        """Spent by plan, credit_type, source, weekday, hour, cohort, account, actor or metadata.
+
+        By ``actor`` it is by agent and key: what spends have as ``metadata.actor``.
+
+        SQL: ``metrics_usage``.
+        """
         return await self._call(
             calls.metrics_usage(
                 by=by,

@@ -72,8 +72,8 @@ class Workspaces(Caller):
         timeout: float | None = None,
         retries: int | None = None,
     ) -> Invitation:
-        """Invite an e-mail into a workspace. The ``token`` is answered once: send it to that e-mail, unless a worker
-        does (``sonas worker`` with ``SMTP_URL`` and ``APP_URL``).
+        """Invite an e-mail into a workspace. The ``token`` is answered once: send it to that e-mail, unless ``sonas
+        worker`` does.
 
         An earlier invitation of the same e-mail ends.
 

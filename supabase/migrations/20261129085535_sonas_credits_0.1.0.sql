@@ -1113,6 +1113,7 @@ create table credits.settings (
   stored_bodies_per_account integer not null default 1000,
   alert_percents integer[] not null default '{50,80,100}',
   message_retention interval not null default '30 days',
+  mail_invitations boolean not null default true,
   constraint settings_identity_is_by_email_or_person check (identity_by in ('email', 'person')),
   constraint settings_anonymous_credits_are_none_or_free
     check (anonymous_credits in ('none', 'free')),
@@ -1149,6 +1150,8 @@ comment on column credits.settings.alert_percents is
   'At which shares used people are warned, unless their account says otherwise.';
 comment on column credits.settings.message_retention is
   'How long messages are kept that were delivered or given up, and notifications.';
+comment on column credits.settings.mail_invitations is
+  'Whether a worker mails invitations; off where the project mails the tokens itself.';
 comment on column credits.settings.support_contact is
   'Whom people write to about an account that is frozen: an e-mail address or the address of a '
   'page.';
@@ -5077,9 +5080,9 @@ revoke all on function credits.overseen_account(uuid, uuid)
 
 -- schemas/messages/deliveries.sql
 
--- Deliveries. A channel is one way to one receiver: a person's mail, an endpoint. It hands out its
--- messages in their order, to one worker at a time, under a lease that ends by itself when the
--- worker dies. So a receiver that is slow or dead holds up its own channel, and no other.
+-- Deliveries. A channel is one way to one receiver: a person's mail, an endpoint, an invitation. It
+-- hands out its messages in their order, to one worker at a time, under a lease that ends by itself
+-- when the worker dies. So a receiver that is slow or dead holds up its own channel, and no other.
 
 create table credits.channels (
   account_id uuid not null,
@@ -5093,13 +5096,13 @@ create table credits.channels (
   constraint channels_pkey primary key (account_id, channel),
   constraint channels_account_id_fkey foreign key (account_id)
     references credits.accounts (account_id),
-  constraint channels_kind_is_known check (kind in ('email', 'webhook')),
+  constraint channels_kind_is_known check (kind in ('email', 'webhook', 'invitation')),
   constraint channels_are_leased_until_some_time
     check ((lease_id is null) = (leased_until is null))
 );
 create index channels_due_at_idx on credits.channels (due_at) where due_at is not null;
 comment on table credits.channels is 'One way to one receiver of an account''s messages.';
-comment on column credits.channels.target_id is 'The person, or the endpoint.';
+comment on column credits.channels.target_id is 'The person, the endpoint, or the invitation.';
 comment on column credits.channels.last_n is 'The number of its last message.';
 comment on column credits.channels.due_at is
   'When its next message is to be tried; null when none waits.';
@@ -5405,8 +5408,8 @@ create trigger credit_workspace_members_change_topic
 -- edge: result=MessageClaim callers=service_role
 --   Take the next messages of some channels, for a worker. The lease ends after ``lease_seconds``.
 --
---   ``channel_kinds`` are ``email`` and ``webhook``. Channels that fell due after ``due_before``
---   are left alone. Requests to endpoints come signed.
+--   ``channel_kinds`` are ``email``, ``webhook`` and ``invitation``. Channels that fell due after
+--   ``due_before`` are left alone. Requests to endpoints come signed.
 --
 --   Raises:
 --       InvalidArgument.
@@ -5469,11 +5472,14 @@ grant execute on function
 create function credits.receiver_of(p_account_id uuid, p_kind text, p_target_id uuid)
 returns jsonb
 language plpgsql
-stable
+volatile
 security invoker
 set search_path = ''
 as $$
 begin
+  if p_kind = 'invitation' then
+    return credits.invitee_of(p_account_id, p_target_id);
+  end if;
   if p_kind = 'webhook' then
     return (
       select jsonb_build_object('url', w.url, 'wanted', w.disabled_at is null)
@@ -5481,7 +5487,8 @@ begin
       where w.account_id = p_account_id and w.id = p_target_id);
   end if;
   return (
-    select jsonb_build_object('email', nullif(u.email, ''), 'wanted', p.by_mail,
+    select jsonb_build_object('email', nullif(credits.confirmed_email(u.id), ''),
+      'wanted', p.by_mail,
       'token', credits.mail_token(p_account_id, p_target_id),
       'workspace', (
         select w.name from public.credit_workspaces w where w.account_id = p_account_id))
@@ -6621,6 +6628,13 @@ begin
         and (d.state = 'waiting' and f.created_at >= v_before or d.settled_at >= v_before))
     limit p_limit for update skip locked);
   get diagnostics v_count = row_count;
+  delete from credits.channels c
+  where (c.account_id, c.channel) in (
+    select f.account_id, f.channel from credits.channels f
+    where f.kind = 'invitation' and not exists (
+      select 1 from credits.deliveries d
+      where d.account_id = f.account_id and d.channel = f.channel)
+    limit p_limit for update skip locked);
   -- Where no worker runs, nothing is ever routed.
   delete from credits.outbox o
   where (o.account_id, o.id) in (
@@ -12583,11 +12597,11 @@ begin
   if p_invitation.used_by = p_user_id
      and credits.standing_of(p_account_id, p_user_id) is not null then
     return false;
+  elsif p_invitation.used_at is not null then
+    perform credits.raise_error('invitation_used', v_about);
   elsif lower(credits.confirmed_email(p_user_id)) is distinct from p_invitation.email then
     perform credits.raise_error('forbidden', '{}',
       'This invitation was sent to another e-mail. Sign in with that one, and confirm it.');
-  elsif p_invitation.used_at is not null then
-    perform credits.raise_error('invitation_used', v_about);
   -- An invitation is worth what its sender may do now, or one could keep a door open for oneself.
   elsif p_invitation.revoked_at is not null or p_invitation.expires_at <= credits.clock()
     or coalesce(v_inviter not in ('owner', 'admin'), true)
@@ -12802,6 +12816,79 @@ revoke all on function public.get_workspace(uuid, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function public.get_workspace(uuid, uuid) to authenticated, service_role;
 
+-- schemas/workspaces/invitation_mails.sql
+
+-- Invitations by mail. An invitation waits on a channel of its own, for its receiver need not be a
+-- user. Its token is stored nowhere, so whoever mails it is handed one more, made for this mail.
+
+create function credits.queue_invitation(
+  p_account_id uuid, p_user_id uuid, p_invitation public.credit_invitations)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_day timestamptz := v_now - interval '1 day';
+  v_message_id uuid;
+begin
+  -- A workspace is no means to fill the mailbox of a stranger, or of many.
+  if not (select s.mail_invitations from credits.settings s) or (
+    select count(*) > 100 or count(*) filter (where i.email = p_invitation.email) > 3
+    from public.credit_invitations i
+    where i.account_id = p_account_id and i.created_at > v_day) then
+    return;
+  end if;
+  insert into credits.outbox (account_id, kind, user_id, data, created_at, routed_at)
+  values (p_account_id, 'invitation', p_user_id, jsonb_build_object('account_id', p_account_id,
+    'invitation_id', p_invitation.id, 'role', p_invitation.role, 'expires_at',
+    p_invitation.expires_at), v_now, v_now)
+  returning id into v_message_id;
+  perform credits.queue_delivery(
+    p_account_id, 'invitation', p_invitation.id, v_message_id, v_now);
+end
+$$;
+comment on function credits.queue_invitation(uuid, uuid, public.credit_invitations) is
+  'Lets a worker mail an invitation: three a day to one address, a hundred a day for a workspace. '
+  'What is beyond can still be sent by the person who invites.';
+revoke all on function credits.queue_invitation(uuid, uuid, public.credit_invitations)
+  from public, anon, authenticated, service_role;
+
+create function credits.invitee_of(p_account_id uuid, p_invitation_id uuid)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_invitation public.credit_invitations;
+  v_now timestamptz := clock_timestamp();
+  v_token text := credits.new_token(p_account_id, 'inv');
+begin
+  select * into v_invitation from public.credit_invitations i
+  where i.account_id = p_account_id and i.id = p_invitation_id and i.used_at is null
+    and i.revoked_at is null and i.expires_at > v_now
+    and i.created_at > v_now - interval '3 days'
+    and credits.standing_of(p_account_id, i.user_id) in ('owner', 'admin');
+  if not found then
+    return null;
+  end if;
+  insert into credits.invitation_secrets (account_id, token_hash, invitation_id)
+  values (p_account_id, credits.hash_token(v_token), p_invitation_id);
+  return jsonb_build_object('email', v_invitation.email, 'wanted', true, 'token', v_token,
+    'invited_by', credits.confirmed_email(v_invitation.user_id), 'workspace', (
+      select w.name from public.credit_workspaces w where w.account_id = p_account_id));
+end
+$$;
+comment on function credits.invitee_of(uuid, uuid) is
+  'To whom an invitation is mailed, with a token made for this mail; null where it can no longer '
+  'be accepted, or is older than three days.';
+revoke all on function credits.invitee_of(uuid, uuid)
+  from public, anon, authenticated, service_role;
+
 -- schemas/workspaces/invite_to_workspace.sql
 
 create function credits.invite_to_workspace(
@@ -12836,7 +12923,8 @@ grant execute on function credits.invite_to_workspace(uuid, uuid, text, text, in
   to authenticated, service_role;
 
 -- edge: result=Invitation callers=authenticated,service_role required=user_id,workspace_id,email
---   Invite an e-mail into a workspace. The ``token`` is answered once: send it to that e-mail.
+--   Invite an e-mail into a workspace. The ``token`` is answered once: send it to that e-mail,
+--   unless ``sonas worker`` does.
 --
 --   An earlier invitation of the same e-mail ends.
 --
@@ -12909,22 +12997,23 @@ as $$
 declare
   v_at timestamptz := clock_timestamp();
   v_token text := credits.new_token(p_account_id, 'inv');
-  v_id uuid;
+  v_invitation public.credit_invitations;
   v_expires_at timestamptz := v_at + make_interval(secs => p_ttl_seconds);
 begin
   perform credits.end_invitations(p_account_id, null, p_email);
   insert into public.credit_invitations (
     account_id, email, role, user_id, created_at, expires_at)
   values (p_account_id, p_email, p_role, p_user_id, v_at, v_expires_at)
-  returning id into v_id;
+  returning * into v_invitation;
   insert into credits.invitation_secrets (account_id, token_hash, invitation_id)
-  values (p_account_id, credits.hash_token(v_token), v_id);
-  return jsonb_build_object('invitation_id', v_id, 'token', v_token, 'email', p_email,
+  values (p_account_id, credits.hash_token(v_token), v_invitation.id);
+  perform credits.queue_invitation(p_account_id, p_user_id, v_invitation);
+  return jsonb_build_object('invitation_id', v_invitation.id, 'token', v_token, 'email', p_email,
     'invited_as', p_role, 'expires_at', v_expires_at);
 end
 $$;
 comment on function credits.invite(uuid, uuid, text, text, integer) is
-  'Makes an invitation and its token, which is kept as a hash only.';
+  'Makes an invitation and its token, which is kept as a hash only, and lets a worker mail it.';
 revoke all on function credits.invite(uuid, uuid, text, text, integer)
   from public, anon, authenticated, service_role;
 
@@ -13478,6 +13567,73 @@ create type credits.budget_state as (
 comment on type credits.budget_state is
   'A budget that applies to somebody, and what it has counted at an instant.';
 
+-- schemas/budgets/announce_budget.sql
+
+-- A budget that has no room left is told to the people who can raise it, once a window: by the
+-- spend that uses it up, or by the first denial where something smaller would still fit.
+
+create function credits.announce_budget(
+  p_account_id uuid, p_credit_type text, p_user_id uuid, p_metadata jsonb, p_at timestamptz,
+  p_period_start timestamptz, p_budget_id uuid default null, p_counts_holds boolean default true)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_state credits.budget_state;
+  v_once text;
+begin
+  foreach v_state in array credits.budget_states(p_account_id, p_credit_type, p_user_id,
+    p_metadata, p_at, p_period_start)
+  loop
+    v_state.held := case when p_counts_holds then v_state.held else 0 end;
+    -- What is too much for one draw uses nothing up.
+    continue when v_state.window_kind = 'draw' or not case
+      when p_budget_id is null then v_state.used + v_state.held >= v_state.credit_limit
+      else v_state.budget_id = p_budget_id end;
+    v_once := credits.budget_once(v_state, p_at);
+    continue when exists (
+      select 1 from credits.outbox o
+      where o.account_id = p_account_id and o.once_key = v_once);
+    perform credits.announce(p_account_id, 'budget.reached',
+      jsonb_build_object('budget', credits.budget_story(p_account_id, v_state, 1), 'name', (
+        select t.description from credits.credit_types t where t.id = p_credit_type)),
+      p_credit_type, p_user_id, v_once);
+  end loop;
+end
+$$;
+comment on function credits.announce_budget(uuid, text, uuid, jsonb, timestamptz, timestamptz,
+  uuid, boolean) is
+  'Tells of the budgets that have no room left for what a person does with this metadata, or of '
+  'the one that has just denied it: once a window and limit. What is captured still counts among '
+  'the holds; p_counts_holds leaves them out.';
+revoke all on function credits.announce_budget(uuid, text, uuid, jsonb, timestamptz, timestamptz,
+  uuid, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.budget_once(p_state credits.budget_state, p_at timestamptz)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- Rolling hours never end, and holds have no window: they are told of once in so many hours.
+  return format('budget:%s:%s:%s:%s', p_state.budget_id, p_state.user_id, p_state.credit_limit,
+    case when p_state.window_kind in ('rolling', 'in_flight')
+      then div(extract(epoch from p_at), 3600 * coalesce(p_state.hours, 24))::text
+      else extract(epoch from p_state.window_start)::text end);
+end
+$$;
+comment on function credits.budget_once(credits.budget_state, timestamptz) is
+  'Under which key a budget that is used up is told, so that it is told once: a limit that is '
+  'raised, and used up again, is told anew.';
+revoke all on function credits.budget_once(credits.budget_state, timestamptz)
+  from public, anon, authenticated, service_role;
+
 -- schemas/budgets/budget_denial.sql
 
 create function credits.budget_events(
@@ -13636,12 +13792,14 @@ as $$
 begin
   perform credits.log_denial(p_account_id, p_balance, p_operation_id, p_amount,
     credits.available_under(p_balance, p_budget), p_user_id, p_description, p_metadata, p_budget);
+  perform credits.announce_budget(p_account_id, p_balance.credit_type, p_user_id, p_metadata,
+    p_balance.settled_at, p_balance.period_start, (p_budget ->> 'id')::uuid);
   return credits.denial_by_budget(p_account_id, p_balance, p_operation_id, p_amount, p_budget);
 end
 $$;
 comment on function credits.refuse_by_budget(uuid, credits.balances, uuid, bigint, uuid, text,
   jsonb, jsonb) is
-  'Puts the denial of a budget on record in usage, and answers it.';
+  'Puts the denial of a budget on record in usage, tells that it was met, and answers it.';
 revoke all on function credits.refuse_by_budget(uuid, credits.balances, uuid, bigint, uuid, text,
   jsonb, jsonb)
   from public, anon, authenticated, service_role;
@@ -14381,6 +14539,7 @@ declare
   v record;
   v_counting uuid[];
   v_holds boolean := p_reserved > 0;
+  v_is_reached boolean := false;
 begin
   -- Two statements where all have counted in this window already, and have room.
   for v in
@@ -14402,6 +14561,7 @@ begin
       continue when not v.is_draw or p_is_forced or p_amount <= v.most;
     elsif v.is_current and (p_is_forced or v.used + p_amount <= v.most) then
       v_counting := v_counting || v.id;
+      v_is_reached := v_is_reached or v.used + p_amount >= v.most;
       continue;
     end if;
     return credits.take_with_care(p_account_id, p_credit_type, p_user_id, p_amount, p_metadata,
@@ -14410,6 +14570,10 @@ begin
   update credits.budget_uses u set used = u.used + p_amount
   where u.account_id = p_account_id and u.budget_id = any (v_counting)
     and u.user_id in (p_account_id, p_user_id);
+  if v_is_reached then
+    perform credits.announce_budget(p_account_id, p_credit_type, p_user_id, p_metadata, p_at,
+      p_period_start, null, not p_is_forced);
+  end if;
   return true;
 end
 $$;
@@ -14447,6 +14611,13 @@ begin
   from unnest(v_states) s where s.window_start is not null
   on conflict (account_id, budget_id, user_id) do update set used = excluded.used,
     window_start = excluded.window_start, window_end = excluded.window_end, tail = excluded.tail;
+  if exists (
+    select 1 from unnest(v_states) s
+    where s.window_start is not null and s.used + p_amount
+      + case when p_is_forced then 0 else s.held end >= s.credit_limit) then
+    perform credits.announce_budget(p_account_id, p_credit_type, p_user_id, p_metadata, p_at,
+      p_period_start, null, not p_is_forced);
+  end if;
   return true;
 end
 $$;
@@ -19290,9 +19461,9 @@ begin
   end if;
   v_effects := credits.follow_billing(v_account_id);
   if p_fact ->> 'alert' = 'trial_ending' then
-    perform credits.tell(v_account_id, 'trial.ending',
-      jsonb_build_object('ends_at', p_fact ->> 'trial_end'),
-      'trial_end:' || (p_fact ->> 'subscription_id') || ':' || (p_fact ->> 'trial_end'));
+    perform credits.announce_ending_trial(v_account_id,
+      (credits.spell_at(v_account_id, credits.account_time(v_account_id))).plan_id,
+      (p_fact ->> 'trial_end')::timestamptz);
   end if;
   if p_fact ->> 'status' not in ('incomplete', 'incomplete_expired', 'canceled')
      and not credits.sells_a_plan(p_fact -> 'items') then
@@ -23214,7 +23385,9 @@ as $$
     where t.account_id = p_account_id and t.credit_type = p_credit_type and t.created_at >= p_since
       and t.created_at < p_until
   ), attempts as (
-    select u.status, count(*) as times from public.usage u
+    select u.status, count(*) as times,
+      count(*) filter (where u.metadata #>> '{budget,id}' is not null) as by_budget
+    from public.usage u
     where u.account_id = p_account_id and u.credit_type = p_credit_type and u.created_at >= p_since
       and u.created_at < p_until
     group by u.status
@@ -23237,6 +23410,8 @@ as $$
         and t.balance_after is not null
       order by t.version desc limit 1), 0),
     'denied', coalesce((select a.times from attempts a where a.status = 'denied'), 0),
+    'denied_by_budget', coalesce(
+      (select a.by_budget from attempts a where a.status = 'denied'), 0),
     'grants', (
       select coalesce(jsonb_agg(to_jsonb(x) order by x.amount desc, x.source, x.description), '[]')
         from (
@@ -23331,13 +23506,17 @@ begin
     'available', v_balance.balance - v_balance.withheld - v_balance.reserved)
     || credits.read_balance_story(v_account_id, p_credit_type, v_since, v_until,
       v_balance.settled_at,
-      credits.only_actor(v_account_id, p_user_id));
+      credits.only_actor(v_account_id, p_user_id))
+    || jsonb_build_object('budgets', jsonb_path_query_array(
+      credits.budgets_of(v_account_id, p_user_id), '$[*] ? (@.credit_type == $type)',
+      jsonb_build_object('type', p_credit_type)));
 end
 $$;
 comment on function public.explain_balance(uuid, text, timestamptz, timestamptz, uuid) is
   'Where the credits of one type went from p_since (null: the start of the period) to p_until '
   '(null: now): opening + granted + refunded - spent + spent_unlimited - expired - voided = '
-  'closing, with what they were granted and spent for, holds, and how often it was denied.';
+  'closing, with what they were granted and spent for, holds, budgets, and how often it was '
+  'denied.';
 revoke all on function public.explain_balance(uuid, text, timestamptz, timestamptz, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function public.explain_balance(uuid, text, timestamptz, timestamptz, uuid)
@@ -25930,6 +26109,37 @@ as $$
   from credits.uncollected u
   where u.resolved_at is null
   group by u.kind, u.credit_type
+
+  union all
+  select 'budgets_used_up', 'info', 'public.credit_budgets',
+    format('%s budgets have no room now, the first one %s of %s %s credits a %s on account %s. '
+      'What they deny has the code member_cap_reached.', count(*),
+      (array_agg(b.scope || coalesce(' ' || b.scope_value, '')))[1],
+      (array_agg(b.credit_limit))[1], (array_agg(b.credit_type))[1],
+      (array_agg(b.window_kind))[1], (array_agg(b.account_id))[1]),
+    'select b.* from credit_budgets b join credits.budget_uses u on u.account_id = b.account_id '
+    'and u.budget_id = b.id and u.window_end > now() and u.used >= b.credit_limit;',
+    'Nothing has to be done. To give more room: `sonas budgets set`, with the same window and a '
+    'higher limit.'
+  from credits.budget_uses u
+  join public.credit_budgets b on b.account_id = u.account_id and b.id = u.budget_id
+  where u.used >= b.credit_limit and u.window_end > statement_timestamp()
+  having count(*) > 0
+
+  union all
+  select 'budgets_of_nobody', 'low', 'public.credit_budgets',
+    format('%s budgets limit a member who is no longer in the workspace, the first one on account '
+      '%s. They limit nobody.', count(*), (array_agg(b.account_id))[1]),
+    'select b.* from credit_budgets b where b.scope = ''member'' and b.scope_value is not null and '
+    'b.scope_value <> b.account_id::text and not exists (select from credit_workspace_members m '
+    'where m.account_id = b.account_id and m.user_id::text = b.scope_value);',
+    '`sonas budgets delete`; or leave them for when the member comes back.'
+  from public.credit_budgets b
+  where b.scope = 'member' and b.scope_value is not null and b.scope_value <> b.account_id::text
+    and not exists (
+      select 1 from public.credit_workspace_members m
+      where m.account_id = b.account_id and m.user_id::text = b.scope_value)
+  having count(*) > 0
 
   union all
   select 'accounts_missing', 'medium', 'auth.users',
@@ -29159,11 +29369,11 @@ security invoker
 set search_path = ''
 as $$
 begin
-  if p_by in ('cohort', 'metadata') then
+  if p_by in ('cohort', 'metadata', 'actor') then
     return query
     select f.at, f.value, f.credit_type, f.plan_id, f.spent, f.operations
     from credits.segment_facts(case p_by when 'cohort' then 'cohort'
-      else 'metadata:' || p_metadata_key end,
+      else 'metadata:' || coalesce(p_metadata_key, 'actor') end,
       p_since, p_until, p_raw_days, p_include_test) f;
   else
     return query
@@ -29297,7 +29507,9 @@ revoke all on function credits.usage_rows(text, jsonb) from public, anon, authen
   service_role;
 
 -- edge: result=Usage callers=service_role repeatable slow
---   Spent by plan, credit_type, source, weekday, hour, cohort, account or metadata.
+--   Spent by plan, credit_type, source, weekday, hour, cohort, account, actor or metadata.
+--
+--   By ``actor`` it is by agent and key: what spends have as ``metadata.actor``.
 create function public.metrics_usage(
   p_by text default 'plan', p_metadata_key text default null, p_since timestamptz default null,
   p_until timestamptz default null,
@@ -29318,10 +29530,10 @@ declare
   v_rows jsonb;
 begin
   if p_by is null or p_by not in ('plan', 'credit_type', 'source', 'weekday', 'hour', 'cohort',
-    'account', 'metadata') then
+    'account', 'actor', 'metadata') then
     perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_by',
       'value', p_by),
-      'Usage is by plan, credit_type, source, weekday, hour, cohort, account or metadata.');
+      'Usage is by plan, credit_type, source, weekday, hour, cohort, account, actor or metadata.');
   end if;
   if (p_by = 'metadata') <> (p_metadata_key is not null) then
     perform credits.raise_error('invalid_argument', '{"argument": "p_metadata_key"}',
@@ -29390,8 +29602,8 @@ $$;
 comment on function public.metrics_usage(
   text, text, timestamptz, timestamptz, text, text, text, text, integer, boolean, boolean) is
   'Credits spent, before refunds, and operations per bucket by plan, credit_type, source, weekday '
-  '(1 is Monday), hour, cohort (sign-up month), account or a key of metadata: the p_limit largest '
-  'values, and all others together under null.';
+  '(1 is Monday), hour, cohort (sign-up month), account, actor (agent or key) or a key of '
+  'metadata: the p_limit largest values, and all others together under null.';
 revoke all on function public.metrics_usage(text, text, timestamptz, timestamptz, text, text, text,
   text, integer, boolean, boolean)
   from public, anon, authenticated, service_role;
@@ -30463,4 +30675,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 20e8967c9706044a.';
+  'again. Written by remember_installation. Release 0.1.0, text 1d0e9c86abcfb523.';

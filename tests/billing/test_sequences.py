@@ -73,7 +73,7 @@ class TestBeginning:
 
     def test_the_end_of_a_trial_is_told_once_whoever_says_so_first(self, a: Buyer) -> None:
         end = utc(3, 15)
-        trial = {"trial_start": MARCH, "trial_end": end, "end": end, "anchor": end}
+        trial: dict[str, Any] = {"trial_start": MARCH, "trial_end": end, "end": end, "anchor": end}
         a.at(MARCH).tell(a.seen(MARCH, "trialing", **trial))
         a.at(utc(3, 12, 1))
         told = "select data ->> 'plan_id' from credits.outbox where account_id = %s and kind = 'trial.ending'"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
 import socket
@@ -19,11 +20,14 @@ import httpx
 import psycopg
 import pytest
 
-from sonas_supabase import CreditsClient
+from sonas_supabase import AsyncCreditsClient, CreditsClient
 from sonas_supabase.local import PASSWORD, Keys, PostgREST, free_port
+from sonas_supabase.notify import Worker, WorkerSettings
 from tests.faults.checker import check
 from tests.faults.conftest import Victim
 from tests.faults.load import Load
+from tests.messages.support import add_webhook
+from tests.notify.receivers import http_receiver
 from tests.support.parts import require
 
 pytestmark = pytest.mark.needs("pgbouncer")
@@ -96,12 +100,23 @@ def test_a_load_through_a_transaction_mode_pooler(
         record("pgbouncer in transaction mode", "3 server connections for 8 clients", load.journal)
 
 
-def test_the_client_works_through_a_transaction_mode_pooler(new_victim: Callable[..., Any]) -> None:
-    with new_victim() as victim, pooler(victim, user="postgres") as url:
+def test_clients_and_workers_work_through_a_transaction_mode_pooler(new_victim: Callable[..., Any]) -> None:
+    with new_victim() as victim, pooler(victim, user="postgres") as url, http_receiver() as receiver:
         user = victim.database.new_user()
+        add_webhook(victim.database, user, receiver.url())
         with CreditsClient.from_url(url, pool_size=5) as credits, ThreadPoolExecutor(5) as threads:
             spent = list(threads.map(lambda _: credits.consume_credits(user, "message", 1), range(10)))
         assert sorted(answer.remaining or 0 for answer in spent) == list(range(10))
+
+        async def work() -> None:
+            settings = WorkerSettings(allow_private=True)
+            async with AsyncCreditsClient.from_url(url, pool_size=3) as credits:
+                await asyncio.gather(*(Worker(credits, settings).run_once() for _ in range(4)))
+
+        asyncio.run(work())
+        written = victim.database.query("select id::text from credits.outbox order by n")
+        assert [got.id for got in receiver.got["/hook"]] == [message for (message,) in written]
+        assert len(written) == 3
 
 
 @pytest.mark.needs("postgrest")

@@ -32,7 +32,7 @@ class Got:
 
 
 class HttpReceiver:
-    """Keeps what it got, by path. `behave[path]` answers a status, after whatever it does; `after` follows an answer."""
+    """Keeps what it got, by path. `behave[path]` answers a status, after whatever it does; `after` follows it."""
 
     def __init__(self, server: ThreadingHTTPServer) -> None:
         self._port = server.server_address[1]

@@ -1,8 +1,8 @@
 -- edge: result=MessageClaim callers=service_role
 --   Take the next messages of some channels, for a worker. The lease ends after ``lease_seconds``.
 --
---   ``channel_kinds`` are ``email``, ``webhook`` and ``invitation``. Channels that fell due after ``due_before``
---   are left alone. Requests to endpoints come signed.
+--   ``channel_kinds`` are ``email``, ``webhook`` and ``invitation``. Channels that fell due after
+--   ``due_before`` are left alone. Requests to endpoints come signed.
 --
 --   Raises:
 --       InvalidArgument.

@@ -1,6 +1,6 @@
--- Deliveries. A channel is one way to one receiver: a person's mail, an endpoint, an invitation. It hands out its
--- messages in their order, to one worker at a time, under a lease that ends by itself when the
--- worker dies. So a receiver that is slow or dead holds up its own channel, and no other.
+-- Deliveries. A channel is one way to one receiver: a person's mail, an endpoint, an invitation. It
+-- hands out its messages in their order, to one worker at a time, under a lease that ends by itself
+-- when the worker dies. So a receiver that is slow or dead holds up its own channel, and no other.
 
 create table credits.channels (
   account_id uuid not null,

@@ -243,8 +243,8 @@ $$;
 comment on function public.metrics_usage(
   text, text, timestamptz, timestamptz, text, text, text, text, integer, boolean, boolean) is
   'Credits spent, before refunds, and operations per bucket by plan, credit_type, source, weekday '
-  '(1 is Monday), hour, cohort (sign-up month), account, actor (agent or key) or a key of metadata: '
-  'the p_limit largest values, and all others together under null.';
+  '(1 is Monday), hour, cohort (sign-up month), account, actor (agent or key) or a key of '
+  'metadata: the p_limit largest values, and all others together under null.';
 revoke all on function public.metrics_usage(text, text, timestamptz, timestamptz, text, text, text,
   text, integer, boolean, boolean)
   from public, anon, authenticated, service_role;

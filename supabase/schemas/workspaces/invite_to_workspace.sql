@@ -31,7 +31,7 @@ grant execute on function credits.invite_to_workspace(uuid, uuid, text, text, in
 
 -- edge: result=Invitation callers=authenticated,service_role required=user_id,workspace_id,email
 --   Invite an e-mail into a workspace. The ``token`` is answered once: send it to that e-mail,
---   unless a worker does (``sonas worker`` with ``SMTP_URL`` and ``APP_URL``).
+--   unless ``sonas worker`` does.
 --
 --   An earlier invitation of the same e-mail ends.
 --
