@@ -12,15 +12,17 @@ from supabase import AsyncClient, AsyncClientOptions, AsyncSupabaseException
 
 from sonas_supabase._addresses import project_url
 from sonas_supabase._async.sessions import new_http, watch
-from sonas_supabase._async.waiting import Homes, within
+from sonas_supabase._async.waiting import Homes, Slots, within
 from sonas_supabase._breaker import Breaker
 from sonas_supabase._call import Call
 from sonas_supabase._deadline import Limits, TimeIsUp, remaining
 from sonas_supabase._failures import DATABASE_AWAY, NO_SUCH_HOST, reported, unreachable
-from sonas_supabase.errors import NotConfigured
+from sonas_supabase.errors import NotConfigured, PoolTimeout
 
 # Nothing of the request has left this machine when one of these is raised.
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+# A call waits for its turn here, not in httpx: what is given up while it waits there keeps its connection for ever.
+_MOST_AT_ONCE = 100
 
 
 class _Home:
@@ -29,6 +31,7 @@ class _Home:
     def __init__(self, client: AsyncClient, http: httpx.AsyncClient | None) -> None:
         self.client = client
         self.http = http
+        self.slots = Slots(_MOST_AT_ONCE)
 
 
 class AsyncRpcTransport:
@@ -75,6 +78,17 @@ class AsyncRpcTransport:
     async def send(self, call: Call[Any], limits: Limits) -> Any:
         """Run the call once and return its JSON answer. Raises CreditsError."""
         home = await self._homes.here()
+        began = monotonic()
+        if not await home.slots.take(remaining(limits.deadline)):
+            raise PoolTimeout(
+                f"All {_MOST_AT_ONCE} connections stayed busy for {monotonic() - began:.1f} s.", hint="Try again later."
+            )
+        try:
+            return await self._send(home, call, limits)
+        finally:
+            home.slots.give()
+
+    async def _send(self, home: _Home, call: Call[Any], limits: Limits) -> Any:
         began = monotonic()
         try:
             async with within(remaining(limits.deadline)):

@@ -7,7 +7,8 @@ import httpx
 
 def new_http() -> httpx.AsyncClient:
     """A client without a timeout of its own: each call has one, and cancels what takes longer."""
-    return httpx.AsyncClient(timeout=httpx.Timeout(None, connect=10), follow_redirects=True)
+    timeout, limits = httpx.Timeout(None, connect=10), httpx.Limits(max_keepalive_connections=20)
+    return httpx.AsyncClient(timeout=timeout, limits=limits, follow_redirects=True)
 
 
 def watch(session: httpx.AsyncClient) -> None:

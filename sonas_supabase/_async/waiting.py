@@ -87,7 +87,8 @@ class Slots:
         if not self._free.locked():
             return await self._free.acquire()
         try:
-            return await asyncio.wait_for(self._free.acquire(), max(seconds, 0))
+            async with asyncio.timeout(max(seconds, 0)):
+                return await self._free.acquire()
         except TimeoutError:
             return False
 

@@ -16,7 +16,7 @@ from sonas_supabase._deadline import DEADLINE, in_time
 
 def new_http() -> httpx.Client:
     """A client that asks for the deadline of the call."""
-    http = httpx.Client(timeout=30, follow_redirects=True)
+    http = httpx.Client(timeout=30, limits=httpx.Limits(max_keepalive_connections=20), follow_redirects=True)
     watch(http)
     return http
 

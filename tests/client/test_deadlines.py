@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import UUID, uuid4
@@ -110,6 +110,40 @@ async def test_a_lock_is_waited_for_no_longer_than_the_timeout(shape: Any, datab
             # One account that is busy is no reason to refuse the others.
             assert (await credits.list_plans())[0].id == "free"
         blocker.rollback()
+
+
+async def test_many_calls_that_are_given_up_leave_no_connection_busy() -> None:
+    answers = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                await answers.wait()
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 4\r\n\r\nnull")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with AsyncCreditsClient.from_supabase(f"http://127.0.0.1:{port}", "sb_secret_x", retries=0) as credits:
+            for _ in range(4):
+                calls = (credits.list_plans(timeout=0.4) for _ in range(250))
+                given_up = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 30)
+                assert all(isinstance(each, CreditsUnavailable) for each in given_up)
+                answers.set()
+                async with asyncio.timeout(30):
+                    # The breaker waits for a moment.
+                    while isinstance(await returned(credits.list_plans()), CreditsUnavailable):  # noqa: ASYNC110
+                        await asyncio.sleep(0.05)
+                answers.clear()
+            answers.set()
+
+
+async def returned(call: Awaitable[object]) -> object:
+    """What it answers, or raises: what the server says here is no list of plans."""
+    try:
+        return await call
+    except CreditsError as error:
+        return error
 
 
 @pytest.mark.parametrize("colour", COLOURS)

@@ -9,7 +9,8 @@ import asyncio
 import os
 import random
 import sys
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,27 @@ class Shop:
         await self.process.wait()
 
 
-async def send(client: httpx.AsyncClient, wanted: Wanted, *, hang_up: bool, key: bool) -> bool:
+@asynccontextmanager
+async def calling(shop: Shop) -> AsyncIterator[Client]:
+    """A client for a round. What is given up while it waits in httpx's own queue would block a place there."""
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{shop.port}", limits=limits, timeout=30) as http:
+        yield Client(http, asyncio.Semaphore(AT_ONCE))
+
+
+@dataclass(frozen=True)
+class Client:
+    """So many requests at once."""
+
+    http: httpx.AsyncClient
+    places: asyncio.Semaphore
+
+    async def post(self, path: str, headers: dict[str, str]) -> httpx.Response:
+        async with self.places:
+            return await self.http.post(path, headers=headers)
+
+
+async def send(client: Client, wanted: Wanted, *, hang_up: bool, key: bool) -> bool:
     """Whether there was an answer: none for a client that hangs up, meets a dead server, or is told to come again."""
     headers = bearer(wanted.user) | ({"idempotency-key": wanted.id} if key else {})
     request = asyncio.create_task(client.post(wanted.path, headers=headers))
@@ -113,7 +134,7 @@ async def send(client: httpx.AsyncClient, wanted: Wanted, *, hang_up: bool, key:
     return "request_in_progress" not in answer.text and answer.status_code != 503
 
 
-async def one(client: httpx.AsyncClient, wanted: Wanted, *, until_answered: bool) -> None:
+async def one(client: Client, wanted: Wanted, *, until_answered: bool) -> None:
     """A client that hangs up or not, sends again or not; where servers die, it sends again until it has an answer."""
     key = until_answered or bool(wanted.repeats)
     answered = await send(client, wanted, hang_up=wanted.hangs_up, key=key)
@@ -136,12 +157,11 @@ async def test_what_ran_is_what_was_charged(own_database: Database) -> None:
     shop, sent = Shop(database), list[Wanted]()
     await shop.start()
     try:
-        limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=0)
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{shop.port}", limits=limits, timeout=30) as client:
-            for number in range(REQUESTS // ROUND):
-                kills = number % 4 == 3
-                wanted = [Wanted(chance, chance.choice(users)) for _ in range(ROUND)]
-                sent += wanted
+        for number in range(REQUESTS // ROUND):
+            kills = number % 4 == 3
+            wanted = [Wanted(chance, chance.choice(users)) for _ in range(ROUND)]
+            sent += wanted
+            async with asyncio.timeout(180), calling(shop) as client:
                 work: list[Any] = [one(client, each, until_answered=kills) for each in wanted]
                 if kills:
                     work.append(kill_in_the_middle(shop))
