@@ -713,6 +713,7 @@ insert into public.plan_limits (plan_id, credit_type, allowance) values
 create table credits.plan_versions (
   plan_id text not null,
   version integer not null,
+  is_paid boolean not null,
   made_at timestamptz not null,
   made_by xid8 not null,
   constraint plan_versions_pkey primary key (plan_id, version),
@@ -721,6 +722,8 @@ create table credits.plan_versions (
 comment on table credits.plan_versions is
   'Every version that a plan has had. Kept when the plan is gone: past periods are judged by it.';
 comment on column credits.plan_versions.version is '1, 2, 3 … per plan; the largest is on sale.';
+comment on column credits.plan_versions.is_paid is
+  'Whether the plan had a price: asked once the plan is gone.';
 comment on column credits.plan_versions.made_by is
   'The transaction that made it: until it ends, its further changes of the plan go into the same '
   'version.';
@@ -843,10 +846,12 @@ as $$
 declare
   v_last integer;
   v_is_ours boolean;
+  v_is_paid boolean;
   v_now timestamptz := clock_timestamp();
 begin
   -- One at a time per plan. It keeps no subscriber waiting: those take a key share lock.
-  perform 1 from public.plans p where p.id = p_plan_id for no key update;
+  select p.price_cents > 0 into v_is_paid
+  from public.plans p where p.id = p_plan_id for no key update;
   if not found then
     return;
   end if;
@@ -863,8 +868,8 @@ begin
     end if;
   else
     v_last := coalesce(v_last, 0) + 1;
-    insert into credits.plan_versions (plan_id, version, made_at, made_by)
-    values (p_plan_id, v_last, v_now, pg_current_xact_id());
+    insert into credits.plan_versions (plan_id, version, is_paid, made_at, made_by)
+    values (p_plan_id, v_last, v_is_paid, v_now, pg_current_xact_id());
   end if;
   insert into credits.plan_version_limits (plan_id, version, credit_type, allowance, rollover_cap)
   select p_plan_id, v_last, l.credit_type, l.allowance, l.rollover_cap
@@ -1251,15 +1256,18 @@ grant select on table public.credit_workspace_members to authenticated, service_
 
 -- Every policy compares the account with this array, which makes it an index condition, asked for
 -- once. The cost says that it is dear, so that no plan reads other people's rows in some order and
--- asks for each.
+-- asks for each. What follows is asked for each row of a workspace, so it is PL/pgSQL, whose plans
+-- outlive a call.
 create function credits.reader_id()
 returns uuid
-language sql
+language plpgsql
 stable
 security definer
 set search_path = ''
 as $$
-  select auth.uid()
+begin
+  return auth.uid();
+end
 $$;
 comment on function credits.reader_id() is
   'The signed-in user, for the row level security policies.';
@@ -1524,6 +1532,11 @@ security definer
 set search_path = ''
 as $$
 begin
+  if tg_op = 'TRUNCATE' then
+    raise exception 'plans are deleted one by one'
+      using errcode = 'foreign_key_violation',
+        hint = 'Delete from plans those without subscribers.';
+  end if;
   -- The row is locked by now: a subscriber that was on the way in has arrived, or finds no plan.
   if exists (
     select 1 from credits.subscription_spells s
@@ -1548,6 +1561,8 @@ create trigger plans_keep_subscribed before delete on public.plans
   for each row execute function credits.plan_is_used();
 create trigger plans_keep_subscribed_id before update of id on public.plans
   for each row when (old.id <> new.id) execute function credits.plan_is_used();
+create trigger plans_are_not_truncated before truncate on public.plans
+  for each statement execute function credits.plan_is_used();
 
 -- schemas/accounts/account_answer.sql
 
@@ -3206,6 +3221,7 @@ create table public.credit_grants (
   expires_at timestamptz,
   period_start timestamptz,
   plan_id text,
+  plan_version integer,
   frozen_at timestamptz,
   frozen_reason text,
   voided_at timestamptz,
@@ -3244,6 +3260,8 @@ comment on column public.credit_grants.period_start is
   'For the plan''s allowance: start of its period. A limit has none: then it is 1970, an instant '
     'that
    every client can read. One per account, type and period.';
+comment on column public.credit_grants.plan_version is
+  'For the plan''s allowance: the version of plan_id that its period began with.';
 comment on column public.credit_grants.frozen_at is
   'Not spendable from here on, not lost either: a payment is past due or disputed.';
 comment on column public.credit_grants.paid_amount is
@@ -4077,6 +4095,7 @@ begin
     from jsonb_each(p_request) a full join jsonb_each(p_other) b on a.key = b.key
     where a.value is distinct from b.value
       and not coalesce(case when a.key ~ '(^|_)at$'
+          and jsonb_typeof(a.value) = 'string' and jsonb_typeof(b.value) = 'string'
         then (a.value #>> '{}')::timestamptz = (b.value #>> '{}')::timestamptz end, false));
 end
 $$;
@@ -4255,11 +4274,12 @@ begin
   end if;
   insert into public.credit_grants (
     account_id, credit_type, source, priority, amount, remaining, starts_at, expires_at,
-      period_start, plan_id,
+      period_start, plan_id, plan_version,
     description, metadata, created_at)
   select p_account_id, p_balance.credit_type, s.id,
     case when p_expires_at is null then s.priority else s.priority_when_expiring end,
-    p_amount, p_amount, p_starts_at, p_expires_at, p_period_start, p_plan_id, p_description,
+    p_amount, p_amount, p_starts_at, p_expires_at, p_period_start, p_plan_id,
+    case when p_plan_id = p_balance.plan_id then p_balance.plan_version end, p_description,
     p_metadata, p_balance.settled_at
   from credits.grant_sources s where s.id = p_source
   returning id into strict p_grant_id;
@@ -7092,13 +7112,14 @@ begin
     perform credits.refuse_status(p_account_id, v_balance.account_status);
   end if;
 
-  v_lacking := p_amount - credits.available(v_balance);
+  -- Nothing is lacking while it is unlimited.
+  v_lacking := greatest(0, p_amount - credits.available(v_balance));
   -- Rows that were deleted without the account, with their table perhaps, count no more before a
   -- place is denied.
   if v_lacking > 0 and v_balance.kind = 'limit'
     and credits.give_deleted_rows_back(p_account_id) > 0 then
     v_balance := credits.lock_balance(p_account_id, p_credit_type);
-    v_lacking := p_amount - credits.available(v_balance);
+    v_lacking := greatest(0, p_amount - credits.available(v_balance));
   end if;
   if v_lacking > 0 and not p_forced then
     return credits.refuse(p_account_id, v_balance, v_operation_id, p_amount, p_user_id,
@@ -15126,10 +15147,14 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return coalesce((select p.price_cents > 0 from public.plans p where p.id = p_plan_id), false);
+  return coalesce(
+    (select p.price_cents > 0 from public.plans p where p.id = p_plan_id),
+    (select v.is_paid from credits.plan_versions v where v.plan_id = p_plan_id
+      order by v.version desc limit 1), false);
 end
 $$;
-comment on function credits.is_paid_plan(text) is 'Whether a plan has a price.';
+comment on function credits.is_paid_plan(text) is
+  'Whether a plan has a price, or had one when it went away: what was on it was paid for.';
 revoke all on function credits.is_paid_plan(text) from public, anon, authenticated, service_role;
 
 create type credits.provider_state as (
@@ -16083,6 +16108,11 @@ begin
       where b.account_id = p_account_id and b.period_start = p_period_start
         and b.plan_id = p_spell.plan_id
         and b.anchored_by = p_spell.anchored_by limit 1),
+    -- Also after the account has left the plan within the period.
+    (select g.plan_version from public.credit_grants g
+      where g.account_id = p_account_id and g.period_start = p_period_start
+        and g.plan_id = p_spell.plan_id and g.plan_version is not null and g.voided_at is null
+      order by g.created_at limit 1),
     (select b.pinned_version from credits.subscriptions b
       where b.account_id = p_account_id and b.pinned_plan_id = p_spell.plan_id),
     -- Whenever it is asked, it is the one that was on sale as the period began. Versions are dated
@@ -25419,6 +25449,7 @@ as $$
     ('credits.balances', 'balances_notice_low'),
     ('public.plans', 'plans_keep_subscribed'),
     ('public.plans', 'plans_keep_subscribed_id'),
+    ('public.plans', 'plans_are_not_truncated'),
     ('public.plan_limits', 'plan_limits_make_version'),
     ('public.plan_limits', 'plan_limits_make_versions'),
     ('public.subscriptions', 'subscriptions_are_never_written'),
@@ -30675,4 +30706,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 1d0e9c86abcfb523.';
+  'again. Written by remember_installation. Release 0.1.0, text 391550df17480064.';

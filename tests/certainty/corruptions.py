@@ -209,6 +209,7 @@ CORRUPTIONS = [
     Corruption(5, f"{BALANCES}.plan_version", "a period under a version that never was", COUNTED, "plan_version = 99"),
     Corruption(5, f"{SUBSCRIPTIONS}.is_managed", "a provider that was taken for none", "covered_until is not null", "is_managed = false"),
     Corruption(5, f"{SUBSCRIPTIONS}.covered_until", "a payment that never came", "covered_until is not null", "covered_until = covered_until - interval '40 days'"),
+    Corruption(5, f"{ACCOUNTS}.status", "a closed account that holds credits", "exists (select from public.credit_reservations r where r.account_id = x.account_id and r.status = 'open' and r.expires_at > clock_timestamp())", "status = 'closed', closed_at = clock_timestamp()"),
     Corruption(5, f"{SUBSCRIPTIONS}.pinned_plan_id", "a pin to a plan that is not sold", "pinned_plan_id is not null", "pinned_plan_id = 'gone'"),
     Corruption(5, f"{SUBSCRIPTIONS}.pinned_version", "a pin to a version that never was", "pinned_plan_id is not null", "pinned_version = 99"),
     Corruption(5, EVENTS, "an event that was forgotten", "kind = 'plan'"),
@@ -328,6 +329,23 @@ CORRUPTIONS = [
     Corruption(7, f"{BALANCES}.used_since", "spends that are not counted", "kind = 'credit' and used > 1 and settled_at > used_since and not exists (select from public.credit_transactions t where (t.account_id, t.credit_type) = (x.account_id, x.credit_type) and t.created_at = x.settled_at)", "used_since = settled_at"),
 ]  # fmt: skip
 
+# The versions of plans belong to no account. Each is a statement, and the plan or the reason why it is of none.
+LATEST = "version = (select max(m.version) from credits.plan_versions m where m.plan_id = 'starter')"
+PLAN_DAMAGE = {
+    "the newest version": f"delete from {VERSIONS} where plan_id = 'starter' and {LATEST}",
+    "a gap": f"update {VERSIONS} set version = version + 10 where plan_id = 'starter' and {LATEST}",
+    "a version of another plan": f"update {VERSIONS} set plan_id = 'other' where plan_id = 'starter' and {LATEST}",
+    "another allowance than the one on sale": f"update {FIGURES} set allowance = allowance + 1 where plan_id = 'starter' and credit_type = 'message' and {LATEST}",
+    "unlimited where a figure is on sale": f"update {FIGURES} set allowance = null where plan_id = 'starter' and credit_type = 'message' and {LATEST}",
+    "another rollover than the one on sale": f"update {FIGURES} set rollover_cap = rollover_cap + 1 where plan_id = 'starter' and credit_type = 'message' and {LATEST}",
+    "a figure that is gone": f"delete from {FIGURES} where plan_id = 'starter' and credit_type = 'message' and {LATEST}",
+    "a figure of a type that is not on sale": f"update {FIGURES} set credit_type = 'ghost' where plan_id = 'starter' and credit_type = 'message' and {LATEST}",
+    "figures of a version that never was": f"insert into {FIGURES} values ('starter', 99, 'message', 1, 0)",
+    "figures of a plan that never was": f"insert into {FIGURES} values ('other', 1, 'message', 1, 0)",
+    "a figure on sale that no version has": "update public.plan_limits set allowance = allowance + 1 where plan_id = 'starter' and credit_type = 'message'",
+    "allowances larger than any version had": f"update {FIGURES} set allowance = 1 where plan_id = 'free' and credit_type = 'message'",
+}  # fmt: skip
+
 # What no rule can judge, and why not. A column that is neither here nor above fails a test.
 WORDS = "somebody's words, which may be forgotten"
 WHO = "who acted, which only a digest can hold to"
@@ -363,6 +381,7 @@ UNJUDGED = {
     f"{BALANCES}.top_up_below": LATER,
     f"{GRANTS}.priority": "the source's order when it was issued, which may have changed since",
     f"{GRANTS}.plan_id": UNUSED,
+    f"{GRANTS}.plan_version": "asked about a plan that was left within the period, whose figures bound the grant",
     f"{GRANTS}.description": WORDS,
     f"{GRANTS}.metadata": WORDS,
     f"{GRANTS}.is_open": "generated",

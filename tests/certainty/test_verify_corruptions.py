@@ -9,7 +9,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from tests.certainty.corruptions import CORRUPTIONS, UNJUDGED, Corruption
+from tests.certainty.corruptions import CORRUPTIONS, PLAN_DAMAGE, UNJUDGED, Corruption
 from tests.support import rich_history
 from tests.support.database import Database, call, copied_database
 from tests.support.server import Server
@@ -76,6 +76,12 @@ def test_a_rule_names(damage: psycopg.Connection[Any], corruption: Corruption) -
         [(account,)] = changed
         assert str(account) in str(found[corruption.rule])
         assert corruption.rule in broken(damage, account)
+
+
+@pytest.mark.parametrize("what", PLAN_DAMAGE)
+def test_rule_5_names_a_version_of_a_plan_that_cannot_be(damage: psycopg.Connection[Any], what: str) -> None:
+    assert damage.execute(PLAN_DAMAGE[what].encode()).rowcount > 0
+    assert 5 in broken(damage)
 
 
 def test_it_takes_no_plan_that_only_finds_the_first_few(own_database: Database) -> None:

@@ -53,7 +53,7 @@ WITHOUT_ACCOUNT = {
         (
             *("is_spendable", "spell_period", "enter_plan", "anchor_periods", "running_period_is_paid", "leave_plan"),
             *("cancel_plan", "change_plan_event", "change_status_event", "change_subscription", "next_transition"),
-            *("grace_ends_at", "pass_time", "emit_spell", "is_same_spell", "time_of_event"),
+            *("grace_ends_at", "pass_time", "emit_spell", "is_same_spell", "time_of_event", "running_period_is_unpaid"),
         ),
         "pure, and what the plans are",
     ),
@@ -156,7 +156,7 @@ WITHOUT_ACCOUNT = {
 ASKS_AUTH = {
     *("paying_account", "reading_user", "readable_ids", "overseen_ids", "reader_id"),
     # Who a person is, asked when an account is opened.
-    *("remember_identities", "decide_free_credits"),
+    *("remember_identities", "decide_free_credits", "yields_identity"),
     # The e-mail of a person: shown to those who share a workspace, and what an invitation is bound to.
     *("members_of", "check_invitation", "confirmed_email"),
 }

@@ -27,7 +27,10 @@ REQUESTS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
         {"credit_type": "message", "amount": 2},
         [{"amount": 3}, {"source": "top_up"}, {"credit_type": "integration"}, {"expires_at": "2099-01-01T00:00:00Z"}],
     ),
-    "change_plan": ({"plan_id": "pro"}, [{"plan_id": "elite"}, {"effective": "period_end"}]),
+    "change_plan": (
+        {"plan_id": "pro", "at": "2020-01-01T00:00:00Z"},
+        [{"plan_id": "elite"}, {"effective": "period_end"}, {"at": None}, {"at": "2020-01-02T00:00:00Z"}],
+    ),
 }
 
 
@@ -73,6 +76,12 @@ def test_a_key_belongs_to_one_function(database: Database, user: UUID) -> None:
     for function in ("reserve_credits", "grant_credits"):
         with raises("idempotency_conflict"):
             database.call(function, user, "message", 2, idempotency_key="key")
+
+
+def test_a_key_of_something_with_a_time_belongs_to_one_function_too(database: Database, user: UUID) -> None:
+    database.call("change_plan", user, "pro", idempotency_key="timed", at="2020-01-01T00:00:00Z")
+    with raises("idempotency_conflict", "PT409"):
+        database.call("consume_credits", user, "message", idempotency_key="timed")
 
 
 def test_a_key_belongs_to_one_account(database: Database, user: UUID) -> None:

@@ -368,7 +368,11 @@ def test_two_statements_of_two_owners_in_opposite_order_wait_for_each_other(
     assert [used(database, user) for user in users] == [120, 120]
 
 
-def test_a_deletion_that_meets_a_lock_timeout_gives_back_later(database: Database, name: str, user: UUID) -> None:
+@pytest.mark.parametrize("plan", ["free", "starter"])
+def test_a_deletion_that_meets_a_lock_timeout_gives_back_later(
+    database: Database, name: str, user: UUID, plan: str
+) -> None:
+    database.call("change_plan", user, plan)
     meter(database, name, SIMPLE)
     database.run(f"insert into {name} values (1, %s), (2, %s)", user, user)
     with database.connect(autocommit=False) as busy, database.connect() as deleting:
@@ -376,8 +380,10 @@ def test_a_deletion_that_meets_a_lock_timeout_gives_back_later(database: Databas
         deleting.execute("set lock_timeout = '50ms'")
         deleting.execute(f"delete from {name} where id = 1".encode())
     assert database.value(f"select count(*) from {name}") == 1
-    database.run(f"delete from {name} where id = 2")
-    assert used(database, user) == 0
+    database.run(f"insert into {name} values (3, %s)", user)
+    assert database.call("consume_credits", user, "project")["success"]
+    database.run(f"delete from {name} where id >= 2")
+    assert used(database, user) == 1
     database.verify(user)
 
 

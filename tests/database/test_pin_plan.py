@@ -50,3 +50,17 @@ def test_a_version_that_the_plan_does_not_have_is_refused(database: Database, mi
     with raises("invalid_argument", "PT422") as seen:
         database.call("pin_plan", database.new_user(), missing)
     assert seen.details["argument"] == "p_version"
+
+
+def test_a_plan_that_is_left_keeps_the_figures_that_its_period_began_with(own_database: Database) -> None:
+    left, stayed = (Timed(own_database, start=START, plan="starter") for _ in range(2))
+    for user in (left, stayed):
+        user.at(START + PERIOD).call("consume_credits", "message", 40)
+    set_allowance(own_database, "starter", 300)
+    for user in (left, stayed):
+        user.wait(days=3)
+    left.call("change_plan", "free")
+    assert (left.remaining, stayed.remaining) == (60, 60)
+    set_allowance(own_database, "starter", 50)
+    assert left.wait(days=3).call("consume_credits", "message", 1)["remaining"] == 59
+    left.verify()

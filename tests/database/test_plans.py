@@ -307,6 +307,22 @@ def test_a_plan_with_subscribers_cannot_be_dropped(own_database: Database) -> No
         with pytest.raises(psycopg.errors.ForeignKeyViolation, match="has subscribers"):
             own_database.run(statement)
     own_database.run("delete from plans where id = 'elite'")
+    with pytest.raises(psycopg.errors.ForeignKeyViolation, match="one by one"):
+        own_database.run("truncate plans cascade")
+
+
+def test_what_was_on_a_plan_that_is_gone_was_paid_for(own_database: Database) -> None:
+    own_database.run("insert into plans (id, name, rank, price_cents) values ('team', 'Team', 45, 14900)")
+    own_database.run("insert into plan_limits (plan_id, credit_type, allowance) values ('team', 'message', 80)")
+    user = Timed(own_database, start=START, plan="team")
+    anchor = user.period_end
+    user.call("consume_credits", "message", 80)
+    user.wait(days=9).call("change_plan", "starter")
+    own_database.run("delete from plans where id = 'team'")
+    # News of later reads all of it again: the period goes on, with what was spent in it.
+    user.wait(days=1).call("set_subscription_status", "past_due")
+    assert (user.period_end, user.remaining, user.balance()["used"]) == (anchor, 15, 80)
+    user.verify()
 
 
 def test_what_is_left_rolls_over_up_to_the_cap_and_expires_a_period_later(own_database: Database) -> None:

@@ -120,7 +120,7 @@ class Account:
         self.pending: tuple[str, datetime] | None = None
         self.past_due_since: datetime | None = None
         self.owed_from = 0
-        # Of which plan a payment failed at the very start of a period, which had begun by then.
+        # Of which plan something was heard, if at the very start of a period, which had begun by then.
         self.begun: dict[int, datetime] = {}
         self.frozen_at: datetime | None = None
         # Which plans were in force, from when on, in the periods of this anchor.
@@ -218,7 +218,7 @@ class Account:
         for nth, (since, plan) in enumerate(self.steps):
             until = self.steps[nth + 1][0] if nth + 1 < len(self.steps) else at + DAY
             is_over = since < began and until <= began and not (restarted and nth == first)
-            # A payment that fails at the very start of a period fails once it has begun.
+            # What is heard of at the very start of a period comes once it has begun.
             if self.begun.get(nth) == began:
                 is_over = False
             if nth < first or since > at or is_over:
@@ -390,6 +390,7 @@ class Account:
         if effective == "period_end":
             assert counted[0].end is not None
             self.pending = (plan, counted[0].end)
+            self.begun[len(self.steps) - 1] = self.now
             return
         was_paid, is_paid = self.plans[self.plan].is_paid, self.plans[plan].is_paid
         owed = self.past_due_since
@@ -431,6 +432,8 @@ class Account:
 
     def set_status(self, status: str) -> None:
         if self.plans[self.plan].is_paid:
+            if self.is_past_grace(self.now - MICROSECOND):
+                self.frozen_at = self.now
             if self.past_due_since is None:
                 self.owed_from = len(self.steps)
             if status == "past_due" and self.past_due_since is None:

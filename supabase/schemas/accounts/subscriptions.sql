@@ -180,6 +180,11 @@ security definer
 set search_path = ''
 as $$
 begin
+  if tg_op = 'TRUNCATE' then
+    raise exception 'plans are deleted one by one'
+      using errcode = 'foreign_key_violation',
+        hint = 'Delete from plans those without subscribers.';
+  end if;
   -- The row is locked by now: a subscriber that was on the way in has arrived, or finds no plan.
   if exists (
     select 1 from credits.subscription_spells s
@@ -204,3 +209,5 @@ create trigger plans_keep_subscribed before delete on public.plans
   for each row execute function credits.plan_is_used();
 create trigger plans_keep_subscribed_id before update of id on public.plans
   for each row when (old.id <> new.id) execute function credits.plan_is_used();
+create trigger plans_are_not_truncated before truncate on public.plans
+  for each statement execute function credits.plan_is_used();

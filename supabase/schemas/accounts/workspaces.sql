@@ -31,15 +31,18 @@ grant select on table public.credit_workspace_members to authenticated, service_
 
 -- Every policy compares the account with this array, which makes it an index condition, asked for
 -- once. The cost says that it is dear, so that no plan reads other people's rows in some order and
--- asks for each.
+-- asks for each. What follows is asked for each row of a workspace, so it is PL/pgSQL, whose plans
+-- outlive a call.
 create function credits.reader_id()
 returns uuid
-language sql
+language plpgsql
 stable
 security definer
 set search_path = ''
 as $$
-  select auth.uid()
+begin
+  return auth.uid();
+end
 $$;
 comment on function credits.reader_id() is
   'The signed-in user, for the row level security policies.';

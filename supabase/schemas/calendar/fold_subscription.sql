@@ -10,10 +10,14 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return coalesce((select p.price_cents > 0 from public.plans p where p.id = p_plan_id), false);
+  return coalesce(
+    (select p.price_cents > 0 from public.plans p where p.id = p_plan_id),
+    (select v.is_paid from credits.plan_versions v where v.plan_id = p_plan_id
+      order by v.version desc limit 1), false);
 end
 $$;
-comment on function credits.is_paid_plan(text) is 'Whether a plan has a price.';
+comment on function credits.is_paid_plan(text) is
+  'Whether a plan has a price, or had one when it went away: what was on it was paid for.';
 revoke all on function credits.is_paid_plan(text) from public, anon, authenticated, service_role;
 
 create type credits.provider_state as (

@@ -65,6 +65,11 @@ begin
       where b.account_id = p_account_id and b.period_start = p_period_start
         and b.plan_id = p_spell.plan_id
         and b.anchored_by = p_spell.anchored_by limit 1),
+    -- Also after the account has left the plan within the period.
+    (select g.plan_version from public.credit_grants g
+      where g.account_id = p_account_id and g.period_start = p_period_start
+        and g.plan_id = p_spell.plan_id and g.plan_version is not null and g.voided_at is null
+      order by g.created_at limit 1),
     (select b.pinned_version from credits.subscriptions b
       where b.account_id = p_account_id and b.pinned_plan_id = p_spell.plan_id),
     -- Whenever it is asked, it is the one that was on sale as the period began. Versions are dated

@@ -68,6 +68,7 @@ as $$
     ('credits.balances', 'balances_notice_low'),
     ('public.plans', 'plans_keep_subscribed'),
     ('public.plans', 'plans_keep_subscribed_id'),
+    ('public.plans', 'plans_are_not_truncated'),
     ('public.plan_limits', 'plan_limits_make_version'),
     ('public.plan_limits', 'plan_limits_make_versions'),
     ('public.subscriptions', 'subscriptions_are_never_written'),

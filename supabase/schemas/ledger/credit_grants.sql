@@ -14,6 +14,7 @@ create table public.credit_grants (
   expires_at timestamptz,
   period_start timestamptz,
   plan_id text,
+  plan_version integer,
   frozen_at timestamptz,
   frozen_reason text,
   voided_at timestamptz,
@@ -52,6 +53,8 @@ comment on column public.credit_grants.period_start is
   'For the plan''s allowance: start of its period. A limit has none: then it is 1970, an instant '
     'that
    every client can read. One per account, type and period.';
+comment on column public.credit_grants.plan_version is
+  'For the plan''s allowance: the version of plan_id that its period began with.';
 comment on column public.credit_grants.frozen_at is
   'Not spendable from here on, not lost either: a payment is past due or disputed.';
 comment on column public.credit_grants.paid_amount is

@@ -86,6 +86,7 @@ begin
     from jsonb_each(p_request) a full join jsonb_each(p_other) b on a.key = b.key
     where a.value is distinct from b.value
       and not coalesce(case when a.key ~ '(^|_)at$'
+          and jsonb_typeof(a.value) = 'string' and jsonb_typeof(b.value) = 'string'
         then (a.value #>> '{}')::timestamptz = (b.value #>> '{}')::timestamptz end, false));
 end
 $$;

@@ -53,11 +53,12 @@ begin
   end if;
   insert into public.credit_grants (
     account_id, credit_type, source, priority, amount, remaining, starts_at, expires_at,
-      period_start, plan_id,
+      period_start, plan_id, plan_version,
     description, metadata, created_at)
   select p_account_id, p_balance.credit_type, s.id,
     case when p_expires_at is null then s.priority else s.priority_when_expiring end,
-    p_amount, p_amount, p_starts_at, p_expires_at, p_period_start, p_plan_id, p_description,
+    p_amount, p_amount, p_starts_at, p_expires_at, p_period_start, p_plan_id,
+    case when p_plan_id = p_balance.plan_id then p_balance.plan_version end, p_description,
     p_metadata, p_balance.settled_at
   from credits.grant_sources s where s.id = p_source
   returning id into strict p_grant_id;

@@ -268,13 +268,14 @@ begin
     perform credits.refuse_status(p_account_id, v_balance.account_status);
   end if;
 
-  v_lacking := p_amount - credits.available(v_balance);
+  -- Nothing is lacking while it is unlimited.
+  v_lacking := greatest(0, p_amount - credits.available(v_balance));
   -- Rows that were deleted without the account, with their table perhaps, count no more before a
   -- place is denied.
   if v_lacking > 0 and v_balance.kind = 'limit'
     and credits.give_deleted_rows_back(p_account_id) > 0 then
     v_balance := credits.lock_balance(p_account_id, p_credit_type);
-    v_lacking := p_amount - credits.available(v_balance);
+    v_lacking := greatest(0, p_amount - credits.available(v_balance));
   end if;
   if v_lacking > 0 and not p_forced then
     return credits.refuse(p_account_id, v_balance, v_operation_id, p_amount, p_user_id,
