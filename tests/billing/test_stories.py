@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from sonas_supabase.billing import BillingSettings
-from tests.billing.events import SECRET
+from sonas_supabase.local.stripe import _objects as made
+from tests.billing.events import SECRET, at
 from tests.billing.story import Story, set_up
 from tests.billing.support import served
 from tests.support.database import Database
@@ -144,6 +145,132 @@ def test_an_upgrade_gives_the_share_of_what_is_left(story: Story) -> None:
     assert (story.plan, story.left, month_of(story)) == ("pro", 260, "2027-04-01")
 
 
+def test_a_payment_that_is_early_gives_nothing_early(story: Story) -> None:
+    story.subscribe()
+    story.spend(60)
+    story.now("2027-03-31 23:59")
+    story.tell("invoice.paid", story.invoice(*APRIL), created="2027-04-01 00:00:01")
+    assert story.left == 40
+    story.now(APRIL[0])
+    assert story.left == 100
+    story.spend(1)
+    assert (story.left, story.grants()) == (99, 2)
+
+
+def test_rounds_of_upgrades_and_downgrades_mint_nothing(story: Story) -> None:
+    story.now(MARCH[0])
+    story.tell("customer.subscription.created", story.subscription(*MARCH, price="price_pro"), wants=None)
+    story.tell("invoice.paid", story.invoice(*MARCH, 10_000, price="price_pro"), wants=None)
+    story.spend(120)
+    for day in range(2, 12):
+        for hour, price in (("00", "price_st"), ("12", "price_pro")):
+            story.now(f"2027-03-{day:02} {hour}:00")
+            story.tell("customer.subscription.updated", story.subscription(*MARCH, price=price), wants=None)
+        rest = (f"2027-03-{day:02} 12:00", MARCH[1])
+        paid = story.invoice_of(
+            [story.line(*rest, 5000, price="price_pro", name=f"up{day}", proration=True)],
+            reason="subscription_update", name=f"up{day}",
+        )  # fmt: skip
+        paid["parent"]["subscription_details"]["subscription_proration_date"] = story.at
+        story.tell("invoice.paid", paid, wants=None)
+    assert (story.left, month_of(story)) == (380, "2027-04-01")
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_new_anchor_begins_a_period_of_its_own(story: Story, first: int) -> None:
+    story.subscribe()
+    story.spend(40)
+    story.now("2027-03-16 12:00")
+    month = ("2027-03-16 12:00", "2027-04-16 12:00")
+    told = [
+        ("customer.subscription.updated", story.subscription(*month, price="price_pro")),
+        ("invoice.paid", story.invoice(*month, 10_000, price="price_pro", reason="subscription_update")),
+    ]
+    for turn in (first, 1 - first):
+        story.tell(*told[turn], wants=None)
+    assert (story.plan, story.left, month_of(story)) == ("pro", 500, "2027-04-16")
+    story.now("2027-04-16 12:00")
+    assert story.left == 500
+
+
+def test_where_collection_is_paused_one_period_is_given(story: Story) -> None:
+    story.subscribe()
+    story.now("2027-03-10 00:00")
+    paused = {"pause_collection": {"behavior": "void", "resumes_at": at("2027-05-10")}}
+    story.tell("customer.subscription.updated", story.subscription(*MARCH, **paused))
+    assert story.left == 100
+    story.now(APRIL[0])
+    story.tell("customer.subscription.updated", story.subscription(*APRIL, **paused))
+    story.tell("invoice.voided", story.invoice(*APRIL, status="void", amount_paid=0), wants=None)
+    assert story.left == 100
+    story.now("2027-05-01 00:00")
+    month = ("2027-05-01 00:00", "2027-06-01 00:00")
+    story.tell("customer.subscription.updated", story.subscription(*month, **paused))
+    story.tell("invoice.voided", story.invoice(*month, status="void", amount_paid=0), wants=None)
+    assert story.left == 0
+    story.now("2027-05-10 00:00")
+    story.tell("customer.subscription.updated", story.subscription(*month))
+    assert story.left == 0
+    story.now("2027-06-01 00:00")
+    story.tell("invoice.paid", story.invoice("2027-06-01 00:00", "2027-07-01 00:00"))
+    assert (story.plan, story.left) == ("starter", 100)
+
+
+def test_a_paused_subscription_is_frozen_and_resumes_with_a_period_of_its_own(story: Story) -> None:
+    story.subscribe()
+    story.send(story.pack())
+    story.spend(40)
+    story.now("2027-03-10 00:00")
+    reason = {"status_details": {"paused": {"subscription": {"type": "pause_requested"}}}}
+    story.tell("customer.subscription.paused", story.subscription(*MARCH, status="paused", **reason))
+    assert story.left == 500
+    story.now("2027-04-20 00:00")
+    month = ("2027-04-20 00:00", "2027-05-20 00:00")
+    story.tell("customer.subscription.resumed", story.subscription(*month))
+    story.tell("invoice.paid", story.invoice(*month))
+    assert (story.plan, story.left, month_of(story)) == ("starter", 600, "2027-05-20")
+
+
+def test_seats_grow_at_once_and_shrink_with_the_period(story: Story) -> None:
+    seats = int(
+        story.database.value("select allowance from plan_limits where (plan_id, credit_type) = ('builder', 'message')")
+    )
+    story.database.call("register_billing_price", "price_seat", "builder", unit_amount=3000)
+    story.database.run("update public.plans set per_seat = true where id = 'builder'")
+    story.now(MARCH[0])
+
+    def has(quantity: int) -> None:
+        story.tell("customer.subscription.updated", story.subscription(*MARCH, price="price_seat", quantity=quantity))
+
+    has(3)
+    story.tell("invoice.paid", story.invoice(*MARCH, 9000, price="price_seat", reason="subscription_create"))
+    assert story.left == 3 * seats
+    story.now("2027-03-16 12:00")
+    has(5)
+    assert story.left == 4 * seats
+    story.now("2027-03-20 00:00")
+    has(2)
+    assert story.left == 4 * seats
+    story.now(APRIL[0])
+    assert story.left == 2 * seats
+
+
+def test_two_customers_of_one_account_both_count_and_the_larger_plan_leads(story: Story) -> None:
+    story.subscribe()
+    other = f"{story.customer}b"
+    story.database.call("link_billing_customer", story.user, other)
+    story.now("2027-03-16 00:00")
+    month = ("2027-03-16 00:00", "2027-04-16 00:00")
+    first = story.customer, story.sub_id
+    story.customer, story.sub_id = other, f"{story.sub_id}b"
+    story.tell("customer.subscription.created", story.subscription(*month, price="price_pro"), wants=None)
+    story.tell("invoice.paid", story.invoice(*month, 10_000, price="price_pro", reason="subscription_create"))
+    assert (story.plan, story.left) == ("pro", 500)
+    story.customer, story.sub_id = first
+    story.tell("customer.subscription.deleted", story.subscription(*MARCH, status="canceled", ended_at=story.at))
+    assert (story.plan, story.left) == ("pro", 500)
+
+
 def test_a_cancellation_that_is_taken_back_is_none(story: Story) -> None:
     story.subscribe()
     story.now("2027-03-10 00:00")
@@ -207,6 +334,31 @@ def test_a_year_is_paid_once_and_renews_each_month(story: Story) -> None:
     assert story.left < 500
 
 
+@pytest.mark.parametrize(("end", "july"), [("won", 500), ("lost", 0)])
+def test_a_year_that_is_disputed_gives_no_further_month_until_it_is_won(story: Story, end: str, july: int) -> None:
+    year = ("2027-03-01 00:00", "2028-03-01 00:00")
+    intent = f"pi_year{story.number}"
+    story.now(year[0])
+    story.tell("customer.subscription.created", story.subscription(*year, price="price_proY"), wants=None)
+    paid = story.invoice(*year, 100_000, price="price_proY")
+    story.tell("invoice.paid", paid, wants=None)
+    link = made.invoice_payment(
+        created=story.at, invoice=paid["id"], payment_intent=intent, amount=100_000, currency="usd"
+    )
+    story.tell("invoice_payment.paid", link)
+    story.now("2027-05-10 00:00")
+    story.spend(100)
+    story.tell("charge.dispute.created", story.dispute(intent, "needs_response", 100_000))
+    assert story.left == 0
+    story.now("2027-06-01 00:00")
+    assert story.left == 0, "a month of what is in dispute"
+    story.now("2027-06-15 00:00")
+    story.tell("charge.dispute.closed", story.dispute(intent, end, 100_000))
+    assert story.left == july
+    story.now("2027-07-01 00:00")
+    assert story.left == july
+
+
 def test_refunds_with_tax_void_their_share_and_the_rest_is_a_debt(story: Story) -> None:
     story.now("2027-02-20 00:00")
     story.spend(10)
@@ -226,8 +378,6 @@ def test_refunds_with_tax_void_their_share_and_the_rest_is_a_debt(story: Story) 
 
 
 def test_a_refund_of_tax_alone_takes_nothing_back(story: Story) -> None:
-    from sonas_supabase.local.stripe import _objects as made
-
     story.now("2027-02-20 00:00")
     event = story.pack(tax=100, invoice="in_tax")
     intent = event["data"]["object"]["payment_intent"]
@@ -302,8 +452,6 @@ def test_a_price_that_is_not_ours_needs_a_look_and_gives_nothing(story: Story) -
 
 
 def test_a_customer_that_is_gone_keeps_what_was_bought(story: Story) -> None:
-    from sonas_supabase.local.stripe import _objects as made
-
     story.subscribe()
     story.send(story.pack())
     story.now("2027-03-10 00:00")

@@ -581,7 +581,10 @@ begin
   if v_account_id is null then
     return null;
   end if;
-  return credits.settle_invoice(v_account_id, v_payment.invoice_id);
+  return case when exists (
+      select 1 from credits.billing_disputes d where d.payment_id = p_payment_id)
+      then credits.follow_billing(v_account_id) else '[]' end
+    || credits.settle_invoice(v_account_id, v_payment.invoice_id);
 end
 $$;
 comment on function credits.settle_payment(text) is

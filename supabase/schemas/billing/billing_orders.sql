@@ -130,6 +130,7 @@ create table credits.billing_disputes (
   rank integer not null,
   kind text not null,
   happened_at timestamptz not null,
+  opened_at timestamptz not null,
   constraint billing_disputes_pkey primary key (dispute_id)
 );
 create index billing_disputes_payment_id_idx on credits.billing_disputes (payment_id);
@@ -137,6 +138,7 @@ comment on table credits.billing_disputes is
   'What a buyer''s bank has called into question, and early warnings of it.';
 comment on column credits.billing_disputes.rank is
   '0 a warning or prevented, 1 open, 2 won, 3 lost: the greatest counts.';
+comment on column credits.billing_disputes.opened_at is 'The earliest that was told of it.';
 alter table credits.billing_disputes enable row level security;
 revoke all on table credits.billing_disputes from public, anon, authenticated, service_role;
 

@@ -36,7 +36,9 @@ set search_path = ''
 as $$
 begin
   return (
-    select max(l.period_end) from credits.billing_invoices i
+    -- What is disputed, or was lost, covers nothing after that.
+    select max(least(l.period_end, credits.disputed_from(i.invoice_id)))
+    from credits.billing_invoices i
     join credits.billing_invoice_lines l on l.invoice_id = i.invoice_id
     join credits.billing_prices b on b.price_id = l.price_id and b.plan_id is not null
     where i.subscription_id = p_subscription_id and not l.is_proration);
@@ -45,6 +47,26 @@ $$;
 comment on function credits.covered_until_of(text) is
   'Up to when invoices that were paid cover a subscription.';
 revoke all on function credits.covered_until_of(text)
+  from public, anon, authenticated, service_role;
+
+create function credits.disputed_from(p_invoice_id text)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select min(d.opened_at) from credits.billing_payments p
+    join credits.billing_disputes d on d.payment_id = p.payment_id and d.rank in (1, 3)
+    where p.invoice_id = p_invoice_id);
+end
+$$;
+comment on function credits.disputed_from(text) is
+  'Since when the payment of an invoice is disputed, or was until it was lost; null where it '
+  'stands.';
+revoke all on function credits.disputed_from(text)
   from public, anon, authenticated, service_role;
 
 create function credits.is_plan_paid(
@@ -208,6 +230,42 @@ comment on function credits.without_unpaid_upgrade(
 revoke all on function credits.without_unpaid_upgrade(
   credits.provider_state, credits.provider_state) from public, anon, authenticated, service_role;
 
+create function credits.untold_renewal(
+  p_snapshot credits.billing_snapshots, p_before credits.provider_state)
+returns credits.provider_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.provider_state;
+  v_plan record;
+begin
+  if p_snapshot.rank <> 1 or p_snapshot.period_start <= p_before.period_start
+     or p_before.period_start is null then
+    return s;
+  end if;
+  select * into v_plan from credits.plan_of_items(p_snapshot.items);
+  if (v_plan.plan_id, v_plan.quantity) is not distinct from (p_before.plan_id, p_before.quantity)
+     or credits.prorated_at(p_snapshot.subscription_id, v_plan.plan_id,
+       v_plan.period_start, p_snapshot.happened_at) is null then
+    return s;
+  end if;
+  s := p_before;
+  s.started_at := greatest(v_plan.period_start, p_before.started_at);
+  s.period_start := v_plan.period_start;
+  s.anchor_at := p_snapshot.anchor_at;
+  return s;
+end
+$$;
+comment on function credits.untold_renewal(
+  credits.billing_snapshots, credits.provider_state) is
+  'The beginning of a period that no snapshot told of: the next one has changed the plan within '
+  'it, and its invoice says when. Null where there is none.';
+revoke all on function credits.untold_renewal(
+  credits.billing_snapshots, credits.provider_state) from public, anon, authenticated, service_role;
+
 create function credits.subscription_course(p_subscription_id text)
 returns setof credits.provider_state
 language plpgsql
@@ -223,6 +281,13 @@ declare
   v_n integer := 0;
 begin
   for v_snapshot in select * from credits.snapshots_of(p_subscription_id) loop
+    s := credits.untold_renewal(v_snapshot, v_before);
+    if s.subscription_id is not null then
+      v_n := v_n + 1;
+      s.n := v_n;
+      return next s;
+      v_before := s;
+    end if;
     s := credits.state_of_snapshot(v_snapshot, v_before);
     v_n := v_n + 1;
     s.n := v_n;

@@ -287,15 +287,19 @@ declare
   v_payment_id text := credits.payment_of(p_fact);
 begin
   insert into credits.billing_disputes as d (
-    dispute_id, payment_id, amount, currency, status, rank, kind, happened_at)
+    dispute_id, payment_id, amount, currency, status, rank, kind, happened_at, opened_at)
   values (
     p_fact ->> 'dispute_id', v_payment_id, coalesce((p_fact ->> 'amount')::bigint, 0),
     lower(p_fact ->> 'currency'), coalesce(p_fact ->> 'status', ''),
     credits.dispute_rank(p_fact), coalesce(p_fact ->> 'kind', 'dispute'),
-    credits.fact_time(p_fact, 'at'))
+    credits.fact_time(p_fact, 'at'), credits.fact_time(p_fact, 'at'))
   on conflict (dispute_id) do update set status = excluded.status, rank = excluded.rank,
-    amount = excluded.amount, happened_at = excluded.happened_at
+    amount = excluded.amount, happened_at = excluded.happened_at,
+    opened_at = least(d.opened_at, excluded.opened_at)
   where (d.rank, d.happened_at) < (excluded.rank, excluded.happened_at);
+  update credits.billing_disputes d set opened_at = credits.fact_time(p_fact, 'at')
+  where d.dispute_id = p_fact ->> 'dispute_id'
+    and d.opened_at > credits.fact_time(p_fact, 'at');
   return v_payment_id;
 end
 $$;
