@@ -15705,7 +15705,10 @@ declare
   v_spells credits.subscription_spells[] := p_spells;
   v_state credits.subscription_state := p_state;
 begin
-  for v_n in 1 .. coalesce(cardinality(v_spells), 0) loop
+  -- Most of what happens leaves the spells before it alone; then their number costs nothing.
+  for v_n in 1 .. case when v_state.earns_from is not null or v_state.forfeits_from is not null
+      or v_state.is_paid and v_state.is_managed and v_base < (v_state.spell).anchored_from
+    then coalesce(cardinality(v_spells), 0) else 0 end loop
     if v_spells[v_n].started_at >= v_state.earns_from then
       v_spells[v_n].is_earning := true;
     end if;
@@ -15767,7 +15770,8 @@ revoke all on function credits.emit_spell(credits.subscription_spells[], credits
   timestamptz, boolean)
   from public, anon, authenticated, service_role;
 
-create function credits.fold_subscription(p_account_id uuid)
+create function credits.fold_subscription(
+  p_account_id uuid, p_course credits.provider_state[] default null)
 returns credits.subscription_spells[]
 language plpgsql
 stable
@@ -15778,7 +15782,8 @@ declare
   s credits.subscription_state;
   v_spells credits.subscription_spells[] := array[]::credits.subscription_spells[];
   v_default text := (select p.id from public.plans p where p.is_default);
-  v_course credits.provider_state[] := credits.provider_course(p_account_id);
+  v_course credits.provider_state[] := coalesce(
+    p_course, credits.provider_course(p_account_id));
   v_events credits.subscription_events[];
   v_event credits.subscription_events;
   v_emitted credits.subscription_fold;
@@ -15839,9 +15844,10 @@ begin
   return v_spells;
 end
 $$;
-comment on function credits.fold_subscription(uuid) is
-  'The spells of a subscription, from all its events in the order in which they happened.';
-revoke all on function credits.fold_subscription(uuid)
+comment on function credits.fold_subscription(uuid, credits.provider_state[]) is
+  'The spells of a subscription, from all its events in the order in which they happened. '
+  'p_course: what its provider has told, where that is worked out already.';
+revoke all on function credits.fold_subscription(uuid, credits.provider_state[])
   from public, anon, authenticated, service_role;
 
 create function credits.all_events(p_account_id uuid, p_course credits.provider_state[])
@@ -15919,7 +15925,8 @@ revoke all on function credits.change_subscription(credits.subscription_state,
   credits.subscription_events, text)
   from public, anon, authenticated, service_role;
 
-create function credits.refold(p_account_id uuid, p_at timestamptz)
+create function credits.refold(
+  p_account_id uuid, p_at timestamptz, p_course credits.provider_state[] default null)
 returns void
 language plpgsql
 volatile
@@ -15927,7 +15934,8 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_spells credits.subscription_spells[] := credits.fold_subscription(p_account_id);
+  v_spells credits.subscription_spells[] :=
+    credits.fold_subscription(p_account_id, p_course);
   v_revision bigint;
   v_written_at timestamptz := clock_timestamp();
   v_replaced bigint;
@@ -15961,10 +15969,10 @@ begin
     where b.account_id = p_account_id;
 end
 $$;
-comment on function credits.refold(uuid, timestamptz) is
+comment on function credits.refold(uuid, timestamptz, credits.provider_state[]) is
   'Writes down the spells that follow from the events, keeping those that no longer do as '
   'replaced. All balances are locked.';
-revoke all on function credits.refold(uuid, timestamptz)
+revoke all on function credits.refold(uuid, timestamptz, credits.provider_state[])
   from public, anon, authenticated, service_role;
 
 create function credits.is_same_spell(p_old credits.subscription_spells,
@@ -19358,6 +19366,7 @@ create table credits.billing_disputes (
   rank integer not null,
   kind text not null,
   happened_at timestamptz not null,
+  opened_at timestamptz not null,
   constraint billing_disputes_pkey primary key (dispute_id)
 );
 create index billing_disputes_payment_id_idx on credits.billing_disputes (payment_id);
@@ -19365,6 +19374,7 @@ comment on table credits.billing_disputes is
   'What a buyer''s bank has called into question, and early warnings of it.';
 comment on column credits.billing_disputes.rank is
   '0 a warning or prevented, 1 open, 2 won, 3 lost: the greatest counts.';
+comment on column credits.billing_disputes.opened_at is 'The earliest that was told of it.';
 alter table credits.billing_disputes enable row level security;
 revoke all on table credits.billing_disputes from public, anon, authenticated, service_role;
 
@@ -20006,7 +20016,10 @@ begin
   if v_account_id is null then
     return null;
   end if;
-  return credits.settle_invoice(v_account_id, v_payment.invoice_id);
+  return case when exists (
+      select 1 from credits.billing_disputes d where d.payment_id = p_payment_id)
+      then credits.follow_billing(v_account_id) else '[]' end
+    || credits.settle_invoice(v_account_id, v_payment.invoice_id);
 end
 $$;
 comment on function credits.settle_payment(text) is
@@ -21085,7 +21098,9 @@ set search_path = ''
 as $$
 begin
   return (
-    select max(l.period_end) from credits.billing_invoices i
+    -- What is disputed, or was lost, covers nothing after that.
+    select max(least(l.period_end, credits.disputed_from(i.invoice_id)))
+    from credits.billing_invoices i
     join credits.billing_invoice_lines l on l.invoice_id = i.invoice_id
     join credits.billing_prices b on b.price_id = l.price_id and b.plan_id is not null
     where i.subscription_id = p_subscription_id and not l.is_proration);
@@ -21094,6 +21109,26 @@ $$;
 comment on function credits.covered_until_of(text) is
   'Up to when invoices that were paid cover a subscription.';
 revoke all on function credits.covered_until_of(text)
+  from public, anon, authenticated, service_role;
+
+create function credits.disputed_from(p_invoice_id text)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select min(d.opened_at) from credits.billing_payments p
+    join credits.billing_disputes d on d.payment_id = p.payment_id and d.rank in (1, 3)
+    where p.invoice_id = p_invoice_id);
+end
+$$;
+comment on function credits.disputed_from(text) is
+  'Since when the payment of an invoice is disputed, or was until it was lost; null where it '
+  'stands.';
+revoke all on function credits.disputed_from(text)
   from public, anon, authenticated, service_role;
 
 create function credits.is_plan_paid(
@@ -21257,6 +21292,42 @@ comment on function credits.without_unpaid_upgrade(
 revoke all on function credits.without_unpaid_upgrade(
   credits.provider_state, credits.provider_state) from public, anon, authenticated, service_role;
 
+create function credits.untold_renewal(
+  p_snapshot credits.billing_snapshots, p_before credits.provider_state)
+returns credits.provider_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.provider_state;
+  v_plan record;
+begin
+  if p_snapshot.rank <> 1 or p_snapshot.period_start <= p_before.period_start
+     or p_before.period_start is null then
+    return s;
+  end if;
+  select * into v_plan from credits.plan_of_items(p_snapshot.items);
+  if (v_plan.plan_id, v_plan.quantity) is not distinct from (p_before.plan_id, p_before.quantity)
+     or credits.prorated_at(p_snapshot.subscription_id, v_plan.plan_id,
+       v_plan.period_start, p_snapshot.happened_at) is null then
+    return s;
+  end if;
+  s := p_before;
+  s.started_at := greatest(v_plan.period_start, p_before.started_at);
+  s.period_start := v_plan.period_start;
+  s.anchor_at := p_snapshot.anchor_at;
+  return s;
+end
+$$;
+comment on function credits.untold_renewal(
+  credits.billing_snapshots, credits.provider_state) is
+  'The beginning of a period that no snapshot told of: the next one has changed the plan within '
+  'it, and its invoice says when. Null where there is none.';
+revoke all on function credits.untold_renewal(
+  credits.billing_snapshots, credits.provider_state) from public, anon, authenticated, service_role;
+
 create function credits.subscription_course(p_subscription_id text)
 returns setof credits.provider_state
 language plpgsql
@@ -21272,6 +21343,13 @@ declare
   v_n integer := 0;
 begin
   for v_snapshot in select * from credits.snapshots_of(p_subscription_id) loop
+    s := credits.untold_renewal(v_snapshot, v_before);
+    if s.subscription_id is not null then
+      v_n := v_n + 1;
+      s.n := v_n;
+      return next s;
+      v_before := s;
+    end if;
     s := credits.state_of_snapshot(v_snapshot, v_before);
     v_n := v_n + 1;
     s.n := v_n;
@@ -21453,7 +21531,7 @@ begin
     covered_until = case when credits.is_living_status(v_last.status)
       then v_last.covered_until end
   where b.account_id = p_account_id;
-  perform credits.refold(p_account_id, v_now);
+  perform credits.refold(p_account_id, v_now, v_course);
   perform credits.lock_account(p_account_id);
   v_after := credits.spell_at(p_account_id, v_now);
   if v_before.plan_id <> v_after.plan_id then
@@ -22060,15 +22138,19 @@ declare
   v_payment_id text := credits.payment_of(p_fact);
 begin
   insert into credits.billing_disputes as d (
-    dispute_id, payment_id, amount, currency, status, rank, kind, happened_at)
+    dispute_id, payment_id, amount, currency, status, rank, kind, happened_at, opened_at)
   values (
     p_fact ->> 'dispute_id', v_payment_id, coalesce((p_fact ->> 'amount')::bigint, 0),
     lower(p_fact ->> 'currency'), coalesce(p_fact ->> 'status', ''),
     credits.dispute_rank(p_fact), coalesce(p_fact ->> 'kind', 'dispute'),
-    credits.fact_time(p_fact, 'at'))
+    credits.fact_time(p_fact, 'at'), credits.fact_time(p_fact, 'at'))
   on conflict (dispute_id) do update set status = excluded.status, rank = excluded.rank,
-    amount = excluded.amount, happened_at = excluded.happened_at
+    amount = excluded.amount, happened_at = excluded.happened_at,
+    opened_at = least(d.opened_at, excluded.opened_at)
   where (d.rank, d.happened_at) < (excluded.rank, excluded.happened_at);
+  update credits.billing_disputes d set opened_at = credits.fact_time(p_fact, 'at')
+  where d.dispute_id = p_fact ->> 'dispute_id'
+    and d.opened_at > credits.fact_time(p_fact, 'at');
   return v_payment_id;
 end
 $$;
@@ -30706,4 +30788,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 391550df17480064.';
+  'again. Written by remember_installation. Release 0.1.0, text 32a37f367f1cf725.';

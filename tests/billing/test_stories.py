@@ -196,7 +196,7 @@ def test_a_new_anchor_begins_a_period_of_its_own(story: Story, first: int) -> No
 def test_where_collection_is_paused_one_period_is_given(story: Story) -> None:
     story.subscribe()
     story.now("2027-03-10 00:00")
-    paused = {"pause_collection": {"behavior": "void", "resumes_at": at("2027-05-10")}}
+    paused: dict[str, Any] = {"pause_collection": {"behavior": "void", "resumes_at": at("2027-05-10")}}
     story.tell("customer.subscription.updated", story.subscription(*MARCH, **paused))
     assert story.left == 100
     story.now(APRIL[0])
@@ -221,7 +221,7 @@ def test_a_paused_subscription_is_frozen_and_resumes_with_a_period_of_its_own(st
     story.send(story.pack())
     story.spend(40)
     story.now("2027-03-10 00:00")
-    reason = {"status_details": {"paused": {"subscription": {"type": "pause_requested"}}}}
+    reason: dict[str, Any] = {"status_details": {"paused": {"subscription": {"type": "pause_requested"}}}}
     story.tell("customer.subscription.paused", story.subscription(*MARCH, status="paused", **reason))
     assert story.left == 500
     story.now("2027-04-20 00:00")

@@ -469,7 +469,7 @@ begin
     covered_until = case when credits.is_living_status(v_last.status)
       then v_last.covered_until end
   where b.account_id = p_account_id;
-  perform credits.refold(p_account_id, v_now);
+  perform credits.refold(p_account_id, v_now, v_course);
   perform credits.lock_account(p_account_id);
   v_after := credits.spell_at(p_account_id, v_now);
   if v_before.plan_id <> v_after.plan_id then

@@ -568,7 +568,10 @@ declare
   v_spells credits.subscription_spells[] := p_spells;
   v_state credits.subscription_state := p_state;
 begin
-  for v_n in 1 .. coalesce(cardinality(v_spells), 0) loop
+  -- Most of what happens leaves the spells before it alone; then their number costs nothing.
+  for v_n in 1 .. case when v_state.earns_from is not null or v_state.forfeits_from is not null
+      or v_state.is_paid and v_state.is_managed and v_base < (v_state.spell).anchored_from
+    then coalesce(cardinality(v_spells), 0) else 0 end loop
     if v_spells[v_n].started_at >= v_state.earns_from then
       v_spells[v_n].is_earning := true;
     end if;
@@ -630,7 +633,8 @@ revoke all on function credits.emit_spell(credits.subscription_spells[], credits
   timestamptz, boolean)
   from public, anon, authenticated, service_role;
 
-create function credits.fold_subscription(p_account_id uuid)
+create function credits.fold_subscription(
+  p_account_id uuid, p_course credits.provider_state[] default null)
 returns credits.subscription_spells[]
 language plpgsql
 stable
@@ -641,7 +645,8 @@ declare
   s credits.subscription_state;
   v_spells credits.subscription_spells[] := array[]::credits.subscription_spells[];
   v_default text := (select p.id from public.plans p where p.is_default);
-  v_course credits.provider_state[] := credits.provider_course(p_account_id);
+  v_course credits.provider_state[] := coalesce(
+    p_course, credits.provider_course(p_account_id));
   v_events credits.subscription_events[];
   v_event credits.subscription_events;
   v_emitted credits.subscription_fold;
@@ -702,9 +707,10 @@ begin
   return v_spells;
 end
 $$;
-comment on function credits.fold_subscription(uuid) is
-  'The spells of a subscription, from all its events in the order in which they happened.';
-revoke all on function credits.fold_subscription(uuid)
+comment on function credits.fold_subscription(uuid, credits.provider_state[]) is
+  'The spells of a subscription, from all its events in the order in which they happened. '
+  'p_course: what its provider has told, where that is worked out already.';
+revoke all on function credits.fold_subscription(uuid, credits.provider_state[])
   from public, anon, authenticated, service_role;
 
 create function credits.all_events(p_account_id uuid, p_course credits.provider_state[])
@@ -782,7 +788,8 @@ revoke all on function credits.change_subscription(credits.subscription_state,
   credits.subscription_events, text)
   from public, anon, authenticated, service_role;
 
-create function credits.refold(p_account_id uuid, p_at timestamptz)
+create function credits.refold(
+  p_account_id uuid, p_at timestamptz, p_course credits.provider_state[] default null)
 returns void
 language plpgsql
 volatile
@@ -790,7 +797,8 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_spells credits.subscription_spells[] := credits.fold_subscription(p_account_id);
+  v_spells credits.subscription_spells[] :=
+    credits.fold_subscription(p_account_id, p_course);
   v_revision bigint;
   v_written_at timestamptz := clock_timestamp();
   v_replaced bigint;
@@ -824,10 +832,10 @@ begin
     where b.account_id = p_account_id;
 end
 $$;
-comment on function credits.refold(uuid, timestamptz) is
+comment on function credits.refold(uuid, timestamptz, credits.provider_state[]) is
   'Writes down the spells that follow from the events, keeping those that no longer do as '
   'replaced. All balances are locked.';
-revoke all on function credits.refold(uuid, timestamptz)
+revoke all on function credits.refold(uuid, timestamptz, credits.provider_state[])
   from public, anon, authenticated, service_role;
 
 create function credits.is_same_spell(p_old credits.subscription_spells,
