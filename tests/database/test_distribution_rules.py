@@ -130,6 +130,7 @@ WITHOUT_ACCOUNT = {
     "acting_user": "finds out who asks",
     **dict.fromkeys(OF_TEAMS, "find out who asks, and for which workspace"),
     "budget_account": "finds the account of a user",
+    "budget_once": "pure",
     **dict.fromkeys(
         (
             "available_under",

@@ -436,7 +436,7 @@ class Account:
                 self.frozen_at = self.now
             if self.past_due_since is None:
                 self.owed_from = len(self.steps)
-            if status == "past_due" and self.past_due_since is None:
+            if (status == "past_due") is (self.past_due_since is None):
                 self.begun[len(self.steps) - 1] = self.now
             self.past_due_since = (self.past_due_since or self.now) if status == "past_due" else None
         self.settle()
