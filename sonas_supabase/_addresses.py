@@ -23,7 +23,7 @@ _OF_OTHERS = {
     *("prepared_statements", "prepared_statement_cache_size", "prepared_statement_name_func", "supa", "workaround"),
     *("sslaccept", "pool_size", "max_overflow", "command_timeout", "uselibpqcompat", "pgbouncer_mode"),
 }
-_SSL = {"true": "require", "1": "require", "false": "disable", "0": "disable"}
+_SSL = {"true": "require", "1": "require", "no-verify": "require", "false": "disable", "0": "disable"}
 _SHAPE = "It looks like postgresql://user:password@host:5432/postgres."
 
 
@@ -83,11 +83,21 @@ def _with_known_parameters(url: str) -> str:
     parts = urlsplit(url)
     kept = []
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
-        if name == "ssl":
+        if name in ("ssl", "sslmode"):
             kept.append(("sslmode", _SSL.get(value.lower(), value)))
         elif name not in _OF_OTHERS:
             kept.append((name, value))
     return urlunsplit(parts._replace(query=urlencode(kept, quote_via=quote)))
+
+
+def key_of_project(secret_key: str) -> str:
+    """The key, also where quotation marks or the end of a line came along. Raises NotConfigured for what is none."""
+    key = secret_key.strip().strip("\"'")
+    if re.fullmatch(r"[!-~]*", key):
+        return key
+    raise NotConfigured(
+        "SUPABASE_SECRET_KEY has letters that no key has.", hint="Copy it from API Keys in the project's settings."
+    )
 
 
 def project_url(supabase_url: str) -> str:

@@ -13,6 +13,7 @@ from sonas_supabase.errors import (
     CreditsError,
     CreditsUnavailable,
     InvalidArgument,
+    NotConfigured,
     NotInstalled,
     UnexpectedAnswer,
 )
@@ -37,6 +38,7 @@ _MISSING = {"42883", "3F000", "PGRST106", "PGRST202"}
 _NO_TABLE = "42P01"
 _DENIED = {"42501", "28000", "28P01", "401", "403", "PGRST300", "PGRST301", "PGRST302", "PGRST303"}
 _BAD_VALUE = "22"
+_ADVICE = {"25P02": "A statement before this one has failed: roll your transaction back first."}
 
 
 def reported(code: object, message: object, details: object, hint: object) -> CreditsError:
@@ -69,7 +71,7 @@ def _kind(state: str, said: str) -> tuple[type[CreditsError], str]:
         return AccessDenied, "Use the project's secret key, or a role that may call it."
     if state_class.startswith(_BAD_VALUE):
         return InvalidArgument, ""
-    return UnexpectedAnswer, ""
+    return UnexpectedAnswer, _ADVICE.get(state, "")
 
 
 def of_driver(error: BaseException) -> CreditsError:
@@ -117,6 +119,14 @@ def _said_by_server(error: BaseException) -> tuple[str, object, object, object] 
             return fields["C"], fields.get("M"), fields.get("D"), fields.get("H")
         seen = getattr(seen, "orig", None) or seen.__cause__
     return None
+
+
+def unusable(error: Exception) -> NotConfigured:
+    """The error for a connection of the caller's that cannot be used as it is; the driver has said why."""
+    return NotConfigured(
+        f"This connection cannot be used: {str(error).partition(chr(10))[0]}",
+        hint="Roll your transaction back, or open another connection.",
+    )
 
 
 def unreachable(message: str, *, may_have_taken_effect: bool) -> CreditsUnavailable:

@@ -73,6 +73,12 @@ _NEVER: tuple[tuple[str, type[CreditsError], str, str], ...] = (
         "Look at the host in DATABASE_URL.",
     ),
     (
+        r"invalid \S+ value|invalid port number|invalid value for|bad value for",
+        NotConfigured,
+        "DATABASE_URL has a value that Postgres does not know.",
+        "Look at the port and at what stands behind the question mark in DATABASE_URL.",
+    ),
+    (
         r"does not support SSL|certificate verify failed|root certificate file .* does not exist"
         r"|no such file or directory",
         NotConfigured,

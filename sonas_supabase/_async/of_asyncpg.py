@@ -11,7 +11,7 @@ import asyncpg
 from sonas_supabase._breaker import Breaker
 from sonas_supabase._call import Call
 from sonas_supabase._deadline import Limits, remaining
-from sonas_supabase._failures import of_driver, unreachable
+from sonas_supabase._failures import of_driver, unreachable, unusable
 from sonas_supabase._typed import typed_statement
 
 
@@ -35,7 +35,10 @@ class AsyncpgTransport:
                 return json.loads(answer)
         except TimeoutError:
             raise unreachable("The database did not answer in time.", may_have_taken_effect=True) from None
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except asyncpg.InterfaceError as error:
+            # It is closed, back in its pool, or at work for somebody else: nothing was sent.
+            raise unusable(error) from error
+        except (asyncpg.PostgresError, OSError) as error:
             raise of_driver(error) from error
 
     async def close(self) -> None:

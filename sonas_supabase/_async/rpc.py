@@ -10,7 +10,7 @@ import httpx
 from postgrest.exceptions import APIError
 from supabase import AsyncClient, AsyncClientOptions, AsyncSupabaseException
 
-from sonas_supabase._addresses import project_url
+from sonas_supabase._addresses import key_of_project, project_url
 from sonas_supabase._async.sessions import new_http, watch
 from sonas_supabase._async.waiting import Homes, Slots, within
 from sonas_supabase._breaker import Breaker
@@ -52,7 +52,7 @@ class AsyncRpcTransport:
     @classmethod
     def connect(cls, url: str, secret_key: str) -> AsyncRpcTransport:
         """A transport with supabase clients of its own. Raises NotConfigured for what is no address or no key."""
-        return cls(project_url(url), secret_key)
+        return cls(project_url(url), key_of_project(secret_key))
 
     @classmethod
     def of_client(cls, client: AsyncClient) -> AsyncRpcTransport:
@@ -69,7 +69,7 @@ class AsyncRpcTransport:
         options = AsyncClientOptions(httpx_client=http, auto_refresh_token=False, persist_session=False)
         try:
             return _Home(AsyncClient(self._url, self._secret_key, options), http)
-        except AsyncSupabaseException as error:
+        except (AsyncSupabaseException, ValueError) as error:
             raise NotConfigured(
                 f"SUPABASE_URL or SUPABASE_SECRET_KEY cannot be used: {error}.",
                 hint="The address looks like https://<project>.supabase.co.",

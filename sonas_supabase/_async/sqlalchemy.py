@@ -7,13 +7,13 @@ from contextlib import nullcontext
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
 
 from sonas_supabase._async.waiting import cutting, within
 from sonas_supabase._breaker import Breaker
 from sonas_supabase._call import Call
 from sonas_supabase._deadline import Limits, remaining
-from sonas_supabase._failures import of_driver, unreachable
+from sonas_supabase._failures import of_driver, unreachable, unusable
 from sonas_supabase._typed import typed_statement
 
 
@@ -47,6 +47,9 @@ class AsyncSqlalchemyTransport:
             ) from None
         except DBAPIError as error:
             raise of_driver(error) from error
+        except InvalidRequestError as error:
+            # It is closed, or waits to be rolled back: nothing was sent.
+            raise unusable(error) from error
 
     async def close(self) -> None:
         """Leave the connection to its owner."""

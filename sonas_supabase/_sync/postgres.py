@@ -66,6 +66,8 @@ class ConnectionTransport:
                 "This connection belongs to the process that this one was forked from.",
                 hint="Open a connection in this process.",
             )
+        if connection.closed:
+            raise NotConfigured("This connection is closed.", hint="Open another one.")
         begins = not connection.autocommit and _status(connection) is TransactionStatus.IDLE
         # A savepoint keeps a call that fails from taking the caller's own writes with it.
         inside = _status(connection) is TransactionStatus.INTRANS

@@ -11,7 +11,7 @@ import httpx
 from postgrest.exceptions import APIError
 from supabase import Client, ClientOptions, SupabaseException
 
-from sonas_supabase._addresses import project_url
+from sonas_supabase._addresses import key_of_project, project_url
 from sonas_supabase._breaker import Breaker
 from sonas_supabase._call import Call
 from sonas_supabase._deadline import Limits, TimeIsUp, remaining
@@ -53,7 +53,7 @@ class RpcTransport:
     @classmethod
     def connect(cls, url: str, secret_key: str) -> RpcTransport:
         """A transport with supabase clients of its own. Raises NotConfigured for what is no address or no key."""
-        return cls(project_url(url), secret_key)
+        return cls(project_url(url), key_of_project(secret_key))
 
     @classmethod
     def of_client(cls, client: Client) -> RpcTransport:
@@ -70,7 +70,7 @@ class RpcTransport:
         options = ClientOptions(httpx_client=http, auto_refresh_token=False, persist_session=False)
         try:
             return _Home(Client(self._url, self._secret_key, options), http)
-        except SupabaseException as error:
+        except (SupabaseException, ValueError) as error:
             raise NotConfigured(
                 f"SUPABASE_URL or SUPABASE_SECRET_KEY cannot be used: {error}.",
                 hint="The address looks like https://<project>.supabase.co.",

@@ -154,6 +154,10 @@ def test_what_is_no_address_is_said_at_once() -> None:
     connects: list[Callable[[], CreditsClient]] = [
         lambda: CreditsClient.from_supabase("not an address", "key"),
         lambda: CreditsClient.from_supabase("https://project.supabase.co", ""),
+        lambda: CreditsClient.from_supabase("https://project.supabase.co", "Bearer secret"),
+        lambda: CreditsClient.from_supabase("https://project.supabase.co", "sécret"),
+        lambda: CreditsClient.from_supabase("http://127.0.0.1:99999", "key"),
+        lambda: CreditsClient.from_supabase("http://[::1", "key"),
         lambda: CreditsClient.from_url("postgresql:secret@@"),
     ]
     for connect in connects:
@@ -176,6 +180,10 @@ def test_nobody_at_an_address_is_said_in_time() -> None:
         ({"user": "nobody_of_this_name"}, AccessDenied, "user"),
         ({"dbname": "no_such_database"}, NotConfigured, "no such database"),
         ({"host": "no-such-host.invalid"}, NotConfigured, "no such host"),
+        ({"sslmode": "required"}, NotConfigured, "sslmode"),
+        ({"port": "543x"}, NotConfigured, "port"),
+        ({"port": "99999"}, NotConfigured, "port"),
+        ({"connect_timeout": "soon"}, NotConfigured, "connect_timeout"),
     ],
 )
 @pytest.mark.parametrize("colour", COLOURS)
@@ -203,7 +211,7 @@ async def test_no_such_host_is_said_over_https_too(colour: str) -> None:
 
 @pytest.mark.parametrize("suffix", ["/rest/v1", "/rest/v1/", "/auth/v1", "/", "/rest/v1/rpc/consume_credits", "  "])
 def test_the_address_of_a_service_is_that_of_its_project(api: Api, user: UUID, suffix: str) -> None:
-    with CreditsClient.from_supabase(api.url + suffix, api.keys.secret_key) as credits:
+    with CreditsClient.from_supabase(api.url + suffix, f'"{api.keys.secret_key}"\n') as credits:
         assert credits.consume_credits(user, "message").remaining == 9
 
 
@@ -239,6 +247,11 @@ def test_a_string_that_is_not_understood_says_which_part(url: str, said: str) ->
     with pytest.raises(NotConfigured) as wrong:
         CreditsClient.from_url(url)
     assert said in f"{wrong.value} {wrong.value.hint}"
+
+
+def test_what_node_calls_no_verify_is_to_require() -> None:
+    parameters = connection_parameters("postgresql://u:p@h/d?sslmode=no-verify")
+    assert parameters["sslmode"] == "require"
 
 
 def test_special_characters_of_a_password_may_stand_as_they_are() -> None:

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from sonas_supabase import (
     AsyncCreditsClient,
@@ -17,9 +17,21 @@ from sonas_supabase import (
     IdempotencyConflict,
     InsufficientCredits,
     NotConfigured,
+    UnexpectedAnswer,
     UnknownCreditType,
 )
 from tests.support.database import Database
+
+
+class Base(DeclarativeBase):
+    """The caller's own tables."""
+
+
+class Nowhere(Base):
+    """One that is not there."""
+
+    __tablename__ = "nowhere"
+    id: Mapped[int] = mapped_column(primary_key=True)
 
 
 def url_for(database: Database, driver: str) -> str:
@@ -88,6 +100,40 @@ async def test_asyncpg(database: Database, user: UUID) -> None:
     finally:
         await own.close()
     assert database.balance(user)["used"] == 3
+
+
+def test_a_connection_that_cannot_be_used_says_why(database: Database, user: UUID) -> None:
+    engine = sa.create_engine(url_for(database, "psycopg"))
+    closed, session, alone = engine.connect(), Session(engine), psycopg.connect(database.url)
+    closed.close()
+    alone.close()
+    session.add(Nowhere(id=1))
+    with pytest.raises(sa.exc.ProgrammingError):
+        session.flush()
+    for own in (closed, session, alone, Session()):
+        with pytest.raises(NotConfigured) as unusable:
+            CreditsClient.from_connection(own).consume_credits(user, "message")
+        assert unusable.value.hint
+    session.rollback()
+    assert CreditsClient.from_connection(session).consume_credits(user, "message").remaining == 9
+    session.close()
+    engine.dispose()
+
+
+async def test_a_connection_that_is_back_in_its_pool_says_so(database: Database, user: UUID) -> None:
+    async with asyncpg.create_pool(database.url, min_size=1, max_size=1) as pool:
+        async with pool.acquire() as own:
+            credits = AsyncCreditsClient.from_connection(own)
+            transaction = own.transaction()
+            await transaction.start()
+            with pytest.raises(asyncpg.PostgresError):
+                await own.execute("select nonsense")
+            with pytest.raises(UnexpectedAnswer) as aborted:
+                await credits.consume_credits(user, "message")
+            assert "roll" in aborted.value.hint
+            await transaction.rollback()
+        with pytest.raises(NotConfigured, match="pool"):
+            await credits.consume_credits(user, "message")
 
 
 async def test_a_connection_for_the_other_client_is_named(database: Database) -> None:

@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 import httpx
+import pytest
 
 from sonas_supabase.local import free_port
 from tests.fastapi.support import KEYS, bearer
@@ -145,6 +146,8 @@ async def one(client: Client, wanted: Wanted, *, until_answered: bool) -> None:
         answered = await send(client, wanted, hang_up=False, key=True)
 
 
+# The long form takes an hour and more.
+@pytest.mark.timeout(240 * max(1, REQUESTS // 2000))
 async def test_what_ran_is_what_was_charged(own_database: Database) -> None:
     database = own_database
     database.run("create table public.runs (request text not null, at timestamptz not null default now())")
