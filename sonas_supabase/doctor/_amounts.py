@@ -69,6 +69,8 @@ def _forms(value: Tree, table: str, column: str) -> list[Form]:
         left, right = _forms(value[2], table, column), _forms(value[3], table, column)
         sign = 1 if value[1] == "+" else -1
         return [_both(a, b, sign) for a in left for b in right][:16]
+    if kind == "const" and isinstance(value[1], int | float) and value[1] < 0:
+        return [Form("none", ((-1, ("const", -value[1])),))]
     if kind == "negative":
         return [_both(Form("none", ()), one, -1) for one in _forms(value[1], table, column)]
     if kind in ("coalesce", "named"):

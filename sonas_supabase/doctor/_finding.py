@@ -29,6 +29,7 @@ KINDS = {
     "definer_without_search_path": "names are looked up in the caller's search_path with the owner's rights",
     "code_not_read": "a function could not be read as SQL",
     "users_write_balance": "users may write a column that work is allowed by",
+    "users_delete_usage": "users may delete the rows that a limit counts",
     "users_choose_plan": "users may write their plan, or until when it is paid",
     "users_choose_role": "users may write what makes an administrator",
     "table_without_rls": "a table of balances without row level security",

@@ -15,9 +15,20 @@ from ._catalog import DOCUMENTS, NUMBERS, TEXTS, UUID, Catalog, Relation
 from ._code import Event
 from ._doors import Doors
 from ._finding import as_user, call_of, closing, finding, identifier, insert_into, revoke_call, whoever
-from ._guards import any_holds, bare, compared, is_argument, is_caller, is_floored, is_privileged, of_caller, ties
-from ._moves import Codes, Entry, in_trigger
-from ._tree import NOTHING, Tree, parts_of, walk
+from ._guards import (
+    any_holds,
+    bare,
+    compared,
+    is_argument,
+    is_caller,
+    is_floored,
+    is_privileged,
+    may_be_nobody,
+    of_caller,
+    ties,
+)
+from ._moves import Codes, Entry, figures_of_views, in_trigger
+from ._tree import NOTHING, OR_NULL, Tree, parts_of, walk
 from ._worth import OWNER, PERSONS, Worth, is_personal, snake
 
 MOVING = {
@@ -45,7 +56,8 @@ _LOWEST = {
 }
 _METADATA = re.compile(r"(raw_)?user_meta_?data")
 _METADATA_KEYS = re.compile(
-    r"^(plan|tier|subscription[a-z_]*|credits|balance|role|roles|is_admin|admin|is_pro|pro|is_premium|premium|paid)$"
+    r"^((is_|has_)?(plan|tier|subscription[a-z_]*|credits?|balance|roles?|super_?admin|admin|staff|moderator|operator|employee|"
+    r"internal|tester|pro|premium|paid|vip|unlimited)|permissions?|entitlements?|[a-z_]*(quota|allowance|_limit|_credits))$"
 )
 
 
@@ -87,6 +99,7 @@ class Functions:
         self.catalog, self.codes, self.worth, self.doors = catalog, codes, worth, doors
         self.findings: list[Finding] = []
         self.lists = self._lists()
+        self.views = figures_of_views(catalog, codes)
 
     def privileged(self, part: Tree) -> bool:
         """Whether a condition lets through only who the project itself has set apart, a list of its own included."""
@@ -183,6 +196,7 @@ class Functions:
             self._own_gifts(entry, calls)
             self._anybody(entry, moves, calls)
             self._dynamic(entry, events)
+            self._names(entry, events)
         self._amounts(entry, moves, is_strong)
         self._limits(entry, moves, events, is_strong)
         self._races(entry, moves, events)
@@ -275,10 +289,11 @@ class Functions:
         free = chosen or [move for move in open_gifts if not self._is_used_up(entry, move, events)]
         move = (free or open_gifts)[0]
         what = f"{move.column} of {move.event.table}"
+        does = "lowers" if move.worth == "used" else "raises"
         if not free:
             self._add(
                 "credits_on_conditions", "low", entry,
-                f"{self._how(entry)} raises {what}: what keeps it from being called again and again are the "
+                f"{self._how(entry)} {does} {what}: what keeps it from being called again and again are the "
                 "conditions in it. Read them.",
                 note="  -- twice", mend=self._close(entry) + "  -- or leave it, if it gives each thing once, also to two "
                 "calls at the same time",
@@ -287,7 +302,7 @@ class Functions:
         if self._is_refund(move, events) and not self._is_used_up(entry, move, events):
             self._add(
                 "refund_repeats", "critical", entry,
-                f"{self._how(entry)} raises {what} by what a row of the caller's says, and leaves the row as it is: "
+                f"{self._how(entry)} {does} {what} by what a row of the caller's says, and leaves the row as it is: "
                 "each call gives the same credits again.",
                 note="  -- twice", mend="Mark the row in the same call and go on only if that found one: update … set "
                 "refunded_at = now() where id = … and refunded_at is null; if not found then raise exception …; end if;",
@@ -306,7 +321,7 @@ class Functions:
                 mend="Look amount and price up in a table by the id of what is bought.",
             )  # fmt: skip
             return
-        does = "sets" if move.form is not None and move.form.old == "none" else "raises"
+        does = "sets" if move.form is not None and move.form.old == "none" else does
         self._add(
             "anyone_gets_credits", "critical", entry,
             f"{self._how(entry)} {does} {what}, and does not ask for more than a signed-in user: the caller has credits for "
@@ -656,6 +671,8 @@ class Functions:
 
     def _acts_on(self, entry: Entry, value: Tree, holds: list[Tree]) -> None:
         if any_holds(holds, partial(self._ties, value=value)):
+            if "anon" in entry.roles and entry.relation is None:
+                self._passes_null(entry, value, holds)
             return
         if value[0] == "new" or (any(node[0] == "new" for node in walk(value)) and entry.relation is not None):
             relation = entry.relation
@@ -679,6 +696,31 @@ class Functions:
             mend=self._close(entry) + f"  -- or begin it with: if {quoted} is distinct from auth.uid() then raise exception "
             "'not yours'; end if;",
         )  # fmt: skip
+
+    def _passes_null(self, entry: Entry, value: Tree, holds: list[Tree]) -> None:
+        """A comparison with auth.uid() that is null for who is not signed in, and then stops nobody."""
+
+        def is_sure(part: Tree) -> bool:
+            if part[0] == "not" and part[1][0] == "null" and is_caller(part[1][1]):
+                return True
+            if part[-1] == OR_NULL and any(may_be_nobody(side) for side in (part[2], part[3])):
+                return False
+            return self._ties(part, value=value)
+
+        if any_holds(holds, is_sure):
+            return
+        labels = [one.label for one in entry.routine.arguments if ("argument", one.nth) in walk(value)]
+        signed_in = [role for role in entry.routine.open_to if role != "anon"]
+        again = f" grant execute on function {entry.routine.signature} to {', '.join(signed_in)};" if signed_in else ""
+        if labels:
+            self._add(
+                "user_id_not_checked", "critical", entry,
+                f"It compares with <> what the caller is or has, which is null for who is not signed in, and so stops nobody "
+                f"there: anon may call it and act on the {labels[0]} of others.",
+                note="  -- with a user's id, and without a sub in the claims",
+                mend=f"revoke execute on function {entry.routine.signature} from public, anon;{again}  -- and write is distinct "
+                "from in place of <>",
+            )  # fmt: skip
 
     # How much
 
@@ -785,6 +827,7 @@ class Functions:
         for other in self.worth.kinds:
             if self.worth.kinds[other] in ("counter", "json", "delta", "used"):
                 keys.add(other)
+        keys |= {shown for shown, made_of in self.views.items() if made_of & keys}
         routine_code = self.codes.of(entry.routine)
         stops = [part for stop in (routine_code.stops if routine_code else ()) for part in stop]
         for part in [*move.holds(), *stops]:
@@ -939,6 +982,24 @@ class Functions:
                 )  # fmt: skip
                 return
 
+    def _names(self, entry: Entry, events: list[Event]) -> None:
+        """Tables and columns that a caller names in a statement that is put together."""
+        for event in events:
+            if event.kind != "dynamic" or any_holds(event.holds(), self.privileged) or not _writes(event.value):
+                continue
+            for leaf in _named_in(event.value):
+                labels = [one for one in entry.routine.arguments if ("argument", one.nth) in walk(leaf)]
+                if not labels or any_holds(event.holds(), partial(_is_listed, leaf)):
+                    continue
+                self._add(
+                    "anyone_runs_sql", "critical", entry,
+                    f"{self._how(entry)} writes to the table or column that {labels[0].label} names: every balance is the caller's.",
+                    mend=revoke_call(entry.routine, self.catalog)
+                    + f"  -- or begin it with: if {identifier(labels[0].label)} not in ('…') then raise exception 'no such name'; "
+                    "end if;",
+                )  # fmt: skip
+                return
+
     def _text(self, routine: Any) -> None:
         code = self.codes.of(routine)
         trees: list[Tree] = []
@@ -1002,6 +1063,34 @@ def _pasted(value: Tree) -> Iterator[Tree]:
             return
         for one in value[2]:
             yield from _pasted(one)
+
+
+def _is_listed(leaf: Tree, part: Tree) -> bool:
+    """Whether a condition leaves a name only what a list has."""
+    if part[0] == "in":
+        return any(one == leaf for one in walk(part[1]))
+    return part[0] == "op" and part[1] == "=" and leaf in (bare(part[2]), bare(part[3]))
+
+
+def _writes(value: Tree) -> bool:
+    """Whether a statement that is put together begins as one that writes."""
+    first = next((str(one[1]) for one in walk(value) if one[0] == "const" and isinstance(one[1], str)), "")
+    return bool(re.match(r"\s*(insert|update|delete|merge|truncate|alter|drop|grant)\b", first, re.IGNORECASE))
+
+
+def _named_in(value: Tree) -> Iterator[Tree]:
+    """What of the caller's goes into a statement as a name."""
+    for one in walk(value):
+        if one[0] != "call":
+            continue
+        name = one[1].rpartition(".")[2]
+        if name == "quote_ident" and one[2] and is_argument(one[2][0]):
+            yield bare(one[2][0])
+        if name == "format" and one[2] and one[2][0][0] == "const":
+            for nth, (place, kind) in enumerate(re.findall(r"%(?:(\d+)\$)?-?\d*([sIL])", str(one[2][0][1]))):
+                at = int(place) if place else nth + 1
+                if kind == "I" and at < len(one[2]) and is_argument(one[2][at]):
+                    yield bare(one[2][at])
 
 
 def metadata_key(trees: list[Tree]) -> str | None:

@@ -98,6 +98,13 @@ def is_caller(node: Tree) -> bool:
     return node[0] == "sub" and of_caller(node[1][3])
 
 
+def may_be_nobody(node: Tree) -> bool:
+    """Whether this is null for a caller who is not signed in. The role of a token is there for them, too."""
+    if node[0] == "coalesce":
+        return False
+    return is_caller(node) or claim(node) in ("uid", "email", "app") or (node[0] == "sub" and of_caller(node[1][3]))
+
+
 def of_caller(where: Tree | None) -> bool:
     """Whether a WHERE leaves the caller's own rows only."""
     return any(holds_for_all(part, _is_own_row) for part in parts_of(where))
@@ -227,6 +234,18 @@ def _names_admin(part: Tree) -> bool:
         )
     if part[0] in ("c", "col"):
         return bool(ADMIN.search(str(part[2] if part[0] == "c" else part[1][-1])))
+    return False
+
+
+_RANKS = re.compile(r"^(owner|admin|administrator|manager|lead|founder|maintainer|super_?admin)s?$", re.IGNORECASE)
+
+
+def names_rank(part: Tree) -> bool:
+    """Whether a condition on a membership asks for more than being a member."""
+    if part[0] == "op" and part[1] == "=":
+        return any(side[0] == "const" and _RANKS.match(str(side[1])) for side in (part[2], part[3]))
+    if part[0] == "in":
+        return bool(part[2]) and all(one[0] == "const" and _RANKS.match(str(one[1])) for one in part[2])
     return False
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ._catalog import Catalog, Relation, Routine
 from ._code import Code, Event, _Reader, _Scope, read_code, within
-from ._tree import TRUE, Tree, replaced
+from ._tree import TRUE, NotReadable, Tree, replaced, select, statements, walk
 
 DEEP = 5
 """How many functions a call may lead through."""
@@ -57,6 +57,15 @@ class Codes:
         reader = _Reader(self.shell(relation), self.catalog, self.of)
         return reader.value(node, (), _Scope(target=relation, target_alias=relation.name))
 
+    def view(self, view: Relation) -> Tree | None:
+        """The query of a view, with columns and functions as they are in code; None where it cannot be read."""
+        reader = _Reader(self.shell(view), self.catalog, self.of)
+        try:
+            body = statements(view.definition or "")[0].get("SelectStmt")
+            return None if body is None else reader.value(select(body), ())
+        except (NotReadable, IndexError, RecursionError):
+            return None
+
     @staticmethod
     def shell(relation: Relation) -> Routine:
         """A function without a body, in whose place a policy or a view is read."""
@@ -94,6 +103,18 @@ class Codes:
                 count = max(count, one.nth + 1)
                 yield within(one, shifted, callee, shifted.nth + 1)
             offset += count
+
+
+def figures_of_views(catalog: Catalog, codes: Codes) -> dict[tuple[str, str], set[tuple[str, str]]]:
+    """Which columns of tables each column of a view is made of."""
+    found: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    for view in catalog.relations.values():
+        tree = codes.view(view) if view.kind in ("v", "m") and not view.is_own and not view.of_extension else None
+        for name, value in tree[1] if tree is not None and tree[0] == "select" else ():
+            made_of = {(one[1], one[2]) for one in walk(value) if one[0] == "c"}
+            if made_of:
+                found[view.full, name] = made_of
+    return found
 
 
 def _shifted(event: Event, offset: int) -> Event:

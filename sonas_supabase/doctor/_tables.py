@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from sonas_supabase import Finding
 
-from ._catalog import NUMBERS, Catalog, Column, Relation
+from ._catalog import NUMBERS, TIMES, UUID, Catalog, Column, Relation
 from ._code import _Reader
 from ._doors import Doors
 from ._finding import as_user, closing, finding, identifier, insert_into, told
 from ._functions import metadata_key, trusting
-from ._guards import any_holds
+from ._guards import any_holds, compared, is_caller, names_rank, of_caller
 from ._moves import Codes
-from ._tree import NotReadable, Tree, select, statements, walk
-from ._worth import OWNER, Worth, by_name, is_personal, may_be_personal, snake
+from ._tree import NotReadable, Tree, parts_of, statements, walk
+from ._worth import OWNER, PERSONS, Worth, by_name, conditions_of, is_personal, may_be_personal, snake
 
 _WHAT = {"plan": "a plan", "role": "the rights that go with it"}
+_HOLDS = re.compile(r"(hold|reserv|debit|charge)", re.IGNORECASE)
 _LOG = re.compile(r"(usage|ledger|transaction|credit|wallet|balance|payment|invoice|spend)", re.IGNORECASE)
 
 
@@ -40,6 +42,7 @@ class Tables:
             elif relation.kind in ("v", "m") and not relation.is_own:
                 self._view(relation)
         self._usage()
+        self._deleted()
         return self.findings
 
     def _add(self, code: str, severity: str, title: str, meaning: str, trial: str, mend: str) -> None:
@@ -54,6 +57,8 @@ class Tables:
                 continue
             for verb in ("update", "insert"):
                 roles = self.doors.may_write(relation, column, verb)
+                if kind == "role":
+                    roles = [role for role in roles if not self._is_handed_on(relation, role, verb)]
                 if roles:
                     self._open_column(relation, column, kind, verb, roles)
 
@@ -63,6 +68,7 @@ class Tables:
         code = {"plan": "users_choose_plan", "role": "users_choose_role"}.get(kind, "users_write_balance")
         value = _value(column, kind)
         by_use = (relation.full, column.name) in self.worth.by_use
+        by_name = self._says_only_its_name(relation, column, kind)
         how = ", with a value of their choice, by adding a row" if verb == "insert" else ""
         others = [
             identifier(other.name)
@@ -76,9 +82,10 @@ class Tables:
             mend += f" grant {verb} ({', '.join(others)}) on table {relation.title} to {named};"
         self._add(
             code,
-            "critical" if verb == "update" or kind == "role" else "high",
+            "medium" if by_name else "critical" if verb == "update" or kind == "role" else "high",
             f"{relation.title}.{identifier(column.name)}",
-            f"{told(roles)} may {verb} it over the API{how}. A caller who does has {_WHAT.get(kind, 'credits')} for nothing."
+            f"{told(roles)} may {verb} it over the API{how}. A caller who does has {_WHAT.get(kind, 'credits')} for nothing"
+            + (", if it is what its name says." if by_name else ".")
             + (" Work is allowed by what it says." if by_use else ""),
             as_user(
                 roles[0],
@@ -88,6 +95,37 @@ class Tables:
             ),
             mend,
         )
+
+    def _says_only_its_name(self, relation: Relation, column: Column, kind: str) -> bool:
+        """Whether nothing but a name speaks for it, in a table of which a user has many rows: songs have credits, too."""
+        key = (relation.full, column.name)
+        if kind not in ("plan", "counter", "used") or key in self.worth.by_use or key in self.worth.gated:
+            return False
+        if PERSONS.search(relation.name) or _LOG.search(relation.name) or not relation.rls:
+            return False
+        own = self._of_caller(relation)
+        return bool(own) and not any(keys <= own for keys in relation.keys if keys)
+
+    def _is_handed_on(self, relation: Relation, role: str, verb: str) -> bool:
+        """Whether all who may write rows of a team have a rank in it already: owners name members and owners."""
+        for policy in self.doors.admitting(relation, role, {"update": "w*", "insert": "a*"}[verb]):
+            text = policy.check if policy.check is not None else policy.using
+            if not any_holds(self.doors.parts(relation, text), lambda part: self._asks_rank(relation, part)):
+                return False
+        return True
+
+    def _asks_rank(self, relation: Relation, part: Tree) -> bool:
+        if part[0] == "in" and len(part[2]) == 1 and part[2][0][0] == "sub":
+            query, ties = part[2][0][1], part[1][0] == "c" and part[1][1] == relation.full
+        elif part[0] == "exists":
+            query = part[1]
+            ties = any(
+                node[0] == "op" and node[1] == "=" and node[2][0] == node[3][0] == "c" and relation.full in (node[2][1], node[3][1])
+                for one in parts_of(query[3]) for node in walk(one)
+            )  # fmt: skip
+        else:
+            return False
+        return bool(ties and query[0] == "select" and of_caller(query[3])) and any_holds(parts_of(query[3]), names_rank)
 
     def _pays_to_insert(self, relation: Relation, kind: str) -> bool:
         # A counter of what was used begins at nothing anyway.
@@ -189,7 +227,7 @@ class Tables:
     def _view(self, view: Relation) -> None:
         if not self.catalog.is_served(view.schema):
             return
-        tree = self._tree(view)
+        tree = self.codes.view(view)
         if tree is not None:
             key = metadata_key([tree])
             if key is not None:
@@ -235,34 +273,48 @@ class Tables:
             and not any(column.type in NUMBERS for column in view.columns.values())
         )
 
-    def _tree(self, view: Relation) -> Tree | None:
-        reader = _Reader(self.codes.shell(view), self.catalog, self.codes.of)
-        try:
-            body = statements(view.definition or "")[0].get("SelectStmt")
-            return None if body is None else reader.value(select(body), ())
-        except (NotReadable, IndexError, RecursionError):
-            return None
-
     @staticmethod
     def _asks_who(tree: Tree) -> bool:
         return any(
             node[0] == "call" and node[1] in ("auth.uid", "auth.jwt", "auth.email", "auth.role") for node in walk(tree)
         )
 
-    @staticmethod
-    def _is_summary(tree: Tree) -> bool:
+    def _is_summary(self, tree: Tree) -> bool:
         """Whether it adds up over everybody: a total says nothing of a single user."""
         if tree[0] != "select" or not tree[1]:
             return False
         aggregates = {"sum", "count", "avg", "min", "max"}
-        if any(
-            target[1][0] in ("c", "col")
-            and OWNER.search(snake(str(target[1][-1] if target[1][0] == "c" else target[1][1][-1])))
-            for target in tree[1]
-        ):
+        if any(self._is_person(target[1]) for target in tree[1]):
             return False
         calls = [any(n[0] == "call" and n[1] in aggregates for n in walk(target[1])) for target in tree[1]]
         return all(calls) or (bool(tree[5]) and any(calls))
+
+    def _is_person(self, value: Tree) -> bool:
+        """Whether a column says whose a row is, by its name, its type or what it refers to."""
+        if value[0] == "col":
+            return bool(OWNER.search(snake(str(value[1][-1]))))
+        if value[0] != "c":
+            return False
+        relation = self.catalog.relation(value[1])
+        column = relation.columns.get(value[2]) if relation is not None else None
+        if relation is not None and column is not None and (column.name in relation.user_columns):
+            return True
+        return bool(OWNER.search(snake(str(value[2])))) or (
+            column is not None and column.type == UUID and relation is not None and relation.is_personal
+            and column.name in self._of_caller(relation)
+        )  # fmt: skip
+
+    def _of_caller(self, relation: Relation) -> set[str]:
+        """The columns that policies compare with the caller."""
+        found = set()
+        for policy in relation.policies:
+            for text in (policy.using, policy.check):
+                for part in self.doors.parts(relation, text):
+                    if part[0] == "op" and part[1] == "=":
+                        for side, other in ((part[2], part[3]), (part[3], part[2])):
+                            if side[0] == "c" and side[1] == relation.full and is_caller(other):
+                                found.add(str(side[2]))
+        return found
 
     def _writes_through(self, view: Relation) -> None:
         if view.kind != "v":
@@ -292,6 +344,54 @@ class Tables:
                 f"revoke insert, update, delete on table {view.regclass} from {closing(self.catalog)};  -- and alter view "
                 f"{view.regclass} set (security_invoker = true);",
             )  # fmt: skip
+
+    # Rows that a limit counts
+
+    def _deleted(self) -> None:
+        """Rows that are counted before work is allowed, and that users may take away again."""
+        counted: dict[str, None] = {}
+        for condition in conditions_of(self.codes.read.values()):
+            counted.update(dict.fromkeys(self._counted(condition)))
+        for relation in self.catalog.relations.values():
+            for policy in relation.policies:
+                for part in [*self.doors.parts(relation, policy.using), *self.doors.parts(relation, policy.check)]:
+                    counted.update(dict.fromkeys(self._counted(part)))
+        for named in (self.catalog.relation(name) for name in counted):
+            roles = self.doors.doors(named, "delete") if named is not None else ()
+            if named is None or not roles or any(t.is_before and t.runs_at("delete") for t in named.triggers):
+                continue
+            self._add(
+                "users_delete_usage", "high", named.title,
+                f"Work is allowed by how many of its rows there are, and {told(roles)} may delete them over the API: who "
+                "does begins again at nothing.",
+                as_user(roles[0], f"delete from {named.title}"),
+                f"revoke delete on table {named.title} from {closing(self.catalog)};  -- hide rows by a column of their own "
+                "instead, or count in a table that users cannot write",
+            )  # fmt: skip
+
+    def _counted(self, condition: Tree) -> Iterator[str]:
+        """The tables whose rows of a time are counted and compared. What exists may be deleted: it frees its place."""
+        for node in walk(condition):
+            found = compared(node) if node[0] == "op" else None
+            for side in (found[0], found[2]) if found is not None and found[1] != "=" else ():
+                for query in (one[1] for one in walk(side) if one[0] == "sub"):
+                    calls = [one for _, target in query[1] for one in walk(target) if one[0] == "call"]
+                    if any(one[1] in ("count", "sum") for one in calls):
+                        for table in (one[1] for one in query[2] if one[0] == "table"):
+                            if self._asks_time(table, query[3]) or (
+                                any(one[1] == "sum" for one in calls) and (_LOG.search(table) or _HOLDS.search(table))
+                            ):
+                                yield table
+
+    def _asks_time(self, table: str, where: Tree | None) -> bool:
+        relation = self.catalog.relation(table)
+        for part in parts_of(where):
+            for node in walk(part):
+                if node[0] == "c" and node[1] == table and relation is not None and node[2] in relation.columns:
+                    found = compared(part)
+                    if relation.columns[node[2]].type in TIMES and (found is not None or part[0] == "in"):
+                        return True
+        return False
 
     # The log of attempts
 

@@ -18,6 +18,11 @@ NOTHING: Tree = ("unknown",)
 TRUE: Tree = ("const", True)
 FALSE: Tree = ("const", False)
 
+NULL_SAFE = "null safe"
+"""Marks `is distinct from`, whose opposite is sure that both sides are the same."""
+OR_NULL = "or null"
+"""Marks what is left when `a <> b` did not hold: the same, or one of them is null."""
+
 COMPARISONS = {"=", "<>", "<", ">", "<=", ">="}
 OPPOSITE = {"=": "<>", "<>": "=", "<": ">=", ">": "<=", "<=": ">", ">=": "<"}
 MIRRORED = {"=": "=", "<>": "<>", "<": ">", ">": "<", "<=": ">=", ">=": "<="}
@@ -106,7 +111,7 @@ def _operator(body: dict[str, Any]) -> Tree:
         return ("not", between) if kind == "AEXPR_NOT_BETWEEN" else between
     right = tree(right_body)
     if kind == "AEXPR_DISTINCT":
-        return ("op", "<>", left, right)
+        return ("op", "<>", left, right, NULL_SAFE)
     if kind == "AEXPR_NOT_DISTINCT":
         return ("op", "=", left, right)
     if kind in ("AEXPR_OP_ANY", "AEXPR_OP_ALL"):
@@ -344,6 +349,8 @@ def negated(condition: Tree) -> Tree:
         return ("or", *(negated(part) for part in condition[1:]))
     if kind == "or":
         return ("and", *(negated(part) for part in condition[1:]))
+    if kind == "op" and condition[1] == "<>" and condition[4:] != (NULL_SAFE,):
+        return ("op", "=", condition[2], condition[3], OR_NULL)
     if kind == "op" and condition[1] in OPPOSITE:
         return ("op", OPPOSITE[condition[1]], condition[2], condition[3])
     if kind == "const" and isinstance(condition[1], bool):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ._amounts import forms
 from ._catalog import BOOLEAN, DOCUMENTS, NUMBERS, UUID, Catalog, Column, Relation
 from ._code import Code, Event
-from ._guards import ADMIN, bare, compared, is_caller
+from ._guards import ADMIN, bare, compared, is_caller, of_caller
 from ._tree import Tree, expression, parts_of, walk
 
 OWNER = re.compile(
@@ -106,7 +106,7 @@ def mark_personal(catalog: Catalog, codes: dict[int, Code]) -> None:
     for relation in catalog.relations.values():
         if any("auth.uid" in f"{policy.using} {policy.check}" for policy in relation.policies):
             relation.is_personal = True
-    for condition in _conditions(codes.values()):
+    for condition in conditions_of(codes.values()):
         for node in walk(condition):
             if node[0] == "op" and node[1] == "=":
                 for side, other in ((node[2], node[3]), (node[3], node[2])):
@@ -171,7 +171,9 @@ def worth_of(catalog: Catalog, codes: dict[int, Code]) -> Worth:
         if counted is not None and counted.type in NUMBERS:
             worth.kinds[key] = changed[key]
             worth.by_use.add(key)
+    _limits(catalog, codes, worth)
     _documents(catalog, codes, worth)
+    _counted_documents(catalog, codes, worth)
     _ledgers(catalog, codes, worth)
     _roles(catalog, codes, worth)
     # What a name half says counts when work is allowed by it.
@@ -189,7 +191,7 @@ def worth_of(catalog: Catalog, codes: dict[int, Code]) -> Worth:
     return worth
 
 
-def _conditions(codes: Iterable[Code]) -> Iterator[Tree]:
+def conditions_of(codes: Iterable[Code]) -> Iterator[Tree]:
     """All conditions, each once: what holds at one statement holds at those after it."""
     for code in codes:
         seen: set[int] = set()
@@ -216,7 +218,7 @@ def _conditions(codes: Iterable[Code]) -> Iterator[Tree]:
 
 def _gates(catalog: Catalog, codes: dict[int, Code]) -> Iterator[tuple[str, str]]:
     """Columns that are compared before something is let through."""
-    for condition in _conditions(codes.values()):
+    for condition in conditions_of(codes.values()):
         for one in walk(condition):
             found = compared(one) if one[0] == "op" else None
             if found is not None and found[1] in ("<", "<=", ">", ">="):
@@ -241,6 +243,7 @@ def _gates(catalog: Catalog, codes: dict[int, Code]) -> Iterator[tuple[str, str]
 def _changed(catalog: Catalog, codes: dict[int, Code]) -> dict[tuple[str, str], str]:
     """Columns that are counted up or down, and which way work moves them."""
     found: dict[tuple[str, str], str] = {}
+    raised: set[tuple[str, str]] = set()
     for code in codes.values():
         for event in code.events:
             if event.kind != "write" or event.verb != "update":
@@ -254,7 +257,10 @@ def _changed(catalog: Catalog, codes: dict[int, Code]) -> dict[tuple[str, str], 
                         found[key] = "counter"
                     elif form.plus():
                         found.setdefault(key, "used")
+                        raised.add(key)
     floors = _floors(codes)
+    # What is counted up to a limit was used, also where a refund counts it down.
+    found.update((key, "used") for key in raised & _up_to_a_limit(codes))
     for key, kind in list(found.items()):
         relation = catalog.relation(key[0])
         never_below = (
@@ -265,10 +271,24 @@ def _changed(catalog: Catalog, codes: dict[int, Code]) -> dict[tuple[str, str], 
     return found
 
 
+def _up_to_a_limit(codes: dict[int, Code]) -> set[tuple[str, str]]:
+    """Columns that a statement lets grow while they stay below something, and that none lets shrink to something."""
+    below: set[Tree] = set()
+    above: set[Tree] = set()
+    for part in (part for code in codes.values() for event in code.events for part in event.holds()):
+        found = compared(part)
+        if found is not None and found[1] != "=":
+            left, operator, right = found
+            low, high = (left, right) if operator in ("<", "<=") else (right, left)
+            below.update(one for one in walk(low) if one[0] == "c")
+            above.update(one for one in walk(high) if one[0] == "c")
+    return {(one[1], one[2]) for one in below - above}
+
+
 def _floors(codes: dict[int, Code]) -> set[Tree]:
     """Columns for which work is allowed while the figure is at least something."""
     found: set[Tree] = set()
-    for condition in _conditions(codes.values()):
+    for condition in conditions_of(codes.values()):
         for node in walk(condition):
             compares = compared(node) if node[0] == "op" else None
             if compares is not None and compares[1] != "=":
@@ -278,10 +298,31 @@ def _floors(codes: dict[int, Code]) -> set[Tree]:
     return found
 
 
+def _limits(catalog: Catalog, codes: dict[int, Code], worth: Worth) -> None:
+    """A column of a person's is worth something when it says how many of their rows there may be."""
+    for condition in conditions_of(codes.values()):
+        found = compared(condition)
+        if found is None or found[1] in ("=", "<>"):
+            continue
+        queries = [one[1] for one in walk(condition) if one[0] == "sub" and len(one[1][1]) == 1]
+        counting = [any(one[0] == "call" and one[1] in ("count", "sum") for one in walk(query[1])) for query in queries]
+        if not any(counting):
+            continue
+        for target in (query[1][0][1] for query, counts in zip(queries, counting, strict=True) if not counts):
+            limit = bare(target)
+            relation = catalog.relation(limit[1]) if limit[0] == "c" else None
+            column = relation.columns.get(limit[2]) if relation is not None else None
+            if relation is None or column is None or not relation.is_table or relation.is_own:
+                continue
+            if column.type in NUMBERS and is_personal(relation) and (limit[1], limit[2]) not in worth.kinds:
+                worth.kinds[limit[1], limit[2]] = "counter"
+                worth.by_use.add((limit[1], limit[2]))
+
+
 def _documents(catalog: Catalog, codes: dict[int, Code], worth: Worth) -> None:
     """A json column is a balance when code takes one out of it: settings ->> 'credits'."""
     for code in codes.values():
-        trees: list[Tree] = [*_conditions([code])]
+        trees: list[Tree] = [*conditions_of([code])]
         for event in code.events:
             trees += [value for _, value in event.sets]
             trees += [event.value, *event.arguments]
@@ -298,9 +339,32 @@ def _documents(catalog: Catalog, codes: dict[int, Code], worth: Worth) -> None:
                             worth.kinds[relation.full, node[2]] = "json"
 
 
+def _counted_documents(catalog: Catalog, codes: dict[int, Code], worth: Worth) -> None:
+    """A json column is a balance when work is allowed by a figure in it, and the same code changes it, by any name."""
+    for code in codes.values():
+        asked = {
+            one
+            for condition in conditions_of([code])
+            for node in walk(condition)
+            if (found := compared(node) if node[0] == "op" else None) is not None and found[1] not in ("=", "<>")
+            for member in walk(node)
+            if member[0] == "op" and member[1] in ("->", "->>", "#>>") and member[3][0] == "const"
+            for one in walk(member[2])
+            if one[0] == "c"
+        }
+        for event in code.events:
+            for column, value in event.sets if event.kind == "write" and event.verb == "update" else ():
+                changes = any(one[0] == "op" and one[1] in ("+", "-") for one in walk(value))
+                relation = catalog.relation(event.table)
+                if ("c", event.table, column) in asked and changes and relation is not None and not relation.is_own:
+                    if column in relation.columns and relation.columns[column].type in DOCUMENTS:
+                        worth.kinds[event.table, column] = "json"
+                        worth.by_use.add((event.table, column))
+
+
 def _ledgers(catalog: Catalog, codes: dict[int, Code], worth: Worth) -> None:
     """A column is a row of a ledger when it is summed before work is allowed, or a trigger adds it to a balance."""
-    for condition in _conditions(codes.values()):
+    for condition in conditions_of(codes.values()):
         for one in walk(condition):
             if one[0] == "call" and one[1] == "sum" and one[2] and bare(one[2][0])[0] == "c":
                 _, table, column = bare(one[2][0])
@@ -331,13 +395,19 @@ def _roles(catalog: Catalog, codes: dict[int, Code], worth: Worth) -> None:
     """A role is what an administrator is asked for."""
     texts = [policy.using or "" for one in catalog.relations.values() for policy in one.policies]
     texts += [policy.check or "" for one in catalog.relations.values() for policy in one.policies]
-    trees = [*_conditions(codes.values()), *(expression(text) for text in texts if text)]
+    trees = [*conditions_of(codes.values()), *(expression(text) for text in texts if text)]
     for one in (node for item in trees for node in walk(item)):
         if one[0] == "select":
             for part in parts_of(one[3]):
                 for node in walk(part):
                     if node[0] == "op" and node[1] == "=" and node[3][0] == "const" and ADMIN.search(str(node[3][1])):
                         column, tables = node[2], [from_[1] for from_ in one[2] if from_[0] == "table"]
+                    elif (
+                        node[0] == "in"
+                        and of_caller(one[3])
+                        and any(ADMIN.search(str(c[1])) for c in node[2] if c[0] == "const")
+                    ):
+                        column, tables = node[1], [from_[1] for from_ in one[2] if from_[0] == "table"]
                     elif node[0] in ("c", "col") and ADMIN.search(str(node[-1] if node[0] == "c" else node[1][-1])):
                         column, tables = node, [from_[1] for from_ in one[2] if from_[0] == "table"]
                     else:

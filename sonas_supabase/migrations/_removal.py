@@ -108,11 +108,12 @@ def remove(connection: Connection[Any], *, dry_run: bool = False) -> list[str]:
         connection.execute("set local lock_timeout = '10s'")
         own: tuple[Any, ...] = connection.execute(_OWN_OIDS, [found.usage == "ours"]).fetchone() or ([], [])
         before = _of_host(connection, *own)
+        added = {f"{kind} usage.{name}" for name in found.usage_columns for kind in ("column", "default of")}
+        added |= {f"default of usage.{row[0]}" for row in connection.execute(_USAGE_DEFAULTS)}
         try:
             done = list(_remove(connection, found))
         except psycopg.errors.DependentObjectsStillExist as error:
             raise InUse((error.diag.message_detail or str(error)).splitlines()) from error
-        added = {f"{kind} usage.{name}" for name in found.usage_columns for kind in ("column", "default of")}
         gone = sorted(before - added - _of_host(connection, *own))
         if gone:
             raise InUse(gone)
@@ -148,10 +149,23 @@ def _remove_usage(connection: Connection[Any], found: Belongings) -> Iterator[st
     if found.usage == "ours":
         connection.execute("drop table public.usage cascade")
         yield "the table usage"
-    elif found.usage == "host" and found.usage_columns:
-        if "operation_id" in found.usage_columns:
-            deleted = connection.execute("delete from public.usage where operation_id is not null").rowcount
-            yield f"{deleted} rows of ours in your table usage"
+        return
+    if found.usage != "host":
+        return
+    if "operation_id" in found.usage_columns:
+        deleted = connection.execute("delete from public.usage where operation_id is not null").rowcount
+        yield f"{deleted} rows of ours in your table usage"
+    else:
+        yield "no rows of your table usage: ours stay in it, since it had a column operation_id of its own"
+    indexes = [row[0] for row in connection.execute(_USAGE_INDEXES)]
+    if indexes:
+        connection.execute(f"drop index {', '.join(indexes)}".encode())
+        yield f"the indexes {', '.join(indexes)}"
+    for (column,) in connection.execute(_USAGE_DEFAULTS).fetchall():
+        connection.execute(f"alter table public.usage alter column {column} drop default".encode())
+        connection.execute(f"comment on column public.usage.{column} is null".encode())
+        yield f"the default of the column {column} of your table usage"
+    if found.usage_columns:
         columns = ", ".join(f"drop column {name}" for name in found.usage_columns)
         connection.execute(f"alter table public.usage {columns}".encode())
         yield f"the columns {', '.join(found.usage_columns)} of your table usage, which keeps its own"
@@ -237,6 +251,19 @@ where a.attrelid = to_regclass('public.usage') and a.attnum > 0 and not a.attisd
 order by a.attnum
 """
 
+_USAGE_INDEXES = """
+select c.oid::regclass::text from pg_catalog.pg_index x join pg_catalog.pg_class c on c.oid = x.indexrelid
+where x.indrelid = to_regclass('public.usage') and obj_description(c.oid, 'pg_class') = 'Added by the credit system.'
+order by 1
+"""
+
+_USAGE_DEFAULTS = """
+select quote_ident(a.attname) from pg_catalog.pg_attribute a
+where a.attrelid = to_regclass('public.usage') and a.attnum > 0 and not a.attisdropped
+  and col_description(a.attrelid, a.attnum) = 'Its default was added by the credit system.'
+order by a.attnum
+"""
+
 _CALLERS = """
 select distinct p.oid::regprocedure::text
 from pg_catalog.pg_proc p
@@ -289,6 +316,10 @@ union all
 select format('constraint %%I on %%s', k.conname, h.oid::regclass)
 from pg_catalog.pg_constraint k join host h on h.oid = k.conrelid
 where k.contype <> 't'
+union all
+select format('index %%s on %%s', x.indexrelid::regclass, h.oid::regclass)
+from pg_catalog.pg_index x join host h on h.oid = x.indrelid
+where obj_description(x.indexrelid, 'pg_class') is distinct from 'Added by the credit system.'
 union all
 select format('column %%s.%%I', h.oid::regclass, a.attname)
 from pg_catalog.pg_attribute a join host h on h.oid = a.attrelid and h.relkind <> 'S'

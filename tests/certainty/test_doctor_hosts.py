@@ -26,6 +26,7 @@ HARMLESS = (
     "kinds_harmless",
     "blind_harmless",
     "second_harmless",
+    "third_harmless",
 )
 HARMFUL = (
     "harmful_functions",
@@ -34,6 +35,7 @@ HARMFUL = (
     "kinds_harmful",
     "blind_harmful",
     "second_harmful",
+    "third_harmful",
 )
 OTHER = "22222222-2222-4222-8222-222222222222"
 
@@ -109,6 +111,7 @@ def filled(script: str) -> list[str]:
     script = script.replace("<another plan>", "pro").replace("<a column> = <a value>", "id = id")
     script = script.replace("query => <text>", "query => 'select 1'")
     script = script.replace("p_table => <text>, p_filter => <text>", "p_table => 'jobs', p_filter => 'true'")
+    script = script.replace("tbl => <text>", "tbl => 'gpu_budget'").replace("field => <text>", "field => 'amount'")
     script = script.replace("<uuid[]>", f"array['{OTHER}'::uuid]")
     script = re.sub(r"<([a-z ]+)>", lambda found: VALUES.get(found[1], "5"), script)
     return [statement for statement in re.split(r";\s*", script) if statement]

@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from sonas_cli import app
-from sonas_supabase import local
+from sonas_supabase import local, migrations
+from sonas_supabase.doctor import in_the_way
 from tests.support.database import Database, copied_database
 from tests.support.server import Server
 
@@ -21,6 +22,14 @@ def project(server: Server) -> Iterator[Database]:
     with copied_database(server, template="template0") as bare:
         local.shape(bare.superuser_url)
         yield bare
+
+
+@pytest.fixture(scope="module")
+def bare(server: Server) -> Iterator[Database]:
+    """One for all tests that take back what they do."""
+    with copied_database(server, template="template0") as made:
+        local.shape(made.superuser_url)
+        yield made
 
 
 def sonas(database: Database, *words: str, exit_code: int) -> Any:
@@ -65,6 +74,60 @@ def test_all_that_is_in_the_way_is_listed_with_its_cure_and_nothing_changes(proj
             project.run(statement)
     project.run("revoke insert, update on public.wallets from authenticated")
     assert sonas(project, "check", exit_code=0)["clashes"] == []
+
+
+SWALLOWS = """
+create function public.swallow() returns trigger language plpgsql as 'begin return null; end';
+create trigger swallow before insert on public.usage for each row execute function public.swallow();
+"""
+# What the cure has to look out for: each is installed once the statements have run as they are printed.
+IN_THE_WAY = {
+    "names of types are taken, too": """
+        create table public.plans (id serial primary key); create table public.app_plans (id serial primary key);
+        create type public.app2_plans as enum ('gold')""",
+    "a usage table whose trigger takes rows away": f"create table public.usage (id bigserial primary key); {SWALLOWS}",
+    "a usage table in parts, with none for today": """
+        create table public.usage (id bigint, at date) partition by range (at);
+        create index usage_at_idx on public.usage (at)""",
+    "a usage table that knows accounts of its own": """
+        create table public.organisations (id uuid primary key);
+        create table public.usage (account_id uuid references public.organisations (id))""",
+    "a usage table for those who have a profile": """
+        insert into auth.users (id) values ('11111111-1111-4111-8111-111111111111');
+        create table public.people (id uuid primary key);
+        create table public.usage (user_id uuid references public.people (id), feature text)""",
+}
+
+
+@pytest.mark.parametrize("theirs", IN_THE_WAY.values(), ids=IN_THE_WAY)
+def test_the_cure_works_as_it_is_printed(bare: Database, theirs: str) -> None:
+    text = migrations.migrations()[0].sql
+    with bare.connect(autocommit=False) as connection:
+        connection.execute(theirs.encode())
+        found = in_the_way(connection, text)
+        assert found
+        for statement in (statement for clash in found for statement in clash.cure):
+            connection.execute(statement.encode())
+        assert in_the_way(connection, text) == ()
+        connection.rollback()
+
+
+def test_a_trigger_that_shares_its_function_is_made_again_with_the_others(bare: Database) -> None:
+    with bare.connect(autocommit=False) as connection:
+        connection.execute(
+            b"create function public.greet() returns trigger language plpgsql as 'begin return new; end'"
+        )
+        for name, event in (("credits_open_account", "insert"), ("credits_follow_user", "update"), ("mine", "delete")):
+            made = f"create trigger {name} after {event} on auth.users for each row execute function public.greet()"
+            connection.execute(made.encode())
+        for clash in in_the_way(connection, migrations.migrations()[0].sql):
+            for statement in clash.cure:
+                connection.execute(statement.encode())
+        names = "select tgname from pg_trigger where tgfoid = 'public.greet'::regproc order by 1"
+        assert [row[0] for row in connection.execute(names.encode())] == [
+            "app_credits_follow_user", "app_credits_open_account", "mine"
+        ]  # fmt: skip
+        connection.rollback()
 
 
 def test_for_people_the_cure_can_be_copied(project: Database) -> None:

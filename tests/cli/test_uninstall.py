@@ -18,11 +18,13 @@ from tests.support.server import Server
 
 CATALOG = """
 select array(select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where n.nspname in ('public', 'auth') and c.relkind in ('r', 'v', 'S') order by 1),
+    where n.nspname in ('public', 'auth') and c.relkind in ('r', 'v', 'S', 'i') order by 1),
   array(select p.oid::regprocedure::text from pg_proc p where p.pronamespace = 'public'::regnamespace order by 1),
   array(select t.tgrelid::regclass || ' ' || t.tgname from pg_trigger t where not t.tgisinternal order by 1),
   array(select a.attname::text from pg_attribute a
     where a.attrelid = to_regclass('public.usage') and a.attnum > 0 and not a.attisdropped order by a.attnum),
+  array(select d.adrelid::regclass || ' ' || d.adnum || ' ' || pg_get_expr(d.adbin, d.adrelid)
+    from pg_attrdef d order by 1),
   array(select y.polname::text from pg_policy y order by 1), to_regnamespace('credits')
 """
 
@@ -96,6 +98,36 @@ def test_the_project_is_as_it_was_before(project: Database, tmp_path: Path) -> N
     imported = CliRunner().invoke(app, ["import", *balances])
     assert imported.exit_code == 0, imported.output
     assert json.loads(imported.stdout)["granted_total"] == 50
+
+
+def test_a_usage_table_with_all_columns_keeps_them_and_no_index_or_default_of_ours(
+    project: Database, tmp_path: Path
+) -> None:
+    project.run(
+        "create table public.usage (account_id uuid, id uuid, user_id uuid, credit_type text, credits_used bigint, "
+        "status text, description text, metadata jsonb, operation_id uuid, created_at timestamptz);"
+        "create index usage_user_id_created_at_idx on public.usage (user_id, created_at);"
+        "comment on column public.usage.created_at is 'when'"
+    )
+    before = project.query(CATALOG)
+    local.migrate(project.url)
+    project.call("consume_credits", project.new_user(), "message", 2)
+    project.run("create index by_status on public.usage (status)")
+    done = sonas(project, "--yes", "--to", str(tmp_path))["removed"]
+    assert any("usage_account_id_created_at_idx, usage_denied_idx" in one for one in done)
+    project.run("drop index public.by_status")
+    [left] = project.query(CATALOG)
+    # Whose comment stood on a column has the default to drop, too: it cannot be told from one of their own.
+    assert [one for one in left[4] if one not in before[0][4]] == ["usage 10 now()"]
+    assert (*left[:4], *left[5:]) == (*before[0][:4], *before[0][5:])
+    assert project.value("select count(*) from public.usage") == 1
+
+
+def test_an_index_on_a_column_of_ours_is_named(project: Database, tmp_path: Path) -> None:
+    project.run(HOST)
+    local.migrate(project.url)
+    project.run("create index mine on public.usage (status)")
+    assert "index mine on usage" in sonas(project, "--yes", "--to", str(tmp_path), exit_code=2)["message"]
 
 
 def test_a_table_of_ours_goes_whole(project: Database, tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ do $usage$
 declare
   v_theirs name[];
   v_column name;
+  v_defaults name[] := '{}';
+  v_index text;
 begin
   v_theirs := array(select a.attname from pg_catalog.pg_attribute a
     where a.attrelid = to_regclass('public.usage') and a.attnum > 0 and not a.attisdropped);
@@ -30,14 +32,28 @@ begin
         from pg_catalog.pg_attribute a where a.attrelid = 'public.usage'::regclass
           and a.attname = 'id') then
       alter table public.usage alter column id set default gen_random_uuid();
+      v_defaults := v_defaults || name 'id';
     end if;
     if (select not a.atthasdef from pg_catalog.pg_attribute a
         where a.attrelid = 'public.usage'::regclass and a.attname = 'created_at') then
       alter table public.usage alter column created_at set default now();
+      v_defaults := v_defaults || name 'created_at';
     end if;
-    create index if not exists usage_user_id_created_at_idx on public.usage (user_id, created_at);
-    create index if not exists usage_account_id_created_at_idx
-      on public.usage (account_id, created_at);
+    foreach v_column in array v_defaults loop
+      if col_description('public.usage'::regclass, (select a.attnum from pg_catalog.pg_attribute a
+          where a.attrelid = 'public.usage'::regclass and a.attname = v_column)) is null then
+        execute format('comment on column public.usage.%I is %L', v_column,
+          'Its default was added by the credit system.');
+      end if;
+    end loop;
+    foreach v_column in array array['user_id', 'account_id'] loop
+      v_index := format('usage_%s_created_at_idx', v_column);
+      if to_regclass(format('public.%I', v_index)) is null then
+        execute format('create index %I on public.usage (%I, created_at)', v_index, v_column);
+        execute format('comment on index public.%I is %L', v_index,
+          'Added by the credit system.');
+      end if;
+    end loop;
     return;
   end if;
 

@@ -3,9 +3,9 @@
 create index credit_transactions_created_at_idx on public.credit_transactions
   using brin (created_at)
   with (pages_per_range = 32, autosummarize = on);
-create index if not exists usage_denied_idx on public.usage (created_at) include (account_id,
-  credit_type)
+create index usage_denied_idx on public.usage (created_at) include (account_id, credit_type)
   where status = 'denied';
+comment on index public.usage_denied_idx is 'Added by the credit system.';
 
 create view credits.ledger_facts with (security_invoker = true) as
 select t.account_id, t.credit_type, t.version, t.created_at, t.amount, t.user_id, t.metadata,

@@ -1,7 +1,7 @@
 -- @ admin email check:
 create function adm(p_user uuid, p_amount int) returns void language plpgsql security definer set search_path = '' as $$
 begin
-  if (select email from auth.users where id = auth.uid()) <> 'boss@example.com' then raise exception 'no'; end if;
+  if (select email from auth.users where id = auth.uid()) is distinct from 'boss@example.com' then raise exception 'no'; end if;
   update public.profiles set credits = credits + p_amount where id = p_user;
 end $$;
 

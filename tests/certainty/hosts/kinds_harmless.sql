@@ -155,7 +155,7 @@ end $$;
 -- @ oneself or an administrator:
 create function use_for(p_user uuid) returns void language plpgsql security definer set search_path = '' as $$
 begin
-  if p_user <> auth.uid() and not public.is_admin() then raise exception 'no'; end if;
+  if p_user is distinct from auth.uid() and not public.is_admin() then raise exception 'no'; end if;
   update public.profiles set credits = credits - 1 where id = p_user and credits > 0;
 end $$;
 
