@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ._catalog import Catalog, Column, Policy, Relation, Trigger
-from ._code import Code
+from ._event import Code
 from ._guards import any_holds, is_caller, is_privileged
 from ._tree import FALSE, NOTHING, TRUE, Tree, expression, parts_of, replaced, walk
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from ._calls import within
 from ._catalog import Catalog, Relation, Routine
-from ._code import Code, Event, _Reader, _Scope, read_code, within
+from ._code import Reader, read_code
+from ._event import Code, Event, Scope
 from ._tree import TRUE, NotReadable, Tree, replaced, select, statements, walk
 
 DEEP = 5
@@ -54,12 +56,12 @@ class Codes:
 
     def expression_for(self, node: Tree, relation: Relation) -> Tree:
         """An expression of a policy with columns and functions as they are in code."""
-        reader = _Reader(self.shell(relation), self.catalog, self.of)
-        return reader.value(node, (), _Scope(target=relation, target_alias=relation.name))
+        reader = Reader(self.shell(relation), self.catalog, self.of)
+        return reader.value(node, (), Scope(target=relation, target_alias=relation.name))
 
     def view(self, view: Relation) -> Tree | None:
         """The query of a view, with columns and functions as they are in code; None where it cannot be read."""
-        reader = _Reader(self.shell(view), self.catalog, self.of)
+        reader = Reader(self.shell(view), self.catalog, self.of)
         try:
             body = statements(view.definition or "")[0].get("SelectStmt")
             return None if body is None else reader.value(select(body), ())

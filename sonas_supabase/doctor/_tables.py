@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from sonas_supabase import Finding
 
 from ._catalog import NUMBERS, TIMES, UUID, Catalog, Column, Relation
-from ._code import _Reader
+from ._code import Reader
 from ._doors import Doors
 from ._finding import as_user, closing, finding, identifier, insert_into, told
-from ._functions import metadata_key, trusting
 from ._guards import any_holds, compared, is_caller, names_rank, of_caller
+from ._metadata import metadata_key, trusting
 from ._moves import Codes
 from ._tree import NotReadable, Tree, parts_of, statements, walk
 from ._worth import OWNER, PERSONS, Worth, by_name, conditions_of, is_personal, may_be_personal, snake
@@ -319,7 +319,7 @@ class Tables:
     def _writes_through(self, view: Relation) -> None:
         if view.kind != "v":
             return
-        reader = _Reader(self.codes.shell(view), self.catalog, self.codes.of)
+        reader = Reader(self.codes.shell(view), self.catalog, self.codes.of)
         base, renames = reader.catalog_base(view)
         for column in view.columns.values():
             below = self.worth.of(base.full, renames.get(column.name, column.name)) if base is not None else None

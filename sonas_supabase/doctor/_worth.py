@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ._amounts import forms
 from ._catalog import BOOLEAN, DOCUMENTS, NUMBERS, UUID, Catalog, Column, Relation
-from ._code import Code, Event
+from ._event import Code, Event
 from ._guards import ADMIN, bare, compared, is_caller, of_caller
 from ._tree import Tree, expression, parts_of, walk
 
