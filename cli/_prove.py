@@ -20,6 +20,7 @@ PROVEN = {
     "users_write_balance",
     "users_choose_plan",
     "users_choose_role",
+    "users_delete_usage",
     "view_bypasses_rls",
     "balance_is_public",
     "table_without_rls",

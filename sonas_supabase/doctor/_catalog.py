@@ -53,8 +53,9 @@ select p.oid, n.nspname, p.proname, p.oid::regprocedure::text,
     where has_schema_privilege(r.rolname, n.oid, 'usage') and has_function_privilege(r.rolname, p.oid, 'execute')
     order by 1) else '{{}}' end,
   exists (select 1 from unnest(p.proconfig) as c(setting) where c.setting like 'search_path=%%'),
-  case when l.lanname = 'plpgsql' then pg_get_functiondef(p.oid)
-    else coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) end, p.prosqlbody is not null,
+  -- What is longer is not read, and need not come here whole.
+  left(case when l.lanname = 'plpgsql' then pg_get_functiondef(p.oid)
+    else coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) end, 250000), p.prosqlbody is not null,
   array(select format_type(x.type, null) from unnest(coalesce(p.proallargtypes, p.proargtypes::oid[])) with ordinality
       as x(type, nth) where coalesce(p.proargmodes[x.nth], 'i') in ('i', 'b', 'v') order by x.nth)
 from pg_catalog.pg_proc p
@@ -71,7 +72,7 @@ _RELATIONS = f"""
 select c.oid, n.nspname, c.relname, c.oid::regclass::text, format('%%I.%%I', n.nspname, c.relname), c.relkind::text,
   c.relrowsecurity, coalesce((select lower(o.option_value) in ('on', 'true', 'yes', '1')
     from pg_options_to_table(c.reloptions) o where o.option_name = 'security_invoker'), false),
-  case when c.relkind in ('v', 'm') then pg_get_viewdef(c.oid) end,
+  case when c.relkind in ('v', 'm') then left(pg_get_viewdef(c.oid), 250000) end,
   c.relowner::regrole::text,
   array(select r.rolname::text from unnest(%(roles)s::text[]) as r(rolname)
     where has_schema_privilege(r.rolname, n.oid, 'usage') order by 1),
@@ -106,8 +107,8 @@ order by a.attrelid, a.attnum
 """
 
 _POLICIES = f"""
-select y.polrelid, y.polname, y.polcmd::text, y.polpermissive, pg_get_expr(y.polqual, y.polrelid),
-  pg_get_expr(y.polwithcheck, y.polrelid),
+select y.polrelid, y.polname, y.polcmd::text, y.polpermissive, left(pg_get_expr(y.polqual, y.polrelid), 250000),
+  left(pg_get_expr(y.polwithcheck, y.polrelid), 250000),
   array(select r.rolname::text from unnest(%(roles)s::text[]) as r(rolname)
     where 0 = any (y.polroles) or exists (select 1 from unnest(y.polroles) as o(oid)
       where o.oid <> 0 and pg_has_role(r.rolname, o.oid, 'usage')) order by 1)

@@ -140,7 +140,18 @@ def _boolean(body: dict[str, Any]) -> Tree:
 def _boolean_test(body: dict[str, Any]) -> Tree:
     argument = tree(body.get("arg"))
     kind = str(body.get("booltesttype"))
-    return ("not", argument) if kind in ("IS_FALSE", "IS_NOT_TRUE") else argument
+    if kind == "IS_NOT_TRUE":
+        return _untrue(argument)
+    return ("not", argument) if kind == "IS_FALSE" else argument
+
+
+def _untrue(condition: Tree) -> Tree:
+    """That it is false or null, whose opposite is sure."""
+    if condition[0] in ("and", "or"):
+        return ("or" if condition[0] == "and" else "and", *(_untrue(part) for part in condition[1:]))
+    if condition[0] == "op" and condition[1] == "=":
+        return ("op", "<>", condition[2], condition[3], NULL_SAFE)
+    return ("not", condition)
 
 
 def _null_test(body: dict[str, Any]) -> Tree:
@@ -341,22 +352,28 @@ def replaced(node: Any, change: Callable[[Tree], Tree | None]) -> Any:
 
 
 def negated(condition: Tree) -> Tree:
+    """What holds where a condition did not: `a <> b` is passed by null as well, and says so."""
+    return _opposite(condition, passes_null=True)
+
+
+def _opposite(condition: Tree, *, passes_null: bool) -> Tree:
     """The opposite, with `not` pushed down to the comparisons."""
     kind = condition[0]
     if kind == "not":
         return plain(condition[1])
     if kind == "and":
-        return ("or", *(negated(part) for part in condition[1:]))
+        return ("or", *(_opposite(part, passes_null=passes_null) for part in condition[1:]))
     if kind == "or":
-        return ("and", *(negated(part) for part in condition[1:]))
+        return ("and", *(_opposite(part, passes_null=passes_null) for part in condition[1:]))
     if kind == "op" and condition[1] == "<>" and condition[4:] != (NULL_SAFE,):
-        return ("op", "=", condition[2], condition[3], OR_NULL)
+        found: Tree = ("op", "=", condition[2], condition[3])
+        return (*found, OR_NULL) if passes_null else found
     if kind == "op" and condition[1] in OPPOSITE:
         return ("op", OPPOSITE[condition[1]], condition[2], condition[3])
     if kind == "const" and isinstance(condition[1], bool):
         return ("const", not condition[1])
     if kind == "coalesce" and len(condition) == 3:
-        return negated(condition[1])
+        return _opposite(condition[1], passes_null=passes_null and condition[2] != TRUE)
     return ("not", condition)
 
 
@@ -364,7 +381,9 @@ def plain(condition: Tree) -> Tree:
     """The condition with `not` pushed down to the comparisons."""
     kind = condition[0]
     if kind == "not":
-        return negated(condition[1]) if condition[1][0] in ("and", "or", "op", "not", "const") else condition
+        if condition[1][0] in ("and", "or", "op", "not", "const"):
+            return _opposite(condition[1], passes_null=False)
+        return condition
     if kind in ("and", "or"):
         return (kind, *(plain(part) for part in condition[1:]))
     return condition

@@ -6,10 +6,11 @@ from functools import partial
 
 from ._catalog import DOCUMENTS, TEXTS, UUID
 from ._event import Event
-from ._finding import identifier
+from ._finding import as_user, call_of, finding, identifier
 from ._guards import (
     any_holds,
     bare,
+    claim,
     compared,
     is_argument,
     is_caller,
@@ -115,6 +116,8 @@ class Whose(Judging):
         def is_sure(part: Tree) -> bool:
             if part[0] == "not" and part[1][0] == "null" and is_caller(part[1][1]):
                 return True
+            if part[0] == "op" and part[1] == "=" and ("const", "authenticated") in (part[2], part[3]):
+                return "role" in (claim(part[2]), claim(part[3]))
             if part[-1] == OR_NULL and any(may_be_nobody(side) for side in (part[2], part[3])):
                 return False
             return self._ties(part, value=value)
@@ -125,11 +128,14 @@ class Whose(Judging):
         signed_in = [role for role in entry.routine.open_to if role != "anon"]
         again = f" grant execute on function {entry.routine.signature} to {', '.join(signed_in)};" if signed_in else ""
         if labels:
-            self._add(
-                "user_id_not_checked", "critical", entry,
-                f"It compares with <> what the caller is or has, which is null for who is not signed in, and so stops nobody "
-                f"there: anon may call it and act on the {labels[0]} of others.",
-                note="  -- with a user's id, and without a sub in the claims",
-                mend=f"revoke execute on function {entry.routine.signature} from public, anon;{again}  -- and write is distinct "
-                "from in place of <>",
+            trial = as_user("anon", call_of(entry.routine)).replace('"sub": "<id of some user>"', '"role": "anon"')
+            self.findings.append(
+                finding(
+                    "user_id_not_checked", "critical", entry.routine.title,
+                    "It compares with <> what the caller is or has, which is null for who is not signed in, and so stops nobody "
+                    f"there: anon may call it and act on the {labels[0]} of others.",
+                    f"{trial}  -- with a user's id",
+                    f"revoke execute on function {entry.routine.signature} from public, anon;{again}  -- and write is distinct "
+                    "from in place of <>",
+                )
             )  # fmt: skip

@@ -35,6 +35,26 @@ set local check_function_bodies = off;
 -- Functions for as long as it takes: what the Supabase CLI prints after the message is then one
 -- line, not this text, and `sonas check` asks the first of them. It has the caller's search_path,
 -- since triggers of a project's own usage table run in its trial.
+create function pg_temp.free_name(p_name text)
+returns name
+language sql
+stable
+security invoker
+as $preflight$
+  select left(w.word || p_name, 63)::name
+  from unnest(array['app_', 'app2_', 'app3_', 'app4_', 'app5_', 'app6_', 'app7_'])
+    with ordinality as w(word, nth)
+  cross join lateral (select left(w.word || p_name, 63) as name) as f
+  where not exists (select 1 from pg_catalog.pg_class c
+      where c.relnamespace = 'public'::regnamespace and c.relname = f.name)
+    and not exists (select 1 from pg_catalog.pg_proc p
+      where p.pronamespace = 'public'::regnamespace and p.proname = f.name)
+    and not exists (select 1 from pg_catalog.pg_type y
+      where y.typnamespace = 'public'::regnamespace and y.typname = f.name)
+    and to_regnamespace(quote_ident(f.name)) is null
+  order by w.nth limit 1
+$preflight$;
+
 create function pg_temp.what_is_in_the_way()
 returns table (object text, problem text, cure text[], named_by text[], run_as text)
 language plpgsql
@@ -100,6 +120,7 @@ declare
   v_problem text;
   v_cure text;
   v_left_out text[] := '{}';
+  v_kept bigint;
 begin
   if to_regrole('anon') is null or to_regrole('authenticated') is null
     or to_regrole('service_role') is null
@@ -167,18 +188,7 @@ begin
     select n.oid, 'pg_catalog.pg_namespace', n.nspname, n.nspowner, 'schema', quote_ident(n.nspname)
     from pg_catalog.pg_namespace n where n.nspname = 'credits'
   ), renamed as (
-    select t.*, x.extname,
-      (select left(w.word || t.name, 63)::name
-       from unnest(array['app_', 'app2_', 'app3_', 'app4_', 'app5_'])
-         with ordinality as w(word, nth)
-       where not exists (select 1 from pg_catalog.pg_class c
-                         where c.relnamespace = 'public'::regnamespace
-                           and c.relname = left(w.word || t.name, 63))
-         and not exists (select 1 from pg_catalog.pg_proc p
-                         where p.pronamespace = 'public'::regnamespace
-                           and p.proname = left(w.word || t.name, 63))
-         and to_regnamespace(quote_ident(left(w.word || t.name, 63))) is null
-       order by w.nth limit 1) as new_name
+    select t.*, x.extname, pg_temp.free_name(t.name) as new_name
     from taken t left join extensions x on x.classid = t.class and x.objid = t.oid
   ), cured as (
     select r.*,
@@ -190,14 +200,14 @@ begin
         else array[format('alter %s %s rename to %I;', r.kind, r.object, r.new_name)]
           || array(
             select format('alter index public.%I rename to %I;', i.relname,
-              left('app_' || i.relname, 63))
+              pg_temp.free_name(i.relname))
             from pg_catalog.pg_index x join pg_catalog.pg_class i on i.oid = x.indexrelid
             where x.indrelid = r.oid
               and (i.relname = any (v_relations) or i.relname ^@ (r.name || '_'))
             order by i.relname)
           || array(
             select format('alter sequence public.%I rename to %I;', s.relname,
-              left('app_' || s.relname, 63))
+              pg_temp.free_name(s.relname))
             from pg_catalog.pg_depend d join pg_catalog.pg_class s on s.oid = d.objid
               and s.relkind = 'S'
             where d.classid = 'pg_catalog.pg_class'::regclass
@@ -238,8 +248,12 @@ begin
         else jsonb_build_array(
           format('drop function %s cascade;', g.tgfoid::regprocedure),
           pg_catalog.pg_get_functiondef(g.tgfoid) || ';',
-          replace(pg_catalog.pg_get_triggerdef(g.oid), format('TRIGGER %I ', g.tgname),
-            format('TRIGGER %I ', 'app_' || g.tgname)) || ';')
+          (select string_agg(case
+              when t.tgrelid = g.tgrelid and t.tgname = any (v_triggers) then
+                replace(pg_catalog.pg_get_triggerdef(t.oid), format('TRIGGER %I ', t.tgname),
+                  format('TRIGGER %I ', 'app_' || t.tgname))
+              else pg_catalog.pg_get_triggerdef(t.oid) end || ';', ' ' order by t.oid)
+            from pg_catalog.pg_trigger t where t.tgfoid = g.tgfoid and not t.tgisinternal))
       end, 'named_by', '[]'::jsonb) order by g.tgname), '[]')
   into v_found
   from pg_catalog.pg_trigger g join pg_catalog.pg_class c on c.oid = g.tgrelid
@@ -377,12 +391,32 @@ begin
         from (select coalesce((select u.id from auth.users u limit 1), gen_random_uuid()) as id) w
         cross join (values (9007199254740992, 'allowed'), (0, 'denied'), (1, 'allowed')) as s(used,
           status);
+        get diagnostics v_kept = row_count;
+        if v_kept < 3 then
+          raise exception 'a rule or a trigger takes the row away and says nothing'
+            using errcode = 'PTOK2';
+        end if;
         raise exception 'probe succeeded' using errcode = 'PTOK1';
       exception
-        when sqlstate 'PTOK1' or foreign_key_violation then null;
+        when sqlstate 'PTOK1' then null;
+        when foreign_key_violation then
+          get stacked diagnostics v_problem = message_text, v_constraint = constraint_name,
+            v_context = pg_exception_context;
+          -- Who has signed up has a row there. Another table may have one for each user, which
+          -- shows where there are users; none has one for each account.
+          if exists (select 1 from pg_catalog.pg_constraint k
+              where k.conrelid = v_usage and k.conname = v_constraint
+                and not exists (select 1 from pg_catalog.pg_attribute a
+                  where a.attrelid = v_usage and a.attname = 'account_id'
+                    and a.attnum = any (k.conkey))
+                and (k.confrelid = 'auth.users'::regclass
+                  or not exists (select 1 from auth.users u))) then
+            v_problem := null;
+          end if;
         when others then
           get stacked diagnostics v_problem = message_text, v_constraint = constraint_name,
             v_context = pg_exception_context;
+          v_context := case when sqlstate <> 'PTOK2' then v_context end;
       end;
       exit when v_problem is null;
       v_cure := case
@@ -397,13 +431,18 @@ begin
         'object', coalesce('constraint ' || nullif(v_constraint, '') || ' on public.usage',
           'trial of public.usage'),
         'problem', 'the table public.usage refuses a metered attempt: ' || v_problem,
-        'cure', jsonb_build_array(coalesce(
-          v_cure, format(
+        'cure', case when v_cure is not null then jsonb_build_array(v_cure) else
+          jsonb_build_array(format(
             '-- A row needs status ''allowed'' or ''denied'', credits_used from 0 to 2^53 and a '
-            'description of up to 2000 characters: widen what refuses it (%s), or rename the '
-            'table: alter table public.usage rename to app_usage;',
+            'description of up to 2000 characters. Widen what refuses it (%s), or:',
             coalesce(nullif(split_part(v_context, chr(10), 1), ''),
-              'a type, a trigger or a rule')))),
+              'a type, a trigger or a rule')),
+            format('alter table public.usage rename to %I;', pg_temp.free_name('usage')))
+          || coalesce((
+            select jsonb_agg(format('alter index public.%I rename to %I;', i.relname,
+              pg_temp.free_name(i.relname)) order by i.relname)
+            from pg_catalog.pg_index x join pg_catalog.pg_class i on i.oid = x.indexrelid
+            where x.indrelid = v_usage and i.relname ^@ 'usage_'), '[]') end,
         'named_by', '[]'::jsonb));
       exit when v_cure is null;
       v_left_out := v_left_out || v_cure;
@@ -453,7 +492,8 @@ end
 $preflight$;
 
 select pg_temp.stop_at_what_is_in_the_way();
-drop function pg_temp.stop_at_what_is_in_the_way(), pg_temp.what_is_in_the_way();
+drop function pg_temp.stop_at_what_is_in_the_way(), pg_temp.what_is_in_the_way(),
+  pg_temp.free_name(text);
 
 -- schemas/installation/credits.sql
 
@@ -4746,6 +4786,8 @@ do $usage$
 declare
   v_theirs name[];
   v_column name;
+  v_defaults name[] := '{}';
+  v_index text;
 begin
   v_theirs := array(select a.attname from pg_catalog.pg_attribute a
     where a.attrelid = to_regclass('public.usage') and a.attnum > 0 and not a.attisdropped);
@@ -4771,14 +4813,28 @@ begin
         from pg_catalog.pg_attribute a where a.attrelid = 'public.usage'::regclass
           and a.attname = 'id') then
       alter table public.usage alter column id set default gen_random_uuid();
+      v_defaults := v_defaults || name 'id';
     end if;
     if (select not a.atthasdef from pg_catalog.pg_attribute a
         where a.attrelid = 'public.usage'::regclass and a.attname = 'created_at') then
       alter table public.usage alter column created_at set default now();
+      v_defaults := v_defaults || name 'created_at';
     end if;
-    create index if not exists usage_user_id_created_at_idx on public.usage (user_id, created_at);
-    create index if not exists usage_account_id_created_at_idx
-      on public.usage (account_id, created_at);
+    foreach v_column in array v_defaults loop
+      if col_description('public.usage'::regclass, (select a.attnum from pg_catalog.pg_attribute a
+          where a.attrelid = 'public.usage'::regclass and a.attname = v_column)) is null then
+        execute format('comment on column public.usage.%I is %L', v_column,
+          'Its default was added by the credit system.');
+      end if;
+    end loop;
+    foreach v_column in array array['user_id', 'account_id'] loop
+      v_index := format('usage_%s_created_at_idx', v_column);
+      if to_regclass(format('public.%I', v_index)) is null then
+        execute format('create index %I on public.usage (%I, created_at)', v_index, v_column);
+        execute format('comment on index public.%I is %L', v_index,
+          'Added by the credit system.');
+      end if;
+    end loop;
     return;
   end if;
 
@@ -27699,9 +27755,9 @@ revoke all on table credits.plan_spells from public, anon, authenticated, servic
 create index credit_transactions_created_at_idx on public.credit_transactions
   using brin (created_at)
   with (pages_per_range = 32, autosummarize = on);
-create index if not exists usage_denied_idx on public.usage (created_at) include (account_id,
-  credit_type)
+create index usage_denied_idx on public.usage (created_at) include (account_id, credit_type)
   where status = 'denied';
+comment on index public.usage_denied_idx is 'Added by the credit system.';
 
 create view credits.ledger_facts with (security_invoker = true) as
 select t.account_id, t.credit_type, t.version, t.created_at, t.amount, t.user_id, t.metadata,
@@ -30788,4 +30844,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 32a37f367f1cf725.';
+  'again. Written by remember_installation. Release 0.1.0, text d3e28c1fdca2eed5.';

@@ -282,6 +282,7 @@ create policy s on public.spaces for select using (exists (select from public.sp
 create policy r on public.space_roles for select using (who = auth.uid());
 create policy q on public.space_quota for all using (exists (select from public.space_roles r where r.space = space_quota.space and r.who = auth.uid()));
 insert into public.spaces (id, title) values ('22222222-2222-4222-8222-222222222222', 'all');
+insert into public.space_roles (space, who) values ('22222222-2222-4222-8222-222222222222', '11111111-1111-4111-8111-111111111111');
 create function public.add_to_space(p_space uuid, p_who uuid, p_level text default 'reader') returns void language plpgsql security definer set search_path = '' as $$
 begin
   insert into public.space_roles (space, who, level) values (p_space, p_who, p_level) on conflict (space, who) do update set level = excluded.level;
@@ -309,4 +310,18 @@ begin
   if v_have - v_held < p_cuts then raise exception 'not enough'; end if;
   insert into public.cut_holds (owner, cuts) values (auth.uid(), p_cuts) returning id into v_id;
   return v_id;
+end $$;
+
+-- @ gold whose owner is compared with nobody: user_id_not_checked
+create table public.pots (owner uuid primary key, gold integer not null default 5 check (gold >= 0));
+alter table public.pots enable row level security;
+create function public.h1(p_user uuid) returns void language plpgsql security definer set search_path = '' as $$
+begin
+  if not (p_user = auth.uid()) then raise exception 'no'; end if;
+  update public.pots set gold = gold - 1 where owner = p_user and gold > 0;
+end $$;
+create function public.h2(p_user uuid) returns void language plpgsql security definer set search_path = '' as $$
+begin
+  if auth.uid() != p_user then return; end if;
+  update public.pots set gold = gold - 1 where owner = p_user and gold > 0;
 end $$;

@@ -247,3 +247,43 @@ create policy "own stems" on public.stems for all to authenticated using (accoun
 create function public.pan(p_stem uuid, p_by numeric) returns numeric language sql set search_path = '' as $$
   update public.stems set balance = greatest(-1, least(1, balance + p_by)) where id = p_stem returning balance;
 $$;
+
+-- @ gold whose owner is compared with care:
+create table public.pots (owner uuid primary key, gold integer not null default 5 check (gold >= 0));
+alter table public.pots enable row level security;
+create policy p on public.pots for select using (owner = auth.uid());
+create function public.a1(p_user uuid) returns void language plpgsql security definer set search_path = '' as $$
+begin
+  if auth.uid() is null or p_user <> auth.uid() then raise exception 'no'; end if;
+  update public.pots set gold = gold - 1 where owner = p_user and gold > 0;
+end $$;
+create function public.a2(p_user uuid) returns void language plpgsql security definer set search_path = '' as $$
+begin
+  if auth.role() <> 'authenticated' then raise exception 'sign in'; end if;
+  if p_user != auth.uid() then raise exception 'no'; end if;
+  update public.pots set gold = gold - 1 where owner = p_user and gold > 0;
+end $$;
+create function public.a3(p_user uuid) returns void language plpgsql security definer set search_path = '' as $$
+declare v_me uuid := auth.uid();
+begin
+  if v_me is null then raise exception 'sign in'; end if;
+  if p_user <> v_me then raise exception 'no'; end if;
+  update public.pots set gold = gold - 1 where owner = p_user and gold > 0;
+end $$;
+create function public.a4(p_user uuid) returns void language plpgsql security definer set search_path = '' as $$
+begin
+  if p_user = auth.uid() then update public.pots set gold = gold - 1 where owner = p_user and gold > 0; else raise exception 'no'; end if;
+end $$;
+create function public.a5(p_user uuid) returns void language plpgsql security definer set search_path = '' as $$
+begin
+  if (p_user = auth.uid()) is not true then raise exception 'no'; end if;
+  update public.pots set gold = gold - 1 where owner = p_user and gold > 0;
+end $$;
+create function public.a6(p_user uuid) returns void language plpgsql security definer set search_path = '' as $$
+begin
+  if p_user <> coalesce(auth.uid(), '00000000-0000-0000-0000-000000000000') then raise exception 'no'; end if;
+  update public.pots set gold = gold - 1 where owner = p_user and gold > 0;
+end $$;
+create function public.a7(p_user uuid) returns void language sql security definer set search_path = '' as $$
+  update public.pots set gold = gold - 1 where owner = p_user and not (p_user <> auth.uid()) and gold > 0;
+$$;
