@@ -18,7 +18,7 @@ from sonas_supabase import AsyncCreditsClient
 from sonas_supabase.billing import BillingSettings
 from sonas_supabase.billing import router as billing_router
 from sonas_supabase.fastapi import Authenticator, Credits
-from sonas_supabase.web import _account, _admin, _builtin, _messages, _pages, _projects, _teams, _usage
+from sonas_supabase.web import _account, _admin, _builtin, _messages, _pages, _prices, _projects, _teams, _usage
 from sonas_supabase.web._context import Context, Demo, SupabaseProject
 from sonas_supabase.web._live import Live
 from sonas_supabase.web._store import Store
@@ -117,7 +117,7 @@ def create_app(
     )
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
     app.add_middleware(_pages.SecurityHeaders, connect_to=[supabase.url] if supabase else [])
-    for part in (_projects, _usage, _account, _teams, _messages, _admin):
+    for part in (_projects, _usage, _prices, _account, _teams, _messages, _admin):
         app.include_router(part.router(context))
     if context.billing:
         app.include_router(billing_router(installed, settings=context.billing, return_path=_AFTER_PAYING))
@@ -167,7 +167,11 @@ def _add_pages(app: FastAPI, language: str | None) -> None:
         return _pages.page("team.html", request, language)
 
     @app.api_route("/sonas-usage.js", methods=_READ, include_in_schema=False)
-    async def element(request: Request) -> Response:
-        return _pages.element(request)
+    async def usage_element(request: Request) -> Response:
+        return _pages.element("usage-panel.js", request)
+
+    @app.api_route("/sonas-prices.js", methods=_READ, include_in_schema=False)
+    async def prices_element(request: Request) -> Response:
+        return _pages.element("prices-card.js", request)
 
     app.router.routes.append(Mount("/static", _pages.PublicFiles(directory=_pages.STATIC)))

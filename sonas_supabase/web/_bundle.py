@@ -20,6 +20,8 @@ _EXPORT = re.compile(r"^export (?:async )?(?:const|class|function\*?) (\w+)", re
 _EXPORTED = re.compile(r"^export \{([^}]*)\};\n", re.M)
 _DEFAULT = re.compile(r"^export default ", re.M)
 _COMMENT = re.compile(r"^\s*//.*\n", re.M)
+# No text of ours has a line that begins with spaces of its own.
+_INDENT = re.compile(r"^[ \t]+", re.M)
 
 
 class CannotBundle(ValueError):
@@ -50,7 +52,7 @@ def _exported(text: str) -> list[str]:
 
 
 def _wrapped(path: Path, name: str, add: Callable[[Path], str], later: Callable[[Path], str]) -> str:
-    text = _COMMENT.sub("", path.read_text("utf-8"))
+    text = _INDENT.sub("", _COMMENT.sub("", path.read_text("utf-8")))
 
     def imported(match: re.Match[str]) -> str:
         default, names, source, alone = match.groups()

@@ -9,6 +9,7 @@ from uuid import UUID
 from sonas_supabase import AsyncCreditsClient
 from sonas_supabase.billing import BillingSettings
 from sonas_supabase.web._live import Live
+from sonas_supabase.web._rates import Rates
 from sonas_supabase.web._store import Store
 from sonas_supabase.web._work import Chat, Checkout, Generate
 
@@ -49,3 +50,8 @@ class Context:
     billing: BillingSettings | None = None
     language: str | None = None
     live: Live
+
+    @property
+    def rates(self) -> Rates:
+        """Prices and their use, on the store."""
+        return Rates(self.store)

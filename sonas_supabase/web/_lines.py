@@ -149,7 +149,13 @@ def _meaning(entry: HistoryEntry, grant: GrantFacts | None) -> tuple[str, str | 
     named = {"grant": "given", "expire": "expired", "void": "taken", "refund": "given_back"}.get(entry.kind)
     if named == "given_back" and entry.description == _DELETED:
         return "project_deleted", None
-    return (named, entry.description) if named else work_of(entry.description)
+    return (named, entry.description) if named else work_of(entry.description or _priced(entry))
+
+
+def _priced(entry: HistoryEntry) -> str | None:
+    """The name of a priced operation, such as that of a model."""
+    name = entry.metadata.get("operation")
+    return name if isinstance(name, str) else None
 
 
 def _of_period(entry: HistoryEntry, grant: GrantFacts) -> str:

@@ -80,5 +80,5 @@ def router(context: Context) -> APIRouter:
             user.id, by_mail=wanted.by_mail, in_app=wanted.in_app, workspace_id=workspace
         )
 
-    routes.include_router(unsubscribe_router(credits))
+    routes.include_router(unsubscribe_router(credits, stylesheet="../static/app.css"))
     return routes

@@ -39,9 +39,9 @@ def page(name: str, request: Request, language: str | None = None) -> Response:
     return _assets.page(name, language).respond(request, EACH_TIME)
 
 
-def element(request: Request) -> Response:
-    """The script that brings <sonas-usage> to any page."""
-    name = _assets.name_of(STATIC / "usage-panel.js")
+def element(module: str, request: Request) -> Response:
+    """The script that brings an element to any page: <sonas-usage>, <sonas-prices>."""
+    name = _assets.name_of(STATIC / module)
     script = Asset(f'import "./static/{name}";\n'.encode(), "text/javascript; charset=utf-8")
     return script.respond(request, EACH_TIME, **_FOR_OTHER_SITES)
 

@@ -159,12 +159,12 @@ def operation_page(
         lines.append(
             OperationLine(
                 operation_id=denial.operation_id,
-                kind="denied",
-                title=title_of("denied", denial.description),
+                kind="denied" if denial.refused else "consume",
+                title=title_of("denied" if denial.refused else "consume", denial.description),
                 credit_type=denial.credit_type,
-                amount=None,
+                amount=None if denial.refused else 0,
                 balance_after=None,
-                refused=True,
+                refused=denial.refused,
                 created_at=denial.created_at,
                 what=what,
                 about=about,

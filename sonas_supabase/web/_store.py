@@ -29,7 +29,10 @@ Connection = psycopg.AsyncConnection[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Denial:
-    """An attempt that was refused, at ``created_at`` (UTC): what was asked for, and what there was."""
+    """An attempt that was refused, at ``created_at`` (UTC): what was asked for, and what there was.
+
+    Where ``refused`` is False, what it cost was paid for by a part of a credit that was left over: no credit moved.
+    """
 
     operation_id: UUID
     credit_type: str
@@ -37,6 +40,7 @@ class Denial:
     created_at: datetime
     required: int | None = None
     available: int | None = None
+    refused: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,18 +224,21 @@ class Store:
         until: datetime | None,
         credit_type: str | None,
     ) -> list[Denial]:
-        """The latest attempts that were refused: before an attempt, within a window of time."""
+        """The latest attempts that moved no credit: before an attempt, within a window of time."""
         return [
             Denial(**row)
             for row in await self._rows(
                 """
-                select u.operation_id, u.credit_type, u.description, u.created_at,
+                select u.operation_id, u.credit_type, u.created_at,
+                  coalesce(u.description, u.metadata ->> 'operation') as description,
                   case when jsonb_typeof(u.metadata -> 'required') = 'number'
                     then (u.metadata ->> 'required')::numeric::bigint end as required,
                   case when jsonb_typeof(u.metadata -> 'available') = 'number'
-                    then (u.metadata ->> 'available')::numeric::bigint end as available
+                    then (u.metadata ->> 'available')::numeric::bigint end as available,
+                  u.status = 'denied' as refused
                 from public.usage u
-                where u.user_id = %(user)s and u.account_id = %(user)s and u.status = 'denied'
+                where u.user_id = %(user)s and u.account_id = %(user)s
+                  and (u.status = 'denied' or u.credits_used = 0 and u.metadata ? 'cost_nano')
                   and u.created_at <= coalesce(%(before)s::timestamptz, 'infinity')
                   and (%(before)s::timestamptz is null
                     or (u.created_at, u.operation_id) < (%(before)s, %(before_id)s))
@@ -308,6 +315,10 @@ class Store:
             email=email,
         )
         return UUID(str(rows[0]["id"])) if rows else None
+
+    async def rows(self, statement: str, **named: Any) -> list[dict[str, Any]]:
+        """What a statement that only reads answers."""
+        return await self._rows(statement, **named)
 
     async def _rows(self, statement: str, *values: Any, **named: Any) -> list[dict[str, Any]]:
         async with self.transaction() as connection:

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from sonas_supabase import CreditsError, Operation, Plan, Summary
 from sonas_supabase.fastapi import CurrentUser
 from sonas_supabase.web import _export, _history
 from sonas_supabase.web._context import Context
+from sonas_supabase.web._rates import Drains
 from sonas_supabase.web._report import (
     OperationPage,
     Series,
@@ -35,6 +36,7 @@ _GONE = answers(not_found="The user is gone.")
 _NO_OPERATION = answers(not_found="The user has no such operation.")
 _CSV: Answers = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}, **_GONE}
 _LONGEST = 600
+_A_MONTH = timedelta(days=30)
 _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 _USAGE: Answers = {NOT_MODIFIED: {"description": "Nothing is new."}, **_GONE}
 
@@ -131,6 +133,14 @@ def router(context: Context) -> APIRouter:
             media_type="text/csv; charset=utf-8",
             headers={"content-disposition": 'attachment; filename="credits.csv"'},
         )
+
+    @routes.get("/api/usage/drains", responses=_GONE)
+    async def drains(user: CurrentUser, since: From = None) -> Drains:
+        """What credits went into since a time, the running period by default: by model and by project."""
+        summary = await context.credits.get_credit_summary(user.id)
+        begin = _wanted(None, since, None).since or summary.period_start or summary.now - _A_MONTH
+        limits = [balance.credit_type for balance in summary.balances if balance.kind == "limit"]
+        return await context.rates.drains(user.id, begin, limits=limits)
 
     @routes.get("/api/usage/operations/{operation_id}", responses=_NO_OPERATION)
     async def operation(

@@ -28,7 +28,11 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
-SIZES: dict[str, Any] = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 360, "height": 740}}
+SIZES: dict[str, Any] = {
+    "desktop": {"width": 1280, "height": 900},
+    "phone": {"width": 360, "height": 740},
+    "narrow": {"width": 320, "height": 640},
+}
 
 
 @pytest.fixture(scope="module")

@@ -49,4 +49,4 @@ async def test_there_is_a_page_of_settings(http: httpx.AsyncClient) -> None:
     page = await http.get("/messages")
     assert (page.status_code, "messages.js" in page.text or "static/" in page.text) == (200, True)
     link = await http.get("/messages/unsubscribe?token=x")
-    assert (link.status_code, "<button>" in link.text) == (200, True)
+    assert (link.status_code, '<button class="button">' in link.text) == (200, True)

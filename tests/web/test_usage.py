@@ -117,7 +117,7 @@ async def test_what_shares_an_instant_comes_once_whole_and_nothing_is_hidden(
     }
     assert spent == ledger
     assert len(lines) == len(ledger) + 4
-    assert "Plan expired" in {line["title"] for line in lines}
+    assert "Plan period ended" in {line["title"] for line in lines}
 
 
 def all_entries(user: Timed) -> list[dict[str, Any]]:

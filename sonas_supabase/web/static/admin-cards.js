@@ -1,10 +1,15 @@
 // What the founder's page shows of the figures: tiles, and cards with a chart, a table and the rows behind them. No DOM.
 
-import { count, nameOf, sourceOf } from "./format.js";
+import { count, nameOf, t, words } from "./i18n.js";
 
-const WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+// 4 January 2021 was a Monday.
+const weekday = (value, length) =>
+  new Intl.DateTimeFormat(words.locale, { weekday: length, timeZone: "UTC" }).format(new Date(Date.UTC(2021, 0, 3 + Number(value))));
 const PLANS = ["free", "starter", "builder", "pro", "elite"];
-export const percent = (rate) => (rate === null ? "–" : `${(rate * 100).toFixed(1)} %`);
+const sourceOf = (source) => words.sourceOf(source);
+const planOf = (name) => (name === "all" ? t("admin.all") : name);
+const rates = new Intl.NumberFormat(words.locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+export const percent = (rate) => (rate === null ? "–" : `${rates.format(rate * 100)} %`);
 const sum = (rows, value) => rows.reduce((total, row) => total + value(row), 0);
 const of = (part, whole) => percent(whole ? part / whole : null);
 
@@ -17,17 +22,17 @@ export function tiles(found) {
   const paid = liability.now.filter((row) => row.source === "top_up");
   const periods = sum(exhaustion.rows, (row) => row.periods);
   const shown = [
-    ["Active accounts", count(all?.active ?? 0), `${count(all?.opened ?? 0)} opened, ${count(all?.closed ?? 0)} closed`],
-    ["Upgrades", count(conversion.upgrades), `${percent(conversion.rate)} of ${count(conversion.free)} on a free plan`],
+    [t("admin.active"), count(all?.active ?? 0), t("admin.opened_closed", { opened: all?.opened ?? 0, closed: all?.closed ?? 0 })],
+    [t("admin.upgrades"), count(conversion.upgrades), t("admin.of_free", { rate: percent(conversion.rate), free: conversion.free })],
   ];
   for (const type of renews(found)) {
     const rows = found.consumption_in_all.rows.filter((row) => row.credit_type === type);
     const net = sum(rows, (row) => row.spent - row.refunded);
     const granted = sum(rows, (row) => row.granted);
-    shown.push([`${nameOf(type)} spent`, count(net), `${of(net, granted)} of ${count(granted)} granted`]);
+    shown.push([t("admin.type_spent", { what: nameOf(type) }), count(net), t("admin.of_granted", { rate: of(net, granted), granted })]);
   }
-  shown.push(["Ran dry", of(sum(exhaustion.rows, (row) => row.ran_dry), periods), `of ${count(periods)} periods that began`]);
-  shown.push(["Bought, not spent", count(sum(paid, (row) => row.owed)), "credits of top-ups, owed now"]);
+  shown.push([t("admin.ran_dry"), of(sum(exhaustion.rows, (row) => row.ran_dry), periods), t("admin.of_periods", { n: periods })]);
+  shown.push([t("admin.bought"), count(sum(paid, (row) => row.owed)), t("admin.bought_note")]);
   return shown;
 }
 
@@ -41,16 +46,16 @@ export function cards(found, bucket) {
   // A plan has its colour in every chart; the first one is that of all plans together.
   const place = (name) => Math.max(order.indexOf(name), 0);
   const shown = [];
-  const lines = (rows, name, value, unit, extra) => ({ ...course(buckets, rows, name, value), unit: `${unit} per ${bucket}`, ...extra });
+  const lines = (rows, name, value, unit, extra) => ({ ...course(buckets, rows, name, value), unit: t(`admin.per_${bucket}`, { unit }), ...extra });
 
   for (const type of [...new Set(consumption.rows.map((row) => row.credit_type))]) {
     const rows = consumption.rows.filter((row) => row.credit_type === type).sort(byPlan);
     const totals = found.consumption_in_all.rows.filter((row) => row.credit_type === type).sort(byPlan);
     const spent = kinds.has(type);
     shown.push({
-      title: spent ? `${nameOf(type)}: spent by plan` : `${nameOf(type)}: made by plan`,
-      chart: lines(rows, (row) => row.plan, (row) => row.spent, spent ? "Credits spent" : "Made", { place }),
-      head: spent ? ["Plan", "Granted", "Spent", "Refunded", "Rate"] : ["Plan", "Made", "Deleted"],
+      title: t(spent ? "admin.spent_by_plan" : "admin.made_by_plan", { what: nameOf(type) }),
+      chart: lines(rows, (row) => row.plan, (row) => row.spent, t(spent ? "admin.credits_spent" : "admin.made"), { place }),
+      head: heads(spent ? ["plan", "granted", "spent", "refunded", "rate"] : ["plan", "made", "deleted"]),
       body: totals.map((row) =>
         spent
           ? [row.plan, count(row.granted), count(row.spent), count(row.refunded), percent(row.rate)]
@@ -61,37 +66,37 @@ export function cards(found, bucket) {
   }
   const took = exhaustion.first_denial_to_upgrade;
   shown.push({
-    title: "From free to paid",
-    chart: conversion.upgrades ? lines(conversion.rows, () => "upgrades", (row) => row.upgrades, "Upgrades", { bars: true }) : null,
-    head: ["", "Of", "Upgrades", "Rate"],
+    title: t("admin.free_to_paid"),
+    chart: conversion.upgrades ? lines(conversion.rows, () => "upgrades", (row) => row.upgrades, t("admin.upgrades"), { bars: true }) : null,
+    head: ["", ...heads(["of", "upgrades", "rate"])],
     body: conversion.free
       ? [
-          ["All free accounts", count(conversion.free), count(conversion.upgrades), percent(conversion.rate)],
-          ...after("a denial", conversion.after_denial),
-          ...after("80 % spent", conversion.after_80_percent),
+          [t("admin.all_free"), count(conversion.free), count(conversion.upgrades), percent(conversion.rate)],
+          ...after("denial", conversion.after_denial),
+          ...after("80_percent", conversion.after_80_percent),
         ]
       : [],
     note:
       took.median_hours === null
         ? null
-        : `${count(took.denied_spells)} free accounts met a denial; ${count(took.upgraded)} have upgraded since, half of them within ${count(Math.round(took.median_hours))} hours.`,
+        : t("admin.took", { denied: took.denied_spells, upgraded: took.upgraded, n: Math.round(took.median_hours) }),
     rows: conversion.rows,
   });
   shown.push({
-    title: "Active accounts",
-    chart: lines([...active.rows].sort(byPlan), (row) => row.plan ?? "all", (row) => row.active, "Accounts that spent", { place }),
-    head: ["Plan", "Active", "Opened", "Closed"],
+    title: t("admin.active"),
+    chart: lines([...active.rows].sort(byPlan), (row) => row.plan ?? "all", (row) => row.active, t("admin.accounts_spent"), { place }),
+    head: heads(["plan", "active_head", "opened", "closed"]),
     body: found.active_in_all.rows.some((row) => row.active || row.opened || row.closed)
-      ? found.active_in_all.rows.map((row) => ({ ...row, plan: row.plan ?? "all" })).sort(byPlan).map((row) => [row.plan, ...[row.active, row.opened, row.closed].map((figure) => (figure === null ? "–" : count(figure)))])
+      ? found.active_in_all.rows.map((row) => ({ ...row, plan: row.plan ?? "all" })).sort(byPlan).map((row) => [planOf(row.plan), ...[row.active, row.opened, row.closed].map((figure) => (figure === null ? "–" : count(figure)))])
       : [],
     rows: active.rows,
   });
   for (const type of [...new Set(liability.rows.map((row) => row.credit_type))]) {
     const rows = liability.rows.filter((row) => row.credit_type === type);
     shown.push({
-      title: `${nameOf(type)}: credits owed`,
-      chart: { ...lines(rows, (row) => sourceOf(row.source), (row) => row.owed, "Credits"), unit: `Credits at the end of each ${bucket}` },
-      head: ["From", "Owed now", "Held", "Frozen", "Accounts"],
+      title: t("admin.owed_of", { what: nameOf(type) }),
+      chart: { ...lines(rows, (row) => sourceOf(row.source), (row) => row.owed, t("admin.credits")), unit: t(`admin.end_of_${bucket}`) },
+      head: heads(["from", "owed", "held", "frozen", "accounts"]),
       body: liability.now
         .filter((row) => row.credit_type === type)
         .map((row) => [sourceOf(row.source), count(row.owed), count(row.held), count(row.frozen), count(row.accounts)]),
@@ -100,38 +105,39 @@ export function cards(found, bucket) {
   }
   const dry = Array.from({ length: 31 }, (_, day) => sum(exhaustion.rows, (row) => row.days[day + 1] ?? 0));
   shown.push({
-    title: "Exhaustion",
+    title: t("admin.exhaustion"),
     chart: dry.some(Boolean)
-      ? { labels: dry.map((_, day) => String(day + 1)), names: dry.map((_, day) => `Day ${day + 1}`), series: { periods: dry }, unit: "Periods that ran dry, by day of the period", bars: true }
+      ? { labels: dry.map((_, day) => String(day + 1)), names: dry.map((_, day) => t("admin.day_of", { n: day + 1 })), series: { periods: dry }, unit: t("admin.dry_unit"), bars: true }
       : null,
-    head: ["Plan", "Credits", "Periods", "Past 80 %", "Ran dry", "Share", "Denied"],
+    head: heads(["plan", "credits", "periods", "past_80", "ran_dry", "share", "denied"]),
     body: [...exhaustion.rows].sort(byPlan).map((row) => [row.plan, nameOf(row.credit_type), count(row.periods), count(row.crossed_80_percent), count(row.ran_dry), percent(row.share), count(row.denied)]),
     rows: exhaustion.rows,
   });
   const broken = breakage.rows.filter((row) => kinds.has(row.credit_type)).sort(byPlan);
   shown.push({
-    title: "Breakage",
-    sentence: "Credits that ended without being used.",
-    head: ["Plan", "Credits", "Spent", "Expired", "Voided", "Unused"],
+    title: t("admin.breakage"),
+    sentence: t("admin.breakage_note"),
+    head: heads(["plan", "credits", "spent", "expired", "voided", "unused"]),
     body: broken.map((row) => [row.plan, `${nameOf(row.credit_type)}, ${sourceOf(row.source)}`, count(row.spent), count(row.expired), count(row.voided), percent(row.share)]),
     rows: broken,
   });
   shown.push(
-    segment("By weekday", found.weekdays, fixed(1, 7), (value) => WEEKDAYS[value - 1], (value) => WEEKDAYS[value - 1].slice(0, 3)),
-    segment("By hour", found.hours, fixed(0, 23), (value) => `${value}:00`),
-    segment("By month of the sign-up", found.cohorts, null, (value) => value),
-    segment("Who spends most", found.top_accounts, null, (value) => value),
+    segment(t("admin.by_weekday"), found.weekdays, fixed(1, 7), (value) => weekday(value, "long"), (value) => weekday(value, "short")),
+    segment(t("admin.by_hour"), found.hours, fixed(0, 23), (value) => `${value}:00`),
+    segment(t("admin.by_cohort"), found.cohorts, null, (value) => value),
+    segment(t("admin.top"), found.top_accounts, null, (value) => value),
   );
-  if (found.by_key) shown.push(segment(`By ${found.by_key.metadata_key}`, found.by_key, null, (value) => value));
+  if (found.by_key) shown.push(segment(t("admin.by_key", { key: found.by_key.metadata_key }), found.by_key, null, (value) => value));
   return shown;
 }
 
+const heads = (keys) => keys.map((key) => t(`admin.${key}`));
 const fixed = (first, last) => Array.from({ length: last - first + 1 }, (_, nth) => String(first + nth));
 
 function after(what, found) {
   return [
-    [`Within 24 hours of ${what}`, count(found.spells), count(found.within_24_hours), percent(found.rate_24_hours)],
-    [`Within 7 days of ${what}`, count(found.spells), count(found.within_7_days), percent(found.rate_7_days)],
+    [t(`admin.day_after_${what}`), count(found.spells), count(found.within_24_hours), percent(found.rate_24_hours)],
+    [t(`admin.week_after_${what}`), count(found.spells), count(found.within_7_days), percent(found.rate_7_days)],
   ];
 }
 
@@ -142,10 +148,10 @@ function segment(title, usage, values, name, label = (value) => value) {
     title,
     chart:
       values && usage.rows.length
-        ? { labels: values.map(label), names: values.map(name), series: { spent: values.map((value) => spent.get(value) ?? 0) }, unit: "Credits spent", bars: true }
+        ? { labels: values.map(label), names: values.map(name), series: { spent: values.map((value) => spent.get(value) ?? 0) }, unit: t("admin.credits_spent"), bars: true }
         : null,
-    head: ["", "Spent", "Share", "Operations"],
-    body: usage.rows.map((row) => [row.value === null ? "All others" : name(row.value), count(row.spent), percent(row.share), count(row.operations)]),
+    head: ["", ...heads(["spent", "share", "operations"])],
+    body: usage.rows.map((row) => [row.value === null ? t("admin.others") : name(row.value), count(row.spent), percent(row.share), count(row.operations)]),
     folded: Boolean(values),
     rows: usage.rows,
   };

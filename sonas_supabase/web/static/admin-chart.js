@@ -3,7 +3,7 @@
 
 import uPlot from "./vendor/uplot.js";
 import chart from "./vendor/uplot.css.js";
-import { count } from "./format.js";
+import { count, words } from "./i18n.js";
 
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(chart);
@@ -12,7 +12,6 @@ document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
 const HEIGHT = 210;
 const HUES = [245, 165, 30, 340, 200, 95];
 const DASHES = [[], [6, 3], [2, 3], [10, 3, 2, 3], [4, 4], [1, 2]];
-const short = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
 
 const colour = (nth) => `hsl(${HUES[nth % HUES.length]} 60% 52%)`;
 
@@ -29,6 +28,7 @@ export function draw(target, said, { labels, names: full = labels, series, unit,
   const names = Object.keys(series);
   const data = [labels.map((_, at) => at), ...names.map((name) => series[name])];
   const look = (name, nth) => ({ hue: colour(place?.(name) ?? nth), dash: DASHES[(place?.(name) ?? nth) % DASHES.length] });
+  const peak = Math.max(0, ...names.flatMap((name) => series[name]));
   let plot = null;
 
   const point = (drawn) => {
@@ -49,7 +49,7 @@ export function draw(target, said, { labels, names: full = labels, series, unit,
     };
     // As many places as have room for their names, the last one among them.
     const room = 24 + 6 * Math.max(...labels.map((label) => label.length));
-    const step = Math.ceil(labels.length / Math.max(Math.floor((width - 56) / room), 1));
+    const step = ({ width }) => Math.ceil(labels.length / Math.max(Math.floor((width - 56) / room), 1));
     const shape = bars
       ? { width: 0, paths: uPlot.paths.bars({ size: [0.7, 28, 1], radius: 0.2 }), points: { show: false } }
       : { width: 2, points: { show: labels.length === 1 } };
@@ -69,14 +69,14 @@ export function draw(target, said, { labels, names: full = labels, series, unit,
             ...axis,
             grid: { show: false },
             size: 28,
-            splits: () => data[0].filter((at) => (labels.length - 1 - at) % step === 0),
+            splits: (drawn) => data[0].filter((at) => (labels.length - 1 - at) % step(drawn) === 0),
             values: (_, places) => places.map((at) => labels[at] ?? ""),
           },
           {
             ...axis,
-            size: 48,
+            size: 12 + 7 * Math.max(3, words.short(roundUp(peak)).length),
             splits: (_, __, low, high) => [low, high / 4, high / 2, (high / 4) * 3, high],
-            values: (_, figures) => figures.map((figure) => short.format(figure)),
+            values: (_, figures) => figures.map((figure) => words.short(figure)),
           },
         ],
         series: [

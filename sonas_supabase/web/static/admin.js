@@ -6,8 +6,12 @@ import { cards, tiles } from "./admin-cards.js";
 import { draw } from "./admin-chart.js";
 import { csv, save } from "./admin-csv.js";
 import { h } from "./dom.js";
-import { count, timeZone } from "./format.js";
+import { addWords, t, translate, words } from "./i18n.js";
 import { freshToken, session } from "./session.js";
+import admin from "./words/admin.js";
+import { timeZone } from "./words.js";
+
+addWords(admin);
 
 const byId = (id) => document.getElementById(id);
 const DEFAULTS = { days: "90", bucket: "day", key: "" };
@@ -35,7 +39,7 @@ async function load() {
   const token = pasted ?? (session() ? await freshToken() : null);
   if (!token) return refuse("");
   busy(true);
-  say("Adding up…");
+  say(t("admin.adding"));
   const query = new URLSearchParams({ days: byId("days").value, bucket: byId("bucket").value, time_zone: timeZone });
   if (byId("key").value) query.set("key", byId("key").value);
   try {
@@ -43,9 +47,9 @@ async function load() {
     if (turn === asked) show(found);
   } catch (problem) {
     if (turn !== asked) return;
-    if (problem.status === 404 || problem.isSignedOut) return refuse("There is nothing here for this token.");
-    const why = problem.status === 0 ? "The server cannot be reached." : problem.code ? problem.message : "The server did not answer.";
-    say(`${why} What is below may be out of date.`, { again: true });
+    if (problem.status === 404 || problem.isSignedOut) return refuse(t("admin.nothing_for_token"));
+    const why = problem.status === 0 ? t("admin.away") : problem.code ? problem.say(words) : t("admin.no_answer");
+    say(`${why} ${t("admin.old")}`, { again: true });
   }
   if (turn === asked) busy(false);
 }
@@ -65,17 +69,17 @@ function refuse(sentence) {
   byId("figures").replaceChildren();
   byId("window").hidden = true;
   byId("enter").hidden = false;
-  say(sentence || "This page is for those who run the app.");
+  say(sentence || t("admin.for_operators"));
 }
 
 function show(found) {
   byId("enter").hidden = true;
   byId("window").hidden = false;
   const { since, until, time_zone: zone } = found.conversion;
-  const day = new Intl.DateTimeFormat(undefined, { timeZone: zone, dateStyle: "medium" });
+  const day = new Intl.DateTimeFormat(words.locale, { timeZone: zone, dateStyle: "medium" });
   const bucket = byId("bucket").value;
-  const cut = bucket === "day" ? "Today is not over." : `The first and the last ${bucket} are cut to this window.`;
-  say(`${day.formatRange(new Date(since), new Date(until))}, ${zone}. ${count(found.health.accounts)} accounts. ${cut} ${lag(found.health)}`);
+  const cut = t(`admin.cut_${bucket}`);
+  say(`${day.formatRange(new Date(since), new Date(until))}, ${zone}. ${t("admin.n_accounts", { n: found.health.accounts })} ${cut} ${lag(found.health)}`);
   const shown = h("div", { class: "cards" });
   byId("figures").replaceChildren(
     h("dl", { class: "tiles" }, ...tiles(found).map(([name, value, note]) => h("div", {}, h("dt", {}, name), h("dd", {}, h("b", {}, value), note)))),
@@ -85,7 +89,7 @@ function show(found) {
 }
 
 function lag(health) {
-  return health.renewal_lag_seconds > 3600 ? "Renewals are booked late: is the job running? Balances are right all the same." : "";
+  return health.renewal_lag_seconds > 3600 ? t("admin.late") : "";
 }
 
 function add(shown, { title, sentence, chart, head, body, note, folded, rows }, zone) {
@@ -94,23 +98,23 @@ function add(shown, { title, sentence, chart, head, body, note, folded, rows }, 
   shown.append(section);
   const drawn = chart && Object.keys(chart.series).length > 0;
   if (!drawn && !body.length) {
-    section.append(h("p", { class: "muted" }, "Nothing in this window."));
+    section.append(h("p", { class: "muted" }, t("admin.nothing")));
     return;
   }
   section.firstChild.append(button(title, rows, zone));
   if (sentence) section.append(h("p", { class: "unit" }, sentence));
   if (drawn) section.append(...figure(title, chart, zone));
   if (note) section.append(h("p", { class: "note" }, note));
-  if (body.length) section.append(folded ? h("details", {}, h("summary", {}, "As a table"), table(title, head, body)) : table(title, head, body));
+  if (body.length) section.append(folded ? h("details", {}, h("summary", {}, t("admin.table")), table(title, head, body)) : table(title, head, body));
 }
 
 function button(title, rows, zone) {
   const name = title.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
-  return h("button", { class: "csv", type: "button", "aria-label": `${title} as CSV`, onclick: () => save(name, csv(rows, zone)) }, "CSV");
+  return h("button", { class: "csv", type: "button", "aria-label": t("admin.as_csv", { title }), onclick: () => save(name, csv(rows, zone)) }, "CSV");
 }
 
 function figure(title, chart, zone) {
-  const day = new Intl.DateTimeFormat(undefined, { timeZone: zone, day: "numeric", month: "short" });
+  const day = new Intl.DateTimeFormat(words.locale, { timeZone: zone, day: "numeric", month: "short" });
   const unit = h("p", { class: "unit" }, chart.unit);
   const target = h("div", { class: "chart", role: "img", "aria-label": `${title}. ${chart.unit}.` });
   const legend = draw(target, unit, { ...chart, labels: chart.labels ?? chart.buckets.map((at) => day.format(new Date(at))) });
@@ -119,7 +123,7 @@ function figure(title, chart, zone) {
 }
 
 function table(title, head, body) {
-  const kind = head.map((name) => (name === "Credits" ? "text" : undefined));
+  const kind = head.map((name) => (name === t("admin.credits") ? "text" : undefined));
   return h(
     "div",
     { class: "scroll", tabindex: "0", role: "region", "aria-label": title },
@@ -146,5 +150,6 @@ for (const id of Object.keys(DEFAULTS)) {
     load();
   });
 }
+translate();
 readAddress();
 load();

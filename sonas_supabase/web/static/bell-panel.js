@@ -11,7 +11,6 @@ let close = null;
 
 addEventListener("keydown", (event) => event.key === "Escape" && close?.());
 addEventListener("click", (event) => !event.target.closest?.(".bell-corner") && close?.());
-document.head.append(h("link", { rel: "stylesheet", href: new URL("messages.css", import.meta.url).href }));
 
 export function fill(panel, rows, whenClosed) {
   close = () => {

@@ -1,7 +1,7 @@
 // The bell in the corner: how much is unread. What it says is loaded when it is opened.
 
 import { ask } from "./api.js";
-import { h } from "./dom.js";
+import { h, icon } from "./dom.js";
 import { addWords, t } from "./i18n.js";
 import { askSignedIn, onChange, session } from "./session.js";
 import wordsOfBell from "./words/bell.js";
@@ -9,13 +9,13 @@ import wordsOfBell from "./words/bell.js";
 addWords(wordsOfBell);
 
 export function showBell(place) {
-  // A phone's corner has no room for it; the same news come by mail.
-  if (matchMedia("(max-width: 560px)").matches) return;
   const badge = h("span", { class: "count", hidden: true });
   const panel = h("div", { class: "bell-panel card", hidden: true });
-  const button = h("button", { type: "button", class: "plain bell", onclick: () => show(panel.hidden) }, t("messages.bell"), badge);
+  const button = h("button", { type: "button", class: "plain bell", onclick: () => show(panel.hidden) }, icon("bell"), h("span", { class: "label" }, t("messages.bell")), badge);
   const bell = h("div", { class: "bell-corner", hidden: true }, button, panel);
-  place.after(bell);
+  place.before(bell);
+
+  let shown = null;
 
   async function show(isOpen) {
     panel.hidden = !isOpen;
@@ -27,15 +27,26 @@ export function showBell(place) {
     badge.hidden = true;
   }
 
+  // What one person was told is not in the page any more when the next one comes.
+  function forget() {
+    panel.replaceChildren();
+    panel.hidden = badge.hidden = true;
+    badge.textContent = "";
+    button.setAttribute("aria-expanded", "false");
+  }
+
   async function load() {
-    bell.hidden = !session();
+    const person = session()?.user_id ?? null;
+    if (person !== shown) forget();
+    shown = person;
+    bell.hidden = !person;
     if (!session() || document.hidden) return null;
     // When the server is away, the page says so by itself.
     const told = await askSignedIn(ask, "api/notifications?limit=20").catch(() => null);
+    if (person !== (session()?.user_id ?? null)) return null;
     if (told) {
-      badge.textContent = ` ${told.unread}`;
+      badge.replaceChildren(` ${told.unread} `, h("span", { class: "hidden" }, t("messages.unread")));
       badge.hidden = told.unread === 0;
-      button.title = t("messages.unread", { n: told.unread });
     }
     return told;
   }

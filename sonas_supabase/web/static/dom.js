@@ -28,6 +28,7 @@ export function isolated(name) {
 const SVG = "http://www.w3.org/2000/svg";
 
 const PATHS = {
+  bell: "M4 11.5V7a4 4 0 0 1 8 0v4.5l1 1H3zM6.7 13.8a1.4 1.4 0 0 0 2.6 0",
   plus: "M8 3v10M3 8h10",
   trash: "M3 4.5h10M6.5 4.5V3h3v1.5M4.5 4.5l.6 8.5h5.8l.6-8.5",
   back: "M9.5 3.5 5 8l4.5 4.5",

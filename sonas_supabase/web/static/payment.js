@@ -2,6 +2,7 @@
 
 import { home, isAway } from "./api.js";
 import { order } from "./billing.js";
+import { showBell } from "./bell.js";
 import { h, icon } from "./dom.js";
 import { addWords, t, translate, words } from "./i18n.js";
 import { notice } from "./notice.js";
@@ -67,6 +68,7 @@ async function watch() {
       }
     } catch (problem) {
       if (problem.name === "AbortError" || problem.isSignedOut) return;
+      if (problem.status === 404 || problem.status === 422) return show("", "info", t("payment.unknown"), projects());
       if (!isAway(problem)) {
         byId("state").replaceChildren(notice(problem, watch));
         return;
@@ -78,5 +80,6 @@ async function watch() {
 
 translate();
 showOutage(byId("main"));
+showBell(byId("who"));
 onChange(watch);
 watch();

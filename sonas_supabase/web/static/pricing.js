@@ -1,7 +1,9 @@
 // What is on sale, out of the tables of plans and packs, and the way to it.
 
+import "./prices-card.js";
 import { ask, home } from "./api.js";
 import { buy, manage } from "./billing.js";
+import { showBell } from "./bell.js";
 import { h, icon } from "./dom.js";
 import { addWords, t, translate, words } from "./i18n.js";
 import { notice } from "./notice.js";
@@ -191,7 +193,11 @@ async function atOnce(plan) {
 }
 
 translate();
+// A book without a price has nothing to show.
+byId("rates").lang = words.locale;
+byId("rates").addEventListener("sonas-prices", ({ detail }) => (byId("rates").hidden &&= !detail.total));
 byId("interval").addEventListener("change", show);
 showOutage(byId("main"));
+showBell(byId("who"));
 onChange(load);
 load();

@@ -10,7 +10,8 @@ const ENDED = "sonas-session-ended";
 const EARLY = 60_000;
 
 let current = read();
-let listener = () => {};
+const listeners = new Set();
+const listener = (reason) => listeners.forEach((hear) => hear(reason));
 let refreshing = null;
 
 function read() {
@@ -22,7 +23,7 @@ function read() {
 }
 
 export const session = () => current;
-export const onChange = (callback) => (listener = callback);
+export const onChange = (callback) => listeners.add(callback);
 
 export function signIn(next) {
   forgetOthers(next.user_id);

@@ -1,8 +1,9 @@
 // The team page: which workspace, who is in it, what each may spend, and which programs act for them.
 
 import { ask, home } from "./api.js";
+import { showBell } from "./bell.js";
 import { bdi, h } from "./dom.js";
-import { addWords, fromNow, nameOf, t, translate } from "./i18n.js";
+import { addWords, fromNow, fullTime, nameOf, t, translate } from "./i18n.js";
 import { notice } from "./notice.js";
 import { persist, showOutage } from "./outage.js";
 import { askSignedIn, onChange, session } from "./session.js";
@@ -112,9 +113,9 @@ function credits(summary) {
   const left = (one) => (one.unlimited ? t("team.unlimited") : t("team.left", { n: one.remaining }));
   return h(
     "section",
-    {},
+    { class: "card" },
     h("h2", {}, t("team.balance")),
-    h("ul", {}, ...summary.balances.map((one) => h("li", {}, `${nameOf(one.credit_type)}: ${left(one)}`))),
+    lines(summary.balances.map((one) => line([nameOf(one.credit_type)], [h("strong", {}, left(one))]))),
   );
 }
 
@@ -126,18 +127,18 @@ function members(workspace, at) {
   const mayTouch = (member) => workspace.role === "owner" || (workspace.role === "admin" && member.role !== "owner");
   const roles = ROLES.filter((role) => workspace.role === "owner" || role !== "owner");
   const row = (member) =>
-    h(
-      "tr",
-      {},
-      h("td", {}, nameOfMember(member), member.user_id === me ? ` (${t("team.you")})` : ""),
-      h("td", {}, mayTouch(member) ? roleOf(member, roles, at) : t(`team.role.${member.role}`)),
-      h("td", {}, wayOut(member, me, mayTouch(member), at)),
+    line(
+      [nameOfMember(member), member.user_id === me ? ` (${t("team.you")})` : ""],
+      [
+        mayTouch(member) ? roleOf(member, roles, at) : h("span", { class: "muted" }, t(`team.role.${member.role}`)),
+        wayOut(member, me, mayTouch(member), at),
+      ],
     );
   return h(
     "section",
-    {},
+    { class: "card" },
     h("h2", {}, t("team.members")),
-    rows([t("team.email"), t("team.role"), ""], workspace.members.map(row)),
+    lines(workspace.members.map(row)),
     oversees(workspace) &&
       form(
         t("team.invite"),
@@ -156,7 +157,7 @@ function roleOf(member, roles, at) {
   return h(
     "select",
     {
-      "aria-label": t("team.role"),
+      "aria-label": `${t("team.role")}: ${member.email ?? ""}`,
       onchange: (event) => {
         const role = event.currentTarget.value;
         attempt(() => sent(`${at}/members/${member.user_id}`, "PUT", { role }).then(() => null));
@@ -181,15 +182,11 @@ function wayOut(member, me, mayTouch, at) {
 function invitations(workspace, at) {
   if (!workspace.invitations.length) return "";
   const row = (one) =>
-    h(
-      "tr",
-      {},
-      h("td", {}, bdi(one.email)),
-      h("td", {}, t(`team.role.${one.role}`)),
-      h("td", {}, fromNow(one.expires_at)),
-      h("td", {}, button(t("team.revoke"), () => attempt(() => sent(`${at}/invitations/${one.invitation_id}`, "DELETE").then(() => null)))),
+    line(
+      [bdi(one.email), small(`${t(`team.role.${one.role}`)} · ${t("team.expires", { relative: fromNow(one.expires_at), when: fullTime(one.expires_at) })}`)],
+      [button(t("team.revoke"), () => attempt(() => sent(`${at}/invitations/${one.invitation_id}`, "DELETE").then(() => null)))],
     );
-  return h("section", {}, h("h2", {}, t("team.invitations")), rows([t("team.email"), t("team.role"), "", ""], workspace.invitations.map(row)));
+  return h("section", { class: "card" }, h("h2", {}, t("team.invitations")), lines(workspace.invitations.map(row)));
 }
 
 function scopeOf(budget, workspace) {
@@ -202,21 +199,20 @@ function scopeOf(budget, workspace) {
 
 function budgets(workspace, summary, at) {
   const row = (budget) =>
-    h(
-      "tr",
-      {},
-      h("td", {}, nameOf(budget.credit_type)),
-      h("td", {}, scopeOf(budget, workspace)),
-      h("td", {}, t("team.used", { used: budget.used, limit: budget.limit }), " ", t(`team.window.${budget.window}`, { n: budget.hours })),
-      h("td", {}, h("progress", { max: Math.max(budget.limit, 1), value: Math.min(budget.used, budget.limit), "aria-label": t("team.budgets") })),
-      h("td", {}, oversees(workspace) ? button(t("team.delete"), () => attempt(() => sent(`${at}/budgets/${budget.budget_id}`, "DELETE").then(() => null))) : ""),
+    line(
+      [
+        h("span", {}, `${nameOf(budget.credit_type)} · `, scopeOf(budget, workspace)),
+        small(`${t("team.used", { used: budget.used, limit: budget.limit })} ${t(`team.window.${budget.window}`, { n: budget.hours })}`),
+        h("progress", { max: Math.max(budget.limit, 1), value: Math.min(budget.used, budget.limit), "aria-label": t("team.budgets") }),
+      ],
+      [oversees(workspace) ? button(t("team.delete"), () => attempt(() => sent(`${at}/budgets/${budget.budget_id}`, "DELETE").then(() => null))) : ""],
     );
   const types = summary.balances.map((one) => one.credit_type);
   return h(
     "section",
-    {},
+    { class: "card" },
     h("h2", {}, t("team.budgets")),
-    summary.budgets.length ? rows([t("team.credits"), t("team.of"), t("team.limit"), "", ""], summary.budgets.map(row)) : "",
+    summary.budgets.length ? lines(summary.budgets.map(row)) : h("p", { class: "muted" }, t("team.budgets.none")),
     oversees(workspace) &&
       form(
         t("team.set"),
@@ -235,19 +231,18 @@ function budgets(workspace, summary, at) {
 
 function apiKeys(workspace, keys, at) {
   const row = (key) =>
-    h(
-      "tr",
-      {},
-      h("td", {}, bdi(key.name)),
-      h("td", {}, nameOfMember(workspace.members.find((one) => one.user_id === key.user_id))),
-      h("td", {}, `${t("team.key.used")}: ${key.last_used_at ? fromNow(key.last_used_at) : t("team.key.never")}`),
-      h("td", {}, button(t("team.key.revoke"), () => attempt(() => sent(`${at}/keys/${key.key_id}`, "DELETE").then(() => null)))),
+    line(
+      [
+        bdi(key.name),
+        small(nameOfMember(workspace.members.find((one) => one.user_id === key.user_id)), ` · ${t("team.key.used")}: ${key.last_used_at ? fromNow(key.last_used_at) : t("team.key.never")}`),
+      ],
+      [button(t("team.key.revoke"), () => attempt(() => sent(`${at}/keys/${key.key_id}`, "DELETE").then(() => null)))],
     );
   return h(
     "section",
-    {},
+    { class: "card" },
     h("h2", {}, t("team.keys")),
-    keys.length ? rows([t("team.name"), t("team.of"), "", ""], keys.map(row)) : "",
+    keys.length ? lines(keys.map(row)) : h("p", { class: "muted" }, t("team.keys.none")),
     workspace.role !== "viewer" &&
       form(t("team.key.new"), { name: labelled(t("team.name"), field("name", { maxlength: "80" })) }, async ({ name }) =>
         secret(t("team.key.shown"), (await sent(`${at}/keys`, "POST", { name })).key),
@@ -263,8 +258,10 @@ const field = (name, more = {}) => h("input", { name, required: true, type: "tex
 const choice = (name, values, say, first) =>
   h("select", { name }, ...values.map((value) => h("option", { value, selected: value === first }, say(value))));
 const button = (text, onclick, kind = "button small quiet") => h("button", { type: "button", class: kind, onclick }, text);
-const rows = (heads, lines) =>
-  h("table", {}, h("thead", {}, h("tr", {}, ...heads.map((head) => h(head ? "th" : "td", head ? { scope: "col" } : {}, head)))), h("tbody", {}, ...lines));
+const lines = (all) => h("ul", { role: "list" }, ...all);
+// What it is, and what can be done about it; below each other where there is no room beside.
+const line = (what, actions) => h("li", { class: "line" }, h("div", { class: "grow" }, ...what), ...actions.filter(Boolean));
+const small = (...content) => h("p", { class: "muted small" }, ...content);
 
 function form(text, fields, work) {
   return h(
@@ -283,5 +280,6 @@ function form(text, fields, work) {
 
 translate();
 showOutage(byId("main"));
+showBell(byId("who"));
 onChange(() => attempt(() => null));
 attempt(() => null);

@@ -107,7 +107,7 @@ export class UsageChart {
             grid: { show: false },
             gap: 6,
             size: 28,
-            splits: () => this.#labelled(width),
+            splits: (plot) => this.#labelled(plot.width),
             values: (_, places) => places.map((at) => (this.#days[at] ? this.#words.calendarDay(this.#days[at]) : "")),
           },
           {

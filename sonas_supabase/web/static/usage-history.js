@@ -3,6 +3,7 @@
 
 import { h, icon } from "./dom.js";
 import { explanation, titleOf } from "./usage-parts.js";
+import { addWords } from "./words.js";
 
 const PAGE = 50;
 const DAYS = 30;
@@ -249,7 +250,9 @@ export class UsageHistory {
       if (lines[0].refused) return explanation(lines, [], this.#words);
       const found = await Promise.all(ids.map((id) => this.#ask(`api/usage/operations/${id}`)));
       const of = Object.fromEntries(ids.map((id, nth) => [id, found[nth]]));
-      return explanation(lines, lines.map((line) => of[line.operation_id]), this.#words);
+      const { receiptOf, rates } = await import("./usage-receipt.js");
+      addWords(rates);
+      return explanation(lines, lines.map((line) => of[line.operation_id]), this.#words, receiptOf);
     };
     const details = await look().catch((problem) => h("p", {}, problem.say?.(this.#words) ?? ""));
     // It may have been closed again meanwhile.

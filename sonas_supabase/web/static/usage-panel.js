@@ -46,6 +46,8 @@ class SonasUsage extends HTMLElement {
   #warnings = h("div", { class: "warnings" });
   #balances = h("ul", { class: "balances", role: "list" });
   #byDay = new UsageByDay(() => this.#redraw("chart"));
+  #drains = null;
+  #drainsPlace = h("div");
   #history = new UsageHistory({
     ask: (path) => ask(path, { base: this.#base, token: this.#token }),
     save: (path, name) => this.#save(path, name),
@@ -58,6 +60,7 @@ class SonasUsage extends HTMLElement {
     this.#warnings,
     this.#balances,
     this.#byDay.element,
+    this.#drainsPlace,
     this.#history.element,
   );
 
@@ -129,6 +132,7 @@ class SonasUsage extends HTMLElement {
     this.#live.textContent = "";
     this.#history.forget();
     this.#byDay.forget();
+    this.#drains?.forget();
     for (const part of [this.#head, this.#warnings, this.#balances]) part.replaceChildren();
   }
 
@@ -178,9 +182,19 @@ class SonasUsage extends HTMLElement {
     );
     if (this.#isCompact) return;
     this.#draw("chart", [report.series, balances], () => this.#byDay.show(report.series, balances, words));
+    if (this.isSeen) this.#showDrains(report, words);
     this.#draw("history", [report.operations, report.next_cursor, balances.length], () =>
       this.#history.show(report, balances.map((balance) => balance.credit_type), words),
     );
+  }
+
+  async #showDrains(report, words) {
+    const { UsageDrains, rates } = await import("./usage-drains.js");
+    if (this.#feed?.report !== report) return;
+    addWords(rates);
+    this.#drains ??= new UsageDrains((path) => ask(path, { base: this.#base, token: this.#token }));
+    this.#drainsPlace.replaceChildren(this.#drains.element);
+    await this.#drains.show(report, words);
   }
 
   #showHistory() {

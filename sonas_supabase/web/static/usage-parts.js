@@ -116,7 +116,8 @@ function endOf(grant, words) {
 }
 
 // What lines of one group did, out of what the operations behind them say.
-export function explanation(lines, operations, words) {
+// `receiptOf` writes the receipt of what a price book has priced.
+export function explanation(lines, operations, words, receiptOf) {
   const [line] = lines;
   if (line.refused) return h("p", {}, deniedOf(line, words));
   const moves = lines.flatMap((line, nth) =>
@@ -124,11 +125,14 @@ export function explanation(lines, operations, words) {
       .filter((entry) => entry.kind === line.kind && entry.credit_type === line.credit_type)
       .map((entry) => h("li", {}, moveOf(entry, lines.length > 1 ? words.nameOf(entry.credit_type) : null, words))),
   );
-  const given = operations
-    .filter((operation, nth) => operations.findIndex((one) => one.operation_id === operation.operation_id) === nth)
+  const each = operations.filter(
+    (operation, nth) => operations.findIndex((one) => one.operation_id === operation.operation_id) === nth,
+  );
+  const given = each
     .flatMap((operation) => operation.refunds)
     .map((refund) => h("li", {}, words.t("history.returned", { n: refund.amount, when: words.fullTime(refund.created_at) })));
-  return h("ul", {}, ...moves, ...given);
+  const receipts = each.flatMap((operation) => receiptOf(operation.price, words));
+  return h("div", {}, ...receipts, h("ul", {}, ...moves, ...given));
 }
 
 function deniedOf({ required, available }, words) {

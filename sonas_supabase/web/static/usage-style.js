@@ -113,6 +113,20 @@ table { border-collapse: collapse; }
 .open:hover span { text-decoration: underline; text-underline-offset: 0.18em; }
 .part { display: block; }
 .asked { display: block; padding-inline-start: 1.4rem; color: var(--_muted); font-size: 0.8125rem; }
+.history .receipt { max-width: 32rem; padding: 0.25rem 0; list-style: none; font-size: 0.8125rem; }
+.receipt li { display: flex; justify-content: space-between; gap: 0.25rem 1rem; padding: 0.15rem 0; }
+.receipt span { min-width: 0; overflow-wrap: anywhere; }
+.receipt .sum { border-top: 1px solid var(--_line); color: var(--_text); font-weight: 600; }
+.drains { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 16rem), 1fr)); gap: 1rem 2rem; margin-top: 0.75rem; }
+.drains h4 { margin: 0 0 0.5rem; color: var(--_muted); font-size: 0.8125rem; font-weight: 500; }
+.drains ul { display: grid; gap: 0.5rem; list-style: none; }
+.drains .bar { flex-wrap: nowrap; font-size: 0.875rem; }
+.drains .name { min-width: 0; overflow-wrap: anywhere; }
+.rates { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); gap: 0.75rem 2rem; margin: 0.5rem 0;
+  list-style: none; font-size: 0.875rem; }
+.rates .name { overflow-wrap: anywhere; }
+.rates ul { list-style: none; }
+.rates .muted { color: var(--_muted); }
 .filters { display: flex; flex-wrap: wrap; gap: 0.5rem; }
 .filters :is(select, input, button) { min-height: 2rem; padding: 0.2rem 0.5rem; border: 1px solid var(--_line); border-radius: 8px;
   background: var(--_surface); color: inherit; font: inherit; font-size: 0.8125rem; max-width: 100%; }

@@ -1,8 +1,11 @@
 // The corner that says who is signed in.
 
 import { bdi, h } from "./dom.js";
-import { t } from "./i18n.js";
+import { t, words } from "./i18n.js";
 import { session, signOut } from "./session.js";
+
+// From here on a corner has no room for every digit.
+const MANY = 1e6;
 
 const chip = h("a", { class: "chip", href: "./#usage", hidden: true });
 
@@ -14,7 +17,7 @@ export function showLeft(report) {
   chip.className = `chip ${balance.warning ?? ""}`;
   chip.textContent = balance.unlimited
     ? t("who.unlimited")
-    : t("who.left", { n: balance.remaining });
+    : t("who.left", { n: balance.remaining < MANY ? balance.remaining : words.short(balance.remaining) });
 }
 
 export function showWho(element) {

@@ -91,6 +91,11 @@ class Words {
     return this.#number("count").format(value);
   }
 
+  // A decimal that comes as text, with all of its digits.
+  exact(text) {
+    return this.#number("exact", { maximumFractionDigits: 20 }).format(text);
+  }
+
   // For the axis of a chart, where there is little room.
   short(value) {
     return this.#number("short", { notation: "compact", maximumFractionDigits: 1 }).format(value);

@@ -153,7 +153,9 @@ begin
   for v_grant in
     select g.id, g.remaining - g.held as free, case when g.voided_at is null then 'expire'
       else 'void' end::credits.entry_kind as kind,
-      case when g.voided_at is null then g.source || ' expired' else g.void_reason end as reason
+      case when g.voided_at is not null then g.void_reason
+        -- An upgrade ends a period of the plan as well: nothing was lost by time.
+        when g.source = 'plan' then 'plan period ended' else g.source || ' expired' end as reason
     from public.credit_grants g
     where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open
       and g.remaining > g.held

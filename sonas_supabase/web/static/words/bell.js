@@ -3,10 +3,10 @@
 export default {
   en: {
     "messages.bell": "News",
-    "messages.unread": { one: "News: {n} unread", other: "News: {n} unread" },
+    "messages.unread": "unread",
   },
   de: {
     "messages.bell": "Neues",
-    "messages.unread": { one: "Neues: {n} ungelesen", other: "Neues: {n} ungelesen" },
+    "messages.unread": "ungelesen",
   },
 };

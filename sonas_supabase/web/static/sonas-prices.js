@@ -1,0 +1,1 @@
+import "./static/prices-card.js";

@@ -1,0 +1,115 @@
+"""The pages of a team and of news, as each person sees them: only what that person may do is there."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from uuid import UUID
+
+from playwright.async_api import expect
+
+from tests.support.database import Database
+from tests.support.teams import Team, new_team
+from tests.web.conftest import Visit
+from tests.web.pages import come_in
+from tests.web.support import Site
+from tests.web.test_accessibility import look
+from tests.web.test_states import is_readable, sign_in
+
+# Which buttons there are for whom.
+MAY: dict[str, dict[str, int]] = {
+    "owner": {"Invite": 1, "Remove": 3, "Leave": 1, "Take back": 1, "Delete": 2, "Make a key": 1, "Revoke": 1},
+    "admin": {"Invite": 1, "Remove": 2, "Leave": 1, "Take back": 1, "Delete": 2, "Make a key": 1, "Revoke": 1},
+    "member": {"Invite": 0, "Remove": 0, "Leave": 1, "Take back": 0, "Delete": 0, "Make a key": 1, "Revoke": 1},
+    "viewer": {"Invite": 0, "Remove": 0, "Leave": 1, "Take back": 0, "Delete": 0, "Make a key": 0, "Revoke": 0},
+}
+
+
+def busy_team(database: Database) -> Team:
+    """With a budget of each kind, an API key, an invitation and some use."""
+    team = new_team(database)
+    team.call("set_credit_budget", team.owner, credit_type="message", limit=20, window="day", scope="member")
+    team.call("set_credit_budget", team.owner, credit_type="message", limit=20, window="rolling", hours=5)
+    team.call("create_api_key", team.member, name="nightly")
+    team.call("invite_to_workspace", team.owner, email="somebody.with.a.long.address@subdomain.example.com")
+    team.spend(team.member, 5)
+    return team
+
+
+async def test_each_role_sees_what_it_may_do(
+    site: Site, visit: Visit, axe: str, picture: Any, database: Database
+) -> None:
+    team = busy_team(database)
+    async with visit(site) as page:
+        for role, buttons in MAY.items():
+            await sign_in(page, site, getattr(team, role), "/pricing")
+            await page.goto("/team")
+            await expect(page.get_by_role("heading", name="API keys")).to_be_visible()
+            for name, count in buttons.items():
+                await expect(page.locator("#team").get_by_role("button", name=name, exact=True)).to_have_count(count)
+            await expect(page.locator("#team")).to_contain_text("95 left")
+            if role == "owner":
+                await look(page, axe, "team")
+                await picture(page, "team-owner")
+        await page.set_viewport_size({"width": 320, "height": 640})
+        await sign_in(page, site, team.owner, "/pricing")
+        await page.goto("/team?lang=de")
+        await expect(page.get_by_role("heading", name="Mitglieder")).to_be_visible()
+        # A word stands in one piece: no line is narrower than its button.
+        narrow = await page.evaluate(
+            "[...document.querySelectorAll('#team button')].filter((one) => one.offsetHeight > 60).length"
+        )
+        assert narrow == 0
+        await picture(page, "narrow-team")
+
+
+async def test_a_link_of_an_invitation_leads_into_the_team(site: Site, visit: Visit, database: Database) -> None:
+    team = new_team(database)
+    guest = database.new_user(email="guest.of.the.page@example.com")
+    async with visit(site) as page:
+        await come_in(page, site, team.owner, "/team")
+        await page.get_by_label("E-mail").fill("guest.of.the.page@example.com")
+        await page.get_by_role("button", name="Invite").click()
+        link = await page.locator(".secret").inner_text()
+        await sign_in(page, site, guest, "/pricing")
+        await page.goto(link)
+        await page.get_by_role("button", name="Join the workspace").click()
+        await expect(page.locator("#team")).to_contain_text("guest.of.the.page@example.com (you)")
+        await expect(page.get_by_role("button", name="Join the workspace")).to_have_count(0)
+    assert team.roles()[guest] == "member"
+
+
+async def test_news_are_read_set_and_private(
+    site: Site, visit: Visit, axe: str, picture: Any, database: Database, user: UUID
+) -> None:
+    database.call("consume_credits", user, "message", 8)
+    async with visit(site, size="narrow") as page:
+        await come_in(page, site, user)
+        await expect(page.locator(".bell .count")).to_have_text(re.compile(r"^\s*1 unread$"))
+        await page.get_by_role("button", name="News 1 unread").click()
+        panel = page.locator(".bell-panel")
+        await expect(panel).to_contain_text("80 % are used, 2 left")
+        await look(page, axe, "news")
+        await picture(page, "narrow-news")
+        await panel.get_by_role("link", name="When and how you are told").click()
+        await expect(page.get_by_role("heading", name="Messages")).to_be_visible()
+        await look(page, axe, "settings of news")
+        await picture(page, "narrow-settings")
+        form = page.locator("form", has=page.get_by_role("heading", name="Messages"))
+        await form.get_by_label("Tell me at (percent used)").fill("90")
+        await form.get_by_role("button", name="Save").click()
+        await expect(page.get_by_text("Saved.")).to_be_visible()
+        # What one person was told is gone when the next one comes.
+        await page.goto("/")
+        await page.locator(".bell").click()
+        await expect(panel).to_contain_text("80 % are used")
+        await page.keyboard.press("Escape")
+        await page.get_by_role("button", name="Sign out").click()
+        await expect(page.get_by_role("heading", name="Sign in to Sonas")).to_be_visible()
+        assert await panel.text_content() == ""
+        await page.goto("/messages/unsubscribe?token=nonsense")
+        await is_readable(page, "unsubscribe")
+        await look(page, axe, "unsubscribe")
+        await picture(page, "narrow-unsubscribe")
+    alerts = database.call("get_credit_alerts", user)["alerts"]
+    assert next(one for one in alerts if one["credit_type"] == "message")["percents"] == [90]
