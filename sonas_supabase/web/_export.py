@@ -6,11 +6,11 @@ import csv
 import io
 from collections.abc import AsyncIterator, Iterable
 from datetime import UTC
-from uuid import UUID
 
 from sonas_supabase.web._context import Context
 from sonas_supabase.web._history import Wanted, operations
 from sonas_supabase.web._lines import OperationLine
+from sonas_supabase.web._scope import Scope
 
 HEAD = ("time", "what", "credit_type", "kind", "credits", "balance_after", "asked", "available", "plan", "operation")
 _PAGE = 1000
@@ -18,12 +18,12 @@ _PAGE = 1000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-async def history_csv(context: Context, user_id: UUID, wanted: Wanted) -> AsyncIterator[str]:
+async def history_csv(context: Context, scope: Scope, wanted: Wanted) -> AsyncIterator[str]:
     """The text of the file, a page at a time. Times are in UTC."""
     yield _rows([HEAD])
     cursor = None
     while True:
-        page = await operations(context, user_id, _PAGE, cursor, wanted)
+        page = await operations(context, scope, _PAGE, cursor, wanted)
         yield _rows(_row(line) for line in page.operations)
         cursor = page.next_cursor
         if cursor is None:

@@ -15,6 +15,7 @@ from sonas_supabase.untrusted import read_json
 from sonas_supabase.web._context import Context
 from sonas_supabase.web._lines import Grants, joins
 from sonas_supabase.web._report import OperationPage, operation_page
+from sonas_supabase.web._scope import Scope
 
 _LONGEST = 200
 
@@ -73,16 +74,16 @@ EVERYTHING = Wanted()
 
 
 async def operations(
-    context: Context, user_id: UUID, limit: int, cursor: str | None, wanted: Wanted = EVERYTHING
+    context: Context, scope: Scope, limit: int, cursor: str | None, wanted: Wanted = EVERYTHING
 ) -> OperationPage:
     """A page of at least ``limit`` lines where there are as many, with the cursor of the next one."""
     place = Place.read(cursor)
     plans = {plan.id: plan.name for plan in await context.credits.list_plans()}
-    rows, ledger = ([], None) if place.is_at_the_end else await _ledger(context, user_id, limit, place.ledger, wanted)
+    rows, ledger = ([], None) if place.is_at_the_end else await _ledger(context, scope, limit, place.ledger, wanted)
     # What was refused before the oldest row belongs to a later page.
     since = rows[-1].created_at if ledger else wanted.since
     found = await context.store.denials(
-        user_id,
+        scope,
         limit + 1,
         before=place.denied_at,
         before_id=place.denied_id,
@@ -90,7 +91,7 @@ async def operations(
         until=wanted.until,
         credit_type=wanted.credit_type,
     )
-    grants = await _grants(context, user_id, rows)
+    grants = await _grants(context, scope, rows)
     denials = found[:limit]
     if ledger is None and len(found) <= limit:
         return operation_page(rows, denials, None, grants, plans)
@@ -99,25 +100,26 @@ async def operations(
 
 
 async def _ledger(
-    context: Context, user_id: UUID, limit: int, cursor: str | None, wanted: Wanted
+    context: Context, scope: Scope, limit: int, cursor: str | None, wanted: Wanted
 ) -> tuple[list[HistoryEntry], str | None]:
     """Entries of whole groups: what is one thing that happened is on one page."""
 
     async def read(limit: int, cursor: str | None) -> HistoryPage:
         return await context.credits.get_credit_history(
-            user_id,
+            scope.user_id,
             credit_type=wanted.credit_type,
             limit=limit,
             cursor=cursor,
             since=wanted.since,
             until=wanted.until,
+            workspace_id=scope.workspace_id,
         )
 
     page = await read(limit, cursor)
     rows, next_cursor = list(page.rows), page.next_cursor
     while next_cursor is not None:
         page = await read(1, next_cursor)
-        grants = await _grants(context, user_id, [*rows[-_LONGEST:], *page.rows])
+        grants = await _grants(context, scope, [*rows[-_LONGEST:], *page.rows])
         if not page.rows or not _is_one(rows, page.rows[0], grants):
             break
         rows, next_cursor = [*rows, *page.rows], page.next_cursor
@@ -132,6 +134,6 @@ def _is_one(rows: list[HistoryEntry], entry: HistoryEntry, grants: Grants) -> bo
     return joins(group, entry, grants)
 
 
-async def _grants(context: Context, user_id: UUID, rows: Sequence[HistoryEntry]) -> Grants:
+async def _grants(context: Context, scope: Scope, rows: Sequence[HistoryEntry]) -> Grants:
     ids = {row.grant_id for row in rows if row.grant_id is not None}
-    return await context.store.grants(user_id, ids) if ids else {}
+    return await context.store.grants(scope.account_id, ids) if ids else {}

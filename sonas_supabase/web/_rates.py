@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
+from sonas_supabase.web._scope import Scope
 from sonas_supabase.web._store import Store
 
 _CARD = """
@@ -38,7 +38,7 @@ with spent as (
         when u.metadata ->> 'project' !~ '^[0-9a-f-]{36}$' then u.metadata ->> 'project' end) as project
   from public.usage u
   left join public.projects p on p.owner_id = u.user_id and p.id::text = u.metadata ->> 'project'
-  where u.user_id = %(user)s and u.account_id = %(user)s and u.status = 'allowed'
+  where u.account_id = %(account)s and (%(actor)s::uuid is null or u.user_id = %(actor)s) and u.status = 'allowed'
     and u.created_at >= %(since)s and u.credit_type <> all (%(limits)s)
 ), sums as (
   select 'model' as part, s.model as name, s.credit_type, sum(s.credits_used)::bigint as credits,
@@ -130,10 +130,12 @@ class Rates:
             after=shown[-1].operation if len(found) > limit else None,
         )
 
-    async def drains(self, user_id: UUID, since: datetime, *, limits: list[str], most: int = 10) -> Drains:
-        """What a user's credits went into. ``limits`` are the types that count what exists, and are not spent."""
+    async def drains(self, scope: Scope, since: datetime, *, limits: list[str], most: int = 10) -> Drains:
+        """What credits went into. ``limits`` are the types that count what exists, and are not spent."""
         found: dict[str, list[Drain]] = {"model": [], "project": []}
-        for row in await self._store.rows(_DRAIN, user=user_id, since=since, limits=limits, limit=most):
+        for row in await self._store.rows(
+            _DRAIN, account=scope.account_id, actor=scope.actor, since=since, limits=limits, limit=most
+        ):
             found[row.pop("part")].append(Drain(**row))
         return Drains(since=since, models=found["model"], projects=found["project"])
 

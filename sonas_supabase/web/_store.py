@@ -20,6 +20,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from sonas_supabase import InvalidArgument, error_of
 from sonas_supabase.web._lines import GrantFacts
+from sonas_supabase.web._scope import Scope
 from sonas_supabase.web._work import Draft, Project
 
 _FEW_DAYS, _MANY_DAYS = 30, 92
@@ -165,7 +166,7 @@ class Store:
         return bool(rows)
 
     async def days_of_use(
-        self, user_id: UUID, now: datetime, renewed_at: datetime | None, days: int | None, time_zone: str
+        self, scope: Scope, now: datetime, renewed_at: datetime | None, days: int | None, time_zone: str
     ) -> tuple[date, date | None, int, list[DayOfUse]]:
         """The use of each of the ``days`` until ``now`` on the calendar of ``time_zone``.
 
@@ -175,7 +176,13 @@ class Store:
         Raises:
             InvalidArgument: the database knows no such time zone.
         """
-        values: dict[str, Any] = {"user": user_id, "now": now, "renewed": renewed_at, "zone": time_zone}
+        values: dict[str, Any] = {
+            "account": scope.account_id,
+            "actor": scope.actor,
+            "now": now,
+            "renewed": renewed_at,
+            "zone": time_zone,
+        }
         async with self.transaction() as connection:
             try:
                 cursor = await connection.execute(
@@ -205,7 +212,7 @@ class Store:
                     as since_renewal,
                   count(*) filter (where u.status = 'denied') as denied
                 from public.usage u
-                where u.user_id = %(user)s and u.account_id = %(user)s
+                where u.account_id = %(account)s and (%(actor)s::uuid is null or u.user_id = %(actor)s)
                   and u.created_at >= %(first)s::timestamp at time zone %(zone)s
                 group by 1, 2
                 """,
@@ -215,7 +222,7 @@ class Store:
 
     async def denials(
         self,
-        user_id: UUID,
+        scope: Scope,
         limit: int,
         *,
         before: datetime | None,
@@ -237,7 +244,7 @@ class Store:
                     then (u.metadata ->> 'available')::numeric::bigint end as available,
                   u.status = 'denied' as refused
                 from public.usage u
-                where u.user_id = %(user)s and u.account_id = %(user)s
+                where u.account_id = %(account)s and (%(actor)s::uuid is null or u.user_id = %(actor)s)
                   and (u.status = 'denied' or u.credits_used = 0 and u.metadata ? 'cost_nano')
                   and u.created_at <= coalesce(%(before)s::timestamptz, 'infinity')
                   and (%(before)s::timestamptz is null
@@ -247,7 +254,8 @@ class Store:
                   and (%(type)s::text is null or u.credit_type = %(type)s)
                 order by u.created_at desc, u.operation_id desc limit %(limit)s
                 """,
-                user=user_id,
+                account=scope.account_id,
+                actor=scope.actor,
                 limit=limit,
                 before=before,
                 before_id=before_id,

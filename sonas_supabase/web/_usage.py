@@ -28,6 +28,7 @@ from sonas_supabase.web._report import (
     usage_report,
     usage_series,
 )
+from sonas_supabase.web._scope import Scope, scope_of
 from sonas_supabase.web.errors import NOT_MODIFIED, Answers, answers
 
 _REPORT = TypeAdapter(UsageReport)
@@ -59,6 +60,7 @@ Cursor = Annotated[
 Limit = Annotated[int, Query(ge=1, le=100)]
 CreditType = Annotated[str | None, Query(max_length=64, pattern=r"^[^\x00]+$", description="One credit type alone.")]
 From = Annotated[datetime | None, Query(description="From this time on; UTC unless it says a zone.")]
+Workspace = Annotated[UUID | None, Query(description="A workspace that the user is in; their own account by default.")]
 Until = Annotated[datetime | None, Query(description="Before this time.")]
 
 
@@ -67,12 +69,14 @@ def router(context: Context) -> APIRouter:
     routes = APIRouter(tags=["usage"])
 
     @routes.get("/api/usage", response_model=UsageReport, responses=_USAGE)
-    async def usage(user: CurrentUser, days: Days = None, time_zone: Zone = "UTC", seen: Since = None) -> Response:
+    async def usage(
+        user: CurrentUser, days: Days = None, time_zone: Zone = "UTC", workspace: Workspace = None, seen: Since = None
+    ) -> Response:
         """Balances with percentages, period, plan, warnings, recent operations and use by day.
 
         Ask again with the ETag in `If-None-Match`: as long as nothing has changed, the answer is 304 without a body.
         """
-        body, tag = await _report(context, user.id, days, time_zone)
+        body, tag = await _report(context, user.id, workspace, days, time_zone)
         headers = {"etag": tag, "cache-control": "private, no-cache", "vary": "accept-encoding"}
         if seen is not None and tag in seen:
             return Response(status_code=NOT_MODIFIED, headers=headers)
@@ -80,12 +84,14 @@ def router(context: Context) -> APIRouter:
 
     # Not in the OpenAPI document, whose readers expect answers to end.
     @routes.get("/api/usage/events", include_in_schema=False)
-    async def events(user: CurrentUser, days: Days = None, time_zone: Zone = "UTC") -> Response:
+    async def events(
+        user: CurrentUser, days: Days = None, time_zone: Zone = "UTC", workspace: Workspace = None
+    ) -> Response:
         """The same report as server-sent events: one at once, and one when something has changed.
 
         Ends when the token does, and when the database is away; ask again then.
         """
-        first = await _report(context, user.id, days, time_zone)
+        first = await _report(context, user.id, workspace, days, time_zone)
 
         async def stream() -> AsyncIterator[bytes]:
             tag = None
@@ -94,11 +100,11 @@ def router(context: Context) -> APIRouter:
             if isinstance(expires := user.claims.get("exp"), int | float):
                 ends = min(ends, expires)
             with suppress(CreditsError):
-                async for nth, _ in _counted(context.live.changes(user.id)):
+                async for nth, _ in _counted(context.live.changes(workspace or user.id)):
                     if time.time() >= ends:
                         break
                     if nth:
-                        body, latest = await _report(context, user.id, days, time_zone)
+                        body, latest = await _report(context, user.id, workspace, days, time_zone)
                     # A comment where nothing is new: the reader knows that the line is alive.
                     yield b":\n\n" if latest == tag else b"event: usage\ndata: " + body + b"\n\n"
                     tag = latest
@@ -116,38 +122,48 @@ def router(context: Context) -> APIRouter:
         type: CreditType = None,
         since: From = None,
         until: Until = None,
+        workspace: Workspace = None,
     ) -> OperationPage:
         """A page of the history, refused attempts among it, the newest first. Lines of one `group` belong together."""
-        return await _history.operations(context, user.id, limit, cursor, _wanted(type, since, until))
+        scope = await scope_of(context.credits, user.id, workspace)
+        return await _history.operations(context, scope, limit, cursor, _wanted(type, since, until))
 
     @routes.get("/api/usage/history.csv", response_class=StreamingResponse, responses=_CSV)
     async def history_csv(
-        user: CurrentUser, type: CreditType = None, since: From = None, until: Until = None
+        user: CurrentUser,
+        type: CreditType = None,
+        since: From = None,
+        until: Until = None,
+        workspace: Workspace = None,
     ) -> Response:
         """The whole history, or the part that is asked for, as a file for a spreadsheet."""
         wanted = _wanted(type, since, until)
         # Whether it can be read at all is known before the first line goes out.
-        await _history.operations(context, user.id, 1, None, wanted)
+        scope = await scope_of(context.credits, user.id, workspace)
+        await _history.operations(context, scope, 1, None, wanted)
         return StreamingResponse(
-            _export.history_csv(context, user.id, wanted),
+            _export.history_csv(context, scope, wanted),
             media_type="text/csv; charset=utf-8",
             headers={"content-disposition": 'attachment; filename="credits.csv"'},
         )
 
     @routes.get("/api/usage/drains", responses=_GONE)
-    async def drains(user: CurrentUser, since: From = None) -> Drains:
+    async def drains(user: CurrentUser, since: From = None, workspace: Workspace = None) -> Drains:
         """What credits went into since a time, the running period by default: by model and by project."""
-        summary = await context.credits.get_credit_summary(user.id)
+        scope = await scope_of(context.credits, user.id, workspace)
+        summary = await context.credits.get_credit_summary(user.id, workspace_id=workspace)
         begin = _wanted(None, since, None).since or summary.period_start or summary.now - _A_MONTH
         limits = [balance.credit_type for balance in summary.balances if balance.kind == "limit"]
-        return await context.rates.drains(user.id, begin, limits=limits)
+        return await context.rates.drains(scope, begin, limits=limits)
 
     @routes.get("/api/usage/operations/{operation_id}", responses=_NO_OPERATION)
     async def operation(
-        user: CurrentUser, operation_id: Annotated[UUID, Path(description="The operation.")]
+        user: CurrentUser,
+        operation_id: Annotated[UUID, Path(description="The operation.")],
+        workspace: Workspace = None,
     ) -> Operation:
         """What an operation cost and which grants it took that from, with the balance before and after."""
-        return await context.credits.explain_operation(user.id, operation_id)
+        return await context.credits.explain_operation(user.id, operation_id, workspace_id=workspace)
 
     @routes.get("/api/plans")
     async def plans() -> list[Plan]:
@@ -157,14 +173,17 @@ def router(context: Context) -> APIRouter:
     return routes
 
 
-async def _report(context: Context, user_id: UUID, days: int | None, time_zone: str) -> tuple[bytes, str]:
+async def _report(
+    context: Context, user_id: UUID, workspace: UUID | None, days: int | None, time_zone: str
+) -> tuple[bytes, str]:
     """The report as JSON, and its ETag."""
+    scope = await scope_of(context.credits, user_id, workspace)
     summary, plans, operations = await asyncio.gather(
-        context.credits.get_credit_summary(user_id),
+        context.credits.get_credit_summary(user_id, workspace_id=workspace),
         context.credits.list_plans(),
-        _history.operations(context, user_id, _RECENT, None),
+        _history.operations(context, scope, _RECENT, None),
     )
-    series = await _series(context, summary, days, time_zone)
+    series = await _series(context, scope, summary, days, time_zone)
     report = usage_report(summary, plans, operations, series)
     body = _REPORT.dump_json(report)
     # The time by itself is nothing new.
@@ -172,9 +191,9 @@ async def _report(context: Context, user_id: UUID, days: int | None, time_zone: 
     return body, f'W/"{hashlib.sha256(told).hexdigest()[:32]}"'
 
 
-async def _series(context: Context, summary: Summary, days: int | None, time_zone: str) -> Series:
+async def _series(context: Context, scope: Scope, summary: Summary, days: int | None, time_zone: str) -> Series:
     today, renewed_on, days, rows = await context.store.days_of_use(
-        summary.user_id, summary.now, summary.period_start, days, time_zone
+        scope, summary.now, summary.period_start, days, time_zone
     )
     credit_types = [balance.credit_type for balance in summary.balances]
     return usage_series(rows, credit_types, today, days, time_zone, renewed_on=renewed_on)

@@ -4414,7 +4414,9 @@ begin
   for v_grant in
     select g.id, g.remaining - g.held as free, case when g.voided_at is null then 'expire'
       else 'void' end::credits.entry_kind as kind,
-      case when g.voided_at is null then g.source || ' expired' else g.void_reason end as reason
+      case when g.voided_at is not null then g.void_reason
+        -- An upgrade ends a period of the plan as well: nothing was lost by time.
+        when g.source = 'plan' then 'plan period ended' else g.source || ' expired' end as reason
     from public.credit_grants g
     where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open
       and g.remaining > g.held
@@ -30844,4 +30846,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text d3e28c1fdca2eed5.';
+  'again. Written by remember_installation. Release 0.1.0, text f265fdcf5cb2d345.';

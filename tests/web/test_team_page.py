@@ -12,7 +12,7 @@ from tests.support.database import Database
 from tests.support.teams import Team, new_team
 from tests.web.conftest import Visit
 from tests.web.pages import come_in
-from tests.web.support import Site
+from tests.web.support import Site, bearer, calling, make_app, problem
 from tests.web.test_accessibility import look
 from tests.web.test_states import is_readable, sign_in
 
@@ -47,7 +47,11 @@ async def test_each_role_sees_what_it_may_do(
             await expect(page.get_by_role("heading", name="API keys")).to_be_visible()
             for name, count in buttons.items():
                 await expect(page.locator("#team").get_by_role("button", name=name, exact=True)).to_have_count(count)
-            await expect(page.locator("#team")).to_contain_text("95 left")
+            panel = page.locator("#usage")
+            await expect(panel.locator(".balances")).to_contain_text("95 left")
+            # What the member has spent is the member's, the owner's and the admin's to see.
+            spent = panel.locator(".history").get_by_role("button", name="Credits used")
+            await expect(spent).to_have_count(0 if role == "viewer" else 1)
             if role == "owner":
                 await look(page, axe, "team")
                 await picture(page, "team-owner")
@@ -113,3 +117,27 @@ async def test_news_are_read_set_and_private(
         await picture(page, "narrow-unsubscribe")
     alerts = database.call("get_credit_alerts", user)["alerts"]
     assert next(one for one in alerts if one["credit_type"] == "message")["percents"] == [90]
+
+
+async def test_the_dashboard_shows_the_account_that_is_chosen(site: Site, visit: Visit, database: Database) -> None:
+    team = busy_team(database)
+    async with visit(site) as page:
+        await come_in(page, site, team.admin, "/#usage")
+        panel = page.locator("#usage-full")
+        await expect(panel.locator(".balances")).to_contain_text("10 left")
+        await page.get_by_label("Account").select_option("Team")
+        await expect(panel.locator(".balances")).to_contain_text("95 left")
+        await panel.locator(".history").get_by_role("button", name="Credits used").click()
+        await expect(panel.locator(".explained:visible")).to_contain_text("100 → 95")
+        await page.get_by_label("Account").select_option("My own account")
+        await expect(panel.locator(".balances")).to_contain_text("10 left")
+        await expect(panel.locator(".history")).not_to_contain_text("Credits used")
+    async with calling(make_app(database)) as http:
+        at = {"workspace": str(team.workspace)}
+        for path in ("", "/operations", "/drains", "/history.csv", f"/operations/{team.workspace}"):
+            answer = await http.get(f"/api/usage{path}", params=at, headers=bearer(team.outsider))
+            problem(answer, 404, "account_not_found")
+        mine = (await http.get("/api/usage/operations", params=at, headers=bearer(team.viewer))).json()
+        assert mine["operations"] == []
+        series = (await http.get("/api/usage", params=at, headers=bearer(team.viewer))).json()["series"]
+        assert sum(series["credits"]["message"]) == 0

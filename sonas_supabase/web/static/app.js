@@ -1,11 +1,13 @@
 // The dashboard: who is signed in, which tab is open, and one feed of figures for all of it.
 
 import "./usage-panel.js";
+import { ask } from "./api.js";
 import { showBell } from "./bell.js";
+import { h, isolated } from "./dom.js";
 import { t, translate, words } from "./i18n.js";
 import { showOutage } from "./outage.js";
 import { showProjects } from "./projects.js";
-import { freshToken, onChange, session, sessionEnded } from "./session.js";
+import { askSignedIn, freshToken, onChange, session, sessionEnded } from "./session.js";
 import { showSignIn } from "./sign-in.js";
 import { showLeft, showWho } from "./who.js";
 
@@ -57,13 +59,31 @@ async function show(reason) {
   showWho(byId("who"));
   byId("sign-in").hidden = Boolean(now);
   byId("signed-in").hidden = !now;
+  showAccounts([]);
   if (now) {
     projects.reset();
     followAddress();
+    const asker = now.user_id;
+    const found = await askSignedIn(ask, "api/workspaces").catch(() => null);
+    if (session()?.user_id === asker) showAccounts(found?.workspaces ?? []);
   } else {
     await showSignIn(byId("sign-in"), reason);
   }
 }
+
+// Whose usage is shown: one's own, or that of a workspace one is in.
+function showAccounts(workspaces) {
+  byId("account").hidden = !workspaces.length;
+  byId("accounts").replaceChildren(
+    h("option", { value: "" }, t("page.own_account")),
+    ...workspaces.map((one) => h("option", { value: one.workspace_id }, isolated(one.name))),
+  );
+  panels[1].removeAttribute("workspace");
+}
+
+byId("accounts").addEventListener("change", ({ target }) =>
+  target.value ? panels[1].setAttribute("workspace", target.value) : panels[1].removeAttribute("workspace"),
+);
 
 const projects = showProjects(byId("projects"), () => panels[0].refresh());
 

@@ -14,10 +14,10 @@ const SILENCE = 30_000;
 
 const feeds = new Map();
 
-// One per app, person and length of the chart.
-export function feedFor(base, days, person) {
-  const key = `${base} ${days} ${person}`;
-  if (!feeds.has(key)) feeds.set(key, new Feed(base, days));
+// One per app, workspace, person and length of the chart.
+export function feedFor(base, days, workspace, person) {
+  const key = `${base} ${days} ${workspace} ${person}`;
+  if (!feeds.has(key)) feeds.set(key, new Feed(base, days, workspace));
   return feeds.get(key);
 }
 
@@ -50,10 +50,11 @@ class Feed {
   problem = null;
   token = null;
 
-  constructor(base, days) {
+  constructor(base, days, workspace) {
     this.#base = base;
     const query = new URLSearchParams({ time_zone: timeZone });
     if (days) query.set("days", days);
+    if (workspace) query.set("workspace", workspace);
     this.#query = query;
     document.addEventListener("visibilitychange", () => this.#follow());
     addEventListener("online", () => this.#follow());

@@ -3,10 +3,11 @@
 import { ask, home } from "./api.js";
 import { showBell } from "./bell.js";
 import { bdi, h } from "./dom.js";
-import { addWords, fromNow, fullTime, nameOf, t, translate } from "./i18n.js";
+import { addWords, fromNow, fullTime, nameOf, t, translate, words } from "./i18n.js";
 import { notice } from "./notice.js";
 import { persist, showOutage } from "./outage.js";
 import { askSignedIn, onChange, session } from "./session.js";
+import "./usage-panel.js";
 import teamWords from "./words/team.js";
 import { showWho } from "./who.js";
 
@@ -51,6 +52,7 @@ async function load() {
   if (!session()) {
     byId("switcher").replaceChildren(h("p", {}, h("a", { class: "button", href: home.href }, t("team.sign_in"))));
     byId("team").replaceChildren();
+    hideUsage();
     return;
   }
   workspaces = (await persist(() => request(""))).workspaces;
@@ -58,8 +60,14 @@ async function load() {
   const one = chosen();
   if (!one) {
     byId("team").replaceChildren();
+    hideUsage();
     return;
   }
+  const panel = byId("usage");
+  panel.lang = words.locale;
+  panel.setAttribute("workspace", one.workspace_id);
+  panel.token = session().access_token;
+  panel.hidden = false;
   const at = `/${one.workspace_id}`;
   const [workspace, summary, keys] = await Promise.all([
     request(at),
@@ -67,12 +75,16 @@ async function load() {
     request(`${at}/keys`),
   ]);
   byId("team").replaceChildren(
-    credits(summary),
     members(workspace, at),
     invitations(workspace, at),
     budgets(workspace, summary, at),
     apiKeys(workspace, keys.keys, at),
   );
+}
+
+function hideUsage() {
+  byId("usage").token = null;
+  byId("usage").hidden = true;
 }
 
 function switcher() {
@@ -107,16 +119,6 @@ function switcher() {
 async function join(token) {
   remember((await sent("/accept", "POST", { token })).workspace_id);
   history.replaceState(null, "", location.pathname);
-}
-
-function credits(summary) {
-  const left = (one) => (one.unlimited ? t("team.unlimited") : t("team.left", { n: one.remaining }));
-  return h(
-    "section",
-    { class: "card" },
-    h("h2", {}, t("team.balance")),
-    lines(summary.balances.map((one) => line([nameOf(one.credit_type)], [h("strong", {}, left(one))]))),
-  );
 }
 
 const nameOfMember = (member) => (member?.email ? bdi(member.email) : t("team.role.member"));

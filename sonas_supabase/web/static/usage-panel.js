@@ -34,7 +34,7 @@ const ORDER = ["message", "integration", "project"];
 const place = (balance) => (ORDER.includes(balance.credit_type) ? ORDER.indexOf(balance.credit_type) : ORDER.length);
 
 class SonasUsage extends HTMLElement {
-  static observedAttributes = ["src", "token", "days", "view", "lang"];
+  static observedAttributes = ["src", "token", "days", "view", "lang", "workspace"];
 
   #feed = null;
   #token = null;
@@ -49,7 +49,7 @@ class SonasUsage extends HTMLElement {
   #drains = null;
   #drainsPlace = h("div");
   #history = new UsageHistory({
-    ask: (path) => ask(path, { base: this.#base, token: this.#token }),
+    ask: (path) => this.#ask(path),
     save: (path, name) => this.#save(path, name),
     again: () => this.#redraw("history"),
   });
@@ -100,6 +100,7 @@ class SonasUsage extends HTMLElement {
   attributeChangedCallback(name, before, value) {
     if (name === "token") this.token = value;
     else if (name === "lang" && this.#words) this.#translate();
+    else if (name === "workspace" && before !== value) this.#change();
     else if (this.isConnected && before !== value) this.#join();
   }
 
@@ -118,16 +119,36 @@ class SonasUsage extends HTMLElement {
     this.#feed = null;
     this.#words ??= wordsFor(this.getAttribute("lang"));
     if (!this.#token) return this.#say("panel.sign_in");
-    this.#feed = feedFor(this.#base.href, Number(this.getAttribute("days")) || null, ownerOf(this.#token));
+    this.#feed = feedFor(this.#base.href, Number(this.getAttribute("days")) || null, this.getAttribute("workspace"), ownerOf(this.#token));
     this.#feed.use(this.#token);
     this.#feed.join(this);
     if (this.#feed.report) this.show(this.#feed);
     else this.#say("panel.loading");
   }
 
+  // Another account of the same person: nothing of the one before stays.
+  #change() {
+    this.#clear();
+    if (this.isConnected) this.#join();
+  }
+
+  #ask(path, options = {}) {
+    return ask(this.#of(path), { base: this.#base, token: this.#token, ...options });
+  }
+
+  // What is asked for is of the account that is shown.
+  #of(path) {
+    const workspace = this.getAttribute("workspace");
+    return workspace ? `${path}${path.includes("?") ? "&" : "?"}workspace=${encodeURIComponent(workspace)}` : path;
+  }
+
   // Nothing of the person who was shown stays in the page, not even where it cannot be seen.
   #forget(person) {
     if (person) forgetFeedsOf(person);
+    this.#clear();
+  }
+
+  #clear() {
     this.#drawn = {};
     this.#live.textContent = "";
     this.#history.forget();
@@ -164,11 +185,14 @@ class SonasUsage extends HTMLElement {
     return this.getAttribute("view") === "compact";
   }
 
-  #fill(report) {
+  #fill(whole) {
+    // Plans of a workspace are chosen and paid elsewhere.
+    const isTeam = this.hasAttribute("workspace");
+    const report = isTeam ? { ...whole, can_upgrade: false } : whole;
     const words = this.#words;
     const plans = new URL(report.upgrade_url, this.#base).href;
     const ways = { plans, history: () => this.#showHistory() };
-    const way = (key, values) => h("a", { href: plans, "data-key": `state-${key}` }, words.t(`state.${key}`, values));
+    const way = (key, values) => !isTeam && h("a", { href: plans, "data-key": `state-${key}` }, words.t(`state.${key}`, values));
     const balances = report.balances.toSorted((a, b) => place(a) - place(b));
     const { plan, period, grants, can_upgrade: canUpgrade, support_contact: contact, free_credits: free } = report;
     this.#draw("head", [plan, period, canUpgrade], () => this.#head.replaceChildren(...headOf(report, plans, words)));
@@ -182,7 +206,7 @@ class SonasUsage extends HTMLElement {
     );
     if (this.#isCompact) return;
     this.#draw("chart", [report.series, balances], () => this.#byDay.show(report.series, balances, words));
-    if (this.isSeen) this.#showDrains(report, words);
+    if (this.isSeen) this.#showDrains(whole, words);
     this.#draw("history", [report.operations, report.next_cursor, balances.length], () =>
       this.#history.show(report, balances.map((balance) => balance.credit_type), words),
     );
@@ -192,7 +216,7 @@ class SonasUsage extends HTMLElement {
     const { UsageDrains, rates } = await import("./usage-drains.js");
     if (this.#feed?.report !== report) return;
     addWords(rates);
-    this.#drains ??= new UsageDrains((path) => ask(path, { base: this.#base, token: this.#token }));
+    this.#drains ??= new UsageDrains((path) => this.#ask(path));
     this.#drainsPlace.replaceChildren(this.#drains.element);
     await this.#drains.show(report, words);
   }
@@ -204,7 +228,7 @@ class SonasUsage extends HTMLElement {
 
   // A file that the app answers to this person alone, so a link cannot fetch it.
   async #save(path, name) {
-    const response = await send(path, { base: this.#base, token: this.#token, headers: { accept: "text/csv" } });
+    const response = await send(this.#of(path), { base: this.#base, token: this.#token, headers: { accept: "text/csv" } });
     if (!response.ok) throw new Problem(response.status, null);
     const link = h("a", { href: URL.createObjectURL(await response.blob()), download: name });
     link.click();
