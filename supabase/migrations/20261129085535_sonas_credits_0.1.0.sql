@@ -8572,6 +8572,9 @@ begin
         v_hold.captured));
   elsif v_balance.account_status <> 'active' then
     perform credits.refuse_status(p_account_id, v_balance.account_status);
+  elsif p_user_id not in (p_account_id, v_hold.user_id) then
+    -- Whoever held it is charged for the work, whatever their role is by now.
+    perform credits.require_spender(p_account_id, p_user_id);
   end if;
 
   v_left := v_hold.amount + v_hold.extra - v_hold.captured;
@@ -9126,6 +9129,11 @@ begin
     perform credits.refuse_status(p_account_id, v_balance.account_status);
   end if;
 
+  if credits.available(v_balance) < p_amount and v_balance.kind = 'limit' then
+    -- Rows that were deleted without the account count no more before a place is denied.
+    perform credits.give_deleted_rows_back(p_account_id);
+    v_balance := credits.lock_balance(p_account_id, p_credit_type);
+  end if;
   if credits.available(v_balance) < p_amount then
     return credits.refuse(p_account_id, v_balance, v_operation_id, p_amount, p_user_id,
       p_description, p_metadata);
@@ -30846,4 +30854,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text f265fdcf5cb2d345.';
+  'again. Written by remember_installation. Release 0.1.0, text 1f67fb2182bf079a.';

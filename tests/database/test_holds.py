@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.database import Database
 from tests.support.errors import raises
+from tests.support.people import new_workspace
 from tests.support.timed import MICROSECOND, Timed
 
 
@@ -278,3 +279,21 @@ def test_a_frozen_account_may_let_go_of_a_hold_and_not_capture_it(user: Timed) -
     user.call("unfreeze_account")
     assert user.call("consume_credits", "message", 10)["remaining"] == 0
     user.verify()
+
+
+def test_a_viewer_captures_no_hold_but_their_own(database: Database) -> None:
+    owner, member, viewer = (database.new_user() for _ in range(3))
+    workspace = new_workspace(database, owner, member, viewer)
+    role = "update credit_workspace_members set role = %s where account_id = %s and user_id = %s"
+    database.run(role, "viewer", workspace, viewer)
+    holds = [
+        database.call("reserve_credits", member, "message", 2, workspace_id=workspace)["reservation_id"]
+        for _ in range(2)
+    ]
+    with raises("forbidden", "PT403"):
+        database.call("capture_credits", viewer, holds[0], workspace_id=workspace)
+    assert database.call("capture_credits", owner, holds[0], workspace_id=workspace)["captured"] == 2
+    # The work was done: who held for it is charged, whatever their role is by now.
+    database.run(role, "viewer", workspace, member)
+    assert database.call("capture_credits", member, holds[1], workspace_id=workspace)["captured"] == 2
+    database.verify(workspace)

@@ -254,6 +254,10 @@ def test_a_dropped_table_stands_in_the_way_of_nothing(database: Database, name: 
         answer = database.call(function, user, *arguments)
         assert answer["success"], function
         assert used(database, user) == (1 if function == "consume_credits" else 0)
+    meter(database, name, SIMPLE)
+    database.run(f"insert into {name} select n, %s from generate_series(1, 2) n", user)
+    database.run(f"drop table {name}")
+    assert database.call("reserve_credits", user, "project", 2)["remaining"] == 0
     database.verify(user)
 
 

@@ -129,6 +129,9 @@ begin
         v_hold.captured));
   elsif v_balance.account_status <> 'active' then
     perform credits.refuse_status(p_account_id, v_balance.account_status);
+  elsif p_user_id not in (p_account_id, v_hold.user_id) then
+    -- Whoever held it is charged for the work, whatever their role is by now.
+    perform credits.require_spender(p_account_id, p_user_id);
   end if;
 
   v_left := v_hold.amount + v_hold.extra - v_hold.captured;

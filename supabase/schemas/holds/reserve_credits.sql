@@ -69,6 +69,11 @@ begin
     perform credits.refuse_status(p_account_id, v_balance.account_status);
   end if;
 
+  if credits.available(v_balance) < p_amount and v_balance.kind = 'limit' then
+    -- Rows that were deleted without the account count no more before a place is denied.
+    perform credits.give_deleted_rows_back(p_account_id);
+    v_balance := credits.lock_balance(p_account_id, p_credit_type);
+  end if;
   if credits.available(v_balance) < p_amount then
     return credits.refuse(p_account_id, v_balance, v_operation_id, p_amount, p_user_id,
       p_description, p_metadata);
