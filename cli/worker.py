@@ -35,7 +35,8 @@ def worker(
 
     Any number of workers may run, and be killed at any moment: what one had begun, another sends again under the same
     id. Settings: SMTP_URL, MAIL_FROM, APP_URL, MAIL_TEMPLATES, WEBHOOK_TIMEOUT, WEBHOOK_ALLOW_PRIVATE, WORKER_BACKOFF,
-    WORKER_LEASE. Without SMTP_URL mails wait. Ctrl-C ends it when it has finished what it has begun.
+    WORKER_LEASE, X402_FACILITATOR_URL. Without SMTP_URL mails wait. Ctrl-C ends it when it has finished what it has
+    begun.
 
     Example: sonas worker --once
     """
@@ -73,15 +74,35 @@ def _client(db_url: str | None) -> AsyncCreditsClient:
 
 
 def _tasks() -> list[Any]:
-    """What billing has to do now and then, where it is set up."""
-    if not os.environ.get("STRIPE_SECRET_KEY"):
-        return []
+    """What billing and agents' payments have to do now and then, where they are set up."""
+    tasks: list[Any] = []
+    if os.environ.get("STRIPE_SECRET_KEY"):
+        try:
+            from sonas_supabase import billing
+        except ModuleNotFoundError:
+            pass
+        else:
+            tasks += [billing.work_once]
+    if url := os.environ.get("X402_FACILITATOR_URL"):
+        tasks.append(_reconciling(url))
+    return tasks
+
+
+def _reconciling(url: str) -> Any:
     try:
-        from sonas_supabase import billing
-    except ModuleNotFoundError:
-        return []
-    work_once = getattr(billing, "work_once", None)
-    return [work_once] if work_once else []
+        from x402.http import FacilitatorConfig, HTTPFacilitatorClient
+
+        from sonas_supabase.prices.x402 import reconcile
+    except ModuleNotFoundError as missing:
+        raise Stop(
+            f"X402_FACILITATOR_URL needs {missing.name}.", 'pip install "sonas-supabase[x402]"', code="not_configured"
+        ) from missing
+    facilitator = HTTPFacilitatorClient(FacilitatorConfig(url=url))
+
+    async def work(credits: AsyncCreditsClient) -> int:
+        return await reconcile(credits, facilitator)
+
+    return work
 
 
 def _as_data(report: Report) -> dict[str, Any]:

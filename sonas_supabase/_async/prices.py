@@ -22,6 +22,7 @@ from sonas_supabase.models.prices import (
     Quote,
     X402Claim,
     X402Payment,
+    X402Pending,
 )
 
 
@@ -69,6 +70,20 @@ class AsyncPrices(AsyncCaller):
             timeout,
             retries,
         )
+
+    async def claim_unknown_x402_payments(
+        self, *, limit: int = 20, timeout: float | None = None, retries: int | None = None
+    ) -> tuple[X402Pending, ...]:
+        """Claim payments of which the facilitator has not said whether they were settled, to ask again.
+
+        Each has ``payment_key``, ``claim_id`` and what was ``presented``. End each claim by ``finish_x402_payment``.
+
+        SQL: ``claim_unknown_x402_payments``.
+
+        Raises:
+            InvalidArgument: ``limit`` is not 1 to 1000.
+        """
+        return await self._call(calls.claim_unknown_x402_payments(limit=limit), timeout, retries)
 
     async def consume_operation(
         self,
@@ -398,6 +413,9 @@ class AsyncPrices(AsyncCaller):
         network: str | None = None,
         asset: str | None = None,
         paid_amount: Number | None = None,
+        pack_id: str | None = None,
+        identifier: str | None = None,
+        presented: Mapping[str, Any] | None = None,
         user_id: Id | None = None,
         workspace_id: Id | None = None,
         timeout: float | None = None,
@@ -406,7 +424,8 @@ class AsyncPrices(AsyncCaller):
         """Claim a payment for a request: to settle it, or once it is settled to run the request, once.
 
         ``claim_id`` is None for who has to leave it to another. Without ``user_id`` the account is one of kind payer,
-        of this address, which is opened for it.
+        of this address, which is opened for it. With ``pack_id`` the credits are those of the pack, for an account that
+        keeps them. What was paid under ``identifier`` before is answered, and nothing is claimed.
 
         SQL: ``claim_x402_payment``.
 
@@ -423,6 +442,9 @@ class AsyncPrices(AsyncCaller):
                 network=network,
                 asset=asset,
                 paid_amount=paid_amount,
+                pack_id=pack_id,
+                identifier=identifier,
+                presented=presented,
                 user_id=user_id,
                 workspace_id=workspace_id,
             ),

@@ -136,6 +136,7 @@ TYPES: dict[str, dict[str, str]] = {
         "p_final": "boolean",
         "p_idempotency_key": "text",
     },
+    "claim_unknown_x402_payments": {"p_limit": "integer"},
     "consume_operation": {
         "p_user_id": "uuid",
         "p_operation": "text",
@@ -224,6 +225,9 @@ TYPES: dict[str, dict[str, str]] = {
         "p_network": "text",
         "p_asset": "text",
         "p_paid_amount": "numeric",
+        "p_pack_id": "text",
+        "p_identifier": "text",
+        "p_presented": "jsonb",
         "p_user_id": "uuid",
         "p_workspace_id": "uuid",
     },

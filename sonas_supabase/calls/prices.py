@@ -23,6 +23,8 @@ from sonas_supabase.models.prices import (
     Quote,
     X402Claim,
     X402Payment,
+    X402Pending,
+    X402Unknown,
 )
 
 
@@ -52,6 +54,17 @@ def capture_operation(
         },
         partial(parse, PricedCapture),
         keyed=True,
+    )
+
+
+def claim_unknown_x402_payments(*, limit: int) -> Call[tuple[X402Pending, ...]]:
+    """The call of ``claim_unknown_x402_payments``."""
+    return Call(
+        "claim_unknown_x402_payments",
+        {
+            "limit": arg.integer("limit", limit),
+        },
+        lambda answer: parse(X402Unknown, answer).payments,
     )
 
 
@@ -299,6 +312,9 @@ def claim_x402_payment(
     network: str | None,
     asset: str | None,
     paid_amount: Number | None,
+    pack_id: str | None,
+    identifier: str | None,
+    presented: Mapping[str, Any] | None,
     user_id: Id | None,
     workspace_id: Id | None,
 ) -> Call[X402Claim]:
@@ -314,6 +330,9 @@ def claim_x402_payment(
             "network": arg.optional(arg.text, "network", network),
             "asset": arg.optional(arg.text, "asset", asset),
             "paid_amount": arg.optional(arg.number, "paid_amount", paid_amount),
+            "pack_id": arg.optional(arg.text, "pack_id", pack_id),
+            "identifier": arg.optional(arg.text, "identifier", identifier),
+            "presented": arg.optional(arg.json_object, "presented", presented),
             "user_id": arg.optional(arg.uuid, "user_id", user_id),
             "workspace_id": arg.optional(arg.uuid, "workspace_id", workspace_id),
         },

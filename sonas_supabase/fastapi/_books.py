@@ -72,19 +72,23 @@ class Charged:
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """Credits of an operation that are to be given back; ``request`` has the key that makes it one refund."""
+    """Credits of an operation that are to be given back; ``request`` has the key that makes it one refund.
+
+    ``is_all`` gives back what the operation cost to the last part of a credit.
+    """
 
     request: SpendRequest
     operation_id: UUID
     credits: int
     reason: str
+    is_all: bool = False
 
     async def do(self, client: AsyncCreditsClient) -> None:
         """Give them back, once."""
         await client.refund_credits(
             self.request.user_id,
             self.operation_id,
-            self.credits,
+            None if self.is_all else self.credits,
             reason=self.reason,
             idempotency_key=self.request.key,
             workspace_id=self.request.workspace_id,
@@ -168,7 +172,8 @@ class Books:
         try:
             if operation.reservation.operation_id is None:
                 raise UnexpectedAnswer("A reservation has no operation.")
-            refund = Refund(request, operation.reservation.operation_id, credits, reason)
+            is_all = operation.request.operation is not None and not cost
+            refund = Refund(request, operation.reservation.operation_id, credits, reason, is_all)
             try:
                 await refund.do(self.client)
             except CreditsUnavailable:
@@ -283,7 +288,9 @@ async def capture(
             priced = await client.capture_operation(
                 request.user_id, reservation.reservation_id, request.used, workspace_id=request.workspace_id
             )
-            return priced.shortfall, (Charged(request, reservation, priced.captured),)
+            # What cost nothing has nothing to give back.
+            charged = (Charged(request, reservation, priced.captured),) if priced.cost else ()
+            return priced.shortfall, charged
         captured = await client.capture_credits(
             request.user_id, reservation.reservation_id, cost, workspace_id=request.workspace_id
         )

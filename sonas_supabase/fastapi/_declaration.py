@@ -77,8 +77,6 @@ class Declaration:
             raise _wrong("quantities", self.quantities, "a mapping of quantities, or a function of the request")
         if self.credit_type or self.amount != 1 or self.at_least:
             raise _wrong("operation", self.operation, "alone: the price book says the credits and how many")
-        if self.charge == "on_start":
-            raise _wrong("charge", self.charge, "held or cost where an operation is charged by what it has used")
         if self.on_unavailable == "allow":
             raise _wrong("on_unavailable", self.on_unavailable, "deny: without the database nothing has a price")
 

@@ -278,6 +278,7 @@ def _put(
             "operation_id": str(refund.operation_id),
             "credits": refund.credits,
             "reason": refund.reason,
+            "is_all": refund.is_all,
         }
     row = (entry, str(request.user_id), at, cost, json.dumps(kept), state)
     file.execute(
@@ -292,7 +293,13 @@ def _readable(kept: str) -> SpendRequest | Refund:
         refund = values.pop("refund", None)
         read = SpendRequest.from_json(values)
         if refund is not None:
-            return Refund(read, UUID(refund["operation_id"]), int(refund["credits"]), str(refund["reason"]))
+            return Refund(
+                read,
+                UUID(refund["operation_id"]),
+                int(refund["credits"]),
+                str(refund["reason"]),
+                bool(refund.get("is_all")),
+            )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise _UnreadableError("unreadable") from error
     if not isinstance(read.user_id, UUID):

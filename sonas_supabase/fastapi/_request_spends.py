@@ -168,6 +168,7 @@ class RequestSpends:
             replayed=held is not None and held.status == "captured",
             is_settled=lambda: self._has_ended,
             hand_over=lambda: self._hand_over(pending),
+            is_charged=declaration.charge == "on_start",
         )
         pending = PendingSpend(
             books=self._books,

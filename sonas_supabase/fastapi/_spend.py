@@ -38,6 +38,7 @@ class Spend:
         replayed: bool,
         is_settled: Callable[[], bool],
         hand_over: Callable[[], str],
+        is_charged: bool = False,
     ) -> None:
         self.user = user
         self.credit_type = credit_type
@@ -46,6 +47,7 @@ class Spend:
         self.replayed = replayed
         self._is_settled = is_settled
         self._hand_over = hand_over
+        self._is_charged = is_charged
         self._cost: int | None = None
         self._quantities: Mapping[str, Any] | None = None
         self._added = 0
@@ -74,12 +76,15 @@ class Spend:
         Setting it says that the work was done: it is charged by it, exactly, also when the answer is a refusal.
 
         Raises:
-            RuntimeError: the request has come to its end, and the charge with it.
+            RuntimeError: the request has come to its end, and the charge with it; or ``charge="on_start"`` has charged
+                what was declared.
         """
         return self._quantities
 
     @quantities.setter
     def quantities(self, used: Mapping[str, Any]) -> None:
+        if self._is_charged:
+            raise RuntimeError('charge="on_start" has charged the quantities of the declaration. Use "held" or "cost".')
         self.cost = self.amount
         self._quantities = dict(used)
 

@@ -133,6 +133,8 @@ from sonas_supabase.models.prices import (
     Quote,
     X402Claim,
     X402Payment,
+    X402Pending,
+    X402Unknown,
 )
 from sonas_supabase.models.spending import Advice, Answer, Batch, DenialDetails, Refund
 from sonas_supabase.models.workspaces import (
@@ -290,4 +292,6 @@ __all__ = [
     "WorkspaceMember",
     "X402Claim",
     "X402Payment",
+    "X402Pending",
+    "X402Unknown",
 ]

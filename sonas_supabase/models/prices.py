@@ -178,3 +178,19 @@ class X402Payment:
 
     state: str
     transaction: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class X402Pending:
+    """A payment of which it is not known whether it was settled, claimed to ask again."""
+
+    payment_key: str
+    claim_id: UUID
+    presented: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class X402Unknown:
+    """Payments of which it is not known whether they were settled."""
+
+    payments: tuple[X402Pending, ...]

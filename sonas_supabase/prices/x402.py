@@ -25,7 +25,9 @@ from sonas_supabase.fastapi import Authenticator, NotAuthenticated, User
 if TYPE_CHECKING:
     from x402.schemas import PaymentPayload, PaymentRequirements, SettleResponse, VerifyResponse
 
-__all__ = ["X402", "Facilitator"]
+    from sonas_supabase.models import CreditPack
+
+__all__ = ["X402", "Facilitator", "reconcile"]
 
 _log = logging.getLogger("sonas_supabase")
 _NOBODY = UUID("00000000-0000-4000-8000-000000000402")
@@ -33,6 +35,9 @@ _SCHEME = "X402 "
 _LARGEST_BODY = 2**20
 _PAUSE = 30.0
 _REQUIRED = 402
+_PACKS_FOR = 60.0
+_PATIENCE = 5.0
+_KEY = b"idempotency-key"
 
 
 class Facilitator(Protocol):
@@ -55,6 +60,8 @@ class X402:
         pay_to, network, asset: the receiver's address, the chain (`eip155:8453`) and the token's address.
         price_per_credit: for each credit type what one credit costs, in units of the asset (US dollars for USDC).
         decimals: of the asset.
+        pack_currency: packs with a price in this currency are offered to signed-in callers too, at that price in units
+            of the asset; None offers none.
         extra: what the scheme wants to know of the asset: its `name` and `version`.
         public_url: how clients reach the application, where a proxy stands before it.
     """
@@ -66,12 +73,15 @@ class X402:
     asset: str
     price_per_credit: Mapping[str, Decimal]
     decimals: int = 6
+    pack_currency: str | None = "usd"
     extra: Mapping[str, Any] = field(default_factory=lambda: {"name": "USDC", "version": "2"})
     public_url: str | None = None
     max_timeout_seconds: int = 60
-    timeout: float = 5.0
+    timeout: float = _PATIENCE
     _tokens: dict[str, UUID] = field(default_factory=dict, repr=False)
     _away_until: float = field(default=0.0, repr=False)
+    _packs: tuple[CreditPack, ...] = field(default=(), repr=False)
+    _packs_until: float = field(default=0.0, repr=False)
 
     def __post_init__(self) -> None:
         try:
@@ -94,12 +104,13 @@ class X402:
 
     def requirements(self, credit_type: str, credits: int) -> PaymentRequirements | None:
         """What these credits cost; None where they are not for sale."""
+        price = self.price_per_credit.get(credit_type)
+        return None if price is None else self._required(price * credits)
+
+    def _required(self, price: Decimal, **more: str) -> PaymentRequirements:
         from x402.schemas import PaymentRequirements
 
-        price = self.price_per_credit.get(credit_type)
-        if price is None:
-            return None
-        amount = (price * credits).scaleb(self.decimals).to_integral_value(ROUND_CEILING)
+        amount = price.scaleb(self.decimals).to_integral_value(ROUND_CEILING)
         return PaymentRequirements(
             scheme="exact",
             network=self.network,
@@ -107,8 +118,25 @@ class X402:
             amount=str(int(amount)),
             pay_to=self.pay_to,
             max_timeout_seconds=self.max_timeout_seconds,
-            extra=dict(self.extra),
+            extra={**self.extra, **more},
         )
+
+    async def _pack_offers(self, credit_type: str, credits: int) -> list[_Offer]:
+        """The packs that cure a denial, the cheapest first."""
+        if self.pack_currency is None:
+            return []
+        if time.monotonic() >= self._packs_until:
+            self._packs = (await self.client.list_billing_prices()).packs
+            self._packs_until = time.monotonic() + _PACKS_FOR
+        fitting = [
+            pack
+            for pack in self._packs
+            if pack.credit_type == credit_type and pack.currency == self.pack_currency and pack.credits >= credits
+        ]
+        return [
+            _Offer(self._required(Decimal(pack.price_cents) / 100, pack=pack.id), credit_type, pack.credits, pack.id)
+            for pack in sorted(fitting, key=lambda pack: (pack.price_cents, pack.rank, pack.id))
+        ]
 
     @property
     def is_away(self) -> bool:
@@ -118,6 +146,16 @@ class X402:
     def gone(self) -> None:
         """The facilitator did not answer."""
         self._away_until = time.monotonic() + _PAUSE
+
+
+@dataclass(frozen=True)
+class _Offer:
+    """What a payment would buy: the credits of this call, or a pack."""
+
+    wanted: PaymentRequirements
+    credit_type: str
+    credits: int
+    pack_id: str | None = None
 
 
 class _DenyingClient:
@@ -197,7 +235,8 @@ class _Payments:
         headers = {name.lower(): value for name, value in scope["headers"]}
         signature = headers.get(b"payment-signature")
         if signature is None:
-            denied = await self._run(scope, receive, send)
+            named = scope if b"authorization" in headers else _named(scope, None)
+            denied = await self._run(named, receive, send)
             if denied is not None:
                 await self._offer(scope, denied, send)
             return
@@ -205,9 +244,15 @@ class _Payments:
         if body is None:
             await _say(send, 413, "too_large", "A request that is paid for has at most 1 MiB.")
             return
-        denied = await self._run(scope, _replay(body), send)
+        payload = _payload(signature)
+        if payload is None:
+            await _say(send, 400, "invalid_payment", "PAYMENT-SIGNATURE is no payment of x402, version 2.")
+            return
+        # A key belongs to an account, and without a token there is none yet.
+        named = _named(scope, _name(scope, payload) if b"authorization" in headers else None)
+        denied = await self._run(named, _replay(body), send)
         if denied is not None:
-            await self._pay(scope, body, denied, signature, send)
+            await self._pay(scope, body, denied, payload, send)
 
     async def _run(self, scope: Any, receive: Any, send: Any) -> _Answer | None:
         """Runs the application. A 402 is kept back and answered, everything else goes out as it comes."""
@@ -229,24 +274,35 @@ class _Payments:
             return None
         return kept if kept.start else None
 
-    def _wanted(self, denied: _Answer) -> tuple[str, int, PaymentRequirements | None]:
+    async def _offers(self, scope: Any, denied: _Answer) -> list[_Offer]:
+        """What cures the denial: this call first, then packs for who has an account that keeps them."""
         told = denied.denial or {}
         credit_type, required = str(told.get("credit_type")), int(told.get("required") or 0)
         wanted = self.x402.requirements(credit_type, required) if required else None
-        return credit_type, required, wanted
+        if wanted is None:
+            return []
+        offers = [_Offer(wanted, credit_type, required)]
+        if any(name.lower() == b"authorization" for name, _ in scope["headers"]):
+            try:
+                offers += await self.x402._pack_offers(credit_type, required)
+            except CreditsError as error:
+                _log.warning("packs could not be offered: %s", error)
+        return offers
 
     async def _offer(self, scope: Any, denied: _Answer, send: Any, error: str = "insufficient_credits") -> None:
         """The denial as it was, with what would cure it."""
+        from x402.extensions.payment_identifier import PAYMENT_IDENTIFIER, declare_payment_identifier_extension
         from x402.http.utils import encode_payment_required_header
         from x402.schemas import PaymentRequired, ResourceInfo
 
-        _, _, wanted = self._wanted(denied)
+        offers = [] if self.x402.is_away else await self._offers(scope, denied)
         start = dict(denied.start)
-        if wanted is not None and not self.x402.is_away:
+        if offers:
             required = PaymentRequired(
                 error=error,
                 resource=ResourceInfo(url=_url(scope, self.x402.public_url), mime_type="application/json"),
-                accepts=[wanted],
+                accepts=[offer.wanted for offer in offers],
+                extensions={PAYMENT_IDENTIFIER: declare_payment_identifier_extension()},
             )
             start["headers"] = [
                 *(item for item in start["headers"] if item[0].lower() != b"cache-control"),
@@ -257,15 +313,13 @@ class _Payments:
         await send(start)
         await send({"type": "http.response.body", "body": denied.body})
 
-    async def _pay(self, scope: Any, body: bytes, denied: _Answer, signature: bytes, send: Any) -> None:
-        payload = _payload(signature)
-        credit_type, credits, wanted = self._wanted(denied)
-        if payload is None:
-            await _say(send, 400, "invalid_payment", "PAYMENT-SIGNATURE is no payment of x402, version 2.")
-        elif wanted is None or payload.accepted != wanted:
+    async def _pay(self, scope: Any, body: bytes, denied: _Answer, payload: PaymentPayload, send: Any) -> None:
+        offers = await self._offers(scope, denied)
+        taken = next((offer for offer in offers if offer.wanted == payload.accepted), None)
+        if taken is None:
             await self._offer(scope, denied, send, "No matching payment requirements")
         else:
-            await _Payment(self, payload, wanted, credit_type, credits).run(scope, body, denied, send)
+            await _Payment(self, payload, taken, _name(scope, payload)).run(scope, body, denied, send)
 
 
 @dataclass(frozen=True)
@@ -285,9 +339,13 @@ class _Payment:
 
     payments: _Payments
     payload: PaymentPayload
-    wanted: PaymentRequirements
-    credit_type: str
-    credits: int
+    offer: _Offer
+    name: str | None
+    """Under which key its request is known: its payment identifier, or the Idempotency-Key."""
+
+    @property
+    def wanted(self) -> PaymentRequirements:
+        return self.offer.wanted
 
     async def run(self, scope: Any, body: bytes, denied: _Answer, send: Any) -> None:
         x402 = self.payments.x402
@@ -299,26 +357,35 @@ class _Payment:
                 key,
                 payer,
                 _request_hash(scope, body),
-                self.credit_type,
-                self.credits,
+                self.offer.credit_type,
+                self.offer.credits,
                 network=self.wanted.network,
                 asset=self.wanted.asset,
                 paid_amount=self.wanted.amount,
+                pack_id=self.offer.pack_id,
+                identifier=_identifier(self.payload),
+                presented={
+                    "payload": self.payload.model_dump(mode="json", by_alias=True, exclude_none=True),
+                    "requirements": self.wanted.model_dump(mode="json", by_alias=True, exclude_none=True),
+                },
                 user_id=user,
             )
         except NotAuthenticated:
             await _say(send, 401, "not_authenticated", "The token is not good; nothing was paid.")
             return
+        # Only a caller without a token runs as the payer.
+        payer_id = claim.user_id if user is None else None
         if claim.claim_id is None:
-            await self._taken(claim.state, claim.same_request, send)
+            if claim.state == "served" and claim.same_request and self.name:
+                await self._run_as(scope, body, payer_id, send)
+            else:
+                await self._taken(claim.state, claim.same_request, send)
             return
         settled: SettleResponse | None = None
         if claim.state != "settled":
             settled = await self._settle(scope, key, claim.claim_id, denied, send, known=claim.state == "unknown")
             if settled is None:
                 return
-        # Only a caller without a token runs as the payer.
-        payer_id = claim.user_id if user is None else None
         await self._serve(scope, _Run(body, key, claim.claim_id, payer_id, settled), send)
 
     async def _identity(self, scope: Any) -> UUID | None:
@@ -373,7 +440,6 @@ class _Payment:
         from x402.http.utils import encode_payment_response_header
 
         x402 = self.payments.x402
-        token = secrets.token_urlsafe(24)
         status = 0
 
         async def watch(message: Any) -> None:
@@ -385,19 +451,73 @@ class _Payment:
                     message = {**message, "headers": [*message["headers"], told, (b"cache-control", b"private")]}
             await send(message)
 
-        inner = dict(scope)
-        if run.payer_id is not None:
-            x402._tokens[token] = run.payer_id
-            inner["headers"] = [*scope["headers"], (b"authorization", f"{_SCHEME}{token}".encode())]
         try:
-            await self.payments.app(inner, _replay(run.body), watch)
+            await self._run_as(scope, run.body, run.payer_id, watch)
         finally:
-            x402._tokens.pop(token, None)
             ended = "served" if 200 <= status < 400 else "open"
             try:
                 await asyncio.shield(x402.client.finish_x402_payment(run.key, run.claim_id, ended))
             except CreditsError as error:
                 _log.error("%s was %s, and that is not on record: %s", run.key, ended, error)
+
+    async def _run_as(self, scope: Any, body: bytes, payer_id: UUID | None, send: Any) -> None:
+        """Runs the application for a payer, or for the caller's own account; a key answers what was answered."""
+        x402, token = self.payments.x402, secrets.token_urlsafe(24)
+        inner = _named(scope, self.name)
+        if payer_id is not None:
+            x402._tokens[token] = payer_id
+            inner["headers"] = [*inner["headers"], (b"authorization", f"{_SCHEME}{token}".encode())]
+        try:
+            await self.payments.app(inner, _replay(body), send)
+        finally:
+            x402._tokens.pop(token, None)
+
+
+async def reconcile(client: AsyncCreditsClient, facilitator: Facilitator, *, limit: int = 20) -> int:
+    """Ask the facilitator again about payments whose answer got lost; answers how many are known now.
+
+    What was settled is granted, and the agent's next try with the same signature is served. ``sonas worker`` does this
+    where ``X402_FACILITATOR_URL`` is set.
+    """
+    from x402.schemas import PaymentPayload, PaymentRequirements
+
+    known = 0
+    for payment in await client.claim_unknown_x402_payments(limit=limit):
+        key, claim_id = payment.payment_key, payment.claim_id
+        try:
+            payload = PaymentPayload.model_validate(payment.presented["payload"])
+            wanted = PaymentRequirements.model_validate(payment.presented["requirements"])
+            settled = await asyncio.wait_for(facilitator.settle(payload, wanted), _PATIENCE)
+        except Exception as error:
+            _log.warning("whether %s was settled is still not known: %r", key, error)
+            await client.finish_x402_payment(key, claim_id, "unknown")
+            continue
+        known += 1
+        if settled.success:
+            await client.finish_x402_payment(key, claim_id, "settled", transaction=settled.transaction or "none")
+            await client.finish_x402_payment(key, claim_id, "open")
+        else:
+            await client.finish_x402_payment(key, claim_id, "failed")
+    return known
+
+
+def _identifier(payload: PaymentPayload | None) -> str | None:
+    """What the agent calls its payment (the extension payment-identifier), where it is one."""
+    from x402.extensions.payment_identifier import extract_payment_identifier
+
+    return extract_payment_identifier(payload) if payload is not None else None
+
+
+def _name(scope: Any, payload: PaymentPayload) -> str | None:
+    """Under which key a request that is paid for is known: what the agent calls its payment, or the Idempotency-Key."""
+    sent = [value.decode("latin-1") for name, value in scope["headers"] if name.lower() == _KEY]
+    return _identifier(payload) or (sent[0] if sent else None)
+
+
+def _named(scope: Any, name: str | None) -> dict[str, Any]:
+    """The request under this Idempotency-Key, or under none."""
+    others = [item for item in scope["headers"] if item[0].lower() != _KEY]
+    return {**scope, "headers": [*others, (_KEY, name.encode("latin-1"))] if name else others}
 
 
 def _payload(signature: bytes) -> PaymentPayload | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -39,6 +40,19 @@ async def http(database: Database) -> AsyncIterator[httpx.AsyncClient]:
             raise HTTPException(fail)
         return {"held": held.amount, "operation": str(held.operation_id)}
 
+    for mode in ("held", "cost", "on_start"):
+
+        @app.post(f"/{mode}/{{name}}")
+        async def charged(
+            held: Annotated[Spend, Depends(spend(operation=model, quantities={"input": 1500}, charge=mode))],
+            used: int | None = None,
+            fail: int = 0,
+        ) -> None:
+            if used is not None:
+                held.quantities = {"input": used}
+            if fail:
+                raise HTTPException(fail)
+
     async with calling(app) as client:
         yield client
     await credits.client.close()
@@ -71,6 +85,35 @@ async def test_failures_give_back_unless_something_was_used(
     assert (balance["used"], balance["reserved"]) == (used, 0)
 
 
+@pytest.mark.parametrize(
+    ("mode", "query", "status", "cost"),
+    [
+        ("held", "", 200, "1.5"), ("held", "used=700", 200, "0.7"), ("held", "fail=503", 503, None),
+        ("cost", "", 200, None), ("cost", "used=700", 200, "0.7"), ("cost", "used=700&fail=500", 500, None),
+        ("cost", "used=700&fail=409", 409, "0.7"), ("cost", "fail=409", 409, None),
+        ("on_start", "", 200, "1.5"), ("on_start", "fail=409", 409, "1.5"), ("on_start", "fail=500", 500, None),
+    ],
+)  # fmt: skip
+async def test_who_pays_when_is_declared_as_for_credits(
+    http: httpx.AsyncClient, database: Database, user: UUID, mode: str, query: str, status: int, cost: str | None
+) -> None:
+    answer = await http.post(f"/{mode}/small?{query}", headers=bearer(user))
+    assert answer.status_code == status
+    paid = "select coalesce(sum(o.cost_nano), 0) - coalesce((select sum(f.cost_nano) from credits.priced_refunds f "
+    paid += "where f.account_id = %s), 0) from credits.priced_operations o where o.account_id = %s"
+    assert database.value(paid, user, user) == (0 if cost is None else int(Decimal(cost) * 10**9))
+    assert database.balance(user, "integration")["reserved"] == 0
+    database.verify(user)
+
+
+async def test_what_was_charged_at_the_start_is_not_said_again(
+    http: httpx.AsyncClient, database: Database, user: UUID
+) -> None:
+    with pytest.raises(RuntimeError, match="on_start"):
+        await http.post("/on_start/small?used=1", headers=bearer(user))
+    assert database.balance(user, "integration")["used"] == 0
+
+
 async def test_a_model_without_a_price_is_refused_and_a_repeat_costs_once(
     http: httpx.AsyncClient, database: Database, user: UUID
 ) -> None:
@@ -86,7 +129,7 @@ async def test_a_model_without_a_price_is_refused_and_a_repeat_costs_once(
     "wrong",
     [
         {"operation": ""}, {"operation": 5}, {"operation": "a", "quantities": 5}, {"operation": "a", "amount": 2},
-        {"operation": "a", "credit_type": "message"}, {"operation": "a", "charge": "on_start"},
+        {"operation": "a", "credit_type": "message"}, {"operation": "a", "charge": "later"},
         {"operation": "a", "on_unavailable": "allow"}, {"operation": "a", "at_least": 1}, {},
     ],
     ids=str,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 import time
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +16,7 @@ from standardwebhooks import Webhook
 from sonas_supabase.notify._addresses import RefusedAddress, is_public, resolve
 from tests.messages.support import add_webhook, announce
 from tests.notify.conftest import Pass
-from tests.notify.receivers import Got, HttpReceiver
+from tests.notify.receivers import HttpReceiver
 from tests.support.database import Database
 
 
@@ -75,21 +77,44 @@ async def test_a_receiver_that_stalls_holds_up_only_itself(
     own_database: Database, receiver: HttpReceiver, work: Pass
 ) -> None:
     user, other = own_database.new_user(), own_database.new_user()
-
-    def stall(_: Got) -> int:
-        time.sleep(1.5)
-        return 200
-
-    receiver.behave["/slow"] = stall
+    over = threading.Event()
+    receiver.behave["/slow"] = lambda _: 200 if over.wait(30) else 503
     for account, path in ((user, "/slow"), (user, "/fast"), (other, "/fast")):
         add_webhook(own_database, account, receiver.url(path))
     for account in (user, other):
         for _ in range(3):
             announce(own_database, account, "credits.renewed")
-    started = time.monotonic()
     report = await work(webhook_timeout=1)
+    over.set()
+    # The slow one took all of its second, so the others did not wait for it.
     assert (report.delivered, report.failed) == (6, 1)
-    assert max(got.at for got in receiver.got["/fast"]) - started < 1
+    assert max(got.at for got in receiver.got["/fast"]) < receiver.got["/slow"][0].at + 1
+
+
+async def test_an_answer_that_trickles_in_ends_with_the_time(
+    own_database: Database, receiver: HttpReceiver, work: Pass
+) -> None:
+    user = own_database.new_user()
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        add_webhook(own_database, user, f"http://127.0.0.1:{server.getsockname()[1]}/")
+        announce(own_database, user, "credits.renewed")
+
+        def trickle() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.1 200 OK\r\n")
+                while not over.wait(0.05):
+                    with suppress(OSError):
+                        connection.sendall(b"x-more: and more\r\n")
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        report = await work(webhook_timeout=0.5)
+        over.set()
+        thread.join(10)
+    assert (report.delivered, report.failed) == (0, 1)
+    assert "no answer within" in own_database.value("select max(error) from credits.deliveries")
 
 
 async def test_much_of_an_answer_is_not_read(own_database: Database, receiver: HttpReceiver, work: Pass) -> None:
@@ -108,7 +133,14 @@ async def test_much_of_an_answer_is_not_read(own_database: Database, receiver: H
         *("127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0"),
         *("224.0.0.1", "255.255.255.255", "192.0.2.1", "198.18.0.1", "240.0.0.1"),
         *("::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "fd12::1", "ff02::1", "2001:db8::1"),
-        *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::"),
+        *(
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "64:ff9b:1::7f00:1",
+            "2002:7f00:1::",
+        ),
     ],
 )
 def test_addresses_inside_a_network_are_not_public(address: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from eth_account import Account
 from fastapi import FastAPI
+from x402.extensions.payment_identifier import append_payment_identifier_to_extensions
 from x402.http.utils import decode_payment_required_header, encode_payment_signature_header
 from x402.mechanisms.evm.eip712 import hash_eip3009_authorization
 from x402.mechanisms.evm.exact.client import ExactEvmScheme
@@ -46,9 +47,11 @@ class FakeChain:
             return "insufficient_funds"
         return None
 
-    def settle(self, payload: PaymentPayload) -> str:
-        """The transaction; the same one where this authorization was settled before."""
+    def settle(self, payload: PaymentPayload) -> str | None:
+        """The transaction; the same one where this authorization was settled before. None without the money."""
         told = payload.payload["authorization"]
+        if told["nonce"] not in self.used and self.balances[told["from"].lower()] < int(told["value"]):
+            return None
         if told["nonce"] not in self.used:
             self.used.add(told["nonce"])
             self.settled += 1
@@ -74,7 +77,12 @@ def facilitator(chain: FakeChain) -> FastAPI:
         transaction = chain.settle(request.payment_payload)
         if chain.fail == "lost":
             raise RuntimeError("down after it was settled")
-        answer = SettleResponse(success=True, transaction=transaction, network=NETWORK)
+        answer = SettleResponse(
+            success=transaction is not None,
+            error_reason=None if transaction else "insufficient_funds",
+            transaction=transaction or "",
+            network=NETWORK,
+        )
         return answer.model_dump(by_alias=True, exclude_none=True)
 
     return app
@@ -94,9 +102,17 @@ class Agent:
         self.account = Account.create()
         chain.balances[self.account.address.lower()] = money
 
-    def sign(self, header: str) -> dict[str, str]:
+    def sign(self, header: str, name: str | None = None) -> dict[str, str]:
+        """Pays for the call; `name` is what the agent calls its payment."""
         required = offered(header)
-        accepted = required.accepts[0]
+        return self.sign_offer(required, required.accepts[0], name)
+
+    def sign_offer(self, required: PaymentRequired, accepted: Any, name: str | None = None) -> dict[str, str]:
         signed = ExactEvmScheme(self.account).create_payment_payload(accepted)
-        payload = PaymentPayload(payload=signed, accepted=accepted, resource=required.resource)
+        extensions = dict(required.extensions or {})
+        if name is not None:
+            append_payment_identifier_to_extensions(extensions, name)
+        payload = PaymentPayload(
+            payload=signed, accepted=accepted, resource=required.resource, extensions=extensions or None
+        )
         return {"payment-signature": encode_payment_signature_header(payload)}

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated, Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -18,7 +18,7 @@ from x402.http.utils import decode_payment_response_header
 
 from sonas_supabase import AsyncCreditsClient
 from sonas_supabase.fastapi import Credits, Spend, SupabaseAuth, spend
-from sonas_supabase.prices.x402 import X402
+from sonas_supabase.prices.x402 import X402, reconcile
 from tests.fastapi.support import KEYS, Server, bearer, calling, serving
 from tests.prices.paying import ASSET, NETWORK, SHOP, Agent, FakeChain, facilitator, offered
 from tests.support.database import Database
@@ -200,3 +200,85 @@ async def test_a_payment_that_is_no_good_pays_for_nothing(shop: Shop) -> None:
     assert low.status_code == 402
     assert "matching" in str(offered(low.headers["payment-required"]).error)
     assert shop.runs == []
+
+
+async def test_packs_are_offered_to_who_has_an_account_that_keeps_them(
+    shop: Shop, database: Database, user: UUID
+) -> None:
+    database.run(
+        "insert into credit_packs (id, name, credit_type, credits, price_cents, currency, expires_after, rank) values "
+        "('x402_small', 'Small', 'message', 2, 10, 'usd', null, 91), "
+        "('x402_large', 'Large', 'message', 500, 600, 'usd', '12 months', 92), "
+        "('x402_euro', 'Euro', 'message', 500, 100, 'eur', null, 93)"
+    )
+    shop.x402._packs_until = 0
+    assert len(offered(await shop.offer()).accepts) == 1, "an address keeps nothing"
+    database.call("consume_credits", user, "message", 10)
+    required = offered(await shop.offer(**bearer(user)))
+    first, *packs = required.accepts
+    assert first.amount == "60000"
+    assert [(pack.extra["pack"], pack.amount) for pack in packs if str(pack.extra["pack"]).startswith("x402")] == [
+        ("x402_large", "6000000")
+    ]
+    large = next(pack for pack in packs if pack.extra["pack"] == "x402_large")
+    agent = Agent(shop.chain)
+    paid = await shop.http.post("/work?a=1", headers=agent.sign_offer(required, large) | bearer(user))
+    assert (paid.status_code, left(database, str(user))) == (200, 497)
+    bought = database.query(
+        "select amount, expires_at > now() + interval '11 months' from credit_grants "
+        "where account_id = %s and source = 'top_up'", user,
+    )  # fmt: skip
+    assert bought == [(500, True)]
+    database.verify(user)
+
+
+@pytest.mark.parametrize("signed_in", [False, True])
+async def test_a_payment_that_is_called_by_a_name_is_made_once(
+    shop: Shop, database: Database, user: UUID, signed_in: bool
+) -> None:
+    token = bearer(user) if signed_in else {}
+    database.call("consume_credits", user, "message", 10)
+    agent, name = Agent(shop.chain), f"pay_{uuid4().hex}"
+    signed = [agent.sign(await shop.offer(**token), name) | token for _ in range(2)]
+    before = shop.chain.settled
+    first = await shop.http.post("/work?a=1", headers=signed[0])
+    # The same again, by the same signature or another one: the stored answer.
+    again = [await shop.http.post("/work?a=1", headers=headers) for headers in signed]
+    assert [(answer.status_code, answer.json()) for answer in (first, *again)] == [(200, {"done": "yes"})] * 3
+    other = await shop.http.post("/work?a=2", headers=signed[1])
+    assert other.status_code == 409
+    assert (len(shop.runs), shop.chain.settled - before) == (1, 1)
+
+
+async def test_a_key_without_an_account_waits_for_the_payer(shop: Shop) -> None:
+    key = {"idempotency-key": uuid4().hex}
+    signed = Agent(shop.chain).sign(await shop.offer(**key)) | key
+    answers = [await shop.http.post("/work?a=1", headers=signed) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert len(shop.runs) == 1
+
+
+@pytest.mark.parametrize("was_settled", [True, False])
+async def test_the_worker_asks_again_what_became_of_a_payment(
+    shop: Shop, database: Database, was_settled: bool
+) -> None:
+    agent = Agent(shop.chain, money=60_000)
+    signed = agent.sign(await shop.offer())
+    shop.chain.fail = "lost" if was_settled else "settle"
+    assert (await shop.http.post("/work?a=1", headers=signed)).status_code == 503
+    old = "update credits.x402_payments set claimed_at = now() - interval '10 seconds' where state = 'unknown'"
+    database.run(old)
+    # While it does not answer, nothing is known.
+    assert await reconcile(shop.x402.client, shop.x402.facilitator) == 0
+    shop.chain.fail = None
+    if not was_settled:
+        shop.chain.balances[agent.account.address.lower()] = 0
+    database.run(old)
+    assert await reconcile(shop.x402.client, shop.x402.facilitator) == 1
+    [(state, kept)] = database.query(
+        "select state, presented is not null from credits.x402_payments where payer = %s", agent.account.address.lower()
+    )
+    assert (state, kept) == ("settled" if was_settled else "failed", False)
+    shop.x402._away_until = 0
+    answer = await shop.http.post("/work?a=1", headers=signed)
+    assert (answer.status_code, len(shop.runs)) == ((200, 1) if was_settled else (402, 0))

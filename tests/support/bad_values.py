@@ -268,7 +268,10 @@ _bad("limit", [None, 1001], "invalid_argument", "PT422", _only("list_top_ups", "
 for _name in ("price_id", "customer_id", "session_id"):
     _bad(_name, [None, "", "x" * 256], "invalid_argument", "PT422")
 _bad("order_id", [None, UNKNOWN], "invalid_argument", "PT422")
-_bad("pack_id", [None, "", "gold"], "invalid_argument", "PT422")
+_bad("pack_id", ["", "gold"], "invalid_argument", "PT422")
+_bad("pack_id", [None], "invalid_argument", "PT422", _except("claim_x402_payment"))
+_bad("identifier", ["", "short", "with a blank in it", "x" * 200], "invalid_argument", "PT422")
+_bad("presented", [Jsonb("x"), [1], {"payload": "x" * 40_000}], "invalid_argument", "PT422")
 _bad("quantity", [None, 0, -1, 1001], "invalid_argument", "PT422", _only("create_billing_order"))
 _bad("interval", [None, "", "week"], "invalid_argument", "PT422", _only("register_billing_price"))
 for _name in ("threshold", "monthly_cap"):

@@ -30,6 +30,7 @@ begin
   update credits.accounts a set status = 'closed', closed_at = v_now
   where a.account_id = p_account_id and a.status <> 'closed';
   update credits.balances b set account_status = 'closed' where b.account_id = p_account_id;
+  perform credits.drop_remainders(p_account_id);
   perform credits.leave_workspaces(p_account_id);
   perform credits.pass_identities_on(p_account_id);
 end

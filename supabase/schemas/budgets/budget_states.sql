@@ -13,8 +13,11 @@ begin
       when p_budget.scope_value = p_user_id::text then p_account_id end
     when 'role' then case when p_budget.scope_value = p_role then p_account_id end
     when 'metadata' then case
+      -- A name is itself also in a list, or a list would be a way around its budget.
       when p_metadata ->> split_part(p_budget.scope_value, '=', 1)
-        = substr(p_budget.scope_value, strpos(p_budget.scope_value, '=') + 1)
+          = substr(p_budget.scope_value, strpos(p_budget.scope_value, '=') + 1)
+        or p_metadata -> split_part(p_budget.scope_value, '=', 1)
+          ? substr(p_budget.scope_value, strpos(p_budget.scope_value, '=') + 1)
       then p_account_id end
     end;
 end

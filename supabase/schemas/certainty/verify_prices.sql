@@ -26,11 +26,14 @@ begin
       select f.account_id, f.credit_type, f.cost_nano from credits.priced_refunds f
       union all
       select p.account_id, p.credit_type, (p.whole - p.returned) * 1000000000 from posted p
+      union all
+      select d.account_id, d.credit_type, -d.nano from credits.dropped_remainders d
     ) s
     where p_account_id is null or s.account_id = p_account_id
     group by s.account_id, s.credit_type
   ), broken as materialized (
-    -- Σ cost − refunds = 1e9 × whole − remainder, per account and type.
+    -- Σ cost − refunds = 1e9 × whole − remainder, per account and type; a remainder that was
+    -- dropped with its account counts as used.
     select b.account_id, b.credit_type, null::uuid as operation_id
     from credits.balances b
     full join sums s on s.account_id = b.account_id and s.credit_type = b.credit_type

@@ -81,7 +81,7 @@ begin
 
   delete from credits.stored_answers s where s.account_id = p_account_id;
   update credits.x402_payments x set payment_key = 'forgotten:' || gen_random_uuid(),
-    payer = 'forgotten', request_hash = 'forgotten'
+    payer = 'forgotten', request_hash = 'forgotten', identifier = null, presented = null
   where x.user_id = p_account_id;
   update credits.uncollected u
   set description = null, idempotency_key = 'forgotten:' || u.id,
@@ -163,6 +163,7 @@ begin
   update credits.accounts a set status = 'closed', closed_at = clock_timestamp()
   where a.account_id = p_user_id and a.status <> 'closed';
   update credits.balances b set account_status = 'closed' where b.account_id = p_user_id;
+  perform credits.drop_remainders(p_user_id);
   insert into credits.forgotten_accounts (account_id) values (p_user_id)
     on conflict (account_id) do nothing;
   v_new := found;
