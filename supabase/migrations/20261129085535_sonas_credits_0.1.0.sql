@@ -82,33 +82,33 @@ declare
   v_routines constant name[] := '{
     accept_workspace_invitation, add_credit_webhook, apply_billing_event,
     attach_billing_session, capture_credits, capture_operation, change_plan,
-    check_credits, claim_http_request, claim_messages, claim_x402_payment,
-    consume_credits, consume_credits_batch, consume_operation, create_api_key,
-    create_billing_order, create_workspace, delete_credit_budget, delete_credit_webhook,
-    delete_workspace, diagnose, drop_http_claim, end_price, explain_balance,
-    explain_operation, export_account, extend_reservation, find_accounts, find_api_key,
-    find_operation, finish_x402_payment, forget_account, freeze_account,
-    get_billing_account, get_billing_order, get_credit_alerts, get_credit_history,
-    get_credit_summary, get_workspace, grant_credits, has_credits, import_balances,
-    invite_to_workspace, leave_workspace, ledger_digest, link_billing_customer,
-    list_api_keys, list_billing_events, list_billing_prices, list_credit_budgets,
-    list_credit_dead_letters, list_notifications, list_plans, list_prices, list_top_ups,
-    list_uncollected, list_workspaces, mark_notifications_read, mark_test_account,
-    metrics_active_accounts, metrics_breakage, metrics_consumption, metrics_conversion,
-    metrics_exhaustion, metrics_health, metrics_liability, metrics_margin,
-    metrics_revenue, metrics_usage, open_account, pin_plan, publish_plan,
-    quote_operation, reconcile_billing, record_uncollected, refund_credits,
-    register_billing_price, release_credits, remove_from_workspace,
-    replay_billing_events, reserve_credits, reserve_operation, reset_monthly_credits,
-    resolve_uncollected, retry_credit_dead_letters, revoke_api_key, revoke_grant,
-    revoke_workspace_invitation, roll_up_metrics, rotate_credit_webhook_secret,
-    set_auto_top_up, set_credit_alerts, set_credit_budget, set_credit_channels,
-    set_exchange_rate, set_plans, set_price, set_price_book, set_prices,
-    set_provider_cost, set_subscription_status, set_test_clock, set_time_zone,
-    set_workspace_role, settle_messages, store_http_answer, system_status,
-    tend_messages, test_credit_webhook, track_metadata_key, transfer_workspace,
-    undo_import, unfreeze_account, unsubscribe_credit_mail, verify_books,
-    verify_checklist, within_limit}';
+    check_credits, claim_http_request, claim_messages, claim_unknown_x402_payments,
+    claim_x402_payment, consume_credits, consume_credits_batch, consume_operation,
+    create_api_key, create_billing_order, create_workspace, delete_credit_budget,
+    delete_credit_webhook, delete_workspace, diagnose, drop_http_claim, end_price,
+    explain_balance, explain_operation, export_account, extend_reservation,
+    find_accounts, find_api_key, find_operation, finish_x402_payment, forget_account,
+    freeze_account, get_billing_account, get_billing_order, get_credit_alerts,
+    get_credit_history, get_credit_summary, get_workspace, grant_credits, has_credits,
+    import_balances, invite_to_workspace, leave_workspace, ledger_digest,
+    link_billing_customer, list_api_keys, list_billing_events, list_billing_prices,
+    list_credit_budgets, list_credit_dead_letters, list_notifications, list_plans,
+    list_prices, list_top_ups, list_uncollected, list_workspaces,
+    mark_notifications_read, mark_test_account, metrics_active_accounts,
+    metrics_breakage, metrics_consumption, metrics_conversion, metrics_exhaustion,
+    metrics_health, metrics_liability, metrics_margin, metrics_revenue, metrics_usage,
+    open_account, pin_plan, publish_plan, quote_operation, reconcile_billing,
+    record_uncollected, refund_credits, register_billing_price, release_credits,
+    remove_from_workspace, replay_billing_events, reserve_credits, reserve_operation,
+    reset_monthly_credits, resolve_uncollected, retry_credit_dead_letters,
+    revoke_api_key, revoke_grant, revoke_workspace_invitation, roll_up_metrics,
+    rotate_credit_webhook_secret, set_auto_top_up, set_credit_alerts, set_credit_budget,
+    set_credit_channels, set_exchange_rate, set_plans, set_price, set_price_book,
+    set_prices, set_provider_cost, set_subscription_status, set_test_clock,
+    set_time_zone, set_workspace_role, settle_messages, store_http_answer,
+    system_status, tend_messages, test_credit_webhook, track_metadata_key,
+    transfer_workspace, undo_import, unfreeze_account, unsubscribe_credit_mail,
+    verify_books, verify_checklist, within_limit}';
   -- End of the names.
   v_triggers constant name[] := array['credits_open_account', 'credits_close_account',
     'credits_follow_user'];
@@ -1661,6 +1661,7 @@ begin
   update credits.accounts a set status = 'closed', closed_at = v_now
   where a.account_id = p_account_id and a.status <> 'closed';
   update credits.balances b set account_status = 'closed' where b.account_id = p_account_id;
+  perform credits.drop_remainders(p_account_id);
   perform credits.leave_workspaces(p_account_id);
   perform credits.pass_identities_on(p_account_id);
 end
@@ -10021,6 +10022,51 @@ comment on function credits.take_priced(uuid, uuid, credits.balances, public.cre
 revoke all on function credits.take_priced(uuid, uuid, credits.balances, public.credit_reservations,
   bigint, text, jsonb, boolean) from public, anon, authenticated, service_role;
 
+-- schemas/prices/claim_unknown_x402_payments.sql
+
+-- edge: result=X402Unknown.payments callers=service_role
+--   Claim payments of which the facilitator has not said whether they were settled, to ask again.
+--
+--   Each has ``payment_key``, ``claim_id`` and what was ``presented``. End each claim by
+--   ``finish_x402_payment``.
+--
+--   Raises:
+--       InvalidArgument: ``limit`` is not 1 to 1000.
+create function public.claim_unknown_x402_payments(p_limit integer default 20)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_before timestamptz := v_now - interval '5 seconds';
+  v_payments jsonb;
+begin
+  if p_limit is null or p_limit not between 1 and 1000 then
+    perform credits.refuse_argument('p_limit', 'The limit is 1 to 1000 payments.');
+  end if;
+  with claimed as (
+    update credits.x402_payments x set claim_id = gen_random_uuid(), claimed_at = v_now
+    where x.payment_key in (
+      select u.payment_key from credits.x402_payments u
+      where u.state = 'unknown' and u.presented is not null and u.claimed_at < v_before
+        and (u.claim_id is null or u.claimed_at < v_now - interval '2 minutes')
+      order by u.claimed_at limit p_limit for update skip locked)
+    returning x.payment_key, x.claim_id, x.presented)
+  select jsonb_agg(to_jsonb(c) order by c.payment_key) into v_payments from claimed c;
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok',
+    'payments', coalesce(v_payments, '[]')));
+end
+$$;
+comment on function public.claim_unknown_x402_payments(integer) is
+  'For a worker: claims agents'' payments of which it is not known whether they were settled, the '
+  'oldest first, and answers what was presented.';
+revoke all on function public.claim_unknown_x402_payments(integer)
+  from public, anon, authenticated, service_role;
+grant execute on function public.claim_unknown_x402_payments(integer) to service_role;
+
 -- schemas/prices/consume_operation.sql
 
 -- edge: result=PricedAnswer callers=service_role keyed denies reads=quantities:quantities
@@ -10122,6 +10168,46 @@ comment on function credits.consume_priced(
   'lacks, by the ordinary spend.';
 revoke all on function credits.consume_priced(
   uuid, uuid, public.credit_price_books, text, jsonb, text, text, jsonb)
+  from public, anon, authenticated, service_role;
+
+-- schemas/prices/dropped_remainders.sql
+
+-- A part of a credit that was paid for and not used ends with the account: it was never on a
+-- balance, and who comes back has what was bought, in whole credits.
+
+create table credits.dropped_remainders (
+  account_id uuid not null,
+  credit_type text not null,
+  nano bigint not null,
+  constraint dropped_remainders_pkey primary key (account_id, credit_type),
+  constraint dropped_remainders_account_id_fkey foreign key (account_id)
+    references credits.accounts (account_id),
+  constraint dropped_remainders_are_something check (nano > 0)
+);
+comment on table credits.dropped_remainders is
+  'Parts of credits that ended with their account, in billionths, summed up for verify.';
+alter table credits.dropped_remainders enable row level security;
+revoke all on table credits.dropped_remainders from public, anon, authenticated, service_role;
+
+create function credits.drop_remainders(p_account_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  insert into credits.dropped_remainders as d (account_id, credit_type, nano)
+  select b.account_id, b.credit_type, b.prepaid_nano from credits.balances b
+  where b.account_id = p_account_id and b.prepaid_nano > 0
+  on conflict (account_id, credit_type) do update set nano = d.nano + excluded.nano;
+  update credits.balances b set prepaid_nano = 0
+  where b.account_id = p_account_id and b.prepaid_nano > 0;
+end
+$$;
+comment on function credits.drop_remainders(uuid) is
+  'Ends the parts of credits of an account that is closed. Call it with the balances locked.';
+revoke all on function credits.drop_remainders(uuid)
   from public, anon, authenticated, service_role;
 
 -- schemas/prices/end_price.sql
@@ -11548,6 +11634,9 @@ create table credits.x402_payments (
   claim_id uuid,
   claimed_at timestamptz not null,
   transaction text,
+  pack_id text,
+  identifier text,
+  presented jsonb,
   created_at timestamptz not null default clock_timestamp(),
   constraint x402_payments_state_is_known
     check (state in ('claimed', 'unknown', 'failed', 'settled', 'served')),
@@ -11559,6 +11648,15 @@ comment on table credits.x402_payments is
   '(unknown while the facilitator has not said), then served.';
 comment on column credits.x402_payments.claim_id is
   'Who works on it: settles it, or runs the request that it pays for.';
+comment on column credits.x402_payments.identifier is
+  'What the agent calls it (payment-identifier): another signature under the same name pays for '
+  'nothing.';
+comment on column credits.x402_payments.presented is
+  'What was signed and for which offer, until it is known whether it was settled.';
+create index x402_payments_account_id_identifier_idx on credits.x402_payments
+  (account_id, identifier) where identifier is not null;
+create index x402_payments_unknown_idx on credits.x402_payments (claimed_at)
+  where state = 'unknown';
 alter table credits.x402_payments enable row level security;
 revoke all on table credits.x402_payments from public, anon, authenticated, service_role;
 
@@ -11566,13 +11664,16 @@ revoke all on table credits.x402_payments from public, anon, authenticated, serv
 --   Claim a payment for a request: to settle it, or once it is settled to run the request, once.
 --
 --   ``claim_id`` is None for who has to leave it to another. Without ``user_id`` the account is one
---   of kind payer, of this address, which is opened for it.
+--   of kind payer, of this address, which is opened for it. With ``pack_id`` the credits are those
+--   of the pack, for an account that keeps them. What was paid under ``identifier`` before is
+--   answered, and nothing is claimed.
 --
 --   Raises:
 --       AccountNotFound, UnknownCreditType, InvalidAmount, InvalidArgument.
 create function public.claim_x402_payment(
   p_payment_key text, p_payer text, p_request_hash text, p_credit_type text, p_amount bigint,
   p_network text default null, p_asset text default null, p_paid_amount numeric default null,
+  p_pack_id text default null, p_identifier text default null, p_presented jsonb default null,
   p_user_id uuid default null, p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
@@ -11586,22 +11687,30 @@ declare
   v_account_id uuid;
   v_payment credits.x402_payments;
   v_claim_id uuid := gen_random_uuid();
+  v_credits bigint := credits.credits_for(p_pack_id, p_credit_type, p_amount, p_user_id);
 begin
   perform credits.check_request(p_amount, null, null, null);
   perform credits.check_payment(p_payment_key, p_payer, p_network, p_asset, p_paid_amount,
-    p_request_hash);
+    p_request_hash, p_presented);
   if p_user_id is null then
     perform credits.open_payer(v_user_id);
   end if;
   v_account_id := credits.paying_account(v_user_id, p_workspace_id, coalesce(p_credit_type, ''));
+  v_payment := credits.paid_under(v_account_id, p_identifier, p_payment_key);
+  if v_payment.payment_key is not null then
+    return credits.payment_state(v_payment, null, v_account_id, p_request_hash);
+  end if;
   insert into credits.x402_payments as x (payment_key, account_id, user_id, workspace_id, payer,
-    network, asset, paid, credit_type, credits, request_hash, claim_id, claimed_at)
+    network, asset, paid, credit_type, credits, request_hash, claim_id, claimed_at, pack_id,
+    identifier, presented)
   values (p_payment_key, v_account_id, v_user_id, p_workspace_id, lower(p_payer), p_network,
-    lower(p_asset), p_paid_amount, p_credit_type, p_amount, p_request_hash, v_claim_id, v_now)
+    lower(p_asset), p_paid_amount, p_credit_type, v_credits, p_request_hash, v_claim_id, v_now,
+    p_pack_id, p_identifier, p_presented)
   on conflict (payment_key) do update set claim_id = v_claim_id, claimed_at = v_now,
     account_id = excluded.account_id, user_id = excluded.user_id,
     workspace_id = excluded.workspace_id, request_hash = excluded.request_hash,
     paid = excluded.paid, credit_type = excluded.credit_type, credits = excluded.credits,
+    pack_id = excluded.pack_id, identifier = excluded.identifier, presented = excluded.presented,
     state = case x.state when 'failed' then 'claimed' else x.state end
     -- Where no money has moved, anybody may try. Else who works on it keeps it for two minutes,
     -- and then it is taken up where it was left.
@@ -11613,26 +11722,101 @@ begin
     select x.* into v_payment from credits.x402_payments x where x.payment_key = p_payment_key;
     v_claim_id := null;
   end if;
-  return credits.respond(jsonb_build_object('success', true, 'code', 'ok',
-    'state', v_payment.state, 'claim_id', v_claim_id, 'user_id', v_payment.user_id,
-    'same_request', v_payment.request_hash = p_request_hash
-      and v_payment.account_id = v_account_id));
+  return credits.payment_state(v_payment, v_claim_id, v_account_id, p_request_hash);
 end
 $$;
 comment on function public.claim_x402_payment(
-  text, text, text, text, bigint, text, text, numeric, uuid, uuid) is
+  text, text, text, text, bigint, text, text, numeric, text, text, jsonb, uuid, uuid) is
   'Claims an agent''s payment for one request. Answers its state and claim_id, which is null while '
   'another one works on it, or it was used up. Without p_user_id it pays from an account of kind '
   'payer.';
 revoke all on function public.claim_x402_payment(
-  text, text, text, text, bigint, text, text, numeric, uuid, uuid)
+  text, text, text, text, bigint, text, text, numeric, text, text, jsonb, uuid, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function public.claim_x402_payment(
-  text, text, text, text, bigint, text, text, numeric, uuid, uuid) to service_role;
+  text, text, text, text, bigint, text, text, numeric, text, text, jsonb, uuid, uuid)
+  to service_role;
+
+create function credits.payment_state(
+  p_payment credits.x402_payments, p_claim_id uuid, p_account_id uuid, p_request_hash text)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  return credits.respond(jsonb_build_object('success', true, 'code', 'ok',
+    'state', p_payment.state, 'claim_id', p_claim_id, 'user_id', p_payment.user_id,
+    'same_request', p_payment.request_hash = p_request_hash
+      and p_payment.account_id = p_account_id));
+end
+$$;
+comment on function credits.payment_state(credits.x402_payments, uuid, uuid, text) is
+  'The answer to who claims a payment.';
+revoke all on function credits.payment_state(credits.x402_payments, uuid, uuid, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.credits_for(
+  p_pack_id text, p_credit_type text, p_amount bigint, p_user_id uuid)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_pack public.credit_packs;
+begin
+  if p_pack_id is null then
+    return p_amount;
+  end if;
+  select * into v_pack from public.credit_packs p where p.id = p_pack_id;
+  -- A payer's account spends nothing but for the call that was paid for, so it keeps no pack.
+  if not found or v_pack.credit_type is distinct from p_credit_type or p_user_id is null then
+    perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_pack_id',
+      'pack_id', p_pack_id), 'It is a pack of this credit type, for an account that keeps it.');
+  end if;
+  return v_pack.credits;
+end
+$$;
+comment on function credits.credits_for(text, text, bigint, uuid) is
+  'How many credits a payment is for: those of the pack, else the amount.';
+revoke all on function credits.credits_for(text, text, bigint, uuid)
+  from public, anon, authenticated, service_role;
+
+create function credits.paid_under(p_account_id uuid, p_identifier text, p_payment_key text)
+returns credits.x402_payments
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_payment credits.x402_payments;
+begin
+  if p_identifier is not null then
+    if p_identifier !~ '^[A-Za-z0-9_-]{16,128}$' then
+      perform credits.refuse_argument('p_identifier',
+        'A payment is called by 16 to 128 letters, digits, hyphens and underscores.');
+    end if;
+    -- One after the other, so that two signatures under one name are seen.
+    perform 1 from credits.accounts a where a.account_id = p_account_id for no key update;
+    select * into v_payment from credits.x402_payments x
+    where x.account_id = p_account_id and x.identifier = p_identifier
+      and x.payment_key <> p_payment_key and x.state <> 'failed' limit 1;
+  end if;
+  return v_payment;
+end
+$$;
+comment on function credits.paid_under(uuid, text, text) is
+  'Another payment of the account under the same name that was not refused.';
+revoke all on function credits.paid_under(uuid, text, text)
+  from public, anon, authenticated, service_role;
 
 create function credits.check_payment(
   p_payment_key text, p_payer text, p_network text, p_asset text, p_paid_amount numeric,
-  p_request_hash text)
+  p_request_hash text, p_presented jsonb)
 returns void
 language plpgsql
 stable
@@ -11640,6 +11824,10 @@ security invoker
 set search_path = ''
 as $$
 begin
+  if jsonb_typeof(p_presented) <> 'object' or octet_length(p_presented::text) > 32768 then
+    perform credits.refuse_argument('p_presented',
+      'What was presented is an object of at most 32 kB.');
+  end if;
   if coalesce(length(p_payment_key) between 10 and 500 and length(p_payer) between 1 and 200
       and length(p_network) between 1 and 100 and length(p_asset) between 1 and 200
       and p_paid_amount > 0 and p_paid_amount < 1e30
@@ -11649,9 +11837,9 @@ begin
   end if;
 end
 $$;
-comment on function credits.check_payment(text, text, text, text, numeric, text) is
+comment on function credits.check_payment(text, text, text, text, numeric, text, jsonb) is
   'Raises invalid_argument for what is no payment.';
-revoke all on function credits.check_payment(text, text, text, text, numeric, text)
+revoke all on function credits.check_payment(text, text, text, text, numeric, text, jsonb)
   from public, anon, authenticated, service_role;
 
 create function credits.payer_id(p_network text, p_payer text)
@@ -11725,6 +11913,8 @@ begin
   if p_state = 'settled' and v_payment.state <> 'settled' then
     perform public.grant_credits(v_payment.user_id, v_payment.credit_type, v_payment.credits,
       'top_up', 'Paid by ' || v_payment.payer, p_idempotency_key => p_payment_key,
+      p_expires_at => (
+        select v_now + p.expires_after from public.credit_packs p where p.id = v_payment.pack_id),
       p_metadata => jsonb_build_object('transaction', p_transaction, 'network', v_payment.network),
       p_workspace_id => v_payment.workspace_id);
   end if;
@@ -11732,6 +11922,7 @@ begin
     state = case p_state when 'open' then 'settled' else p_state end,
     transaction = coalesce(p_transaction, x.transaction),
     claim_id = case when p_state = 'settled' then x.claim_id end,
+    presented = case when p_state = 'unknown' then x.presented end,
     claimed_at = v_now
   where x.payment_key = p_payment_key;
   return credits.respond(jsonb_build_object('success', true, 'code', 'ok', 'state', p_state,
@@ -13947,8 +14138,11 @@ begin
       when p_budget.scope_value = p_user_id::text then p_account_id end
     when 'role' then case when p_budget.scope_value = p_role then p_account_id end
     when 'metadata' then case
+      -- A name is itself also in a list, or a list would be a way around its budget.
       when p_metadata ->> split_part(p_budget.scope_value, '=', 1)
-        = substr(p_budget.scope_value, strpos(p_budget.scope_value, '=') + 1)
+          = substr(p_budget.scope_value, strpos(p_budget.scope_value, '=') + 1)
+        or p_metadata -> split_part(p_budget.scope_value, '=', 1)
+          ? substr(p_budget.scope_value, strpos(p_budget.scope_value, '=') + 1)
       then p_account_id end
     end;
 end
@@ -25445,11 +25639,14 @@ begin
       select f.account_id, f.credit_type, f.cost_nano from credits.priced_refunds f
       union all
       select p.account_id, p.credit_type, (p.whole - p.returned) * 1000000000 from posted p
+      union all
+      select d.account_id, d.credit_type, -d.nano from credits.dropped_remainders d
     ) s
     where p_account_id is null or s.account_id = p_account_id
     group by s.account_id, s.credit_type
   ), broken as materialized (
-    -- Σ cost − refunds = 1e9 × whole − remainder, per account and type.
+    -- Σ cost − refunds = 1e9 × whole − remainder, per account and type; a remainder that was
+    -- dropped with its account counts as used.
     select b.account_id, b.credit_type, null::uuid as operation_id
     from credits.balances b
     full join sums s on s.account_id = b.account_id and s.credit_type = b.credit_type
@@ -26730,7 +26927,7 @@ begin
 
   delete from credits.stored_answers s where s.account_id = p_account_id;
   update credits.x402_payments x set payment_key = 'forgotten:' || gen_random_uuid(),
-    payer = 'forgotten', request_hash = 'forgotten'
+    payer = 'forgotten', request_hash = 'forgotten', identifier = null, presented = null
   where x.user_id = p_account_id;
   update credits.uncollected u
   set description = null, idempotency_key = 'forgotten:' || u.id,
@@ -26812,6 +27009,7 @@ begin
   update credits.accounts a set status = 'closed', closed_at = clock_timestamp()
   where a.account_id = p_user_id and a.status <> 'closed';
   update credits.balances b set account_status = 'closed' where b.account_id = p_user_id;
+  perform credits.drop_remainders(p_user_id);
   insert into credits.forgotten_accounts (account_id) values (p_user_id)
     on conflict (account_id) do nothing;
   v_new := found;
@@ -30701,33 +30899,33 @@ as $$
   select unnest('{
     accept_workspace_invitation, add_credit_webhook, apply_billing_event,
     attach_billing_session, capture_credits, capture_operation, change_plan,
-    check_credits, claim_http_request, claim_messages, claim_x402_payment,
-    consume_credits, consume_credits_batch, consume_operation, create_api_key,
-    create_billing_order, create_workspace, delete_credit_budget, delete_credit_webhook,
-    delete_workspace, diagnose, drop_http_claim, end_price, explain_balance,
-    explain_operation, export_account, extend_reservation, find_accounts, find_api_key,
-    find_operation, finish_x402_payment, forget_account, freeze_account,
-    get_billing_account, get_billing_order, get_credit_alerts, get_credit_history,
-    get_credit_summary, get_workspace, grant_credits, has_credits, import_balances,
-    invite_to_workspace, leave_workspace, ledger_digest, link_billing_customer,
-    list_api_keys, list_billing_events, list_billing_prices, list_credit_budgets,
-    list_credit_dead_letters, list_notifications, list_plans, list_prices, list_top_ups,
-    list_uncollected, list_workspaces, mark_notifications_read, mark_test_account,
-    metrics_active_accounts, metrics_breakage, metrics_consumption, metrics_conversion,
-    metrics_exhaustion, metrics_health, metrics_liability, metrics_margin,
-    metrics_revenue, metrics_usage, open_account, pin_plan, publish_plan,
-    quote_operation, reconcile_billing, record_uncollected, refund_credits,
-    register_billing_price, release_credits, remove_from_workspace,
-    replay_billing_events, reserve_credits, reserve_operation, reset_monthly_credits,
-    resolve_uncollected, retry_credit_dead_letters, revoke_api_key, revoke_grant,
-    revoke_workspace_invitation, roll_up_metrics, rotate_credit_webhook_secret,
-    set_auto_top_up, set_credit_alerts, set_credit_budget, set_credit_channels,
-    set_exchange_rate, set_plans, set_price, set_price_book, set_prices,
-    set_provider_cost, set_subscription_status, set_test_clock, set_time_zone,
-    set_workspace_role, settle_messages, store_http_answer, system_status,
-    tend_messages, test_credit_webhook, track_metadata_key, transfer_workspace,
-    undo_import, unfreeze_account, unsubscribe_credit_mail, verify_books,
-    verify_checklist, within_limit}'::name[])
+    check_credits, claim_http_request, claim_messages, claim_unknown_x402_payments,
+    claim_x402_payment, consume_credits, consume_credits_batch, consume_operation,
+    create_api_key, create_billing_order, create_workspace, delete_credit_budget,
+    delete_credit_webhook, delete_workspace, diagnose, drop_http_claim, end_price,
+    explain_balance, explain_operation, export_account, extend_reservation,
+    find_accounts, find_api_key, find_operation, finish_x402_payment, forget_account,
+    freeze_account, get_billing_account, get_billing_order, get_credit_alerts,
+    get_credit_history, get_credit_summary, get_workspace, grant_credits, has_credits,
+    import_balances, invite_to_workspace, leave_workspace, ledger_digest,
+    link_billing_customer, list_api_keys, list_billing_events, list_billing_prices,
+    list_credit_budgets, list_credit_dead_letters, list_notifications, list_plans,
+    list_prices, list_top_ups, list_uncollected, list_workspaces,
+    mark_notifications_read, mark_test_account, metrics_active_accounts,
+    metrics_breakage, metrics_consumption, metrics_conversion, metrics_exhaustion,
+    metrics_health, metrics_liability, metrics_margin, metrics_revenue, metrics_usage,
+    open_account, pin_plan, publish_plan, quote_operation, reconcile_billing,
+    record_uncollected, refund_credits, register_billing_price, release_credits,
+    remove_from_workspace, replay_billing_events, reserve_credits, reserve_operation,
+    reset_monthly_credits, resolve_uncollected, retry_credit_dead_letters,
+    revoke_api_key, revoke_grant, revoke_workspace_invitation, roll_up_metrics,
+    rotate_credit_webhook_secret, set_auto_top_up, set_credit_alerts, set_credit_budget,
+    set_credit_channels, set_exchange_rate, set_plans, set_price, set_price_book,
+    set_prices, set_provider_cost, set_subscription_status, set_test_clock,
+    set_time_zone, set_workspace_role, settle_messages, store_http_answer,
+    system_status, tend_messages, test_credit_webhook, track_metadata_key,
+    transfer_workspace, undo_import, unfreeze_account, unsubscribe_credit_mail,
+    verify_books, verify_checklist, within_limit}'::name[])
 $$;
 comment on function credits.public_functions() is
   'The functions in schema public that are this system''s.';
@@ -30854,4 +31052,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 1f67fb2182bf079a.';
+  'again. Written by remember_installation. Release 0.1.0, text d44f82385fa4927e.';

@@ -118,7 +118,8 @@ revoke all on function public.claim_x402_payment(
   text, text, text, text, bigint, text, text, numeric, text, text, jsonb, uuid, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function public.claim_x402_payment(
-  text, text, text, text, bigint, text, text, numeric, text, text, jsonb, uuid, uuid) to service_role;
+  text, text, text, text, bigint, text, text, numeric, text, text, jsonb, uuid, uuid)
+  to service_role;
 
 create function credits.payment_state(
   p_payment credits.x402_payments, p_claim_id uuid, p_account_id uuid, p_request_hash text)
