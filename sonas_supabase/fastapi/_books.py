@@ -312,6 +312,8 @@ async def book(
     Raises:
         InsufficientCredits: there is nothing left, or not enough where it has to be all.
     """
+    if request.part_of is not None:
+        return await _charge_part(client, request, cost, all_or_nothing=all_or_nothing)
     try:
         held = await hold(client, request)
     except InsufficientCredits as denial:
@@ -324,3 +326,17 @@ async def book(
     if held.status == "captured":
         return 0, (Charged(request, held.reservation, held.charged or 0),)
     return await capture(client, request, held.reservation, cost)
+
+
+async def _charge_part(
+    client: AsyncCreditsClient, part: SpendRequest, cost: int, *, all_or_nothing: bool
+) -> tuple[int, tuple[Charged, ...]]:
+    """Charge a part of a hold, unless its key says that it was. A hold that is closed has not charged it."""
+    assert part.part_of is not None  # noqa: S101 - asked before
+    try:
+        await client.capture_credits(
+            part.user_id, part.part_of, cost, workspace_id=part.workspace_id, final=False, idempotency_key=part.key
+        )
+    except ReservationClosed:
+        return await book(client, replace(part, part_of=None), cost, all_or_nothing=all_or_nothing)
+    return 0, ()

@@ -13,7 +13,7 @@ from starlette.websockets import WebSocket
 
 from sonas_supabase import CreditsError, InsufficientCredits, InvalidAmount, Reservation, ReservationClosed
 from sonas_supabase.fastapi import _background
-from sonas_supabase.fastapi._books import Uncollected, hold
+from sonas_supabase.fastapi._books import hold
 from sonas_supabase.fastapi._declaration import LONGEST_HOLD, AskedOf, Declaration, Payer
 from sonas_supabase.fastapi._heartbeat import Heartbeat
 from sonas_supabase.fastapi._inbox import Message
@@ -119,13 +119,8 @@ class Meter:
 
     async def _charge_unsure(self, block: _Block, key: str, amount: int) -> None:
         block.used -= amount
-        part = replace(block.request, key=key, amount=amount)
-        try:
-            await self._charge_part(block, key, amount)
-        except ReservationClosed:
-            await self._books.charge(part, None, amount)
-        except CreditsError as error:
-            await self._books.uncollected(Uncollected(request=part, credits=amount, reason=error.code))
+        part = replace(block.request, key=key, amount=amount, part_of=block.reservation.reservation_id)
+        await self._books.charge(part, None, amount)
 
     async def _charge_part(self, block: _Block, key: str, amount: int) -> None:
         await self._books.client.capture_credits(

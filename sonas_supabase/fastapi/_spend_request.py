@@ -25,18 +25,19 @@ class SpendRequest:
     quantities: Mapping[str, Any] | None = None
     used: Mapping[str, Any] | None = None
     book: str | None = None
+    # A part of a hold, of which nobody knows whether it was charged.
+    part_of: UUID | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
-        ids = {"user_id": str(self.user_id), "workspace_id": self.workspace_id and str(self.workspace_id)}
-        return {**asdict(self), **ids}
+        ids = {name: getattr(self, name) for name in ("user_id", "workspace_id", "part_of")}
+        return {**asdict(self), **{name: id and str(id) for name, id in ids.items()}}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> SpendRequest:
         """What :meth:`to_json` wrote."""
-        workspace = values["workspace_id"]
-        ids = {"user_id": UUID(values["user_id"]), "workspace_id": UUID(workspace) if workspace else None}
-        return cls(**{**values, **ids})
+        others = {name: UUID(values[name]) if values.get(name) else None for name in ("workspace_id", "part_of")}
+        return cls(**{**values, "user_id": UUID(values["user_id"]), **others})
 
     def __str__(self) -> str:
         return f"{self.description} ({self.credit_type}, key {self.key}, user {self.user_id})"

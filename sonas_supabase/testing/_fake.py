@@ -24,6 +24,7 @@ from sonas_supabase.errors import (
 )
 from sonas_supabase.testing._account import PRIORITIES, Account, Grant, Hold, Operation, Slice
 from sonas_supabase.testing._reading import history, operation
+from sonas_supabase.testing._requests import check
 
 FREE: Mapping[str, int | None] = {"integration": 100, "message": 10, "project": 3}
 PLANS: Mapping[str, Mapping[str, int | None]] = {
@@ -84,6 +85,7 @@ class FakeCredits:
                 f"The fake of sonas_supabase.testing does not know {function}.", hint="Test it against `sonas up`."
             )
         given = {name.removeprefix("p_"): value for name, value in params.items()}
+        check(given)
         with self._lock:
             account = self._account(given.pop("user_id"), given.pop("workspace_id", None))
             return self._once(account, function, known[function], given)
@@ -161,6 +163,10 @@ class FakeCredits:
         }
 
     def _check(self, account: Account, credit_type: str, amount: int = 1) -> dict[str, Any]:
+        self._must_be_known(account, credit_type)
+        if account.status == "frozen":
+            frozen = {"success": False, "code": "account_frozen", "message": "This account is frozen."}
+            return {**self._answered(account, credit_type, amount, None), **frozen}
         return self._denial(account, credit_type, amount) or self._answered(account, credit_type, amount, None)
 
     def _reserve(
@@ -174,8 +180,6 @@ class FakeCredits:
         strict: bool = False,
     ) -> dict[str, Any]:
         _must_be_active(account)
-        if not 1 <= ttl_seconds <= 86400:
-            raise InvalidArgument(details={"argument": "p_ttl_seconds"}, hint="A hold lasts 1 to 86400 seconds.")
         if denied := self._denial(account, credit_type, amount, strict=strict):
             return denied
         until = datetime.now(UTC) + timedelta(seconds=ttl_seconds)
@@ -340,9 +344,13 @@ class FakeCredits:
     ) -> dict[str, Any]:
         found = [(kind, one) for kind, grants in account.grants.items() for one in grants if one.id == grant_id]
         if not found:
-            raise ERRORS["grant_not_found"](details={"grant_id": grant_id})
+            raise InvalidArgument(details={"argument": "p_grant_id"}, hint="This account has no such grant.")
         [(credit_type, grant)] = found
         free = grant.remaining - grant.held
+        if amount is not None and amount > free and not grant.voided:
+            raise InvalidAmount(
+                details={"amount": amount, "revocable": free}, hint="More than a grant has left cannot be taken back."
+            )
         taken, was_voided = min(free, amount or free), grant.voided
         revoked_id = str(uuid4())
         grant.remaining -= taken

@@ -8,7 +8,14 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from sonas_supabase import AccountFrozen, AccountNotFound, NotConfigured, UnknownCreditType
+from sonas_supabase import (
+    AccountFrozen,
+    AccountNotFound,
+    InvalidAmount,
+    InvalidArgument,
+    NotConfigured,
+    UnknownCreditType,
+)
 from sonas_supabase.testing import FakeCredits
 from tests.client.test_methods import (  # noqa: F401 - tried here once more, on the fake
     test_a_batch_is_all_or_none,
@@ -69,6 +76,29 @@ async def test_promotions_are_spent_before_the_plan_and_top_ups_after_it(credits
     left = {grant.source: grant.remaining for grant in (await credits.get_credit_summary(user)).grants
             if grant.credit_type == "message"}  # fmt: skip
     assert left == {"plan": 9, "top_up": 5}
+
+
+async def test_what_no_database_accepts_is_refused(credits: Any, user: UUID) -> None:
+    held = await credits.reserve_credits(user, "message", 1)
+    given = await credits.grant_credits(user, "message", 5)
+    for wrong in (
+        credits.consume_credits(user, "message", description="x" * 2001),
+        credits.consume_credits(user, "message", idempotency_key=""),
+        credits.consume_credits(user, "message", metadata={"x": "y" * 65536}),
+        credits.consume_credits_batch(user, []),
+        credits.consume_credits_batch(user, [{"credit_type": "message"}] * 101),
+        credits.extend_reservation(user, held.reservation_id, ttl_seconds=0),
+        credits.release_credits(user, held.reservation_id, reason="x" * 2001),
+        credits.revoke_grant(user, uuid4()),
+    ):
+        with pytest.raises(InvalidArgument):
+            await wrong
+    with pytest.raises(InvalidAmount):
+        await credits.revoke_grant(user, given.grant_id, amount=6)
+    assert (await credits.get_credit_summary(user)).balance("message").remaining == 14
+    await credits.freeze_account(user)
+    frozen = await credits.check_credits(user, "message")
+    assert (frozen.success, frozen.code) == (False, "account_frozen")
 
 
 async def test_who_and_what_is_unknown_is_refused(credits: Any, user: UUID) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from sonas_supabase import AsyncCreditsClient, Capture, CreditsUnavailable, Reservation
-from sonas_supabase.fastapi import WrongDeclaration, meter
+from sonas_supabase.fastapi import Journal, WrongDeclaration, meter
 from tests.fastapi.support import Server, bearer, make_app, make_credits, serving, settled, until
 from tests.support.database import Database
 
@@ -180,12 +182,13 @@ class Losing(AsyncCreditsClient):
         return captured
 
 
-@pytest.mark.parametrize("losses", [1, 1000])
+@pytest.mark.parametrize(("losses", "is_kept"), [(1, False), (1000, False), (1000, True)])
 @pytest.mark.parametrize("lapses", [False, True])
 async def test_a_part_whose_answer_got_lost_is_charged_once(
-    database: Database, user: UUID, losses: int, lapses: bool
+    database: Database, user: UUID, tmp_path: Path, losses: int, is_kept: bool, lapses: bool
 ) -> None:
-    credits = make_credits(database.url)
+    journal = Journal(tmp_path / "journal") if is_kept else None
+    credits = make_credits(database.url, journal=journal)
     credits.books.client = client = Losing.from_url(database.url)
     client.losses, client.extends = losses, not lapses
     app = make_app(credits)
@@ -205,7 +208,15 @@ async def test_a_part_whose_answer_got_lost_is_charged_once(
             await until(lambda: database.balance(user)["reserved"] == 0)
         say(websocket, "1")
         await until(lambda: client.losses != 1)
-    if losses == 1000:
+    if journal is not None:
+        async with asyncio.timeout(10):
+            while await journal.pending() != 1:  # noqa: ASYNC110 - a file cannot tell
+                await asyncio.sleep(0.02)
+        for booked in (1, 0):
+            async with AsyncCreditsClient.from_url(database.url) as better:
+                assert (await journal.replay(better)).booked == booked
+        assert database.call("list_uncollected", user)["rows"] == []
+    elif losses == 1000:
         # Told as missing, although it may have been charged: the seller is asked to look.
         [row] = database.call("list_uncollected", user)["rows"]
         assert (row["amount"], row["reason"]) == (2, "unavailable")
