@@ -22,6 +22,10 @@ def model(request: Request) -> str:
     return f"model:{request.path_params['name']}"
 
 
+Most = {"input": 1500}
+ByHold = Annotated[Spend, Depends(spend(operation="model:small", quantities=Most, charge="held"))]
+ByCost = Annotated[Spend, Depends(spend(operation="model:small", quantities=Most, charge="cost"))]
+OnStart = Annotated[Spend, Depends(spend(operation="model:small", quantities=Most, charge="on_start"))]
 Asked = Annotated[Spend, Depends(spend(operation=model, quantities={"input": 1000, "output": 500}))]
 
 
@@ -40,18 +44,23 @@ async def http(database: Database) -> AsyncIterator[httpx.AsyncClient]:
             raise HTTPException(fail)
         return {"held": held.amount, "operation": str(held.operation_id)}
 
-    for mode in ("held", "cost", "on_start"):
+    async def charged(held: Spend, used: int | None = None, fail: int = 0) -> None:
+        if used is not None:
+            held.quantities = {"input": used}
+        if fail:
+            raise HTTPException(fail)
 
-        @app.post(f"/{mode}/{{name}}")
-        async def charged(
-            held: Annotated[Spend, Depends(spend(operation=model, quantities={"input": 1500}, charge=mode))],
-            used: int | None = None,
-            fail: int = 0,
-        ) -> None:
-            if used is not None:
-                held.quantities = {"input": used}
-            if fail:
-                raise HTTPException(fail)
+    @app.post("/held/small")
+    async def by_hold(held: ByHold, used: int | None = None, fail: int = 0) -> None:
+        await charged(held, used, fail)
+
+    @app.post("/cost/small")
+    async def by_cost(held: ByCost, used: int | None = None, fail: int = 0) -> None:
+        await charged(held, used, fail)
+
+    @app.post("/on_start/small")
+    async def on_start(held: OnStart, used: int | None = None, fail: int = 0) -> None:
+        await charged(held, used, fail)
 
     async with calling(app) as client:
         yield client
