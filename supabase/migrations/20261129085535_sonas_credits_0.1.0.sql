@@ -19724,6 +19724,26 @@ comment on function credits.billing_result(text, text, text, jsonb) is 'How a fa
 revoke all on function credits.billing_result(text, text, text, jsonb)
   from public, anon, authenticated, service_role;
 
+create function credits.wait_for_customer(p_fact jsonb)
+returns credits.billing_result
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_fact ->> 'customer_id' is null then
+    return credits.billing_result('needs_attention', 'it names no customer');
+  end if;
+  return credits.billing_result('waiting', 'the customer belongs to no account',
+    'customer:' || (p_fact ->> 'customer_id'));
+end
+$$;
+comment on function credits.wait_for_customer(jsonb) is
+  'How a fact ends whose customer is not mapped.';
+revoke all on function credits.wait_for_customer(jsonb)
+  from public, anon, authenticated, service_role;
+
 create function credits.is_closed(p_account_id uuid)
 returns boolean
 language plpgsql
@@ -19756,8 +19776,7 @@ begin
   end if;
   perform credits.keep_subscription(p_event_id, p_fact);
   if v_account_id is null then
-    return credits.billing_result('waiting', 'the customer belongs to no account',
-      'customer:' || (p_fact ->> 'customer_id'));
+    return credits.wait_for_customer(p_fact);
   end if;
   v_effects := credits.follow_billing(v_account_id);
   if p_fact ->> 'alert' = 'trial_ending' then
@@ -19822,8 +19841,7 @@ begin
     return credits.apply_invoice_of_order(p_fact);
   end if;
   if v_account_id is null then
-    return credits.billing_result('waiting', 'the customer belongs to no account',
-      'customer:' || (p_fact ->> 'customer_id'));
+    return credits.wait_for_customer(p_fact);
   end if;
   v_effects := credits.follow_billing(v_account_id)
     || credits.settle_invoice(v_account_id, p_fact ->> 'invoice_id');
@@ -20069,8 +20087,7 @@ declare
   v_account_id uuid := credits.account_of_customer(p_fact ->> 'customer_id');
 begin
   if v_account_id is null then
-    return credits.billing_result('waiting', 'the customer belongs to no account',
-      'customer:' || (p_fact ->> 'customer_id'));
+    return credits.wait_for_customer(p_fact);
   end if;
   return credits.billing_result('applied', null, null, credits.follow_billing(v_account_id));
 end
@@ -20159,8 +20176,7 @@ begin
   elsif p_fact ->> 'subscription_id' is null then
     return credits.billing_result('ignored', 'a payment of something else');
   elsif v_account_id is null then
-    return credits.billing_result('waiting', 'the customer belongs to no account',
-      'customer:' || (p_fact ->> 'customer_id'));
+    return credits.wait_for_customer(p_fact);
   end if;
   if v_is_new and p_fact ->> 'state' in ('failed', 'action_required') then
     perform credits.tell(v_account_id, 'payment.failed', jsonb_strip_nulls(jsonb_build_object(
@@ -20889,6 +20905,36 @@ comment on function credits.may_top_up(uuid, credits.auto_top_ups, timestamptz) 
 revoke all on function credits.may_top_up(uuid, credits.auto_top_ups, timestamptz)
   from public, anon, authenticated, service_role;
 
+create function credits.without_hanging_order(
+  p_account_id uuid, p_auto credits.auto_top_ups, p_at timestamptz)
+returns credits.auto_top_ups
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_auto credits.auto_top_ups := p_auto;
+begin
+  -- With an invoice it is the provider that says what came of it.
+  update credits.billing_orders o set state = 'failed', note = 'it was not charged within a day'
+  where o.account_id = p_account_id and o.id = p_auto.order_id and o.state = 'open'
+    and o.invoice_id is null and o.created_at <= p_at - interval '24 hours';
+  if found then
+    update credits.auto_top_ups a set state = 'ready', order_id = null
+    where a.account_id = p_account_id and a.credit_type = p_auto.credit_type
+    returning * into v_auto;
+  end if;
+  return v_auto;
+end
+$$;
+comment on function credits.without_hanging_order(
+  uuid, credits.auto_top_ups, timestamptz) is
+  'Gives up a purchase that no invoice could be made for within a day, so that the next one may '
+  'be tried.';
+revoke all on function credits.without_hanging_order(
+  uuid, credits.auto_top_ups, timestamptz) from public, anon, authenticated, service_role;
+
 create function credits.begin_top_up(
   p_account_id uuid, p_credit_type text, p_available bigint, p_at timestamptz)
 returns void
@@ -20904,7 +20950,10 @@ declare
 begin
   select * into v_auto from credits.auto_top_ups a
   where a.account_id = p_account_id and a.credit_type = p_credit_type for no key update;
-  if not found or not credits.may_top_up(p_account_id, v_auto, p_at) then
+  if v_auto.state = 'in_flight' then
+    v_auto := credits.without_hanging_order(p_account_id, v_auto, p_at);
+  end if;
+  if v_auto.account_id is null or not credits.may_top_up(p_account_id, v_auto, p_at) then
     return;
   end if;
   select k.credits into v_pack_credits from public.credit_packs k where k.id = v_auto.pack_id;
@@ -22695,6 +22744,9 @@ begin
       left join credits.billing_prices b on b.price_id = o.price_id
       cross join lateral credits.customer_of(a.account_id, b.livemode) c
       where a.state = 'in_flight' and o.state = 'open' and c.customer_id is not null
+        -- One that is about to be given up is not begun.
+        and (o.invoice_id is not null or credits.account_time(a.account_id)
+          < o.created_at + interval '23 hours')
       order by o.created_at, o.id limit p_limit) r));
 end
 $$;
@@ -26953,8 +27005,10 @@ begin
   where i.account_id = any (v_accounts) and i.used_by = p_account_id;
 
   -- What a payment provider said of them. Figures, ids and times of what was paid stay.
-  update credits.billing_inbox b set body = null
-  where b.body is not null and exists (
+  update credits.billing_inbox b set body = null, facts = (
+      select jsonb_agg(f - array['url', 'reason'] order by n)
+      from jsonb_array_elements(b.facts) with ordinality x (f, n))
+  where exists (
     select 1 from jsonb_array_elements(b.facts) f
     join credits.billing_customers c on c.customer_id = f ->> 'customer_id'
     where c.account_id = p_account_id);
@@ -31052,4 +31106,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text d44f82385fa4927e.';
+  'again. Written by remember_installation. Release 0.1.0, text 15177ce2f00b9f97.';

@@ -74,3 +74,19 @@ def test_an_automatic_top_up_is_at_the_price_of_its_customer(own_database: Datab
     assert [(o["customer_id"], o["livemode"], o["price_id"]) for o in orders] == [
         *(("cus_True", True, "live_100"), ("cus_False", False, "test_100")),
     ]
+
+
+def test_a_member_buys_nothing_for_a_workspace(database: Database, user: UUID) -> None:
+    member, outsider = database.new_user(), database.new_user()
+    workspace = database.call("create_workspace", user, "Ours")["workspace_id"]
+    for role in ("member", "viewer"):
+        database.run("delete from public.credit_workspace_members where user_id = %s", member)
+        database.run("insert into public.credit_workspace_members values (%s, %s, %s)", workspace, member, role)
+        with raises("forbidden", "PT403"):
+            database.call("create_billing_order", member, "message_100", workspace_id=workspace)
+    with raises("account_not_found", "PT404"):
+        database.call("create_billing_order", outsider, "message_100", workspace_id=workspace)
+    order = database.call("create_billing_order", user, "message_100", workspace_id=workspace)
+    assert order["account_id"] == workspace
+    with raises("invalid_argument", "PT422"):
+        database.call("get_billing_order", user, order["order_id"])

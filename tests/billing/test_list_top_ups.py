@@ -112,3 +112,18 @@ def test_a_dispute_or_a_warning_of_one_ends_it(a: Buyer) -> None:
     a.call("consume_credits", "message", 515)
     assert (waiting(a), a.left) == ([], 4)
     a.verify()
+
+
+def test_one_that_no_invoice_can_be_made_for_is_given_up_after_a_day(a: Buyer) -> None:
+    [(_, first)] = waiting(a)
+    a.wait(hours=23)
+    assert waiting(a) == [], "what is about to be given up is not begun"
+    a.wait(hours=2).call("consume_credits", "message", 1)
+    [(_, second)] = waiting(a)
+    assert second != first
+    assert a.call("get_billing_order", first)["state"] == "failed"
+    # One that has an invoice waits for what comes of that.
+    a.database.call("attach_billing_session", second, a.own("in_7"))
+    a.wait(hours=48).call("consume_credits", "message", 1)
+    assert waiting(a) == [(1, second)]
+    a.verify()

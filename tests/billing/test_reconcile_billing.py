@@ -16,6 +16,8 @@ def test_a_subscription_that_no_payment_covers_is_found_after_a_day(own_database
     a.tell(a.seen(MARCH), a.invoice(MARCH, "in_1", ("price_st", 2000, MARCH, APRIL)))
     assert findings(a.at(APRIL)) == set()
     assert findings(a.at(utc(4, 2, 1))) == {"uncovered"}
+    found = {row["code"]: row for row in own_database.call("diagnose")["findings"]}
+    assert found["subscriptions_uncovered"]["severity"] == "medium"
     a.tell(a.invoice(APRIL, "in_2", ("price_st", 2000, APRIL, utc(5, 1))))
     assert findings(a) == set()
 

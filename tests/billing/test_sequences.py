@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from itertools import permutations
 from typing import Any
@@ -37,16 +38,13 @@ def spend(a: Buyer, amount: int, credit_type: str = "message") -> None:
 
 
 class TestBeginning:
-    @pytest.mark.parametrize("late", [MARCH, utc(3, 3)])
-    @pytest.mark.parametrize("half", [0, 1])
-    def test_a_first_purchase_ends_the_same_in_every_order(self, database: Database, late: datetime, half: int) -> None:
+    def test_a_first_purchase_ends_the_same_in_every_order(self, database: Database) -> None:
+        """At once and two days late in turn, which changes nothing either."""
         states = []
         for n, order in enumerate(permutations(range(4))):
-            if n % 2 != half:
-                continue
             a = Buyer(database)
             spend(a.at(utc(2, 27)), 4)
-            a.at(late)
+            a.at([MARCH, utc(3, 3)][n % 2])
             told = [
                 a.subscribed(MARCH),
                 a.seen(MARCH, "incomplete"),
@@ -233,7 +231,7 @@ class TestChanging:
     def test_rounds_of_upgrades_and_downgrades_mint_nothing(self, a: Buyer) -> None:
         a.at(MARCH).tell(a.seen(MARCH, price="price_pro"), a.invoice(MARCH, "in_1", ("price_pro", 10000, MARCH, APRIL)))
         spend(a, 120)
-        for n in range(50):
+        for n in range(50 if os.environ.get("SONAS_PROFILE") == "long" else 12):
             a.wait(hours=6).tell(a.seen(a.now, price="price_st"))
             a.wait(hours=6).tell(
                 a.seen(a.now, price="price_pro"),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
+import os
+import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,16 +20,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from sonas_supabase import AsyncCreditsClient, billing
-from sonas_supabase.billing import BillingSettings
+from sonas_supabase.billing import HANDLED, BillingSettings
 from sonas_supabase.fastapi import SupabaseAuth
 from sonas_supabase.local import free_port
 from sonas_supabase.local.stripe import _objects as made
 from tests.billing.events import SECRET, Json, message
 from tests.billing.killed_app import deliver_and_kill
+from tests.billing.story import set_up
 from tests.billing.support import served
+from tests.billing.test_reader import OBJECTS, event_of
 from tests.support.database import Database
 from tests.web.support import KEYS, make_app
 
+LONG = os.environ.get("SONAS_PROFILE") == "long"
 SETTINGS = BillingSettings(webhook_secrets=("whsec_the_next_one", SECRET))
 
 
@@ -206,3 +212,57 @@ def test_what_is_signed_and_no_event_is_refused(url: str, body: bytes) -> None:
 
     proof = hmac.new(SECRET.encode(), f"{now()}.".encode() + body, hashlib.sha256).hexdigest()
     assert httpx.post(url, content=body, headers={"stripe-signature": f"t={now()},v1={proof}"}).status_code == 400
+
+
+HOSTILE: list[Any] = [
+    None,
+    -600,
+    10**30,
+    1.5,
+    "abc",
+    "",
+    [],
+    {},
+    True,
+    "\0",
+    "x" * 5000,
+    2**63,
+    [None],
+    {"id": 5},
+    1e308,
+]
+
+
+def test_what_is_signed_and_says_what_cannot_be_is_no_reason_to_send_it_again(own_database: Database) -> None:
+    """One place of an event at a time is something else; with SONAS_PROFILE=long each of them."""
+    set_up(own_database)
+    own_database.call("link_billing_customer", own_database.new_user(), "cus_A")
+    changed = [
+        (kind, place, value)
+        for kind, of in OBJECTS.items()
+        for place in places(of)
+        for value in (HOSTILE if LONG else [random.choice(HOSTILE)])
+    ]
+    chosen = changed if LONG else random.sample(changed, 60)
+    chosen.append(("invoice", ("customer",), {}))
+    with (
+        served(make_app(own_database, billing=BillingSettings(webhook_secrets=(SECRET,)))) as running,
+        httpx.Client() as http,
+    ):
+        for kind, place, value in chosen:
+            event_type = next(name for name in HANDLED if name.rpartition(".")[0] == kind)
+            event = copy.deepcopy(event_of(event_type))
+            at: Any = event["data"]["object"]
+            for step in place[:-1]:
+                at = at[step]
+            at[place[-1]] = value
+            body, headers = message(event)
+            answer = http.post(f"{running}/api/billing/webhook", content=body, headers=headers)
+            assert answer.status_code in (200, 400), (event_type, place, value, answer.text)
+
+
+def places(of: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where there is something in an object."""
+    for step, value in of.items() if isinstance(of, dict) else enumerate(of) if isinstance(of, list) else ():
+        yield (*before, step)
+        yield from places(value, (*before, step))

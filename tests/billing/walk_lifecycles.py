@@ -276,6 +276,9 @@ class Life:
         model = self.model
         if self.random.random() < 0.6:
             model.covered = model.end
+            if model.granted == 0:
+                # The period before was paid by no one, so nothing was given before this payment.
+                model.left = model.peak = model.granted = PLANS[model.plan]
             return [self.seen(), self.invoice((PRICES[model.plan], 2000, model.start, model.end))]
         model.owing = model.now
         self.invoices += 1

@@ -29,6 +29,26 @@ comment on function credits.billing_result(text, text, text, jsonb) is 'How a fa
 revoke all on function credits.billing_result(text, text, text, jsonb)
   from public, anon, authenticated, service_role;
 
+create function credits.wait_for_customer(p_fact jsonb)
+returns credits.billing_result
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_fact ->> 'customer_id' is null then
+    return credits.billing_result('needs_attention', 'it names no customer');
+  end if;
+  return credits.billing_result('waiting', 'the customer belongs to no account',
+    'customer:' || (p_fact ->> 'customer_id'));
+end
+$$;
+comment on function credits.wait_for_customer(jsonb) is
+  'How a fact ends whose customer is not mapped.';
+revoke all on function credits.wait_for_customer(jsonb)
+  from public, anon, authenticated, service_role;
+
 create function credits.is_closed(p_account_id uuid)
 returns boolean
 language plpgsql
@@ -61,8 +81,7 @@ begin
   end if;
   perform credits.keep_subscription(p_event_id, p_fact);
   if v_account_id is null then
-    return credits.billing_result('waiting', 'the customer belongs to no account',
-      'customer:' || (p_fact ->> 'customer_id'));
+    return credits.wait_for_customer(p_fact);
   end if;
   v_effects := credits.follow_billing(v_account_id);
   if p_fact ->> 'alert' = 'trial_ending' then
@@ -127,8 +146,7 @@ begin
     return credits.apply_invoice_of_order(p_fact);
   end if;
   if v_account_id is null then
-    return credits.billing_result('waiting', 'the customer belongs to no account',
-      'customer:' || (p_fact ->> 'customer_id'));
+    return credits.wait_for_customer(p_fact);
   end if;
   v_effects := credits.follow_billing(v_account_id)
     || credits.settle_invoice(v_account_id, p_fact ->> 'invoice_id');
@@ -374,8 +392,7 @@ declare
   v_account_id uuid := credits.account_of_customer(p_fact ->> 'customer_id');
 begin
   if v_account_id is null then
-    return credits.billing_result('waiting', 'the customer belongs to no account',
-      'customer:' || (p_fact ->> 'customer_id'));
+    return credits.wait_for_customer(p_fact);
   end if;
   return credits.billing_result('applied', null, null, credits.follow_billing(v_account_id));
 end
@@ -464,8 +481,7 @@ begin
   elsif p_fact ->> 'subscription_id' is null then
     return credits.billing_result('ignored', 'a payment of something else');
   elsif v_account_id is null then
-    return credits.billing_result('waiting', 'the customer belongs to no account',
-      'customer:' || (p_fact ->> 'customer_id'));
+    return credits.wait_for_customer(p_fact);
   end if;
   if v_is_new and p_fact ->> 'state' in ('failed', 'action_required') then
     perform credits.tell(v_account_id, 'payment.failed', jsonb_strip_nulls(jsonb_build_object(

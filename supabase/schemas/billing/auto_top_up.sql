@@ -49,6 +49,36 @@ comment on function credits.may_top_up(uuid, credits.auto_top_ups, timestamptz) 
 revoke all on function credits.may_top_up(uuid, credits.auto_top_ups, timestamptz)
   from public, anon, authenticated, service_role;
 
+create function credits.without_hanging_order(
+  p_account_id uuid, p_auto credits.auto_top_ups, p_at timestamptz)
+returns credits.auto_top_ups
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_auto credits.auto_top_ups := p_auto;
+begin
+  -- With an invoice it is the provider that says what came of it.
+  update credits.billing_orders o set state = 'failed', note = 'it was not charged within a day'
+  where o.account_id = p_account_id and o.id = p_auto.order_id and o.state = 'open'
+    and o.invoice_id is null and o.created_at <= p_at - interval '24 hours';
+  if found then
+    update credits.auto_top_ups a set state = 'ready', order_id = null
+    where a.account_id = p_account_id and a.credit_type = p_auto.credit_type
+    returning * into v_auto;
+  end if;
+  return v_auto;
+end
+$$;
+comment on function credits.without_hanging_order(
+  uuid, credits.auto_top_ups, timestamptz) is
+  'Gives up a purchase that no invoice could be made for within a day, so that the next one may '
+  'be tried.';
+revoke all on function credits.without_hanging_order(
+  uuid, credits.auto_top_ups, timestamptz) from public, anon, authenticated, service_role;
+
 create function credits.begin_top_up(
   p_account_id uuid, p_credit_type text, p_available bigint, p_at timestamptz)
 returns void
@@ -64,7 +94,10 @@ declare
 begin
   select * into v_auto from credits.auto_top_ups a
   where a.account_id = p_account_id and a.credit_type = p_credit_type for no key update;
-  if not found or not credits.may_top_up(p_account_id, v_auto, p_at) then
+  if v_auto.state = 'in_flight' then
+    v_auto := credits.without_hanging_order(p_account_id, v_auto, p_at);
+  end if;
+  if v_auto.account_id is null or not credits.may_top_up(p_account_id, v_auto, p_at) then
     return;
   end if;
   select k.credits into v_pack_credits from public.credit_packs k where k.id = v_auto.pack_id;

@@ -26,6 +26,9 @@ begin
       left join credits.billing_prices b on b.price_id = o.price_id
       cross join lateral credits.customer_of(a.account_id, b.livemode) c
       where a.state = 'in_flight' and o.state = 'open' and c.customer_id is not null
+        -- One that is about to be given up is not begun.
+        and (o.invoice_id is not null or credits.account_time(a.account_id)
+          < o.created_at + interval '23 hours')
       order by o.created_at, o.id limit p_limit) r));
 end
 $$;

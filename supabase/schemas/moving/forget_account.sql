@@ -107,8 +107,10 @@ begin
   where i.account_id = any (v_accounts) and i.used_by = p_account_id;
 
   -- What a payment provider said of them. Figures, ids and times of what was paid stay.
-  update credits.billing_inbox b set body = null
-  where b.body is not null and exists (
+  update credits.billing_inbox b set body = null, facts = (
+      select jsonb_agg(f - array['url', 'reason'] order by n)
+      from jsonb_array_elements(b.facts) with ordinality x (f, n))
+  where exists (
     select 1 from jsonb_array_elements(b.facts) f
     join credits.billing_customers c on c.customer_id = f ->> 'customer_id'
     where c.account_id = p_account_id);
