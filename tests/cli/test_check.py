@@ -154,7 +154,25 @@ def test_what_is_proven_has_been_tried_and_taken_back(project: Database) -> None
     project.run(HOST)
     project.run("insert into auth.users (id) values ('00000000-0000-4000-8000-000000000001')")
     project.run("insert into public.wallets (user_id, coins) values ('00000000-0000-4000-8000-000000000001', 3)")
+    project.run("""
+        create table public.asked (id bigserial primary key, user_id uuid, at timestamptz default now());
+        alter table public.asked enable row level security;
+        grant select, delete on public.asked to authenticated;
+        create policy "Own questions" on public.asked for delete to authenticated using (user_id = auth.uid());
+        create policy "See own" on public.asked for select to authenticated using (user_id = auth.uid());
+        insert into public.asked (user_id) values ('00000000-0000-4000-8000-000000000001');
+        create function public.ask() returns void language plpgsql security definer set search_path = '' as $$
+        begin
+          if (select count(*) from public.asked where user_id = auth.uid() and at > now() - interval '1 day') >= 9 then
+            raise exception 'enough for today';
+          end if;
+          insert into public.asked (user_id) values (auth.uid());
+        end $$
+    """)
     told = sonas(project, "doctor", "--prove", "--yes", exit_code=5)
+    [deleted] = [one["meaning"] for one in told["findings"] if one["code"] == "users_delete_usage"]
+    assert "Tried: 1 rows as authenticated." in deleted
+    assert project.value("select count(*) from public.asked") == 1
     found = next(one for one in told["findings"] if one["how_to_try"].count("update public.wallets"))
     assert "Tried: 1 rows as authenticated." in found["meaning"]
     assert project.value("select coins from public.wallets") == 3
