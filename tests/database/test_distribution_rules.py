@@ -84,7 +84,10 @@ WITHOUT_ACCOUNT = {
         "pure, and what the plans and their prices are",
     ),
     **dict.fromkeys(
-        ("covered_until_of", "is_plan_paid", "prorated_at", "snapshots_of", "subscription_course"),
+        (
+            *("covered_until_of", "disputed_from", "is_plan_paid", "prorated_at", "snapshots_of"),
+            *("subscription_course", "untold_renewal"),
+        ),
         "about a subscription, which the account's customers have led to",
     ),
     "roll_out": "works through the accounts of a plan, one after the other",
