@@ -58,7 +58,7 @@ export function draw(target, said, { labels, names: full = labels, series, unit,
         width,
         height: HEIGHT,
         legend: { show: false },
-        padding: [12, bars ? 8 : 24, 0, 0],
+        padding: [12, 24, 0, 0],
         cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
         scales: {
           x: { time: false, range: (_, low, high) => (bars ? [low - 0.6, high + 0.6] : [low, Math.max(high, low + 1)]) },

@@ -116,6 +116,7 @@ table { border-collapse: collapse; }
 .history .receipt { max-width: 32rem; padding: 0.25rem 0; list-style: none; font-size: 0.8125rem; }
 .receipt li { display: flex; justify-content: space-between; gap: 0.25rem 1rem; padding: 0.15rem 0; }
 .receipt span { min-width: 0; overflow-wrap: anywhere; }
+.history .receipt .figure { flex: none; max-width: 60%; white-space: nowrap; }
 .receipt .sum { border-top: 1px solid var(--_line); color: var(--_text); font-weight: 600; }
 .drains { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 16rem), 1fr)); gap: 1rem 2rem; margin-top: 0.75rem; }
 .drains h4 { margin: 0 0 0.5rem; color: var(--_muted); font-size: 0.8125rem; font-weight: 500; }
