@@ -1,6 +1,6 @@
 """Many requests with hang-ups, repeats and killed servers: what ran is what was charged, to the credit.
 
-2,000 requests; `SONAS_HANG_UPS=100000 pytest tests/fastapi/test_hang_ups.py` makes more.
+1,000 requests; `SONAS_HANG_UPS=100000 pytest tests/fastapi/test_hang_ups.py` makes more.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.fastapi.support import KEYS, bearer
 from tests.support.database import Database
 
 ROOT = Path(__file__).resolve().parents[2]
-REQUESTS = int(os.environ.get("SONAS_HANG_UPS", "2000"))
+REQUESTS = int(os.environ.get("SONAS_HANG_UPS", "1000"))
 ROUND = 250
 AT_ONCE = 25
 AMOUNT = 3
@@ -147,7 +147,7 @@ async def one(client: Client, wanted: Wanted, *, until_answered: bool) -> None:
 
 
 # The long form takes an hour and more.
-@pytest.mark.timeout(240 * max(1, REQUESTS // 2000))
+@pytest.mark.timeout(240 * max(1, REQUESTS // 1000))
 async def test_what_ran_is_what_was_charged(own_database: Database) -> None:
     database = own_database
     database.run("create table public.runs (request text not null, at timestamptz not null default now())")
