@@ -117,7 +117,7 @@ async def test_who_subscribes_already_is_led_to_the_portal(page: Page, stall: Se
 async def test_an_order_of_another_is_not_shown(page: Page, stall: Selling, database: Database) -> None:
     _, order = stall.checkout(database.new_user(), pack_id="message_100")
     await page.goto(f"/payment?order={order}")
-    await expect(page.get_by_role("alert")).to_be_visible()
+    await expect(page.get_by_text("There is no such payment of yours")).to_be_visible()
 
 
 async def test_the_way_back_alone_pays_nothing(page: Page, stall: Selling) -> None:

@@ -229,7 +229,7 @@ class Life:
         model = self.model
         # A renewal is told of at its time, whether it was paid or not, and nothing else happens to it before.
         renews = model.plan != "free" and model.status == "active" and not model.ends_at_boundary and not model.owing
-        if renews and model.end + HOUR <= model.now + day:
+        if renews and model.end <= model.now + day:
             model.pass_to(model.end + HOUR)
             told += self.renew()
         else:
