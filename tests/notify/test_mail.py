@@ -65,7 +65,7 @@ async def test_the_link_of_a_mail_turns_mails_off_by_one_click(
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://acme.example") as browser:
             address = f"{link.path}?{link.query}"
             shown = await browser.get(address)
-            assert (shown.status_code, "<button>" in shown.text) == (200, True)
+            assert (shown.status_code, "<button" in shown.text) == (200, True)
             announce(own_database, user)
             await work(smtp_url=smtp.url)
             assert len(smtp.to("bob@example.com")) == 2  # a look changes nothing
