@@ -322,6 +322,10 @@ CORRUPTIONS = [
     Corruption(11, "credits.budget_uses.used", "a budget that has counted less", "used > 0", "used = used - 1"),
     Corruption(11, "credits.budget_uses.window_start", "a window that began later", "used > 0 and isfinite(window_start)", "window_start = window_end - interval '1 second'"),
     Corruption(11, "credits.budget_uses.user_id", "a use of somebody else", "used > 0", "user_id = gen_random_uuid()"),
+    Corruption(11, "credits.budget_uses.credit_type", "a use of other credits", "used > 0", "credit_type = 'another'"),
+    Corruption(11, "credits.budget_uses.credit_limit", "a limit that is not the budget's", "true", "credit_limit = credit_limit + 1"),
+    Corruption(11, "credits.budget_uses.is_of_period", "a window that is not the budget's", "true", "is_of_period = not is_of_period"),
+    Corruption(11, f"{BALANCES}.common_budgets", "a budget that one statement misses", "has_budgets", "common_budgets = coalesce(common_budgets, 0) + 1"),
     Corruption(11, f"{BALANCES}.has_budgets", "a budget that no spend asks", "has_budgets", "has_budgets = false"),
     # Rule 7: conservation.
     Corruption(7, f"{LEDGER}.amount", "a credit out of nothing", "kind = 'grant'", "amount = amount + 1"),

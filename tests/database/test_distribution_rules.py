@@ -349,7 +349,8 @@ def test_ids_are_uuids_and_nothing_counts_up_over_all_accounts(database: Databas
 
 def test_credits_are_whole_numbers_in_every_column(database: Database) -> None:
     columns = database.query(
-        "select c.relname || '.' || a.attname, format_type(a.atttypid, null) from pg_attribute a "
+        "select c.relname || '.' || a.attname, format_type(coalesce(nullif(y.typbasetype, 0), y.oid), null) "
+        "from pg_attribute a join pg_type y on y.oid = a.atttypid "
         "join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace "
         "where n.nspname in ('public', 'credits') and c.relkind in ('r', 'p', 'v') and a.attnum > 0 "
         "and a.attname in ('amount', 'remaining', 'held', 'spent', 'lapsed', 'allowance', 'used', 'reserved', "

@@ -135,9 +135,12 @@ language plpgsql
 security definer
 set search_path = ''
 as $$
+declare
+  v_available bigint := credits.available(new);
 begin
-  perform credits.begin_top_up(new.account_id, new.credit_type,
-    new.balance - new.withheld - new.reserved, new.settled_at);
+  if v_available < new.top_up_below then
+    perform credits.begin_top_up(new.account_id, new.credit_type, v_available, new.settled_at);
+  end if;
   return null;
 end
 $$;
@@ -145,9 +148,9 @@ comment on function credits.notice_low_balance() is
   'Finds that a balance has fallen below the threshold of its automatic top-up.';
 revoke all on function credits.notice_low_balance()
   from public, anon, authenticated, service_role;
+-- Postgres reads the condition anew in every spend, so it is the shortest that leaves most out.
 create trigger balances_notice_low after update on credits.balances
-  for each row when (new.top_up_below is not null and new.allowance is not null
-    and new.balance - new.withheld - new.reserved < new.top_up_below)
+  for each row when (new.top_up_below is not null)
   execute function credits.notice_low_balance();
 
 create function credits.stop_top_up(

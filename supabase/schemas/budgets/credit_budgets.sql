@@ -52,11 +52,14 @@ create table credits.budget_uses (
   account_id uuid not null,
   budget_id uuid not null,
   user_id uuid not null,
+  credit_type text not null,
+  credit_limit bigint not null,
+  is_of_period boolean not null,
   used bigint not null,
   window_start timestamptz not null,
   window_end timestamptz not null,
   tail bigint not null default 0,
-  constraint budget_uses_pkey primary key (account_id, budget_id, user_id),
+  constraint budget_uses_pkey primary key (account_id, user_id, budget_id),
   constraint budget_uses_budget_fkey foreign key (account_id, budget_id)
     references public.credit_budgets (account_id, id) on delete cascade
 ) with (fillfactor = 50);
@@ -65,10 +68,13 @@ comment on table credits.budget_uses is
   'worked out anew from the ledger.';
 comment on column credits.budget_uses.user_id is
   'The member, for a budget of each member; else the account itself.';
+comment on column credits.budget_uses.credit_limit is
+  'Copy of the budget''s, as credit_type and is_of_period are, so that a spend needs no second row.';
 comment on column credits.budget_uses.used is
   'Spent less refunded by what was booked from window_start on, before window_end.';
 comment on column credits.budget_uses.tail is
   'For rolling hours: the version of the ledger up to which rows have left the window.';
+create index budget_uses_budget_idx on credits.budget_uses (account_id, budget_id);
 alter table credits.budget_uses enable row level security;
 revoke all on table credits.budget_uses from public, anon, authenticated, service_role;
 

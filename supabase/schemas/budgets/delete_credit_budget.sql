@@ -23,10 +23,7 @@ begin
   perform credits.lock_balance(v_account_id, v_credit_type);
   v_answer := credits.budget_answer(v_account_id, v_user_id, p_workspace_id, p_budget_id);
   delete from public.credit_budgets b where b.account_id = v_account_id and b.id = p_budget_id;
-  update credits.balances b set has_budgets = false
-  where b.account_id = v_account_id and b.credit_type = v_credit_type and not exists (
-    select 1 from public.credit_budgets o
-    where o.account_id = v_account_id and o.credit_type = v_credit_type);
+  perform credits.note_budgets(v_account_id, v_credit_type);
   return credits.respond(v_answer);
 end
 $$;

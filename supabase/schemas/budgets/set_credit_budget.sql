@@ -76,6 +76,46 @@ comment on function credits.is_somebody(uuid, text) is
 revoke all on function credits.is_somebody(uuid, text)
   from public, anon, authenticated, service_role;
 
+create function credits.note_budgets(p_account_id uuid, p_credit_type text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  update credits.balances l set has_budgets = n.has_budgets, common_budgets = n.common_budgets
+  from credits.counted_budgets(p_account_id, p_credit_type) n
+  where l.account_id = p_account_id and l.credit_type = p_credit_type;
+end
+$$;
+comment on function credits.note_budgets(uuid, text) is
+  'Writes into the balance whether it has budgets, and how many count every spend.';
+revoke all on function credits.note_budgets(uuid, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.counted_budgets(
+  p_account_id uuid, p_credit_type text, out has_budgets boolean, out common_budgets smallint)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- What holds alone count leaves spends be.
+  select count(*) > 0, case when count(*) > 0 and bool_and(b.window_kind = 'in_flight'
+      or b.window_kind <> 'draw' and b.scope_value is null and b.scope in ('workspace', 'member'))
+    then count(*) filter (where b.window_kind <> 'in_flight') end
+    into has_budgets, common_budgets
+  from public.credit_budgets b
+  where b.account_id = p_account_id and b.credit_type = p_credit_type;
+end
+$$;
+comment on function credits.counted_budgets(uuid, text) is
+  'Whether there are budgets of a balance, and how many count every spend, where all do.';
+revoke all on function credits.counted_budgets(uuid, text)
+  from public, anon, authenticated, service_role;
+
 create function credits.set_credit_budget(
   p_user_id uuid, p_workspace_id uuid, p_credit_type text, p_limit bigint, p_window text,
   p_scope text, p_scope_value text, p_hours integer)
@@ -109,8 +149,9 @@ begin
     perform credits.raise_error('forbidden', '{"most": 200}',
       'An account has at most 200 budgets of a credit type. Delete one first.');
   end if;
-  update credits.balances b set has_budgets = true
-  where b.account_id = v_account_id and b.credit_type = p_credit_type and not b.has_budgets;
+  update credits.budget_uses u set credit_limit = p_limit
+  where u.account_id = v_account_id and u.budget_id = v_id;
+  perform credits.note_budgets(v_account_id, p_credit_type);
   return credits.respond(credits.budget_answer(v_account_id, v_user_id, p_workspace_id, v_id));
 end
 $$;

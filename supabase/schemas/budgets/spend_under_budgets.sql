@@ -2,8 +2,53 @@
 
 create function credits.take_from_budgets(
   p_account_id uuid, p_credit_type text, p_user_id uuid, p_amount bigint, p_metadata jsonb,
-  p_at timestamptz, p_period_start timestamptz, p_reserved bigint,
+  p_at timestamptz, p_period_start timestamptz, p_reserved bigint, p_common_budgets smallint,
   p_is_forced boolean default false)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_counted uuid[];
+begin
+  if p_common_budgets is null or p_reserved > 0 or p_is_forced then
+    return credits.take_one_by_one(p_account_id, p_credit_type, p_user_id, p_amount, p_metadata,
+      p_at, p_period_start, p_reserved, p_is_forced);
+  end if;
+  with counted as (
+    update credits.budget_uses u set used = u.used + p_amount
+    where u.account_id = p_account_id and u.user_id in (p_account_id, p_user_id)
+      and u.credit_type = p_credit_type and u.used + p_amount < u.credit_limit
+      and u.window_end > p_at
+      and (not u.is_of_period or u.window_start = coalesce(p_period_start, '-infinity'))
+    returning u.budget_id
+  )
+  select array_agg(c.budget_id) into v_counted from counted c;
+  if coalesce(cardinality(v_counted), 0) = p_common_budgets then
+    return true;
+  end if;
+  -- One has no room, is used up by this spend, or has not counted in this window yet.
+  update credits.budget_uses u set used = u.used - p_amount
+  where u.account_id = p_account_id and u.user_id in (p_account_id, p_user_id)
+    and u.budget_id = any (v_counted);
+  return credits.take_with_care(p_account_id, p_credit_type, p_user_id, p_amount, p_metadata,
+    p_at, p_period_start, false);
+end
+$$;
+comment on function credits.take_from_budgets(uuid, text, uuid, bigint, jsonb, timestamptz,
+  timestamptz, bigint, smallint, boolean) is
+  'Counts a spend in all budgets that apply to it, when all have room; else answers false and '
+  'counts nothing. p_is_forced counts what is spent whatever the budgets say. Call it with the '
+  'balance locked, before the spend is on the ledger.';
+revoke all on function credits.take_from_budgets(uuid, text, uuid, bigint, jsonb, timestamptz,
+  timestamptz, bigint, smallint, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.take_one_by_one(
+  p_account_id uuid, p_credit_type text, p_user_id uuid, p_amount bigint, p_metadata jsonb,
+  p_at timestamptz, p_period_start timestamptz, p_reserved bigint, p_is_forced boolean)
 returns boolean
 language plpgsql
 volatile
@@ -28,7 +73,8 @@ begin
       and u.user_id = case when b.scope = 'member' and b.scope_value is null then p_user_id
         else p_account_id end
     where b.account_id = p_account_id and b.credit_type = p_credit_type
-      and (b.scope = 'workspace' or credits.budget_subject(p_account_id, b, p_user_id,
+      and (b.scope = 'workspace' or b.scope = 'member' and b.scope_value is null
+        or credits.budget_subject(p_account_id, b, p_user_id,
         case when b.scope = 'role' then credits.role_for_budget(p_account_id, b, p_user_id) end,
         p_metadata) is not null)
   loop
@@ -52,12 +98,11 @@ begin
   return true;
 end
 $$;
-comment on function credits.take_from_budgets(uuid, text, uuid, bigint, jsonb, timestamptz,
+comment on function credits.take_one_by_one(uuid, text, uuid, bigint, jsonb, timestamptz,
   timestamptz, bigint, boolean) is
-  'Counts a spend in all budgets that apply to it, when all have room; else answers false and '
-  'counts nothing. p_is_forced counts what is spent whatever the budgets say. Call it with the '
-  'balance locked, before the spend is on the ledger.';
-revoke all on function credits.take_from_budgets(uuid, text, uuid, bigint, jsonb, timestamptz,
+  'What take_from_budgets does where a budget may not apply, or holds count: finds out which ones '
+  'apply, and counts those.';
+revoke all on function credits.take_one_by_one(uuid, text, uuid, bigint, jsonb, timestamptz,
   timestamptz, bigint, boolean)
   from public, anon, authenticated, service_role;
 
@@ -80,9 +125,10 @@ begin
     return false;
   end if;
   insert into credits.budget_uses as u (
-    account_id, budget_id, user_id, used, window_start, window_end, tail)
-  select p_account_id, s.budget_id, s.user_id, s.used + p_amount, s.window_start, s.window_end,
-    s.tail
+    account_id, budget_id, user_id, credit_type, credit_limit, is_of_period, used, window_start,
+    window_end, tail)
+  select p_account_id, s.budget_id, s.user_id, p_credit_type, s.credit_limit,
+    s.window_kind = 'period', s.used + p_amount, s.window_start, s.window_end, s.tail
   from unnest(v_states) s where s.window_start is not null
   on conflict (account_id, budget_id, user_id) do update set used = excluded.used,
     window_start = excluded.window_start, window_end = excluded.window_end, tail = excluded.tail;

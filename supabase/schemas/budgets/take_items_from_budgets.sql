@@ -18,7 +18,8 @@ begin
     where b.credit_type = v_item.credit_type;
     continue when not v_balance.has_budgets or credits.take_from_budgets(p_account_id,
       v_item.credit_type, p_user_id, v_item.amount, v_item.metadata, v_balance.settled_at,
-      v_balance.period_start, v_balance.reserved + v_balance.reserved_unlimited);
+      v_balance.period_start, v_balance.reserved + v_balance.reserved_unlimited,
+      v_balance.common_budgets);
     v_budget := credits.budget_without_room(p_account_id, v_item.credit_type, p_user_id,
       v_item.amount, v_item.metadata, v_balance.settled_at, v_balance.period_start);
     -- All or none: what the items before it were counted goes back.

@@ -8,7 +8,10 @@ as $$
 begin
   return query
   with uses as (
-    select u.account_id, u.budget_id, u.user_id, u.used, (credits.spent_under_budget(
+    select u.account_id, u.budget_id, u.user_id, u.used,
+      (u.credit_type, u.credit_limit, u.is_of_period)
+        = (b.credit_type, b.credit_limit, b.window_kind = 'period') as is_copy,
+      (credits.spent_under_budget(
       u.account_id, b, u.user_id, u.window_start,
       case when b.window_kind in ('day', 'week', 'month') then u.window_end else 'infinity' end
       )).spent
@@ -20,11 +23,14 @@ begin
       and (b.window_kind <> 'period'
         or u.window_start = coalesce(l.period_start, '-infinity'))
   ), compared as (
-    select u.account_id, u.budget_id, u.user_id, u.used = u.spent as ok from uses u
+    select u.account_id, u.budget_id, u.user_id, u.used = u.spent and u.is_copy as ok from uses u
     union all
-    select l.account_id, null, null, l.has_budgets = exists (
-      select 1 from public.credit_budgets b
-      where b.account_id = l.account_id and b.credit_type = l.credit_type)
+    select l.account_id, null, null,
+      l.has_budgets = exists (
+        select 1 from public.credit_budgets b
+        where b.account_id = l.account_id and b.credit_type = l.credit_type)
+      and l.common_budgets is not distinct from case when l.has_budgets
+        then (credits.counted_budgets(l.account_id, l.credit_type)).common_budgets end
     from credits.balances l where p_account_id is null or l.account_id = p_account_id
   )
   select count(*), coalesce((
@@ -36,7 +42,6 @@ end
 $$;
 comment on function credits.verify_budgets(uuid) is
   'Rule 11: what each budget has counted is what the ledger says was spent in its window, less '
-  'what '
-  'was refunded of it.';
+  'what was refunded of it.';
 revoke all on function credits.verify_budgets(uuid)
   from public, anon, authenticated, service_role;

@@ -163,7 +163,7 @@ begin
   if v_balance.has_budgets then
     perform credits.take_from_budgets(p_account_id, v_hold.credit_type, p_user_id, v_captured,
       v_metadata,
-      v_balance.settled_at, v_balance.period_start, 0, p_is_forced => true);
+      v_balance.settled_at, v_balance.period_start, 0, null, p_is_forced => true);
   end if;
   v_balance := credits.spend_slices(p_account_id, v_balance, v_hold, v_captured, p_is_final,
     p_user_id, v_operation_id,

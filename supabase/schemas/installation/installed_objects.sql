@@ -213,6 +213,12 @@ as $$
     else pg_catalog.pg_get_functiondef(f.oid) end
   from credits.own_functions() f
   union all
+  select format('constraint %I on domain %s', k.conname, y.oid::regtype), 'constraint',
+    format('alter domain %s add constraint %I %s;', y.oid::regtype, k.conname,
+      pg_catalog.pg_get_constraintdef(k.oid))
+  from pg_catalog.pg_constraint k join pg_catalog.pg_type y on y.oid = k.contypid
+  where y.typnamespace = 'credits'::regnamespace and k.contype = 'c'
+  union all
   select 'type ' || y.oid::regtype, 'type',
     (select format('create type %s as enum (%s);', y.oid::regtype,
     string_agg(quote_literal(e.enumlabel), ', ' order by e.enumsortorder))

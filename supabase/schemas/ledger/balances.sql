@@ -1,3 +1,13 @@
+-- A domain is asked for the columns that a statement changes, and is read once a session. A check is
+-- asked whatever was changed, and Postgres reads its text anew in every statement. So columns that
+-- may not be negative say so by their type, and a check compares only what is in several columns.
+create domain credits.not_negative as bigint
+  constraint not_negative_is_0_or_more check (value >= 0);
+comment on domain credits.not_negative is 'Whole credits of which there can be none, but not fewer.';
+create domain credits.part_of_a_credit as bigint
+  constraint part_of_a_credit_is_less_than_one check (value between 0 and 999999999);
+comment on domain credits.part_of_a_credit is 'Less than a credit, in billionths.';
+
 create table credits.balances (
   account_id uuid not null constraint balances_account_id_fkey
     references credits.accounts (account_id),
@@ -8,10 +18,10 @@ create table credits.balances (
   allowance bigint,
   version bigint not null default 0,
   balance bigint not null default 0,
-  withheld bigint not null default 0,
-  reserved bigint not null default 0,
-  reserved_unlimited bigint not null default 0,
-  used bigint not null default 0,
+  withheld credits.not_negative not null default 0,
+  reserved credits.not_negative not null default 0,
+  reserved_unlimited credits.not_negative not null default 0,
+  used credits.not_negative not null default 0,
   used_since timestamptz not null,
   period_start timestamptz,
   period_end timestamptz,
@@ -22,19 +32,18 @@ create table credits.balances (
   plan_version integer,
   granted bigint not null default 0,
   overdrawn bigint not null default 0,
-  prepaid_nano bigint not null default 0,
+  prepaid_nano credits.part_of_a_credit not null default 0,
   is_floating boolean not null default false,
   alert_percent smallint default 0,
   alert_amount bigint,
   has_budgets boolean not null default false,
+  common_budgets smallint,
   due_at timestamptz not null default '-infinity',
   settled_at timestamptz not null,
   test_now timestamptz,
   top_up_below bigint,
   constraint balances_pkey primary key (account_id, credit_type),
-  constraint balances_prepaid_is_less_than_a_credit check (prepaid_nano between 0 and 999999999),
-  constraint balances_parts_fit_into_the_whole
-    check (least(withheld, reserved, reserved_unlimited, used, balance - withheld - reserved) >= 0)
+  constraint balances_parts_fit_into_the_whole check (balance >= withheld + reserved)
 ) with (fillfactor = 50);
 create index balances_user_id_idx on credits.balances (user_id);
 create index balances_due_at_idx on credits.balances (due_at) where test_now is null
@@ -80,6 +89,9 @@ comment on column credits.balances.alert_amount is
   'The next amount left of which people are warned; null is none.';
 comment on column credits.balances.has_budgets is
   'Whether public.credit_budgets has rows for it, so that a spend without them asks no further.';
+comment on column credits.balances.common_budgets is
+  'How many of its budgets count every spend, where all of them do: then one statement counts them. '
+  'Null where some are about a role, one member, a key of metadata or a single spend.';
 comment on column credits.balances.due_at is
   'The next instant at which something expires, starts or renews; until then this row is the '
   'truth. -infinity where it is floating.';

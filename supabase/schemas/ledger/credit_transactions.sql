@@ -17,8 +17,7 @@ create table public.credit_transactions (
   description text,
   metadata jsonb not null default '{}',
   created_at timestamptz not null,
-  constraint credit_transactions_pkey primary key (account_id, credit_type, version),
-  constraint credit_transactions_balance_is_not_negative check (balance_after >= 0)
+  constraint credit_transactions_pkey primary key (account_id, credit_type, version)
 );
 create index credit_transactions_operation_idx on public.credit_transactions (account_id,
   operation_id);

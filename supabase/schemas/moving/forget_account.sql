@@ -126,7 +126,7 @@ begin
   perform credits.leave_workspaces(p_account_id);
   delete from credits.api_keys k where k.user_id = p_account_id;
   delete from public.credit_budgets b where b.account_id = p_account_id;
-  update credits.balances b set has_budgets = false
+  update credits.balances b set has_budgets = false, common_budgets = null
   where b.account_id = p_account_id and b.has_budgets;
   -- What the ledger says of an agent is blank by now.
   perform credits.forget_budget_uses(a, 'metadata') from unnest(v_accounts) a order by a;

@@ -79,6 +79,7 @@ declare
   v_at timestamptz;
   v_reaches_level boolean;
   v_has_budgets boolean;
+  v_common_budgets smallint;
   v_period_start timestamptz;
 begin
   -- A caller that waits here for the lock compares anew with what the one before left.
@@ -93,14 +94,15 @@ begin
     and b.allowance is not null and b.balance - b.withheld - b.reserved >= p_amount
   returning gen_random_uuid(), b.version, b.balance, b.balance - b.withheld - b.reserved,
     b.allowance, b.used,
-      b.reserved + b.reserved_unlimited, b.period_end, b.settled_at, b.has_budgets, b.period_start,
+      b.reserved + b.reserved_unlimited, b.period_end, b.settled_at, b.has_budgets,
+      b.common_budgets, b.period_start,
       -- As credits.reaches_level says.
       100::numeric * b.used >= b.alert_percent::numeric
         * (b.used + b.balance - b.withheld - b.reserved)
         or b.balance - b.withheld - b.reserved <= b.alert_amount
     into v_operation_id, v_version, v_balance, v_remaining, v_allowance, v_used, v_reserved,
       v_period_end, v_at,
-      v_has_budgets, v_period_start, v_reaches_level;
+      v_has_budgets, v_common_budgets, v_period_start, v_reaches_level;
   if not found then
     return credits.consume_with_care(p_account_id, p_user_id, p_credit_type, p_amount,
       p_description, p_idempotency_key,
@@ -112,7 +114,7 @@ begin
   if v_has_budgets
     and not credits.take_from_budgets(p_account_id, p_credit_type, p_user_id, p_amount, p_metadata,
     v_at,
-      v_period_start, v_reserved, p_forced) then
+      v_period_start, v_reserved, v_common_budgets, p_forced) then
     update credits.balances b set version = b.version - 1, balance = b.balance + p_amount,
       used = b.used - p_amount
     where b.account_id = p_account_id and b.credit_type = p_credit_type;
@@ -122,8 +124,9 @@ begin
   end if;
 
   -- The balance was locked in the statement before, so this one sees what everybody else has left.
-  -- It does nothing when the account is gone, the key is known, or the first grant (see
-  -- spendable_grants) does not have it all.
+  -- It spends nothing when the account is gone, the key is known, or the first grant (see
+  -- spendable_grants) does not have it all. A request for another balance, which has not waited for
+  -- this lock, may be about to keep the same key: then this one waits for it, and finds it known.
   if p_idempotency_key is null then
     with spent as (
       update public.credit_grants g set remaining = g.remaining - p_amount,
@@ -156,7 +159,14 @@ begin
       v_operation_id, v_at
     from spent s;
   else
-    with spent as (
+    with kept as (
+      insert into credits.idempotency_keys (
+        account_id, idempotency_key, operation_id, remaining, allowance, used, reserved, period_end)
+      values (p_account_id, p_idempotency_key, v_operation_id, v_remaining, v_allowance, v_used,
+        nullif(v_reserved, 0), v_period_end)
+      on conflict (account_id, idempotency_key) do nothing
+      returning account_id
+    ), spent as (
       update public.credit_grants g set remaining = g.remaining - p_amount,
         spent = g.spent + p_amount
       where g.account_id = p_account_id and g.remaining - g.held >= p_amount
@@ -169,9 +179,7 @@ begin
           and f.frozen_at is null
         order by f.priority, f.expires_at, f.starts_at, f.id
         limit 1)
-        and not exists (
-          select 1 from credits.idempotency_keys k
-          where k.account_id = p_account_id and k.idempotency_key = p_idempotency_key)
+        and exists (select 1 from kept)
       returning g.id
     ), posted as (
       insert into public.credit_transactions (
@@ -182,24 +190,13 @@ begin
         -p_amount, v_balance,
         p_description, p_metadata, v_at
       from spent s
-    ), kept as (
-      -- Only a request for another balance, which has not waited for this lock, can have put the
-      -- key there meanwhile.
-      insert into credits.idempotency_keys (
-        account_id, idempotency_key, operation_id, remaining, allowance, used, reserved, period_end)
-      select p_account_id, p_idempotency_key, v_operation_id, v_remaining, v_allowance, v_used,
-        nullif(v_reserved, 0),
-        v_period_end
-      from spent s
-      on conflict (account_id, idempotency_key) do nothing
-      returning account_id
     )
     insert into public.usage (
       account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id,
         created_at)
     select p_account_id, p_user_id, p_credit_type, p_amount, 'allowed', p_description, p_metadata,
       v_operation_id, v_at
-    from kept k;
+    from spent s;
   end if;
   if found then
     if v_reaches_level then
@@ -213,8 +210,10 @@ begin
       'period_end', v_period_end, 'replayed', false);
   end if;
 
-  -- Undone, and done with care. A key that was taken while this call posted raises there, which
-  -- takes all of it back.
+  -- Undone, and done with care, which answers from a key that is known.
+  delete from credits.idempotency_keys k
+  where k.account_id = p_account_id and k.idempotency_key = p_idempotency_key
+    and k.operation_id = v_operation_id;
   if v_has_budgets then
     perform credits.return_to_budgets(p_account_id, p_credit_type, p_user_id, p_amount, p_metadata,
       v_at);
@@ -288,7 +287,8 @@ begin
   if v_balance.has_budgets
     and not credits.take_from_budgets(p_account_id, p_credit_type, p_user_id, p_amount, p_metadata,
       v_balance.settled_at, v_balance.period_start,
-        v_balance.reserved + v_balance.reserved_unlimited, p_forced) then
+        v_balance.reserved + v_balance.reserved_unlimited, v_balance.common_budgets,
+        p_forced) then
     v_budget := credits.budget_without_room(p_account_id, p_credit_type, p_user_id, p_amount,
       p_metadata,
       v_balance.settled_at, v_balance.period_start);
