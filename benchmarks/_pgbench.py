@@ -9,10 +9,21 @@ from pathlib import Path
 from benchmarks._server import SQL, Server, environment
 
 
-def pgbench(server: Server, database: str, script: str, *, clients: int, accounts: int, seconds: float) -> float:
-    """Transactions per second of `sql/<script>.sql` among the first `accounts` accounts."""
+def pgbench(
+    server: Server,
+    database: str,
+    script: str,
+    *,
+    clients: int,
+    accounts: int,
+    seconds: float = 0,
+    transactions: int | None = None,
+) -> float:
+    """Transactions per second of `sql/<script>.sql` among the first `accounts` accounts, for a time or so many."""
     # pgbench counts whole seconds; with fewer transactions than that it would measure its own start.
     limit = ["-T", str(max(1, round(seconds)))]
+    if transactions is not None:
+        limit = ["-t", str(max(1, transactions // clients))]
     done = subprocess.run(
         [
             str(Path(server.programs) / "pgbench"), "-n", "-M", "prepared", "-c", str(clients), "-j", "2", *limit,

@@ -39,7 +39,7 @@ def _direct(section: str, server: Server, plan: Plan, say: Say, accounts: int) -
     sides = {
         "consume_credits": _runs(server, plan, "bench", "consume", accounts),
         "consume_credits with a key": _runs(server, plan, "bench", "consume_with_key", accounts),
-        "a peer's transfer": _runs(server, plan, "bench", "peer_transfer", accounts),
+        "pgledger's transfer": _runs(server, plan, "bench", "pgledger_transfer", accounts),
         "two statements": _runs(server, plan, "bench", "floor_two_statements", accounts),
         "one statement": _runs(server, plan, "bench", "floor_one_statement", accounts),
     }
@@ -72,6 +72,24 @@ def holds(server: Server, plan: Plan, say: Say) -> list[Figure]:
         "reserve and capture, one account, one client": _runs(server, alone, "bench", pair, 1),
     }
     return take_turns("holds", sides, ("consume_credits",), rounds=plan.rounds, say=say)
+
+
+def budgets(server: Server, plan: Plan, say: Say) -> list[Figure]:
+    """Spends under two budgets beside spends under none, over many accounts."""
+    free, two, key = "no budget", "two budgets", "two budgets beside one of a key"
+    files = {free: (), two: ("two_budgets.sql",), key: ("two_budgets.sql", "budget_of_a_key.sql")}
+    sides: dict[str, Run] = {}
+    accounts = min(plan.accounts, 1_000)
+    for number, (name, scripts) in enumerate(files.items()):
+        say(f"filling for {name}")
+        server.add_database(f"budgets_{number}", accounts)
+        for script in scripts:
+            server.run_file(f"budgets_{number}", script, accounts=accounts)
+        sides[name] = _runs(server, plan, f"budgets_{number}", "consume", accounts)
+    for name, run in sides.items():
+        say(f"warming up {name}")
+        run()
+    return take_turns("budgets", sides, (free,), rounds=plan.rounds, say=say)
 
 
 def batch(server: Server, plan: Plan, say: Say) -> list[Figure]:
@@ -149,6 +167,7 @@ SECTIONS: dict[str, Callable[[Server, Plan, Say], list[Figure]]] = {
     "many": many,
     "hot": hot,
     "holds": holds,
+    "budgets": budgets,
     "batch": batch,
     "size": size,
     "api": api,

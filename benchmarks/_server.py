@@ -18,6 +18,8 @@ from sonas_supabase.local import PASSWORD, SUPERUSER, Cluster, free_port, migrat
 from sonas_supabase.local._binaries import choose_runner, postgres_binaries
 
 SQL = Path(__file__).parent / "sql"
+# https://github.com/pgr0ss/pgledger, as it is: the ledger that ours is compared with.
+PGLEDGER = Path(__file__).parent / "pgledger"
 # Nothing here makes a commit cheaper. A checkpoint in the middle of a run would hit one side and not the other.
 SETTINGS = {
     "fsync": "on",
@@ -51,14 +53,29 @@ class Server:
                 connection.execute(statement.encode())
 
     def add_database(self, name: str, accounts: int) -> None:
-        """A migrated database with accounts that never run dry, and the tables of the floor. Does nothing twice."""
+        """A migrated database with accounts that never run dry, pgledger, and the tables of the floor.
+
+        Does nothing twice: all of one size are copies of the first.
+        """
+        filled = f"filled_{accounts}"
         with psycopg.connect(self.cluster.url(user=SUPERUSER), autocommit=True) as connection:
-            if connection.execute("select 1 from pg_database where datname = %s", [name]).fetchone():
-                return
-            connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-        shape(self.cluster.url(name, user=SUPERUSER))
-        migrate(self.cluster.url(name))
-        self.run_file(name, "fill.sql", accounts=accounts)
+
+            def create(database: str, template: str) -> bool:
+                if connection.execute("select 1 from pg_database where datname = %s", [database]).fetchone():
+                    return False
+                connection.execute(
+                    sql.SQL("create database {} template {}").format(sql.Identifier(database), sql.Identifier(template))
+                )
+                return True
+
+            if create(filled, "template1"):
+                shape(self.cluster.url(filled, user=SUPERUSER))
+                migrate(self.cluster.url(filled))
+                with self.connect(filled) as filling:
+                    for file in ("uuid-to-ulid.sql", "pgledger.sql"):
+                        filling.execute((PGLEDGER / file).read_bytes())
+                self.run_file(filled, "fill.sql", accounts=accounts)
+            create(name, filled)
 
 
 @contextmanager

@@ -14,6 +14,12 @@ STEPS = {
       used = b.used + 1, settled_at = greatest(b.settled_at, clock_timestamp())
       where b.account_id = k and b.credit_type = 'integration' and b.due_at > clock_timestamp()
         and b.balance - b.withheld - b.reserved >= 1""",
+    "charge it, and compare with the next level": """update credits.balances b set version = b.version + 1,
+      balance = b.balance - 1, used = b.used + 1, settled_at = greatest(b.settled_at, clock_timestamp())
+      where b.account_id = k and b.credit_type = 'integration' and b.due_at > clock_timestamp()
+        and b.balance - b.withheld - b.reserved >= 1
+      returning 100::numeric * b.used >= b.alert_percent::numeric * (b.used + b.balance - b.withheld - b.reserved)
+        or b.balance - b.withheld - b.reserved <= b.alert_amount into v_reaches_level""",
     "spend from the grant": """update public.credit_grants g set remaining = g.remaining - 1, spent = g.spent + 1
       where g.account_id = k and g.id = (select f.id from public.credit_grants f where f.account_id = k
         and f.credit_type = 'integration' and f.is_open and f.remaining > f.held
@@ -42,6 +48,7 @@ declare
   o uuid;
   m jsonb;
   v_balance credits.balances;
+  v_reaches_level boolean;
   o_base bigint := (extract(epoch from clock_timestamp()) * 1000000)::bigint;
 begin
   select * into v_balance from credits.balances x where x.credit_type = 'message' limit 1;

@@ -3145,6 +3145,18 @@ insert into credits.grant_sources (id, priority, priority_when_expiring, may_be_
 
 -- schemas/ledger/balances.sql
 
+-- A domain is asked for the columns that a statement changes, and is read once a session. A check
+-- is asked whatever was changed, and Postgres reads its text anew in every statement. So columns
+-- that may not be negative say so by their type, and a check compares only what is in several
+-- columns.
+create domain credits.not_negative as bigint
+  constraint not_negative_is_0_or_more check (value >= 0);
+comment on domain credits.not_negative is
+  'Whole credits of which there can be none, but not fewer.';
+create domain credits.part_of_a_credit as bigint
+  constraint part_of_a_credit_is_less_than_one check (value between 0 and 999999999);
+comment on domain credits.part_of_a_credit is 'Less than a credit, in billionths.';
+
 create table credits.balances (
   account_id uuid not null constraint balances_account_id_fkey
     references credits.accounts (account_id),
@@ -3155,10 +3167,10 @@ create table credits.balances (
   allowance bigint,
   version bigint not null default 0,
   balance bigint not null default 0,
-  withheld bigint not null default 0,
-  reserved bigint not null default 0,
-  reserved_unlimited bigint not null default 0,
-  used bigint not null default 0,
+  withheld credits.not_negative not null default 0,
+  reserved credits.not_negative not null default 0,
+  reserved_unlimited credits.not_negative not null default 0,
+  used credits.not_negative not null default 0,
   used_since timestamptz not null,
   period_start timestamptz,
   period_end timestamptz,
@@ -3169,19 +3181,18 @@ create table credits.balances (
   plan_version integer,
   granted bigint not null default 0,
   overdrawn bigint not null default 0,
-  prepaid_nano bigint not null default 0,
+  prepaid_nano credits.part_of_a_credit not null default 0,
   is_floating boolean not null default false,
   alert_percent smallint default 0,
   alert_amount bigint,
   has_budgets boolean not null default false,
+  common_budgets smallint,
   due_at timestamptz not null default '-infinity',
   settled_at timestamptz not null,
   test_now timestamptz,
   top_up_below bigint,
   constraint balances_pkey primary key (account_id, credit_type),
-  constraint balances_prepaid_is_less_than_a_credit check (prepaid_nano between 0 and 999999999),
-  constraint balances_parts_fit_into_the_whole
-    check (least(withheld, reserved, reserved_unlimited, used, balance - withheld - reserved) >= 0)
+  constraint balances_parts_fit_into_the_whole check (balance >= withheld + reserved)
 ) with (fillfactor = 50);
 create index balances_user_id_idx on credits.balances (user_id);
 create index balances_due_at_idx on credits.balances (due_at) where test_now is null
@@ -3227,6 +3238,9 @@ comment on column credits.balances.alert_amount is
   'The next amount left of which people are warned; null is none.';
 comment on column credits.balances.has_budgets is
   'Whether public.credit_budgets has rows for it, so that a spend without them asks no further.';
+comment on column credits.balances.common_budgets is
+  'How many of its budgets count every spend, where all do: then one statement counts them. '
+  'Null where some are about a role, one member, a key of metadata or a single spend.';
 comment on column credits.balances.due_at is
   'The next instant at which something expires, starts or renews; until then this row is the '
   'truth. -infinity where it is floating.';
@@ -3283,8 +3297,8 @@ create index credit_grants_open_idx on public.credit_grants
 create unique index credit_grants_period_key on public.credit_grants (account_id, credit_type,
   period_start)
   where period_start is not null and voided_at is null;
--- A check costs every spend its share of time, most of all one that compares texts. Here and in the
--- ledger stand those that keep credits from being lost or overspent; verify_books checks the rest.
+-- A check costs every spend its share of time. Here stand those that keep credits from being lost
+-- or overspent; verify_books checks the rest.
 comment on table public.credit_grants is
   'The only home of credits. What a grant held at first is spent, lapsed (expired or voided) or '
   'remaining; nothing else can happen to it.';
@@ -3334,8 +3348,7 @@ create table public.credit_transactions (
   description text,
   metadata jsonb not null default '{}',
   created_at timestamptz not null,
-  constraint credit_transactions_pkey primary key (account_id, credit_type, version),
-  constraint credit_transactions_balance_is_not_negative check (balance_after >= 0)
+  constraint credit_transactions_pkey primary key (account_id, credit_type, version)
 );
 create index credit_transactions_operation_idx on public.credit_transactions (account_id,
   operation_id);
@@ -6982,6 +6995,7 @@ declare
   v_at timestamptz;
   v_reaches_level boolean;
   v_has_budgets boolean;
+  v_common_budgets smallint;
   v_period_start timestamptz;
 begin
   -- A caller that waits here for the lock compares anew with what the one before left.
@@ -6996,14 +7010,15 @@ begin
     and b.allowance is not null and b.balance - b.withheld - b.reserved >= p_amount
   returning gen_random_uuid(), b.version, b.balance, b.balance - b.withheld - b.reserved,
     b.allowance, b.used,
-      b.reserved + b.reserved_unlimited, b.period_end, b.settled_at, b.has_budgets, b.period_start,
+      b.reserved + b.reserved_unlimited, b.period_end, b.settled_at, b.has_budgets,
+      b.common_budgets, b.period_start,
       -- As credits.reaches_level says.
       100::numeric * b.used >= b.alert_percent::numeric
         * (b.used + b.balance - b.withheld - b.reserved)
         or b.balance - b.withheld - b.reserved <= b.alert_amount
     into v_operation_id, v_version, v_balance, v_remaining, v_allowance, v_used, v_reserved,
       v_period_end, v_at,
-      v_has_budgets, v_period_start, v_reaches_level;
+      v_has_budgets, v_common_budgets, v_period_start, v_reaches_level;
   if not found then
     return credits.consume_with_care(p_account_id, p_user_id, p_credit_type, p_amount,
       p_description, p_idempotency_key,
@@ -7015,7 +7030,7 @@ begin
   if v_has_budgets
     and not credits.take_from_budgets(p_account_id, p_credit_type, p_user_id, p_amount, p_metadata,
     v_at,
-      v_period_start, v_reserved, p_forced) then
+      v_period_start, v_reserved, v_common_budgets, p_forced) then
     update credits.balances b set version = b.version - 1, balance = b.balance + p_amount,
       used = b.used - p_amount
     where b.account_id = p_account_id and b.credit_type = p_credit_type;
@@ -7025,8 +7040,9 @@ begin
   end if;
 
   -- The balance was locked in the statement before, so this one sees what everybody else has left.
-  -- It does nothing when the account is gone, the key is known, or the first grant (see
-  -- spendable_grants) does not have it all.
+  -- It spends nothing when the account is gone, the key is known, or the first grant (see
+  -- spendable_grants) does not have it all. A request for another balance, which has not waited for
+  -- this lock, may be about to keep the same key: then this one waits for it, and finds it known.
   if p_idempotency_key is null then
     with spent as (
       update public.credit_grants g set remaining = g.remaining - p_amount,
@@ -7059,7 +7075,14 @@ begin
       v_operation_id, v_at
     from spent s;
   else
-    with spent as (
+    with kept as (
+      insert into credits.idempotency_keys (
+        account_id, idempotency_key, operation_id, remaining, allowance, used, reserved, period_end)
+      values (p_account_id, p_idempotency_key, v_operation_id, v_remaining, v_allowance, v_used,
+        nullif(v_reserved, 0), v_period_end)
+      on conflict (account_id, idempotency_key) do nothing
+      returning account_id
+    ), spent as (
       update public.credit_grants g set remaining = g.remaining - p_amount,
         spent = g.spent + p_amount
       where g.account_id = p_account_id and g.remaining - g.held >= p_amount
@@ -7072,9 +7095,7 @@ begin
           and f.frozen_at is null
         order by f.priority, f.expires_at, f.starts_at, f.id
         limit 1)
-        and not exists (
-          select 1 from credits.idempotency_keys k
-          where k.account_id = p_account_id and k.idempotency_key = p_idempotency_key)
+        and exists (select 1 from kept)
       returning g.id
     ), posted as (
       insert into public.credit_transactions (
@@ -7085,24 +7106,13 @@ begin
         -p_amount, v_balance,
         p_description, p_metadata, v_at
       from spent s
-    ), kept as (
-      -- Only a request for another balance, which has not waited for this lock, can have put the
-      -- key there meanwhile.
-      insert into credits.idempotency_keys (
-        account_id, idempotency_key, operation_id, remaining, allowance, used, reserved, period_end)
-      select p_account_id, p_idempotency_key, v_operation_id, v_remaining, v_allowance, v_used,
-        nullif(v_reserved, 0),
-        v_period_end
-      from spent s
-      on conflict (account_id, idempotency_key) do nothing
-      returning account_id
     )
     insert into public.usage (
       account_id, user_id, credit_type, credits_used, status, description, metadata, operation_id,
         created_at)
     select p_account_id, p_user_id, p_credit_type, p_amount, 'allowed', p_description, p_metadata,
       v_operation_id, v_at
-    from kept k;
+    from spent s;
   end if;
   if found then
     if v_reaches_level then
@@ -7116,8 +7126,10 @@ begin
       'period_end', v_period_end, 'replayed', false);
   end if;
 
-  -- Undone, and done with care. A key that was taken while this call posted raises there, which
-  -- takes all of it back.
+  -- Undone, and done with care, which answers from a key that is known.
+  delete from credits.idempotency_keys k
+  where k.account_id = p_account_id and k.idempotency_key = p_idempotency_key
+    and k.operation_id = v_operation_id;
   if v_has_budgets then
     perform credits.return_to_budgets(p_account_id, p_credit_type, p_user_id, p_amount, p_metadata,
       v_at);
@@ -7191,7 +7203,8 @@ begin
   if v_balance.has_budgets
     and not credits.take_from_budgets(p_account_id, p_credit_type, p_user_id, p_amount, p_metadata,
       v_balance.settled_at, v_balance.period_start,
-        v_balance.reserved + v_balance.reserved_unlimited, p_forced) then
+        v_balance.reserved + v_balance.reserved_unlimited, v_balance.common_budgets,
+        p_forced) then
     v_budget := credits.budget_without_room(p_account_id, p_credit_type, p_user_id, p_amount,
       p_metadata,
       v_balance.settled_at, v_balance.period_start);
@@ -8607,7 +8620,7 @@ begin
   if v_balance.has_budgets then
     perform credits.take_from_budgets(p_account_id, v_hold.credit_type, p_user_id, v_captured,
       v_metadata,
-      v_balance.settled_at, v_balance.period_start, 0, p_is_forced => true);
+      v_balance.settled_at, v_balance.period_start, 0, null, p_is_forced => true);
   end if;
   v_balance := credits.spend_slices(p_account_id, v_balance, v_hold, v_captured, p_is_final,
     p_user_id, v_operation_id,
@@ -13808,11 +13821,14 @@ create table credits.budget_uses (
   account_id uuid not null,
   budget_id uuid not null,
   user_id uuid not null,
+  credit_type text not null,
+  credit_limit bigint not null,
+  is_of_period boolean not null,
   used bigint not null,
   window_start timestamptz not null,
   window_end timestamptz not null,
   tail bigint not null default 0,
-  constraint budget_uses_pkey primary key (account_id, budget_id, user_id),
+  constraint budget_uses_pkey primary key (account_id, user_id, budget_id),
   constraint budget_uses_budget_fkey foreign key (account_id, budget_id)
     references public.credit_budgets (account_id, id) on delete cascade
 ) with (fillfactor = 50);
@@ -13821,10 +13837,13 @@ comment on table credits.budget_uses is
   'worked out anew from the ledger.';
 comment on column credits.budget_uses.user_id is
   'The member, for a budget of each member; else the account itself.';
+comment on column credits.budget_uses.credit_limit is
+  'Copy of the budget''s, as credit_type and is_of_period are: a spend needs no second row.';
 comment on column credits.budget_uses.used is
   'Spent less refunded by what was booked from window_start on, before window_end.';
 comment on column credits.budget_uses.tail is
   'For rolling hours: the version of the ledger up to which rows have left the window.';
+create index budget_uses_budget_idx on credits.budget_uses (account_id, budget_id);
 alter table credits.budget_uses enable row level security;
 revoke all on table credits.budget_uses from public, anon, authenticated, service_role;
 
@@ -14456,10 +14475,7 @@ begin
   perform credits.lock_balance(v_account_id, v_credit_type);
   v_answer := credits.budget_answer(v_account_id, v_user_id, p_workspace_id, p_budget_id);
   delete from public.credit_budgets b where b.account_id = v_account_id and b.id = p_budget_id;
-  update credits.balances b set has_budgets = false
-  where b.account_id = v_account_id and b.credit_type = v_credit_type and not exists (
-    select 1 from public.credit_budgets o
-    where o.account_id = v_account_id and o.credit_type = v_credit_type);
+  perform credits.note_budgets(v_account_id, v_credit_type);
   return credits.respond(v_answer);
 end
 $$;
@@ -14719,6 +14735,46 @@ comment on function credits.is_somebody(uuid, text) is
 revoke all on function credits.is_somebody(uuid, text)
   from public, anon, authenticated, service_role;
 
+create function credits.note_budgets(p_account_id uuid, p_credit_type text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  update credits.balances l set has_budgets = n.has_budgets, common_budgets = n.common_budgets
+  from credits.counted_budgets(p_account_id, p_credit_type) n
+  where l.account_id = p_account_id and l.credit_type = p_credit_type;
+end
+$$;
+comment on function credits.note_budgets(uuid, text) is
+  'Writes into the balance whether it has budgets, and how many count every spend.';
+revoke all on function credits.note_budgets(uuid, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.counted_budgets(
+  p_account_id uuid, p_credit_type text, out has_budgets boolean, out common_budgets smallint)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- What holds alone count leaves spends be.
+  select count(*) > 0, case when count(*) > 0 and bool_and(b.window_kind = 'in_flight'
+      or b.window_kind <> 'draw' and b.scope_value is null and b.scope in ('workspace', 'member'))
+    then count(*) filter (where b.window_kind <> 'in_flight') end
+    into has_budgets, common_budgets
+  from public.credit_budgets b
+  where b.account_id = p_account_id and b.credit_type = p_credit_type;
+end
+$$;
+comment on function credits.counted_budgets(uuid, text) is
+  'Whether there are budgets of a balance, and how many count every spend, where all do.';
+revoke all on function credits.counted_budgets(uuid, text)
+  from public, anon, authenticated, service_role;
+
 create function credits.set_credit_budget(
   p_user_id uuid, p_workspace_id uuid, p_credit_type text, p_limit bigint, p_window text,
   p_scope text, p_scope_value text, p_hours integer)
@@ -14752,8 +14808,9 @@ begin
     perform credits.raise_error('forbidden', '{"most": 200}',
       'An account has at most 200 budgets of a credit type. Delete one first.');
   end if;
-  update credits.balances b set has_budgets = true
-  where b.account_id = v_account_id and b.credit_type = p_credit_type and not b.has_budgets;
+  update credits.budget_uses u set credit_limit = p_limit
+  where u.account_id = v_account_id and u.budget_id = v_id;
+  perform credits.note_budgets(v_account_id, p_credit_type);
   return credits.respond(credits.budget_answer(v_account_id, v_user_id, p_workspace_id, v_id));
 end
 $$;
@@ -14808,8 +14865,53 @@ grant execute on function public.set_credit_budget(uuid, uuid, text, bigint, tex
 
 create function credits.take_from_budgets(
   p_account_id uuid, p_credit_type text, p_user_id uuid, p_amount bigint, p_metadata jsonb,
-  p_at timestamptz, p_period_start timestamptz, p_reserved bigint,
+  p_at timestamptz, p_period_start timestamptz, p_reserved bigint, p_common_budgets smallint,
   p_is_forced boolean default false)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_counted uuid[];
+begin
+  if p_common_budgets is null or p_reserved > 0 or p_is_forced then
+    return credits.take_one_by_one(p_account_id, p_credit_type, p_user_id, p_amount, p_metadata,
+      p_at, p_period_start, p_reserved, p_is_forced);
+  end if;
+  with counted as (
+    update credits.budget_uses u set used = u.used + p_amount
+    where u.account_id = p_account_id and u.user_id in (p_account_id, p_user_id)
+      and u.credit_type = p_credit_type and u.used + p_amount < u.credit_limit
+      and u.window_end > p_at
+      and (not u.is_of_period or u.window_start = coalesce(p_period_start, '-infinity'))
+    returning u.budget_id
+  )
+  select array_agg(c.budget_id) into v_counted from counted c;
+  if coalesce(cardinality(v_counted), 0) = p_common_budgets then
+    return true;
+  end if;
+  -- One has no room, is used up by this spend, or has not counted in this window yet.
+  update credits.budget_uses u set used = u.used - p_amount
+  where u.account_id = p_account_id and u.user_id in (p_account_id, p_user_id)
+    and u.budget_id = any (v_counted);
+  return credits.take_with_care(p_account_id, p_credit_type, p_user_id, p_amount, p_metadata,
+    p_at, p_period_start, false);
+end
+$$;
+comment on function credits.take_from_budgets(uuid, text, uuid, bigint, jsonb, timestamptz,
+  timestamptz, bigint, smallint, boolean) is
+  'Counts a spend in all budgets that apply to it, when all have room; else answers false and '
+  'counts nothing. p_is_forced counts what is spent whatever the budgets say. Call it with the '
+  'balance locked, before the spend is on the ledger.';
+revoke all on function credits.take_from_budgets(uuid, text, uuid, bigint, jsonb, timestamptz,
+  timestamptz, bigint, smallint, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.take_one_by_one(
+  p_account_id uuid, p_credit_type text, p_user_id uuid, p_amount bigint, p_metadata jsonb,
+  p_at timestamptz, p_period_start timestamptz, p_reserved bigint, p_is_forced boolean)
 returns boolean
 language plpgsql
 volatile
@@ -14834,7 +14936,8 @@ begin
       and u.user_id = case when b.scope = 'member' and b.scope_value is null then p_user_id
         else p_account_id end
     where b.account_id = p_account_id and b.credit_type = p_credit_type
-      and (b.scope = 'workspace' or credits.budget_subject(p_account_id, b, p_user_id,
+      and (b.scope = 'workspace' or b.scope = 'member' and b.scope_value is null
+        or credits.budget_subject(p_account_id, b, p_user_id,
         case when b.scope = 'role' then credits.role_for_budget(p_account_id, b, p_user_id) end,
         p_metadata) is not null)
   loop
@@ -14858,12 +14961,11 @@ begin
   return true;
 end
 $$;
-comment on function credits.take_from_budgets(uuid, text, uuid, bigint, jsonb, timestamptz,
+comment on function credits.take_one_by_one(uuid, text, uuid, bigint, jsonb, timestamptz,
   timestamptz, bigint, boolean) is
-  'Counts a spend in all budgets that apply to it, when all have room; else answers false and '
-  'counts nothing. p_is_forced counts what is spent whatever the budgets say. Call it with the '
-  'balance locked, before the spend is on the ledger.';
-revoke all on function credits.take_from_budgets(uuid, text, uuid, bigint, jsonb, timestamptz,
+  'What take_from_budgets does where a budget may not apply, or holds count: finds out which ones '
+  'apply, and counts those.';
+revoke all on function credits.take_one_by_one(uuid, text, uuid, bigint, jsonb, timestamptz,
   timestamptz, bigint, boolean)
   from public, anon, authenticated, service_role;
 
@@ -14886,9 +14988,10 @@ begin
     return false;
   end if;
   insert into credits.budget_uses as u (
-    account_id, budget_id, user_id, used, window_start, window_end, tail)
-  select p_account_id, s.budget_id, s.user_id, s.used + p_amount, s.window_start, s.window_end,
-    s.tail
+    account_id, budget_id, user_id, credit_type, credit_limit, is_of_period, used, window_start,
+    window_end, tail)
+  select p_account_id, s.budget_id, s.user_id, p_credit_type, s.credit_limit,
+    s.window_kind = 'period', s.used + p_amount, s.window_start, s.window_end, s.tail
   from unnest(v_states) s where s.window_start is not null
   on conflict (account_id, budget_id, user_id) do update set used = excluded.used,
     window_start = excluded.window_start, window_end = excluded.window_end, tail = excluded.tail;
@@ -15062,7 +15165,8 @@ begin
     where b.credit_type = v_item.credit_type;
     continue when not v_balance.has_budgets or credits.take_from_budgets(p_account_id,
       v_item.credit_type, p_user_id, v_item.amount, v_item.metadata, v_balance.settled_at,
-      v_balance.period_start, v_balance.reserved + v_balance.reserved_unlimited);
+      v_balance.period_start, v_balance.reserved + v_balance.reserved_unlimited,
+      v_balance.common_budgets);
     v_budget := credits.budget_without_room(p_account_id, v_item.credit_type, p_user_id,
       v_item.amount, v_item.metadata, v_balance.settled_at, v_balance.period_start);
     -- All or none: what the items before it were counted goes back.
@@ -20991,9 +21095,12 @@ language plpgsql
 security definer
 set search_path = ''
 as $$
+declare
+  v_available bigint := credits.available(new);
 begin
-  perform credits.begin_top_up(new.account_id, new.credit_type,
-    new.balance - new.withheld - new.reserved, new.settled_at);
+  if v_available < new.top_up_below then
+    perform credits.begin_top_up(new.account_id, new.credit_type, v_available, new.settled_at);
+  end if;
   return null;
 end
 $$;
@@ -21001,9 +21108,9 @@ comment on function credits.notice_low_balance() is
   'Finds that a balance has fallen below the threshold of its automatic top-up.';
 revoke all on function credits.notice_low_balance()
   from public, anon, authenticated, service_role;
+-- Postgres reads the condition anew in every spend, so it is the shortest that leaves most out.
 create trigger balances_notice_low after update on credits.balances
-  for each row when (new.top_up_below is not null and new.allowance is not null
-    and new.balance - new.withheld - new.reserved < new.top_up_below)
+  for each row when (new.top_up_below is not null)
   execute function credits.notice_low_balance();
 
 create function credits.stop_top_up(
@@ -24763,7 +24870,10 @@ as $$
 begin
   return query
   with uses as (
-    select u.account_id, u.budget_id, u.user_id, u.used, (credits.spent_under_budget(
+    select u.account_id, u.budget_id, u.user_id, u.used,
+      (u.credit_type, u.credit_limit, u.is_of_period)
+        = (b.credit_type, b.credit_limit, b.window_kind = 'period') as is_copy,
+      (credits.spent_under_budget(
       u.account_id, b, u.user_id, u.window_start,
       case when b.window_kind in ('day', 'week', 'month') then u.window_end else 'infinity' end
       )).spent
@@ -24775,11 +24885,14 @@ begin
       and (b.window_kind <> 'period'
         or u.window_start = coalesce(l.period_start, '-infinity'))
   ), compared as (
-    select u.account_id, u.budget_id, u.user_id, u.used = u.spent as ok from uses u
+    select u.account_id, u.budget_id, u.user_id, u.used = u.spent and u.is_copy as ok from uses u
     union all
-    select l.account_id, null, null, l.has_budgets = exists (
-      select 1 from public.credit_budgets b
-      where b.account_id = l.account_id and b.credit_type = l.credit_type)
+    select l.account_id, null, null,
+      l.has_budgets = exists (
+        select 1 from public.credit_budgets b
+        where b.account_id = l.account_id and b.credit_type = l.credit_type)
+      and l.common_budgets is not distinct from case when l.has_budgets
+        then (credits.counted_budgets(l.account_id, l.credit_type)).common_budgets end
     from credits.balances l where p_account_id is null or l.account_id = p_account_id
   )
   select count(*), coalesce((
@@ -24791,8 +24904,7 @@ end
 $$;
 comment on function credits.verify_budgets(uuid) is
   'Rule 11: what each budget has counted is what the ledger says was spent in its window, less '
-  'what '
-  'was refunded of it.';
+  'what was refunded of it.';
 revoke all on function credits.verify_budgets(uuid)
   from public, anon, authenticated, service_role;
 
@@ -27215,7 +27327,7 @@ begin
   perform credits.leave_workspaces(p_account_id);
   delete from credits.api_keys k where k.user_id = p_account_id;
   delete from public.credit_budgets b where b.account_id = p_account_id;
-  update credits.balances b set has_budgets = false
+  update credits.balances b set has_budgets = false, common_budgets = null
   where b.account_id = p_account_id and b.has_budgets;
   -- What the ledger says of an agent is blank by now.
   perform credits.forget_budget_uses(a, 'metadata') from unnest(v_accounts) a order by a;
@@ -30894,6 +31006,12 @@ as $$
     else pg_catalog.pg_get_functiondef(f.oid) end
   from credits.own_functions() f
   union all
+  select format('constraint %I on domain %s', k.conname, y.oid::regtype), 'constraint',
+    format('alter domain %s add constraint %I %s;', y.oid::regtype, k.conname,
+      pg_catalog.pg_get_constraintdef(k.oid))
+  from pg_catalog.pg_constraint k join pg_catalog.pg_type y on y.oid = k.contypid
+  where y.typnamespace = 'credits'::regnamespace and k.contype = 'c'
+  union all
   select 'type ' || y.oid::regtype, 'type',
     (select format('create type %s as enum (%s);', y.oid::regtype,
     string_agg(quote_literal(e.enumlabel), ', ' order by e.enumsortorder))
@@ -31116,4 +31234,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 14a2d51413988286.';
+  'again. Written by remember_installation. Release 0.1.0, text fc4b38cb6a996722.';

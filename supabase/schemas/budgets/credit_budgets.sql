@@ -69,7 +69,7 @@ comment on table credits.budget_uses is
 comment on column credits.budget_uses.user_id is
   'The member, for a budget of each member; else the account itself.';
 comment on column credits.budget_uses.credit_limit is
-  'Copy of the budget''s, as credit_type and is_of_period are, so that a spend needs no second row.';
+  'Copy of the budget''s, as credit_type and is_of_period are: a spend needs no second row.';
 comment on column credits.budget_uses.used is
   'Spent less refunded by what was booked from window_start on, before window_end.';
 comment on column credits.budget_uses.tail is

@@ -1,9 +1,11 @@
--- A domain is asked for the columns that a statement changes, and is read once a session. A check is
--- asked whatever was changed, and Postgres reads its text anew in every statement. So columns that
--- may not be negative say so by their type, and a check compares only what is in several columns.
+-- A domain is asked for the columns that a statement changes, and is read once a session. A check
+-- is asked whatever was changed, and Postgres reads its text anew in every statement. So columns
+-- that may not be negative say so by their type, and a check compares only what is in several
+-- columns.
 create domain credits.not_negative as bigint
   constraint not_negative_is_0_or_more check (value >= 0);
-comment on domain credits.not_negative is 'Whole credits of which there can be none, but not fewer.';
+comment on domain credits.not_negative is
+  'Whole credits of which there can be none, but not fewer.';
 create domain credits.part_of_a_credit as bigint
   constraint part_of_a_credit_is_less_than_one check (value between 0 and 999999999);
 comment on domain credits.part_of_a_credit is 'Less than a credit, in billionths.';
@@ -90,7 +92,7 @@ comment on column credits.balances.alert_amount is
 comment on column credits.balances.has_budgets is
   'Whether public.credit_budgets has rows for it, so that a spend without them asks no further.';
 comment on column credits.balances.common_budgets is
-  'How many of its budgets count every spend, where all of them do: then one statement counts them. '
+  'How many of its budgets count every spend, where all do: then one statement counts them. '
   'Null where some are about a role, one member, a key of metadata or a single spend.';
 comment on column credits.balances.due_at is
   'The next instant at which something expires, starts or renews; until then this row is the '

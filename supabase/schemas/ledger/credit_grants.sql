@@ -35,8 +35,8 @@ create index credit_grants_open_idx on public.credit_grants
 create unique index credit_grants_period_key on public.credit_grants (account_id, credit_type,
   period_start)
   where period_start is not null and voided_at is null;
--- A check costs every spend its share of time. Here stand those that keep credits from being lost or
--- overspent; verify_books checks the rest.
+-- A check costs every spend its share of time. Here stand those that keep credits from being lost
+-- or overspent; verify_books checks the rest.
 comment on table public.credit_grants is
   'The only home of credits. What a grant held at first is spent, lapsed (expired or voided) or '
   'remaining; nothing else can happen to it.';
