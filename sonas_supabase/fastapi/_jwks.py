@@ -85,7 +85,7 @@ class KeySet:
     async def _fetch(self) -> None:
         began = self._clock()
         try:
-            async with asyncio.timeout(_TIMEOUT), httpx.AsyncClient(timeout=None) as client:  # noqa: S113 - it has one
+            async with asyncio.timeout(_TIMEOUT), httpx.AsyncClient(timeout=_TIMEOUT) as client:
                 response = await client.get(self._url)
                 response.raise_for_status()
                 published = response.json()["keys"]

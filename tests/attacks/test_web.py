@@ -21,7 +21,7 @@ from tests.web.conftest import Visit
 from tests.web.pages import come_in
 
 STATIC = Path(web.__file__).parent / "static"
-OPEN_ROUTES = {"/api/setup", "/api/plans", "/api/demo/users", "/api/demo/sign-in", "/api/demo/sign-up"}
+OPEN_ROUTES = {"/api/setup", "/api/plans", "/api/prices", "/api/demo/users", "/api/demo/sign-in", "/api/demo/sign-up"}
 """What nobody has to be signed in for; the last three exist in a demo on one's own machine alone."""
 
 EVIL = "https://evil.example"
