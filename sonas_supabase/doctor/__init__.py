@@ -8,7 +8,9 @@ libpg_query; it works on a project in which nothing of the credit system is inst
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,8 @@ from ._worth import Worth, is_personal, snake, worth_of
 
 if TYPE_CHECKING:
     from psycopg import Connection
+
+_RECURSION = 1000
 
 __all__ = ["KINDS", "Balance", "Clash", "HostReport", "examine", "in_the_way"]
 
@@ -58,6 +62,23 @@ def examine(connection: Connection[Any]) -> HostReport:
 
 def judge(catalog: Catalog) -> HostReport:
     """The findings about a catalog that has been read."""
+    with _usual_recursion():
+        return _judge(catalog)
+
+
+@contextmanager
+def _usual_recursion() -> Iterator[None]:
+    """Python's own limit while foreign code is read: another package may have raised it beyond what a stack holds."""
+    before = sys.getrecursionlimit()
+    with suppress(RecursionError):  # already deeper than that
+        sys.setrecursionlimit(min(before, _RECURSION))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def _judge(catalog: Catalog) -> HostReport:
     codes = Codes(catalog)
     worth = worth_of(catalog, codes.read)
     doors = Doors(catalog, codes.read, codes.expression_for)

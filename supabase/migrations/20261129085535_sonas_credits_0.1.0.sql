@@ -21019,11 +21019,12 @@ set search_path = ''
 as $$
 declare
   v_auto credits.auto_top_ups := p_auto;
+  v_before timestamptz := p_at - interval '24 hours';
 begin
   -- With an invoice it is the provider that says what came of it.
   update credits.billing_orders o set state = 'failed', note = 'it was not charged within a day'
   where o.account_id = p_account_id and o.id = p_auto.order_id and o.state = 'open'
-    and o.invoice_id is null and o.created_at <= p_at - interval '24 hours';
+    and o.invoice_id is null and o.created_at <= v_before;
   if found then
     update credits.auto_top_ups a set state = 'ready', order_id = null
     where a.account_id = p_account_id and a.credit_type = p_auto.credit_type
@@ -31234,4 +31235,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text fc4b38cb6a996722.';
+  'again. Written by remember_installation. Release 0.1.0, text 3139bb2a70a61dc6.';

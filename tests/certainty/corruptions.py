@@ -52,6 +52,7 @@ ACCOUNTS = "credits.accounts"
 PRICED = "credits.priced_operations"
 PRICED_HOLDS = "credits.priced_holds"
 PRICED_REFUNDS = "credits.priced_refunds"
+DROPPED = "credits.dropped_remainders"
 COSTS = "credits.operation_costs"
 ENOUGH = "amount = amount + 5, remaining = remaining + 5"
 SPENT = "kind = 'consume'"
@@ -290,6 +291,9 @@ CORRUPTIONS = [
     Corruption(1, f"{GRANTS}.paid_amount", "a currency without a price", "paid_amount is not null", "paid_amount = null"),
     # Rule 9: priced operations, to the billionth.
     Corruption(9, f"{BALANCES}.prepaid_nano", "a billionth out of nothing", "prepaid_nano > 0", "prepaid_nano = prepaid_nano - 1"),
+    Corruption(9, f"{DROPPED}.nano", "a remainder that was dropped and is more", "true", "nano = nano + 1"),
+    Corruption(9, f"{DROPPED}.credit_type", "one of other credits that was dropped", "true", "credit_type = 'message'"),
+    Corruption(9, f"{DROPPED}.account_id", "one that another account has dropped", "true", "account_id = (select a.account_id from credits.accounts a where a.account_id <> t.account_id limit 1)"),
     Corruption(9, f"{PRICED}.account_id", "a priced operation of somebody else", "whole > 0", "account_id = gen_random_uuid()"),
     Corruption(9, f"{PRICED}.operation_id", "a priced operation that the ledger does not know", "whole > 0", "operation_id = gen_random_uuid()"),
     Corruption(9, f"{PRICED}.credit_type", "one of other credits", "whole > 0", "credit_type = 'message'"),
@@ -420,7 +424,7 @@ UNJUDGED = {
             for column in (
                 *("payment_key", "account_id", "user_id", "workspace_id", "payer", "network", "asset", "paid"),
                 *("credit_type", "credits", "request_hash", "state", "claim_id", "claimed_at", "transaction"),
-                "created_at",
+                *("created_at", "pack_id", "identifier", "presented"),
             )
         ],
         "a payment, which is in the facilitator's books; what it bought is in ours",

@@ -306,7 +306,7 @@ NOBODYS_WORDS = {
     "credits.billing_plan_voids", "credits.auto_top_ups",
     "currency", "credits.debts.source", "credits.debt_payments.source", "token_hash",
     "credits.x402_payments.network", "credits.x402_payments.asset", "credits.x402_payments.state",
-    "credits.x402_payments.transaction",
+    "credits.x402_payments.transaction", "credits.x402_payments.pack_id",
     # The names of the price book.
     "book", "credits.priced_operations.operation", "credits.priced_operations.quantities",
     "credits.priced_operations.lines", "credits.priced_holds.operation", "credits.priced_holds.quantities",

@@ -311,6 +311,7 @@ def _others(database: Database) -> dict[str, UUID]:
         if user != plain:
             database.call("capture_credits", user, hold, 2)
     database.call("freeze_account", frozen, "incident")
+    database.call("consume_operation", deleted, "model:small", {"call": 1})
     database.run("delete from auth.users where id = %s", deleted)
     database.call("grant_credits", forgotten, "message", 5, "goodwill", "dear friend")
     database.call("forget_account", forgotten)

@@ -59,11 +59,12 @@ set search_path = ''
 as $$
 declare
   v_auto credits.auto_top_ups := p_auto;
+  v_before timestamptz := p_at - interval '24 hours';
 begin
   -- With an invoice it is the provider that says what came of it.
   update credits.billing_orders o set state = 'failed', note = 'it was not charged within a day'
   where o.account_id = p_account_id and o.id = p_auto.order_id and o.state = 'open'
-    and o.invoice_id is null and o.created_at <= p_at - interval '24 hours';
+    and o.invoice_id is null and o.created_at <= v_before;
   if found then
     update credits.auto_top_ups a set state = 'ready', order_id = null
     where a.account_id = p_account_id and a.credit_type = p_auto.credit_type
