@@ -24,6 +24,14 @@ def main(  # noqa: PLR0917 - typer calls it by name
     clients: Annotated[int, typer.Option(min=1, help="Connections at the same time.")] = 8,
     accounts: Annotated[int, typer.Option(min=1, help="Among how many accounts a run chooses.")] = 20_000,
     rows: Annotated[int, typer.Option(min=1, help="How many ledger rows `growth` grows to.")] = 5_000_000,
+    pgledger: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="SQL files of a copy of pgledger, in their order, to measure its transfer as well.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
 ) -> None:
     """Measures consume_credits against the bare floor, in turns, on a Postgres of its own."""
@@ -36,7 +44,7 @@ def main(  # noqa: PLR0917 - typer calls it by name
     figures: list[Figure] = []
     with TemporaryDirectory(prefix="sonas-benchmark-") as folder:
         Path(folder).chmod(0o755)
-        with console.status("starting Postgres") as status, start(Path(folder)) as server:
+        with console.status("starting Postgres") as status, start(Path(folder), tuple(pgledger or ())) as server:
             about = {
                 "at": datetime.now(UTC).isoformat(timespec="minutes"),
                 "command": "python -m benchmarks " + " ".join(sys.argv[1:]),

@@ -39,10 +39,11 @@ def _direct(section: str, server: Server, plan: Plan, say: Say, accounts: int) -
     sides = {
         "consume_credits": _runs(server, plan, "bench", "consume", accounts),
         "consume_credits with a key": _runs(server, plan, "bench", "consume_with_key", accounts),
-        "pgledger's transfer": _runs(server, plan, "bench", "pgledger_transfer", accounts),
         "two statements": _runs(server, plan, "bench", "floor_two_statements", accounts),
         "one statement": _runs(server, plan, "bench", "floor_one_statement", accounts),
     }
+    if server.pgledger:
+        sides["pgledger's transfer"] = _runs(server, plan, "bench", "pgledger_transfer", accounts)
     # The first touch of a page after a checkpoint writes the whole page to the WAL: all of that before the first round.
     for name, run in sides.items():
         say(f"warming up {name}")

@@ -18,8 +18,6 @@ from sonas_supabase.local import PASSWORD, SUPERUSER, Cluster, free_port, migrat
 from sonas_supabase.local._binaries import choose_runner, postgres_binaries
 
 SQL = Path(__file__).parent / "sql"
-# https://github.com/pgr0ss/pgledger, as it is: the ledger that ours is compared with.
-PGLEDGER = Path(__file__).parent / "pgledger"
 # Nothing here makes a commit cheaper. A checkpoint in the middle of a run would hit one side and not the other.
 SETTINGS = {
     "fsync": "on",
@@ -39,6 +37,8 @@ class Server:
     cluster: Cluster
     folder: Path
     programs: Path
+    pgledger: tuple[Path, ...] = ()
+    """The SQL files of a copy of https://github.com/pgr0ss/pgledger, to be measured beside ours."""
 
     def connect(self, database: str) -> psycopg.Connection[Any]:
         return psycopg.connect(self.cluster.url(database), autocommit=True)
@@ -53,7 +53,7 @@ class Server:
                 connection.execute(statement.encode())
 
     def add_database(self, name: str, accounts: int) -> None:
-        """A migrated database with accounts that never run dry, pgledger, and the tables of the floor.
+        """A migrated database with accounts that never run dry, the tables of the floor, and pgledger where it is.
 
         Does nothing twice: all of one size are copies of the first.
         """
@@ -71,20 +71,22 @@ class Server:
             if create(filled, "template1"):
                 shape(self.cluster.url(filled, user=SUPERUSER))
                 migrate(self.cluster.url(filled))
-                with self.connect(filled) as filling:
-                    for file in ("uuid-to-ulid.sql", "pgledger.sql"):
-                        filling.execute((PGLEDGER / file).read_bytes())
                 self.run_file(filled, "fill.sql", accounts=accounts)
+                if self.pgledger:
+                    with self.connect(filled) as filling:
+                        for file in self.pgledger:
+                            filling.execute(file.read_bytes())
+                    self.run_file(filled, "fill_pgledger.sql", accounts=accounts)
             create(name, filled)
 
 
 @contextmanager
-def start(folder: Path) -> Iterator[Server]:
+def start(folder: Path, pgledger: tuple[Path, ...] = ()) -> Iterator[Server]:
     """Starts a server with its data in `folder`, and deletes it all in the end."""
     cluster = Cluster(folder / "cluster", port=free_port(), settings=SETTINGS)
     cluster.start()
     try:
-        yield Server(cluster, folder, postgres_binaries(choose_runner()))
+        yield Server(cluster, folder, postgres_binaries(choose_runner()), pgledger)
     finally:
         cluster.remove()
 

@@ -24,13 +24,14 @@ OURS = (
 )
 THEIRS = ("public.pgledger_accounts", "public.pgledger_transfers", "public.pgledger_entries")
 KEYED = "consume_credits with a key"
+PGLEDGER = "pgledger's transfer"
 SORTED = f"{KEYED}, ids by time"
 # The script, the tables that it writes, and the one whose rows count its runs.
 SIDES = {
     "consume_credits": ("consume", OURS, "public.credit_transactions"),
     KEYED: ("consume_with_key", OURS, "public.credit_transactions"),
     SORTED: ("consume_with_key", OURS, "public.credit_transactions"),
-    "pgledger's transfer": ("pgledger_transfer", THEIRS, "public.pgledger_transfers"),
+    PGLEDGER: ("pgledger_transfer", THEIRS, "public.pgledger_transfers"),
     "one statement": ("floor_one_statement", ("floor.balances", "floor.ledger"), "floor.ledger"),
 }
 # As many accounts as are filled in seconds, and as many spends of each that index pages have split for good.
@@ -60,6 +61,8 @@ def size(server: Server, plan: Plan, say: Callable[[str], None]) -> list[Figure]
     found: list[Figure] = []
     accounts = min(plan.accounts, ACCOUNTS)
     for number, (name, (script, tables, counted)) in enumerate(SIDES.items()):
+        if name == PGLEDGER and not server.pgledger:
+            continue
         database = f"size_{number}"
         say(f"{name}: filling")
         server.add_database(database, accounts)
