@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import os
 from typing import Any, Literal, NoReturn
@@ -15,6 +16,7 @@ from sonas_supabase import NotConfigured
 from sonas_supabase.fastapi._jwks import ASYMMETRIC, KeySet
 from sonas_supabase.fastapi._user import User
 from sonas_supabase.fastapi.errors import NotAuthenticated
+from sonas_supabase.untrusted import read_json
 
 _SHORTEST_SECRET = 32
 _LATEST = 2**53
@@ -122,6 +124,7 @@ class SupabaseAuth:
 
     async def _claims(self, token: str) -> dict[str, Any]:
         try:
+            _check_nesting(token)
             header = jwt.get_unverified_header(token)
             algorithm = str(header.get("alg"))
             key = await self._key(algorithm, header.get("kid"), _issued_at(token))
@@ -134,7 +137,7 @@ class SupabaseAuth:
                 leeway=self._leeway,
                 options={"require": ["exp", "sub", "aud"]},
             )
-        except (jwt.PyJWTError, RecursionError) as error:
+        except jwt.PyJWTError as error:
             _refuse(error)
         self._check_issuer(claims)
         return claims
@@ -163,6 +166,15 @@ class SupabaseAuth:
                 "SUPABASE_JWT_SECRET (Dashboard, Settings, JWT Keys), or migrate the project to signing keys."
             )
         raise NotAuthenticated("The token is signed in a way that is not accepted.")
+
+
+def _check_nesting(token: str) -> None:
+    """Refuse what is nested so deeply that reading it could end the process, before anything reads it."""
+    for part in token.split(".")[:2]:
+        try:
+            read_json(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)).decode())
+        except ValueError as error:
+            raise jwt.DecodeError("It is no JSON of the depth of a token.") from error
 
 
 def _issued_at(token: str) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -299,6 +300,20 @@ async def test_bad_tokens_are_refused(authorization: str | None, reason: str | N
         assert refused.value.reason is None
     else:
         assert refused.match(reason)
+
+
+@pytest.mark.parametrize("place", ["head", "claims"])
+async def test_a_deep_token_is_refused_whatever_python_would_recurse_to(place: str) -> None:
+    """Another package may have raised the limit, with which PyJWT's reader would go on until the stack is over."""
+    deep = '{"alg":"HS256","x":' + "[" * 9000 + "]" * 9000 + "}"
+    token = made_up(deep, "{}") if place == "head" else made_up('{"alg":"HS256"}', deep)
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(100_000)
+    try:
+        with pytest.raises(NotAuthenticated, match="cannot be read"):
+            await SupabaseAuth(jwt_secret=SECRET).user(token)
+    finally:
+        sys.setrecursionlimit(before)
 
 
 async def test_clocks_may_differ_a_little() -> None:
