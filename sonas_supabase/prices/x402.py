@@ -8,6 +8,7 @@ account; without a token the payment is for this request alone.
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import json
 import logging
@@ -21,6 +22,7 @@ from uuid import UUID
 
 from sonas_supabase import AsyncCreditsClient, CreditsError, InsufficientCredits, NotConfigured
 from sonas_supabase.fastapi import Authenticator, NotAuthenticated, User
+from sonas_supabase.untrusted import read_json
 
 if TYPE_CHECKING:
     from x402.schemas import PaymentPayload, PaymentRequirements, SettleResponse, VerifyResponse
@@ -521,14 +523,16 @@ def _named(scope: Any, name: str | None) -> dict[str, Any]:
 
 
 def _payload(signature: bytes) -> PaymentPayload | None:
-    from x402.http.utils import decode_payment_signature_header
     from x402.schemas import PaymentPayload
 
+    # The SDK's own reader trusts how deep it goes.
     try:
-        read = decode_payment_signature_header(signature.decode("ascii"))
-    except Exception:
+        read = read_json(base64.b64decode(signature).decode())
+        if not isinstance(read, Mapping) or read.get("x402Version", 2) != 2:
+            return None
+        return PaymentPayload.model_validate(read)
+    except ValueError:
         return None
-    return read if isinstance(read, PaymentPayload) else None
 
 
 def _payer_of(payload: PaymentPayload) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -179,6 +180,13 @@ async def test_what_money_does_not_cure_is_not_offered(shop: Shop, database: Dat
     assert (denied.status_code, denied.json()["code"]) == (402, "limit_reached")
     assert "payment-required" not in denied.headers
     assert (await shop.http.post("/work", headers={"authorization": "X402 guessed"})).status_code == 401
+
+
+@pytest.mark.parametrize("text", ["", "\xff", "[]", '{"x402Version": 1}', "[" * 9000 + "]" * 9000, "nonsense"])
+async def test_what_is_no_payment_is_refused(shop: Shop, text: str) -> None:
+    for sent in (text.encode("latin-1"), base64.b64encode(text.encode("latin-1"))):
+        answer = await shop.http.post("/work?a=1", headers={"payment-signature": sent})
+        assert (answer.status_code, shop.runs) == (400, [])
 
 
 async def test_a_payment_that_is_no_good_pays_for_nothing(shop: Shop) -> None:
