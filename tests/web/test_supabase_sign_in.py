@@ -151,5 +151,5 @@ async def test_plans_can_be_looked_at_where_nothing_is_sold(hosted: Site, visit:
     async with visit(hosted) as page:
         await page.goto("/pricing")
         await expect(page.locator(".plan")).to_have_count(5)
-        await expect(page.get_by_text("Buying is not connected in this app yet.")).to_be_visible()
+        await expect(page.get_by_text("Plans cannot be bought in this app yet.")).to_be_visible()
         await expect(page.get_by_role("link", name="Sign in to choose").first).to_be_visible()
