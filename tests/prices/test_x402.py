@@ -185,7 +185,7 @@ async def test_what_money_does_not_cure_is_not_offered(shop: Shop, database: Dat
 @pytest.mark.parametrize("text", ["", "\xff", "[]", '{"x402Version": 1}', "[" * 9000 + "]" * 9000, "nonsense"])
 async def test_what_is_no_payment_is_refused(shop: Shop, text: str) -> None:
     for sent in (text.encode("latin-1"), base64.b64encode(text.encode("latin-1"))):
-        answer = await shop.http.post("/work?a=1", headers={"payment-signature": sent})
+        answer = await shop.http.post("/work?a=1", headers={b"payment-signature": sent})
         assert (answer.status_code, shop.runs) == (400, [])
 
 
