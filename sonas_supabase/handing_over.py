@@ -11,7 +11,7 @@ from uuid import UUID
 from sonas_supabase._parse import parse
 from sonas_supabase.errors import InvalidArgument, UnexpectedAnswer
 from sonas_supabase.models import Reservation
-from sonas_supabase.untrusted import read_json
+from sonas_supabase.untrusted import read_base64_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class HoldToken:
             InvalidArgument: it is none.
         """
         try:
-            return parse(cls, read_json(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()))
+            return parse(cls, read_base64_json(text))
         except (ValueError, TypeError, binascii.Error, UnexpectedAnswer) as error:
             raise InvalidArgument(
                 "This is no token of a hold.", details={"argument": "token"}, hint="Pass what detach() answered."

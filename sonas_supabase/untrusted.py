@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from typing import Any
@@ -37,3 +38,12 @@ def read_json(text: str, **options: Any) -> Any:
         elif mark in "]}":
             depth -= 1
     return json.loads(text, **options)
+
+
+def read_base64_json(text: str) -> Any:
+    """What `read_json` reads from base64 in the alphabet of addresses, whose padding may be left out.
+
+    Raises:
+        ValueError: it is no base64, no JSON, or too deep.
+    """
+    return read_json(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import logging
 import os
 from typing import Any, Literal, NoReturn
@@ -16,7 +15,7 @@ from sonas_supabase import NotConfigured
 from sonas_supabase.fastapi._jwks import ASYMMETRIC, KeySet
 from sonas_supabase.fastapi._user import User
 from sonas_supabase.fastapi.errors import NotAuthenticated
-from sonas_supabase.untrusted import read_json
+from sonas_supabase.untrusted import read_base64_json
 
 _SHORTEST_SECRET = 32
 _LATEST = 2**53
@@ -172,7 +171,7 @@ def _check_nesting(token: str) -> None:
     """Refuse what is nested so deeply that reading it could end the process, before anything reads it."""
     for part in token.split(".")[:2]:
         try:
-            read_json(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)).decode())
+            read_base64_json(part)
         except ValueError as error:
             raise jwt.DecodeError("It is no JSON of the depth of a token.") from error
 
