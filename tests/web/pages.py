@@ -58,6 +58,15 @@ def user_of(database: Database, email: str) -> UUID:
 
 
 async def fits(page: Page) -> None:
-    """Nothing sticks out to the side."""
-    wide, shown = await page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+    """Nothing sticks out to the side, once what follows the window (a chart) has followed it."""
+    wide, shown = await page.evaluate(
+        """() => new Promise((told) => {
+          const root = document.documentElement, started = performance.now();
+          const look = () => {
+            if (root.scrollWidth <= root.clientWidth || performance.now() - started > 5000) told([root.scrollWidth, root.clientWidth]);
+            else requestAnimationFrame(look);
+          };
+          requestAnimationFrame(look);
+        })"""
+    )
     assert wide <= shown, f"{wide} px wide in a window of {shown} px"
