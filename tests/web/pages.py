@@ -61,10 +61,11 @@ async def fits(page: Page) -> None:
     """Nothing sticks out to the side, once what follows the window (a chart) has followed it."""
     wide, shown = await page.evaluate(
         """() => new Promise((told) => {
-          const root = document.documentElement, started = performance.now();
+          const started = performance.now();
           const look = () => {
-            if (root.scrollWidth <= root.clientWidth || performance.now() - started > 5000) told([root.scrollWidth, root.clientWidth]);
-            else requestAnimationFrame(look);
+            const { scrollWidth, clientWidth } = document.documentElement;
+            if (scrollWidth > clientWidth && performance.now() - started < 5000) requestAnimationFrame(look);
+            else told([scrollWidth, clientWidth]);
           };
           requestAnimationFrame(look);
         })"""
