@@ -21768,9 +21768,19 @@ begin
       v_before := s;
     end if;
     s := credits.state_of_snapshot(v_snapshot, v_before);
+    s.covered_until := v_covered_until;
+    -- A period begins as the one before it went on: its payment fails when it fails.
+    if v_snapshot.rank = 1 and v_snapshot.status in ('past_due', 'unpaid')
+       and v_before.status = 'active' and s.started_at < v_snapshot.happened_at then
+      s.status := 'active';
+      v_n := v_n + 1;
+      s.n := v_n;
+      return next s;
+      s.status := v_snapshot.status;
+      s.started_at := v_snapshot.happened_at;
+    end if;
     v_n := v_n + 1;
     s.n := v_n;
-    s.covered_until := v_covered_until;
     return next s;
     -- What has ended never lives again, whatever is told of it later.
     exit when v_snapshot.rank = 2;
@@ -31235,4 +31245,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 3139bb2a70a61dc6.';
+  'again. Written by remember_installation. Release 0.1.0, text bf2ab2e94ec2554f.';

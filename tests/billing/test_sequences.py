@@ -137,13 +137,25 @@ class TestRenewing:
         return a
 
     def test_a_renewal_that_fails_is_frozen_after_its_grace_and_recovers(self, a: Buyer) -> None:
-        self.failing(a).at(utc(4, 4, 1, 2))
-        assert a.left == 50
+        self.failing(a).at(utc(4, 4, 1, 1))
+        assert a.left == 90 + 50
+        assert a.at(utc(4, 4, 1, 2)).left == 50
         a.at(utc(4, 6)).tell(
             a.invoice(a.now, "in_2", ("price_st", 2000, APRIL, MAY)), a.seen(a.now, start=APRIL, end=MAY)
         )
         assert (a.left, a.plan) == (140, ("starter", "active"))
         assert len([g for g in a.grants("plan") if g["period_start"] == APRIL.isoformat()]) == 1
+        a.verify()
+
+    @pytest.mark.parametrize("day", [2, 3])
+    def test_a_failed_renewal_that_is_heard_of_late_fails_when_it_failed(self, a: Buyer, day: int) -> None:
+        failed_at = utc(4, 1, 1, 2)
+        starter(a).at(utc(4, day)).tell(
+            a.seen(failed_at, "past_due", start=APRIL, end=MAY), a.failed(failed_at, "in_2")
+        )
+        assert a.left == 100
+        assert a.at(utc(4, 4, 1, 1)).left == 100
+        assert a.at(utc(4, 4, 1, 2)).left == 0
         a.verify()
 
     def test_that_it_is_active_thaws_nothing(self, a: Buyer) -> None:

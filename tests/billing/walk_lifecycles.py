@@ -1,7 +1,7 @@
 """Random lives of customers, in the database and in a plain model: what is left, owed and covered must be the same.
 
 Each step brings a few events, which the database is told in any order, some of them twice, and then a spend.
-`python -m tests.billing.walk_lifecycles 10000 [seed]` walks as many lives as it is told.
+`python -m tests.billing.walk_lifecycles 10000 [seed [first]]` walks as many lives as it is told, from the first one named.
 """
 
 from __future__ import annotations
@@ -369,26 +369,28 @@ class Life:
         return [self.buyer.dispute(self.model.now, "lost" if pack.lost else "won", **named)]
 
 
-def walk(database: Database, lives: int, seed: int, steps: int = 40) -> None:
+def walk(database: Database, lives: int, seed: int, first: int = 0, steps: int = 40) -> None:
     open_shop(database)
-    for n in range(lives):
+    for n in range(first, first + lives):
         random = Random(f"{seed}:{n}")
         try:
             Life(database, random).run(steps)
         except BaseException as error:
             error.add_note(f"life {n} of seed {seed}")
             raise
+        if n % 100 == 99:
+            sys.stderr.write(f"\r{n + 1 - first} of {lives}")
 
 
 def main(arguments: list[str]) -> int:
-    lives, seed = int(arguments[0]), int(arguments[1]) if len(arguments) > 1 else 1
+    lives, seed, first = (int(given) for given in (*arguments, *("1", "0")[len(arguments) - 1 :]))
     with TemporaryDirectory(prefix="sonas-walk-") as folder:
         Path(folder).chmod(0o755)
         with start_server(Path(folder) / "cluster") as server:
             make_template(server)
             with copied_database(server) as database:
-                walk(database, lives, seed)
-    sys.stdout.write(f"{lives} lives were the same in the database and in the model\n")
+                walk(database, lives, seed, first)
+    sys.stdout.write(f"\n{lives} lives were the same in the database and in the model\n")
     return 0
 
 

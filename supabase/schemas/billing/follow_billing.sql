@@ -289,9 +289,19 @@ begin
       v_before := s;
     end if;
     s := credits.state_of_snapshot(v_snapshot, v_before);
+    s.covered_until := v_covered_until;
+    -- A period begins as the one before it went on: its payment fails when it fails.
+    if v_snapshot.rank = 1 and v_snapshot.status in ('past_due', 'unpaid')
+       and v_before.status = 'active' and s.started_at < v_snapshot.happened_at then
+      s.status := 'active';
+      v_n := v_n + 1;
+      s.n := v_n;
+      return next s;
+      s.status := v_snapshot.status;
+      s.started_at := v_snapshot.happened_at;
+    end if;
     v_n := v_n + 1;
     s.n := v_n;
-    s.covered_until := v_covered_until;
     return next s;
     -- What has ended never lives again, whatever is told of it later.
     exit when v_snapshot.rank = 2;
