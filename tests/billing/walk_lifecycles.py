@@ -1,7 +1,7 @@
 """Random lives of customers, in the database and in a plain model: what is left, owed and covered must be the same.
 
 Each step brings a few events, which the database is told in any order, some of them twice, and then a spend.
-`python -m tests.billing.walk_lifecycles 10000 [seed [first]]` walks as many lives as it is told, from the first one named.
+`python -m tests.billing.walk_lifecycles 10000 [seed [first]]` walks as many lives as it is told, from the first one on.
 """
 
 from __future__ import annotations
