@@ -369,12 +369,13 @@ class Life:
         return [self.buyer.dispute(self.model.now, "lost" if pack.lost else "won", **named)]
 
 
-def walk(database: Database, lives: int, seed: int, first: int = 0, steps: int = 40) -> None:
+def walk(database: Database, lives: int, seed: int, first: int = 0, steps: int | None = None) -> None:
+    """Lives of so many steps; else most are short, a few have 40."""
     open_shop(database)
     for n in range(first, first + lives):
         random = Random(f"{seed}:{n}")
         try:
-            Life(database, random).run(steps)
+            Life(database, random).run(steps or 5 + int(36 * random.random() ** 4))
         except BaseException as error:
             error.add_note(f"life {n} of seed {seed}")
             raise
