@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import re
 from pathlib import Path
+from uuid import UUID
 
 import httpx
 import pytest
+from playwright.async_api import Request, Route, expect
 
 from sonas_supabase.web._bundle import CannotBundle, bundle
+from tests.support.database import Database
+from tests.web.conftest import Visit
+from tests.web.pages import come_in
+from tests.web.support import Site
 
 NAMED = re.compile(r'(?:src|href)="(static/[\w-]+\.[0-9a-f]{16}\.(?:js|css|svg))"')
 
@@ -52,6 +59,35 @@ async def test_files_and_answers_are_compressed_for_those_who_can_read_it(http: 
             whole = gzip.decompress(body) if encoding == "gzip" else body
             assert len(whole) == len((await http.get(path)).content)
         assert sizes["gzip"] < part * sizes["identity"]
+
+
+async def test_what_is_shown_first_is_asked_for_before_the_script_is_there(
+    site: Site, visit: Visit, database: Database, user: UUID
+) -> None:
+    database.run("insert into public.projects (owner_id, name) values (%s, 'The first')", user)
+    wanted = {"/": ("/api/projects", ".projects li"), "/pricing": ("/api/usage?days=1", ".plan.mine")}
+    async with visit(site) as page:
+        asked: list[str] = []
+        is_asked = asyncio.Event()
+
+        def hear(request: Request) -> None:
+            asked.append(request.url.removeprefix(site.url))
+            if asked[-1] == path:
+                is_asked.set()
+
+        async def hold(route: Route) -> None:
+            await asyncio.wait_for(is_asked.wait(), 10)
+            await route.continue_()
+
+        page.on("request", hear)
+        await page.route(re.compile(r"/static/(app|pricing)\."), hold)
+        for where, (path, shown) in wanted.items():
+            asked.clear()
+            is_asked.clear()
+            await come_in(page, site, user, where)
+            await expect(page.locator(shown)).to_have_count(1)
+            assert asked.count(path) == 1
+            assert asked.count("/api/setup") == 1
 
 
 async def test_a_name_of_something_else_is_not_found(http: httpx.AsyncClient) -> None:

@@ -26,14 +26,25 @@ let report = null;
 let current = null;
 let upgrade = "none";
 
+// Work whose failure is heard of when it is waited for.
+function started(work) {
+  const doing = persist(work);
+  doing.catch(() => {});
+  return doing;
+}
+
 async function load() {
   showWho(byId("who"));
   byId("said").replaceChildren();
   try {
+    // Asked for at once: on a slow line all of them wait for the same round trip.
+    const onSale = started(() => ask("api/plans"));
+    const own = started(() => (session() ? askSignedIn(ask, "api/usage?days=1") : null));
     ({ upgrade } = await setup);
-    plans = await persist(() => ask("api/plans"));
-    packs = upgrade === "billing" ? await persist(() => ask("api/billing/packs")) : [];
-    report = await persist(() => (session() ? askSignedIn(ask, "api/usage?days=1") : null));
+    const onTop = started(() => (upgrade === "billing" ? ask("api/billing/packs") : []));
+    plans = await onSale;
+    packs = await onTop;
+    report = await own;
     current = report?.plan.id ?? null;
     showLeft(report);
   } catch (problem) {

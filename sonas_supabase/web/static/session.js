@@ -4,23 +4,14 @@ import { ask, Problem } from "./api.js";
 import { t, words } from "./i18n.js";
 import { forgetOthers } from "./mine.js";
 import { persist } from "./outage.js";
+import { isStale, KEY, stored } from "./stored-session.js";
 
-const KEY = "sonas-session";
 const ENDED = "sonas-session-ended";
-const EARLY = 60_000;
 
-let current = read();
+let current = stored();
 const listeners = new Set();
 const listener = (reason) => listeners.forEach((hear) => hear(reason));
 let refreshing = null;
-
-function read() {
-  try {
-    return JSON.parse(localStorage.getItem(KEY));
-  } catch {
-    return null;
-  }
-}
 
 export const session = () => current;
 export const onChange = (callback) => listeners.add(callback);
@@ -52,7 +43,7 @@ function leave(reason = "") {
 // Another tab signed in or out, or this page comes back from the browser's store of pages.
 function follow() {
   const before = current;
-  current = read();
+  current = stored();
   if (current?.access_token === before?.access_token) return;
   const reason = current ? "" : (localStorage.getItem(ENDED) ?? "");
   if (current || !reason) forgetOthers(current?.user_id);
@@ -113,7 +104,7 @@ export async function signUpWithPassword(email, password) {
 
 // A token that is good for a while, fetched anew shortly before it expires.
 export async function freshToken() {
-  if (current?.refresh_token && current.expires_at - Date.now() < EARLY) {
+  if (isStale(current)) {
     refreshing ??= supabaseAuth("token?grant_type=refresh_token", { refresh_token: current.refresh_token })
       .then(keep)
       .finally(() => (refreshing = null));
