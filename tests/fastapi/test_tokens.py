@@ -187,7 +187,7 @@ async def test_keys_are_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch,
         for _ in range(20):
             with pytest.raises(CreditsUnavailable):
                 await auth.user(token)
-        assert time.monotonic() - began < 2, "and not by request after request"
+        assert time.monotonic() - began < 4, "and not by request after request"
 
 
 def test_one_object_serves_one_loop_after_the_other(project: Project) -> None:
