@@ -93,7 +93,7 @@ def begin_next(tree: Path) -> None:
         file.write("\n".join(UPGRADE.splitlines()[:2]) + "\n")
     (schemas / "plan_audience.sql").write_text(AUDIENCE)
     with (schemas / "list_plans.sql").open("a") as file:
-        file.write("comment on function public.list_plans() is 'Changed.';\n")
+        file.write("comment on function public.list_plans(boolean) is 'Changed.';\n")
 
 
 def upgrade_with(tree: Path, text: str) -> ModuleType:

@@ -82,7 +82,7 @@ class AsyncBilling(AsyncCaller):
 
         ``pack_id`` times ``quantity``, or a ``plan_id`` by the ``interval`` (month or year). Amounts are in the
         smallest unit of ``currency``, tax excluded. ``livemode`` says whose prices are meant, test or live; None takes
-        the mode that has one, test where both have.
+        live ones once one is registered, as :meth:`list_plans` does.
 
         SQL: ``create_billing_order``.
 
@@ -132,14 +132,15 @@ class AsyncBilling(AsyncCaller):
         self,
         user_id: Id,
         *,
-        livemode: bool = False,
+        livemode: bool | None = None,
         workspace_id: Id | None = None,
         timeout: float | None = None,
         retries: int | None = None,
     ) -> BillingAccount:
         """How an account pays: its customer at the provider, subscriptions, what it owes, its top-ups.
 
-        ``may_buy`` says whether the person may open a checkout or the portal for it.
+        ``may_buy`` says whether the person may open a checkout or the portal for it. ``livemode`` says whose customer
+        is meant, of test or live mode; None is live once a live price is registered.
 
         SQL: ``get_billing_account``.
 
@@ -193,12 +194,16 @@ class AsyncBilling(AsyncCaller):
         """
         return await self._call(calls.list_billing_events(outcome=outcome, limit=limit), timeout, retries)
 
-    async def list_billing_prices(self, *, timeout: float | None = None, retries: int | None = None) -> BillingCatalog:
+    async def list_billing_prices(
+        self, *, livemode: bool | None = None, timeout: float | None = None, retries: int | None = None
+    ) -> BillingCatalog:
         """Every price that was registered, those of before included, and the packs with their credits.
+
+        ``livemode`` says in which mode the packs are sold, test or live; None is live once a live price is registered.
 
         SQL: ``list_billing_prices``.
         """
-        return await self._call(calls.list_billing_prices(), timeout, retries)
+        return await self._call(calls.list_billing_prices(livemode=livemode), timeout, retries)
 
     async def list_top_ups(
         self, *, limit: int = 100, timeout: float | None = None, retries: int | None = None

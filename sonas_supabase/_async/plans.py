@@ -14,9 +14,15 @@ from sonas_supabase.models.plans import Plan, PlanChanges
 class AsyncPlans(AsyncCaller):
     """The calls of the chapter plans."""
 
-    async def list_plans(self, *, timeout: float | None = None, retries: int | None = None) -> tuple[Plan, ...]:
-        """All plans with their prices and limits, the smallest first. SQL: ``list_plans``."""
-        return await self._call(calls.list_plans(), timeout, retries)
+    async def list_plans(
+        self, *, livemode: bool | None = None, timeout: float | None = None, retries: int | None = None
+    ) -> tuple[Plan, ...]:
+        """All plans with their prices and limits, the smallest first. SQL: ``list_plans``.
+
+        ``livemode`` says whose prices are meant, test or live; None takes live ones once one is registered, as an order
+        does.
+        """
+        return await self._call(calls.list_plans(livemode=livemode), timeout, retries)
 
     async def set_plans(
         self,

@@ -14,9 +14,15 @@ from sonas_supabase.models.plans import Plan, PlanChanges
 class Plans(Caller):
     """The calls of the chapter plans."""
 
-    def list_plans(self, *, timeout: float | None = None, retries: int | None = None) -> tuple[Plan, ...]:
-        """All plans with their prices and limits, the smallest first. SQL: ``list_plans``."""
-        return self._call(calls.list_plans(), timeout, retries)
+    def list_plans(
+        self, *, livemode: bool | None = None, timeout: float | None = None, retries: int | None = None
+    ) -> tuple[Plan, ...]:
+        """All plans with their prices and limits, the smallest first. SQL: ``list_plans``.
+
+        ``livemode`` says whose prices are meant, test or live; None takes live ones once one is registered, as an order
+        does.
+        """
+        return self._call(calls.list_plans(livemode=livemode), timeout, retries)
 
     def set_plans(
         self,

@@ -104,7 +104,7 @@ def router(
     @routes.get("/packs")
     async def packs() -> list[CreditPack]:
         """The packs that are sold, the smallest first."""
-        return list((await client.list_billing_prices()).packs)
+        return list((await client.list_billing_prices(livemode=using.expected_livemode)).packs)
 
     @routes.get("/orders/{order_id}")
     async def order(

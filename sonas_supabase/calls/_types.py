@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 TYPES: dict[str, dict[str, str]] = {
-    "list_plans": {},
+    "list_plans": {"p_livemode": "boolean"},
     "set_plans": {"p_plans": "jsonb", "p_dry_run": "boolean"},
     "find_accounts": {"p_search": "text", "p_account_ids": "jsonb", "p_limit": "integer"},
     "freeze_account": {"p_user_id": "uuid", "p_reason": "text", "p_workspace_id": "uuid"},
@@ -338,7 +338,7 @@ TYPES: dict[str, dict[str, str]] = {
         "p_workspace_id": "uuid",
     },
     "list_billing_events": {"p_outcome": "text", "p_limit": "integer"},
-    "list_billing_prices": {},
+    "list_billing_prices": {"p_livemode": "boolean"},
     "list_top_ups": {"p_limit": "integer"},
     "reconcile_billing": {"p_livemode": "boolean", "p_limit": "integer"},
     "register_billing_price": {

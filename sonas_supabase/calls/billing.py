@@ -97,13 +97,13 @@ def get_billing_order(*, user_id: Id, order_id: Id, workspace_id: Id | None) -> 
     )
 
 
-def get_billing_account(*, user_id: Id, livemode: bool, workspace_id: Id | None) -> Call[BillingAccount]:
+def get_billing_account(*, user_id: Id, livemode: bool | None, workspace_id: Id | None) -> Call[BillingAccount]:
     """The call of ``get_billing_account``."""
     return Call(
         "get_billing_account",
         {
             "user_id": arg.uuid("user_id", user_id),
-            "livemode": arg.boolean("livemode", livemode),
+            "livemode": arg.optional(arg.boolean, "livemode", livemode),
             "workspace_id": arg.optional(arg.uuid, "workspace_id", workspace_id),
         },
         partial(parse, BillingAccount),
@@ -141,9 +141,16 @@ def list_billing_events(*, outcome: str | None, limit: int) -> Call[tuple[Billin
     )
 
 
-def list_billing_prices() -> Call[BillingCatalog]:
+def list_billing_prices(*, livemode: bool | None) -> Call[BillingCatalog]:
     """The call of ``list_billing_prices``."""
-    return Call("list_billing_prices", {}, partial(parse, BillingCatalog), repeatable=True)
+    return Call(
+        "list_billing_prices",
+        {
+            "livemode": arg.optional(arg.boolean, "livemode", livemode),
+        },
+        partial(parse, BillingCatalog),
+        repeatable=True,
+    )
 
 
 def list_top_ups(*, limit: int) -> Call[tuple[TopUpOrder, ...]]:

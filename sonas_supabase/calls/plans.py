@@ -13,9 +13,16 @@ from sonas_supabase._parse import parse
 from sonas_supabase.models.plans import Plan, PlanChanges, PlanList
 
 
-def list_plans() -> Call[tuple[Plan, ...]]:
+def list_plans(*, livemode: bool | None) -> Call[tuple[Plan, ...]]:
     """The call of ``list_plans``."""
-    return Call("list_plans", {}, lambda answer: parse(PlanList, answer).plans, repeatable=True)
+    return Call(
+        "list_plans",
+        {
+            "livemode": arg.optional(arg.boolean, "livemode", livemode),
+        },
+        lambda answer: parse(PlanList, answer).plans,
+        repeatable=True,
+    )
 
 
 def set_plans(*, plans: Sequence[Mapping[str, Any]], dry_run: bool) -> Call[PlanChanges]:

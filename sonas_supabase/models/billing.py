@@ -30,9 +30,10 @@ class BillingPrice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreditPack:
-    """Credits that are sold beside the plans, for ``price_cents`` in the smallest unit of ``currency``.
+    """Credits that are sold beside the plans, for ``unit_amount`` in the smallest unit of ``currency``.
 
-    ``expires_after`` is an interval in Postgres's words, None for never.
+    That is what its price at the payment provider costs; ``price_cents`` is what its row says, and the next price will
+    cost. ``expires_after`` is an interval in Postgres's words, None for never.
     """
 
     id: str
@@ -40,6 +41,7 @@ class CreditPack:
     credit_type: str
     credits: int
     price_cents: int
+    unit_amount: int
     currency: str
     expires_after: str | None
     rank: int

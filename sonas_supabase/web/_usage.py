@@ -168,7 +168,8 @@ def router(context: Context) -> APIRouter:
     @routes.get("/api/plans")
     async def plans() -> list[Plan]:
         """What is on sale, the smallest plan first. Nobody has to be signed in."""
-        return list(await context.credits.list_plans())
+        sold = context.billing.expected_livemode if context.billing else None
+        return list(await context.credits.list_plans(livemode=sold))
 
     return routes
 

@@ -679,7 +679,10 @@ insert into public.plans (id, name, description, rank, price_cents, is_default) 
 
 -- edge: result=PlanList.plans callers=service_role repeatable
 --   All plans with their prices and limits, the smallest first.
-create function public.list_plans()
+--
+--   ``livemode`` says whose prices are meant, test or live; None takes live ones once one is
+--   registered, as an order does.
+create function public.list_plans(p_livemode boolean default null)
 returns jsonb
 language plpgsql
 stable
@@ -691,7 +694,8 @@ begin
     select jsonb_agg(jsonb_build_object(
       'id', p.id, 'name', p.name, 'description', p.description, 'rank', p.rank, 'price_cents',
       p.price_cents,
-      'currency', p.currency, 'prices', credits.plan_prices(p.id), 'per_seat', p.per_seat,
+      'currency', p.currency, 'prices', credits.plan_prices(p.id, p_livemode),
+      'per_seat', p.per_seat,
       'is_default', p.is_default, 'version', credits.latest_version(p.id), 'limits', (
         select coalesce(
           jsonb_agg(jsonb_build_object('credit_type', l.credit_type, 'kind', t.kind, 'allowance',
@@ -704,10 +708,10 @@ begin
     from public.plans p));
 end
 $$;
-comment on function public.list_plans() is
+comment on function public.list_plans(boolean) is
   'All plans with their prices and limits, the smallest first: what a pricing page shows.';
-revoke all on function public.list_plans() from public, anon, authenticated, service_role;
-grant execute on function public.list_plans() to service_role;
+revoke all on function public.list_plans(boolean) from public, anon, authenticated, service_role;
+grant execute on function public.list_plans(boolean) to service_role;
 
 -- schemas/plans/plan_limits.sql
 
@@ -19423,6 +19427,22 @@ insert into public.credit_packs (id, name, credit_type, credits, price_cents, ra
   ('message_500', '500 messages', 'message', 500, 6000, 20),
   ('integration_5000', '5,000 integration credits', 'integration', 5000, 1000, 30);
 
+create function credits.sold_mode(p_livemode boolean)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(p_livemode, exists (select 1 from credits.billing_prices b where b.livemode));
+end
+$$;
+comment on function credits.sold_mode(boolean) is
+  'Which mode is sold in, live or test: the one that is said (an application knows it by its '
+  'key), else live once a live price is registered.';
+revoke all on function credits.sold_mode(boolean) from public, anon, authenticated, service_role;
+
 create function credits.price_of_pack(p_pack_id text, p_currency text, p_livemode boolean)
 returns text
 language plpgsql
@@ -19434,14 +19454,33 @@ begin
   return (
     select b.price_id from credits.billing_prices b
     where b.pack_id = p_pack_id and b.currency = p_currency and b.valid_to is null
-      and b.livemode = coalesce(p_livemode, b.livemode)
-    order by b.livemode limit 1);
+      and b.livemode = credits.sold_mode(p_livemode));
 end
 $$;
 comment on function credits.price_of_pack(text, text, boolean) is
-  'The provider''s price at which a pack is sold now, in a mode or in any; null while none is '
-  'registered.';
+  'The provider''s price at which a pack is sold now; null while none is registered.';
 revoke all on function credits.price_of_pack(text, text, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.amount_of_pack(p_pack_id text, p_livemode boolean)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select coalesce(b.unit_amount, k.price_cents)
+    from public.credit_packs k
+    left join credits.billing_prices b
+      on b.price_id = credits.price_of_pack(k.id, k.currency, p_livemode)
+    where k.id = p_pack_id);
+end
+$$;
+comment on function credits.amount_of_pack(text, boolean) is
+  'What a pack is sold for now: what its price at the provider costs, else what its row says.';
+revoke all on function credits.amount_of_pack(text, boolean)
   from public, anon, authenticated, service_role;
 
 -- schemas/billing/billing_inbox.sql
@@ -21207,7 +21246,7 @@ revoke all on function credits.switch_top_ups_off(uuid, text)
 --
 --   ``pack_id`` times ``quantity``, or a ``plan_id`` by the ``interval`` (month or year). Amounts
 --   are in the smallest unit of ``currency``, tax excluded. ``livemode`` says whose prices are
---   meant, test or live; None takes the mode that has one, test where both have.
+--   meant, test or live; None takes live ones once one is registered, as :meth:`list_plans` does.
 --
 --   Raises:
 --       InvalidArgument: no such pack or plan, or no price of it.
@@ -21303,11 +21342,8 @@ begin
   v_order.credits := v_pack.credits * v_order.quantity;
   v_order.expires_after := v_pack.expires_after;
   v_order.currency := v_pack.currency;
-  v_order.unit_amount := v_pack.price_cents;
   v_order.price_id := credits.price_of_pack(v_pack.id, v_pack.currency, p_livemode);
-  v_order.unit_amount := coalesce(
-    (select b.unit_amount from credits.billing_prices b where b.price_id = v_order.price_id),
-    v_pack.price_cents);
+  v_order.unit_amount := credits.amount_of_pack(v_pack.id, p_livemode);
   return v_order;
 end
 $$;
@@ -21344,8 +21380,8 @@ begin
     into v_order.price_id, v_order.currency, v_order.unit_amount
   from credits.billing_prices b join public.plans p on p.id = b.plan_id
   where b.plan_id = p_plan_id and b.billing_interval = p_interval and b.valid_to is null
-    and b.livemode = coalesce(p_livemode, b.livemode)
-  order by b.livemode, b.currency = p.currency desc, b.currency limit 1;
+    and b.livemode = credits.sold_mode(p_livemode)
+  order by b.currency = p.currency desc, b.currency limit 1;
   if not found then
     perform credits.raise_error('invalid_argument',
       jsonb_build_object('argument', 'p_interval', 'value', p_interval),
@@ -22211,12 +22247,13 @@ revoke all on function credits.follow_cancellation(
 -- edge: result=BillingAccount callers=service_role repeatable
 --   How an account pays: its customer at the provider, subscriptions, what it owes, its top-ups.
 --
---   ``may_buy`` says whether the person may open a checkout or the portal for it.
+--   ``may_buy`` says whether the person may open a checkout or the portal for it. ``livemode`` says
+--   whose customer is meant, of test or live mode; None is live once a live price is registered.
 --
 --   Raises:
 --       AccountNotFound.
 create function public.get_billing_account(
-  p_user_id uuid, p_livemode boolean default false, p_workspace_id uuid default null)
+  p_user_id uuid, p_livemode boolean default null, p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
 volatile
@@ -22231,7 +22268,7 @@ begin
     'account_id', v_account_id,
     'may_buy', credits.only_actor(v_account_id, p_user_id) is null,
     'customer_id', (
-      select c.customer_id from credits.customer_of(v_account_id, coalesce(p_livemode, false)) c),
+      select c.customer_id from credits.customer_of(v_account_id, credits.sold_mode(p_livemode)) c),
     'subscriptions', v_subscriptions, 'is_subscribed', v_subscriptions <> '[]',
     'debts', (
       select coalesce(jsonb_agg(jsonb_build_object('credit_type', d.credit_type,
@@ -22778,7 +22815,10 @@ revoke all on function credits.billing_price_list(text)
 
 -- edge: result=BillingCatalog callers=service_role repeatable
 --   Every price that was registered, those of before included, and the packs with their credits.
-create function public.list_billing_prices()
+--
+--   ``livemode`` says in which mode the packs are sold, test or live; None is live once a live
+--   price is registered.
+create function public.list_billing_prices(p_livemode boolean default null)
 returns jsonb
 language plpgsql
 stable
@@ -22790,17 +22830,19 @@ begin
     'prices', coalesce((
       select jsonb_agg(to_jsonb(l)) from credits.billing_price_list() l), '[]'),
     'packs', coalesce((
-      select jsonb_agg(to_jsonb(k) - 'expires_after'
-        || jsonb_build_object('expires_after', k.expires_after::text) order by k.rank, k.id)
+      select jsonb_agg(to_jsonb(k) - 'expires_after' || jsonb_build_object(
+        'expires_after', k.expires_after::text,
+        'unit_amount', credits.amount_of_pack(k.id, p_livemode)) order by k.rank, k.id)
       from public.credit_packs k), '[]'));
 end
 $$;
-comment on function public.list_billing_prices() is
+comment on function public.list_billing_prices(boolean) is
   'Every price that was registered, those of before included, and the packs with their credits.';
-revoke all on function public.list_billing_prices() from public, anon, authenticated, service_role;
-grant execute on function public.list_billing_prices() to service_role;
+revoke all on function public.list_billing_prices(boolean)
+  from public, anon, authenticated, service_role;
+grant execute on function public.list_billing_prices(boolean) to service_role;
 
-create function credits.plan_prices(p_plan_id text)
+create function credits.plan_prices(p_plan_id text, p_livemode boolean)
 returns jsonb
 language plpgsql
 stable
@@ -22808,7 +22850,6 @@ security invoker
 set search_path = ''
 as $$
 begin
-  -- Where prices of both modes are registered, those that take real money are the ones on sale.
   return (
     select coalesce(jsonb_agg(jsonb_build_object('interval', r.billing_interval,
       'currency', r.currency, 'unit_amount', r.unit_amount, 'price_id', r.price_id)
@@ -22819,18 +22860,20 @@ begin
       from (
         select b.billing_interval, b.currency, coalesce(b.unit_amount,
             case when b.billing_interval = 'month' then p.price_cents end) as unit_amount,
-          b.price_id, b.livemode::integer as preference
+          b.price_id
         from credits.billing_prices b join public.plans p on p.id = b.plan_id
         where b.plan_id = p_plan_id and b.valid_to is null
+          and b.livemode = credits.sold_mode(p_livemode)
         union all
-        select 'month', p.currency, p.price_cents, null, -1
+        select 'month', p.currency, p.price_cents, null
         from public.plans p where p.id = p_plan_id and p.price_cents > 0) a
-      order by a.billing_interval, a.currency, a.preference desc) r);
+      order by a.billing_interval, a.currency, a.price_id nulls last) r);
 end
 $$;
-comment on function credits.plan_prices(text) is
+comment on function credits.plan_prices(text, boolean) is
   'What a plan costs by the month and by the year, for a pricing page.';
-revoke all on function credits.plan_prices(text) from public, anon, authenticated, service_role;
+revoke all on function credits.plan_prices(text, boolean)
+  from public, anon, authenticated, service_role;
 
 -- schemas/billing/list_top_ups.sql
 
@@ -22886,7 +22929,8 @@ begin
   from credits.billing_customers c
   where c.account_id = p_account_id and c.deleted_at is null
     and c.livemode = coalesce(p_livemode, c.livemode)
-  order by c.is_default desc, c.livemode desc, c.linked_at desc, c.customer_id limit 1;
+  order by c.livemode = credits.sold_mode(null) desc, c.is_default desc, c.linked_at desc,
+    c.customer_id limit 1;
 end
 $$;
 comment on function credits.customer_of(uuid, boolean) is
@@ -29620,7 +29664,7 @@ set work_mem = '64MB'
 as $$
 declare
   w record;
-  v_livemode boolean := credits.revenue_mode(p_livemode);
+  v_livemode boolean := credits.sold_mode(p_livemode);
   v_starts timestamptz[];
   v_rows jsonb;
   v_purchases jsonb;
@@ -30181,22 +30225,6 @@ grant execute on function public.metrics_usage(text, text, timestamptz, timestam
 -- of its currency, tax excluded. Purchases are earned with their credits, subscriptions with the
 -- time that they pay for; so what was deferred before, and paid, less what was given back and
 -- earned, is what is deferred now, to the unit.
-
-create function credits.revenue_mode(p_livemode boolean)
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return coalesce(p_livemode, exists (select 1 from credits.billing_prices b where b.livemode));
-end
-$$;
-comment on function credits.revenue_mode(boolean) is
-  'Whose money is counted, live or test: unless said, live where something is sold live.';
-revoke all on function credits.revenue_mode(boolean)
-  from public, anon, authenticated, service_role;
 
 create function credits.minor_units(p_currency text)
 returns integer
@@ -31245,4 +31273,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text bf2ab2e94ec2554f.';
+  'again. Written by remember_installation. Release 0.1.0, text c71793517bf92314.';

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from sonas_supabase.billing import BillingSettings
 from tests.support.database import Database
 from tests.support.errors import raises
+from tests.web.support import calling, make_app
 
 
 def test_an_order_of_packs_has_credits_and_amounts_of_our_own(database: Database, user: UUID) -> None:
@@ -38,7 +40,7 @@ def test_an_order_of_a_plan_needs_a_price_of_it(database: Database, user: UUID) 
             database.call("create_billing_order", user, plan_id=plan)
 
 
-def test_an_order_is_at_the_price_of_its_mode(own_database: Database) -> None:
+async def test_what_is_shown_and_ordered_is_of_one_mode(own_database: Database) -> None:
     user = own_database.new_user()
     for mode, amount in (("live", 2000), ("test", 1900)):
         livemode = mode == "live"
@@ -54,12 +56,35 @@ def test_an_order_is_at_the_price_of_its_mode(own_database: Database) -> None:
 
     assert (price("starter", True), price("starter", False)) == (("live_st", 2000), ("test_st", 1900))
     assert (price(None, True), price(None, False)) == (("live_100", 1400), ("test_100", 1300))
-    # Where it is not said, the mode that has one; never real money by accident.
+    # Where it is not said, live ones: what is shown is what is ordered, and what the figures count.
     assert (price("starter", None)[0], price(None, None)[0], price("pro", None)[0]) == (
-        *("test_st", "test_100", "live_pro"),
+        "live_st",
+        "live_100",
+        "live_pro",
     )
+    for asked in (True, False, None):
+        said = {} if asked is None else {"livemode": asked}
+        plans = {plan["id"]: plan["prices"] for plan in own_database.call("list_plans", **said)["plans"]}
+        [shown] = plans["starter"]
+        assert (shown["price_id"], shown["unit_amount"]) == price("starter", asked)
+        [pack] = [p for p in own_database.call("list_billing_prices", **said)["packs"] if p["id"] == "message_100"]
+        assert (pack["unit_amount"], pack["price_cents"]) == (price(None, asked)[1], 1500)
+    assert plans["elite"][0]["price_id"] is None
+    for customer, is_live in (("cus_test", False), ("cus_live", True)):
+        own_database.call("link_billing_customer", user, customer, is_live)
+        assert own_database.call("get_billing_account", user)["customer_id"] == (customer if is_live else None)
     with raises("invalid_argument", "PT422"):
         price("pro", False)
+    # An application sells in the mode of its key.
+    for key, mode in (("sk_test_1", "test"), ("sk_live_1", "live")):
+        selling = make_app(own_database, billing=BillingSettings(secret_key=key))
+        async with calling(selling) as http:
+            [starter] = [plan for plan in (await http.get("/api/plans")).json() if plan["id"] == "starter"]
+            [pack] = [one for one in (await http.get("/api/billing/packs")).json() if one["id"] == "message_100"]
+        assert ([one["price_id"] for one in starter["prices"]], pack["unit_amount"]) == (
+            [f"{mode}_st"],
+            price(None, mode == "live")[1],
+        )
 
 
 def test_an_automatic_top_up_is_at_the_price_of_its_customer(own_database: Database) -> None:

@@ -125,7 +125,7 @@ function packCard(pack) {
     "li",
     { class: "card plan" },
     h("h3", {}, pack.name),
-    h("p", { class: "price" }, h("strong", {}, words.price(pack.price_cents, pack.currency))),
+    h("p", { class: "price" }, h("strong", {}, words.price(pack.unit_amount, pack.currency))),
     h("p", { class: "muted small" }, words.amountOf(pack.credit_type, pack.credits)),
     session()
       ? button("button quiet", t("pricing.buy", { name: pack.name }), (pressed) =>

@@ -73,6 +73,22 @@ insert into public.credit_packs (id, name, credit_type, credits, price_cents, ra
   ('message_500', '500 messages', 'message', 500, 6000, 20),
   ('integration_5000', '5,000 integration credits', 'integration', 5000, 1000, 30);
 
+create function credits.sold_mode(p_livemode boolean)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(p_livemode, exists (select 1 from credits.billing_prices b where b.livemode));
+end
+$$;
+comment on function credits.sold_mode(boolean) is
+  'Which mode is sold in, live or test: the one that is said (an application knows it by its '
+  'key), else live once a live price is registered.';
+revoke all on function credits.sold_mode(boolean) from public, anon, authenticated, service_role;
+
 create function credits.price_of_pack(p_pack_id text, p_currency text, p_livemode boolean)
 returns text
 language plpgsql
@@ -84,12 +100,31 @@ begin
   return (
     select b.price_id from credits.billing_prices b
     where b.pack_id = p_pack_id and b.currency = p_currency and b.valid_to is null
-      and b.livemode = coalesce(p_livemode, b.livemode)
-    order by b.livemode limit 1);
+      and b.livemode = credits.sold_mode(p_livemode));
 end
 $$;
 comment on function credits.price_of_pack(text, text, boolean) is
-  'The provider''s price at which a pack is sold now, in a mode or in any; null while none is '
-  'registered.';
+  'The provider''s price at which a pack is sold now; null while none is registered.';
 revoke all on function credits.price_of_pack(text, text, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.amount_of_pack(p_pack_id text, p_livemode boolean)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select coalesce(b.unit_amount, k.price_cents)
+    from public.credit_packs k
+    left join credits.billing_prices b
+      on b.price_id = credits.price_of_pack(k.id, k.currency, p_livemode)
+    where k.id = p_pack_id);
+end
+$$;
+comment on function credits.amount_of_pack(text, boolean) is
+  'What a pack is sold for now: what its price at the provider costs, else what its row says.';
+revoke all on function credits.amount_of_pack(text, boolean)
   from public, anon, authenticated, service_role;

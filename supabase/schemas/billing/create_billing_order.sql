@@ -3,7 +3,7 @@
 --
 --   ``pack_id`` times ``quantity``, or a ``plan_id`` by the ``interval`` (month or year). Amounts
 --   are in the smallest unit of ``currency``, tax excluded. ``livemode`` says whose prices are
---   meant, test or live; None takes the mode that has one, test where both have.
+--   meant, test or live; None takes live ones once one is registered, as :meth:`list_plans` does.
 --
 --   Raises:
 --       InvalidArgument: no such pack or plan, or no price of it.
@@ -99,11 +99,8 @@ begin
   v_order.credits := v_pack.credits * v_order.quantity;
   v_order.expires_after := v_pack.expires_after;
   v_order.currency := v_pack.currency;
-  v_order.unit_amount := v_pack.price_cents;
   v_order.price_id := credits.price_of_pack(v_pack.id, v_pack.currency, p_livemode);
-  v_order.unit_amount := coalesce(
-    (select b.unit_amount from credits.billing_prices b where b.price_id = v_order.price_id),
-    v_pack.price_cents);
+  v_order.unit_amount := credits.amount_of_pack(v_pack.id, p_livemode);
   return v_order;
 end
 $$;
@@ -140,8 +137,8 @@ begin
     into v_order.price_id, v_order.currency, v_order.unit_amount
   from credits.billing_prices b join public.plans p on p.id = b.plan_id
   where b.plan_id = p_plan_id and b.billing_interval = p_interval and b.valid_to is null
-    and b.livemode = coalesce(p_livemode, b.livemode)
-  order by b.livemode, b.currency = p.currency desc, b.currency limit 1;
+    and b.livemode = credits.sold_mode(p_livemode)
+  order by b.currency = p.currency desc, b.currency limit 1;
   if not found then
     perform credits.raise_error('invalid_argument',
       jsonb_build_object('argument', 'p_interval', 'value', p_interval),

@@ -1,12 +1,13 @@
 -- edge: result=BillingAccount callers=service_role repeatable
 --   How an account pays: its customer at the provider, subscriptions, what it owes, its top-ups.
 --
---   ``may_buy`` says whether the person may open a checkout or the portal for it.
+--   ``may_buy`` says whether the person may open a checkout or the portal for it. ``livemode`` says
+--   whose customer is meant, of test or live mode; None is live once a live price is registered.
 --
 --   Raises:
 --       AccountNotFound.
 create function public.get_billing_account(
-  p_user_id uuid, p_livemode boolean default false, p_workspace_id uuid default null)
+  p_user_id uuid, p_livemode boolean default null, p_workspace_id uuid default null)
 returns jsonb
 language plpgsql
 volatile
@@ -21,7 +22,7 @@ begin
     'account_id', v_account_id,
     'may_buy', credits.only_actor(v_account_id, p_user_id) is null,
     'customer_id', (
-      select c.customer_id from credits.customer_of(v_account_id, coalesce(p_livemode, false)) c),
+      select c.customer_id from credits.customer_of(v_account_id, credits.sold_mode(p_livemode)) c),
     'subscriptions', v_subscriptions, 'is_subscribed', v_subscriptions <> '[]',
     'debts', (
       select coalesce(jsonb_agg(jsonb_build_object('credit_type', d.credit_type,

@@ -34,7 +34,10 @@ revoke all on function credits.billing_price_list(text)
 
 -- edge: result=BillingCatalog callers=service_role repeatable
 --   Every price that was registered, those of before included, and the packs with their credits.
-create function public.list_billing_prices()
+--
+--   ``livemode`` says in which mode the packs are sold, test or live; None is live once a live
+--   price is registered.
+create function public.list_billing_prices(p_livemode boolean default null)
 returns jsonb
 language plpgsql
 stable
@@ -46,17 +49,19 @@ begin
     'prices', coalesce((
       select jsonb_agg(to_jsonb(l)) from credits.billing_price_list() l), '[]'),
     'packs', coalesce((
-      select jsonb_agg(to_jsonb(k) - 'expires_after'
-        || jsonb_build_object('expires_after', k.expires_after::text) order by k.rank, k.id)
+      select jsonb_agg(to_jsonb(k) - 'expires_after' || jsonb_build_object(
+        'expires_after', k.expires_after::text,
+        'unit_amount', credits.amount_of_pack(k.id, p_livemode)) order by k.rank, k.id)
       from public.credit_packs k), '[]'));
 end
 $$;
-comment on function public.list_billing_prices() is
+comment on function public.list_billing_prices(boolean) is
   'Every price that was registered, those of before included, and the packs with their credits.';
-revoke all on function public.list_billing_prices() from public, anon, authenticated, service_role;
-grant execute on function public.list_billing_prices() to service_role;
+revoke all on function public.list_billing_prices(boolean)
+  from public, anon, authenticated, service_role;
+grant execute on function public.list_billing_prices(boolean) to service_role;
 
-create function credits.plan_prices(p_plan_id text)
+create function credits.plan_prices(p_plan_id text, p_livemode boolean)
 returns jsonb
 language plpgsql
 stable
@@ -64,7 +69,6 @@ security invoker
 set search_path = ''
 as $$
 begin
-  -- Where prices of both modes are registered, those that take real money are the ones on sale.
   return (
     select coalesce(jsonb_agg(jsonb_build_object('interval', r.billing_interval,
       'currency', r.currency, 'unit_amount', r.unit_amount, 'price_id', r.price_id)
@@ -75,15 +79,17 @@ begin
       from (
         select b.billing_interval, b.currency, coalesce(b.unit_amount,
             case when b.billing_interval = 'month' then p.price_cents end) as unit_amount,
-          b.price_id, b.livemode::integer as preference
+          b.price_id
         from credits.billing_prices b join public.plans p on p.id = b.plan_id
         where b.plan_id = p_plan_id and b.valid_to is null
+          and b.livemode = credits.sold_mode(p_livemode)
         union all
-        select 'month', p.currency, p.price_cents, null, -1
+        select 'month', p.currency, p.price_cents, null
         from public.plans p where p.id = p_plan_id and p.price_cents > 0) a
-      order by a.billing_interval, a.currency, a.preference desc) r);
+      order by a.billing_interval, a.currency, a.price_id nulls last) r);
 end
 $$;
-comment on function credits.plan_prices(text) is
+comment on function credits.plan_prices(text, boolean) is
   'What a plan costs by the month and by the year, for a pricing page.';
-revoke all on function credits.plan_prices(text) from public, anon, authenticated, service_role;
+revoke all on function credits.plan_prices(text, boolean)
+  from public, anon, authenticated, service_role;

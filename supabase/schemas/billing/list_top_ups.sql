@@ -50,7 +50,8 @@ begin
   from credits.billing_customers c
   where c.account_id = p_account_id and c.deleted_at is null
     and c.livemode = coalesce(p_livemode, c.livemode)
-  order by c.is_default desc, c.livemode desc, c.linked_at desc, c.customer_id limit 1;
+  order by c.livemode = credits.sold_mode(null) desc, c.is_default desc, c.linked_at desc,
+    c.customer_id limit 1;
 end
 $$;
 comment on function credits.customer_of(uuid, boolean) is

@@ -19,7 +19,7 @@ set work_mem = '64MB'
 as $$
 declare
   w record;
-  v_livemode boolean := credits.revenue_mode(p_livemode);
+  v_livemode boolean := credits.sold_mode(p_livemode);
   v_starts timestamptz[];
   v_rows jsonb;
   v_purchases jsonb;

@@ -3,22 +3,6 @@
 -- time that they pay for; so what was deferred before, and paid, less what was given back and
 -- earned, is what is deferred now, to the unit.
 
-create function credits.revenue_mode(p_livemode boolean)
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return coalesce(p_livemode, exists (select 1 from credits.billing_prices b where b.livemode));
-end
-$$;
-comment on function credits.revenue_mode(boolean) is
-  'Whose money is counted, live or test: unless said, live where something is sold live.';
-revoke all on function credits.revenue_mode(boolean)
-  from public, anon, authenticated, service_role;
-
 create function credits.minor_units(p_currency text)
 returns integer
 language plpgsql
