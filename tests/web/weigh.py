@@ -1,7 +1,7 @@
 """What each page weighs on the line, and how long it takes to see the first project on a slow one.
 
-``python -m tests.web.weigh`` weighs; ``python -m tests.web.weigh --times`` also opens the dashboard of a signed-in user in
-Chromium, at 400 kbit/s and 400 ms for each request: with an empty cache, and again with what the first visit has left.
+``python -m tests.web.weigh`` weighs; ``python -m tests.web.weigh --times`` also opens the dashboard of a signed-in user
+in Chromium, at 400 kbit/s and 400 ms for each request: with an empty cache, and again with what the first visit left.
 """
 
 from __future__ import annotations
