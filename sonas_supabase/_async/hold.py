@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from functools import partial
@@ -202,7 +203,7 @@ class AsyncHold:
                 # It may have waited in a queue for most of its time.
                 await self._keep_open()
             # Often enough that one extension may get lost.
-            self._stop_extending = every(self._ttl_seconds / 3, self._keep_open)
+            self._stop_extending = _extending(self, self._ttl_seconds / 3)
         return self
 
     async def _keep_open(self) -> None:
@@ -254,3 +255,18 @@ class AsyncHold:
                 failure,
             )
         self._end()
+
+
+def _extending(hold: AsyncHold, seconds: float) -> Callable[[], object]:
+    """Extend a hold every so many seconds, until what this answers is called or nothing refers to the hold any more."""
+    kept = weakref.ref(hold)
+
+    async def extend() -> None:
+        there = kept()
+        if there is None:
+            stop()
+        else:
+            await there._keep_open()
+
+    stop = every(seconds, extend)
+    return stop

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
@@ -203,7 +204,7 @@ class Hold:
                 # It may have waited in a queue for most of its time.
                 self._keep_open()
             # Often enough that one extension may get lost.
-            self._stop_extending = every(self._ttl_seconds / 3, self._keep_open)
+            self._stop_extending = _extending(self, self._ttl_seconds / 3)
         return self
 
     def _keep_open(self) -> None:
@@ -255,3 +256,18 @@ class Hold:
                 failure,
             )
         self._end()
+
+
+def _extending(hold: Hold, seconds: float) -> Callable[[], object]:
+    """Extend a hold every so many seconds, until what this answers is called or nothing refers to the hold any more."""
+    kept = weakref.ref(hold)
+
+    def extend() -> None:
+        there = kept()
+        if there is None:
+            stop()
+        else:
+            there._keep_open()
+
+    stop = every(seconds, extend)
+    return stop

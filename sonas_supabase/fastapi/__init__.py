@@ -25,6 +25,7 @@ charged of it until the end, :class:`Spend` what the handler sees.
 
 from __future__ import annotations
 
+from sonas_supabase.charging import WrongDeclaration
 from sonas_supabase.fastapi._api_keys import ApiKeyAuth
 from sonas_supabase.fastapi._app import Credits
 from sonas_supabase.fastapi._books import Uncollected
@@ -42,7 +43,6 @@ from sonas_supabase.fastapi.errors import (
     NoAccount,
     NotAuthenticated,
     RequestInProgress,
-    WrongDeclaration,
 )
 
 __all__ = [

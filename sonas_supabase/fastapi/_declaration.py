@@ -11,8 +11,15 @@ from uuid import UUID
 
 from starlette.requests import HTTPConnection
 
-from sonas_supabase.fastapi._outcome import CHARGE_MODES, ChargeMode
-from sonas_supabase.fastapi.errors import Misconfigured, NoAccount, WrongDeclaration
+from sonas_supabase.charging import (
+    LARGEST_AMOUNT,
+    ChargeMode,
+    check_amounts,
+    check_credit_type,
+    is_whole,
+    wrong,
+)
+from sonas_supabase.fastapi.errors import Misconfigured, NoAccount
 
 T = TypeVar("T")
 OnUnavailable = Literal["deny", "allow"]
@@ -20,9 +27,6 @@ AskedOf = Callable[[Any], T | Awaitable[T]]
 Amount = int | AskedOf[int]
 Quantities = Mapping[str, int | Decimal | float | str]
 Payer = AskedOf[UUID | str | None]
-
-LARGEST_AMOUNT = 2**53
-LONGEST_HOLD = 86400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,45 +58,37 @@ class Declaration:
     def _check_values(self) -> None:
         if self.operation is not None:
             self._check_operation()
-        elif not (isinstance(self.credit_type, str) and self.credit_type.strip()):
-            raise _wrong("credit_type", self.credit_type, "the name of a credit type")
-        if not (callable(self.amount) or _is_whole(self.amount, 1, LARGEST_AMOUNT)):
-            raise _wrong("amount", self.amount, "a whole number of credits from 1 on, or a function of the request")
-        most = LARGEST_AMOUNT if callable(self.amount) else self.amount
-        if not _is_whole(self.at_least, 0, most):
-            raise _wrong("at_least", self.at_least, "a whole number of credits from 0 to the amount")
-        if not _is_whole(self.ttl_seconds, 1, LONGEST_HOLD):
-            raise _wrong("ttl_seconds", self.ttl_seconds, f"a whole number of seconds from 1 to {LONGEST_HOLD}")
-        if self.charge not in CHARGE_MODES:
-            raise _wrong("charge", self.charge, "one of " + ", ".join(CHARGE_MODES))
+        else:
+            check_credit_type(self.credit_type)
+        check_amounts(self.amount, at_least=self.at_least, ttl_seconds=self.ttl_seconds, charge=self.charge)
         if self.on_unavailable not in get_args(OnUnavailable):
-            raise _wrong("on_unavailable", self.on_unavailable, "one of " + ", ".join(get_args(OnUnavailable)))
+            raise wrong("on_unavailable", self.on_unavailable, "one of " + ", ".join(get_args(OnUnavailable)))
         self._check_texts()
 
     def _check_operation(self) -> None:
         """What it costs is in the price book, and what it has used is charged when that is known."""
         if not (callable(self.operation) or (isinstance(self.operation, str) and self.operation.strip())):
-            raise _wrong("operation", self.operation, "the name of an operation, or a function of the request")
+            raise wrong("operation", self.operation, "the name of an operation, or a function of the request")
         if not (self.quantities is None or callable(self.quantities) or isinstance(self.quantities, Mapping)):
-            raise _wrong("quantities", self.quantities, "a mapping of quantities, or a function of the request")
+            raise wrong("quantities", self.quantities, "a mapping of quantities, or a function of the request")
         if self.credit_type or self.amount != 1 or self.at_least:
-            raise _wrong("operation", self.operation, "alone: the price book says the credits and how many")
+            raise wrong("operation", self.operation, "alone: the price book says the credits and how many")
         if self.on_unavailable == "allow":
-            raise _wrong("on_unavailable", self.on_unavailable, "deny: without the database nothing has a price")
+            raise wrong("on_unavailable", self.on_unavailable, "deny: without the database nothing has a price")
 
     def _check_texts(self) -> None:
         if not (self.description is None or callable(self.description) or isinstance(self.description, str)):
-            raise _wrong("description", self.description, "a text, or a function of the request")
+            raise wrong("description", self.description, "a text, or a function of the request")
         if isinstance(self.workspace, str):
             object.__setattr__(self, "workspace", _declared_id(self.workspace))
         elif not (self.workspace is None or callable(self.workspace) or isinstance(self.workspace, UUID)):
-            raise _wrong("workspace", self.workspace, "the id of a workspace, or a function of the request")
+            raise wrong("workspace", self.workspace, "the id of a workspace, or a function of the request")
 
     def _check_functions(self) -> None:
         for name in ("actor", "exempt"):
             value = getattr(self, name)
             if value is not None and not callable(value):
-                raise _wrong(name, value, "a function of the request")
+                raise wrong(name, value, "a function of the request")
         for name in ("amount", "description", "workspace", "actor", "exempt", "operation", "quantities"):
             value = getattr(self, name)
             if callable(value):
@@ -105,7 +101,7 @@ class Declaration:
     async def amount_for(self, connection: HTTPConnection) -> int:
         """Credits to hold; 0 for nothing. Raises Misconfigured."""
         amount: int = await asked(self.amount, connection)
-        if not _is_whole(amount, 0, LARGEST_AMOUNT):
+        if not is_whole(amount, 0, LARGEST_AMOUNT):
             raise Misconfigured(f"The function of amount= answered {amount!r}, which is no number of credits.")
         return amount
 
@@ -138,32 +134,20 @@ async def asked(value: Any, connection: HTTPConnection) -> Any:
     return await answer if inspect.isawaitable(answer) else answer
 
 
-def _is_whole(value: object, least: int, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-
-
 def _declared_id(value: str) -> UUID:
     try:
         return UUID(value)
     except ValueError:
-        raise _wrong("workspace", value, "the id of a workspace, or a function of the request") from None
+        raise wrong("workspace", value, "the id of a workspace, or a function of the request") from None
 
 
 def _check_function(name: str, function: Callable[..., object]) -> None:
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise _wrong(name, function, "a function that answers; this one yields")
+        raise wrong(name, function, "a function that answers; this one yields")
     try:
         inspect.signature(function).bind(cast(object, None))
     except TypeError:
-        raise _wrong(name, function, "a function of one argument, the request") from None
+        raise wrong(name, function, "a function of one argument, the request") from None
     except ValueError:
         # Some builtins have no signature that can be read.
         return
-
-
-def _wrong(argument: str, value: object, wanted: str) -> WrongDeclaration:
-    return WrongDeclaration(
-        f"{argument}={value!r} cannot be declared: it has to be {wanted}.",
-        details={"argument": argument},
-        hint=f"Mend {argument} where the route or the rule is declared.",
-    )

@@ -10,9 +10,9 @@ from fastapi import Depends, Header, Security
 from fastapi.security import HTTPBearer
 from starlette.requests import HTTPConnection
 
+from sonas_supabase.charging import ChargeMode
 from sonas_supabase.fastapi._declaration import Amount, AskedOf, Declaration, OnUnavailable, Payer, Quantities
 from sonas_supabase.fastapi._openapi import BEARER, MARK
-from sonas_supabase.fastapi._outcome import ChargeMode
 from sonas_supabase.fastapi._request_spends import RequestSpends
 from sonas_supabase.fastapi._spend import Spend
 from sonas_supabase.fastapi._user import User

@@ -12,15 +12,16 @@ from uuid import UUID, uuid4
 from starlette.websockets import WebSocket
 
 from sonas_supabase import CreditsError, InsufficientCredits, InvalidAmount, Reservation, ReservationClosed
+from sonas_supabase.charging import LONGEST_HOLD, WrongDeclaration
 from sonas_supabase.fastapi import _background
 from sonas_supabase.fastapi._books import hold
-from sonas_supabase.fastapi._declaration import LONGEST_HOLD, AskedOf, Declaration, Payer
+from sonas_supabase.fastapi._declaration import AskedOf, Declaration, Payer
 from sonas_supabase.fastapi._heartbeat import Heartbeat
 from sonas_supabase.fastapi._inbox import Message
 from sonas_supabase.fastapi._request_spends import RequestSpends
 from sonas_supabase.fastapi._spend_request import SpendRequest
 from sonas_supabase.fastapi._websockets import refuse
-from sonas_supabase.fastapi.errors import CLOSED_BECAUSE, NotAuthenticated, WrongDeclaration
+from sonas_supabase.fastapi.errors import CLOSED_BECAUSE, NotAuthenticated
 
 Per = Literal["received", "sent"] | float | timedelta | None
 

@@ -11,9 +11,9 @@ from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.websockets import WebSocketDisconnect
 
 from sonas_supabase import CreditsError
+from sonas_supabase.charging import Outcome
 from sonas_supabase.fastapi._answers import SENT_BY_SERVER, StoredAnswer
 from sonas_supabase.fastapi._inbox import Inbox, Message, Receive
-from sonas_supabase.fastapi._outcome import Outcome
 from sonas_supabase.fastapi._problems import close_messages, problem
 from sonas_supabase.fastapi._request_spends import SCOPE_KEY, RequestSpends
 from sonas_supabase.fastapi._rules import Rule

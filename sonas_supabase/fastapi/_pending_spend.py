@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sonas_supabase import Reservation
+from sonas_supabase.charging import ChargeMode, Outcome, credits_to_charge
 from sonas_supabase.fastapi._books import Books, Charged
 from sonas_supabase.fastapi._heartbeat import Heartbeat
-from sonas_supabase.fastapi._outcome import ChargeMode, Outcome, credits_to_charge
 from sonas_supabase.fastapi._spend import Spend
 from sonas_supabase.fastapi._spend_request import SpendRequest
 

@@ -24,12 +24,12 @@ from sonas_supabase import (
     InsufficientCredits,
     NotConfigured,
 )
+from sonas_supabase.charging import Outcome
 from sonas_supabase.fastapi import _answers, _background, _books, _ratelimit
 from sonas_supabase.fastapi._answers import Run, StoredAnswer
 from sonas_supabase.fastapi._books import Charged, Held
 from sonas_supabase.fastapi._declaration import Declaration, asked
 from sonas_supabase.fastapi._inbox import Inbox, Message, Receive
-from sonas_supabase.fastapi._outcome import Outcome
 from sonas_supabase.fastapi._pending_spend import PendingSpend
 from sonas_supabase.fastapi._services import Services
 from sonas_supabase.fastapi._spend import Spend

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sonas_supabase.charging import WrongDeclaration
 from sonas_supabase.fastapi._spend import Spend
-from sonas_supabase.fastapi.errors import WrongDeclaration
 
 WEBSOCKET = "WEBSOCKET"
 # The registered methods. One that is misspelt would never match, and what it was to guard would be free.

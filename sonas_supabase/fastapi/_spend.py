@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from sonas_supabase import InvalidAmount
-from sonas_supabase.fastapi._outcome import Said
+from sonas_supabase.charging import Said
 from sonas_supabase.fastapi._user import User
 
 

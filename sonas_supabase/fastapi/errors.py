@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from sonas_supabase import Conflict, CreditsError, InvalidArgument
-
-REDIRECTED_FROM = 300
-"""Responses from this status on send the client elsewhere: the work was not done here."""
-
-FAILED_FROM = 400
-"""Responses from this status on are failures: what was held for them is released."""
+from sonas_supabase import Conflict, CreditsError
 
 INTERNAL_FROM = 500
 """From this status on the fault is ours, and its details are not for the client."""
@@ -57,7 +51,3 @@ class Misconfigured(CreditsError):
     """A route asks for something that the database or this application does not have; the log says what."""
 
     code = "misconfigured"
-
-
-class WrongDeclaration(InvalidArgument, ValueError):
-    """A route or a rule declares what can never work. Raised where it is declared, when the module is imported."""

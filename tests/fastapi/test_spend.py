@@ -12,7 +12,7 @@ import pytest
 from fastapi import Depends, Request
 
 from sonas_supabase.fastapi import Spend, spend
-from sonas_supabase.fastapi._outcome import ChargeMode
+from sonas_supabase.charging import ChargeMode
 from tests.fastapi.support import OneMessage, bearer, calling, make_app, make_credits
 from tests.support.database import Database
 

@@ -6,11 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from uuid import UUID
 
-import django
 import psycopg
 import pytest
 import pytest_asyncio
-from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.test import AsyncClient, Client
 from django.test.utils import override_settings
@@ -19,13 +17,6 @@ from django.urls import path
 from sonas_supabase import AsyncCreditsClient, AsyncHold, CreditsClient, Hold
 from sonas_supabase.django import spends
 from tests.support.database import Database
-
-if not settings.configured:
-    settings.configure(
-        SECRET_KEY="only for tests", ALLOWED_HOSTS=["*"], MIDDLEWARE=["sonas_supabase.django.CreditsProblems"],
-        ROOT_URLCONF="tests.frameworks.test_django", DATABASES={}, INSTALLED_APPS=[],
-    )  # fmt: skip
-    django.setup()
 
 urlpatterns: list[Any] = []
 

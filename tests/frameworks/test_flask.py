@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import psycopg
@@ -12,7 +13,7 @@ from flask import Flask, Response, abort, redirect, request
 from flask.testing import FlaskClient
 
 from sonas_supabase import CreditsClient, CreditsUnavailable, Hold
-from sonas_supabase.flask import FlaskCredits
+from sonas_supabase.flask import FlaskCredits, ViewHold, WrongDeclaration
 from tests.support.database import Database
 
 
@@ -47,6 +48,45 @@ def client(database: Database) -> Iterator[FlaskClient]:
         @credits.spend("message", lambda: len(request.data))
         def by_length(hold: Hold) -> str:
             return "done"
+
+        @app.post("/says/<what>")
+        @credits.spend("message", lambda: int(request.args.get("amount", 5)), charge="on_start", at_least=1)
+        @credits.spend("project", lambda: int(request.args.get("projects", 0)))
+        def says(what: str, hold: ViewHold) -> str:
+            # The inner one is given; the outer one is in the arguments of nobody.
+            return what
+
+        @app.post("/one/<what>")
+        @credits.spend("message", lambda: int(request.args.get("amount", 5)))
+        def one(what: str, hold: ViewHold) -> Response:
+            if what == "captures and fails":
+                hold.capture(2)
+                raise ZeroDivisionError
+            if what == "captures in parts":
+                hold.capture(1, final=False)
+                hold.capture(1, final=False)
+            if what == "captures, then adds":
+                hold.capture(2)
+                hold.add(2)
+            if what == "captures, then costs less":
+                hold.capture(4)
+                hold.cost = 1
+            if what == "releases":
+                hold.release()
+            if what == "hands over":
+                return Response(hold.detach())
+            if what == "costs more":
+                hold.cost = 13
+            if what == "has expired":
+                user = request.headers["user"]
+                database.call("mark_test_account", user)
+                database.call("set_test_clock", user, datetime.now(UTC) + timedelta(hours=1))
+                hold.cost = 3
+            if what == "is closed meanwhile":
+                database.call("freeze_account", request.headers["user"], reason="abuse")
+            if what == "costs free":
+                hold.cost = 2
+            return Response("done")
 
         @app.post("/by-hand")
         def by_hand() -> str:
@@ -123,3 +163,70 @@ def test_what_a_view_costs(client: FlaskClient, database: Database, user: UUID, 
     balance = database.balance(user)
     assert (balance["used"], balance["reserved"]) == (used, 0)
     database.verify(user)
+
+
+@pytest.mark.parametrize(
+    ("path", "used"),
+    [("captures and fails", 0), ("captures in parts", 2), ("captures, then adds", 4), ("captures, then costs less", 1),
+     ("releases", 0), ("has expired", 3), ("costs free?amount=0", 2), ("nothing?amount=0", 0)],
+)  # fmt: skip
+def test_what_a_view_says_itself(client: FlaskClient, database: Database, user: UUID, path: str, used: int) -> None:
+    client.post(f"/one/{path}", headers={"user": str(user)})
+    balance = database.balance(user)
+    assert (balance["used"], balance["reserved"]) == (used, 0)
+    database.verify(user)
+
+
+def test_what_cannot_be_charged_is_on_record(client: FlaskClient, database: Database) -> None:
+    for what, credits, used in (("costs more", 3, 10), ("is closed meanwhile", 5, 0)):
+        user = database.new_user()
+        assert client.post(f"/one/{what}", headers={"user": str(user)}).status_code == 200
+        assert database.balance(user)["used"] == used
+        (entry,) = database.call("list_uncollected", user)["rows"]
+        assert entry["amount"] == credits
+
+
+def test_a_hold_that_was_handed_over_is_left_alone(client: FlaskClient, database: Database, user: UUID) -> None:
+    token = client.post("/one/hands over", headers={"user": str(user)}).text
+    assert database.balance(user)["reserved"] == 5
+    with CreditsClient.from_url(database.url) as calls, Hold.from_token(token, calls) as hold:
+        hold.capture(2)
+    assert database.balance(user)["used"] == 2
+
+
+def test_a_view_gets_all_that_it_costs_or_nothing(client: FlaskClient, database: Database, user: UUID) -> None:
+    """What was charged on start for a view that did not run is given back."""
+    assert client.post("/says/never?projects=4", headers={"user": str(user)}).status_code == 402
+    balance = database.balance(user)
+    assert (balance["used"], balance["reserved"]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"amount": -5}, {"amount": "5"}, {"charge": "hold"}, {"at_least": 6}, {"ttl_seconds": 10**9}]
+)
+def test_what_can_never_work_is_refused_where_it_is_declared(database: Database, wrong: dict[str, object]) -> None:
+    with CreditsClient.from_url(database.url) as calls:
+        credits = FlaskCredits(calls, user=lambda: "nobody")
+        with pytest.raises(WrongDeclaration):
+            credits.spend("message", **({"amount": 5} | wrong))  # type: ignore[arg-type]
+
+
+def test_without_init_app_the_decorator_settles_by_itself(database: Database) -> None:
+    app = Flask(__name__)
+    with CreditsClient.from_url(database.url) as calls:
+        credits = FlaskCredits(calls, user=lambda: request.headers["user"])
+
+        @app.post("/<what>")
+        @credits.spend("message", 5)
+        def view(what: str, hold: ViewHold) -> object:
+            if what == "fails":
+                raise ZeroDivisionError
+            if what == "streams":
+                return (str(hold.add()) for _ in range(3))  # type: ignore[func-returns-value]
+            return abort(404) if what == "refuses" else "done"
+
+        for what, used in (("done", 5), ("streams", 3), ("fails", 0), ("refuses", 0)):
+            user = database.new_user()
+            _ = app.test_client().post(f"/{what}", headers={"user": str(user)}).data
+            balance = database.balance(user)
+            assert (balance["used"], balance["reserved"]) == (used, 0), what
