@@ -70,3 +70,12 @@ def test_one_thread_watches_and_ends_after_the_last_hold(database: Database, use
         deadline = time.monotonic() + 20
         while watchers():
             assert time.monotonic() < deadline
+
+
+def test_a_hold_that_was_dropped_is_extended_no_more(database: Database, user: UUID) -> None:
+    """As that of a response which never went out."""
+    with CreditsClient.from_url(database.url) as credits:
+        credits.reserve(user, "message", 1, ttl_seconds=1).__enter__()
+        deadline = time.monotonic() + 20
+        while watchers() or database.balance(user)["reserved"]:
+            assert time.monotonic() < deadline
