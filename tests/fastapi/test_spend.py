@@ -11,8 +11,8 @@ import psycopg
 import pytest
 from fastapi import Depends, Request
 
-from sonas_supabase.fastapi import Spend, spend
 from sonas_supabase.charging import ChargeMode
+from sonas_supabase.fastapi import Spend, spend
 from tests.fastapi.support import OneMessage, bearer, calling, make_app, make_credits
 from tests.support.database import Database
 
