@@ -76,7 +76,8 @@ class Prices(Caller):
     ) -> tuple[X402Pending, ...]:
         """Claim payments of which the facilitator has not said whether they were settled, to ask again.
 
-        Each has ``payment_key``, ``claim_id`` and what was ``presented``. End each claim by ``finish_x402_payment``.
+        Also those whose server died over them. Each has ``payment_key``, ``claim_id`` and what was ``presented``. End
+        each claim by ``finish_x402_payment``.
 
         SQL: ``claim_unknown_x402_payments``.
 

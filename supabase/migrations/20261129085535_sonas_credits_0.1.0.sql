@@ -10044,8 +10044,8 @@ revoke all on function credits.take_priced(uuid, uuid, credits.balances, public.
 -- edge: result=X402Unknown.payments callers=service_role
 --   Claim payments of which the facilitator has not said whether they were settled, to ask again.
 --
---   Each has ``payment_key``, ``claim_id`` and what was ``presented``. End each claim by
---   ``finish_x402_payment``.
+--   Also those whose server died over them. Each has ``payment_key``, ``claim_id`` and what was
+--   ``presented``. End each claim by ``finish_x402_payment``.
 --
 --   Raises:
 --       InvalidArgument: ``limit`` is not 1 to 1000.
@@ -10068,8 +10068,9 @@ begin
     update credits.x402_payments x set claim_id = gen_random_uuid(), claimed_at = v_now
     where x.payment_key in (
       select u.payment_key from credits.x402_payments u
-      where u.state = 'unknown' and u.presented is not null and u.claimed_at < v_before
-        and (u.claim_id is null or u.claimed_at < v_now - interval '2 minutes')
+      where u.state in ('claimed', 'unknown') and u.presented is not null
+        and u.claimed_at < case when u.claim_id is null then v_before
+          else v_now - interval '2 minutes' end
       order by u.claimed_at limit p_limit for update skip locked)
     returning x.payment_key, x.claim_id, x.presented)
   select jsonb_agg(to_jsonb(c) order by c.payment_key) into v_payments from claimed c;
@@ -11673,7 +11674,7 @@ comment on column credits.x402_payments.presented is
 create index x402_payments_account_id_identifier_idx on credits.x402_payments
   (account_id, identifier) where identifier is not null;
 create index x402_payments_unknown_idx on credits.x402_payments (claimed_at)
-  where state = 'unknown';
+  where state in ('claimed', 'unknown');
 alter table credits.x402_payments enable row level security;
 revoke all on table credits.x402_payments from public, anon, authenticated, service_role;
 
@@ -31273,4 +31274,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text c71793517bf92314.';
+  'again. Written by remember_installation. Release 0.1.0, text d2839c6c9f0a3772.';

@@ -27,8 +27,21 @@ def test_those_that_are_not_known_are_claimed_once(own_database: Database) -> No
     assert (payment["payment_key"], payment["presented"]) == (unknown["key"], {"payload": unknown["key"]})
     assert own_database.call("claim_unknown_x402_payments")["payments"] == []
     # Who dies over it leaves it to another.
-    own_database.run("update credits.x402_payments set claimed_at = now() - interval '3 minutes'")
+    own_database.run(
+        "update credits.x402_payments set claimed_at = now() - interval '3 minutes' where state = 'unknown'"
+    )
     assert len(own_database.call("claim_unknown_x402_payments", 1)["payments"]) == 1
+
+
+def test_one_whose_server_died_over_it_is_taken_up_by_a_worker(own_database: Database) -> None:
+    payment = claimed(own_database, "claimed")
+    assert own_database.call("claim_unknown_x402_payments")["payments"] == []
+    own_database.run("update credits.x402_payments set claimed_at = now() - interval '3 minutes'")
+    [taken] = own_database.call("claim_unknown_x402_payments")["payments"]
+    assert (taken["payment_key"], taken["presented"]) == (payment["key"], {"payload": payment["key"]})
+    own_database.call("finish_x402_payment", payment["key"], taken["claim_id"], "settled", "0x1")
+    assert own_database.value("select sum(amount) from public.credit_grants where source = 'top_up'") == 1
+    own_database.verify()
 
 
 def test_what_was_presented_is_kept_no_longer_than_it_is_needed(own_database: Database) -> None:

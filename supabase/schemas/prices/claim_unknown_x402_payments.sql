@@ -1,8 +1,8 @@
 -- edge: result=X402Unknown.payments callers=service_role
 --   Claim payments of which the facilitator has not said whether they were settled, to ask again.
 --
---   Each has ``payment_key``, ``claim_id`` and what was ``presented``. End each claim by
---   ``finish_x402_payment``.
+--   Also those whose server died over them. Each has ``payment_key``, ``claim_id`` and what was
+--   ``presented``. End each claim by ``finish_x402_payment``.
 --
 --   Raises:
 --       InvalidArgument: ``limit`` is not 1 to 1000.
@@ -25,8 +25,9 @@ begin
     update credits.x402_payments x set claim_id = gen_random_uuid(), claimed_at = v_now
     where x.payment_key in (
       select u.payment_key from credits.x402_payments u
-      where u.state = 'unknown' and u.presented is not null and u.claimed_at < v_before
-        and (u.claim_id is null or u.claimed_at < v_now - interval '2 minutes')
+      where u.state in ('claimed', 'unknown') and u.presented is not null
+        and u.claimed_at < case when u.claim_id is null then v_before
+          else v_now - interval '2 minutes' end
       order by u.claimed_at limit p_limit for update skip locked)
     returning x.payment_key, x.claim_id, x.presented)
   select jsonb_agg(to_jsonb(c) order by c.payment_key) into v_payments from claimed c;

@@ -40,7 +40,7 @@ comment on column credits.x402_payments.presented is
 create index x402_payments_account_id_identifier_idx on credits.x402_payments
   (account_id, identifier) where identifier is not null;
 create index x402_payments_unknown_idx on credits.x402_payments (claimed_at)
-  where state = 'unknown';
+  where state in ('claimed', 'unknown');
 alter table credits.x402_payments enable row level security;
 revoke all on table credits.x402_payments from public, anon, authenticated, service_role;
 
