@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sonas_supabase import CreditsClient, PriceChanges, PricePage
+from sonas_supabase import CreditsClient, InvalidArgument, PriceChanges, PricePage
 from sonas_supabase.prices import BookFile, BookFileProblem, PlansFile, from_genai_prices
 
 from ._connect import AsJson, DbUrl, connect
@@ -53,7 +53,8 @@ def list_(
         {**asdict(page), "prices": [asdict(price) for price in prices]},
         table(("operation", "dimension", f"#{unit} credits", "#per", "at least / most", "from", "until"), rows)
         if rows
-        else f"The book {page.book} has no prices yet. Import some: sonas prices import genai-prices --markup 1.3",
+        else f"The book {page.book} has no prices yet. Import some: "
+        "sonas prices import genai-prices --markup 1.3 --credits-per-unit 1000",
     )
 
 
@@ -90,6 +91,10 @@ def import_(
     markup: Annotated[str | None, typer.Option("--markup", metavar="FACTOR", help="Price = cost times this.")] = None,
     provider: Annotated[list[str] | None, typer.Option("--provider", help="Only its models; repeat it.")] = None,
     model: Annotated[list[str] | None, typer.Option("--model", help="Only this PROVIDER/MODEL; repeat it.")] = None,
+    credits_per_unit: Annotated[
+        str | None,
+        typer.Option("--credits-per-unit", metavar="N", help="Credits for one dollar; the book keeps it."),
+    ] = None,
     book: Book = None,
     dry_run: DryRun = False,
     db_url: DbUrl = None,
@@ -97,27 +102,27 @@ def import_(
 ) -> None:
     """Add prices: of models from the package genai-prices (offline), or from a file of `sonas prices export`.
 
-    The book has to say what a credit is worth (`credits_per_unit` in a file). Prices with steps keep them; a model
+    The book has to know what a credit is worth: say it once. Prices with steps keep them; a model
     whose prices cannot be kept as they are is left out and named.
 
-    Example: sonas prices import genai-prices --provider openai --markup 1.3 --dry-run
+    Example: sonas prices import genai-prices --provider openai --markup 1.3 --credits-per-unit 1000 --dry-run
     """
     if source != "genai-prices":
         push(Path(source), book=book, dry_run=dry_run, end_missing=False, db_url=db_url, as_json=as_json)
         return
-    try:
-        factor = Decimal(markup or "")
-    except InvalidOperation:
-        factor = Decimal(0)
-    if not factor.is_finite() or factor <= 0:
+    factor = _positive(markup)
+    if factor is None:
         raise Stop("Say by which factor the cost makes the price.", "For example --markup 1.3", code="invalid_argument")
+    worth = _positive(credits_per_unit)
+    if credits_per_unit is not None and worth is None:
+        raise Stop("Say how many credits a dollar is worth.", "For example 1000", code="invalid_argument")
     try:
         found = from_genai_prices(markup=factor, providers=provider or (), models=model or ())
     except LookupError as error:
         raise Stop(str(error.args[0]), "The names are those of genai-prices.", code="invalid_argument") from error
     output = Output(as_json)
     with connect(db_url) as client:
-        changes = _set(client, found.prices, book, dry_run)
+        changes = _set(client, found.prices, book, dry_run, credits_per_unit=worth)
     _show(output, changes, extra={"refused": dict(found.refused), "source": found.source})
     for name, reason in sorted(found.refused.items()):
         output.note(f"left out {name}: {reason}")
@@ -163,16 +168,14 @@ def push(
     except BookFileProblem as problem:
         raise Stop(str(problem), "Write one with `sonas prices export`.", code="invalid_argument") from problem
     name = book or str(read.book["id"])
+    options = {key: value for key, value in read.book.items() if key != "id"}
     output = Output(as_json)
     with connect(db_url) as client:
-        if not dry_run:
-            options = {key: value for key, value in read.book.items() if key != "id"}
-            client.set_price_book(name, **options)
-        _, there = _all(client, name)
+        there = _there(client, name)
         wanted = {(price["operation"], price["dimension"]) for price in read.prices}
         missing = sorted({(p.operation, p.dimension) for p in there if p.valid_to is None} - wanted)
         ends = [{"operation": o, "dimension": d, "ends": True} for o, d in missing] if end_missing else []
-        changes = _set(client, [*read.prices, *ends], name, dry_run)
+        changes = _set(client, [*read.prices, *ends], name, dry_run, **options)
     _show(output, changes, extra={"missing": [list(one) for one in missing]})
     if missing and not end_missing:
         output.note(f"{len(missing)} prices of the book are not in the file, and stay: --end-missing ends them.")
@@ -232,13 +235,47 @@ def _all(
     return page, prices
 
 
+def _positive(text: str | None) -> Decimal | None:
+    """A figure above 0 and below a billion."""
+    try:
+        figure = Decimal(text or "")
+    except InvalidOperation:
+        return None
+    return figure if figure.is_finite() and 0 < figure < 10**9 else None
+
+
+def _there(client: CreditsClient, book: str) -> list[Any]:
+    """The prices of a book; a new one has none."""
+    try:
+        return _all(client, book)[1]
+    except InvalidArgument as error:
+        if error.details.get("argument") != "p_book":
+            raise
+        return []
+
+
 def _set(
-    client: CreditsClient, prices: Sequence[Mapping[str, Any]], book: str | None, dry_run: bool
+    client: CreditsClient,
+    prices: Sequence[Mapping[str, Any]],
+    book: str | None,
+    dry_run: bool,
+    **worth: Any,
 ) -> list[PriceChanges]:
-    return [
-        client.set_prices([dict(price) for price in prices[n : n + _CHUNK]], book=book or "default", dry_run=dry_run)
-        for n in range(0, max(len(prices), 1), _CHUNK)
-    ]
+    try:
+        return [
+            client.set_prices(
+                [dict(price) for price in prices[n : n + _CHUNK]], book=book or "default", dry_run=dry_run, **worth
+            )
+            for n in range(0, max(len(prices), 1), _CHUNK)
+        ]
+    except InvalidArgument as error:
+        if error.details.get("argument") != "p_book" or worth.get("credits_per_unit") is not None:
+            raise
+        raise Stop(
+            f"The book {book or 'default'} does not say how many credits one unit of its currency is worth.",
+            "Say it once: --credits-per-unit 1000, or credits_per_unit in [book] of a file.",
+            code="invalid_argument",
+        ) from error
 
 
 def _show(output: Output, answers: Sequence[PriceChanges], extra: Mapping[str, Any]) -> None:

@@ -341,20 +341,36 @@ class AsyncPrices(AsyncCaller):
         *,
         book: str = "default",
         dry_run: bool = False,
+        credit_type: str | None = None,
+        name: str | None = None,
+        currency: str | None = None,
+        credits_per_unit: Number | None = None,
         timeout: float | None = None,
         retries: int | None = None,
     ) -> PriceChanges:
         """Set up to 10,000 prices at once, all or none; with ``dry_run`` only say what would change.
 
         Each has the arguments of :meth:`set_price`, or with ``cost_per_unit`` those of :meth:`set_provider_cost`; with
-        ``ends`` true it ends there.
+        ``ends`` true it ends there. With what :meth:`set_price_book` takes besides, the book is made or changed first.
 
         SQL: ``set_prices``.
 
         Raises:
             InvalidArgument: no such book, or one that is no price; ``details["item"]`` says which.
         """
-        return await self._call(calls.set_prices(prices=prices, book=book, dry_run=dry_run), timeout, retries)
+        return await self._call(
+            calls.set_prices(
+                prices=prices,
+                book=book,
+                dry_run=dry_run,
+                credit_type=credit_type,
+                name=name,
+                currency=currency,
+                credits_per_unit=credits_per_unit,
+            ),
+            timeout,
+            retries,
+        )
 
     async def set_provider_cost(
         self,

@@ -201,7 +201,15 @@ TYPES: dict[str, dict[str, str]] = {
         "p_currency": "text",
         "p_credits_per_unit": "numeric",
     },
-    "set_prices": {"p_prices": "jsonb", "p_book": "text", "p_dry_run": "boolean"},
+    "set_prices": {
+        "p_prices": "jsonb",
+        "p_book": "text",
+        "p_dry_run": "boolean",
+        "p_credit_type": "text",
+        "p_name": "text",
+        "p_currency": "text",
+        "p_credits_per_unit": "numeric",
+    },
     "set_provider_cost": {
         "p_operation": "text",
         "p_dimension": "text",

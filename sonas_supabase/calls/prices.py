@@ -251,7 +251,16 @@ def set_price_book(
     )
 
 
-def set_prices(*, prices: Sequence[Mapping[str, Any]], book: str, dry_run: bool) -> Call[PriceChanges]:
+def set_prices(
+    *,
+    prices: Sequence[Mapping[str, Any]],
+    book: str,
+    dry_run: bool,
+    credit_type: str | None,
+    name: str | None,
+    currency: str | None,
+    credits_per_unit: Number | None,
+) -> Call[PriceChanges]:
     """The call of ``set_prices``."""
     return Call(
         "set_prices",
@@ -259,6 +268,10 @@ def set_prices(*, prices: Sequence[Mapping[str, Any]], book: str, dry_run: bool)
             "prices": arg.price_items("prices", prices),
             "book": arg.text("book", book),
             "dry_run": arg.boolean("dry_run", dry_run),
+            "credit_type": arg.optional(arg.text, "credit_type", credit_type),
+            "name": arg.optional(arg.text, "name", name),
+            "currency": arg.optional(arg.text, "currency", currency),
+            "credits_per_unit": arg.optional(arg.number, "credits_per_unit", credits_per_unit),
         },
         partial(parse, PriceChanges),
         repeatable=True,

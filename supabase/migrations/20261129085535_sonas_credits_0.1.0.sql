@@ -11316,12 +11316,15 @@ revoke all on function credits.check_book_type(public.credit_price_books, text)
 --   Set up to 10,000 prices at once, all or none; with ``dry_run`` only say what would change.
 --
 --   Each has the arguments of :meth:`set_price`, or with ``cost_per_unit`` those of
---   :meth:`set_provider_cost`; with ``ends`` true it ends there.
+--   :meth:`set_provider_cost`; with ``ends`` true it ends there. With what :meth:`set_price_book`
+--   takes besides, the book is made or changed first.
 --
 --   Raises:
 --       InvalidArgument: no such book, or one that is no price; ``details["item"]`` says which.
 create function public.set_prices(
-  p_prices jsonb, p_book text default 'default', p_dry_run boolean default false)
+  p_prices jsonb, p_book text default 'default', p_dry_run boolean default false,
+  p_credit_type text default null, p_name text default null, p_currency text default null,
+  p_credits_per_unit numeric default null)
 returns jsonb
 language plpgsql
 volatile
@@ -11329,7 +11332,7 @@ security definer
 set search_path = ''
 as $$
 declare
-  v_book public.credit_price_books := credits.find_price_book(p_book);
+  v_book public.credit_price_books;
   v_item record;
   v_change jsonb;
   v_changes jsonb := jsonb '[]';
@@ -11340,6 +11343,10 @@ begin
       'Prices are a list of at most 10000 objects.');
   end if;
   begin
+    if num_nonnulls(p_credit_type, p_name, p_currency, p_credits_per_unit) > 0 then
+      perform public.set_price_book(p_book, p_credit_type, p_name, p_currency, p_credits_per_unit);
+    end if;
+    v_book := credits.find_price_book(p_book);
     for v_item in
       select p.value, p.nth from jsonb_array_elements(p_prices) with ordinality p(value, nth)
     loop
@@ -11362,12 +11369,13 @@ begin
     'unchanged', v_unchanged, 'changes', v_changes));
 end
 $$;
-comment on function public.set_prices(jsonb, text, boolean) is
+comment on function public.set_prices(jsonb, text, boolean, text, text, text, numeric) is
   'Sets many prices, all or none, and answers what each was before. With p_dry_run it only says '
   'what would change.';
-revoke all on function public.set_prices(jsonb, text, boolean)
+revoke all on function public.set_prices(jsonb, text, boolean, text, text, text, numeric)
   from public, anon, authenticated, service_role;
-grant execute on function public.set_prices(jsonb, text, boolean) to service_role;
+grant execute on function public.set_prices(jsonb, text, boolean, text, text, text, numeric)
+  to service_role;
 
 create function credits.set_price_item(p_book text, p_item jsonb, p_nth bigint)
 returns jsonb
@@ -31274,4 +31282,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text d2839c6c9f0a3772.';
+  'again. Written by remember_installation. Release 0.1.0, text 024c44c7558bb880.';

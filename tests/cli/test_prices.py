@@ -27,12 +27,11 @@ def test_a_file_is_pushed_with_its_difference_listed_quoted_and_exported(
 ) -> None:
     file = tmp_path / "prices.toml"
     file.write_text(BOOK)
-    database.call("set_price_book", "shop", "integration", credits_per_unit=100)
     dry = sonas("prices", "push", file, "--dry-run")
     assert dry.exit_code == 0, dry.output
     assert "+ alchemy:* call: no price → 0.37" in dry.output
     assert "1 would change" in dry.output
-    assert answer("prices", "list", "--book", "shop")["prices"] == []
+    assert "There is no such price book" in sonas("prices", "list", "--book", "shop").output
     assert answer("prices", "push", file)["changed"] == 1
     assert answer("prices", "push", file) | {"changes": None} == {
         "success": True, "dry_run": False, "changed": 0, "unchanged": 1, "changes": None, "missing": []
@@ -73,6 +72,11 @@ def test_models_are_imported_with_their_steps(sonas: Sonas, answer: Answer, data
         "prices", "import", "genai-prices", "--book", "models", "--model", "deepseek/deepseek-chat", "--markup", "1"
     )
     assert "time of day" in refused.output
+    of_default = ("prices", "import", "genai-prices", "--model", "openai/gpt-4o", "--markup", "1.3", "--dry-run")
+    asked = sonas(*of_default)
+    assert (asked.exit_code, "--credits-per-unit 1000" in asked.output) == (2, True)
+    assert "would change" in sonas(*of_default, "--credits-per-unit", "1000").output
+    assert sonas(*of_default, "--credits-per-unit", "nan").exit_code == 2
     assert sonas("prices", "import", "genai-prices").exit_code == 2
     assert sonas("prices", "import", "genai-prices", "--markup", "1", "--model", "no/model").exit_code == 2
     assert sonas("prices", "quote", "no/model").exit_code == 1

@@ -38,6 +38,28 @@ def test_a_dry_run_says_what_would_change_and_the_same_again_changes_nothing(dat
         database.call("quote_operation", "b", {"input": 1}, name)
 
 
+def test_a_book_is_made_with_its_prices_or_not_at_all(database: Database) -> None:
+    prices = [{"operation": "a", "dimension": "call", "cost_per_unit": "0.002", "markup": "1.5"}]
+    terms = {"credit_type": "message", "credits_per_unit": 1000}
+    dry = database.call("set_prices", prices, "made", dry_run=True, **terms)
+    assert dry["changes"][0]["after"]["nano_per_unit"] == "3000000000"
+    wrong: dict[str, Any]
+    for wrong in ({}, {**terms, "credits_per_unit": 0}):
+        with raises("invalid_argument", "PT422"):
+            database.call("set_prices", prices, "made", **wrong)
+    with raises("unknown_credit_type", "PT404"):
+        database.call("set_prices", prices, "made", credits_per_unit=1)
+    with raises("invalid_argument", "PT422"):
+        database.call("set_prices", [*prices, {"operation": "b"}], "made", **terms)
+    with raises("invalid_argument", "PT422"):
+        database.call("list_prices", book="made")
+    assert database.call("set_prices", prices, "made", **terms)["changes"] == dry["changes"]
+    # A dry run sees what a credit would be worth, and leaves it.
+    [change] = database.call("set_prices", prices, "made", dry_run=True, credits_per_unit=2000)["changes"]
+    assert change["after"]["nano_per_unit"] == "6000000000"
+    assert database.call("set_prices", prices, "made")["unchanged"] == 1
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

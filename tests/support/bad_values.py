@@ -324,7 +324,7 @@ _bad("resolution", [None, "", LONG], "invalid_argument", "PT422")
 
 _bad("workspace_id", [None], "invalid_argument", "PT422", lambda _, a: a.asked_for)
 _bad("name", ["", "   ", "n" * 201], "invalid_argument", "PT422")
-_bad("name", [None], "invalid_argument", "PT422", _except("set_price_book"))
+_bad("name", [None], "invalid_argument", "PT422", _except("set_price_book", "set_prices"))
 _bad("email", [None, "", "nobody", "a@", "@b", "a b@c", "a@b" + "c" * 320], "invalid_argument", "PT422")
 _bad("role", [None, "", "king", "OWNER"], "invalid_argument", "PT422")
 _bad("member_id", [None], "invalid_argument", "PT422")
