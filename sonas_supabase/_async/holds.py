@@ -39,6 +39,7 @@ class AsyncHolds(AsyncCaller):
             ReservationNotFound, ReservationClosed: it had been released, or had expired, or captured
                 otherwise.
             IdempotencyConflict: the key belongs to another request.
+            Forbidden: a viewer captures another one's hold.
             AccountFrozen, InvalidAmount, InvalidArgument.
         """
         return await self._call(
@@ -73,6 +74,7 @@ class AsyncHolds(AsyncCaller):
 
         Raises:
             ReservationNotFound, ReservationClosed: it is open no longer.
+            Forbidden: another member holds it.
             AccountFrozen, InvalidArgument.
         """
         return await self._call(
@@ -100,6 +102,7 @@ class AsyncHolds(AsyncCaller):
             ReservationClosed: it is no longer open. When the first answer got lost on the way, this is
                 the second:
                 ``details["status"]`` is then ``released``.
+            Forbidden: another member holds it.
         """
         return await self._call(
             calls.release_credits(

@@ -9,6 +9,7 @@ import pytest
 from tests.support.database import Database
 from tests.support.errors import raises
 from tests.support.people import new_workspace
+from tests.support.teams import join, new_team
 from tests.support.timed import MICROSECOND, Timed
 
 
@@ -286,14 +287,43 @@ def test_a_viewer_captures_no_hold_but_their_own(database: Database) -> None:
     workspace = new_workspace(database, owner, member, viewer)
     role = "update credit_workspace_members set role = %s where account_id = %s and user_id = %s"
     database.run(role, "viewer", workspace, viewer)
+    database.call("set_price", "hold:viewer", "call", 2_000_000_000)
+    priced = database.call("reserve_operation", member, "hold:viewer", {"call": 1}, workspace_id=workspace)[
+        "reservation_id"
+    ]
     holds = [
         database.call("reserve_credits", member, "message", 2, workspace_id=workspace)["reservation_id"]
         for _ in range(2)
     ]
     with raises("forbidden", "PT403"):
         database.call("capture_credits", viewer, holds[0], workspace_id=workspace)
+    with raises("forbidden", "PT403"):
+        database.call("capture_operation", viewer, priced, workspace_id=workspace)
     assert database.call("capture_credits", owner, holds[0], workspace_id=workspace)["captured"] == 2
     # The work was done: who held for it is charged, whatever their role is by now.
     database.run(role, "viewer", workspace, member)
     assert database.call("capture_credits", member, holds[1], workspace_id=workspace)["captured"] == 2
+    assert database.call("capture_operation", member, priced, workspace_id=workspace)["captured"] == 2
     database.verify(workspace)
+
+
+@pytest.mark.parametrize("function", ["extend_reservation", "release_credits"])
+def test_a_hold_is_extended_and_released_by_its_maker_and_by_overseers(database: Database, function: str) -> None:
+    team = new_team(database)
+
+    def hold() -> str:
+        return str(team.call("reserve_credits", team.member, credit_type="message", amount=2)["reservation_id"])
+
+    mine = hold()
+    colleague = join(database, team.workspace, team.owner, "member")
+    for actor in (team.viewer, colleague):
+        with raises("forbidden", "PT403"):
+            team.call(function, actor, reservation_id=mine)
+    with raises("account_not_found", "PT404"):
+        team.call(function, team.outsider, reservation_id=mine)
+    for actor in (team.member, team.admin, team.owner):
+        assert team.call(function, actor, reservation_id=hold())["success"]
+    # What was begun as a member may be kept, or given back, as a viewer.
+    team.call("set_workspace_role", team.owner, member_id=team.member, role="viewer")
+    assert team.call(function, team.member, reservation_id=mine)["success"]
+    database.verify(team.workspace)

@@ -393,6 +393,7 @@ revoke all on function credits.capture_request(uuid, uuid, bigint, text, jsonb, 
 --       ReservationNotFound, ReservationClosed: it had been released, or had expired, or captured
 --           otherwise.
 --       IdempotencyConflict: the key belongs to another request.
+--       Forbidden: a viewer captures another one's hold.
 --       AccountFrozen, InvalidAmount, InvalidArgument.
 create function public.capture_credits(
   p_user_id uuid, p_reservation_id uuid, p_amount bigint default null,

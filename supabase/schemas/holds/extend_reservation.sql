@@ -4,6 +4,7 @@
 --
 --   Raises:
 --       ReservationNotFound, ReservationClosed: it is open no longer.
+--       Forbidden: another member holds it.
 --       AccountFrozen, InvalidArgument.
 create function public.extend_reservation(
   p_user_id uuid, p_reservation_id uuid, p_ttl_seconds integer default 900,
@@ -17,7 +18,7 @@ as $$
 begin
   perform credits.check_ttl(p_ttl_seconds);
   return credits.respond(credits.extend(credits.paying_account(p_user_id, p_workspace_id),
-    p_reservation_id, p_ttl_seconds));
+    p_user_id, p_reservation_id, p_ttl_seconds));
 end
 $$;
 comment on function public.extend_reservation(uuid, uuid, integer, uuid) is
@@ -27,7 +28,8 @@ revoke all on function public.extend_reservation(uuid, uuid, integer, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function public.extend_reservation(uuid, uuid, integer, uuid) to service_role;
 
-create function credits.extend(p_account_id uuid, p_reservation_id uuid, p_ttl_seconds integer)
+create function credits.extend(p_account_id uuid, p_user_id uuid, p_reservation_id uuid,
+  p_ttl_seconds integer)
 returns jsonb
 language plpgsql
 volatile
@@ -50,6 +52,7 @@ begin
   elsif v_balance.account_status <> 'active' then
     perform credits.refuse_status(p_account_id, v_balance.account_status);
   end if;
+  perform credits.require_holder(p_account_id, p_user_id, v_hold.user_id);
   v_expires_at := greatest(v_hold.expires_at,
     v_balance.settled_at + make_interval(secs => p_ttl_seconds));
   if v_expires_at > v_hold.expires_at then
@@ -63,10 +66,30 @@ begin
     || jsonb_build_object('reservation_id', v_hold.id, 'expires_at', v_expires_at);
 end
 $$;
-comment on function credits.extend(uuid, uuid, integer) is
+comment on function credits.extend(uuid, uuid, uuid, integer) is
   'Moves the end of an open hold to p_ttl_seconds from now, if that is later. What it has pinned '
   'is read by its end, so nothing else changes.';
-revoke all on function credits.extend(uuid, uuid, integer)
+revoke all on function credits.extend(uuid, uuid, uuid, integer)
+  from public, anon, authenticated, service_role;
+
+create function credits.require_holder(p_account_id uuid, p_user_id uuid, p_holder_id uuid)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- The work is done by who holds for it, whatever their role is by now.
+  if p_user_id not in (p_account_id, p_holder_id) then
+    perform credits.require_standing(p_account_id, p_user_id, '{owner,admin}');
+  end if;
+end
+$$;
+comment on function credits.require_holder(uuid, uuid, uuid) is
+  'Raises account_not_found or forbidden for who may not extend or release a hold: only its '
+  'maker and those who oversee the workspace may. Call it with the balance locked.';
+revoke all on function credits.require_holder(uuid, uuid, uuid)
   from public, anon, authenticated, service_role;
 
 create function credits.check_ttl(p_ttl_seconds integer)

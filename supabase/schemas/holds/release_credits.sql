@@ -1,4 +1,5 @@
-create function credits.release(p_account_id uuid, p_reservation_id uuid, p_reason text)
+create function credits.release(p_account_id uuid, p_user_id uuid, p_reservation_id uuid,
+  p_reason text)
 returns jsonb
 language plpgsql
 volatile
@@ -18,6 +19,7 @@ begin
       jsonb_build_object('reservation_id', v_hold.id, 'status', v_hold.status, 'captured',
         v_hold.captured));
   end if;
+  perform credits.require_holder(p_account_id, p_user_id, v_hold.user_id);
   v_balance := credits.close_hold(p_account_id, v_balance, v_hold, p_reason);
   return credits.answer(v_balance, v_hold.operation_id, v_hold.amount + v_hold.extra
     - v_hold.captured)
@@ -25,9 +27,9 @@ begin
       - v_hold.captured);
 end
 $$;
-comment on function credits.release(uuid, uuid, text) is
+comment on function credits.release(uuid, uuid, uuid, text) is
   'Gives a hold back to its grants, once. What returns to an expired grant expires at once.';
-revoke all on function credits.release(uuid, uuid, text)
+revoke all on function credits.release(uuid, uuid, uuid, text)
   from public, anon, authenticated, service_role;
 
 create function credits.close_hold(
@@ -62,6 +64,7 @@ revoke all on function credits.close_hold(uuid, credits.balances, public.credit_
 --       ReservationClosed: it is no longer open. When the first answer got lost on the way, this is
 --           the second:
 --           ``details["status"]`` is then ``released``.
+--       Forbidden: another member holds it.
 create function public.release_credits(
   p_user_id uuid, p_reservation_id uuid, p_reason text default null,
   p_workspace_id uuid default null)
@@ -74,7 +77,7 @@ as $$
 begin
   perform credits.check_request(1, p_reason, null, null, 'p_reason');
   return credits.respond(credits.release(credits.paying_account(p_user_id, p_workspace_id),
-    p_reservation_id, p_reason));
+    p_user_id, p_reservation_id, p_reason));
 end
 $$;
 comment on function public.release_credits(uuid, uuid, text, uuid) is

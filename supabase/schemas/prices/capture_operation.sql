@@ -8,6 +8,7 @@
 --       ReservationNotFound, ReservationClosed: it is over, or was captured otherwise.
 --       InvalidArgument: a quantity without a price, or a hold of :meth:`reserve_credits`.
 --       IdempotencyConflict: the key belongs to another request.
+--       Forbidden: a viewer captures another one's hold.
 --       AccountFrozen.
 create function public.capture_operation(
   p_user_id uuid, p_reservation_id uuid, p_quantities jsonb default null,
@@ -74,6 +75,8 @@ begin
       'captured', (v_locked.p_reservation).captured));
   elsif (v_locked.p_balance).account_status <> 'active' then
     perform credits.refuse_status(p_account_id, (v_locked.p_balance).account_status);
+  elsif p_user_id not in (p_account_id, (v_locked.p_reservation).user_id) then
+    perform credits.require_spender(p_account_id, p_user_id);
   end if;
   v_price := credits.price_operation(v_hold.book, v_hold.operation, v_quantities, v_hold.priced_at,
     v_hold.book_version);
