@@ -54,6 +54,7 @@ class AsyncPrices(AsyncCaller):
             ReservationNotFound, ReservationClosed: it is over, or was captured otherwise.
             InvalidArgument: a quantity without a price, or a hold of :meth:`reserve_credits`.
             IdempotencyConflict: the key belongs to another request.
+            Forbidden: a viewer captures another one's hold.
             AccountFrozen.
         """
         return await self._call(

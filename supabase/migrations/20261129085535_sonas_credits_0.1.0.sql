@@ -3220,7 +3220,7 @@ comment on column credits.balances.allowance is 'The allowance in force, null fo
 comment on column credits.balances.anchored_by is
   'Which anchor of the subscription the booked period follows.';
 comment on column credits.balances.restarted_at is
-  'When the allowance of the booked period was last restarted by hand.';
+  'When an allowance was last restarted by hand. It counts in a period that contains it.';
 comment on column credits.balances.restarted_event is
   'The last event of the subscription that had been heard of then.';
 comment on column credits.balances.plan_version is
@@ -8854,6 +8854,7 @@ revoke all on function credits.capture_request(uuid, uuid, bigint, text, jsonb, 
 --       ReservationNotFound, ReservationClosed: it had been released, or had expired, or captured
 --           otherwise.
 --       IdempotencyConflict: the key belongs to another request.
+--       Forbidden: a viewer captures another one's hold.
 --       AccountFrozen, InvalidAmount, InvalidArgument.
 create function public.capture_credits(
   p_user_id uuid, p_reservation_id uuid, p_amount bigint default null,
@@ -8902,6 +8903,7 @@ grant execute on function public.capture_credits(uuid, uuid, bigint, text, jsonb
 --
 --   Raises:
 --       ReservationNotFound, ReservationClosed: it is open no longer.
+--       Forbidden: another member holds it.
 --       AccountFrozen, InvalidArgument.
 create function public.extend_reservation(
   p_user_id uuid, p_reservation_id uuid, p_ttl_seconds integer default 900,
@@ -8915,7 +8917,7 @@ as $$
 begin
   perform credits.check_ttl(p_ttl_seconds);
   return credits.respond(credits.extend(credits.paying_account(p_user_id, p_workspace_id),
-    p_reservation_id, p_ttl_seconds));
+    p_user_id, p_reservation_id, p_ttl_seconds));
 end
 $$;
 comment on function public.extend_reservation(uuid, uuid, integer, uuid) is
@@ -8925,7 +8927,8 @@ revoke all on function public.extend_reservation(uuid, uuid, integer, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function public.extend_reservation(uuid, uuid, integer, uuid) to service_role;
 
-create function credits.extend(p_account_id uuid, p_reservation_id uuid, p_ttl_seconds integer)
+create function credits.extend(p_account_id uuid, p_user_id uuid, p_reservation_id uuid,
+  p_ttl_seconds integer)
 returns jsonb
 language plpgsql
 volatile
@@ -8948,6 +8951,7 @@ begin
   elsif v_balance.account_status <> 'active' then
     perform credits.refuse_status(p_account_id, v_balance.account_status);
   end if;
+  perform credits.require_holder(p_account_id, p_user_id, v_hold.user_id);
   v_expires_at := greatest(v_hold.expires_at,
     v_balance.settled_at + make_interval(secs => p_ttl_seconds));
   if v_expires_at > v_hold.expires_at then
@@ -8961,10 +8965,30 @@ begin
     || jsonb_build_object('reservation_id', v_hold.id, 'expires_at', v_expires_at);
 end
 $$;
-comment on function credits.extend(uuid, uuid, integer) is
+comment on function credits.extend(uuid, uuid, uuid, integer) is
   'Moves the end of an open hold to p_ttl_seconds from now, if that is later. What it has pinned '
   'is read by its end, so nothing else changes.';
-revoke all on function credits.extend(uuid, uuid, integer)
+revoke all on function credits.extend(uuid, uuid, uuid, integer)
+  from public, anon, authenticated, service_role;
+
+create function credits.require_holder(p_account_id uuid, p_user_id uuid, p_holder_id uuid)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- The work is done by who holds for it, whatever their role is by now.
+  if p_user_id not in (p_account_id, p_holder_id) then
+    perform credits.require_standing(p_account_id, p_user_id, '{owner,admin}');
+  end if;
+end
+$$;
+comment on function credits.require_holder(uuid, uuid, uuid) is
+  'Raises account_not_found or forbidden for who may not extend or release a hold: only its '
+  'maker and those who oversee the workspace may. Call it with the balance locked.';
+revoke all on function credits.require_holder(uuid, uuid, uuid)
   from public, anon, authenticated, service_role;
 
 create function credits.check_ttl(p_ttl_seconds integer)
@@ -8988,7 +9012,8 @@ revoke all on function credits.check_ttl(integer) from public, anon, authenticat
 
 -- schemas/holds/release_credits.sql
 
-create function credits.release(p_account_id uuid, p_reservation_id uuid, p_reason text)
+create function credits.release(p_account_id uuid, p_user_id uuid, p_reservation_id uuid,
+  p_reason text)
 returns jsonb
 language plpgsql
 volatile
@@ -9008,6 +9033,7 @@ begin
       jsonb_build_object('reservation_id', v_hold.id, 'status', v_hold.status, 'captured',
         v_hold.captured));
   end if;
+  perform credits.require_holder(p_account_id, p_user_id, v_hold.user_id);
   v_balance := credits.close_hold(p_account_id, v_balance, v_hold, p_reason);
   return credits.answer(v_balance, v_hold.operation_id, v_hold.amount + v_hold.extra
     - v_hold.captured)
@@ -9015,9 +9041,9 @@ begin
       - v_hold.captured);
 end
 $$;
-comment on function credits.release(uuid, uuid, text) is
+comment on function credits.release(uuid, uuid, uuid, text) is
   'Gives a hold back to its grants, once. What returns to an expired grant expires at once.';
-revoke all on function credits.release(uuid, uuid, text)
+revoke all on function credits.release(uuid, uuid, uuid, text)
   from public, anon, authenticated, service_role;
 
 create function credits.close_hold(
@@ -9052,6 +9078,7 @@ revoke all on function credits.close_hold(uuid, credits.balances, public.credit_
 --       ReservationClosed: it is no longer open. When the first answer got lost on the way, this is
 --           the second:
 --           ``details["status"]`` is then ``released``.
+--       Forbidden: another member holds it.
 create function public.release_credits(
   p_user_id uuid, p_reservation_id uuid, p_reason text default null,
   p_workspace_id uuid default null)
@@ -9064,7 +9091,7 @@ as $$
 begin
   perform credits.check_request(1, p_reason, null, null, 'p_reason');
   return credits.respond(credits.release(credits.paying_account(p_user_id, p_workspace_id),
-    p_reservation_id, p_reason));
+    p_user_id, p_reservation_id, p_reason));
 end
 $$;
 comment on function public.release_credits(uuid, uuid, text, uuid) is
@@ -9858,6 +9885,7 @@ revoke all on function credits.log_free_use(uuid, credits.balances, uuid, uuid, 
 --       ReservationNotFound, ReservationClosed: it is over, or was captured otherwise.
 --       InvalidArgument: a quantity without a price, or a hold of :meth:`reserve_credits`.
 --       IdempotencyConflict: the key belongs to another request.
+--       Forbidden: a viewer captures another one's hold.
 --       AccountFrozen.
 create function public.capture_operation(
   p_user_id uuid, p_reservation_id uuid, p_quantities jsonb default null,
@@ -9924,6 +9952,8 @@ begin
       'captured', (v_locked.p_reservation).captured));
   elsif (v_locked.p_balance).account_status <> 'active' then
     perform credits.refuse_status(p_account_id, (v_locked.p_balance).account_status);
+  elsif p_user_id not in (p_account_id, (v_locked.p_reservation).user_id) then
+    perform credits.require_spender(p_account_id, p_user_id);
   end if;
   v_price := credits.price_operation(v_hold.book, v_hold.operation, v_quantities, v_hold.priced_at,
     v_hold.book_version);
@@ -16602,6 +16632,12 @@ begin
       v_allowance := credits.free_allowance(p_account_id, p_credit_type, p_period_start,
         v_allowance);
     end if;
+    -- To pass through plans that were not paid for brings no second one within the month.
+    if v_allowance > 0 and v_anchored_by > 1 and p_restarted_at is null
+       and not credits.is_paid_plan(v_spell.plan_id) then
+      v_allowance := greatest(0, v_allowance - credits.spent_before_anchor(p_account_id,
+        p_credit_type, v_anchored_by, p_period_start));
+    end if;
     continue when v_allowance is null or v_allowance <= v_peak;
     -- An upgrade brings its difference for the share of the period that is left: ceil, in whole
     -- microseconds, for a quotient that is rounded would make 2/3 of 150 more than 100.
@@ -16622,6 +16658,52 @@ comment on function credits.period_allowance(uuid, text, timestamptz, timestampt
   'with, and the shares of what grew since. Switching down and up again brings nothing.';
 revoke all on function credits.period_allowance(uuid, text, timestamptz, timestamptz, timestamptz,
   bigint, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.spent_before_anchor(
+  p_account_id uuid, p_credit_type text, p_anchored_by integer, p_period_start timestamptz)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_spell credits.subscription_spells;
+  v_period record;
+  v_spent bigint := 0;
+begin
+  -- After one whole period nothing of before runs on, however short the months were.
+  if exists (
+    select 1 from credits.subscription_spells x
+    where x.account_id = p_account_id and x.replaced_at is null
+      and x.anchored_by = p_anchored_by and x.started_at < p_period_start) then
+    return 0;
+  end if;
+  for v_spell in
+    select x.* from credits.subscription_spells x
+    where x.account_id = p_account_id and x.replaced_at is null
+      and x.anchored_by < p_anchored_by and x.started_at < p_period_start
+      and (x.forfeited_at is not null or x.is_earning and not credits.is_paid_plan(x.plan_id))
+  loop
+    v_spell.replaced_at := least(p_period_start, (
+      select y.started_at from credits.subscription_spells y
+      where y.account_id = p_account_id and y.replaced_at is null and y.n = v_spell.n + 1));
+    continue when v_spell.replaced_at <= v_spell.started_at;
+    select * into v_period
+    from credits.spell_period(v_spell, v_spell.replaced_at - interval '1 microsecond');
+    if v_period.period_end > p_period_start then
+      v_spent := v_spent + credits.spent_between(p_account_id, p_credit_type,
+        greatest(v_period.period_start, v_spell.started_at), v_spell.replaced_at);
+    end if;
+  end loop;
+  return v_spent;
+end
+$$;
+comment on function credits.spent_before_anchor(uuid, text, integer, timestamptz) is
+  'What an account has spent of the allowance of a plan without a price, or of one that it left '
+  'without paying, in a period that a later anchor cut short and that would not be over yet.';
+revoke all on function credits.spent_before_anchor(uuid, text, integer, timestamptz)
   from public, anon, authenticated, service_role;
 
 -- schemas/calendar/due_at.sql
@@ -16765,6 +16847,47 @@ comment on function credits.spent_since(uuid, text, timestamptz) is
   'What was spent after an instant, less refunds of it: all of it, and the part that plan credits '
   'paid.';
 revoke all on function credits.spent_since(uuid, text, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.spent_between(
+  p_account_id uuid, p_credit_type text, p_after timestamptz, p_until timestamptz)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select coalesce(-sum(t.amount), 0)
+    from public.credit_transactions t
+    join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
+    where t.account_id = p_account_id and t.credit_type = p_credit_type
+      and g.period_start < p_until and t.created_at > p_after and t.created_at <= p_until
+      and (t.kind in ('consume', 'capture') or t.kind = 'refund' and exists (
+        select 1 from public.credit_transactions o
+        where o.account_id = p_account_id and o.operation_id = t.related_operation_id
+          and o.kind in ('consume', 'capture') and o.created_at > p_after))
+  ) + (
+    -- What was held to the end counts as spent, whatever became of it.
+    select coalesce(sum(l.amount), 0) - coalesce(sum((
+      select -sum(t.amount) from public.credit_transactions t
+      where t.account_id = p_account_id and t.grant_id = l.grant_id and t.kind = 'capture'
+        and r.operation_id in (t.operation_id, t.related_operation_id)
+        and t.created_at <= p_until)), 0)
+    from public.credit_reservations r
+    join credits.reservation_slices l on l.account_id = r.account_id and l.reservation_id = r.id
+    join public.credit_grants g on g.account_id = l.account_id and g.id = l.grant_id
+    where r.account_id = p_account_id and r.credit_type = p_credit_type
+      and r.created_at > p_after and r.created_at <= p_until
+      and coalesce(r.closed_at > p_until, r.expires_at > p_until)
+      and g.period_start < p_until);
+end
+$$;
+comment on function credits.spent_between(uuid, text, timestamptz, timestamptz) is
+  'What an account has spent of allowances after an instant and until another, less refunds, with '
+  'what it held at the end.';
+revoke all on function credits.spent_between(uuid, text, timestamptz, timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.rollover_at(
@@ -17153,10 +17276,7 @@ begin
   p_balance.period_end := p_due.period_end;
   p_balance.anchored_by := p_due.anchored_by;
   p_balance.used := p_due.used;
-  p_balance.restarted_at := case when p_balance.restarted_at > p_due.period_start
-    then p_balance.restarted_at end;
-  p_balance.restarted_event := case when p_balance.restarted_at is not null
-    then p_balance.restarted_event end;
+  -- A restart of before the period is kept: late news may put it into one that began earlier.
   p_balance.used_since := greatest(p_due.period_start, p_balance.restarted_at);
   p_balance.granted := 0;
   if p_due.rollover > 0 then
@@ -24754,7 +24874,7 @@ begin
         and case b.kind
           when 'credit' then b.settled_at >= b.period_start and b.settled_at < b.period_end
             and b.used_since <= b.settled_at
-            and coalesce(b.restarted_at between b.period_start and b.settled_at, true)
+            and coalesce(b.restarted_at <= b.settled_at, true)
           else b.period_start is null and b.period_end is null
             and b.used = coalesce(g.spent, 0) + coalesce(u.spent, 0)
             and (b.allowance is null or coalesce(g.plan_free, 0) = greatest(0,
@@ -31282,4 +31402,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 024c44c7558bb880.';
+  'again. Written by remember_installation. Release 0.1.0, text 919a4690590e14bd.';

@@ -125,7 +125,7 @@ CORRUPTIONS = [
     Corruption(2, ACCOUNTS, "balances without an account", "true"),
     Corruption(2, SUBSCRIPTIONS, "balances without a plan", "true"),
     Corruption(2, f"{BALANCES}.is_floating", "a balance that no job renews", COUNTED, "is_floating = true"),
-    Corruption(2, f"{BALANCES}.restarted_at", "a restart of the period before", COUNTED, "restarted_at = period_start - interval '1 day'"),
+    Corruption(2, f"{BALANCES}.restarted_at", "a restart to come", COUNTED, "restarted_at = settled_at + interval '1 day'"),
     Corruption(2, f"{SUBSCRIPTIONS}.user_id", "a subscription that somebody else reads", "user_id is not null", "user_id = gen_random_uuid()"),
     Corruption(2, f"{SUBSCRIPTIONS}.account_id", "a subscription of nobody", "true", "account_id = gen_random_uuid()"),
     Corruption(2, "credits.forgotten_accounts.account_id", "a live account whose words may be blanked", "true", "account_id = (select a.account_id from credits.accounts a where a.status = 'active' limit 1)"),

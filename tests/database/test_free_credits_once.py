@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,6 +16,7 @@ from tests.support.errors import raises
 from tests.support.people import new_workspace
 from tests.support.races import race, wait_until_blocked
 from tests.support.server import Server
+from tests.support.timed import Timed
 
 
 @pytest.fixture(scope="module")
@@ -278,6 +279,61 @@ def test_a_free_allowance_that_a_paid_plan_cut_short_is_not_given_again(database
     second = database.new_user(email=address)
     assert (left(database, second), left(database, second, "integration")) == (3, 100)
     database.verify(second)
+
+
+def pass_through(user: Timed, way_out: str, *, is_managed: bool) -> None:
+    """Subscribes, pays nothing, and leaves within the hour."""
+    user.wait(minutes=20)
+    if is_managed:
+        user.database.run("select credits.cover_period(%s, null, null)", user.id)
+    user.call("change_plan", "starter")
+    user.wait(minutes=20)
+    if way_out == "trial":
+        user.call("set_subscription_status", "trialing", ends_at=user.now + timedelta(minutes=10))
+    elif not is_managed:
+        user.call("set_subscription_status", "past_due")
+    user.wait(minutes=20)
+    if way_out == "free":
+        user.call("change_plan", "free")
+    elif way_out == "canceled":
+        user.call("set_subscription_status", "canceled")
+
+
+@pytest.mark.parametrize("way_out", ["free", "canceled", "trial"])
+@pytest.mark.parametrize("is_managed", [False, True])
+def test_plans_that_were_not_paid_for_bring_no_second_free_allowance(
+    database: Database, way_out: str, is_managed: bool
+) -> None:
+    user = Timed(database, start=datetime(2055, 1, 31, tzinfo=UTC))
+    user.call("consume_credits", "message", 4)
+    for _ in range(3):
+        pass_through(user, way_out, is_managed=is_managed)
+        assert user.remaining == 6
+    user.call("consume_credits", "message", 5)
+    held = user.call("reserve_credits", "message", 1, ttl_seconds=86400)["reservation_id"]
+    pass_through(user, way_out, is_managed=is_managed)
+    # What was held counts as spent, whether it is captured or comes back.
+    assert user.remaining == 0
+    user.call("capture_credits", held)
+    pass_through(user, way_out, is_managed=is_managed)
+    assert user.remaining == 0
+    user.verify()
+    # Once per period, all the same: the next one has all of it, and so has what support restarts.
+    assert user.call("reset_monthly_credits")["restarted"] == ["integration", "message"]
+    assert user.remaining == 10
+    for month in (3, 4, 5):
+        user.at(datetime(2055, month, 28, 12, tzinfo=UTC))
+        assert user.remaining == 10
+    user.verify()
+
+
+def test_who_has_paid_for_a_month_has_the_free_one_that_follows(database: Database) -> None:
+    user = Timed(database, start=datetime(2055, 1, 31, tzinfo=UTC))
+    user.call("consume_credits", "message", 10)
+    user.wait(days=20).call("change_plan", "starter")
+    user.call("set_subscription_status", "canceled")
+    assert user.at(datetime(2055, 3, 20, tzinfo=UTC)).remaining == 10
+    user.verify()
 
 
 def test_two_sign_ups_of_one_person_at_once_get_the_credits_once(by_person: Database) -> None:

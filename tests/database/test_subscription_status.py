@@ -126,6 +126,15 @@ class TestLate:
         assert (user.remaining, user.balance()["used"]) == (99, 1)
         user.verify()
 
+    def test_it_counts_there_also_when_another_period_has_begun_since(self, user: Timed) -> None:
+        user.at(utc(3, 2)).call("consume_credits", "message", 4)
+        user.at(utc(3, 3)).call("reset_monthly_credits")
+        user.at(utc(3, 4)).call("consume_credits", "message", 1)
+        user.at(utc(3, 5)).call("change_plan", "starter")
+        user.call("change_plan", "starter", at=MARCH)
+        assert (user.remaining, user.balance()["used"]) == (99, 1)
+        user.verify()
+
     def test_a_restart_in_the_free_plan_is_none_of_the_paid_one_that_ended_before(self, user: Timed) -> None:
         subscribed(user, "pro").at(utc(3, 5)).call("reset_monthly_credits")
         user.at(utc(3, 9)).call("change_plan", "starter", at=utc(3, 4))

@@ -219,7 +219,7 @@ class Walk(RuleBasedStateMachine):
     # What must be seen.
 
     def expected(self) -> Standing:
-        return standing(self.model, self.now, self.restarts)
+        return standing(self.model, self.now, self.restarts, self.spent)
 
     def since(self, expected: Standing, credit_type: str) -> datetime:
         return max([expected.start, *self.restarts[credit_type]])

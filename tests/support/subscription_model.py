@@ -57,6 +57,7 @@ class Stretch:
     is_whole: bool
     anchor: datetime
     trial_end: datetime | None
+    is_forfeited: bool = False
 
     def period(self, at: datetime) -> tuple[datetime, datetime]:
         if self.trial_end:
@@ -214,6 +215,7 @@ class Replay:
         for stretch, end in zip(self.stretches, ends, strict=True):
             if stretch.at >= since or end > since:
                 stretch.earns = False
+                stretch.is_forfeited = True
 
     def leave(self, keeps: bool, plan: str, seats: int, at: datetime) -> None:
         start, end = self.period_before(at)
@@ -381,7 +383,11 @@ class Standing:
     entitled: dict[str, int]
 
 
-def standing(subscription: Subscription, now: datetime, restarts: dict[str, list[datetime]]) -> Standing:
+Spends = dict[str, list[tuple[datetime, int, int]]]
+
+
+def standing(subscription: Subscription, now: datetime, restarts: dict[str, list[datetime]], spent: Spends) -> Standing:
+    """`spent` has by credit type: when, how much of an allowance, how much in all."""
     stretches = subscription.replay(now)
     last = stretches[-1]
     start, end = last.period(now)
@@ -391,7 +397,15 @@ def standing(subscription: Subscription, now: datetime, restarts: dict[str, list
     if last.status == "canceled":
         allowance["project"] = subscription.terms[FREE].allowances["project"]
     entitled = {
-        t: _entitled(subscription.terms, stretches, t, start, end, since=[r for r in restarts.get(t, []) if r > start])
+        t: _entitled(
+            subscription.terms,
+            stretches,
+            t,
+            start,
+            end,
+            [r for r in restarts.get(t, []) if r > start],
+            _spent_before(subscription.terms, stretches, start, spent[t]),
+        )
         for t in terms.allowances
         if t != "project"
     }
@@ -400,7 +414,7 @@ def standing(subscription: Subscription, now: datetime, restarts: dict[str, list
 
 def _entitled(
     terms: dict[str, Terms], stretches: list[Stretch], credit_type: str, start: datetime, end: datetime,
-    since: list[datetime]) -> int:  # fmt: skip
+    since: list[datetime], spent_before: int) -> int:  # fmt: skip
     """The allowance that the period began with, and of each larger one the difference for the share that was left."""
     began = max([start, *since])
     epoch = stretches[-1].epoch
@@ -409,6 +423,8 @@ def _entitled(
         until = stretches[nth + 1].at if nth + 1 < len(stretches) else None
         is_over = until is not None and until <= began and (stretch.at < began or bool(since))
         allowance = terms[stretch.plan].of(credit_type, stretch.seats)
+        if allowance and not since and not terms[stretch.plan].is_paid:
+            allowance = max(0, allowance - spent_before)
         if stretch.epoch != epoch or is_over or not stretch.earns or allowance is None or allowance <= peak:
             continue
         is_full = stretch.at <= began or stretch.is_whole or stretch.trial_end is not None
@@ -416,3 +432,20 @@ def _entitled(
         granted += math.ceil((allowance - peak) * share)
         peak = allowance
     return granted
+
+
+def _spent_before(
+    terms: dict[str, Terms], stretches: list[Stretch], start: datetime, spent: list[tuple[datetime, int, int]]
+) -> int:
+    """What was spent for nothing in a period of an earlier anchor that would not be over yet."""
+    total = 0
+    if any(stretch.epoch == stretches[-1].epoch and stretch.at < start for stretch in stretches):
+        return 0
+    for nth, stretch in enumerate(stretches[:-1]):
+        until = min(stretches[nth + 1].at, start)
+        is_for_nothing = stretch.is_forfeited or (stretch.earns and not terms[stretch.plan].is_paid)
+        if stretch.epoch < stretches[-1].epoch and is_for_nothing and stretch.at < until:
+            began, ends = stretch.period(until - MICROSECOND)
+            if ends > start:
+                total += sum(of_plan for at, of_plan, _ in spent if max(began, stretch.at) < at <= until)
+    return total

@@ -94,10 +94,7 @@ begin
   p_balance.period_end := p_due.period_end;
   p_balance.anchored_by := p_due.anchored_by;
   p_balance.used := p_due.used;
-  p_balance.restarted_at := case when p_balance.restarted_at > p_due.period_start
-    then p_balance.restarted_at end;
-  p_balance.restarted_event := case when p_balance.restarted_at is not null
-    then p_balance.restarted_event end;
+  -- A restart of before the period is kept: late news may put it into one that began earlier.
   p_balance.used_since := greatest(p_due.period_start, p_balance.restarted_at);
   p_balance.granted := 0;
   if p_due.rollover > 0 then

@@ -139,6 +139,47 @@ comment on function credits.spent_since(uuid, text, timestamptz) is
 revoke all on function credits.spent_since(uuid, text, timestamptz)
   from public, anon, authenticated, service_role;
 
+create function credits.spent_between(
+  p_account_id uuid, p_credit_type text, p_after timestamptz, p_until timestamptz)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select coalesce(-sum(t.amount), 0)
+    from public.credit_transactions t
+    join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
+    where t.account_id = p_account_id and t.credit_type = p_credit_type
+      and g.period_start < p_until and t.created_at > p_after and t.created_at <= p_until
+      and (t.kind in ('consume', 'capture') or t.kind = 'refund' and exists (
+        select 1 from public.credit_transactions o
+        where o.account_id = p_account_id and o.operation_id = t.related_operation_id
+          and o.kind in ('consume', 'capture') and o.created_at > p_after))
+  ) + (
+    -- What was held to the end counts as spent, whatever became of it.
+    select coalesce(sum(l.amount), 0) - coalesce(sum((
+      select -sum(t.amount) from public.credit_transactions t
+      where t.account_id = p_account_id and t.grant_id = l.grant_id and t.kind = 'capture'
+        and r.operation_id in (t.operation_id, t.related_operation_id)
+        and t.created_at <= p_until)), 0)
+    from public.credit_reservations r
+    join credits.reservation_slices l on l.account_id = r.account_id and l.reservation_id = r.id
+    join public.credit_grants g on g.account_id = l.account_id and g.id = l.grant_id
+    where r.account_id = p_account_id and r.credit_type = p_credit_type
+      and r.created_at > p_after and r.created_at <= p_until
+      and coalesce(r.closed_at > p_until, r.expires_at > p_until)
+      and g.period_start < p_until);
+end
+$$;
+comment on function credits.spent_between(uuid, text, timestamptz, timestamptz) is
+  'What an account has spent of allowances after an instant and until another, less refunds, with '
+  'what it held at the end.';
+revoke all on function credits.spent_between(uuid, text, timestamptz, timestamptz)
+  from public, anon, authenticated, service_role;
+
 create function credits.rollover_at(
   p_account_id uuid, p_balance credits.balances, p_period_start timestamptz, p_left bigint)
 returns bigint

@@ -174,6 +174,12 @@ begin
       v_allowance := credits.free_allowance(p_account_id, p_credit_type, p_period_start,
         v_allowance);
     end if;
+    -- To pass through plans that were not paid for brings no second one within the month.
+    if v_allowance > 0 and v_anchored_by > 1 and p_restarted_at is null
+       and not credits.is_paid_plan(v_spell.plan_id) then
+      v_allowance := greatest(0, v_allowance - credits.spent_before_anchor(p_account_id,
+        p_credit_type, v_anchored_by, p_period_start));
+    end if;
     continue when v_allowance is null or v_allowance <= v_peak;
     -- An upgrade brings its difference for the share of the period that is left: ceil, in whole
     -- microseconds, for a quotient that is rounded would make 2/3 of 150 more than 100.
@@ -194,4 +200,50 @@ comment on function credits.period_allowance(uuid, text, timestamptz, timestampt
   'with, and the shares of what grew since. Switching down and up again brings nothing.';
 revoke all on function credits.period_allowance(uuid, text, timestamptz, timestamptz, timestamptz,
   bigint, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.spent_before_anchor(
+  p_account_id uuid, p_credit_type text, p_anchored_by integer, p_period_start timestamptz)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_spell credits.subscription_spells;
+  v_period record;
+  v_spent bigint := 0;
+begin
+  -- After one whole period nothing of before runs on, however short the months were.
+  if exists (
+    select 1 from credits.subscription_spells x
+    where x.account_id = p_account_id and x.replaced_at is null
+      and x.anchored_by = p_anchored_by and x.started_at < p_period_start) then
+    return 0;
+  end if;
+  for v_spell in
+    select x.* from credits.subscription_spells x
+    where x.account_id = p_account_id and x.replaced_at is null
+      and x.anchored_by < p_anchored_by and x.started_at < p_period_start
+      and (x.forfeited_at is not null or x.is_earning and not credits.is_paid_plan(x.plan_id))
+  loop
+    v_spell.replaced_at := least(p_period_start, (
+      select y.started_at from credits.subscription_spells y
+      where y.account_id = p_account_id and y.replaced_at is null and y.n = v_spell.n + 1));
+    continue when v_spell.replaced_at <= v_spell.started_at;
+    select * into v_period
+    from credits.spell_period(v_spell, v_spell.replaced_at - interval '1 microsecond');
+    if v_period.period_end > p_period_start then
+      v_spent := v_spent + credits.spent_between(p_account_id, p_credit_type,
+        greatest(v_period.period_start, v_spell.started_at), v_spell.replaced_at);
+    end if;
+  end loop;
+  return v_spent;
+end
+$$;
+comment on function credits.spent_before_anchor(uuid, text, integer, timestamptz) is
+  'What an account has spent of the allowance of a plan without a price, or of one that it left '
+  'without paying, in a period that a later anchor cut short and that would not be over yet.';
+revoke all on function credits.spent_before_anchor(uuid, text, integer, timestamptz)
   from public, anon, authenticated, service_role;

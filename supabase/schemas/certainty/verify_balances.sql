@@ -88,7 +88,7 @@ begin
         and case b.kind
           when 'credit' then b.settled_at >= b.period_start and b.settled_at < b.period_end
             and b.used_since <= b.settled_at
-            and coalesce(b.restarted_at between b.period_start and b.settled_at, true)
+            and coalesce(b.restarted_at <= b.settled_at, true)
           else b.period_start is null and b.period_end is null
             and b.used = coalesce(g.spent, 0) + coalesce(u.spent, 0)
             and (b.allowance is null or coalesce(g.plan_free, 0) = greatest(0,

@@ -69,7 +69,7 @@ comment on column credits.balances.allowance is 'The allowance in force, null fo
 comment on column credits.balances.anchored_by is
   'Which anchor of the subscription the booked period follows.';
 comment on column credits.balances.restarted_at is
-  'When the allowance of the booked period was last restarted by hand.';
+  'When an allowance was last restarted by hand. It counts in a period that contains it.';
 comment on column credits.balances.restarted_event is
   'The last event of the subscription that had been heard of then.';
 comment on column credits.balances.plan_version is
