@@ -15604,10 +15604,14 @@ create type credits.subscription_state as (
   earns_from timestamptz,
   forfeits_from timestamptz,
   owed_status text,
-  stops_at_cover boolean
+  stops_at_cover boolean,
+  followed_id text,
+  kept_until timestamptz
 );
 comment on type credits.subscription_state is
-  'A subscription on its way through its events: the spell that runs, and what is to come.';
+  'A subscription on its way through its events: the spell that runs, and what is to come. '
+  'followed_id: which of the provider''s subscriptions it follows; kept_until: the end of what a '
+  'larger one had paid for.';
 
 create function credits.spell_period(
   p_spell credits.subscription_spells, p_at timestamptz, out period_start timestamptz,
@@ -19862,6 +19866,7 @@ create table credits.billing_refunds (
   status text not null,
   rank integer not null,
   happened_at timestamptz not null,
+  given_back_at timestamptz not null,
   constraint billing_refunds_pkey primary key (refund_id),
   constraint billing_refunds_amount_is_not_negative check (amount >= 0)
 );
@@ -19869,6 +19874,7 @@ create index billing_refunds_payment_id_idx on credits.billing_refunds (payment_
 comment on table credits.billing_refunds is 'What was given back of a payment, tax included.';
 comment on column credits.billing_refunds.rank is
   '1 on its way, 2 done, 3 failed or taken back: the greatest counts.';
+comment on column credits.billing_refunds.given_back_at is 'The earliest that was told of it.';
 alter table credits.billing_refunds enable row level security;
 revoke all on table credits.billing_refunds from public, anon, authenticated, service_role;
 
@@ -20566,6 +20572,8 @@ begin
   end if;
   return case when exists (
       select 1 from credits.billing_disputes d where d.payment_id = p_payment_id)
+      or exists (
+      select 1 from credits.billing_refunds r where r.payment_id = p_payment_id)
       then credits.follow_billing(v_account_id) else '[]' end
     || credits.settle_invoice(v_account_id, v_payment.invoice_id);
 end
@@ -21680,8 +21688,10 @@ set search_path = ''
 as $$
 begin
   return (
-    -- What is disputed, or was lost, covers nothing after that.
-    select max(least(l.period_end, credits.disputed_from(i.invoice_id)))
+    -- What is disputed, or was lost, covers nothing after that; a year that was given back whole
+    -- no further month.
+    select max(least(l.period_end, credits.disputed_from(i.invoice_id),
+      case when b.billing_interval = 'year' then credits.refunded_from(i.invoice_id) end))
     from credits.billing_invoices i
     join credits.billing_invoice_lines l on l.invoice_id = i.invoice_id
     join credits.billing_prices b on b.price_id = l.price_id and b.plan_id is not null
@@ -21711,6 +21721,45 @@ comment on function credits.disputed_from(text) is
   'Since when the payment of an invoice is disputed, or was until it was lost; null where it '
   'stands.';
 revoke all on function credits.disputed_from(text)
+  from public, anon, authenticated, service_role;
+
+create function credits.refunded_from(p_invoice_id text)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select min(r.given_back_at) from credits.billing_payments p
+    join credits.billing_refunds r on r.payment_id = p.payment_id and r.rank < 3
+    join credits.billing_invoices i on i.invoice_id = p.invoice_id
+    where p.invoice_id = p_invoice_id and round(credits.share_refunded(
+      credits.payments_of_invoice(p_invoice_id), i.total, i.net_total, '-infinity',
+      r.given_back_at), 12) >= 1);
+end
+$$;
+comment on function credits.refunded_from(text) is
+  'Since when all of what an invoice came to is given back, tax excluded; null where it is not.';
+revoke all on function credits.refunded_from(text)
+  from public, anon, authenticated, service_role;
+
+create function credits.payments_of_invoice(p_invoice_id text)
+returns text[]
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return array(
+    select p.payment_id from credits.billing_payments p
+    where p.invoice_id = p_invoice_id order by p.payment_id);
+end
+$$;
+comment on function credits.payments_of_invoice(text) is 'The payments that paid an invoice.';
+revoke all on function credits.payments_of_invoice(text)
   from public, anon, authenticated, service_role;
 
 create function credits.is_plan_paid(
@@ -22022,14 +22071,36 @@ begin
   select x.* into s from unnest(p_states) x
   left join public.plans p on p.id = x.plan_id
   where credits.is_living_status(x.status) and coalesce(x.cancel_at > p_at, true)
-  order by x.status in ('active', 'trialing') desc, p.rank desc nulls last, x.quantity desc,
-    x.started_at desc, x.subscription_id limit 1;
+  -- One that has been paid for goes before a larger one that has not.
+  order by x.status in ('active', 'trialing') desc, credits.is_paid_state(x, p_at) desc,
+    p.rank desc nulls last, x.quantity desc, x.started_at desc, x.subscription_id limit 1;
   return s;
 end
 $$;
 comment on function credits.leading_state(credits.provider_state[], timestamptz) is
-  'Of several living subscriptions the one with the highest allowance; null where none lives.';
+  'Of several living subscriptions the one with the highest allowance that was paid for; null '
+  'where none lives.';
 revoke all on function credits.leading_state(credits.provider_state[], timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.is_paid_state(p_state credits.provider_state, p_at timestamptz)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- A trial is not to be paid, and of a renewal the first month is there before its payment.
+  return p_state.status = 'trialing' or coalesce(p_state.covered_until > p_at
+    or p_state.covered_until >= p_state.period_start
+      and p_at < (credits.period_at(p_state.period_start, 'UTC', p_state.period_start)).period_end,
+    false);
+end
+$$;
+comment on function credits.is_paid_state(credits.provider_state, timestamptz) is
+  'Whether a subscription is paid for at an instant, or is in the one period that may be owed.';
+revoke all on function credits.is_paid_state(credits.provider_state, timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.provider_course(p_account_id uuid)
@@ -22157,8 +22228,10 @@ declare
 begin
   v_event.kind := 'status';
   v_event.happened_at := p_told.started_at;
+  s := credits.leave_followed(s, p_told);
   s.is_managed := true;
   s.covered_until := p_told.covered_until;
+  s.followed_id := p_told.subscription_id;
   if p_told.is_failure then
     v_event.status := 'past_due';
     return credits.change_status_event(s, v_event, p_default);
@@ -22169,6 +22242,7 @@ begin
     s.is_managed := false;
     s.covered_until := null;
     s.owed_status := null;
+    s.followed_id := null;
     return s;
   elsif p_told.plan_id is null then
     return credits.follow_unknown_price(s, p_told, p_default);
@@ -22193,6 +22267,70 @@ comment on function credits.follow_provider(
   'cancellation.';
 revoke all on function credits.follow_provider(
   credits.subscription_state, credits.provider_state, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.leave_followed(
+  p_state credits.subscription_state, p_told credits.provider_state)
+returns credits.subscription_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_state := p_state;
+  v_at timestamptz := p_told.started_at;
+  v_period record;
+begin
+  if s.followed_id is null or s.followed_id = p_told.subscription_id or not s.is_paid
+     or p_told.plan_id is null or not credits.is_living_status(p_told.status) then
+    return s;
+  end if;
+  select * into v_period from credits.spell_period(s.spell,
+    case when v_at > (s.spell).anchored_from then v_at - interval '1 microsecond' else v_at end);
+  if not (p_told.keeps_paid and credits.running_period_is_paid(s, v_period.period_end)) then
+    s := credits.leave_plan(s, false, p_told.plan_id, p_told.quantity,
+      credits.version_at(p_told.plan_id, v_at), v_at);
+    s.blocked_until := null;
+    s.spell.is_whole := v_at < v_period.period_end;
+  elsif credits.is_smaller_plan(p_told.plan_id, (s.spell).plan_id) then
+    s.kept_until := v_period.period_end;
+  end if;
+  -- What the one owed, tried or was to end with is none of the other's.
+  s.spell.status := 'active';
+  s.spell.past_due_since := null;
+  s.spell.paused_since := null;
+  s.spell.trial_ends_at := null;
+  s.spell.pending_plan_id := null;
+  s.spell.pending_at := null;
+  s.cancel_at := null;
+  s.owed_status := null;
+  return s;
+end
+$$;
+comment on function credits.leave_followed(
+  credits.subscription_state, credits.provider_state) is
+  'Goes over from one of the provider''s subscriptions to another that lives. What the one had '
+  'paid for stays to its end; what it had not paid for gives way to what the other one has.';
+revoke all on function credits.leave_followed(credits.subscription_state, credits.provider_state)
+  from public, anon, authenticated, service_role;
+
+create function credits.is_smaller_plan(p_plan_id text, p_than_id text)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return exists (
+    select 1 from public.plans p join public.plans o on o.id = p_than_id and o.rank >= p.rank
+    where p.id = p_plan_id);
+end
+$$;
+comment on function credits.is_smaller_plan(text, text) is
+  'Whether a plan is no larger than another one.';
+revoke all on function credits.is_smaller_plan(text, text)
   from public, anon, authenticated, service_role;
 
 create function credits.follow_unknown_price(
@@ -22239,6 +22377,8 @@ declare
   s credits.subscription_state := p_state;
   v_event credits.subscription_events;
   v_at timestamptz := p_told.started_at;
+  -- A period of a smaller subscription does not cut short what a larger one had paid for.
+  v_begins boolean := v_at = p_told.period_start and coalesce(v_at >= s.kept_until, true);
 begin
   v_event.kind := 'plan';
   v_event.happened_at := v_at;
@@ -22257,14 +22397,13 @@ begin
      or (s.spell).trial_ends_at is not null then
     return s;
   end if;
-  if not credits.is_boundary((s.spell).anchor_at, p_told.period_start)
-     and v_at = p_told.period_start then
+  if not credits.is_boundary((s.spell).anchor_at, p_told.period_start) and v_begins then
     s := credits.anchor_periods(s, v_at);
     s.spell.plan_version := v_event.plan_version;
     s.spell.versioned_at := v_at;
   end if;
   -- The provider counts from its own anchor: 31 January, 28 February, 31 March.
-  if credits.is_boundary(p_told.anchor_at, p_told.period_start) and v_at = p_told.period_start then
+  if credits.is_boundary(p_told.anchor_at, p_told.period_start) and v_begins then
     s.spell.anchor_at := p_told.anchor_at;
   end if;
   return s;
@@ -22656,15 +22795,19 @@ declare
   v_payment_id text := credits.payment_of(p_fact);
 begin
   insert into credits.billing_refunds as r (
-    refund_id, payment_id, amount, currency, status, rank, happened_at)
+    refund_id, payment_id, amount, currency, status, rank, happened_at, given_back_at)
   values (
     p_fact ->> 'refund_id', v_payment_id, (p_fact ->> 'amount')::bigint,
     lower(p_fact ->> 'currency'), p_fact ->> 'status',
     case when p_fact ->> 'status' in ('failed', 'canceled') then 3
-      when p_fact ->> 'status' = 'succeeded' then 2 else 1 end, credits.fact_time(p_fact, 'at'))
+      when p_fact ->> 'status' = 'succeeded' then 2 else 1 end, credits.fact_time(p_fact, 'at'),
+    credits.fact_time(p_fact, 'at'))
   on conflict (refund_id) do update set status = excluded.status, rank = excluded.rank,
     amount = excluded.amount, happened_at = excluded.happened_at
   where (r.rank, r.happened_at) < (excluded.rank, excluded.happened_at);
+  update credits.billing_refunds r set given_back_at = credits.fact_time(p_fact, 'at')
+  where r.refund_id = p_fact ->> 'refund_id'
+    and r.given_back_at > credits.fact_time(p_fact, 'at');
   return v_payment_id;
 end
 $$;
@@ -23553,9 +23696,7 @@ declare
   v_is_disputed boolean;
   v_grant record;
 begin
-  v_payments := array(
-    select p.payment_id from credits.billing_payments p
-    where p.invoice_id = p_invoice_id order by p.payment_id);
+  v_payments := credits.payments_of_invoice(p_invoice_id);
   select * into v_invoice from credits.billing_invoices i
   where i.invoice_id = p_invoice_id for no key update;
   if not found or cardinality(v_payments) = 0 or v_invoice.subscription_id is null then
@@ -23566,7 +23707,9 @@ begin
   perform credits.lock_account(p_account_id);
   for v_grant in select * from credits.grants_of_invoice(p_account_id, p_invoice_id) loop
     perform credits.take_back_allowance(
-      p_account_id, p_invoice_id, v_grant.credit_type, v_grant.grant_id, v_share);
+      p_account_id, p_invoice_id, v_grant.credit_type, v_grant.grant_id,
+      credits.weight_of_invoice(v_invoice) * credits.share_taken_back(
+        v_payments, v_invoice.total, v_invoice.net_total, v_grant.counts_from));
     if v_is_disputed then
       perform credits.freeze_grant(p_account_id, v_grant.grant_id, 'disputed');
     else
@@ -23584,8 +23727,36 @@ comment on function credits.settle_invoice(uuid, text) is
 revoke all on function credits.settle_invoice(uuid, text)
   from public, anon, authenticated, service_role;
 
+create function credits.weight_of_invoice(p_invoice credits.billing_invoices)
+returns numeric
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- An upgrade within a period has paid for a part of its allowance, what was paid before for the
+  -- rest: each as much as it cost.
+  return coalesce((
+    select p_invoice.net_total::numeric / nullif(p_invoice.net_total + (
+      select coalesce(sum(i.net_total), 0) from credits.billing_invoices i
+      where i.subscription_id = p_invoice.subscription_id and i.invoice_id <> p_invoice.invoice_id
+        and i.paid_at <= p_invoice.paid_at and i.net_total > 0 and exists (
+          select 1 from credits.billing_invoice_lines o
+          where o.invoice_id = i.invoice_id and o.period_end > l.starts_at)), 0)
+    from (
+      select min(x.period_start) as starts_at from credits.billing_invoice_lines x
+      where x.invoice_id = p_invoice.invoice_id having bool_and(x.is_proration)) l
+    where p_invoice.net_total > 0), 1);
+end
+$$;
+comment on function credits.weight_of_invoice(credits.billing_invoices) is
+  'Which part of the allowance of its period an invoice has paid for: all, or that of an upgrade.';
+revoke all on function credits.weight_of_invoice(credits.billing_invoices)
+  from public, anon, authenticated, service_role;
+
 create function credits.grants_of_invoice(p_account_id uuid, p_invoice_id text)
-returns table (credit_type text, grant_id uuid)
+returns table (credit_type text, grant_id uuid, counts_from timestamptz)
 language plpgsql
 stable
 security invoker
@@ -23593,11 +23764,17 @@ set search_path = ''
 as $$
 begin
   return query
-  select g.credit_type, g.id from public.credit_grants g
+  -- What of a year is given back before a month begins takes nothing of that month.
+  select g.credit_type, g.id, case when g.period_start > p.starts_at then g.period_start
+    else '-infinity' end
+  from public.credit_grants g
   join (
-    select min(l.period_start) as starts_at, max(l.period_end) as ends_at
+    select min(l.period_start) as starts_at, max(l.period_end) as ends_at,
+      bool_and(l.is_proration) as is_within
     from credits.billing_invoice_lines l where l.invoice_id = p_invoice_id) p
-    on g.period_start >= p.starts_at and g.period_start < p.ends_at
+    -- An upgrade is charged from within a period.
+    on g.period_start < p.ends_at and (g.period_start >= p.starts_at
+      or p.is_within and g.expires_at > p.starts_at)
   where g.account_id = p_account_id and g.source in ('plan', 'trial') and g.voided_at is null
     and credits.is_paid_plan(g.plan_id) and (g.is_open or exists (
       select 1 from credits.billing_plan_voids v
@@ -23607,7 +23784,8 @@ begin
 end
 $$;
 comment on function credits.grants_of_invoice(uuid, text) is
-  'The allowances of the periods that an invoice paid for, as far as something is left of them.';
+  'The allowances of the periods that an invoice paid for, as far as something is left of them, '
+  'and from when on what is given back counts for each.';
 revoke all on function credits.grants_of_invoice(uuid, text)
   from public, anon, authenticated, service_role;
 
@@ -23666,7 +23844,31 @@ revoke all on function credits.take_back_allowance(uuid, text, text, uuid, numer
 -- with every piece of news; the same state twice changes nothing.
 
 create function credits.share_taken_back(
-  p_payment_ids text[], p_gross bigint, p_net bigint)
+  p_payment_ids text[], p_gross bigint, p_net bigint, p_since timestamptz default '-infinity')
+returns numeric
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if coalesce(p_gross, 0) <= 0 then
+    return 0;
+  end if;
+  return least(1, credits.share_refunded(p_payment_ids, p_gross, p_net, p_since, 'infinity') + (
+    select coalesce(sum(d.amount::numeric(60, 30) / p_gross), 0)
+    from credits.billing_disputes d
+    where d.payment_id = any (p_payment_ids) and d.rank = 3 and d.opened_at >= p_since));
+end
+$$;
+comment on function credits.share_taken_back(text[], bigint, bigint, timestamptz) is
+  'Which share of what was paid has been given back since an instant, tax excluded: refunds that '
+  'stand and disputes that were lost.';
+revoke all on function credits.share_taken_back(text[], bigint, bigint, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.share_refunded(
+  p_payment_ids text[], p_gross bigint, p_net bigint, p_since timestamptz, p_until timestamptz)
 returns numeric
 language plpgsql
 stable
@@ -23678,7 +23880,7 @@ begin
     return 0;
   end if;
   -- Tax counts for nothing: a credit note says how much of a refund it is, else it has its share.
-  return least(1, (
+  return (
     select coalesce(sum(case
         when n.total > 0 and p_net > 0
           then r.amount::numeric(60, 30) * n.net_total / (n.total::numeric * p_net)
@@ -23689,16 +23891,14 @@ begin
       select c.total, c.net_total from credits.billing_credit_notes c
       where c.refund_ids @> array[r.refund_id] and not c.is_voided
       order by c.credit_note_id limit 1) n on true
-    where r.payment_id = any (p_payment_ids) and r.rank < 3) + (
-    select coalesce(sum(d.amount::numeric(60, 30) / p_gross), 0)
-    from credits.billing_disputes d
-    where d.payment_id = any (p_payment_ids) and d.rank = 3));
+    where r.payment_id = any (p_payment_ids) and r.rank < 3
+      and r.given_back_at between p_since and p_until);
 end
 $$;
-comment on function credits.share_taken_back(text[], bigint, bigint) is
-  'Which share of what was paid has been given back, tax excluded: refunds that stand and '
-  'disputes that were lost.';
-revoke all on function credits.share_taken_back(text[], bigint, bigint)
+comment on function credits.share_refunded(
+  text[], bigint, bigint, timestamptz, timestamptz) is
+  'Which share of what was paid has been refunded between two instants, tax excluded.';
+revoke all on function credits.share_refunded(text[], bigint, bigint, timestamptz, timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.is_disputed(p_payment_ids text[])
@@ -31402,4 +31602,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 919a4690590e14bd.';
+  'again. Written by remember_installation. Release 0.1.0, text 8f1201ab88832756.';

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import permutations
+from math import ceil
 from threading import Thread
 from typing import Any
 
@@ -220,6 +221,51 @@ class TestRefunds:
         a.tell(a.refund(MARCH, "re_2", 1200), a.refund(MARCH, "re_1", 1200))
         assert (a.left, a.debt) == (0, 0)
         assert a.at(APRIL).left == 100
+        a.verify()
+
+    @pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (1, 3, 0, 2)])
+    def test_a_year_that_is_given_back_brings_no_further_month(self, a: Buyer, order: tuple[int, ...]) -> None:
+        year, may = utc(3, 1, year=2028), utc(5, 10)
+        told = [
+            a.seen(MARCH, price="price_proY", end=year),
+            a.invoice(MARCH, "in_1", ("price_proY", 100000, MARCH, year), intent="pi_1", tax=20000, total=120000),
+            a.refund(utc(5, 2), "re_1", 20000),
+            a.refund(may, "re_2", 100000),
+        ]
+        if order[0]:
+            a.at(utc(5, 11)).tell(*(told[n] for n in order))
+        else:
+            a.tell(told[0], told[1])
+            a.at(utc(5, 2)).tell(told[2])
+            assert (a.left, a.covered) == (ceil(500 * 5 / 6) - 1, year), "a part takes the share of what is left"
+            a.at(utc(5, 11)).tell(told[3])
+        a.at(utc(5, 12)).tell(a.refund(a.now, "re_2", 100000))
+        assert (a.left, a.debt, a.covered, a.plan) == (0, 0, may, ("pro", "active"))
+        assert [a.at(utc(month, 1)).left for month in (6, 7)] == [0, 0]
+        a.at(utc(7, 2)).tell(a.refund(a.now, "re_2", 100000, "failed"))
+        assert (a.left, a.covered) == (500, year), "it was not given back after all"
+        a.tell(a.refund(a.now, "re_1", 20000))
+        assert a.left == 500, "what was given back in May takes nothing of July"
+        a.verify()
+
+    @pytest.mark.parametrize("how", ["refund", "dispute"])
+    def test_an_upgrade_that_is_given_back_takes_its_part_of_the_period(self, a: Buyer, how: str) -> None:
+        middle = utc(3, 16, 12)
+        a.tell(a.seen(MARCH), a.invoice(MARCH, "in_1", ("price_st", 2000, MARCH, APRIL)))
+        lines = [("price_st", -1000, middle, APRIL, True), ("price_pro", 5000, middle, APRIL, True)]
+        a.at(middle).tell(
+            a.seen(middle, price="price_pro"), a.invoice(middle, "in_3", *lines, proration_at=middle, intent="pi_1")
+        )
+        assert a.left == 300
+        if how == "refund":
+            a.tell(a.refund(middle, "re_1", 2000))
+            assert a.left == 200, "half of it"
+            a.tell(a.refund(middle, "re_2", 2000))
+        else:
+            a.tell(a.dispute(middle, "needs_response", 4000))
+            assert a.left == 0
+            a.tell(a.dispute(utc(3, 17), "lost", 4000))
+        assert (a.left, a.debt, a.plan[0]) == (100, 0, "pro")
         a.verify()
 
     def test_a_refund_of_an_invoice_waits_for_what_it_paid(self, a: Buyer) -> None:

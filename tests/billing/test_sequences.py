@@ -339,13 +339,71 @@ class TestEnding:
         assert (a.plan, a.left) == (("pro", "active"), 500)
         a.verify()
 
-    def test_the_end_of_the_larger_leaves_the_smaller(self, a: Buyer) -> None:
+    def with_a_larger_one(self, a: Buyer) -> Buyer:
         starter(a).at(utc(3, 16)).tell(
             a.seen(a.now, price="price_pro", sub="sub_2", start=a.now, end=utc(4, 16)),
             a.invoice(a.now, "in_2", ("price_pro", 10000, a.now, utc(4, 16)), sub="sub_2"),
         )
-        a.at(utc(3, 20)).tell(a.seen(a.now, "canceled", "price_pro", sub="sub_2", ended_at=a.now))
-        assert a.plan == ("starter", "active")
+        spend(a, 100)
+        return a
+
+    def renew_the_smaller(self, a: Buyer, start: datetime, end: datetime) -> None:
+        name = f"in_{start:%m}"
+        a.at(start).tell(a.seen(start, start=start, end=end), a.invoice(start, name, ("price_st", 2000, start, end)))
+
+    def test_the_end_of_the_larger_leaves_the_smaller_and_what_was_paid_for(self, a: Buyer) -> None:
+        self.with_a_larger_one(a).at(utc(3, 20)).tell(
+            a.seen(a.now, "canceled", "price_pro", sub="sub_2", ended_at=a.now)
+        )
+        assert (a.plan, a.left) == (("starter", "active"), 400)
+        self.renew_the_smaller(a, APRIL, MAY)
+        assert (a.left, a.period_end) == (400, utc(4, 16)), "the larger one was paid for up to then"
+        assert a.at(utc(4, 16)).left == 100
+        self.renew_the_smaller(a, MAY, JUNE)
+        assert (a.left, a.period_end) == (100, JUNE)
+        a.verify()
+
+    def test_the_end_of_the_larger_may_void_it_at_once(self, own_database: Database) -> None:
+        open_shop(own_database)
+        own_database.run("update credits.settings set on_cancel = 'void'")
+        a = Buyer(own_database)
+        self.with_a_larger_one(a).at(utc(3, 20)).tell(
+            a.seen(a.now, "canceled", "price_pro", sub="sub_2", ended_at=a.now)
+        )
+        assert (a.plan, a.left) == (("starter", "active"), 0)
+        a.verify()
+
+    @pytest.mark.parametrize("is_paid", [True, False])
+    def test_the_larger_one_that_fails_to_renew_leaves_what_the_smaller_has_paid_for(
+        self, a: Buyer, is_paid: bool
+    ) -> None:
+        self.renew_the_smaller(self.with_a_larger_one(a), APRIL, MAY)
+        renewal: dict[str, Any] = {"price": "price_pro", "sub": "sub_2", "start": utc(4, 16), "end": utc(5, 16)}
+        a.at(utc(4, 16)).tell(a.seen(a.now, **renewal))
+        assert a.left == 500
+        spend(a, 50)
+        a.at(utc(4, 16, 1)).tell(a.failed(a.now, "in_5", sub="sub_2"))
+        a.at(utc(4, 16, 2)).tell(a.seen(a.now, "past_due", **renewal))
+        assert (a.plan, a.left, a.at(utc(4, 25)).left) == (("starter", "active"), 50, 50)
+        if is_paid:
+            a.tell(
+                a.invoice(a.now, "in_5", ("price_pro", 10000, utc(4, 16), utc(5, 16)), sub="sub_2"),
+                a.seen(a.now, **renewal),
+            )
+            assert (a.plan, a.left) == (("pro", "active"), 450)
+        else:
+            a.tell(a.seen(a.now, "canceled", ended_at=a.now, **renewal))
+            assert (a.plan, a.left) == (("starter", "active"), 50)
+        a.verify()
+
+    def test_larger_ones_that_are_never_paid_mint_nothing(self, a: Buyer) -> None:
+        spend(starter(a), 60)
+        for day in (4, 6):
+            start, sub = utc(3, day), f"sub_{day}"
+            a.at(start).tell(a.seen(start, price="price_pro", sub=sub, start=start, end=utc(4, day)))
+            assert (a.plan, a.left) == (("starter", "active"), 40), "what is paid for goes before what is not"
+            a.at(utc(3, day + 1)).tell(a.seen(a.now, "canceled", "price_pro", sub=sub, start=start, ended_at=a.now))
+            assert (a.plan, a.left, a.period_end) == (("starter", "active"), 40, APRIL)
         a.verify()
 
 

@@ -77,15 +77,39 @@ WITHOUT_ACCOUNT = {
     ),
     **dict.fromkeys(
         (
-            *("follow_provider", "follow_unknown_price", "follow_plan", "follow_status", "follow_cancellation"),
-            *("is_boundary", "is_living_status", "leading_state", "state_of_snapshot", "without_unpaid_upgrade"),
+            *(
+                "follow_provider",
+                "follow_unknown_price",
+                "follow_plan",
+                "follow_status",
+                "follow_cancellation",
+                "leave_followed",
+            ),
+            *(
+                "is_boundary",
+                "is_living_status",
+                "is_smaller_plan",
+                "leading_state",
+                "is_paid_state",
+                "state_of_snapshot",
+                "without_unpaid_upgrade",
+            ),
             *("plan_of_items", "version_at"),
         ),
         "pure, and what the plans and their prices are",
     ),
     **dict.fromkeys(
         (
-            *("covered_until_of", "disputed_from", "is_plan_paid", "prorated_at", "snapshots_of"),
+            *(
+                "covered_until_of",
+                "disputed_from",
+                "refunded_from",
+                "payments_of_invoice",
+                "share_refunded",
+                "is_plan_paid",
+                "prorated_at",
+                "snapshots_of",
+            ),
             *("subscription_course", "untold_renewal"),
         ),
         "about a subscription, which the account's customers have led to",

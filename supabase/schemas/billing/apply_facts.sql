@@ -599,6 +599,8 @@ begin
   end if;
   return case when exists (
       select 1 from credits.billing_disputes d where d.payment_id = p_payment_id)
+      or exists (
+      select 1 from credits.billing_refunds r where r.payment_id = p_payment_id)
       then credits.follow_billing(v_account_id) else '[]' end
     || credits.settle_invoice(v_account_id, v_payment.invoice_id);
 end

@@ -94,6 +94,7 @@ create table credits.billing_refunds (
   status text not null,
   rank integer not null,
   happened_at timestamptz not null,
+  given_back_at timestamptz not null,
   constraint billing_refunds_pkey primary key (refund_id),
   constraint billing_refunds_amount_is_not_negative check (amount >= 0)
 );
@@ -101,6 +102,7 @@ create index billing_refunds_payment_id_idx on credits.billing_refunds (payment_
 comment on table credits.billing_refunds is 'What was given back of a payment, tax included.';
 comment on column credits.billing_refunds.rank is
   '1 on its way, 2 done, 3 failed or taken back: the greatest counts.';
+comment on column credits.billing_refunds.given_back_at is 'The earliest that was told of it.';
 alter table credits.billing_refunds enable row level security;
 revoke all on table credits.billing_refunds from public, anon, authenticated, service_role;
 

@@ -36,8 +36,10 @@ set search_path = ''
 as $$
 begin
   return (
-    -- What is disputed, or was lost, covers nothing after that.
-    select max(least(l.period_end, credits.disputed_from(i.invoice_id)))
+    -- What is disputed, or was lost, covers nothing after that; a year that was given back whole
+    -- no further month.
+    select max(least(l.period_end, credits.disputed_from(i.invoice_id),
+      case when b.billing_interval = 'year' then credits.refunded_from(i.invoice_id) end))
     from credits.billing_invoices i
     join credits.billing_invoice_lines l on l.invoice_id = i.invoice_id
     join credits.billing_prices b on b.price_id = l.price_id and b.plan_id is not null
@@ -67,6 +69,45 @@ comment on function credits.disputed_from(text) is
   'Since when the payment of an invoice is disputed, or was until it was lost; null where it '
   'stands.';
 revoke all on function credits.disputed_from(text)
+  from public, anon, authenticated, service_role;
+
+create function credits.refunded_from(p_invoice_id text)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select min(r.given_back_at) from credits.billing_payments p
+    join credits.billing_refunds r on r.payment_id = p.payment_id and r.rank < 3
+    join credits.billing_invoices i on i.invoice_id = p.invoice_id
+    where p.invoice_id = p_invoice_id and round(credits.share_refunded(
+      credits.payments_of_invoice(p_invoice_id), i.total, i.net_total, '-infinity',
+      r.given_back_at), 12) >= 1);
+end
+$$;
+comment on function credits.refunded_from(text) is
+  'Since when all of what an invoice came to is given back, tax excluded; null where it is not.';
+revoke all on function credits.refunded_from(text)
+  from public, anon, authenticated, service_role;
+
+create function credits.payments_of_invoice(p_invoice_id text)
+returns text[]
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return array(
+    select p.payment_id from credits.billing_payments p
+    where p.invoice_id = p_invoice_id order by p.payment_id);
+end
+$$;
+comment on function credits.payments_of_invoice(text) is 'The payments that paid an invoice.';
+revoke all on function credits.payments_of_invoice(text)
   from public, anon, authenticated, service_role;
 
 create function credits.is_plan_paid(
@@ -378,14 +419,36 @@ begin
   select x.* into s from unnest(p_states) x
   left join public.plans p on p.id = x.plan_id
   where credits.is_living_status(x.status) and coalesce(x.cancel_at > p_at, true)
-  order by x.status in ('active', 'trialing') desc, p.rank desc nulls last, x.quantity desc,
-    x.started_at desc, x.subscription_id limit 1;
+  -- One that has been paid for goes before a larger one that has not.
+  order by x.status in ('active', 'trialing') desc, credits.is_paid_state(x, p_at) desc,
+    p.rank desc nulls last, x.quantity desc, x.started_at desc, x.subscription_id limit 1;
   return s;
 end
 $$;
 comment on function credits.leading_state(credits.provider_state[], timestamptz) is
-  'Of several living subscriptions the one with the highest allowance; null where none lives.';
+  'Of several living subscriptions the one with the highest allowance that was paid for; null '
+  'where none lives.';
 revoke all on function credits.leading_state(credits.provider_state[], timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.is_paid_state(p_state credits.provider_state, p_at timestamptz)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- A trial is not to be paid, and of a renewal the first month is there before its payment.
+  return p_state.status = 'trialing' or coalesce(p_state.covered_until > p_at
+    or p_state.covered_until >= p_state.period_start
+      and p_at < (credits.period_at(p_state.period_start, 'UTC', p_state.period_start)).period_end,
+    false);
+end
+$$;
+comment on function credits.is_paid_state(credits.provider_state, timestamptz) is
+  'Whether a subscription is paid for at an instant, or is in the one period that may be owed.';
+revoke all on function credits.is_paid_state(credits.provider_state, timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.provider_course(p_account_id uuid)

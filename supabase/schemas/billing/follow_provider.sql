@@ -13,8 +13,10 @@ declare
 begin
   v_event.kind := 'status';
   v_event.happened_at := p_told.started_at;
+  s := credits.leave_followed(s, p_told);
   s.is_managed := true;
   s.covered_until := p_told.covered_until;
+  s.followed_id := p_told.subscription_id;
   if p_told.is_failure then
     v_event.status := 'past_due';
     return credits.change_status_event(s, v_event, p_default);
@@ -25,6 +27,7 @@ begin
     s.is_managed := false;
     s.covered_until := null;
     s.owed_status := null;
+    s.followed_id := null;
     return s;
   elsif p_told.plan_id is null then
     return credits.follow_unknown_price(s, p_told, p_default);
@@ -49,6 +52,70 @@ comment on function credits.follow_provider(
   'cancellation.';
 revoke all on function credits.follow_provider(
   credits.subscription_state, credits.provider_state, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.leave_followed(
+  p_state credits.subscription_state, p_told credits.provider_state)
+returns credits.subscription_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_state := p_state;
+  v_at timestamptz := p_told.started_at;
+  v_period record;
+begin
+  if s.followed_id is null or s.followed_id = p_told.subscription_id or not s.is_paid
+     or p_told.plan_id is null or not credits.is_living_status(p_told.status) then
+    return s;
+  end if;
+  select * into v_period from credits.spell_period(s.spell,
+    case when v_at > (s.spell).anchored_from then v_at - interval '1 microsecond' else v_at end);
+  if not (p_told.keeps_paid and credits.running_period_is_paid(s, v_period.period_end)) then
+    s := credits.leave_plan(s, false, p_told.plan_id, p_told.quantity,
+      credits.version_at(p_told.plan_id, v_at), v_at);
+    s.blocked_until := null;
+    s.spell.is_whole := v_at < v_period.period_end;
+  elsif credits.is_smaller_plan(p_told.plan_id, (s.spell).plan_id) then
+    s.kept_until := v_period.period_end;
+  end if;
+  -- What the one owed, tried or was to end with is none of the other's.
+  s.spell.status := 'active';
+  s.spell.past_due_since := null;
+  s.spell.paused_since := null;
+  s.spell.trial_ends_at := null;
+  s.spell.pending_plan_id := null;
+  s.spell.pending_at := null;
+  s.cancel_at := null;
+  s.owed_status := null;
+  return s;
+end
+$$;
+comment on function credits.leave_followed(
+  credits.subscription_state, credits.provider_state) is
+  'Goes over from one of the provider''s subscriptions to another that lives. What the one had '
+  'paid for stays to its end; what it had not paid for gives way to what the other one has.';
+revoke all on function credits.leave_followed(credits.subscription_state, credits.provider_state)
+  from public, anon, authenticated, service_role;
+
+create function credits.is_smaller_plan(p_plan_id text, p_than_id text)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return exists (
+    select 1 from public.plans p join public.plans o on o.id = p_than_id and o.rank >= p.rank
+    where p.id = p_plan_id);
+end
+$$;
+comment on function credits.is_smaller_plan(text, text) is
+  'Whether a plan is no larger than another one.';
+revoke all on function credits.is_smaller_plan(text, text)
   from public, anon, authenticated, service_role;
 
 create function credits.follow_unknown_price(
@@ -95,6 +162,8 @@ declare
   s credits.subscription_state := p_state;
   v_event credits.subscription_events;
   v_at timestamptz := p_told.started_at;
+  -- A period of a smaller subscription does not cut short what a larger one had paid for.
+  v_begins boolean := v_at = p_told.period_start and coalesce(v_at >= s.kept_until, true);
 begin
   v_event.kind := 'plan';
   v_event.happened_at := v_at;
@@ -113,14 +182,13 @@ begin
      or (s.spell).trial_ends_at is not null then
     return s;
   end if;
-  if not credits.is_boundary((s.spell).anchor_at, p_told.period_start)
-     and v_at = p_told.period_start then
+  if not credits.is_boundary((s.spell).anchor_at, p_told.period_start) and v_begins then
     s := credits.anchor_periods(s, v_at);
     s.spell.plan_version := v_event.plan_version;
     s.spell.versioned_at := v_at;
   end if;
   -- The provider counts from its own anchor: 31 January, 28 February, 31 March.
-  if credits.is_boundary(p_told.anchor_at, p_told.period_start) and v_at = p_told.period_start then
+  if credits.is_boundary(p_told.anchor_at, p_told.period_start) and v_begins then
     s.spell.anchor_at := p_told.anchor_at;
   end if;
   return s;

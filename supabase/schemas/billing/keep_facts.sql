@@ -212,15 +212,19 @@ declare
   v_payment_id text := credits.payment_of(p_fact);
 begin
   insert into credits.billing_refunds as r (
-    refund_id, payment_id, amount, currency, status, rank, happened_at)
+    refund_id, payment_id, amount, currency, status, rank, happened_at, given_back_at)
   values (
     p_fact ->> 'refund_id', v_payment_id, (p_fact ->> 'amount')::bigint,
     lower(p_fact ->> 'currency'), p_fact ->> 'status',
     case when p_fact ->> 'status' in ('failed', 'canceled') then 3
-      when p_fact ->> 'status' = 'succeeded' then 2 else 1 end, credits.fact_time(p_fact, 'at'))
+      when p_fact ->> 'status' = 'succeeded' then 2 else 1 end, credits.fact_time(p_fact, 'at'),
+    credits.fact_time(p_fact, 'at'))
   on conflict (refund_id) do update set status = excluded.status, rank = excluded.rank,
     amount = excluded.amount, happened_at = excluded.happened_at
   where (r.rank, r.happened_at) < (excluded.rank, excluded.happened_at);
+  update credits.billing_refunds r set given_back_at = credits.fact_time(p_fact, 'at')
+  where r.refund_id = p_fact ->> 'refund_id'
+    and r.given_back_at > credits.fact_time(p_fact, 'at');
   return v_payment_id;
 end
 $$;

@@ -16,9 +16,7 @@ declare
   v_is_disputed boolean;
   v_grant record;
 begin
-  v_payments := array(
-    select p.payment_id from credits.billing_payments p
-    where p.invoice_id = p_invoice_id order by p.payment_id);
+  v_payments := credits.payments_of_invoice(p_invoice_id);
   select * into v_invoice from credits.billing_invoices i
   where i.invoice_id = p_invoice_id for no key update;
   if not found or cardinality(v_payments) = 0 or v_invoice.subscription_id is null then
@@ -29,7 +27,9 @@ begin
   perform credits.lock_account(p_account_id);
   for v_grant in select * from credits.grants_of_invoice(p_account_id, p_invoice_id) loop
     perform credits.take_back_allowance(
-      p_account_id, p_invoice_id, v_grant.credit_type, v_grant.grant_id, v_share);
+      p_account_id, p_invoice_id, v_grant.credit_type, v_grant.grant_id,
+      credits.weight_of_invoice(v_invoice) * credits.share_taken_back(
+        v_payments, v_invoice.total, v_invoice.net_total, v_grant.counts_from));
     if v_is_disputed then
       perform credits.freeze_grant(p_account_id, v_grant.grant_id, 'disputed');
     else
@@ -47,8 +47,36 @@ comment on function credits.settle_invoice(uuid, text) is
 revoke all on function credits.settle_invoice(uuid, text)
   from public, anon, authenticated, service_role;
 
+create function credits.weight_of_invoice(p_invoice credits.billing_invoices)
+returns numeric
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- An upgrade within a period has paid for a part of its allowance, what was paid before for the
+  -- rest: each as much as it cost.
+  return coalesce((
+    select p_invoice.net_total::numeric / nullif(p_invoice.net_total + (
+      select coalesce(sum(i.net_total), 0) from credits.billing_invoices i
+      where i.subscription_id = p_invoice.subscription_id and i.invoice_id <> p_invoice.invoice_id
+        and i.paid_at <= p_invoice.paid_at and i.net_total > 0 and exists (
+          select 1 from credits.billing_invoice_lines o
+          where o.invoice_id = i.invoice_id and o.period_end > l.starts_at)), 0)
+    from (
+      select min(x.period_start) as starts_at from credits.billing_invoice_lines x
+      where x.invoice_id = p_invoice.invoice_id having bool_and(x.is_proration)) l
+    where p_invoice.net_total > 0), 1);
+end
+$$;
+comment on function credits.weight_of_invoice(credits.billing_invoices) is
+  'Which part of the allowance of its period an invoice has paid for: all, or that of an upgrade.';
+revoke all on function credits.weight_of_invoice(credits.billing_invoices)
+  from public, anon, authenticated, service_role;
+
 create function credits.grants_of_invoice(p_account_id uuid, p_invoice_id text)
-returns table (credit_type text, grant_id uuid)
+returns table (credit_type text, grant_id uuid, counts_from timestamptz)
 language plpgsql
 stable
 security invoker
@@ -56,11 +84,17 @@ set search_path = ''
 as $$
 begin
   return query
-  select g.credit_type, g.id from public.credit_grants g
+  -- What of a year is given back before a month begins takes nothing of that month.
+  select g.credit_type, g.id, case when g.period_start > p.starts_at then g.period_start
+    else '-infinity' end
+  from public.credit_grants g
   join (
-    select min(l.period_start) as starts_at, max(l.period_end) as ends_at
+    select min(l.period_start) as starts_at, max(l.period_end) as ends_at,
+      bool_and(l.is_proration) as is_within
     from credits.billing_invoice_lines l where l.invoice_id = p_invoice_id) p
-    on g.period_start >= p.starts_at and g.period_start < p.ends_at
+    -- An upgrade is charged from within a period.
+    on g.period_start < p.ends_at and (g.period_start >= p.starts_at
+      or p.is_within and g.expires_at > p.starts_at)
   where g.account_id = p_account_id and g.source in ('plan', 'trial') and g.voided_at is null
     and credits.is_paid_plan(g.plan_id) and (g.is_open or exists (
       select 1 from credits.billing_plan_voids v
@@ -70,7 +104,8 @@ begin
 end
 $$;
 comment on function credits.grants_of_invoice(uuid, text) is
-  'The allowances of the periods that an invoice paid for, as far as something is left of them.';
+  'The allowances of the periods that an invoice paid for, as far as something is left of them, '
+  'and from when on what is given back counts for each.';
 revoke all on function credits.grants_of_invoice(uuid, text)
   from public, anon, authenticated, service_role;
 

@@ -2,7 +2,31 @@
 -- with every piece of news; the same state twice changes nothing.
 
 create function credits.share_taken_back(
-  p_payment_ids text[], p_gross bigint, p_net bigint)
+  p_payment_ids text[], p_gross bigint, p_net bigint, p_since timestamptz default '-infinity')
+returns numeric
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if coalesce(p_gross, 0) <= 0 then
+    return 0;
+  end if;
+  return least(1, credits.share_refunded(p_payment_ids, p_gross, p_net, p_since, 'infinity') + (
+    select coalesce(sum(d.amount::numeric(60, 30) / p_gross), 0)
+    from credits.billing_disputes d
+    where d.payment_id = any (p_payment_ids) and d.rank = 3 and d.opened_at >= p_since));
+end
+$$;
+comment on function credits.share_taken_back(text[], bigint, bigint, timestamptz) is
+  'Which share of what was paid has been given back since an instant, tax excluded: refunds that '
+  'stand and disputes that were lost.';
+revoke all on function credits.share_taken_back(text[], bigint, bigint, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.share_refunded(
+  p_payment_ids text[], p_gross bigint, p_net bigint, p_since timestamptz, p_until timestamptz)
 returns numeric
 language plpgsql
 stable
@@ -14,7 +38,7 @@ begin
     return 0;
   end if;
   -- Tax counts for nothing: a credit note says how much of a refund it is, else it has its share.
-  return least(1, (
+  return (
     select coalesce(sum(case
         when n.total > 0 and p_net > 0
           then r.amount::numeric(60, 30) * n.net_total / (n.total::numeric * p_net)
@@ -25,16 +49,14 @@ begin
       select c.total, c.net_total from credits.billing_credit_notes c
       where c.refund_ids @> array[r.refund_id] and not c.is_voided
       order by c.credit_note_id limit 1) n on true
-    where r.payment_id = any (p_payment_ids) and r.rank < 3) + (
-    select coalesce(sum(d.amount::numeric(60, 30) / p_gross), 0)
-    from credits.billing_disputes d
-    where d.payment_id = any (p_payment_ids) and d.rank = 3));
+    where r.payment_id = any (p_payment_ids) and r.rank < 3
+      and r.given_back_at between p_since and p_until);
 end
 $$;
-comment on function credits.share_taken_back(text[], bigint, bigint) is
-  'Which share of what was paid has been given back, tax excluded: refunds that stand and '
-  'disputes that were lost.';
-revoke all on function credits.share_taken_back(text[], bigint, bigint)
+comment on function credits.share_refunded(
+  text[], bigint, bigint, timestamptz, timestamptz) is
+  'Which share of what was paid has been refunded between two instants, tax excluded.';
+revoke all on function credits.share_refunded(text[], bigint, bigint, timestamptz, timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.is_disputed(p_payment_ids text[])

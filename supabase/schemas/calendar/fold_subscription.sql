@@ -60,10 +60,14 @@ create type credits.subscription_state as (
   earns_from timestamptz,
   forfeits_from timestamptz,
   owed_status text,
-  stops_at_cover boolean
+  stops_at_cover boolean,
+  followed_id text,
+  kept_until timestamptz
 );
 comment on type credits.subscription_state is
-  'A subscription on its way through its events: the spell that runs, and what is to come.';
+  'A subscription on its way through its events: the spell that runs, and what is to come. '
+  'followed_id: which of the provider''s subscriptions it follows; kept_until: the end of what a '
+  'larger one had paid for.';
 
 create function credits.spell_period(
   p_spell credits.subscription_spells, p_at timestamptz, out period_start timestamptz,
