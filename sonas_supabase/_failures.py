@@ -38,7 +38,10 @@ _MISSING = {"42883", "3F000", "PGRST106", "PGRST202"}
 _NO_TABLE = "42P01"
 _DENIED = {"42501", "28000", "28P01", "401", "403", "PGRST300", "PGRST301", "PGRST302", "PGRST303"}
 _BAD_VALUE = "22"
-_ADVICE = {"25P02": "A statement before this one has failed: roll your transaction back first."}
+_ADVICE = {
+    "25P02": "A statement before this one has failed: roll your transaction back first.",
+    "25006": "This is a replica or a read-only transaction: connect to the primary, and open one that may write.",
+}
 
 
 def reported(code: object, message: object, details: object, hint: object) -> CreditsError:

@@ -17,7 +17,8 @@ def transport_over(connection: Any) -> AsyncTransport:
         from sonas_supabase._async.sqlalchemy import AsyncSqlalchemyTransport
 
         return AsyncSqlalchemyTransport(connection)
-    if "asyncpg" in origins and OVER_ASYNCPG is not None:
+    # A pool is none: it has no transaction that a spend could join.
+    if "asyncpg" in origins and OVER_ASYNCPG is not None and hasattr(connection, "is_in_transaction"):
         transport: AsyncTransport = OVER_ASYNCPG(connection)
         return transport
     with needs_postgres():

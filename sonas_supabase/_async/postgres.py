@@ -103,7 +103,8 @@ async def _giving_up(connection: _Connection, deadline: float) -> AsyncIterator[
 
 
 async def _execute(connection: _Connection, call: Call[Any]) -> Any:
-    async with connection.cursor(row_factory=tuple_row) as cursor:
+    # A connection of the caller's may make cursors that read other placeholders.
+    async with psycopg.AsyncCursor(connection, row_factory=tuple_row) as cursor:
         await cursor.execute(*statement(call))
         row = await cursor.fetchone()
     if row is None:

@@ -18,7 +18,8 @@ def transport_over(connection: Any) -> Transport:
         from sonas_supabase._sync.sqlalchemy import SqlalchemyTransport
 
         return SqlalchemyTransport(connection)
-    if "asyncpg" in origins and OVER_ASYNCPG is not None:
+    # A pool is none: it has no transaction that a spend could join.
+    if "asyncpg" in origins and OVER_ASYNCPG is not None and hasattr(connection, "is_in_transaction"):
         transport: Transport = OVER_ASYNCPG(connection)
         return transport
     with needs_postgres():

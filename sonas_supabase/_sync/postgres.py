@@ -104,7 +104,8 @@ def _giving_up(connection: _Connection, deadline: float) -> Iterator[None]:
 
 
 def _execute(connection: _Connection, call: Call[Any]) -> Any:
-    with connection.cursor(row_factory=tuple_row) as cursor:
+    # A connection of the caller's may make cursors that read other placeholders.
+    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
         cursor.execute(*statement(call))
         row = cursor.fetchone()
     if row is None:

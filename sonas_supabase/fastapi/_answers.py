@@ -176,9 +176,10 @@ async def give_back(task: asyncio.Task[Run]) -> None:
     await run.failed()
 
 
-def key_of(method: str, path: str, key: bytes) -> str:
-    """What a key is called in the database: it belongs to a method and a path, and the account it is stored under."""
-    return hashlib.sha256(b"\0".join([method.encode(), path.encode(), key])).hexdigest()
+def key_of(method: str, path: str, key: bytes, payer: UUID | None) -> str:
+    """What a key of a user is called in the database: it belongs to a method, a path and the account that pays."""
+    paying = [] if payer is None else [str(payer).encode()]
+    return hashlib.sha256(b"\0".join([method.encode(), path.encode(), key, *paying])).hexdigest()
 
 
 def _stored(status: int, headers: dict[str, Any], body: str) -> StoredAnswer:

@@ -128,13 +128,13 @@ class RequestSpends:
     async def _claim(self, user: User, declaration: Declaration, connection: HTTPConnection) -> None:
         """Have the Idempotency-Key for this request alone. Raises StoredAnswer, and what a conflict is."""
         method, path = self._scope["method"], _path(self._scope)
-        # A header may say who pays: with another payer it is another request.
+        # A header may say who pays. A key belongs to the account that does.
         payer = await self._payer(declaration, connection)
         claiming = _answers.claim(
             self._books.client,
             user.id,
-            _answers.key_of(method, path, self._key),
-            await self._fingerprint(payer),
+            _answers.key_of(method, path, self._key, payer),
+            await self._fingerprint(),
             patience=self._patience(),
             has_left=self._inbox.look,
         )
@@ -258,16 +258,16 @@ class RequestSpends:
         if not self._key:
             return f"http:{uuid4()}:{line}"
         # Without the database there is no run; then the key itself says which requests are one.
-        unclaimed = f"http:{_answers.key_of(method, path, self._key)[:40]}:{line}"
+        unclaimed = f"http:{_answers.key_of(method, path, self._key, None)[:40]}:{line}"
         if self._run is None or await self._books.is_in_journal(user.id, unclaimed):
             return unclaimed
         return f"http:{self._run.run_id}:{line}"
 
-    async def _fingerprint(self, payer: UUID | None) -> str:
+    async def _fingerprint(self) -> str:
         query = self._scope.get("query_string", b"")
         kind = self._headers.get("content-type", "").partition(";")[0].strip().lower()
         body = await self._inbox.fingerprint()
-        return hashlib.sha256(b"\0".join([query, kind.encode(), str(payer).encode(), body.encode()])).hexdigest()
+        return hashlib.sha256(b"\0".join([query, kind.encode(), body.encode()])).hexdigest()
 
     async def _unless_cancelled(
         self, work: Coroutine[Any, Any, T], undo: Callable[..., Coroutine[Any, Any, None]], *arguments: Any

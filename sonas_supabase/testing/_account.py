@@ -108,6 +108,8 @@ class Account:
     holds: dict[str, Hold] = field(default_factory=dict)
     keys: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
     ledger: list[dict[str, Any]] = field(default_factory=list)
+    answers: dict[str, Any] = field(default_factory=dict)
+    uncollected: list[dict[str, Any]] = field(default_factory=list)
     period_start: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 from sonas_supabase import AsyncCreditsClient, CreditsClient
 from sonas_supabase._breaker import Breaker
 from sonas_supabase.errors import ERRORS, IdempotencyConflict, NotConfigured
+from sonas_supabase.testing import _http
 from sonas_supabase.testing._account import Account
 from sonas_supabase.testing._grants import Grants
 from sonas_supabase.testing._holds import Holds
@@ -61,6 +62,11 @@ class FakeCredits(Holds, Grants):
             "get_credit_summary": self._summary,
             "freeze_account": self._freeze,
             "unfreeze_account": self._unfreeze,
+            "claim_http_request": _http.claim,
+            "store_http_answer": _http.store,
+            "drop_http_claim": _http.drop,
+            "record_uncollected": _http.record_uncollected,
+            "list_uncollected": lambda account, limit=100: _http.list_uncollected([account], limit),
         }
         if function not in known:
             raise NotConfigured(
@@ -69,6 +75,8 @@ class FakeCredits(Holds, Grants):
         given = {name.removeprefix("p_"): value for name, value in params.items()}
         check(given)
         with self._lock:
+            if function == "list_uncollected" and "user_id" not in given:
+                return _http.list_uncollected(self._accounts.values(), **given)
             account = self._account(given.pop("user_id"), given.pop("workspace_id", None))
             return self._once(account, function, known[function], given)
 
@@ -90,6 +98,9 @@ class FakeCredits(Holds, Grants):
     ) -> dict[str, Any]:
         """Do the work, once per idempotency key. A denial does not use the key up."""
         key = given.pop("idempotency_key", None)
+        if key is not None and function == "record_uncollected":
+            # Its keys are those of the spends that it is about.
+            key = f"{function}:{key}"
         # How a denial is told does not make it another request.
         request = json.dumps([function, {**given, "strict": False}], sort_keys=True)
         if key is not None and key in account.keys:

@@ -8,6 +8,7 @@ import asyncpg
 import psycopg
 import pytest
 import sqlalchemy as sa
+from psycopg.rows import dict_row
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -136,7 +137,23 @@ async def test_a_connection_that_is_back_in_its_pool_says_so(database: Database,
             await credits.consume_credits(user, "message")
 
 
+def test_a_connection_may_have_any_rows_and_cursors_and_has_to_write(database: Database, user: UUID) -> None:
+    for cursors in (psycopg.ClientCursor, psycopg.RawCursor):
+        with psycopg.connect(database.url, row_factory=dict_row, cursor_factory=cursors) as own:
+            credits = CreditsClient.from_connection(own)
+            credits.consume_credits(user, "message")
+            own.commit()
+            own.read_only = True
+            with pytest.raises(UnexpectedAnswer) as refused:
+                credits.consume_credits(user, "message")
+            assert "primary" in refused.value.hint
+    assert database.balance(user)["used"] == 2
+
+
 async def test_a_connection_for_the_other_client_is_named(database: Database) -> None:
+    async with asyncpg.create_pool(database.url, min_size=1, max_size=1) as pool:
+        with pytest.raises(NotConfigured, match="Pool"):
+            AsyncCreditsClient.from_connection(pool)
     with psycopg.connect(database.url) as own, pytest.raises(NotConfigured, match="Connection"):
         AsyncCreditsClient.from_connection(own)
     own_async = await psycopg.AsyncConnection.connect(database.url)

@@ -221,17 +221,20 @@ async def test_another_body_under_the_same_key_is_refused(
     assert database.balance(user)["used"] == 1
 
 
-async def test_another_payer_under_the_same_key_is_refused(
-    http: httpx.AsyncClient, database: Database, user: UUID
-) -> None:
+async def test_a_key_belongs_to_the_account_that_pays(http: httpx.AsyncClient, database: Database, user: UUID) -> None:
     database.run("update credits.settings set workspace_credits = 'free'")
     team = database.value("insert into public.credit_workspaces (name) values ('team') returning account_id")
-    database.run("insert into public.credit_workspace_members (account_id, user_id) values (%s, %s)", team, user)
+    other = database.new_user()
+    for member in (user, other):
+        database.run("insert into public.credit_workspace_members (account_id, user_id) values (%s, %s)", team, member)
     database.run("select credits.open_account(%s, 'workspace')", team)
-    assert (await http.post("/payer", headers=keyed(user, "k"))).status_code == 200
-    again = await http.post("/payer", headers=keyed(user, "k") | {"team": str(team)})
-    assert (again.status_code, again.json()["code"]) == (409, "idempotency_conflict")
-    assert (database.balance(user)["used"], database.balance(team)["used"]) == (1, 0)
+    paid_by_team = {"team": str(team)}
+    # Of an account that several persons use, each has answers of its own.
+    for person, headers in ((user, {}), (user, paid_by_team), (other, paid_by_team)):
+        for replayed in (None, "true"):
+            answer = await http.post("/payer", headers=keyed(person, "k") | headers)
+            assert (answer.status_code, answer.headers.get("idempotency-replayed")) == (200, replayed)
+    assert (database.balance(user)["used"], database.balance(team)["used"]) == (1, 2)
 
 
 async def test_a_handler_can_still_read_the_body(http: httpx.AsyncClient, user: UUID) -> None:
