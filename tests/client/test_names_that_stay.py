@@ -80,7 +80,8 @@ COMMANDS = {
     "migrate": {"--db-url"}, "check": {"--db-url"}, "doctor": {"--db-url"}, "worker": {"--once", "--json"},
     "check-credits": set(), "stripe push": set(), "stripe pull": set(), "stripe reconcile": set(),
     "stripe replay": set(), "stripe doctor": set(), "prices import": set(), "prices list": set(),
-    "prices quote": set(), "init": set(), "token": set(), "types": set(), "metrics": set(), "verify": set(), "demo": set(),
+    "prices quote": set(), "init": set(), "token": set(), "types": set(), "metrics": set(), "verify": set(),
+    "demo": set(),
 }  # fmt: skip
 
 
