@@ -229,7 +229,7 @@ class AsyncBilling(AsyncCaller):
         retries: int | None = None,
     ) -> BillingFindings:
         """What does not agree in what was sold: paid without a grant, a grant without a payment, periods that no
-        payment covers, and orders and events that hang.
+        payment covers, subscriptions that go on though all was given back, and orders and events that hang.
 
         ``livemode`` None is both modes.
 

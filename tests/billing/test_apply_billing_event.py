@@ -223,8 +223,12 @@ class TestRefunds:
         assert a.at(APRIL).left == 100
         a.verify()
 
+    def refunded(self, a: Buyer) -> list[str]:
+        found = a.database.call("reconcile_billing")["findings"]
+        return [one["id"] for one in found if (one["finding"], one["account_id"]) == ("refunded", str(a.id))]
+
     @pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (1, 3, 0, 2)])
-    def test_a_year_that_is_given_back_brings_no_further_month(self, a: Buyer, order: tuple[int, ...]) -> None:
+    def test_a_year_that_is_given_back_goes_on_until_it_is_canceled(self, a: Buyer, order: tuple[int, ...]) -> None:
         year, may = utc(3, 1, year=2028), utc(5, 10)
         told = [
             a.seen(MARCH, price="price_proY", end=year),
@@ -240,12 +244,17 @@ class TestRefunds:
             assert (a.left, a.covered) == (ceil(500 * 5 / 6) - 1, year), "a part takes the share of what is left"
             a.at(utc(5, 11)).tell(told[3])
         a.at(utc(5, 12)).tell(a.refund(a.now, "re_2", 100000))
-        assert (a.left, a.debt, a.covered, a.plan) == (0, 0, may, ("pro", "active"))
-        assert [a.at(utc(month, 1)).left for month in (6, 7)] == [0, 0]
-        a.at(utc(7, 2)).tell(a.refund(a.now, "re_2", 100000, "failed"))
-        assert (a.left, a.covered) == (500, year), "it was not given back after all"
+        assert (a.left, a.debt, a.covered, a.plan) == (0, 0, year, ("pro", "active"))
+        assert [a.at(utc(month, 1)).left for month in (6, 7)] == [500, 500]
         a.tell(a.refund(a.now, "re_1", 20000))
         assert a.left == 500, "what was given back in May takes nothing of July"
+        assert self.refunded(a) == [a.own("sub_1")]
+        a.at(utc(7, 2)).tell(a.refund(a.now, "re_2", 100000, "failed"))
+        assert self.refunded(a) == [], "it was not given back after all"
+        a.tell(a.refund(a.now, "re_3", 100000))
+        assert self.refunded(a) == [a.own("sub_1")]
+        a.at(utc(7, 3)).tell(a.seen(a.now, "canceled", "price_proY", start=MARCH, end=year, ended_at=a.now))
+        assert self.refunded(a) == []
         a.verify()
 
     @pytest.mark.parametrize("how", ["refund", "dispute"])

@@ -36,10 +36,9 @@ set search_path = ''
 as $$
 begin
   return (
-    -- What is disputed, or was lost, covers nothing after that; a year that was given back whole
-    -- no further month.
-    select max(least(l.period_end, credits.disputed_from(i.invoice_id),
-      case when b.billing_interval = 'year' then credits.refunded_from(i.invoice_id) end))
+    -- What is disputed, or was lost, covers nothing after that. To give money back is not to end
+    -- the subscription: what was refunded covers as before.
+    select max(least(l.period_end, credits.disputed_from(i.invoice_id)))
     from credits.billing_invoices i
     join credits.billing_invoice_lines l on l.invoice_id = i.invoice_id
     join credits.billing_prices b on b.price_id = l.price_id and b.plan_id is not null
@@ -69,28 +68,6 @@ comment on function credits.disputed_from(text) is
   'Since when the payment of an invoice is disputed, or was until it was lost; null where it '
   'stands.';
 revoke all on function credits.disputed_from(text)
-  from public, anon, authenticated, service_role;
-
-create function credits.refunded_from(p_invoice_id text)
-returns timestamptz
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return (
-    select min(r.given_back_at) from credits.billing_payments p
-    join credits.billing_refunds r on r.payment_id = p.payment_id and r.rank < 3
-    join credits.billing_invoices i on i.invoice_id = p.invoice_id
-    where p.invoice_id = p_invoice_id and round(credits.share_refunded(
-      credits.payments_of_invoice(p_invoice_id), i.total, i.net_total, '-infinity',
-      r.given_back_at), 12) >= 1);
-end
-$$;
-comment on function credits.refunded_from(text) is
-  'Since when all of what an invoice came to is given back, tax excluded; null where it is not.';
-revoke all on function credits.refunded_from(text)
   from public, anon, authenticated, service_role;
 
 create function credits.payments_of_invoice(p_invoice_id text)
