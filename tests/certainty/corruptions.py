@@ -184,6 +184,8 @@ CORRUPTIONS = [
     Corruption(4, f"{HOLDS}.credit_type", "a closed hold of another type", CAPTURED, "credit_type = 'project'"),
     Corruption(4, f"{HOLDS}.account_id", "a hold of somebody else", "true", "account_id = gen_random_uuid()"),
     Corruption(4, f"{HOLDS}.id", "a hold under another id", "true", "id = gen_random_uuid()"),
+    Corruption(4, f"{HOLDS}.closed_at", "a live hold that was closed", OPEN, "closed_at = created_at"),
+    Corruption(4, f"{HOLDS}.shortfall", "a shortfall of fewer than none", "status = 'captured' and released = 0 and shortfall = 0", "shortfall = -1"),
     Corruption(4, f"{HOLDS}.answer", "an answer that tells another amount", CAPTURED, "answer = jsonb_set(answer, '{captured}', '1000')"),
     Corruption(4, HOLDS, "a capture without its hold", CAPTURED),
     Corruption(4, SLICES, "a hold without its slice", "true"),

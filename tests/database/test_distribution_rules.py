@@ -134,7 +134,6 @@ WITHOUT_ACCOUNT = {
     "batch_answer": "pure",
     "batch_items": "pure",
     "differences": "pure",
-    "is_batch_item": "pure",
     "refuse_batch_item": "pure",
     "spend_request": "pure",
     "check_ttl": "pure",

@@ -12,11 +12,13 @@ declare
   v_budget jsonb;
 begin
   for v_item in
-    select i.* from unnest(p_items) i where i.answer is null and i.first_nth = i.nth order by i.nth
+    select i.* from unnest(p_items) i
+    join unnest(p_balances) b on b.credit_type = i.credit_type and b.has_budgets
+    where i.answer is null and i.first_nth = i.nth order by i.nth
   loop
     select b.* into strict v_balance from unnest(p_balances) b
     where b.credit_type = v_item.credit_type;
-    continue when not v_balance.has_budgets or credits.take_from_budgets(p_account_id,
+    continue when credits.take_from_budgets(p_account_id,
       v_item.credit_type, p_user_id, v_item.amount, v_item.metadata, v_balance.settled_at,
       v_balance.period_start, v_balance.reserved + v_balance.reserved_unlimited,
       v_balance.common_budgets);

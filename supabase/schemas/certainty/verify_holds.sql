@@ -22,7 +22,8 @@ begin
       r.unlimited,
       r.unlimited_captured, r.captured, r.status, r.created_at,
       coalesce(r.closed_at, 'infinity') as closed_at,
-      b.account_id is not null
+      b.account_id is not null and r.amount > 0 and least(r.extra, r.shortfall) >= 0
+        and (r.status = 'open') = (r.closed_at is null)
         and case r.status when 'open' then r.released = 0 and r.captured <= r.amount + r.extra
           else r.captured + r.released = r.amount + r.extra end
         and (r.captured > 0 or r.extra + r.shortfall = 0)

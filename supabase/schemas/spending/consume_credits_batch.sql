@@ -61,7 +61,7 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_wrong record;
+  v_wrong integer;
   v_items credits.batch_item[];
 begin
   if jsonb_typeof(p_items) is distinct from 'array' or jsonb_array_length(p_items) not between 1
@@ -69,23 +69,50 @@ begin
     perform credits.raise_error('invalid_argument', '{"argument": "p_items"}',
       'p_items is a JSON array of 1 to 100 objects.');
   end if;
-  -- All are looked at together; what is wrong with the first bad one is told by itself.
-  select (i.nth - 1)::integer as nth, i.value into v_wrong
-  from jsonb_array_elements(p_items) with ordinality i(value, nth)
-  where not coalesce(credits.is_batch_item(i.value), false)
-  order by i.nth limit 1;
-  if found then
-    perform credits.refuse_batch_item(v_wrong.nth, v_wrong.value);
+  -- All are looked at together; what is wrong with the first bad one is told by itself. Each value
+  -- is read once: a call for each item, or an expression twice, is what a batch would wait for.
+  with found as materialized (
+    select (i.nth - 1)::integer as nth, i.value,
+      coalesce(i.value -> 'credit_type', i.value -> 'p_credit_type', 'null') as credit_type,
+      coalesce(i.value -> 'amount', i.value -> 'p_amount', '1') as amount,
+      coalesce(i.value -> 'description', i.value -> 'p_description', 'null') as description,
+      coalesce(i.value -> 'idempotency_key', i.value -> 'p_idempotency_key', 'null') as key,
+      coalesce(i.value -> 'metadata', i.value -> 'p_metadata', 'null') as metadata
+    from jsonb_array_elements(p_items) with ordinality i(value, nth)
+  ), read as materialized (
+    select f.nth, f.amount, nullif(f.metadata, 'null') as metadata,
+      coalesce(f.credit_type #>> '{}', '') as credit_type,
+      f.description #>> '{}' as description, f.key #>> '{}' as key,
+      jsonb_typeof(f.value) = 'object' and jsonb_typeof(f.credit_type) in ('string', 'null')
+        and jsonb_typeof(f.description) in ('string', 'null')
+        and jsonb_typeof(f.key) in ('string', 'null')
+        and jsonb_typeof(f.metadata) in ('object', 'null')
+        and jsonb_typeof(f.amount) = 'number' as has_types,
+      case when jsonb_typeof(f.value) = 'object' then f.value
+        - '{credit_type, amount, description, idempotency_key, metadata}'::text[]
+        - '{p_credit_type, p_amount, p_description, p_idempotency_key, p_metadata}'::text[]
+        = '{}' end as has_keys
+    from found f
+  ), checked as materialized (
+    select r.nth, r.credit_type, r.amount, r.description, r.key, r.metadata,
+      case when r.has_types and r.has_keys
+        then r.amount::numeric = trunc(r.amount::numeric)
+          and r.amount::numeric between 1 and 9007199254740992
+          and coalesce(length(r.description), 0) <= 2000
+          and coalesce(length(r.key), 1) between 1 and 255
+          and (r.metadata is null or octet_length(r.metadata::text) <= 65536)
+        else false end as is_item
+    from read r
+  )
+  select min(c.nth) filter (where not c.is_item),
+    array_agg(row(c.nth, c.credit_type, case when c.is_item then c.amount::bigint end,
+      c.description, c.key, coalesce(c.metadata, '{}'), gen_random_uuid(), c.nth,
+      null)::credits.batch_item order by c.nth)
+    into v_wrong, v_items
+  from checked c;
+  if v_wrong is not null then
+    perform credits.refuse_batch_item(v_wrong, p_items -> v_wrong);
   end if;
-  select array_agg(
-    row((i.nth - 1)::integer,
-    coalesce(coalesce(i.value -> 'credit_type', i.value -> 'p_credit_type') #>> '{}', ''),
-      coalesce(i.value -> 'amount', i.value -> 'p_amount', '1')::bigint,
-      coalesce(i.value -> 'description', i.value -> 'p_description') #>> '{}',
-      coalesce(i.value -> 'idempotency_key', i.value -> 'p_idempotency_key') #>> '{}',
-      coalesce(nullif(coalesce(i.value -> 'metadata', i.value -> 'p_metadata'), 'null'), '{}'),
-      gen_random_uuid(), null, null)::credits.batch_item order by i.nth) into v_items
-  from jsonb_array_elements(p_items) with ordinality i(value, nth);
   return v_items;
 end
 $$;
@@ -93,35 +120,6 @@ comment on function credits.batch_items(jsonb) is
   'Reads the items of a batch. Keys are those of consume_credits, with or without p_. Raises '
   'invalid_argument or invalid_amount and says which item.';
 revoke all on function credits.batch_items(jsonb) from public, anon, authenticated, service_role;
-
-create function credits.is_batch_item(p_item jsonb)
-returns boolean
-language sql
-immutable
-security invoker
-set search_path = ''
-as $$
-  select jsonb_typeof(p_item) = 'object'
-    and p_item - '{credit_type, amount, description, idempotency_key, metadata}'::text[]
-      - '{p_credit_type, p_amount, p_description, p_idempotency_key, p_metadata}'::text[] = '{}'
-    and case when jsonb_typeof(f.amount) = 'number'
-      then f.amount::numeric = trunc(f.amount::numeric)
-        and f.amount::numeric between 1 and 9007199254740992 end
-    and jsonb_typeof(f.credit_type) in ('string', 'null')
-    and jsonb_typeof(f.description) in ('string', 'null')
-    and length(coalesce(f.description #>> '{}', '')) <= 2000
-    and jsonb_typeof(f.key) in ('string', 'null')
-    and length(coalesce(f.key #>> '{}', '-')) between 1 and 255
-    and jsonb_typeof(f.metadata) in ('object', 'null') and octet_length(f.metadata::text) <= 65536
-  from (select coalesce(p_item -> 'amount', p_item -> 'p_amount', '1') as amount,
-    coalesce(p_item -> 'credit_type', p_item -> 'p_credit_type', 'null') as credit_type,
-    coalesce(p_item -> 'description', p_item -> 'p_description', 'null') as description,
-    coalesce(p_item -> 'idempotency_key', p_item -> 'p_idempotency_key', 'null') as key,
-    coalesce(p_item -> 'metadata', p_item -> 'p_metadata', 'null') as metadata) f
-$$;
-comment on function credits.is_batch_item(jsonb) is
-  'Whether a JSON value is what consume_credits takes as an item of a batch.';
-revoke all on function credits.is_batch_item(jsonb) from public, anon, authenticated, service_role;
 
 create function credits.refuse_batch_item(p_nth integer, p_item jsonb)
 returns void
@@ -178,7 +176,7 @@ declare
   v_balances credits.balances[] := array[]::credits.balances[];
   v_balance credits.balances;
   v_before bigint;
-  v_answers jsonb := jsonb '[]';
+  v_answers jsonb;
 begin
   -- One lock order for all batches, whatever the order of their items.
   for v_item.credit_type in select distinct i.credit_type from unnest(p_items) i
@@ -200,15 +198,16 @@ begin
 
   -- The first item that cannot be had after those before it denies all of them. Nothing has been
   -- written yet.
-  select i.nth, c.before into v_item.nth, v_before
-  from unnest(v_items) i
-  join unnest(v_balances) b on b.credit_type = i.credit_type
-  cross join lateral (
-    select coalesce(sum(o.amount), 0)::bigint as before from unnest(v_items) o
-    where o.credit_type = i.credit_type and o.nth < i.nth and o.answer is null
-      and o.first_nth = o.nth) c
-  where i.answer is null and i.first_nth = i.nth and credits.available(b) < c.before + i.amount
-  order by i.nth limit 1;
+  with rooms as materialized (
+    select b.credit_type, credits.available(b) as available from unnest(v_balances) b
+  )
+  select w.nth, w.until - w.amount into v_item.nth, v_before
+  from (
+    select i.nth, i.credit_type, i.amount,
+      (sum(i.amount) over (partition by i.credit_type order by i.nth))::bigint as until
+    from unnest(v_items) i where i.answer is null and i.first_nth = i.nth) w
+  join rooms r on r.credit_type = w.credit_type and r.available < w.until
+  order by w.nth limit 1;
   if found then
     return credits.refuse_batch(p_account_id, p_user_id, v_items[v_item.nth + 1], v_before,
       v_balances);
@@ -217,8 +216,7 @@ begin
   if v_answers is not null then
     return v_answers;
   end if;
-  v_answers := jsonb '[]';
-
+  v_answers := jsonb '{}';
   foreach v_balance in array v_balances loop
     v_answers := v_answers || credits.spend_items(p_account_id, p_user_id, v_balance, v_items);
   end loop;
@@ -239,16 +237,19 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_items credits.batch_item[] := p_items;
+  v_items credits.batch_item[];
   v_item credits.batch_item;
   v_other credits.batch_item;
 begin
+  if not exists (select 1 from unnest(p_items) i where i.idempotency_key is not null) then
+    return p_items;
+  end if;
   select array_agg(row(i.nth, i.credit_type, i.amount, i.description, i.idempotency_key, i.metadata,
-    i.operation_id, i.first,
-    null)::credits.batch_item order by i.nth) into v_items
+    i.operation_id, i.first, null)::credits.batch_item order by i.nth) into v_items
   from (
-    select o.*, case when o.idempotency_key is null then o.nth
-      else min(o.nth) over (partition by o.idempotency_key) end as first
+    select o.nth, o.credit_type, o.amount, o.description, o.idempotency_key, o.metadata,
+      o.operation_id, case when o.idempotency_key is null then o.nth
+        else min(o.nth) over (partition by o.idempotency_key) end as first
     from unnest(p_items) o) i;
   for v_item in
     select i.* from unnest(v_items) i
@@ -291,6 +292,8 @@ security invoker
 set search_path = ''
 as $$
 declare
+  v_available bigint := credits.available(p_balance);
+  v_answer jsonb := credits.answer(p_balance, null, null);
   v_total bigint;
   v_keys bigint;
   v_posted record;
@@ -299,13 +302,13 @@ begin
   from unnest(p_items) i
   where i.credit_type = p_balance.credit_type and i.answer is null and i.first_nth = i.nth;
   if v_total = 0 then
-    return '[]'::jsonb;
+    return '{}'::jsonb;
   end if;
   -- Items and grants are laid end to end on one line; where a stretch of an item lies on a grant,
   -- that grant pays for it.
   with fresh as (
     select i.nth, i.amount, i.description, i.idempotency_key, i.metadata, i.operation_id,
-      sum(i.amount) over (order by i.nth) as until
+      (sum(i.amount) over (order by i.nth))::bigint as until
     from unnest(p_items) i
     where i.credit_type = p_balance.credit_type and i.answer is null and i.first_nth = i.nth
   ), grants as (
@@ -348,7 +351,7 @@ begin
   ), kept as (
     insert into credits.idempotency_keys (
       account_id, idempotency_key, operation_id, remaining, allowance, used, reserved, period_end)
-    select p_account_id, f.idempotency_key, f.operation_id, credits.available(p_balance) - f.until,
+    select p_account_id, f.idempotency_key, f.operation_id, v_available - f.until,
       p_balance.allowance,
       p_balance.used + f.until, nullif(p_balance.reserved + p_balance.reserved_unlimited, 0),
       p_balance.period_end
@@ -358,11 +361,9 @@ begin
   )
   select (select count(*) from slices) as rows, (select sum(s.take) from slices s) as taken,
     (select count(*) from kept) as keys,
-    (select jsonb_agg(jsonb_build_object('nth', f.nth, 'answer',
-      credits.answer(p_balance, f.operation_id, f.amount)
-        || jsonb_build_object('used', p_balance.used + f.until, 'remaining',
-          credits.available(p_balance) - f.until))
-      order by f.nth) from fresh f) as answers
+    (select jsonb_object_agg(f.nth, v_answer || jsonb_build_object('operation_id', f.operation_id,
+      'amount', f.amount, 'used', p_balance.used + f.until, 'remaining', v_available - f.until))
+      from fresh f) as answers
     into v_posted;
   if v_posted.taken is distinct from v_total then
     perform credits.raise_disagreement(p_account_id, p_balance.credit_type,
@@ -381,7 +382,7 @@ end
 $$;
 comment on function credits.spend_items(uuid, uuid, credits.balances, credits.batch_item[]) is
   'Spends the new items of one credit type from the grants in burn order, as a set: what as many '
-  'single spends would leave behind. Answers each of them.';
+  'single spends would leave behind. Answers an object: the answer of each, by its number.';
 revoke all on function credits.spend_items(uuid, uuid, credits.balances, credits.batch_item[])
   from public, anon, authenticated, service_role;
 
@@ -424,27 +425,24 @@ stable
 security invoker
 set search_path = ''
 as $$
+declare
+  v_answers jsonb;
+  v_amount bigint;
+  v_is_replayed boolean;
 begin
-  return (
-    with answers as (
-      select i.nth, coalesce(i.answer, case when i.first_nth = i.nth then a.value -> 'answer'
-        else a.value -> 'answer' || '{"replayed": true}' end) as answer
-      from unnest(p_items) i
-      left join jsonb_array_elements(p_answers) a on (a.value ->> 'nth')::integer = i.first_nth
-    )
-    select jsonb_build_object(
-      'success', true, 'code', 'ok', 'operation_id', (
-        select l.answer -> 'operation_id' from answers l order by l.nth desc limit 1),
-      'credit_type', null, 'amount', (
-        -- One spend under one key, however often it was sent.
-        select sum(o.amount) from (
-          select distinct n.answer ->> 'operation_id', (n.answer ->> 'amount')::bigint as amount
-            from answers n) o),
-      'remaining', null, 'limit', null, 'used', null, 'reserved', null, 'unlimited', null,
-      'period_end', null,
-      'replayed', bool_and((x.answer ->> 'replayed')::boolean), 'items',
-      jsonb_agg(x.answer order by x.nth))
-    from answers x);
+  -- One spend under one key, however often it was sent.
+  select jsonb_agg(coalesce(i.answer, case when i.first_nth = i.nth
+      then p_answers -> i.nth::text
+      else p_answers -> i.first_nth::text || '{"replayed": true}' end) order by i.nth),
+    sum(i.amount) filter (where i.first_nth = i.nth),
+    bool_and(i.answer is not null or i.first_nth <> i.nth)
+    into v_answers, v_amount, v_is_replayed
+  from unnest(p_items) i;
+  return jsonb_build_object(
+    'success', true, 'code', 'ok', 'operation_id', v_answers -> -1 -> 'operation_id',
+    'credit_type', null, 'amount', v_amount, 'remaining', null, 'limit', null, 'used', null,
+    'reserved', null, 'unlimited', null, 'period_end', null, 'replayed', v_is_replayed,
+    'items', v_answers);
 end
 $$;
 comment on function credits.batch_answer(credits.batch_item[], jsonb) is
