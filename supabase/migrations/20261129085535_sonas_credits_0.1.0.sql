@@ -3161,40 +3161,43 @@ create domain credits.part_of_a_credit as bigint
   constraint part_of_a_credit_is_less_than_one check (value between 0 and 999999999);
 comment on domain credits.part_of_a_credit is 'Less than a credit, in billionths.';
 
+-- A spend writes this row to the WAL, whole. So the columns are in the order that leaves no gaps
+-- between them: what has a fixed length first, the long before the short, texts last. The other
+-- tables that a spend writes are alike.
 create table credits.balances (
   account_id uuid not null constraint balances_account_id_fkey
     references credits.accounts (account_id),
-  credit_type text not null,
-  user_id uuid,
-  kind text not null,
-  account_status text not null default 'active',
-  allowance bigint,
   version bigint not null default 0,
   balance bigint not null default 0,
   withheld credits.not_negative not null default 0,
   reserved credits.not_negative not null default 0,
   reserved_unlimited credits.not_negative not null default 0,
   used credits.not_negative not null default 0,
-  used_since timestamptz not null,
-  period_start timestamptz,
-  period_end timestamptz,
-  anchored_by integer,
-  restarted_at timestamptz,
-  restarted_event bigint,
-  plan_id text,
-  plan_version integer,
   granted bigint not null default 0,
   overdrawn bigint not null default 0,
   prepaid_nano credits.part_of_a_credit not null default 0,
-  is_floating boolean not null default false,
-  alert_percent smallint default 0,
-  alert_amount bigint,
-  has_budgets boolean not null default false,
-  common_budgets smallint,
+  used_since timestamptz not null,
   due_at timestamptz not null default '-infinity',
   settled_at timestamptz not null,
-  test_now timestamptz,
+  allowance bigint,
+  period_start timestamptz,
+  period_end timestamptz,
+  restarted_at timestamptz,
+  restarted_event bigint,
+  alert_amount bigint,
   top_up_below bigint,
+  test_now timestamptz,
+  is_floating boolean not null default false,
+  has_budgets boolean not null default false,
+  alert_percent smallint default 0,
+  common_budgets smallint,
+  plan_version integer,
+  anchored_by integer,
+  credit_type text not null,
+  kind text not null,
+  account_status text not null default 'active',
+  plan_id text,
+  user_id uuid,
   constraint balances_pkey primary key (account_id, credit_type),
   constraint balances_parts_fit_into_the_whole check (balance >= withheld + reserved)
 ) with (fillfactor = 50);
@@ -3268,29 +3271,29 @@ create table public.credit_grants (
   account_id uuid not null constraint credit_grants_account_id_fkey
     references credits.accounts (account_id),
   id uuid not null default gen_random_uuid(),
-  credit_type text not null,
-  source text not null,
-  priority integer not null,
   amount bigint not null,
   remaining bigint not null,
   held bigint not null default 0,
   spent bigint not null default 0,
   lapsed bigint not null default 0,
   starts_at timestamptz not null,
+  created_at timestamptz not null,
   expires_at timestamptz,
   period_start timestamptz,
-  plan_id text,
-  plan_version integer,
   frozen_at timestamptz,
-  frozen_reason text,
   voided_at timestamptz,
-  void_reason text,
   paid_amount bigint,
+  priority integer not null,
+  plan_version integer,
+  is_open boolean not null generated always as (remaining > 0) stored,
+  credit_type text not null,
+  source text not null,
+  plan_id text,
   currency text,
   description text,
+  frozen_reason text,
+  void_reason text,
   metadata jsonb not null default '{}',
-  created_at timestamptz not null,
-  is_open boolean not null generated always as (remaining > 0) stored,
   constraint credit_grants_pkey primary key (account_id, id),
   constraint credit_grants_nothing_is_lost check (amount = remaining + spent + lapsed),
   constraint credit_grants_no_part_is_negative
@@ -3340,18 +3343,18 @@ comment on type credits.entry_kind is
 
 create table public.credit_transactions (
   account_id uuid not null,
-  credit_type text not null,
-  version bigint not null,
   operation_id uuid not null,
   grant_id uuid,
   user_id uuid,
-  kind credits.entry_kind not null,
+  related_operation_id uuid,
+  version bigint not null,
   amount bigint not null,
   balance_after bigint,
-  related_operation_id uuid,
+  created_at timestamptz not null,
+  kind credits.entry_kind not null,
+  credit_type text not null,
   description text,
   metadata jsonb not null default '{}',
-  created_at timestamptz not null,
   constraint credit_transactions_pkey primary key (account_id, credit_type, version)
 );
 create index credit_transactions_operation_idx on public.credit_transactions (account_id,
@@ -4067,34 +4070,28 @@ grant execute on function public.grant_credits(
 
 create table credits.idempotency_keys (
   account_id uuid not null,
-  idempotency_key text not null,
   operation_id uuid not null,
-  remaining bigint,
   allowance bigint,
-  used bigint,
-  reserved bigint,
   period_end timestamptz,
+  created_at timestamptz,
+  idempotency_key text not null,
   request jsonb,
   answer jsonb,
-  created_at timestamptz,
   constraint idempotency_keys_pkey primary key (account_id, idempotency_key)
 );
 comment on table credits.idempotency_keys is
   'Requests that took effect under a key of the caller, with their first answer. Kept as long as '
   'the ledger. A denial leaves no row. Of a spend the row has only what the ledger does not tell: '
   'request and answer are made again from both.';
-comment on column credits.idempotency_keys.remaining is
-  'Of a spend: what was left after it; null when it was unlimited.';
 comment on column credits.idempotency_keys.allowance is
   'Of a spend: the allowance then; null when it was unlimited.';
-comment on column credits.idempotency_keys.used is
-  'Of a spend: used in the period, this spend included.';
-comment on column credits.idempotency_keys.reserved is
-  'Of a spend: what live holds had set aside; null for 0.';
 comment on column credits.idempotency_keys.period_end is
   'Of a spend: the end of the period that it was made in.';
-comment on column credits.idempotency_keys.request is 'The request of anything but a spend.';
-comment on column credits.idempotency_keys.answer is 'The answer to anything but a spend.';
+comment on column credits.idempotency_keys.request is
+  'The request of anything but a spend; null for a spend.';
+comment on column credits.idempotency_keys.answer is
+  'The answer to anything but a spend; of a spend only the figures that neither ledger nor '
+  'allowance tell (credits.untold_figures), mostly none.';
 comment on column credits.idempotency_keys.created_at is
   'When anything but a spend took effect; of a spend the ledger says it.';
 alter table credits.idempotency_keys enable row level security;
@@ -4120,7 +4117,7 @@ begin
   if not found then
     return null;
   end if;
-  if v_key.answer is null then
+  if v_key.request is null then
     select r.request, r.answer into v_key.request, v_key.answer
     from credits.read_spend_of_key(p_account_id, p_idempotency_key) r;
   end if;
@@ -4194,16 +4191,20 @@ begin
     jsonb_build_object(
       'success', true, 'code', 'ok', 'operation_id', k.operation_id, 'credit_type', s.credit_type,
       'amount', s.amount,
-      'remaining', k.remaining, 'limit', k.allowance, 'used', k.used, 'reserved',
-      coalesce(k.reserved, 0),
+      'remaining', f.remaining, 'limit', k.allowance,
+      'used', coalesce((k.answer ->> 'used')::bigint, k.allowance - f.remaining),
+      'reserved', coalesce((k.answer ->> 'reserved')::bigint, 0),
       'unlimited', k.allowance is null, 'period_end', k.period_end, 'replayed', false)
     into request, answer
   from credits.idempotency_keys k
   cross join lateral (
-    select t.user_id, t.credit_type, (-sum(t.amount))::bigint as amount, t.description, t.metadata
+    select t.user_id, t.credit_type, (-sum(t.amount))::bigint as amount, t.description, t.metadata,
+      (array_agg(t.balance_after order by t.version desc))[1] as balance_after
     from public.credit_transactions t
     where t.account_id = k.account_id and t.operation_id = k.operation_id and t.kind = 'consume'
     group by t.user_id, t.credit_type, t.description, t.metadata) s
+  cross join lateral (
+    select coalesce((k.answer ->> 'remaining')::bigint, s.balance_after) as remaining) f
   where k.account_id = p_account_id and k.idempotency_key = p_idempotency_key;
 end
 $$;
@@ -4211,6 +4212,27 @@ comment on function credits.read_spend_of_key(uuid, text) is
   'The request and the first answer of a spend under a key, made again from the ledger and from '
   'what the key remembers.';
 revoke all on function credits.read_spend_of_key(uuid, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.untold_figures(
+  p_balance bigint, p_allowance bigint, p_remaining bigint, p_used bigint, p_reserved bigint)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return nullif(jsonb_strip_nulls(jsonb_build_object(
+    'remaining', nullif(p_remaining, p_balance), 'used', nullif(p_used, p_allowance - p_remaining),
+    'reserved', nullif(p_reserved, 0))), '{}');
+end
+$$;
+comment on function credits.untold_figures(bigint, bigint, bigint, bigint, bigint) is
+  'What of the answer to a spend its key has to remember: what is left where it is not the balance '
+  'that the ledger tells, what is used where it is not the rest of the allowance, what is held '
+  'where something is. Null is none of them. The fast road of a spend and a batch compare first.';
+revoke all on function credits.untold_figures(bigint, bigint, bigint, bigint, bigint)
   from public, anon, authenticated, service_role;
 
 create function credits.remember_spend(
@@ -4226,11 +4248,11 @@ begin
     return;
   end if;
   insert into credits.idempotency_keys (
-    account_id, idempotency_key, operation_id, remaining, allowance, used, reserved, period_end)
+    account_id, idempotency_key, operation_id, allowance, period_end, answer)
   values (
-    p_account_id, p_idempotency_key, p_operation_id, credits.available(p_balance),
-    p_balance.allowance, p_balance.used,
-    nullif(p_balance.reserved + p_balance.reserved_unlimited, 0), p_balance.period_end)
+    p_account_id, p_idempotency_key, p_operation_id, p_balance.allowance, p_balance.period_end,
+    credits.untold_figures(p_balance.balance, p_balance.allowance, credits.available(p_balance),
+      p_balance.used, p_balance.reserved + p_balance.reserved_unlimited))
   on conflict (account_id, idempotency_key) do nothing;
   if not found then
     perform credits.raise_error('idempotency_conflict',
@@ -4862,13 +4884,13 @@ begin
     account_id uuid not null,
     id uuid not null default gen_random_uuid(),
     user_id uuid,
-    credit_type text not null,
+    operation_id uuid not null,
     credits_used bigint not null,
+    created_at timestamptz not null default now(),
+    credit_type text not null,
     status text not null,
     description text,
     metadata jsonb not null default '{}',
-    operation_id uuid not null,
-    created_at timestamptz not null default now(),
     -- The index by account and time is the key itself, so that an attempt pays for one index less.
     constraint usage_pkey primary key (account_id, created_at, id)
   );
@@ -7081,9 +7103,10 @@ begin
   else
     with kept as (
       insert into credits.idempotency_keys (
-        account_id, idempotency_key, operation_id, remaining, allowance, used, reserved, period_end)
-      values (p_account_id, p_idempotency_key, v_operation_id, v_remaining, v_allowance, v_used,
-        nullif(v_reserved, 0), v_period_end)
+        account_id, idempotency_key, operation_id, allowance, period_end, answer)
+      values (p_account_id, p_idempotency_key, v_operation_id, v_allowance, v_period_end,
+        case when v_remaining <> v_balance or v_used <> v_allowance - v_balance or v_reserved > 0
+          then credits.untold_figures(v_balance, v_allowance, v_remaining, v_used, v_reserved) end)
       on conflict (account_id, idempotency_key) do nothing
       returning account_id
     ), spent as (
@@ -7367,7 +7390,7 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_wrong record;
+  v_wrong integer;
   v_items credits.batch_item[];
 begin
   if jsonb_typeof(p_items) is distinct from 'array' or jsonb_array_length(p_items) not between 1
@@ -7375,23 +7398,50 @@ begin
     perform credits.raise_error('invalid_argument', '{"argument": "p_items"}',
       'p_items is a JSON array of 1 to 100 objects.');
   end if;
-  -- All are looked at together; what is wrong with the first bad one is told by itself.
-  select (i.nth - 1)::integer as nth, i.value into v_wrong
-  from jsonb_array_elements(p_items) with ordinality i(value, nth)
-  where not coalesce(credits.is_batch_item(i.value), false)
-  order by i.nth limit 1;
-  if found then
-    perform credits.refuse_batch_item(v_wrong.nth, v_wrong.value);
+  -- All are looked at together; what is wrong with the first bad one is told by itself. Each value
+  -- is read once: a call for each item, or an expression twice, is what a batch would wait for.
+  with found as materialized (
+    select (i.nth - 1)::integer as nth, i.value,
+      coalesce(i.value -> 'credit_type', i.value -> 'p_credit_type', 'null') as credit_type,
+      coalesce(i.value -> 'amount', i.value -> 'p_amount', '1') as amount,
+      coalesce(i.value -> 'description', i.value -> 'p_description', 'null') as description,
+      coalesce(i.value -> 'idempotency_key', i.value -> 'p_idempotency_key', 'null') as key,
+      coalesce(i.value -> 'metadata', i.value -> 'p_metadata', 'null') as metadata
+    from jsonb_array_elements(p_items) with ordinality i(value, nth)
+  ), read as materialized (
+    select f.nth, f.amount, nullif(f.metadata, 'null') as metadata,
+      coalesce(f.credit_type #>> '{}', '') as credit_type,
+      f.description #>> '{}' as description, f.key #>> '{}' as key,
+      jsonb_typeof(f.value) = 'object' and jsonb_typeof(f.credit_type) in ('string', 'null')
+        and jsonb_typeof(f.description) in ('string', 'null')
+        and jsonb_typeof(f.key) in ('string', 'null')
+        and jsonb_typeof(f.metadata) in ('object', 'null')
+        and jsonb_typeof(f.amount) = 'number' as has_types,
+      case when jsonb_typeof(f.value) = 'object' then f.value
+        - '{credit_type, amount, description, idempotency_key, metadata}'::text[]
+        - '{p_credit_type, p_amount, p_description, p_idempotency_key, p_metadata}'::text[]
+        = '{}' end as has_keys
+    from found f
+  ), checked as materialized (
+    select r.nth, r.credit_type, r.amount, r.description, r.key, r.metadata,
+      case when r.has_types and r.has_keys
+        then r.amount::numeric = trunc(r.amount::numeric)
+          and r.amount::numeric between 1 and 9007199254740992
+          and coalesce(length(r.description), 0) <= 2000
+          and coalesce(length(r.key), 1) between 1 and 255
+          and (r.metadata is null or octet_length(r.metadata::text) <= 65536)
+        else false end as is_item
+    from read r
+  )
+  select min(c.nth) filter (where not c.is_item),
+    array_agg(row(c.nth, c.credit_type, case when c.is_item then c.amount::bigint end,
+      c.description, c.key, coalesce(c.metadata, '{}'), gen_random_uuid(), c.nth,
+      null)::credits.batch_item order by c.nth)
+    into v_wrong, v_items
+  from checked c;
+  if v_wrong is not null then
+    perform credits.refuse_batch_item(v_wrong, p_items -> v_wrong);
   end if;
-  select array_agg(
-    row((i.nth - 1)::integer,
-    coalesce(coalesce(i.value -> 'credit_type', i.value -> 'p_credit_type') #>> '{}', ''),
-      coalesce(i.value -> 'amount', i.value -> 'p_amount', '1')::bigint,
-      coalesce(i.value -> 'description', i.value -> 'p_description') #>> '{}',
-      coalesce(i.value -> 'idempotency_key', i.value -> 'p_idempotency_key') #>> '{}',
-      coalesce(nullif(coalesce(i.value -> 'metadata', i.value -> 'p_metadata'), 'null'), '{}'),
-      gen_random_uuid(), null, null)::credits.batch_item order by i.nth) into v_items
-  from jsonb_array_elements(p_items) with ordinality i(value, nth);
   return v_items;
 end
 $$;
@@ -7399,35 +7449,6 @@ comment on function credits.batch_items(jsonb) is
   'Reads the items of a batch. Keys are those of consume_credits, with or without p_. Raises '
   'invalid_argument or invalid_amount and says which item.';
 revoke all on function credits.batch_items(jsonb) from public, anon, authenticated, service_role;
-
-create function credits.is_batch_item(p_item jsonb)
-returns boolean
-language sql
-immutable
-security invoker
-set search_path = ''
-as $$
-  select jsonb_typeof(p_item) = 'object'
-    and p_item - '{credit_type, amount, description, idempotency_key, metadata}'::text[]
-      - '{p_credit_type, p_amount, p_description, p_idempotency_key, p_metadata}'::text[] = '{}'
-    and case when jsonb_typeof(f.amount) = 'number'
-      then f.amount::numeric = trunc(f.amount::numeric)
-        and f.amount::numeric between 1 and 9007199254740992 end
-    and jsonb_typeof(f.credit_type) in ('string', 'null')
-    and jsonb_typeof(f.description) in ('string', 'null')
-    and length(coalesce(f.description #>> '{}', '')) <= 2000
-    and jsonb_typeof(f.key) in ('string', 'null')
-    and length(coalesce(f.key #>> '{}', '-')) between 1 and 255
-    and jsonb_typeof(f.metadata) in ('object', 'null') and octet_length(f.metadata::text) <= 65536
-  from (select coalesce(p_item -> 'amount', p_item -> 'p_amount', '1') as amount,
-    coalesce(p_item -> 'credit_type', p_item -> 'p_credit_type', 'null') as credit_type,
-    coalesce(p_item -> 'description', p_item -> 'p_description', 'null') as description,
-    coalesce(p_item -> 'idempotency_key', p_item -> 'p_idempotency_key', 'null') as key,
-    coalesce(p_item -> 'metadata', p_item -> 'p_metadata', 'null') as metadata) f
-$$;
-comment on function credits.is_batch_item(jsonb) is
-  'Whether a JSON value is what consume_credits takes as an item of a batch.';
-revoke all on function credits.is_batch_item(jsonb) from public, anon, authenticated, service_role;
 
 create function credits.refuse_batch_item(p_nth integer, p_item jsonb)
 returns void
@@ -7484,7 +7505,7 @@ declare
   v_balances credits.balances[] := array[]::credits.balances[];
   v_balance credits.balances;
   v_before bigint;
-  v_answers jsonb := jsonb '[]';
+  v_answers jsonb;
 begin
   -- One lock order for all batches, whatever the order of their items.
   for v_item.credit_type in select distinct i.credit_type from unnest(p_items) i
@@ -7506,15 +7527,16 @@ begin
 
   -- The first item that cannot be had after those before it denies all of them. Nothing has been
   -- written yet.
-  select i.nth, c.before into v_item.nth, v_before
-  from unnest(v_items) i
-  join unnest(v_balances) b on b.credit_type = i.credit_type
-  cross join lateral (
-    select coalesce(sum(o.amount), 0)::bigint as before from unnest(v_items) o
-    where o.credit_type = i.credit_type and o.nth < i.nth and o.answer is null
-      and o.first_nth = o.nth) c
-  where i.answer is null and i.first_nth = i.nth and credits.available(b) < c.before + i.amount
-  order by i.nth limit 1;
+  with rooms as materialized (
+    select b.credit_type, credits.available(b) as available from unnest(v_balances) b
+  )
+  select w.nth, w.until - w.amount into v_item.nth, v_before
+  from (
+    select i.nth, i.credit_type, i.amount,
+      (sum(i.amount) over (partition by i.credit_type order by i.nth))::bigint as until
+    from unnest(v_items) i where i.answer is null and i.first_nth = i.nth) w
+  join rooms r on r.credit_type = w.credit_type and r.available < w.until
+  order by w.nth limit 1;
   if found then
     return credits.refuse_batch(p_account_id, p_user_id, v_items[v_item.nth + 1], v_before,
       v_balances);
@@ -7523,8 +7545,7 @@ begin
   if v_answers is not null then
     return v_answers;
   end if;
-  v_answers := jsonb '[]';
-
+  v_answers := jsonb '{}';
   foreach v_balance in array v_balances loop
     v_answers := v_answers || credits.spend_items(p_account_id, p_user_id, v_balance, v_items);
   end loop;
@@ -7545,16 +7566,19 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_items credits.batch_item[] := p_items;
+  v_items credits.batch_item[];
   v_item credits.batch_item;
   v_other credits.batch_item;
 begin
+  if not exists (select 1 from unnest(p_items) i where i.idempotency_key is not null) then
+    return p_items;
+  end if;
   select array_agg(row(i.nth, i.credit_type, i.amount, i.description, i.idempotency_key, i.metadata,
-    i.operation_id, i.first,
-    null)::credits.batch_item order by i.nth) into v_items
+    i.operation_id, i.first, null)::credits.batch_item order by i.nth) into v_items
   from (
-    select o.*, case when o.idempotency_key is null then o.nth
-      else min(o.nth) over (partition by o.idempotency_key) end as first
+    select o.nth, o.credit_type, o.amount, o.description, o.idempotency_key, o.metadata,
+      o.operation_id, case when o.idempotency_key is null then o.nth
+        else min(o.nth) over (partition by o.idempotency_key) end as first
     from unnest(p_items) o) i;
   for v_item in
     select i.* from unnest(v_items) i
@@ -7597,6 +7621,11 @@ security invoker
 set search_path = ''
 as $$
 declare
+  v_available bigint := credits.available(p_balance);
+  v_answer jsonb := credits.answer(p_balance, null, null);
+  -- The same of each item: what they take is on both sides.
+  v_has_untold boolean := credits.untold_figures(p_balance.balance, p_balance.allowance,
+    v_available, p_balance.used, p_balance.reserved + p_balance.reserved_unlimited) is not null;
   v_total bigint;
   v_keys bigint;
   v_posted record;
@@ -7605,13 +7634,13 @@ begin
   from unnest(p_items) i
   where i.credit_type = p_balance.credit_type and i.answer is null and i.first_nth = i.nth;
   if v_total = 0 then
-    return '[]'::jsonb;
+    return '{}'::jsonb;
   end if;
   -- Items and grants are laid end to end on one line; where a stretch of an item lies on a grant,
   -- that grant pays for it.
   with fresh as (
     select i.nth, i.amount, i.description, i.idempotency_key, i.metadata, i.operation_id,
-      sum(i.amount) over (order by i.nth) as until
+      (sum(i.amount) over (order by i.nth))::bigint as until
     from unnest(p_items) i
     where i.credit_type = p_balance.credit_type and i.answer is null and i.first_nth = i.nth
   ), grants as (
@@ -7653,22 +7682,20 @@ begin
     from fresh f order by f.nth
   ), kept as (
     insert into credits.idempotency_keys (
-      account_id, idempotency_key, operation_id, remaining, allowance, used, reserved, period_end)
-    select p_account_id, f.idempotency_key, f.operation_id, credits.available(p_balance) - f.until,
-      p_balance.allowance,
-      p_balance.used + f.until, nullif(p_balance.reserved + p_balance.reserved_unlimited, 0),
-      p_balance.period_end
+      account_id, idempotency_key, operation_id, allowance, period_end, answer)
+    select p_account_id, f.idempotency_key, f.operation_id, p_balance.allowance,
+      p_balance.period_end, case when v_has_untold then credits.untold_figures(
+        p_balance.balance - f.until, p_balance.allowance, v_available - f.until,
+        p_balance.used + f.until, p_balance.reserved + p_balance.reserved_unlimited) end
     from fresh f where f.idempotency_key is not null
     on conflict (account_id, idempotency_key) do nothing
     returning account_id
   )
   select (select count(*) from slices) as rows, (select sum(s.take) from slices s) as taken,
     (select count(*) from kept) as keys,
-    (select jsonb_agg(jsonb_build_object('nth', f.nth, 'answer',
-      credits.answer(p_balance, f.operation_id, f.amount)
-        || jsonb_build_object('used', p_balance.used + f.until, 'remaining',
-          credits.available(p_balance) - f.until))
-      order by f.nth) from fresh f) as answers
+    (select jsonb_object_agg(f.nth, v_answer || jsonb_build_object('operation_id', f.operation_id,
+      'amount', f.amount, 'used', p_balance.used + f.until, 'remaining', v_available - f.until))
+      from fresh f) as answers
     into v_posted;
   if v_posted.taken is distinct from v_total then
     perform credits.raise_disagreement(p_account_id, p_balance.credit_type,
@@ -7687,7 +7714,7 @@ end
 $$;
 comment on function credits.spend_items(uuid, uuid, credits.balances, credits.batch_item[]) is
   'Spends the new items of one credit type from the grants in burn order, as a set: what as many '
-  'single spends would leave behind. Answers each of them.';
+  'single spends would leave behind. Answers an object: the answer of each, by its number.';
 revoke all on function credits.spend_items(uuid, uuid, credits.balances, credits.batch_item[])
   from public, anon, authenticated, service_role;
 
@@ -7730,27 +7757,24 @@ stable
 security invoker
 set search_path = ''
 as $$
+declare
+  v_answers jsonb;
+  v_amount bigint;
+  v_is_replayed boolean;
 begin
-  return (
-    with answers as (
-      select i.nth, coalesce(i.answer, case when i.first_nth = i.nth then a.value -> 'answer'
-        else a.value -> 'answer' || '{"replayed": true}' end) as answer
-      from unnest(p_items) i
-      left join jsonb_array_elements(p_answers) a on (a.value ->> 'nth')::integer = i.first_nth
-    )
-    select jsonb_build_object(
-      'success', true, 'code', 'ok', 'operation_id', (
-        select l.answer -> 'operation_id' from answers l order by l.nth desc limit 1),
-      'credit_type', null, 'amount', (
-        -- One spend under one key, however often it was sent.
-        select sum(o.amount) from (
-          select distinct n.answer ->> 'operation_id', (n.answer ->> 'amount')::bigint as amount
-            from answers n) o),
-      'remaining', null, 'limit', null, 'used', null, 'reserved', null, 'unlimited', null,
-      'period_end', null,
-      'replayed', bool_and((x.answer ->> 'replayed')::boolean), 'items',
-      jsonb_agg(x.answer order by x.nth))
-    from answers x);
+  -- One spend under one key, however often it was sent.
+  select jsonb_agg(coalesce(i.answer, case when i.first_nth = i.nth
+      then p_answers -> i.nth::text
+      else p_answers -> i.first_nth::text || '{"replayed": true}' end) order by i.nth),
+    sum(i.amount) filter (where i.first_nth = i.nth),
+    bool_and(i.answer is not null or i.first_nth <> i.nth)
+    into v_answers, v_amount, v_is_replayed
+  from unnest(p_items) i;
+  return jsonb_build_object(
+    'success', true, 'code', 'ok', 'operation_id', v_answers -> -1 -> 'operation_id',
+    'credit_type', null, 'amount', v_amount, 'remaining', null, 'limit', null, 'used', null,
+    'reserved', null, 'unlimited', null, 'period_end', null, 'replayed', v_is_replayed,
+    'items', v_answers);
 end
 $$;
 comment on function credits.batch_answer(credits.batch_item[], jsonb) is
@@ -8365,8 +8389,7 @@ revoke all on function credits.respond(jsonb, boolean)
 -- schemas/holds/credit_reservations.sql
 
 create table public.credit_reservations (
-  account_id uuid not null constraint credit_reservations_account_id_fkey
-    references credits.accounts (account_id),
+  account_id uuid not null,
   id uuid not null default gen_random_uuid(),
   credit_type text not null,
   operation_id uuid not null,
@@ -8388,27 +8411,16 @@ create table public.credit_reservations (
   close_reason text,
   answer jsonb,
   constraint credit_reservations_pkey primary key (account_id, id),
-  constraint credit_reservations_status_is_known
-    check (status in ('open', 'captured', 'released', 'expired')),
-  constraint credit_reservations_closed_has_a_time check ((status = 'open') = (closed_at is null)),
-  constraint credit_reservations_amount_is_positive check (amount > 0),
-  constraint credit_reservations_parts_are_not_negative
-    check (least(captured, released, extra, unlimited, unlimited_captured, shortfall) >= 0),
-  constraint credit_reservations_open_has_released_nothing check (status <> 'open' or released = 0),
-  constraint credit_reservations_captured_is_of_what_was_held
-    check (captured + released <= amount + extra
-      and unlimited_captured <= least(unlimited, captured)),
-  constraint credit_reservations_closed_has_captured_or_returned_all
-    check (status = 'open' or captured + released = amount + extra),
-  constraint credit_reservations_captured_has_captured_something
-    check (status <> 'captured' or captured > 0),
-  constraint credit_reservations_extended_while_it_lives check (extended_at between created_at
-    and expires_at),
-  constraint credit_reservations_expire_after_they_start check (expires_at > created_at)
+  constraint credit_reservations_captured_and_returned_is_what_was_held
+    check (least(captured, released, amount + extra - captured - released) >= 0
+      and (closed_at is null or captured + released = amount + extra))
 ) with (fillfactor = 80);
 create index credit_reservations_open_idx on public.credit_reservations (account_id, credit_type,
   expires_at)
   where status = 'open';
+-- A hold is written twice, and each time every check and foreign key is asked: so there is one, of
+-- what keeps credits from being lost. verify_books says the rest: that there is such a balance,
+-- which statuses there are, and that the times and the other parts agree.
 comment on table public.credit_reservations is
   'Holds: credits set aside for work in progress. Open, then captured, released or expired, once. '
   'While it is open, parts of it may be captured; what is left goes back when it closes.';
@@ -8444,8 +8456,7 @@ create table credits.reservation_slices (
   amount bigint not null,
   captured bigint not null default 0,
   constraint reservation_slices_pkey primary key (account_id, reservation_id, grant_id),
-  constraint reservation_slices_captured_is_of_the_slice check (amount > 0 and captured between 0
-    and amount)
+  constraint reservation_slices_captured_is_of_the_slice check (captured between 0 and amount)
 );
 -- A foreign key costs each hold a look-up; verify_books says that every slice has its hold and its
 -- grant.
@@ -15202,11 +15213,13 @@ declare
   v_budget jsonb;
 begin
   for v_item in
-    select i.* from unnest(p_items) i where i.answer is null and i.first_nth = i.nth order by i.nth
+    select i.* from unnest(p_items) i
+    join unnest(p_balances) b on b.credit_type = i.credit_type and b.has_budgets
+    where i.answer is null and i.first_nth = i.nth order by i.nth
   loop
     select b.* into strict v_balance from unnest(p_balances) b
     where b.credit_type = v_item.credit_type;
-    continue when not v_balance.has_budgets or credits.take_from_budgets(p_account_id,
+    continue when credits.take_from_budgets(p_account_id,
       v_item.credit_type, p_user_id, v_item.amount, v_item.metadata, v_balance.settled_at,
       v_balance.period_start, v_balance.reserved + v_balance.reserved_unlimited,
       v_balance.common_budgets);
@@ -25720,7 +25733,8 @@ begin
       r.unlimited,
       r.unlimited_captured, r.captured, r.status, r.created_at,
       coalesce(r.closed_at, 'infinity') as closed_at,
-      b.account_id is not null
+      b.account_id is not null and r.amount > 0 and least(r.extra, r.shortfall) >= 0
+        and (r.status = 'open') = (r.closed_at is null)
         and case r.status when 'open' then r.released = 0 and r.captured <= r.amount + r.extra
           else r.captured + r.released = r.amount + r.extra end
         and (r.captured > 0 or r.extra + r.shortfall = 0)
@@ -25815,17 +25829,22 @@ begin
   return query
   with keys as (
     select k.account_id, k.idempotency_key, k.operation_id,
-      case when k.answer is null and k.request is null then 'consume_credits'
+      case when k.request is null then 'consume_credits'
         else k.request ->> 'function' end as function,
-      case when k.answer is not null then
+      case when k.request is not null then
           (k.answer ->> 'success')::boolean
             and coalesce(k.answer ->> 'operation_id',
               k.answer ->> 'order_id') = k.operation_id::text
-            and num_nulls(k.request, k.created_at) = 0
-            and num_nonnulls(k.remaining, k.allowance, k.used, k.reserved, k.period_end) = 0
-        else k.used > 0 and (k.remaining is null) = (k.allowance is null)
-          and coalesce(least(k.remaining, k.allowance, k.reserved - 1) >= 0, true)
-          and num_nonnulls(k.request, k.created_at) = 0 end as answered
+            and k.created_at is not null and num_nonnulls(k.allowance, k.period_end) = 0
+        else k.created_at is null and coalesce(k.allowance >= 0, true)
+          and coalesce(k.answer <> '{}' and k.answer - '{remaining, used, reserved}'::text[] = '{}'
+            and coalesce((k.answer ->> 'remaining')::bigint >= 0, true)
+            and coalesce((k.answer ->> 'reserved')::bigint > 0, true), true)
+          -- What is unlimited has no balance, and no allowance that what was used is a part of.
+          and coalesce((k.answer ->> 'used')::bigint > 0, k.allowance is not null)
+          and not exists (select 1 from public.credit_transactions t
+            where t.account_id = k.account_id and t.operation_id = k.operation_id
+            and (t.balance_after is null) <> (k.allowance is null)) end as answered
     from credits.idempotency_keys k
     where p_account_id is null or k.account_id = p_account_id
   ), broken as materialized (
@@ -27690,8 +27709,8 @@ begin
   set idempotency_key = 'forgotten:' || k.operation_id,
     request = case when k.request is not null
       then jsonb_build_object('function', k.request -> 'function') end,
-    answer = case when k.answer is not null then jsonb_build_object('success', true,
-      'operation_id', k.operation_id) end
+    answer = case when k.request is null then k.answer
+      else jsonb_build_object('success', true, 'operation_id', k.operation_id) end
   where k.account_id = p_account_id;
   get diagnostics v_count = row_count;
   v_counts := v_counts || jsonb_build_object('idempotency_keys', v_count);
@@ -31638,4 +31657,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text f2d986a1d3542063.';
+  'again. Written by remember_installation. Release 0.1.0, text 5e15947053fc9f3c.';

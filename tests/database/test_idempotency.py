@@ -143,6 +143,55 @@ def test_keys_of_items_take_effect_once_each(database: Database, user: UUID) -> 
     database.verify(user)
 
 
+def test_a_spend_is_answered_again_with_figures_that_its_key_did_not_have_to_keep(
+    database: Database, user: UUID
+) -> None:
+    """With the allowance alone the ledger tells them; bought, held and refunded credits are told by the key."""
+
+    def spend(credit_type: str, amount: int, key: str, batch: bool) -> dict[str, Any]:
+        if not batch:
+            alone: dict[str, Any] = database.call("consume_credits", user, credit_type, amount, idempotency_key=key)
+            return alone
+        items = [
+            {"credit_type": "integration", "idempotency_key": f"{key} first"},
+            {"credit_type": credit_type, "amount": amount, "idempotency_key": key},
+        ]
+        answer: dict[str, Any] = database.call("consume_credits_batch", user, items)
+        return answer["items"][1]  # type: ignore[no-any-return]
+
+    made: list[tuple[tuple[str, int, str, bool], dict[str, Any]]] = []
+
+    def spend_both(credit_type: str, amount: int, name: str) -> None:
+        for batch in (False, True):
+            request = (credit_type, amount, f"{name} {batch}", batch)
+            made.append((request, spend(*request)))
+
+    spend_both("message", 1, "of the allowance")
+    spend_both("project", 1, "of a limit")
+    hold = database.call("reserve_credits", user, "message", 1)["reservation_id"]
+    spend_both("message", 1, "beside a hold")
+    database.call("grant_credits", user, "message", 20, "top_up")
+    spend_both("message", 5, "of several grants")
+    database.call("refund_credits", user, made[0][1]["operation_id"])
+    spend_both("message", 1, "after a refund")
+    database.call("release_credits", user, hold)
+    database.run("update credits.balances set allowance = null where account_id = %s and credit_type = 'message'", user)
+    spend_both("message", 1000, "of no allowance")
+    database.run("update credits.balances set allowance = 10 where account_id = %s and credit_type = 'message'", user)
+
+    for request, first in made:
+        assert first["success"]
+        assert spend(*request) == first | {"replayed": True}
+    kept = dict(
+        database.query(
+            "select idempotency_key, answer from credits.idempotency_keys where account_id = %s and request is null",
+            user,
+        )
+    )
+    assert (kept["of the allowance False"], kept["of the allowance True"]) == (None, None)
+    assert kept["beside a hold False"] == {"remaining": 6, "used": 3, "reserved": 1}
+
+
 def test_a_batch_that_is_denied_leaves_the_keys_of_its_items_free(database: Database, user: UUID) -> None:
     items = [{"credit_type": "message", "idempotency_key": "a"}, {"credit_type": "project", "amount": 4}]
     assert database.call("consume_credits_batch", user, items)["success"] is False

@@ -219,7 +219,7 @@ def _builder(database: Database) -> UUID:
 def _endless(database: Database) -> UUID:
     """An unlimited allowance, before and after a counted one."""
     user = Timed(database, plan="endless")
-    user.call("consume_credits", "message", 5000)
+    user.call("consume_credits", "message", 5000, "endless", "key")
     hold = user.call("reserve_credits", "message", 300)["reservation_id"]
     user.wait(seconds=1).call("capture_credits", hold, 450)
     hold = user.call("reserve_credits", "message", 80)["reservation_id"]

@@ -9,17 +9,22 @@ begin
   return query
   with keys as (
     select k.account_id, k.idempotency_key, k.operation_id,
-      case when k.answer is null and k.request is null then 'consume_credits'
+      case when k.request is null then 'consume_credits'
         else k.request ->> 'function' end as function,
-      case when k.answer is not null then
+      case when k.request is not null then
           (k.answer ->> 'success')::boolean
             and coalesce(k.answer ->> 'operation_id',
               k.answer ->> 'order_id') = k.operation_id::text
-            and num_nulls(k.request, k.created_at) = 0
-            and num_nonnulls(k.remaining, k.allowance, k.used, k.reserved, k.period_end) = 0
-        else k.used > 0 and (k.remaining is null) = (k.allowance is null)
-          and coalesce(least(k.remaining, k.allowance, k.reserved - 1) >= 0, true)
-          and num_nonnulls(k.request, k.created_at) = 0 end as answered
+            and k.created_at is not null and num_nonnulls(k.allowance, k.period_end) = 0
+        else k.created_at is null and coalesce(k.allowance >= 0, true)
+          and coalesce(k.answer <> '{}' and k.answer - '{remaining, used, reserved}'::text[] = '{}'
+            and coalesce((k.answer ->> 'remaining')::bigint >= 0, true)
+            and coalesce((k.answer ->> 'reserved')::bigint > 0, true), true)
+          -- What is unlimited has no balance, and no allowance that what was used is a part of.
+          and coalesce((k.answer ->> 'used')::bigint > 0, k.allowance is not null)
+          and not exists (select 1 from public.credit_transactions t
+            where t.account_id = k.account_id and t.operation_id = k.operation_id
+            and (t.balance_after is null) <> (k.allowance is null)) end as answered
     from credits.idempotency_keys k
     where p_account_id is null or k.account_id = p_account_id
   ), broken as materialized (

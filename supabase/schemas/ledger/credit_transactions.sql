@@ -5,18 +5,18 @@ comment on type credits.entry_kind is
 
 create table public.credit_transactions (
   account_id uuid not null,
-  credit_type text not null,
-  version bigint not null,
   operation_id uuid not null,
   grant_id uuid,
   user_id uuid,
-  kind credits.entry_kind not null,
+  related_operation_id uuid,
+  version bigint not null,
   amount bigint not null,
   balance_after bigint,
-  related_operation_id uuid,
+  created_at timestamptz not null,
+  kind credits.entry_kind not null,
+  credit_type text not null,
   description text,
   metadata jsonb not null default '{}',
-  created_at timestamptz not null,
   constraint credit_transactions_pkey primary key (account_id, credit_type, version)
 );
 create index credit_transactions_operation_idx on public.credit_transactions (account_id,

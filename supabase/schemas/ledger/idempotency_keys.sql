@@ -1,33 +1,27 @@
 create table credits.idempotency_keys (
   account_id uuid not null,
-  idempotency_key text not null,
   operation_id uuid not null,
-  remaining bigint,
   allowance bigint,
-  used bigint,
-  reserved bigint,
   period_end timestamptz,
+  created_at timestamptz,
+  idempotency_key text not null,
   request jsonb,
   answer jsonb,
-  created_at timestamptz,
   constraint idempotency_keys_pkey primary key (account_id, idempotency_key)
 );
 comment on table credits.idempotency_keys is
   'Requests that took effect under a key of the caller, with their first answer. Kept as long as '
   'the ledger. A denial leaves no row. Of a spend the row has only what the ledger does not tell: '
   'request and answer are made again from both.';
-comment on column credits.idempotency_keys.remaining is
-  'Of a spend: what was left after it; null when it was unlimited.';
 comment on column credits.idempotency_keys.allowance is
   'Of a spend: the allowance then; null when it was unlimited.';
-comment on column credits.idempotency_keys.used is
-  'Of a spend: used in the period, this spend included.';
-comment on column credits.idempotency_keys.reserved is
-  'Of a spend: what live holds had set aside; null for 0.';
 comment on column credits.idempotency_keys.period_end is
   'Of a spend: the end of the period that it was made in.';
-comment on column credits.idempotency_keys.request is 'The request of anything but a spend.';
-comment on column credits.idempotency_keys.answer is 'The answer to anything but a spend.';
+comment on column credits.idempotency_keys.request is
+  'The request of anything but a spend; null for a spend.';
+comment on column credits.idempotency_keys.answer is
+  'The answer to anything but a spend; of a spend only the figures that neither ledger nor '
+  'allowance tell (credits.untold_figures), mostly none.';
 comment on column credits.idempotency_keys.created_at is
   'When anything but a spend took effect; of a spend the ledger says it.';
 alter table credits.idempotency_keys enable row level security;
@@ -53,7 +47,7 @@ begin
   if not found then
     return null;
   end if;
-  if v_key.answer is null then
+  if v_key.request is null then
     select r.request, r.answer into v_key.request, v_key.answer
     from credits.read_spend_of_key(p_account_id, p_idempotency_key) r;
   end if;
@@ -127,16 +121,20 @@ begin
     jsonb_build_object(
       'success', true, 'code', 'ok', 'operation_id', k.operation_id, 'credit_type', s.credit_type,
       'amount', s.amount,
-      'remaining', k.remaining, 'limit', k.allowance, 'used', k.used, 'reserved',
-      coalesce(k.reserved, 0),
+      'remaining', f.remaining, 'limit', k.allowance,
+      'used', coalesce((k.answer ->> 'used')::bigint, k.allowance - f.remaining),
+      'reserved', coalesce((k.answer ->> 'reserved')::bigint, 0),
       'unlimited', k.allowance is null, 'period_end', k.period_end, 'replayed', false)
     into request, answer
   from credits.idempotency_keys k
   cross join lateral (
-    select t.user_id, t.credit_type, (-sum(t.amount))::bigint as amount, t.description, t.metadata
+    select t.user_id, t.credit_type, (-sum(t.amount))::bigint as amount, t.description, t.metadata,
+      (array_agg(t.balance_after order by t.version desc))[1] as balance_after
     from public.credit_transactions t
     where t.account_id = k.account_id and t.operation_id = k.operation_id and t.kind = 'consume'
     group by t.user_id, t.credit_type, t.description, t.metadata) s
+  cross join lateral (
+    select coalesce((k.answer ->> 'remaining')::bigint, s.balance_after) as remaining) f
   where k.account_id = p_account_id and k.idempotency_key = p_idempotency_key;
 end
 $$;
@@ -144,6 +142,27 @@ comment on function credits.read_spend_of_key(uuid, text) is
   'The request and the first answer of a spend under a key, made again from the ledger and from '
   'what the key remembers.';
 revoke all on function credits.read_spend_of_key(uuid, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.untold_figures(
+  p_balance bigint, p_allowance bigint, p_remaining bigint, p_used bigint, p_reserved bigint)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return nullif(jsonb_strip_nulls(jsonb_build_object(
+    'remaining', nullif(p_remaining, p_balance), 'used', nullif(p_used, p_allowance - p_remaining),
+    'reserved', nullif(p_reserved, 0))), '{}');
+end
+$$;
+comment on function credits.untold_figures(bigint, bigint, bigint, bigint, bigint) is
+  'What of the answer to a spend its key has to remember: what is left where it is not the balance '
+  'that the ledger tells, what is used where it is not the rest of the allowance, what is held '
+  'where something is. Null is none of them. The fast road of a spend and a batch compare first.';
+revoke all on function credits.untold_figures(bigint, bigint, bigint, bigint, bigint)
   from public, anon, authenticated, service_role;
 
 create function credits.remember_spend(
@@ -159,11 +178,11 @@ begin
     return;
   end if;
   insert into credits.idempotency_keys (
-    account_id, idempotency_key, operation_id, remaining, allowance, used, reserved, period_end)
+    account_id, idempotency_key, operation_id, allowance, period_end, answer)
   values (
-    p_account_id, p_idempotency_key, p_operation_id, credits.available(p_balance),
-    p_balance.allowance, p_balance.used,
-    nullif(p_balance.reserved + p_balance.reserved_unlimited, 0), p_balance.period_end)
+    p_account_id, p_idempotency_key, p_operation_id, p_balance.allowance, p_balance.period_end,
+    credits.untold_figures(p_balance.balance, p_balance.allowance, credits.available(p_balance),
+      p_balance.used, p_balance.reserved + p_balance.reserved_unlimited))
   on conflict (account_id, idempotency_key) do nothing;
   if not found then
     perform credits.raise_error('idempotency_conflict',

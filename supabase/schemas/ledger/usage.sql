@@ -61,13 +61,13 @@ begin
     account_id uuid not null,
     id uuid not null default gen_random_uuid(),
     user_id uuid,
-    credit_type text not null,
+    operation_id uuid not null,
     credits_used bigint not null,
+    created_at timestamptz not null default now(),
+    credit_type text not null,
     status text not null,
     description text,
     metadata jsonb not null default '{}',
-    operation_id uuid not null,
-    created_at timestamptz not null default now(),
     -- The index by account and time is the key itself, so that an attempt pays for one index less.
     constraint usage_pkey primary key (account_id, created_at, id)
   );

@@ -69,8 +69,8 @@ begin
   set idempotency_key = 'forgotten:' || k.operation_id,
     request = case when k.request is not null
       then jsonb_build_object('function', k.request -> 'function') end,
-    answer = case when k.answer is not null then jsonb_build_object('success', true,
-      'operation_id', k.operation_id) end
+    answer = case when k.request is null then k.answer
+      else jsonb_build_object('success', true, 'operation_id', k.operation_id) end
   where k.account_id = p_account_id;
   get diagnostics v_count = row_count;
   v_counts := v_counts || jsonb_build_object('idempotency_keys', v_count);

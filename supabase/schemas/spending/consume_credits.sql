@@ -161,9 +161,10 @@ begin
   else
     with kept as (
       insert into credits.idempotency_keys (
-        account_id, idempotency_key, operation_id, remaining, allowance, used, reserved, period_end)
-      values (p_account_id, p_idempotency_key, v_operation_id, v_remaining, v_allowance, v_used,
-        nullif(v_reserved, 0), v_period_end)
+        account_id, idempotency_key, operation_id, allowance, period_end, answer)
+      values (p_account_id, p_idempotency_key, v_operation_id, v_allowance, v_period_end,
+        case when v_remaining <> v_balance or v_used <> v_allowance - v_balance or v_reserved > 0
+          then credits.untold_figures(v_balance, v_allowance, v_remaining, v_used, v_reserved) end)
       on conflict (account_id, idempotency_key) do nothing
       returning account_id
     ), spent as (

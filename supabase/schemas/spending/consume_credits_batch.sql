@@ -294,6 +294,9 @@ as $$
 declare
   v_available bigint := credits.available(p_balance);
   v_answer jsonb := credits.answer(p_balance, null, null);
+  -- The same of each item: what they take is on both sides.
+  v_has_untold boolean := credits.untold_figures(p_balance.balance, p_balance.allowance,
+    v_available, p_balance.used, p_balance.reserved + p_balance.reserved_unlimited) is not null;
   v_total bigint;
   v_keys bigint;
   v_posted record;
@@ -350,11 +353,11 @@ begin
     from fresh f order by f.nth
   ), kept as (
     insert into credits.idempotency_keys (
-      account_id, idempotency_key, operation_id, remaining, allowance, used, reserved, period_end)
-    select p_account_id, f.idempotency_key, f.operation_id, v_available - f.until,
-      p_balance.allowance,
-      p_balance.used + f.until, nullif(p_balance.reserved + p_balance.reserved_unlimited, 0),
-      p_balance.period_end
+      account_id, idempotency_key, operation_id, allowance, period_end, answer)
+    select p_account_id, f.idempotency_key, f.operation_id, p_balance.allowance,
+      p_balance.period_end, case when v_has_untold then credits.untold_figures(
+        p_balance.balance - f.until, p_balance.allowance, v_available - f.until,
+        p_balance.used + f.until, p_balance.reserved + p_balance.reserved_unlimited) end
     from fresh f where f.idempotency_key is not null
     on conflict (account_id, idempotency_key) do nothing
     returning account_id
