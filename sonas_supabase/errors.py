@@ -151,6 +151,11 @@ class InsufficientCredits(CreditsError):
         """Where to get more."""
         return self.details.get("upgrade_url")
 
+    @property
+    def next_step(self) -> str | None:
+        """What gives more: ``upgrade``, on the largest plan ``buy_credits``, or None where neither does."""
+        return self.details.get("next_step")
+
 
 class LimitReached(InsufficientCredits):
     """A denial: the plan's limit has no place left."""

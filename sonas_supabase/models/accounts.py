@@ -91,7 +91,9 @@ class Summary:
     """Everything that a usage page shows of one account.
 
     ``message`` says that the account is frozen and whom to write to, else None. ``free_credits`` is ``own``, or why the
-    account has none of the free plan's: ``anonymous``, ``other_account``.
+    account has none of the free plan's: ``anonymous``, ``other_account``. ``next_steps`` says for each credit type what
+    gives more of it: ``upgrade``, on the largest plan ``buy_credits``, or None; ``may_buy`` whether the user may do so,
+    which members of a workspace may not.
     """
 
     account_id: UUID
@@ -112,6 +114,8 @@ class Summary:
     balances: tuple[Balance, ...]
     grants: tuple[OpenGrant, ...]
     budgets: tuple[Budget, ...] = ()
+    next_steps: dict[str, str | None]
+    may_buy: bool
 
     def balance(self, credit_type: str) -> Balance:
         """The balance of one credit type. Raises KeyError when the account has none of it."""

@@ -12,6 +12,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+# What gives more credits, as the database says it; on the largest plan of an app that sells none, nothing does.
+_MORE = {"upgrade": "You can choose a larger plan.", "buy_credits": "You can buy more credits."}
 _BUILT_IN = Path(__file__).with_name("templates")
 
 
@@ -136,7 +138,7 @@ def _words(data: Mapping[str, Any], workspace: str | None, app_url: str | None) 
     words["workspace"] = workspace or ""
     words["headline"] = _headline(data, words["name"])
     words["renews"] = f" New credits come on {_shown(data['period_end'])}." if data.get("period_end") else ""
-    words["more"] = "You can buy more, or choose a larger plan." if app_url else ""
+    words["more"] = _MORE.get(str(data.get("next_step")), "") if app_url else ""
     return words
 
 

@@ -51,6 +51,8 @@ class Rules:
             "plan": account.plan,
             "plan_name": account.plan.capitalize(),
             "upgrade_url": UPGRADE_URL,
+            "next_steps": {credit_type: self._next_step(account, credit_type) for credit_type in account.grants},
+            "may_buy": True,
             "support_contact": None,
             "message": "This account is frozen." if account.status == "frozen" else None,
             "free_credits": "own",
@@ -89,6 +91,12 @@ class Rules:
             "period_start": None if is_limit else account.period_start.isoformat(),
             "period_end": None if is_limit else account.period_end.isoformat(),
         }
+
+    @staticmethod
+    def _next_step(account: Account, credit_type: str) -> str | None:
+        if account.plan != list(PLANS)[-1]:
+            return "upgrade"
+        return None if credit_type in LIMITS else "buy_credits"
 
     def _set_plan(self, account: Account, plan: str) -> None:
         """What a plan grants more than the one before is there at once; what it grants less is taken from no one."""
@@ -180,6 +188,7 @@ class Rules:
             "resets_at": None if is_limit else account.period_end.isoformat(),
             "plan": account.plan,
             "upgrade_url": UPGRADE_URL,
+            "next_step": self._next_step(account, credit_type),
             "credit_type": credit_type,
         }
         message = f"Not enough {credit_type} credits: {amount} required, {available} available."

@@ -8,15 +8,16 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request
 
-from sonas_supabase import InvalidArgument, PlanChange
+from sonas_supabase import Forbidden, InvalidArgument, PlanChange
 from sonas_supabase.fastapi import CurrentUser
 from sonas_supabase.web._context import Context, Demo
-from sonas_supabase.web._requests import PlanRequest, SignInRequest, SignUpRequest
+from sonas_supabase.web._requests import DemoPlanRequest, PlanRequest, SignInRequest, SignUpRequest
 from sonas_supabase.web._store import DemoUser
 from sonas_supabase.web._work import Checkout
 from sonas_supabase.web.errors import CREATED, EmailTaken, NotHere, answers
 
 _ELSEWHERE = answers(not_found="The user is gone, or this is not the machine that the demo runs on.")
+_NOT_A_BUYER = answers(frozen="The user is neither an owner nor an admin of the workspace.")
 _TAKEN = answers(conflict="There is a demo user with this address.")
 
 
@@ -121,9 +122,13 @@ def _demo_routes(context: Context, demo: Demo) -> APIRouter:
             )
         return Session(access_token=demo.token(user_id, email), user_id=user_id, email=email)
 
-    @routes.post("/change-plan", responses=_ELSEWHERE)
-    async def change_plan(user: CurrentUser, wanted: PlanRequest) -> PlanChange:
+    @routes.post("/change-plan", responses=_ELSEWHERE | _NOT_A_BUYER)
+    async def change_plan(user: CurrentUser, wanted: DemoPlanRequest) -> PlanChange:
         """Moves to another plan at once, unpaid: this is a demo."""
-        return await context.credits.change_plan(user.id, wanted.plan)
+        if wanted.workspace_id:
+            account = await context.credits.get_credit_summary(user.id, workspace_id=wanted.workspace_id)
+            if not account.may_buy:
+                raise Forbidden("Only an owner or an admin buys for a workspace.", hint="Ask one of them.")
+        return await context.credits.change_plan(user.id, wanted.plan, workspace_id=wanted.workspace_id)
 
     return routes

@@ -34,6 +34,8 @@ _ALWAYS = answers(
 
 _READ = ["GET", "HEAD"]
 _AFTER_PAYING = "/payment?order={order}"
+# The order says which workspace it was for.
+_WITHOUT_PAYING = "/pricing?order={order}"
 
 
 def create_app(
@@ -120,7 +122,9 @@ def create_app(
     for part in (_projects, _usage, _prices, _account, _teams, _messages, _admin):
         app.include_router(part.router(context))
     if context.billing:
-        app.include_router(billing_router(installed, settings=context.billing, return_path=_AFTER_PAYING))
+        app.include_router(
+            billing_router(installed, settings=context.billing, return_path=_AFTER_PAYING, cancel_path=_WITHOUT_PAYING)
+        )
     _add_pages(app, language)
     return app
 

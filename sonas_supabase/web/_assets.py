@@ -17,7 +17,7 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sonas_supabase.web._bundle import bundle
+from sonas_supabase.web._bundle import bundle, style
 from sonas_supabase.web.errors import NOT_MODIFIED
 
 STATIC = Path(__file__).parent / "static"
@@ -99,6 +99,8 @@ class Assets:
         if path not in self._names:
             if path.suffix == ".js":
                 content = bundle(path, lambda other: f"./{self.name_of(other)}").encode()
+            elif path.suffix == ".css":
+                content = style(path).encode()
             else:
                 content = path.read_bytes()
             media_type = "text/javascript" if path.suffix == ".js" else mimetypes.guess_type(path.name)[0]

@@ -20,8 +20,10 @@ _EXPORT = re.compile(r"^export (?:async )?(?:const|class|function\*?) (\w+)", re
 _EXPORTED = re.compile(r"^export \{([^}]*)\};\n", re.M)
 _DEFAULT = re.compile(r"^export default ", re.M)
 _COMMENT = re.compile(r"^\s*//.*\n", re.M)
-# No text of ours has a line that begins with spaces of its own.
-_INDENT = re.compile(r"^[ \t]+", re.M)
+# No text of ours has a line that begins with spaces of its own, or an empty one.
+_INDENT = re.compile(r"^\s+", re.M)
+_STYLE_COMMENT = re.compile(r"/\*.*?\*/", re.S)
+_STYLE_SPACE = re.compile(r"(?<=[{};,])\s+| +(?=\{)")
 
 
 class CannotBundle(ValueError):
@@ -44,6 +46,11 @@ def bundle(entry: Path, later: Callable[[Path], str]) -> str:
     name = add(entry, ())
     exported = _exported(_COMMENT.sub("", entry.read_text("utf-8")))
     return "".join(texts) + (f"export const {{ {', '.join(exported)} }} = {name};\n" if exported else "")
+
+
+def style(path: Path) -> str:
+    """The text of a style sheet without what is for readers."""
+    return _STYLE_SPACE.sub("", _STYLE_COMMENT.sub("", path.read_text("utf-8")))
 
 
 def _exported(text: str) -> list[str]:

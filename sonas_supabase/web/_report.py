@@ -34,13 +34,17 @@ class Period:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageWarning:
-    """A credit type that is running low (``low``, from 80 %) or has run out (``exhausted``), and the way to more."""
+    """A credit type that is running low (``low``, from 80 %) or has run out (``exhausted``), and the way to more.
+
+    ``next_step`` is ``upgrade``, on the largest plan ``buy_credits``, or None where neither gives more.
+    """
 
     credit_type: str
     level: str
     message: str
     hint: str
     upgrade_url: str
+    next_step: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,12 +73,18 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageReport:
-    """Everything that the usage panel shows. Times are in UTC, amounts in whole credits."""
+    """Everything that the usage panel shows. Times are in UTC, amounts in whole credits.
+
+    ``may_buy`` is False for members of a workspace who are neither owners nor admins: ``buyers`` are those who are.
+    """
 
     plan: PlanNow
     period: Period
     upgrade_url: str
     can_upgrade: bool
+    may_buy: bool
+    buyers: tuple[str, ...]
+    next_steps: dict[str, str | None]
     support_contact: str | None
     free_credits: str
     now: datetime
@@ -92,9 +102,15 @@ def usage_report(
     plans: Sequence[Plan],
     page: OperationPage,
     series: Series,
+    *,
+    sells_credits: bool = False,
+    buyers: tuple[str, ...] = (),
 ) -> UsageReport:
-    """Puts the parts together."""
-    largest = max(plans, key=lambda plan: plan.rank, default=None)
+    """Puts the parts together. ``sells_credits`` says whether the app has a way to pay for packs."""
+    steps = {
+        credit_type: None if step == "buy_credits" and not sells_credits else step
+        for credit_type, step in summary.next_steps.items()
+    }
     return UsageReport(
         plan=PlanNow(
             id=summary.plan,
@@ -107,12 +123,15 @@ def usage_report(
         ),
         period=Period(start=summary.period_start, end=summary.period_end),
         upgrade_url=summary.upgrade_url,
-        can_upgrade=largest is not None and summary.plan != largest.id,
+        can_upgrade="upgrade" in steps.values(),
+        may_buy=summary.may_buy,
+        buyers=buyers,
+        next_steps=steps,
         support_contact=summary.support_contact,
         free_credits=summary.free_credits,
         now=summary.now,
         balances=summary.balances,
-        warnings=tuple(_warnings(summary)),
+        warnings=tuple(_warnings(summary, steps)),
         grants=summary.grants,
         operations=page.operations,
         has_older=page.has_older,
@@ -121,7 +140,7 @@ def usage_report(
     )
 
 
-def _warnings(summary: Summary) -> Iterable[UsageWarning]:
+def _warnings(summary: Summary, steps: Mapping[str, str | None]) -> Iterable[UsageWarning]:
     # What is frozen waits for a payment or an answer: it is not used up.
     frozen = {grant.credit_type for grant in summary.grants if grant.frozen and grant.remaining}
     for balance in summary.balances:
@@ -142,6 +161,7 @@ def _warnings(summary: Summary) -> Iterable[UsageWarning]:
             message=message,
             hint=hint,
             upgrade_url=summary.upgrade_url,
+            next_step=steps.get(balance.credit_type),
         )
 
 

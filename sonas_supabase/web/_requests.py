@@ -49,6 +49,12 @@ class PlanRequest(_Request):
     plan: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")
 
 
+class DemoPlanRequest(PlanRequest):
+    """The plan to move to, or to move a workspace to."""
+
+    workspace_id: UUID | None = None
+
+
 class SignInRequest(_Request):
     """The demo user to be."""
 

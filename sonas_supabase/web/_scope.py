@@ -14,12 +14,13 @@ _OVERSEERS = ("owner", "admin")
 class Scope:
     """The user who looks, the workspace that is looked at (None for one's own account), and whose doings are shown.
 
-    ``actor`` is None where everybody's are.
+    ``actor`` is None where everybody's are. ``buyers`` are the addresses of those who buy for a workspace.
     """
 
     user_id: UUID
     workspace_id: UUID | None = None
     actor: UUID | None = None
+    buyers: tuple[str, ...] = ()
 
     @property
     def account_id(self) -> UUID:
@@ -36,4 +37,9 @@ async def scope_of(credits: AsyncCreditsClient, user_id: UUID, workspace_id: UUI
     if workspace_id is None:
         return Scope(user_id=user_id, actor=user_id)
     workspace = await credits.get_workspace(user_id, workspace_id)
-    return Scope(user_id=user_id, workspace_id=workspace_id, actor=None if workspace.role in _OVERSEERS else user_id)
+    return Scope(
+        user_id=user_id,
+        workspace_id=workspace_id,
+        actor=None if workspace.role in _OVERSEERS else user_id,
+        buyers=tuple(one.email for one in workspace.members if one.role in _OVERSEERS and one.email),
+    )

@@ -185,7 +185,9 @@ async def _report(
         _history.operations(context, scope, _RECENT, None),
     )
     series = await _series(context, scope, summary, days, time_zone)
-    report = usage_report(summary, plans, operations, series)
+    report = usage_report(
+        summary, plans, operations, series, sells_credits=context.billing is not None, buyers=scope.buyers
+    )
     body = _REPORT.dump_json(report)
     # The time by itself is nothing new.
     told = _REPORT.dump_json(replace(report, now=_NO_TIME))

@@ -2206,7 +2206,12 @@ begin
       'success', true, 'code', 'ok', 'account_id', v_account_id, 'user_id', v_user_id,
       'plan', p.id, 'plan_name', p.name, 'plan_version', s.plan_version, 'quantity', s.quantity,
       'status', case when v_account.status = 'frozen' then 'frozen' else s.status end,
-      'upgrade_url', (select c.upgrade_url from credits.settings c),
+      'upgrade_url', credits.upgrade_url(p_workspace_id),
+      'may_buy', credits.only_actor(v_account_id, v_user_id) is null,
+      'next_steps', (
+        select coalesce(jsonb_object_agg(n.credit_type,
+          credits.next_step(p.id, n.credit_type)), '{}')
+        from public.credit_balances n where n.account_id = v_account_id),
       'support_contact', (select c.support_contact from credits.settings c),
       'message', case when v_account.status = 'frozen' then credits.frozen_words() end,
       'free_credits', v_account.free_credits,
@@ -2784,6 +2789,53 @@ comment on function public.mark_test_account(uuid, uuid) is
 revoke all on function public.mark_test_account(uuid, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function public.mark_test_account(uuid, uuid) to service_role;
+
+-- schemas/accounts/next_step.sql
+
+-- What a person can do about credits that run out: take a larger plan, buy credits, or neither.
+-- Summaries, denials, mails and pages all ask here.
+
+create function credits.next_step(p_plan_id text, p_credit_type text)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if exists (
+    select 1 from public.plans p
+    where p.rank > (select m.rank from public.plans m where m.id = p_plan_id)) then
+    return 'upgrade';
+  elsif exists (select 1 from public.credit_packs k where k.credit_type = p_credit_type) then
+    return 'buy_credits';
+  end if;
+  return null;
+end
+$$;
+comment on function credits.next_step(text, text) is
+  'What gives more of a credit type than a plan has: upgrade to a larger plan, on the largest one '
+  'buy_credits where they are sold; null where nothing does.';
+revoke all on function credits.next_step(text, text) from public, anon, authenticated, service_role;
+
+create function credits.upgrade_url(p_workspace_id uuid default null)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_url text := (select s.upgrade_url from credits.settings s);
+begin
+  return v_url || coalesce(
+    case when position('?' in v_url) > 0 then '&' else '?' end || 'workspace=' || p_workspace_id,
+    '');
+end
+$$;
+comment on function credits.upgrade_url(uuid) is
+  'Where more credits are to be had; of a workspace, it names the workspace.';
+revoke all on function credits.upgrade_url(uuid) from public, anon, authenticated, service_role;
 
 -- schemas/accounts/open_account.sql
 
@@ -5938,7 +5990,10 @@ begin
     'name', (select t.description from credits.credit_types t where t.id = p_balance.credit_type),
     'kind', p_balance.kind, 'used', p_balance.used, 'remaining', v_remaining,
     'percent_used', credits.percent_used(p_balance.used, v_remaining),
-    'period_end', p_balance.period_end);
+    'period_end', p_balance.period_end,
+    'next_step', (select credits.next_step(t.plan_id, p_balance.credit_type)
+      from credits.plan_terms_at(p_balance.account_id, p_balance.credit_type,
+        p_balance.settled_at) t));
 end
 $$;
 comment on function credits.level_data(credits.balances) is
@@ -8283,13 +8338,19 @@ as $$
       'required', p_amount,
       'available', credits.available(p_balance),
       'resets_at', p_balance.period_end,
-      'plan', (select t.plan_id
-        from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t))
+      'plan', n.plan_id, 'next_step', credits.next_step(n.plan_id, p_balance.credit_type))
       || (select jsonb_build_object('free_credits', a.free_credits) from credits.accounts a
         where a.account_id = p_account_id and a.free_credits <> 'own'
         union all select '{}' limit 1)
+      || (select jsonb_build_object('workspace_id', a.account_id) from credits.accounts a
+        where a.account_id = p_account_id and a.kind = 'workspace'
+        union all select '{}' limit 1)
       || (select case when d.open > 0 then jsonb_build_object('debt', d.open) else '{}' end
         from credits.debt_of(p_account_id, p_balance.credit_type) d(open)))
+  from (
+    select (select t.plan_id
+      from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t)
+      as plan_id) n
 $$;
 comment on function credits.denial(uuid, credits.balances, uuid, bigint) is
   'The answer of an operation that cannot be had: what it required, what there is, when it '
@@ -8314,27 +8375,51 @@ as $$
       else format('Not enough %s credits: %s required, %s available.',
         p_answer ->> 'credit_type', p_answer #>> '{details,required}',
         p_answer #>> '{details,available}') end,
-    'hint', case
-      when p_answer ->> 'code' = 'member_cap_reached' then credits.budget_hint(p_answer)
-      when p_answer ->> 'code' = 'insufficient_credits'
-        and p_answer #>> '{details,free_credits}' = 'anonymous'
-      then format('Sign up to get free credits, or upgrade at %s.', s.upgrade_url)
-      when p_answer ->> 'code' = 'insufficient_credits'
-        and p_answer #>> '{details,free_credits}' = 'other_account'
-      then format('Another account of yours has the free credits. Use that one, or upgrade at %s.',
-        s.upgrade_url)
-      when p_answer #>> '{details,resets_at}' is null
-      then format('Upgrade at %s, or delete something that counts towards the limit.',
-        s.upgrade_url)
-      else format('Upgrade at %s, or wait until %s UTC, when the allowance renews.', s.upgrade_url,
-        to_char((p_answer #>> '{details,resets_at}')::timestamptz at time zone 'UTC',
-          'YYYY-MM-DD HH24:MI')) end,
-    'details', (p_answer -> 'details') || jsonb_build_object('upgrade_url', s.upgrade_url))
+    'hint', credits.denial_hint(p_answer, s.upgrade_url),
+    'details', (p_answer -> 'details') || jsonb_build_object('upgrade_url',
+      credits.upgrade_url((p_answer #>> '{details,workspace_id}')::uuid)))
   from credits.settings s
 $$;
 comment on function credits.explain_denial(jsonb) is
   'Adds to a denial what people need: a message, a hint, and where to upgrade.';
 revoke all on function credits.explain_denial(jsonb) from public, anon, authenticated, service_role;
+
+create function credits.denial_hint(p_answer jsonb, p_upgrade_url text)
+returns text
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select case
+    when p_answer ->> 'code' = 'member_cap_reached' then credits.budget_hint(p_answer)
+    when d.free_credits = 'anonymous'
+    then format('Sign up to get free credits, or upgrade at %s.', p_upgrade_url)
+    when d.free_credits = 'other_account'
+    then format('Another account of yours has the free credits. Use that one, or upgrade at %s.',
+      p_upgrade_url)
+    else upper(left(w.ways, 1)) || substr(w.ways, 2) || '.' end
+  from (
+    select case when p_answer ->> 'code' = 'insufficient_credits'
+        then p_answer #>> '{details,free_credits}' end as free_credits,
+      (p_answer #>> '{details,resets_at}')::timestamptz as resets_at,
+      case p_answer #>> '{details,next_step}'
+        when 'upgrade' then 'upgrade at ' || p_upgrade_url
+        when 'buy_credits' then 'buy credits at ' || p_upgrade_url end
+        || case when p_answer #>> '{details,workspace_id}' is null then ''
+          else ', as owners and admins of the workspace may' end as more) d
+  cross join lateral (
+    select coalesce(nullif(concat_ws(', or ', d.more, case
+      when d.resets_at is not null then format('wait until %s UTC, when the allowance renews',
+        to_char(d.resets_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI'))
+      when p_answer ->> 'code' = 'limit_reached'
+      then 'delete something that counts towards the limit' end), ''),
+      'ask those who run this app') as ways) w
+$$;
+comment on function credits.denial_hint(jsonb, text) is
+  'What people can do who are denied: the next step, wait, or delete something.';
+revoke all on function credits.denial_hint(jsonb, text)
+  from public, anon, authenticated, service_role;
 
 create function credits.deny(p_answer jsonb, p_strict boolean default false)
 returns jsonb
@@ -14105,7 +14190,8 @@ declare
   v_denial jsonb := credits.denial(p_account_id, p_balance, p_operation_id, p_amount);
 begin
   return v_denial || jsonb_build_object('code', 'member_cap_reached',
-    'details', (v_denial -> 'details') || jsonb_build_object('budget', p_budget,
+    -- More credits make no room in a budget.
+    'details', (v_denial -> 'details') || jsonb_build_object('budget', p_budget, 'next_step', null,
       'available', credits.available_under(p_balance, p_budget)));
 end
 $$;
@@ -31657,4 +31743,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 5e15947053fc9f3c.';
+  'again. Written by remember_installation. Release 0.1.0, text 583ce1e8cd67d29f.';

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -31,6 +32,35 @@ def test_the_denial_of_a_limit_has_no_date_at_which_it_resets(database: Database
     denied = database.call("consume_credits", user, "project", 4)
     assert (denied["code"], denied["period_end"], denied["details"]["resets_at"]) == ("limit_reached", None, None)
     assert "delete something" in denied["hint"]
+
+
+def test_a_denial_says_what_gives_more(database: Database, user: UUID) -> None:
+    """A larger plan; on the largest one what is sold beside it; where there is neither, to wait or to make room."""
+
+    def told(account: UUID, credit_type: str, **more: Any) -> tuple[str | None, str]:
+        denied = database.call("check_credits", account, credit_type, 10**9, **more)
+        steps = database.call("get_credit_summary", account, **more)["next_steps"]
+        assert denied["details"]["next_step"] == steps[credit_type]
+        return denied["details"]["next_step"], denied["hint"]
+
+    step, hint = told(user, "message")
+    assert (step, hint[:34]) == ("upgrade", "Upgrade at /pricing, or wait until")
+    workspace = new_workspace(database, user)
+    step, hint = told(user, "message", workspace_id=workspace)
+    assert step == "upgrade"
+    assert hint.startswith("Upgrade at /pricing, as owners and admins of the workspace may, or wait until")
+    denied = database.call("check_credits", user, "message", 10**9, workspace_id=workspace)
+    assert denied["details"]["upgrade_url"] == f"/pricing?workspace={workspace}"
+    database.call("change_plan", user, "elite")
+    step, hint = told(user, "message")
+    assert (step, hint[:38]) == ("buy_credits", "Buy credits at /pricing, or wait until")
+    database.run("update plan_limits set allowance = 9 where plan_id = 'elite' and credit_type = 'project'")
+    try:
+        largest = database.new_user()
+        database.call("change_plan", largest, "elite")
+        assert told(largest, "project") == (None, "Delete something that counts towards the limit.")
+    finally:
+        database.run("update plan_limits set allowance = null where plan_id = 'elite' and credit_type = 'project'")
 
 
 def test_a_denial_is_on_record_and_moves_nothing(database: Database, user: UUID) -> None:

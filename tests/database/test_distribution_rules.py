@@ -118,7 +118,7 @@ WITHOUT_ACCOUNT = {
     "check_request": "pure",
     "available": "pure",
     "channel_name": "pure",
-    "level_data": "pure, and what the type is called",
+    "level_data": "of a balance that was read, what its type is called and what gives more of it",
     "overseen_account": "finds the account of a user",
     **dict.fromkeys(
         (
@@ -144,6 +144,9 @@ WITHOUT_ACCOUNT = {
     "check_grant_order": "pure",
     "grant_request": "pure",
     "explain_denial": "pure, and the upgrade_url",
+    "denial_hint": "pure",
+    "next_step": "about a plan",
+    "upgrade_url": "a setting",
     "deny": "shapes an answer",
     "overseen_ids": "finds out who asks",
     "reader_id": "finds out who asks",

@@ -43,6 +43,7 @@ async def test_a_level_is_mailed_to_the_person_in_plain_words(
     assert mail["from"] == "Acme <credits@acme.example>"
     assert "80 %" in mail["subject"]
     assert "Left: 2" in text
+    assert "You can choose a larger plan." in text
     assert "https://acme.example" in html
     for part in (text, html, mail["subject"]):
         assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}|_credits|\$\w|None|null", part)

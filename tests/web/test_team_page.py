@@ -6,13 +6,14 @@ import re
 from typing import Any
 from uuid import UUID
 
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
+from sonas_supabase.billing import BillingSettings
 from tests.support.database import Database
 from tests.support.teams import Team, new_team
 from tests.web.conftest import Visit
 from tests.web.pages import come_in
-from tests.web.support import Site, bearer, calling, make_app, problem
+from tests.web.support import Site, bearer, calling, make_app, problem, serving
 from tests.web.test_accessibility import look
 from tests.web.test_states import is_readable, sign_in
 
@@ -65,6 +66,87 @@ async def test_each_role_sees_what_it_may_do(
         )
         assert narrow == 0
         await picture(page, "narrow-team")
+
+
+async def test_who_may_buy_for_a_workspace_gets_there_and_a_member_is_told_who_can(
+    site: Site, visit: Visit, database: Database
+) -> None:
+    team = new_team(database, credits=10)
+    team.spend(team.member, 9)
+    owner, admin = (
+        database.value("select email from auth.users where id = %s", one) for one in (team.owner, team.admin)
+    )
+    async with visit(site, expects="403") as page:
+        for role, path in (("member", "/#usage"), ("viewer", "/pricing"), ("admin", "/#usage"), ("admin", "/team")):
+            await sign_in(page, site, getattr(team, role), "/pricing")
+            await page.goto("about:blank")
+            await page.goto(path)
+            if path == "/team":
+                await page.locator("#team").get_by_role("link", name="Plans and credits of this workspace").click()
+            else:
+                await page.get_by_label("Account").select_option("Team")
+            if path == "/#usage":
+                warning = page.locator("#usage-full .warning.low")
+                await expect(warning).to_contain_text("90 % of your message credits")
+                upgrade = page.locator("#usage-full").get_by_role("link", name="Upgrade", exact=True)
+                if role == "member":
+                    await expect(warning).to_contain_text(f"Owners and admins can get more: {owner} and {admin}.")
+                    await expect(upgrade).to_have_count(0)
+                    await expect(warning.get_by_role("link")).to_have_count(0)
+                    continue
+                await expect(warning.get_by_role("link", name="Upgrade your plan")).to_be_visible()
+                await upgrade.click()
+            await expect(page).to_have_url(f"{site.url}/pricing?workspace={team.workspace}")
+            await expect(page.get_by_label("Account")).to_have_value(str(team.workspace))
+            await expect(page.locator(".plan.mine")).to_contain_text("The workspace's plan")
+            buttons = page.locator("#plans").get_by_role("button")
+            if role == "viewer":
+                await expect(page.locator("#how")).to_contain_text(f"{owner} and {admin}")
+                await expect(buttons).to_have_count(0)
+            elif path == "/team":
+                await page.get_by_role("button", name="Upgrade to Builder").click()
+                await expect(page.locator("#said")).to_contain_text("The workspace is on Builder now.")
+            else:
+                await page.get_by_role("button", name="Upgrade to Starter").click()
+                await expect(page.locator("#said")).to_contain_text("The workspace is on Starter now.")
+    assert team.call("get_credit_summary", team.admin)["plan"] == "builder"
+    assert database.call("get_credit_summary", team.admin)["plan"] == "free"
+    async with calling(make_app(database)) as http:
+        body = {"plan": "pro", "workspace_id": str(team.workspace)}
+        for actor, status, code in ((team.member, 403, "forbidden"), (team.outsider, 404, "account_not_found")):
+            problem(await http.post("/api/demo/change-plan", json=body, headers=bearer(actor)), status, code)
+
+
+async def test_credits_are_bought_for_the_account_that_is_chosen(visit: Visit, database: Database) -> None:
+    """On the largest plan the next step is to buy credits, in the panel, beside a refusal and on the page of plans."""
+    team = new_team(database)
+    team.call("change_plan", team.owner, plan_id="elite")
+    database.call("change_plan", team.owner, "elite")
+    database.call("consume_credits", team.owner, "message", 1200)
+    settings = BillingSettings(secret_key="sk_test_x", webhook_secrets=("whsec_x",))
+    with serving(make_app(database, billing=settings), database) as site:
+        async with visit(site, expects="Failed to load") as page:
+            wanted: list[Any] = []
+
+            async def hear(route: Route) -> None:
+                wanted.append((route.request.url.rpartition("/")[2], route.request.post_data_json))
+                await route.fulfill(status=500, body="{}")
+
+            await page.route("**/api/billing/checkout", hear)
+            await page.route("**/api/billing/portal", hear)
+            await come_in(page, site, team.owner)
+            await expect(page.locator("#usage-side .warning").get_by_role("link", name="Buy credits")).to_be_visible()
+            await page.get_by_label("What do you want to build?").fill("A thought")
+            await page.get_by_role("button", name="Generate").click()
+            await page.get_by_role("alert").get_by_role("link", name="Buy credits").click()
+            await expect(page).to_have_url(f"{site.url}/pricing#packs")
+            await page.get_by_label("Account").select_option("Team")
+            await expect(page.locator(".plan.mine")).to_contain_text("The workspace's plan")
+            for name in ("Buy 100 messages", "Manage subscription and payments"):
+                await page.get_by_role("button", name=name).click()
+                await expect(page.get_by_role("alert")).to_be_visible()
+            account = {"workspace_id": str(team.workspace)}
+            assert wanted == [("checkout", {"pack_id": "message_100", **account}), ("portal", account)]
 
 
 async def test_a_link_of_an_invitation_leads_into_the_team(site: Site, visit: Visit, database: Database) -> None:

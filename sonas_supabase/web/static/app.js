@@ -1,10 +1,11 @@
 // The dashboard: who is signed in, which tab is open, and one feed of figures for all of it.
 
 import "./usage-panel.js";
+import { fillAccounts } from "./accounts.js";
 import { ask } from "./api.js";
 import { showBell } from "./bell.js";
-import { h, isolated } from "./dom.js";
 import { t, translate, words } from "./i18n.js";
+import { followSteps } from "./notice.js";
 import { showOutage } from "./outage.js";
 import { showProjects } from "./projects.js";
 import { askSignedIn, freshToken, onChange, session, sessionEnded } from "./session.js";
@@ -56,6 +57,7 @@ async function show(reason) {
   if (shown && !reason) history.replaceState(null, "", "./");
   shown = now?.user_id ?? null;
   projects.forget();
+  followSteps(null);
   showWho(byId("who"));
   byId("sign-in").hidden = Boolean(now);
   byId("signed-in").hidden = !now;
@@ -73,11 +75,7 @@ async function show(reason) {
 
 // Whose usage is shown: one's own, or that of a workspace one is in.
 function showAccounts(workspaces) {
-  byId("account").hidden = !workspaces.length;
-  byId("accounts").replaceChildren(
-    h("option", { value: "" }, t("page.own_account")),
-    ...workspaces.map((one) => h("option", { value: one.workspace_id }, isolated(one.name))),
-  );
+  fillAccounts(byId("account"), workspaces);
   panels[1].removeAttribute("workspace");
 }
 
@@ -97,6 +95,7 @@ for (const panel of panels) {
 }
 panels[0].addEventListener("sonas-usage", ({ detail }) => {
   showLeft(detail);
+  followSteps(detail);
   projects.follow(detail);
 });
 

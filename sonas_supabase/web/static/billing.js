@@ -3,7 +3,7 @@
 import { ask } from "./api.js";
 import { askSignedIn } from "./session.js";
 
-// Where to pay for what is wanted: a plan by the month or year, or a pack.
+// Where to pay for what is wanted: a plan by the month or year, or a pack; a workspace pays where one is named.
 export async function buy(wanted) {
   try {
     const { url } = await askSignedIn(ask, "api/billing/checkout", { method: "POST", body: wanted });
@@ -11,13 +11,13 @@ export async function buy(wanted) {
   } catch (problem) {
     // A subscription is changed where it is managed; a second one would be paid twice.
     if (problem.code !== "already_subscribed") throw problem;
-    await manage();
+    await manage(wanted.workspace_id);
   }
 }
 
 // Where to change or cancel the subscription, change the card, and see payments.
-export async function manage() {
-  const { url } = await askSignedIn(ask, "api/billing/portal", { method: "POST", body: {} });
+export async function manage(workspace = null) {
+  const { url } = await askSignedIn(ask, "api/billing/portal", { method: "POST", body: { workspace_id: workspace } });
   location.assign(url);
 }
 

@@ -27,7 +27,7 @@ function show(kind, picture, sentence, way) {
 }
 
 const projects = () => h("a", { class: "button small", href: home.href }, t("payment.back"));
-const plans = () => h("a", { class: "button small quiet", href: new URL("pricing", home).href }, t("denied.plans"));
+const plans = () => h("a", { class: "button small quiet", href: new URL("pricing", home).href }, t("denied.upgrade"));
 
 function bought(found) {
   if (found.kind === "plan") return t("payment.paid_plan");

@@ -1,10 +1,11 @@
 // What is on sale, out of the tables of plans and packs, and the way to it.
 
 import "./prices-card.js";
+import { fillAccounts } from "./accounts.js";
 import { ask, home } from "./api.js";
 import { buy, manage } from "./billing.js";
 import { showBell } from "./bell.js";
-import { h, icon } from "./dom.js";
+import { h, icon, isolated } from "./dom.js";
 import { addWords, t, translate, words } from "./i18n.js";
 import { notice } from "./notice.js";
 import { persist, showOutage } from "./outage.js";
@@ -24,6 +25,8 @@ let plans = [];
 let packs = [];
 let report = null;
 let current = null;
+// The workspace that is bought for; a payment that was broken off names it, too.
+let workspace = ["workspace", "workspace_id"].map((name) => new URLSearchParams(location.search).get(name)).find(Boolean) ?? null;
 let upgrade = "none";
 
 // Work whose failure is heard of when it is waited for.
@@ -39,23 +42,44 @@ async function load() {
   try {
     // Asked for at once: on a slow line all of them wait for the same round trip.
     const onSale = started(() => ask("api/plans"));
-    const own = started(() => (session() ? askSignedIn(ask, "api/usage?days=1") : null));
+    const own = started(() => session() && reportOf(workspace));
+    const teams = started(() => session() && askSignedIn(ask, "api/workspaces"));
     ({ upgrade } = await setup);
     const onTop = started(() => (upgrade === "billing" ? ask("api/billing/packs") : []));
     plans = await onSale;
     packs = await onTop;
-    report = await own;
+    const { workspaces } = (await teams) || { workspaces: [] };
+    // A workspace that the viewer is not in is none.
+    if (!workspaces.some((one) => one.workspace_id === workspace)) workspace = null;
+    fillAccounts(byId("account"), workspaces, workspace);
+    report = (await own) || null;
     current = report?.plan.id ?? null;
-    showLeft(report);
+    if (!workspace) showLeft(report);
   } catch (problem) {
     if (!problem.isSignedOut) byId("said").replaceChildren(notice(problem, load));
   }
   show();
 }
 
+// The figures of the account that is chosen; of one's own where the workspace is none of the viewer's.
+const reportOf = (id) =>
+  askSignedIn(ask, `api/usage?days=1${id ? `&workspace=${encodeURIComponent(id)}` : ""}`).catch((problem) => {
+    if (!id || ![404, 422].includes(problem.status)) throw problem;
+    return reportOf(null);
+  });
+
+const mayBuy = () => !workspace || Boolean(report?.may_buy);
+// An application's own checkout sells to persons alone.
+const isSold = () => mayBuy() && !(workspace && upgrade === "checkout");
+
+function how() {
+  if (!mayBuy()) return t(report.buyers.length ? "pricing.how_team" : "pricing.how_team_plain", { who: words.list(report.buyers.map(isolated)) });
+  return t(`pricing.how_${isSold() ? upgrade : "not_team"}`);
+}
+
 function show() {
   byId("states").replaceChildren(...(report ? statesOf(report, wayOn, words) : []));
-  byId("how").replaceChildren(t(`pricing.how_${upgrade}`), managing());
+  byId("how").replaceChildren(how(), managing());
   byId("interval").hidden = !plans.some((plan) => priceOf(plan, "year"));
   byId("plans").replaceChildren(...plans.map(card));
   byId("packs").hidden = !packs.length;
@@ -68,10 +92,11 @@ function wayOn(key, values) {
   return go ? button("link", t(`state.${key}`, values), (pressed) => pay(go, pressed)) : null;
 }
 
+const settle = () => manage(workspace);
 const mine = () => plans.find((plan) => plan.id === current);
-const payAgain = () => ({ billing: manage, checkout: mine()?.price_cents && (() => elsewhere(mine())) })[upgrade];
+const payAgain = () => ({ billing: settle, checkout: isSold() && mine()?.price_cents && (() => elsewhere(mine())) })[upgrade];
 // A change to come is taken back where it was asked for.
-const keep = () => ({ billing: manage, demo: () => atOnce(mine()) })[upgrade];
+const keep = () => ({ billing: settle, demo: () => atOnce(mine()) })[upgrade];
 
 const interval = () => document.querySelector("[name=interval]:checked").value;
 
@@ -82,9 +107,9 @@ function priceOf(plan, every) {
 }
 
 function managing() {
-  if (upgrade !== "billing" || !mine()?.price_cents) return "";
+  if (upgrade !== "billing" || !mine()?.price_cents || !mayBuy()) return "";
   const button = h("button", { type: "button", class: "button small quiet" }, t("pricing.manage"));
-  button.addEventListener("click", () => pay(manage, button));
+  button.addEventListener("click", () => pay(settle, button));
   return h("span", { class: "manage" }, button);
 }
 
@@ -127,11 +152,12 @@ function packCard(pack) {
     h("h3", {}, pack.name),
     h("p", { class: "price" }, h("strong", {}, words.price(pack.unit_amount, pack.currency))),
     h("p", { class: "muted small" }, words.amountOf(pack.credit_type, pack.credits)),
-    session()
-      ? button("button quiet", t("pricing.buy", { name: pack.name }), (pressed) =>
-          pay(() => buy({ pack_id: pack.id }), pressed),
-        )
-      : h("a", { class: "button quiet", href: home.href }, t("pricing.sign_in_to_buy")),
+    !session()
+      ? h("a", { class: "button quiet", href: home.href }, t("pricing.sign_in_to_buy"))
+      : mayBuy() &&
+        button("button quiet", t("pricing.buy", { name: pack.name }), (pressed) =>
+          pay(() => buy({ pack_id: pack.id, workspace_id: workspace }), pressed),
+        ),
   );
 }
 
@@ -155,7 +181,7 @@ async function pay(go, pressed) {
 // From when a plan is the viewer's, and until when: a plan that changes says both.
 function yours(plan, isMine) {
   const { pending_plan: next, pending_at: at } = report?.plan ?? {};
-  if (isMine) return next && at ? t("pricing.yours_until", { when: words.date(at) }) : t("pricing.yours");
+  if (isMine) return next && at ? t("pricing.yours_until", { when: words.date(at) }) : t(workspace ? "pricing.team" : "pricing.yours");
   return plan.id === next && at ? t("pricing.yours_from", { when: words.date(at) }) : null;
 }
 
@@ -169,7 +195,7 @@ function way(plan, isMine) {
     checkout: !plan.price_cents,
     billing: plan.price_cents ? !priceOf(plan, interval()) : !now?.price_cents,
   };
-  if (cannot[upgrade]) return "";
+  if (cannot[upgrade] || !isSold()) return "";
   const isUp = !now || plan.rank > now.rank;
   const isNext = isUp && !plans.some((other) => other.rank < plan.rank && other.rank > (now?.rank ?? -1));
   const label = isUp ? t("pricing.upgrade", { name: plan.name }) : t("pricing.switch", { name: plan.name });
@@ -179,7 +205,7 @@ function way(plan, isMine) {
 function choose(plan, pressed) {
   // Leaving a paid plan is a cancellation, which has its place where the subscription is managed.
   if (upgrade === "billing") {
-    return pay(plan.price_cents ? () => buy({ plan_id: plan.id, interval: interval() }) : manage, pressed);
+    return pay(plan.price_cents ? () => buy({ plan_id: plan.id, interval: interval(), workspace_id: workspace }) : settle, pressed);
   }
   return pay(() => (upgrade === "checkout" ? elsewhere(plan) : atOnce(plan)), pressed);
 }
@@ -190,14 +216,14 @@ async function elsewhere(plan) {
 }
 
 async function atOnce(plan) {
-  await askSignedIn(ask, "api/demo/change-plan", { method: "POST", body: { plan: plan.id } });
+  await askSignedIn(ask, "api/demo/change-plan", { method: "POST", body: { plan: plan.id, workspace_id: workspace } });
   await load();
   byId("said").replaceChildren(
     h(
       "p",
       { class: "notice good" },
       icon("check"),
-      h("span", {}, t("pricing.changed", { name: plan.name }), " ", h("a", { href: home.href }, t("payment.back"))),
+      h("span", {}, t(workspace ? "pricing.changed_team" : "pricing.changed", { name: plan.name }), " ", h("a", { href: home.href }, t("payment.back"))),
     ),
   );
   byId("main").scrollIntoView();
@@ -208,7 +234,15 @@ translate();
 byId("rates").lang = words.locale;
 byId("rates").addEventListener("sonas-prices", ({ detail }) => (byId("rates").hidden &&= !detail.total));
 byId("interval").addEventListener("change", show);
+byId("account").addEventListener("change", ({ target }) => {
+  const here = new URL(location.href);
+  for (const name of ["workspace", "workspace_id", "order"]) here.searchParams.delete(name);
+  if (target.value) here.searchParams.set("workspace", target.value);
+  history.replaceState(null, "", here);
+  workspace = target.value || null;
+  load();
+});
 showOutage(byId("main"));
 showBell(byId("who"));
 onChange(load);
-load();
+load().then(() => location.hash === "#packs" && byId("packs").scrollIntoView());

@@ -128,6 +128,7 @@ function members(workspace, at) {
   const me = session().user_id;
   const mayTouch = (member) => workspace.role === "owner" || (workspace.role === "admin" && member.role !== "owner");
   const roles = ROLES.filter((role) => workspace.role === "owner" || role !== "owner");
+  const plans = new URL(`pricing?workspace=${workspace.workspace_id}`, home).href;
   const row = (member) =>
     line(
       [nameOfMember(member), member.user_id === me ? ` (${t("team.you")})` : ""],
@@ -141,6 +142,7 @@ function members(workspace, at) {
     { class: "card" },
     h("h2", {}, t("team.members")),
     lines(workspace.members.map(row)),
+    h("p", { class: "muted small" }, oversees(workspace) ? h("a", { href: plans }, t("team.buy")) : t("team.buyers")),
     oversees(workspace) &&
       form(
         t("team.invite"),

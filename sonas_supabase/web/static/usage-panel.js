@@ -185,18 +185,16 @@ class SonasUsage extends HTMLElement {
     return this.getAttribute("view") === "compact";
   }
 
-  #fill(whole) {
-    // Plans of a workspace are chosen and paid elsewhere.
-    const isTeam = this.hasAttribute("workspace");
-    const report = isTeam ? { ...whole, can_upgrade: false } : whole;
+  #fill(report) {
     const words = this.#words;
     const plans = new URL(report.upgrade_url, this.#base).href;
     const ways = { plans, history: () => this.#showHistory() };
-    const way = (key, values) => !isTeam && h("a", { href: plans, "data-key": `state-${key}` }, words.t(`state.${key}`, values));
+    const way = (key, values) => h("a", { href: plans, "data-key": `state-${key}` }, words.t(`state.${key}`, values));
     const balances = report.balances.toSorted((a, b) => place(a) - place(b));
-    const { plan, period, grants, can_upgrade: canUpgrade, support_contact: contact, free_credits: free } = report;
-    this.#draw("head", [plan, period, canUpgrade], () => this.#head.replaceChildren(...headOf(report, plans, words)));
-    this.#draw("warnings", [plan, period, canUpgrade, contact, free, balances, grants], () => {
+    const { plan, period, grants, next_steps: steps, may_buy: mayBuy, buyers, support_contact: contact, free_credits: free } = report;
+    const buying = [plans, steps, mayBuy, buyers];
+    this.#draw("head", [plan, period, buying], () => this.#head.replaceChildren(...headOf(report, plans, words)));
+    this.#draw("warnings", [plan, period, buying, contact, free, balances, grants], () => {
       this.#warnings.replaceChildren(...statesOf(report, way, words), ...warningsOf(report, balances, ways, words));
       const said = balances.filter((balance) => balance.warning && !isHeldUp(balance, grants)).map((balance) => sentenceOf(balance, words)).join(" ");
       if (this.#live.textContent !== said) this.#live.textContent = said;
@@ -206,7 +204,7 @@ class SonasUsage extends HTMLElement {
     );
     if (this.#isCompact) return;
     this.#draw("chart", [report.series, balances], () => this.#byDay.show(report.series, balances, words));
-    if (this.isSeen) this.#showDrains(whole, words);
+    if (this.isSeen) this.#showDrains(report, words);
     this.#draw("history", [report.operations, report.next_cursor, balances.length], () =>
       this.#history.show(report, balances.map((balance) => balance.credit_type), words),
     );

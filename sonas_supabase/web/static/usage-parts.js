@@ -1,13 +1,14 @@
 // What the panel is put together from: elements out of figures, without a state of their own.
 
 import { bdi, h } from "./dom.js";
-import { HELD_UP, isHeldUp } from "./usage-states.js";
+import { HELD_UP, isHeldUp, wayTo } from "./usage-states.js";
 
 const SHOWN_GRANTS = 3;
 // These have no renewal to look forward to.
 const STOPPED = ["past_due", "unpaid", "paused", "frozen"];
 
-export function headOf({ plan, period, can_upgrade: canUpgrade }, plansUrl, words) {
+export function headOf({ plan, period, may_buy: mayBuy, next_steps: steps }, plansUrl, words) {
+  const step = ["upgrade", "buy_credits"].find((one) => Object.values(steps).includes(one));
   const facts = [];
   if (period.end) {
     const when = h("time", { datetime: period.end }, words.fullTime(period.end));
@@ -30,7 +31,7 @@ export function headOf({ plan, period, can_upgrade: canUpgrade }, plansUrl, word
       "div",
       { class: "bar" },
       h("h2", {}, ...words.parts("panel.plan", { plan: name }), status),
-      canUpgrade && !HELD_UP.includes(plan.status) && h("a", { href: plansUrl, class: "upgrade", "data-key": "upgrade" }, words.t("panel.upgrade")),
+      mayBuy && step && !HELD_UP.includes(plan.status) && h("a", { href: wayTo(step, plansUrl), class: "upgrade", "data-key": "upgrade" }, words.t(`panel.${step}`)),
     ),
     ...facts,
   ];

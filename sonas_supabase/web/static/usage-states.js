@@ -1,12 +1,14 @@
 // What state a plan is in and what a person does about it, and which credits are running out: sentences with one next
 // step each.
 
-import { h, icon } from "./dom.js";
+import { h, icon, isolated } from "./dom.js";
 
 const soon = (words, iso) => ({ relative: words.fromNow(iso), when: words.fullTime(iso) });
 
 // A way is asked for by what it is for: `pay`, `resume`, `choose`, `keep`. Null where there is none.
-export function statesOf({ plan, period, free_credits: free, support_contact: contact, can_upgrade: canUpgrade }, way, words) {
+export function statesOf(report, find, words) {
+  const { plan, period, free_credits: free, support_contact: contact, can_upgrade: canUpgrade } = report;
+  const way = (key, values) => (report.may_buy ? find(key, values) : buyersOf(report, words));
   const { t } = bound(words);
   const states = [];
   if (plan.status === "frozen") {
@@ -55,17 +57,34 @@ function note(level, ...content) {
 const spaced = (content) => content.flat().filter(Boolean).flatMap((part, at) => (at ? [" ", part] : [part]));
 
 // The balances that are low or used up, in the order of the panel.
-export function warningsOf({ can_upgrade: canUpgrade, support_contact: contact, plan, grants }, balances, ways, words) {
+export function warningsOf(report, balances, ways, words) {
+  const { plan, grants } = report;
   return balances
     .filter((balance) => balance.warning && !isHeldUp(balance, grants))
-    .map((balance) => {
-      const way = canUpgrade && !HELD_UP.includes(plan.status)
-        ? h("a", { href: ways.plans, "data-key": `upgrade-${balance.credit_type}` }, words.t("panel.upgrade_plan"))
-        : contact
-          ? words.parts("contact", { contact: contactLink(contact) })
-          : h("button", { type: "button", class: "link", "data-key": `why-${balance.credit_type}`, onclick: ways.history }, words.t("warning.history"));
-      return note(balance.warning, h("strong", {}, sentenceOf(balance, words)), hintOf(balance, plan, words), way);
-    });
+    .map((balance) =>
+      note(balance.warning, h("strong", {}, sentenceOf(balance, words)), hintOf(balance, plan, words), nextOf(balance, report, ways, words)),
+    );
+}
+
+// What a person does about credits that run out.
+function nextOf({ credit_type: type }, report, ways, words) {
+  const step = HELD_UP.includes(report.plan.status) ? null : report.next_steps[type];
+  if (step && !report.may_buy) return buyersOf(report, words);
+  if (step) return h("a", { href: wayTo(step, ways.plans), "data-key": `upgrade-${type}` }, words.t(`step.${step}`));
+  const { support_contact: contact } = report;
+  if (contact) return words.parts("contact", { contact: contactLink(contact) });
+  return h("button", { type: "button", class: "link", "data-key": `why-${type}`, onclick: ways.history }, words.t("warning.history"));
+}
+
+// Packs stand below the plans.
+export const wayTo = (step, plans) => (step === "buy_credits" ? `${plans}#packs` : plans);
+
+const SHOWN_BUYERS = 3;
+
+// Who buys for a workspace, for members who do not.
+export function buyersOf({ buyers }, words) {
+  const who = words.list(buyers.slice(0, SHOWN_BUYERS).map(isolated));
+  return words.t(who ? "panel.buyers" : "panel.buyers_plain", { who });
 }
 
 export function sentenceOf(balance, words) {

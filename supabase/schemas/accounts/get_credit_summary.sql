@@ -74,7 +74,12 @@ begin
       'success', true, 'code', 'ok', 'account_id', v_account_id, 'user_id', v_user_id,
       'plan', p.id, 'plan_name', p.name, 'plan_version', s.plan_version, 'quantity', s.quantity,
       'status', case when v_account.status = 'frozen' then 'frozen' else s.status end,
-      'upgrade_url', (select c.upgrade_url from credits.settings c),
+      'upgrade_url', credits.upgrade_url(p_workspace_id),
+      'may_buy', credits.only_actor(v_account_id, v_user_id) is null,
+      'next_steps', (
+        select coalesce(jsonb_object_agg(n.credit_type,
+          credits.next_step(p.id, n.credit_type)), '{}')
+        from public.credit_balances n where n.account_id = v_account_id),
       'support_contact', (select c.support_contact from credits.settings c),
       'message', case when v_account.status = 'frozen' then credits.frozen_words() end,
       'free_credits', v_account.free_credits,

@@ -116,7 +116,8 @@ declare
   v_denial jsonb := credits.denial(p_account_id, p_balance, p_operation_id, p_amount);
 begin
   return v_denial || jsonb_build_object('code', 'member_cap_reached',
-    'details', (v_denial -> 'details') || jsonb_build_object('budget', p_budget,
+    -- More credits make no room in a budget.
+    'details', (v_denial -> 'details') || jsonb_build_object('budget', p_budget, 'next_step', null,
       'available', credits.available_under(p_balance, p_budget)));
 end
 $$;

@@ -259,13 +259,19 @@ as $$
       'required', p_amount,
       'available', credits.available(p_balance),
       'resets_at', p_balance.period_end,
-      'plan', (select t.plan_id
-        from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t))
+      'plan', n.plan_id, 'next_step', credits.next_step(n.plan_id, p_balance.credit_type))
       || (select jsonb_build_object('free_credits', a.free_credits) from credits.accounts a
         where a.account_id = p_account_id and a.free_credits <> 'own'
         union all select '{}' limit 1)
+      || (select jsonb_build_object('workspace_id', a.account_id) from credits.accounts a
+        where a.account_id = p_account_id and a.kind = 'workspace'
+        union all select '{}' limit 1)
       || (select case when d.open > 0 then jsonb_build_object('debt', d.open) else '{}' end
         from credits.debt_of(p_account_id, p_balance.credit_type) d(open)))
+  from (
+    select (select t.plan_id
+      from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t)
+      as plan_id) n
 $$;
 comment on function credits.denial(uuid, credits.balances, uuid, bigint) is
   'The answer of an operation that cannot be had: what it required, what there is, when it '
@@ -290,27 +296,51 @@ as $$
       else format('Not enough %s credits: %s required, %s available.',
         p_answer ->> 'credit_type', p_answer #>> '{details,required}',
         p_answer #>> '{details,available}') end,
-    'hint', case
-      when p_answer ->> 'code' = 'member_cap_reached' then credits.budget_hint(p_answer)
-      when p_answer ->> 'code' = 'insufficient_credits'
-        and p_answer #>> '{details,free_credits}' = 'anonymous'
-      then format('Sign up to get free credits, or upgrade at %s.', s.upgrade_url)
-      when p_answer ->> 'code' = 'insufficient_credits'
-        and p_answer #>> '{details,free_credits}' = 'other_account'
-      then format('Another account of yours has the free credits. Use that one, or upgrade at %s.',
-        s.upgrade_url)
-      when p_answer #>> '{details,resets_at}' is null
-      then format('Upgrade at %s, or delete something that counts towards the limit.',
-        s.upgrade_url)
-      else format('Upgrade at %s, or wait until %s UTC, when the allowance renews.', s.upgrade_url,
-        to_char((p_answer #>> '{details,resets_at}')::timestamptz at time zone 'UTC',
-          'YYYY-MM-DD HH24:MI')) end,
-    'details', (p_answer -> 'details') || jsonb_build_object('upgrade_url', s.upgrade_url))
+    'hint', credits.denial_hint(p_answer, s.upgrade_url),
+    'details', (p_answer -> 'details') || jsonb_build_object('upgrade_url',
+      credits.upgrade_url((p_answer #>> '{details,workspace_id}')::uuid)))
   from credits.settings s
 $$;
 comment on function credits.explain_denial(jsonb) is
   'Adds to a denial what people need: a message, a hint, and where to upgrade.';
 revoke all on function credits.explain_denial(jsonb) from public, anon, authenticated, service_role;
+
+create function credits.denial_hint(p_answer jsonb, p_upgrade_url text)
+returns text
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select case
+    when p_answer ->> 'code' = 'member_cap_reached' then credits.budget_hint(p_answer)
+    when d.free_credits = 'anonymous'
+    then format('Sign up to get free credits, or upgrade at %s.', p_upgrade_url)
+    when d.free_credits = 'other_account'
+    then format('Another account of yours has the free credits. Use that one, or upgrade at %s.',
+      p_upgrade_url)
+    else upper(left(w.ways, 1)) || substr(w.ways, 2) || '.' end
+  from (
+    select case when p_answer ->> 'code' = 'insufficient_credits'
+        then p_answer #>> '{details,free_credits}' end as free_credits,
+      (p_answer #>> '{details,resets_at}')::timestamptz as resets_at,
+      case p_answer #>> '{details,next_step}'
+        when 'upgrade' then 'upgrade at ' || p_upgrade_url
+        when 'buy_credits' then 'buy credits at ' || p_upgrade_url end
+        || case when p_answer #>> '{details,workspace_id}' is null then ''
+          else ', as owners and admins of the workspace may' end as more) d
+  cross join lateral (
+    select coalesce(nullif(concat_ws(', or ', d.more, case
+      when d.resets_at is not null then format('wait until %s UTC, when the allowance renews',
+        to_char(d.resets_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI'))
+      when p_answer ->> 'code' = 'limit_reached'
+      then 'delete something that counts towards the limit' end), ''),
+      'ask those who run this app') as ways) w
+$$;
+comment on function credits.denial_hint(jsonb, text) is
+  'What people can do who are denied: the next step, wait, or delete something.';
+revoke all on function credits.denial_hint(jsonb, text)
+  from public, anon, authenticated, service_role;
 
 create function credits.deny(p_answer jsonb, p_strict boolean default false)
 returns jsonb

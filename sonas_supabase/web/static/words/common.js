@@ -65,7 +65,9 @@ export default {
     "denied.place": "Delete a project to free its place, or upgrade for more.",
     "denied.renews": "They renew {relative}, on {when}.",
     "denied.kept": "Nothing was charged, and what you typed is kept.",
-    "denied.plans": "See plans",
+    "denied.place_only": "Delete a project to free its place.",
+    "denied.upgrade": "See plans",
+    "denied.buy_credits": "Buy credits",
     "contact": "Write to {contact}.",
   },
   de: {
@@ -132,7 +134,9 @@ export default {
     "denied.place": "Lösche ein Projekt, um Platz zu schaffen, oder wechsle in einen größeren Tarif.",
     "denied.renews": "Neue gibt es {relative}, am {when}.",
     "denied.kept": "Es wurde nichts berechnet, und was du geschrieben hast, bleibt erhalten.",
-    "denied.plans": "Tarife ansehen",
+    "denied.place_only": "Lösche ein Projekt, um Platz zu schaffen.",
+    "denied.upgrade": "Tarife ansehen",
+    "denied.buy_credits": "Guthaben kaufen",
     "contact": "Schreibe an {contact}.",
   },
 };

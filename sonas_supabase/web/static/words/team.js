@@ -55,6 +55,8 @@ export default {
     "team.key.used": "Last used",
     "team.key.never": "never",
     "team.you": "you",
+    "team.buy": "Plans and credits of this workspace",
+    "team.buyers": "Owners and admins choose the plan and buy credits.",
   },
   de: {
     "team.title": "Team",
@@ -110,5 +112,7 @@ export default {
     "team.key.used": "Zuletzt benutzt",
     "team.key.never": "nie",
     "team.you": "du",
+    "team.buy": "Tarife und Guthaben dieses Arbeitsbereichs",
+    "team.buyers": "Den Tarif wählen Inhaber und Admins; sie kaufen auch Guthaben.",
   },
 };
