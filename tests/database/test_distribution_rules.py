@@ -136,6 +136,7 @@ WITHOUT_ACCOUNT = {
     "differences": "pure",
     "refuse_batch_item": "pure",
     "spend_request": "pure",
+    "untold_figures": "pure",
     "check_ttl": "pure",
     "replay_capture": "pure",
     "hold_request": "pure",
