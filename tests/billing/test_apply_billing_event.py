@@ -73,12 +73,22 @@ class TestBuying:
 
     @pytest.mark.parametrize(
         "more",
-        [{"currency": "eur"}, {"amount_subtotal": 1}, {"amount_subtotal": 1500}, {"mode": "subscription"}],
+        [
+            *({"currency": "eur"}, {"amount_subtotal": 1}, {"amount_subtotal": 1500}, {"mode": "subscription"}),
+            *({"currency": None}, {"amount_subtotal": None}, {"mode": "odd"}),
+        ],
     )
     def test_what_was_not_ordered_is_a_mismatch(self, a: Buyer, more: dict[str, Any]) -> None:
         order = a.order()
         assert a.tell(a.session(MARCH, **more)) == ["needs_attention"]
         assert (a.left, a.call("get_billing_order", order)["state"]) == (0, "mismatch")
+        a.verify()
+
+    def test_a_payment_pays_one_order(self, a: Buyer) -> None:
+        a.order()
+        second = a.order(session="cs_2")
+        assert a.tell(a.session(MARCH), a.session(MARCH, "cs_2")) == ["applied", "needs_attention"]
+        assert (a.left, a.call("get_billing_order", second)["state"]) == (500, "mismatch")
         a.verify()
 
     def test_another_accounts_customer_is_a_mismatch(self, a: Buyer) -> None:

@@ -258,7 +258,20 @@ _bad(
 )
 _bad(
     "facts",
-    [None, Jsonb(None), Jsonb({}), [1], [{}], [{"fact": "something"}], [{"fact": "period_paid", "invoice_id": "in_1"}]],
+    [
+        *(None, Jsonb(None), Jsonb({}), [1], [{}]),
+        *([{"fact": "something"}], [{"fact": "period_paid", "invoice_id": "in_1"}]),
+        [
+            {
+                "fact": "refund_seen",
+                "refund_id": "re_1",
+                "charge": "ch_1",
+                "amount": -5,
+                "status": "x",
+                "at": "2027-03-01Z",
+            }
+        ],
+    ],
     "invalid_argument",
     "PT422",
 )

@@ -114,6 +114,9 @@ begin
     and not exists (
       select 1 from unnest(array['items', 'lines', 'payments', 'refund_ids']) a
       where coalesce(jsonb_typeof(p_fact -> a), 'null') not in ('array', 'null'))
+    and not exists (
+      select 1 from unnest(array['amount', 'amount_total']) a
+      where p_fact ->> a like '-%')
     and case p_fact ->> 'fact'
       when 'payment_failed' then
         coalesce(p_fact ->> 'invoice_id', p_fact ->> 'payment_intent') is not null

@@ -303,7 +303,8 @@ begin
   end if;
   if v_buyer <> v_order.account_id then
     return credits.refuse_payment(v_order, 'the customer belongs to another account');
-  elsif (p_fact ->> 'mode' = 'subscription') <> (v_order.kind = 'plan') then
+  elsif (p_fact ->> 'mode', v_order.kind = 'plan')
+    not in (('subscription', true), ('payment', false)) then
     return credits.refuse_payment(v_order, 'the session is not of what was ordered');
   elsif v_order.kind = 'plan' then
     return credits.apply_subscribed_by_order(v_order, p_fact, p_livemode);
@@ -355,6 +356,8 @@ set search_path = ''
 as $$
 declare
   v_payment_id text := coalesce(p_fact ->> 'payment_intent', p_fact ->> 'session_id');
+  v_total bigint := coalesce(
+    (p_fact ->> 'amount_total')::bigint, (p_fact ->> 'amount_subtotal')::bigint);
   v_result credits.billing_result;
 begin
   if p_order.state = 'paid' and not exists (
@@ -362,10 +365,13 @@ begin
     where p.payment_id = v_payment_id and p.account_id = p_order.account_id
       and p.order_id = p_order.id) then
     return credits.billing_result('needs_attention', 'the order was paid twice');
+  elsif exists (
+    select 1 from credits.billing_payments p
+    where p.payment_id = v_payment_id and p.order_id <> p_order.id) then
+    return credits.refuse_payment(p_order, 'the payment has paid another order');
   end if;
-  v_result := credits.pay(p_order, credits.fact_time(p_fact, 'at'),
-    (p_fact ->> 'amount_total')::bigint,
-    (p_fact ->> 'amount_total')::bigint - coalesce((p_fact ->> 'amount_tax')::bigint, 0));
+  v_result := credits.pay(p_order, credits.fact_time(p_fact, 'at'), v_total,
+    v_total - coalesce((p_fact ->> 'amount_tax')::bigint, 0));
   if v_result.outcome = 'applied' then
     perform credits.link_payment(
       array[v_payment_id], p_order.account_id, p_order.id, null);
