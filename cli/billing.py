@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ._connect import AsJson, DbUrl, connect
-from ._guard import CHECK_FAILED, Stop, guarded
+from ._guard import CHECK_FAILED, REFUSED, Stop, guarded
 from ._output import Output, table
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def doctor(
 
 @contextmanager
 def _operations(db_url: str | None, *, live: bool) -> Iterator[Operations]:
-    from sonas_supabase.billing import BillingSettings, Operations
+    from sonas_supabase.billing import BillingSettings, Operations, ProviderUnavailable
 
     settings = BillingSettings.from_env()
     settings.require_key()
@@ -149,7 +149,11 @@ def _operations(db_url: str | None, *, live: bool) -> Iterator[Operations]:
             code="wrong_mode",
         )
     with connect(db_url) as client:
-        yield Operations(client, settings)
+        try:
+            yield Operations(client, settings)
+        except ProviderUnavailable as error:
+            hint = "The line above says why; `sonas stripe doctor` looks at key, endpoint and prices."
+            raise Stop(error.message, hint, code=error.code, exit_code=REFUSED) from error
 
 
 def _changes(changes: list[Any], none: str) -> Any:

@@ -14,10 +14,14 @@ from sonas_supabase.billing._events import SUBSCRIBED
 from sonas_supabase.billing._reader import API_VERSION, read_event
 from sonas_supabase.billing._settings import BillingSettings
 from sonas_supabase.billing._stripe import Stripe, told
-from sonas_supabase.billing.errors import ProviderUnavailable, Refused
+from sonas_supabase.billing.errors import KeyRefused, ProviderUnavailable, Refused
 
 if TYPE_CHECKING:
     import stripe
+
+
+_WHAT_A_KEY_MAY = "Is it of this account? A restricted key must be allowed what docs/stripe.md lists."
+_THE_WAY_THERE = "Is there a way to it from here? STRIPE_API_BASE is for a simulated Stripe alone."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,7 @@ class Operations:
         self._stripe = Stripe(settings)
         self._calls = self._stripe.client.v1
         self._catalogue = Catalogue(self._stripe, client, livemode=settings.livemode)
+        self._name = settings.api_base or "api.stripe.com"
 
     def push(self, *, dry_run: bool = False, yearly_months: int | None = None) -> list[Change]:
         """Makes prices at Stripe for what is on sale here, and registers them. What is the same stays."""
@@ -136,8 +141,10 @@ class Operations:
         try:
             with told("webhook_endpoints.list"):
                 endpoints = list(self._calls.webhook_endpoints.list({"limit": 100}).data)
+        except KeyRefused:
+            return [Finding(kind="key", what="Stripe does not take STRIPE_SECRET_KEY.", detail=_WHAT_A_KEY_MAY)]
         except ProviderUnavailable:
-            return [Finding(kind="key", what="Stripe does not take STRIPE_SECRET_KEY.", detail="Is it the right one?")]
+            return [Finding(kind="stripe", what=f"{self._name} does not answer as Stripe.", detail=_THE_WAY_THERE)]
         ours = [one for one in endpoints if _is_ours(one.url, webhook_url)]
         return [
             *self._endpoints(ours),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sonas_supabase.billing._settings import BillingSettings
-from sonas_supabase.billing.errors import ProviderUnavailable
+from sonas_supabase.billing.errors import KeyRefused, ProviderUnavailable, ProviderUnreachable
 
 if TYPE_CHECKING:
     import stripe
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("sonas_supabase.billing")
 _TIMEOUT = 20
+_NOT_DONE = "The payment provider could not do what it was asked for."
+_LATER = "Try again in a moment."
 OPEN_FOR = 1800
 """Seconds for which a page to pay on is open; Stripe's minimum."""
 
@@ -201,13 +203,17 @@ def told(what: str) -> Iterator[None]:
 
     try:
         yield
+    except stripe.APIConnectionError as error:
+        _log.error("Stripe could not be reached for %s: %s", what, type(error.__cause__ or error).__name__)
+        raise ProviderUnreachable(_NOT_DONE, hint=_LATER) from error
+    except (stripe.AuthenticationError, stripe.PermissionError) as error:
+        _log.error("Stripe does not take the key for %s: %s", what, error.user_message)
+        raise KeyRefused(_NOT_DONE, hint=_LATER) from error
     except stripe.StripeError as error:
         _log.error(
             "Stripe refused %s: %s %s (request %s)", what, error.http_status, error.user_message, error.request_id
         )
-        raise ProviderUnavailable(
-            "The payment provider could not do what it was asked for.", hint="Try again in a moment."
-        ) from error
+        raise ProviderUnavailable(_NOT_DONE, hint=_LATER) from error
 
 
 def plain(of: stripe.StripeObject) -> dict[str, Any]:

@@ -74,6 +74,14 @@ class ProviderUnavailable(CreditsError):
     retryable = True
 
 
+class ProviderUnreachable(ProviderUnavailable):
+    """Stripe did not answer."""
+
+
+class KeyRefused(ProviderUnavailable):
+    """Stripe does not take the key, or not for what it was asked for."""
+
+
 def problem_of_request(status: int, detail: str, code: str) -> dict[str, object]:
     """The problem document of a request that is wrong in itself."""
     title = HTTPStatus(status).phrase

@@ -20375,7 +20375,8 @@ begin
   end if;
   if v_buyer <> v_order.account_id then
     return credits.refuse_payment(v_order, 'the customer belongs to another account');
-  elsif (p_fact ->> 'mode' = 'subscription') <> (v_order.kind = 'plan') then
+  elsif (p_fact ->> 'mode', v_order.kind = 'plan')
+    not in (('subscription', true), ('payment', false)) then
     return credits.refuse_payment(v_order, 'the session is not of what was ordered');
   elsif v_order.kind = 'plan' then
     return credits.apply_subscribed_by_order(v_order, p_fact, p_livemode);
@@ -20427,6 +20428,8 @@ set search_path = ''
 as $$
 declare
   v_payment_id text := coalesce(p_fact ->> 'payment_intent', p_fact ->> 'session_id');
+  v_total bigint := coalesce(
+    (p_fact ->> 'amount_total')::bigint, (p_fact ->> 'amount_subtotal')::bigint);
   v_result credits.billing_result;
 begin
   if p_order.state = 'paid' and not exists (
@@ -20434,10 +20437,13 @@ begin
     where p.payment_id = v_payment_id and p.account_id = p_order.account_id
       and p.order_id = p_order.id) then
     return credits.billing_result('needs_attention', 'the order was paid twice');
+  elsif exists (
+    select 1 from credits.billing_payments p
+    where p.payment_id = v_payment_id and p.order_id <> p_order.id) then
+    return credits.refuse_payment(p_order, 'the payment has paid another order');
   end if;
-  v_result := credits.pay(p_order, credits.fact_time(p_fact, 'at'),
-    (p_fact ->> 'amount_total')::bigint,
-    (p_fact ->> 'amount_total')::bigint - coalesce((p_fact ->> 'amount_tax')::bigint, 0));
+  v_result := credits.pay(p_order, credits.fact_time(p_fact, 'at'), v_total,
+    v_total - coalesce((p_fact ->> 'amount_tax')::bigint, 0));
   if v_result.outcome = 'applied' then
     perform credits.link_payment(
       array[v_payment_id], p_order.account_id, p_order.id, null);
@@ -20918,6 +20924,9 @@ begin
     and not exists (
       select 1 from unnest(array['items', 'lines', 'payments', 'refund_ids']) a
       where coalesce(jsonb_typeof(p_fact -> a), 'null') not in ('array', 'null'))
+    and not exists (
+      select 1 from unnest(array['amount', 'amount_total']) a
+      where p_fact ->> a like '-%')
     and case p_fact ->> 'fact'
       when 'payment_failed' then
         coalesce(p_fact ->> 'invoice_id', p_fact ->> 'payment_intent') is not null
@@ -31743,4 +31752,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 583ce1e8cd67d29f.';
+  'again. Written by remember_installation. Release 0.1.0, text 92649f4ef818cc07.';

@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from sonas_supabase import AsyncCreditsClient, CreditsClient
 from sonas_supabase.billing import BillingSettings, Operations, work_once
+from sonas_supabase.local import free_port
 from sonas_supabase.local.stripe import _objects as made
 from tests.billing.events import message
 from tests.billing.support import Double, Selling, press
@@ -89,12 +90,15 @@ def test_the_doctor_finds_what_keeps_events_away(double: Double, client: Credits
     assert [finding.kind for finding in unset.doctor()] == ["secrets"]
     wrong = BillingSettings(secret_key="sk_test_wrong", webhook_secrets=("whsec_1",), api_base=double.url)
     assert [finding.kind for finding in Operations(client, wrong).doctor()] == ["key"]
+    away = BillingSettings(secret_key=double.keys.secret_key, api_base=f"http://127.0.0.1:{free_port()}")
+    [found] = Operations(client, away).doctor()
+    assert (found.kind, found.what) == ("stripe", f"{away.api_base} does not answer as Stripe.")
     url = "https://app.example.com/api/billing/webhook"
     events: Any = ["invoice.paid", "invoice.created"]
     double.client.v1.webhook_endpoints.create({"url": url, "enabled_events": events, "api_version": "2024-06-20"})
-    found = " ".join(finding.what for finding in good.doctor(url))
+    told = " ".join(finding.what for finding in good.doctor(url))
     for word in ("version", "lacks", "invoice.created"):
-        assert word in found
+        assert word in told
     assert good.doctor("https://other.example.com/hook") == []
 
 

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from sonas_cli import app
+from sonas_supabase.local import free_port
 from tests.billing.support import Double
 from tests.support.database import Database
 
@@ -57,6 +58,12 @@ def test_a_key_of_the_other_mode_is_refused(run: Run, monkeypatch: pytest.Monkey
     assert told(run("push", "--json"), 2)["code"] == "not_configured"
     monkeypatch.setenv("STRIPE_SECRET_KEY", "")
     assert told(run("push", "--json"), 2)["code"] == "not_configured"
+
+
+def test_a_stripe_that_does_not_answer_says_what_to_do(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIPE_API_BASE", f"http://127.0.0.1:{free_port()}")
+    said = told(run("push", "--json"), 1)
+    assert (said["code"], "sonas stripe doctor" in said["hint"]) == ("payment_provider_unavailable", True)
 
 
 @pytest.mark.parametrize("base", ["https://stripe.example.com", "http://10.0.0.5:80"])
