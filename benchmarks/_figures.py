@@ -73,6 +73,9 @@ def take_turns(
 
 def show(console: Console, section: str, figures: list[Figure]) -> None:
     """Prints the figures of a section as a table."""
+    if not figures:
+        console.print(f"{section}: a program for it is missing")
+        return
     floors = list(dict.fromkeys(floor for figure in figures for floor in figure.floors))
     unit = figures[0].unit
     table = Table(title=section, title_justify="left", title_style="bold")

@@ -8,11 +8,13 @@ from functools import partial
 
 from benchmarks._figures import Figure, Run, take_turns
 from benchmarks._http import consume_body, load, postgrest
+from benchmarks._instructions import instructions
 from benchmarks._pgbench import pgbench
 from benchmarks._server import Server
 from benchmarks._size import size
 from benchmarks._steps import steps
 from benchmarks._verify import verify
+from benchmarks._wal import wal
 
 Say = Callable[[str], None]
 FLOORS = ("two statements", "one statement")
@@ -171,6 +173,8 @@ SECTIONS: dict[str, Callable[[Server, Plan, Say], list[Figure]]] = {
     "budgets": budgets,
     "batch": batch,
     "size": size,
+    "wal": wal,
+    "instructions": instructions,
     "api": api,
     "growth": growth,
     "steps": each_step,
