@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from sonas_supabase.web._report import OperationPage, operation_page
 from sonas_supabase.web._scope import Scope
 
 _LONGEST = 200
+_NEXT_INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +81,9 @@ async def operations(
     place = Place.read(cursor)
     plans = {plan.id: plan.name for plan in await context.credits.list_plans()}
     rows, ledger = ([], None) if place.is_at_the_end else await _ledger(context, scope, limit, place.ledger, wanted)
-    # What was refused before the oldest row belongs to a later page.
-    since = rows[-1].created_at if ledger else wanted.since
+    # What was refused at the instant of the oldest row, or before it, belongs to a later page: more rows of that instant
+    # may come first.
+    since = rows[-1].created_at + _NEXT_INSTANT if ledger else wanted.since
     found = await context.store.denials(
         scope,
         limit + 1,

@@ -128,7 +128,9 @@ async def compare(page: Page, site: Site, database: Database, user: UUID) -> int
         changes = rows.setdefault(line["group"], {})
         name = NAMES[line["credit_type"]]
         changes[name] = None if line["refused"] else (changes.get(name) or 0) + line["amount"]
-    assert [row.group for row in shown] == list(rows), "rows are missing, doubled, or in another order"
+    groups, told_groups = [row.group for row in shown], list(rows)
+    at = next((nth for nth, pair in enumerate(zip(groups, told_groups, strict=False)) if len({*pair}) > 1), len(groups))
+    assert groups == told_groups, f"rows are missing, doubled, or in another order, from row {at} on"
     for row in shown:
         assert dict(row.changes) == {
             name: "refused" if amount is None else written(amount) for name, amount in rows[row.group].items()
