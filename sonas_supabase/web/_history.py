@@ -81,7 +81,7 @@ async def operations(
     place = Place.read(cursor)
     plans = {plan.id: plan.name for plan in await context.credits.list_plans()}
     rows, ledger = ([], None) if place.is_at_the_end else await _ledger(context, scope, limit, place.ledger, wanted)
-    # What was refused at the instant of the oldest row, or before it, belongs to a later page: more rows of that instant
+    # What was refused at the instant of the oldest row, or before, belongs to a later page: more rows of that instant
     # may come first.
     since = rows[-1].created_at + _NEXT_INSTANT if ledger else wanted.since
     found = await context.store.denials(

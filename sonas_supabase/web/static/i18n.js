@@ -21,6 +21,8 @@ export const nameOf = (creditType) => words.nameOf(creditType);
 // attributes.
 export function translate(within = document) {
   root.lang = words.language;
+  const heading = within.querySelector("h1[data-t]");
+  if (heading) document.title = `${t(heading.dataset.t)} · Sonas`;
   for (const element of within.querySelectorAll("[data-t]")) element.textContent = t(element.dataset.t);
   for (const element of within.querySelectorAll("[data-t-label]")) element.setAttribute("aria-label", t(element.dataset.tLabel));
   for (const element of within.querySelectorAll("[data-t-placeholder]")) element.placeholder = t(element.dataset.tPlaceholder);
