@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Literal, get_args
 
 from sonas_supabase._call import Id
-from sonas_supabase.errors import InvalidArgument
+from sonas_supabase.errors import InvalidAmount, InvalidArgument
 
 ChargeMode = Literal["held", "cost", "on_start"]
 CHARGE_MODES: tuple[ChargeMode, ...] = get_args(ChargeMode)
@@ -117,3 +117,13 @@ def check_credit_type(credit_type: object) -> None:
 def is_whole(value: object, least: int, most: int) -> bool:
     """Whether it is a whole number within bounds."""
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def checked_cost(value: object) -> int:
+    """A cost that a handler may say. Raises InvalidAmount."""
+    if is_whole(value, 0, LARGEST_AMOUNT):
+        assert isinstance(value, int)  # noqa: S101 - is_whole has asked
+        return int(value)
+    raise InvalidAmount(
+        f"{value!r} is not a cost.", hint=f"A cost is a whole number of credits from 0 to {LARGEST_AMOUNT}."
+    )

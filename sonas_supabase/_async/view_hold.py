@@ -10,8 +10,8 @@ from uuid import UUID, uuid4
 
 from sonas_supabase._async.hold import AsyncHold
 from sonas_supabase._async.waiting import Slots, see_through
-from sonas_supabase.charging import Outcome, Said, ViewCharge, credits_to_charge
-from sonas_supabase.errors import InsufficientCredits, InvalidAmount, ReservationClosed
+from sonas_supabase.charging import Outcome, Said, ViewCharge, checked_cost, credits_to_charge
+from sonas_supabase.errors import InsufficientCredits, ReservationClosed
 from sonas_supabase.models import Capture, Release
 from sonas_supabase.observe import tell_uncollected
 
@@ -77,7 +77,7 @@ class AsyncViewHold(AsyncHold):
         More than is held may be set: what is available is then charged.
 
         Raises:
-            InvalidAmount: it is not a whole number of credits from 0 on.
+            InvalidAmount: it is not a whole number of credits from 0 to 2^53.
             RuntimeError: the response has ended, and the charge with it.
         """
         return self._cost
@@ -89,15 +89,13 @@ class AsyncViewHold(AsyncHold):
     def add(self, credits: int = 1) -> None:
         """Add to the cost, from 0. It stays charged when a stream breaks. Raises what setting the cost raises."""
         added = self._checked(credits)
-        self._cost = (self._cost or 0) + added
+        self._cost = checked_cost((self._cost or 0) + added)
         self._added += added
 
     def _checked(self, value: object) -> int:
         if self._is_settled:
             raise RuntimeError("The response has ended and this hold is settled. Set the cost before.")
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-            return int(value)
-        raise InvalidAmount(f"{value!r} is not a cost.", hint="A cost is a whole number of credits from 0 on.")
+        return checked_cost(value)
 
     async def begin(self) -> None:
         """Hold what the view costs, and charge it at once where that is declared. Raises what ``reserve`` raises."""

@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 
 from starlette.websockets import WebSocket
 
-from sonas_supabase import CreditsError, InsufficientCredits, InvalidAmount, Reservation, ReservationClosed
-from sonas_supabase.charging import LONGEST_HOLD, WrongDeclaration
+from sonas_supabase import CreditsError, InsufficientCredits, Reservation, ReservationClosed
+from sonas_supabase.charging import LONGEST_HOLD, WrongDeclaration, checked_cost
 from sonas_supabase.fastapi import _background
 from sonas_supabase.fastapi._books import hold
 from sonas_supabase.fastapi._declaration import AskedOf, Declaration, Payer
@@ -69,8 +69,7 @@ class Meter:
 
     async def add(self, credits: int = 1) -> None:
         """Use credits, all or none of them. Raises InsufficientCredits, once the session has been closed."""
-        if isinstance(credits, bool) or not isinstance(credits, int) or credits < 0:
-            raise InvalidAmount(f"{credits!r} is not a cost.", hint="A cost is a whole number of credits from 0 on.")
+        checked_cost(credits)
         try:
             async with self._lock:
                 await self._use(credits)

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
-from sonas_supabase import InvalidAmount
-from sonas_supabase.charging import Said
+from sonas_supabase.charging import Said, checked_cost
 from sonas_supabase.fastapi._user import User
 
 
@@ -60,7 +59,7 @@ class Spend:
         with the request, background tasks included.
 
         Raises:
-            InvalidAmount: it is not a whole number of credits from 0 on.
+            InvalidAmount: it is not a whole number of credits from 0 to 2^53.
             RuntimeError: the request has come to its end, and the charge with it.
         """
         return self._cost
@@ -91,7 +90,7 @@ class Spend:
     def add(self, credits: int = 1) -> None:
         """Add to the cost, from 0. It stays charged when a stream breaks. Raises what setting the cost raises."""
         added = self._checked(credits)
-        self._cost = (self._cost or 0) + added
+        self._cost = checked_cost((self._cost or 0) + added)
         self._added += added
 
     def detach(self) -> str:
@@ -113,6 +112,4 @@ class Spend:
     def _checked(self, value: object) -> int:
         if self._is_settled():
             raise RuntimeError("The request has come to its end and this spend is settled. Set the cost before.")
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-            return int(value)
-        raise InvalidAmount(f"{value!r} is not a cost.", hint="A cost is a whole number of credits from 0 on.")
+        return checked_cost(value)

@@ -56,13 +56,14 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DenialDetails:
-    """What was required, what could be spent, and what would help: the renewal (UTC) or ``next_step``.
+    """What was required, what could be spent (None: without limit), and what would help: the renewal (UTC) or
+    ``next_step``.
 
     That is ``upgrade``, on the largest plan ``buy_credits``, or None where neither gives more.
     """
 
     required: int
-    available: int
+    available: int | None
     resets_at: datetime | None
     plan: str | None
     upgrade_url: str

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 PRIORITIES = {
     "rollover": 10,
@@ -30,6 +31,7 @@ class Grant:
     description: str | None
     held: int = 0
     voided: bool = False
+    revoked: int = 0
     starts_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
@@ -64,6 +66,7 @@ class Operation:
     amount: int
     taken: list[tuple[Grant, int]]
     refunded: int = 0
+    made_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 @dataclass
@@ -85,13 +88,6 @@ class Hold:
     shortfall: int = 0
     reason: str | None = None
     answer: dict[str, Any] | None = None
-
-    def free(self) -> None:
-        """Give all that is held back to its grants."""
-        for one in self.slices:
-            one.grant.held -= one.left
-            one.left = 0
-        self.released, self.left = self.left, 0
 
 
 @dataclass
@@ -116,6 +112,21 @@ class Account:
     def period_end(self) -> datetime:
         """When the allowances would be renewed."""
         return self.period_start + timedelta(days=31)
+
+    def free(self, hold: Hold) -> None:
+        """Give all that is held back to its grants; what is of one that has ended expires at once."""
+        for one in hold.slices:
+            one.grant.held -= one.left
+            one.left = 0
+            self.expire(hold.credit_type, one.grant)
+        hold.released, hold.left = hold.left, 0
+
+    def expire(self, credit_type: str, grant: Grant) -> None:
+        """Take what an ended grant has left, but for what is held of it."""
+        ended = grant.expires_at is not None and grant.expires_at <= datetime.now(UTC)
+        if ended and (rest := grant.remaining - grant.held) > 0:
+            grant.remaining = grant.held
+            self.post(credit_type, "expire", -rest, str(uuid4()), grant=grant)
 
     def post(
         self,

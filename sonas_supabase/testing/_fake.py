@@ -88,7 +88,7 @@ class FakeCredits(Holds, Grants):
             )
         for hold in found.holds.values():
             if hold.status == "open" and hold.expires_at <= datetime.now(UTC):
-                hold.free()
+                found.free(hold)
                 hold.status = "expired"
         found.actor = user_id
         return found
@@ -129,15 +129,22 @@ class FakeCredits(Holds, Grants):
         return self._answered(account, credit_type, amount, operation.id)
 
     def _consume_batch(self, account: Account, items: list[dict[str, Any]]) -> dict[str, Any]:
-        """All items or none; the same key twice is one spend."""
-        must_be_active(account)
+        """All items or none; the same key twice is one spend. A key of another request is refused before all else."""
         asked = [{"amount": 1, **{key.removeprefix("p_"): value for key, value in item.items()}} for item in items]
         first: dict[str, dict[str, Any]] = {}
         wanted: dict[str, int] = {}
         for nth, item in enumerate(asked):
             key = item.get("idempotency_key")
-            if key is not None and first.setdefault(key, item) != item:
-                raise IdempotencyConflict(details={"idempotency_key": key, "item": nth})
+            if key is None:
+                continue
+            differs = {name for name in {*first.setdefault(key, item), *item} if first[key].get(name) != item.get(name)}
+            if differs:
+                raise IdempotencyConflict(details={"idempotency_key": key, "item": nth, "differs_in": sorted(differs)})
+            if key in account.keys:
+                self._once(account, "consume_credits", self._consume, dict(item))
+        must_be_active(account)
+        for nth, item in enumerate(asked):
+            key = item.get("idempotency_key")
             if key in account.keys or (key is not None and first[key] is not item):
                 continue
             before = wanted.get(item["credit_type"], 0)
@@ -165,7 +172,8 @@ class FakeCredits(Holds, Grants):
 
 def _conflict(key: str, before: str, function: str, given: Mapping[str, Any]) -> IdempotencyConflict:
     other, then = json.loads(before)
-    differs = sorted(name for name in {*then, *given} if then.get(name) != given.get(name))
+    asked = {**given, "strict": False}
+    differs = sorted(name for name in {*then, *asked} if then.get(name) != asked.get(name))
     return IdempotencyConflict(
         details={"idempotency_key": key, "differs_in": differs if other == function else ["function"]},
         hint="The key belongs to another request.",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from sonas_supabase.errors import InvalidAmount, InvalidArgument, OperationNotFound
 from sonas_supabase.testing._account import PRIORITIES, Account, Grant
-from sonas_supabase.testing._rules import PLANS, Rules
+from sonas_supabase.testing._rules import LIMITS, PLANS, Rules
 
 
 class Grants(Rules):
@@ -28,20 +28,22 @@ class Grants(Rules):
                 details={"amount": given, "refundable": left}, hint=f"{left} credits are left to give back."
             )
         operation.refunded += given
-        account.used[operation.credit_type] -= given
+        if operation.credit_type in LIMITS or operation.made_at >= account.period_start:
+            account.used[operation.credit_type] -= given
         refund_id = str(uuid4())
         rest = given
         for nth, (grant, part) in reversed(list(enumerate(operation.taken))):
             back = min(rest, part)
             if back:
-                grant.remaining += back
-                operation.taken[nth] = (grant, part - back)
+                into = grant if grant.is_open else self._instead_of(account, operation.credit_type, grant)
+                into.remaining += back
+                operation.taken[nth] = (into, part - back)
                 account.post(
                     operation.credit_type,
                     "refund",
                     back,
                     refund_id,
-                    grant=grant,
+                    grant=into,
                     description=reason,
                     related=operation.id,
                 )
@@ -52,6 +54,13 @@ class Grants(Rules):
             )
         answer = self._answered(account, operation.credit_type, given, refund_id)
         return {**answer, "refunds_operation_id": operation_id, "returned": given, "expired": 0}
+
+    def _instead_of(self, account: Account, credit_type: str, ended: Grant) -> Grant:
+        """What comes back to a grant that has ended lives for a day longer."""
+        until = datetime.now(UTC) + timedelta(days=1)
+        grant = Grant(str(uuid4()), "compensation", 0, 0, until, ended.description)
+        account.grants[credit_type].append(grant)
+        return grant
 
     def _grant(
         self,
@@ -89,6 +98,7 @@ class Grants(Rules):
         taken, was_voided = min(free, amount or free), grant.voided
         revoked_id = str(uuid4())
         grant.remaining -= taken
+        grant.revoked += taken
         grant.voided = grant.voided or amount is None
         if taken:
             account.post(credit_type, "void", -taken, revoked_id, grant=grant, description=reason)

@@ -98,7 +98,7 @@ class Holds(Rules):
         hold.shortfall += wanted - captured
         released = hold.left if final else 0
         if final:
-            hold.free()
+            account.free(hold)
             hold.status = "captured"
         self._book(
             account, hold.credit_type, "capture", captured, taken, operation_id,
@@ -118,7 +118,7 @@ class Holds(Rules):
     def _release(self, account: Account, reservation_id: str, reason: str | None = None) -> dict[str, Any]:
         hold = _hold(account, reservation_id)
         _must_be_open(reservation_id, hold)
-        hold.free()
+        account.free(hold)
         hold.status, hold.reason = "released", reason
         return {
             **self._answered(account, hold.credit_type, hold.released, hold.operation_id),

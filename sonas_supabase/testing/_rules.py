@@ -83,7 +83,7 @@ class Rules:
             "kind": "limit" if is_limit else "credit",
             "allowance": PLANS[account.plan][credit_type],
             "used": used,
-            "reserved": sum(grant.held for grant in account.grants[credit_type]),
+            "reserved": self._held(account, credit_type),
             "remaining": available,
             "unlimited": available is None,
             "percent_used": 0 if available is None else share,
@@ -99,19 +99,31 @@ class Rules:
         return None if credit_type in LIMITS else "buy_credits"
 
     def _set_plan(self, account: Account, plan: str) -> None:
-        """What a plan grants more than the one before is there at once; what it grants less is taken from no one."""
+        """What a plan grants more than the one before is there at once; what it grants less is taken from no one.
+
+        From the free plan to another a new period begins, with the whole allowance.
+        """
         before, account.plan = account.plan, plan
+        if before == "free" and plan != "free":
+            self._end_period(account)
         for credit_type, allowance in PLANS[plan].items():
             grants = account.grants.setdefault(credit_type, [])
-            granted = sum(grant.amount for grant in grants if grant.source == "plan")
+            granted = sum(grant.amount for grant in grants if grant.source == "plan" and grant.is_open)
             more = (allowance or 0) - granted
             if allowance is not None and (more > 0 or not grants):
                 grant = Grant(str(uuid4()), "plan", max(more, 0), max(more, 0), None, plan)
                 grants.append(grant)
                 if more > 0:
                     account.post(credit_type, "grant", more, str(uuid4()), grant=grant, description=plan)
-        if before == "free" and plan != "free":
-            account.used = {kind: used for kind, used in account.used.items() if kind in LIMITS}
+
+    def _end_period(self, account: Account) -> None:
+        account.period_start = datetime.now(UTC)
+        account.used = {kind: used for kind, used in account.used.items() if kind in LIMITS}
+        for credit_type in account.grants.keys() - LIMITS:
+            for grant in account.grants[credit_type]:
+                if grant.source == "plan" and grant.is_open:
+                    grant.expires_at = account.period_start
+                    account.expire(credit_type, grant)
 
     def _must_be_known(self, account: Account, credit_type: str) -> None:
         if credit_type not in account.grants:
@@ -123,7 +135,17 @@ class Rules:
     def _available(self, account: Account, credit_type: str) -> int | None:
         if PLANS[account.plan][credit_type] is None:
             return None
-        return sum(grant.remaining - grant.held for grant in account.grants[credit_type] if grant.is_open)
+        grants = [grant for grant in account.grants[credit_type] if grant.is_open]
+        left = sum(grant.remaining - grant.held for grant in grants)
+        if credit_type in LIMITS:
+            # What was made while there was no limit counts as well.
+            places = sum(grant.amount - grant.revoked for grant in account.grants[credit_type])
+            left = min(left, places - account.used.get(credit_type, 0) - self._held(account, credit_type))
+        return max(left, 0)
+
+    def _held(self, account: Account, credit_type: str) -> int:
+        live = (hold for hold in account.holds.values() if hold.status == "open")
+        return sum(hold.left for hold in live if hold.credit_type == credit_type)
 
     def _take(self, account: Account, credit_type: str, amount: int) -> list[tuple[Grant, int]]:
         """Which grants so many credits come from, in burn order."""

@@ -199,6 +199,31 @@ async def test_change_plan_and_its_pending_change(credits: Any, user: UUID) -> N
     assert later.pending_at == later.period_end
 
 
+async def test_an_upgrade_begins_a_period_and_what_was_before_comes_back_beside_it(credits: Any, user: UUID) -> None:
+    early = await credits.consume_credits(user, "message", 2)
+    held = await credits.reserve_credits(user, "message", 3)
+    await credits.consume_credits(user, "project", 1)
+    await credits.change_plan(user, "starter")
+    # What the free plan's allowance had left has ended, and what is held of it ends with its hold.
+    assert (await credits.release_credits(user, held.reservation_id)).remaining == 100
+    late = await credits.consume_credits(user, "message", 1)
+    refund = await credits.refund_credits(user, early.operation_id)
+    assert (refund.remaining, refund.used, refund.returned) == (101, 1, 2)
+    assert (await credits.refund_credits(user, late.operation_id)).used == 0
+    # Places that were taken while there was no limit count when there is one again.
+    assert (await credits.reserve_credits(user, "project", 5)).reserved == 5
+    await credits.consume_credits(user, "project", 3)
+    await credits.change_plan(user, "free")
+    assert (await credits.check_credits(user, "project", 1)).details.available == 0
+
+
+async def test_a_key_of_another_request_is_refused_before_all_else(credits: Any, user: UUID) -> None:
+    twice = [{"credit_type": "message", "amount": amount, "idempotency_key": "k"} for amount in (99, 98)]
+    with pytest.raises(IdempotencyConflict) as refused:
+        await credits.consume_credits_batch(user, twice)
+    assert refused.value.details["differs_in"] == ["amount"]
+
+
 async def test_unlimited_is_none(credits: Any, user: UUID) -> None:
     await credits.change_plan(user, "pro")
     answer = await credits.consume_credits(user, "project", 1000)
@@ -219,6 +244,9 @@ async def test_status_time_zone_and_freezing(credits: Any, user: UUID) -> None:
     assert (await credits.set_subscription_status(user, "active")).status == "active"
     assert (await credits.set_time_zone(user, "Europe/Paris")).time_zone == "Europe/Paris"
     assert (await credits.freeze_account(user, reason="chargeback")).status == "frozen"
+    for credit_type, available in (("message", 100), ("project", None)):
+        advice = await credits.check_credits(user, credit_type, 2)
+        assert (advice.code, advice.details.available) == ("account_frozen", available)
     assert (await credits.unfreeze_account(user, reason="settled")).status == "active"
 
 

@@ -52,8 +52,10 @@ async def test_a_handler_without_await_works_alike(http: httpx.AsyncClient, data
 
 
 async def test_a_cost_must_be_a_whole_number(http: httpx.AsyncClient, database: Database, user: UUID) -> None:
-    answer = await http.post("/cost/-1", headers=bearer(user))
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_amount")
+    # A cost that the database could not take would be work that nobody is charged for.
+    for cost in (-1, 2**53 + 1):
+        answer = await http.post(f"/cost/{cost}", headers=bearer(user))
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_amount")
     assert database.balance(user)["remaining"] == 10
 
 
