@@ -112,33 +112,57 @@ LEFT_ALONE = {
         *_types(
             None,
             "a price or product was changed at Stripe; ours stay what they are, `sonas stripe reconcile` tells",
-            "price.updated",
-            "product.updated",
+            *(f"{what}.{how}" for what in ("price", "product") for how in ("created", "updated", "deleted")),
         ),
         *_types(None, "answering it late would delay one's own renewals", "invoice.created"),
         *_types(None, "invoice.paid says it too, and is sent for payments outside of Stripe as well",
-                "invoice.payment_succeeded"),
-        *_types(None, "cumulative and without the ids of refunds; refund.* says it", "charge.refunded"),
-        *_types(None, "a session or an invoice says it too", "payment_intent.succeeded", "charge.succeeded",
-                "charge.failed"),
+                "invoice.payment_succeeded", "invoice.overpaid"),
+        *_types(
+            None,
+            "a step on the way; invoice.paid, invoice.payment_failed or invoice.voided says what came of it",
+            *(f"invoice.{how}" for how in (
+                "deleted", "finalized", "overdue", "payment_attempt_required", "sent", "updated", "will_be_due",
+            )),
+        ),
         *_types(None, "has no id; reminders go by our own clock", "invoice.upcoming"),
+        *_types(None, "cumulative and without the ids of refunds; refund.* says it", "charge.refunded",
+                "charge.refund.updated"),
+        *_types(
+            None,
+            "a session or an invoice says it too",
+            *(f"charge.{how}" for how in ("succeeded", "failed", "captured", "expired", "pending", "updated")),
+            *(f"payment_intent.{how}" for how in (
+                "succeeded", "amount_capturable_updated", "canceled", "created", "partially_funded", "processing",
+            )),
+        ),
         *_types(
             None,
             "the subscription's own snapshot says what came of it",
-            "subscription_schedule.updated",
-            "subscription_schedule.released",
-            "subscription_schedule.canceled",
+            *(f"subscription_schedule.{how}" for how in (
+                "created", "updated", "released", "canceled", "aborted", "completed", "expiring",
+            )),
         ),
         *_types(
             None,
-            "Stripe's own credits lower an invoice; they are no credits of ours",
-            "billing.credit_grant.created",
-            "billing.credit_grant.updated",
+            "Stripe's own credits lower an invoice, and its meters fill one; they are no credits of ours",
+            *(f"billing.{what}" for what in (
+                "credit_grant.created", "credit_grant.updated", "credit_balance_transaction.created",
+                "meter.created", "meter.deactivated", "meter.reactivated", "meter.updated", "alert.triggered",
+            )),
         ),
         *_types(None, "features at Stripe; ours are the limits of the plan",
                 "entitlements.active_entitlement_summary.updated"),
-        *_types(None, "nothing is bought by it", "customer.created", "payment_method.detached",
-                "checkout.session.async_payment_pending"),
+        *_types(None, "a discount changes what is paid, not what is bought",
+                *(f"customer.discount.{how}" for how in ("created", "updated", "deleted"))),
+        *_types(None, "the amounts of a credit note stay what they were", "credit_note.updated"),
+        *_types(None, "the first warning has switched automatic top-ups off", "radar.early_fraud_warning.updated"),
+        *_types(
+            None,
+            "nothing is bought by it",
+            *("customer.created", "payment_method.detached", "payment_method.updated"),
+            *(f"customer.source.{how}" for how in ("created", "updated", "deleted", "expiring")),
+            *(f"customer.tax_id.{how}" for how in ("created", "updated", "deleted")),
+        ),
     )
 }  # fmt: skip
 """By name, what is left alone on purpose. It is not subscribed to; where it comes anyhow it is stored as ignored."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ import stripe.radar
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from sonas_supabase.billing import HANDLED, LEFT_ALONE, BillingEvent, Refused, read_event, read_webhook
+from sonas_supabase.billing import HANDLED, LEFT_ALONE, SUBSCRIBED, BillingEvent, Refused, read_event, read_webhook
 from sonas_supabase.billing._endive import read_types
 from sonas_supabase.local.stripe import _objects as made
 from sonas_supabase.local.stripe import signed
@@ -231,6 +234,16 @@ def test_what_is_not_ours_is_kept_and_ignored() -> None:
 @pytest.mark.parametrize("event_type", sorted(LEFT_ALONE))
 def test_a_type_that_is_left_alone_says_why(event_type: str) -> None:
     assert ignored(event_of(event_type, PAYMENT)).startswith("Left alone: ")
+
+
+def test_of_the_families_that_are_read_every_type_is_handled_or_left_alone() -> None:
+    """The SDK's parameters name all types there are."""
+    source = inspect.getsource(import_module("stripe.params._webhook_endpoint_create_params"))
+    there = set(re.findall(r'"([a-z][a-z_]*\.[a-z_.]+)"', source))
+    known = set(HANDLED) | set(LEFT_ALONE)
+    families = {name.partition(".")[0] for name in known}
+    assert known == {name for name in there if name.partition(".")[0] in families}
+    assert set(SUBSCRIBED) <= there
 
 
 def test_each_handled_type_has_its_reader_and_gives_its_fact() -> None:
