@@ -713,6 +713,107 @@ comment on function public.list_plans(boolean) is
 revoke all on function public.list_plans(boolean) from public, anon, authenticated, service_role;
 grant execute on function public.list_plans(boolean) to service_role;
 
+-- schemas/plans/plan_conditions.sql
+
+-- Whether a plan has a price, whether it is the default one, and its grace may change while
+-- accounts are on it. What has happened is judged by what was so then, so each change is kept.
+
+create table credits.plan_conditions (
+  plan_id text not null,
+  since timestamptz not null,
+  is_paid boolean not null,
+  is_default boolean not null,
+  past_due_grace interval not null,
+  constraint plan_conditions_pkey primary key (plan_id, since)
+);
+comment on table credits.plan_conditions is
+  'What plans were, from when on: with a price, the default one, with which grace. Kept when the '
+  'plan is gone: past periods are judged by it.';
+alter table credits.plan_conditions enable row level security;
+revoke all on table credits.plan_conditions from public, anon, authenticated, service_role;
+
+create function credits.record_plan_condition()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := clock_timestamp();
+begin
+  insert into credits.plan_conditions (plan_id, since, is_paid, is_default, past_due_grace)
+  values (new.id, v_now, new.price_cents > 0, new.is_default, new.past_due_grace)
+  on conflict (plan_id, since) do update set is_paid = excluded.is_paid,
+    is_default = excluded.is_default, past_due_grace = excluded.past_due_grace;
+  return null;
+end
+$$;
+comment on function credits.record_plan_condition() is
+  'Keeps what a plan is from now on, from wherever the change comes.';
+revoke all on function credits.record_plan_condition()
+  from public, anon, authenticated, service_role;
+create trigger plans_record_condition
+  after insert or update of id, price_cents, is_default, past_due_grace on public.plans
+  for each row execute function credits.record_plan_condition();
+insert into credits.plan_conditions (plan_id, since, is_paid, is_default, past_due_grace)
+select p.id, p.created_at, p.price_cents > 0, p.is_default, p.past_due_grace from public.plans p;
+
+create function credits.plan_condition_at(
+  p_plan_id text, p_at timestamptz,
+  out is_paid boolean, out is_default boolean, out past_due_grace interval)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- Of a younger plan, what it was at first.
+  select c.is_paid, c.is_default, c.past_due_grace into is_paid, is_default, past_due_grace
+  from credits.plan_conditions c where c.plan_id = p_plan_id
+  order by c.since <= p_at desc, case when c.since <= p_at then c.since end desc, c.since limit 1;
+end
+$$;
+comment on function credits.plan_condition_at(text, timestamptz) is
+  'What a plan was at an instant: with a price, the default one, with which grace.';
+revoke all on function credits.plan_condition_at(text, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.default_plan_at(p_at timestamptz)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select c.plan_id from credits.plan_conditions c where c.is_default
+    order by c.since <= p_at desc, case when c.since <= p_at then c.since end desc, c.since
+    limit 1);
+end
+$$;
+comment on function credits.default_plan_at(timestamptz) is
+  'The default plan of an instant: the last one that had become it.';
+revoke all on function credits.default_plan_at(timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.has_been_default(p_plan_id text)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return exists (
+    select 1 from credits.plan_conditions c where c.plan_id = p_plan_id and c.is_default);
+end
+$$;
+comment on function credits.has_been_default(text) is
+  'Whether a plan is the default one, or was: what it gave are free credits of a person.';
+revoke all on function credits.has_been_default(text)
+  from public, anon, authenticated, service_role;
+
 -- schemas/plans/plan_limits.sql
 
 create table public.plan_limits (
@@ -757,7 +858,6 @@ insert into public.plan_limits (plan_id, credit_type, allowance) values
 create table credits.plan_versions (
   plan_id text not null,
   version integer not null,
-  is_paid boolean not null,
   made_at timestamptz not null,
   made_by xid8 not null,
   constraint plan_versions_pkey primary key (plan_id, version),
@@ -766,8 +866,6 @@ create table credits.plan_versions (
 comment on table credits.plan_versions is
   'Every version that a plan has had. Kept when the plan is gone: past periods are judged by it.';
 comment on column credits.plan_versions.version is '1, 2, 3 … per plan; the largest is on sale.';
-comment on column credits.plan_versions.is_paid is
-  'Whether the plan had a price: asked once the plan is gone.';
 comment on column credits.plan_versions.made_by is
   'The transaction that made it: until it ends, its further changes of the plan go into the same '
   'version.';
@@ -890,12 +988,10 @@ as $$
 declare
   v_last integer;
   v_is_ours boolean;
-  v_is_paid boolean;
   v_now timestamptz := clock_timestamp();
 begin
   -- One at a time per plan. It keeps no subscriber waiting: those take a key share lock.
-  select p.price_cents > 0 into v_is_paid
-  from public.plans p where p.id = p_plan_id for no key update;
+  perform 1 from public.plans p where p.id = p_plan_id for no key update;
   if not found then
     return;
   end if;
@@ -912,8 +1008,8 @@ begin
     end if;
   else
     v_last := coalesce(v_last, 0) + 1;
-    insert into credits.plan_versions (plan_id, version, is_paid, made_at, made_by)
-    values (p_plan_id, v_last, v_is_paid, v_now, pg_current_xact_id());
+    insert into credits.plan_versions (plan_id, version, made_at, made_by)
+    values (p_plan_id, v_last, v_now, pg_current_xact_id());
   end if;
   insert into credits.plan_version_limits (plan_id, version, credit_type, allowance, rollover_cap)
   select p_plan_id, v_last, l.credit_type, l.allowance, l.rollover_cap
@@ -1488,6 +1584,8 @@ create table credits.subscription_spells (
   plan_id text not null,
   plan_version integer,
   versioned_at timestamptz,
+  is_paid boolean not null,
+  is_default boolean not null,
   quantity integer not null,
   status text not null,
   is_frozen boolean not null,
@@ -1499,6 +1597,7 @@ create table credits.subscription_spells (
   anchored_from timestamptz not null,
   time_zone text not null,
   past_due_since timestamptz,
+  grace_ends_at timestamptz,
   paused_since timestamptz,
   trial_ends_at timestamptz,
   pending_plan_id text,
@@ -1513,6 +1612,8 @@ create table credits.subscription_spells (
     check (status <> 'paused' or is_frozen and paused_since is not null),
   constraint subscription_spells_owing_ones_owe_since_then
     check (status not in ('past_due', 'unpaid') or past_due_since is not null),
+  constraint subscription_spells_owing_ones_have_a_grace
+    check ((past_due_since is null) = (grace_ends_at is null)),
   constraint subscription_spells_frozen_for_a_reason
     check (not is_frozen or paused_since is not null or past_due_since is not null),
   constraint subscription_spells_frozen_ones_earn_nothing check (not (is_frozen and is_earning)
@@ -1535,6 +1636,14 @@ comment on column credits.subscription_spells.event_n is
   'The event that it began with, or the last one before time alone began it.';
 comment on column credits.subscription_spells.versioned_at is
   'From when on plan_version counts, until the end of that period; then the newest version does.';
+comment on column credits.subscription_spells.is_paid is
+  'Whether the plan had a price when the account came to it.';
+comment on column credits.subscription_spells.is_default is
+  'Whether the plan was the default one when the account came to it: its allowance belongs to the '
+  'person.';
+comment on column credits.subscription_spells.grace_ends_at is
+  'Until when what is owed for stays spendable, by the grace that the plan had when it came to be '
+  'owed.';
 comment on column credits.subscription_spells.is_earning is
   'Whether the plan''s allowance comes due in this spell.';
 comment on column credits.subscription_spells.forfeited_at is
@@ -1690,7 +1799,7 @@ begin
     into v_event.kind, v_event.happened_at, v_event.plan_id, v_event.plan_version,
       v_event.at_period_end
   from public.plans p where p.is_default;
-  if (credits.spell_at(p_account_id, v_at)).plan_id <> v_event.plan_id then
+  if not (credits.spell_at(p_account_id, v_at)).is_default then
     perform credits.record_event(p_account_id, v_event, v_at);
     perform credits.lock_account(p_account_id);
   end if;
@@ -2613,8 +2722,9 @@ begin
     from credits.carried_allowances c where c.account_id = e and c.period_end > v_now
     union all
     select g.credit_type, max(g.expires_at), sum(g.remaining)::bigint
-    from public.credit_grants g join public.plans p on p.id = g.plan_id and p.is_default
-    where g.account_id = e and g.source = 'plan' and g.starts_at <= v_now and g.expires_at > v_now
+    from public.credit_grants g
+    where g.account_id = e and credits.has_been_default(g.plan_id)
+      and g.source = 'plan' and g.starts_at <= v_now and g.expires_at > v_now
     group by g.credit_type
     union all
     select c.credit_type, c.period_end, c.amount from credits.allowances_cut_short(e, v_now) c
@@ -2643,8 +2753,9 @@ begin
       select distinct on (g.credit_type) g.credit_type, g.expires_at,
         credits.period_boundary(g.period_start, 'UTC', 1) as ends_at,
         g.amount - g.spent as left_over
-      from public.credit_grants g join public.plans p on p.id = g.plan_id and p.is_default
-      where g.account_id = p_account_id and g.source = 'plan' and g.voided_at is null
+      from public.credit_grants g
+      where g.account_id = p_account_id and credits.has_been_default(g.plan_id)
+        and g.source = 'plan' and g.voided_at is null
         and g.period_start <= p_at and g.expires_at is not null
       order by g.credit_type, g.period_start desc) l
     where l.expires_at <= p_at and l.ends_at > p_at;
@@ -3016,6 +3127,38 @@ revoke all on function credits.refuse_repeated_signup(jsonb)
 
 -- schemas/accounts/set_test_clock.sql
 
+create table credits.test_clock_moves (
+  account_id uuid not null constraint test_clock_moves_account_id_fkey
+    references credits.accounts (account_id),
+  test_now timestamptz not null,
+  moved_at timestamptz not null,
+  constraint test_clock_moves_pkey primary key (account_id, test_now)
+);
+comment on table credits.test_clock_moves is
+  'When the clock of a test account was moved to where. What was on sale then was on sale in all '
+  'the time that it passed over.';
+alter table credits.test_clock_moves enable row level security;
+revoke all on table credits.test_clock_moves from public, anon, authenticated, service_role;
+
+create function credits.sale_time(p_account_id uuid, p_at timestamptz)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return least(p_at, (
+    select m.moved_at from credits.test_clock_moves m
+    where m.account_id = p_account_id and m.test_now >= p_at order by m.test_now limit 1));
+end
+$$;
+comment on function credits.sale_time(uuid, timestamptz) is
+  'The real time of an instant of an account: that instant, or for a test account when its clock '
+  'was moved past it. Plans are on sale by the real time.';
+revoke all on function credits.sale_time(uuid, timestamptz)
+  from public, anon, authenticated, service_role;
+
 create function credits.move_clock(p_account_id uuid, p_now timestamptz)
 returns void
 language plpgsql
@@ -3025,6 +3168,7 @@ set search_path = ''
 as $$
 declare
   v_now timestamptz;
+  v_moved_at timestamptz := clock_timestamp();
 begin
   -- Nothing is booked here: what falls due by the new time does so whoever comes by first.
   perform 1 from credits.balances b where b.account_id = p_account_id
@@ -3040,6 +3184,8 @@ begin
       jsonb_build_object('argument', 'p_now', 'now', v_now),
       'A test clock moves forwards only.');
   end if;
+  insert into credits.test_clock_moves (account_id, test_now, moved_at)
+  values (p_account_id, p_now, v_moved_at) on conflict (account_id, test_now) do nothing;
   update credits.accounts a set test_now = p_now where a.account_id = p_account_id;
   update credits.balances b set test_now = p_now where b.account_id = p_account_id;
 end
@@ -15645,24 +15791,6 @@ grant execute on function public.revoke_api_key(uuid, uuid, uuid) to authenticat
 -- so that what is heard of late ends as if it had been heard of at once, and says from when on what
 -- holds. docs/concepts.md draws it.
 
-create function credits.is_paid_plan(p_plan_id text)
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return coalesce(
-    (select p.price_cents > 0 from public.plans p where p.id = p_plan_id),
-    (select v.is_paid from credits.plan_versions v where v.plan_id = p_plan_id
-      order by v.version desc limit 1), false);
-end
-$$;
-comment on function credits.is_paid_plan(text) is
-  'Whether a plan has a price, or had one when it went away: what was on it was paid for.';
-revoke all on function credits.is_paid_plan(text) from public, anon, authenticated, service_role;
-
 create type credits.provider_state as (
   subscription_id text,
   started_at timestamptz,
@@ -15705,12 +15833,16 @@ create type credits.subscription_state as (
   owed_status text,
   stops_at_cover boolean,
   followed_id text,
-  kept_until timestamptz
+  kept_until timestamptz,
+  known_at timestamptz,
+  grace_plan_id text,
+  grace_since timestamptz
 );
 comment on type credits.subscription_state is
   'A subscription on its way through its events: the spell that runs, and what is to come. '
   'followed_id: which of the provider''s subscriptions it follows; kept_until: the end of what a '
-  'larger one had paid for.';
+  'larger one had paid for. known_at: the real time of the last event; plans count as what they '
+  'were then.';
 
 create function credits.spell_period(
   p_spell credits.subscription_spells, p_at timestamptz, out period_start timestamptz,
@@ -15758,8 +15890,10 @@ as $$
 declare
   s credits.subscription_state := p_state;
   v_was_paid boolean := s.is_paid;
+  v_plan record := credits.plan_condition_at(p_plan_id, s.known_at);
 begin
-  s.is_paid := credits.is_paid_plan(p_plan_id);
+  s.is_paid := v_plan.is_paid;
+  s.spell.is_default := v_plan.is_default;
   if v_was_paid and not s.is_paid and credits.running_period_is_unpaid(s, p_at) then
     s.unpaid_at := p_at;
   end if;
@@ -15952,7 +16086,7 @@ declare
   s credits.subscription_state := p_state;
   v_at timestamptz := p_event.happened_at;
   v_is_same boolean := p_event.plan_id = (s.spell).plan_id;
-  v_is_paid boolean := credits.is_paid_plan(p_event.plan_id);
+  v_is_paid boolean := (credits.plan_condition_at(p_event.plan_id, s.known_at)).is_paid;
   v_quantity integer := coalesce(p_event.quantity, case when s.is_paid and v_is_paid
     then (s.spell).quantity else 1 end);
   v_period record;
@@ -16111,7 +16245,7 @@ begin
   return least(
     (s.spell).pending_at, s.next_quantity_at, s.cancel_at, s.zone_at, s.blocked_until,
       (s.spell).trial_ends_at,
-    case when s.is_paid and not (s.spell).is_frozen then credits.grace_ends_at(s.spell) end,
+    case when s.is_paid and not (s.spell).is_frozen then (s.spell).grace_ends_at end,
     case when s.owed_status is not null and s.covered_until > p_after then s.covered_until end,
     case when s.uncovered_from > p_after then s.uncovered_from end);
 end
@@ -16119,24 +16253,6 @@ $$;
 comment on function credits.next_transition(credits.subscription_state, timestamptz) is
   'When time alone changes a subscription next; null when it never does.';
 revoke all on function credits.next_transition(credits.subscription_state, timestamptz)
-  from public, anon, authenticated, service_role;
-
-create function credits.grace_ends_at(p_spell credits.subscription_spells)
-returns timestamptz
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return p_spell.past_due_since
-    + (select coalesce(max(p.past_due_grace), interval '3 days') from public.plans p
-      where p.id = p_spell.plan_id);
-end
-$$;
-comment on function credits.grace_ends_at(credits.subscription_spells) is
-  'Until when the credits of a plan that is owed for stay spendable; null when nothing is owed.';
-revoke all on function credits.grace_ends_at(credits.subscription_spells)
   from public, anon, authenticated, service_role;
 
 create function credits.pass_time(p_state credits.subscription_state, p_default text,
@@ -16198,6 +16314,32 @@ create type credits.subscription_fold as (
 comment on type credits.subscription_fold is
   'How far a subscription is folded: the spells so far, and the state it is in.';
 
+create function credits.note_grace(p_state credits.subscription_state)
+returns credits.subscription_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_state := p_state;
+begin
+  if ((s.spell).plan_id, (s.spell).past_due_since) is distinct
+    from (s.grace_plan_id, s.grace_since) then
+    s.grace_plan_id := (s.spell).plan_id;
+    s.grace_since := (s.spell).past_due_since;
+    s.spell.grace_ends_at := case when s.grace_since is not null then s.grace_since
+      + (credits.plan_condition_at(s.grace_plan_id, s.known_at)).past_due_grace end;
+  end if;
+  return s;
+end
+$$;
+comment on function credits.note_grace(credits.subscription_state) is
+  'Notes until when what is owed for stays spendable, once for each time that a plan comes to be '
+  'owed for.';
+revoke all on function credits.note_grace(credits.subscription_state)
+  from public, anon, authenticated, service_role;
+
 create function credits.emit_spell(
   p_spells credits.subscription_spells[], p_state credits.subscription_state, p_at timestamptz,
   p_always boolean default false)
@@ -16249,9 +16391,11 @@ begin
       from credits.spell_period(v_state.spell,
         greatest(v_base, (v_state.spell).anchored_from)) p) end;
   end if;
+  v_state := credits.note_grace(v_state);
+  v_state.spell.is_paid := v_state.is_paid;
   v_state.spell.is_frozen := v_state.is_paid and (
     (v_state.spell).paused_since is not null
-    or coalesce(credits.grace_ends_at(v_state.spell) <= p_at, false));
+    or coalesce((v_state.spell).grace_ends_at <= p_at, false));
   v_state.spell.is_earning := v_state.blocked_until is null and (not v_state.is_paid
     or (v_state.spell).past_due_since is null and (v_state.spell).paused_since is null
       and coalesce(p_at < v_state.uncovered_from, true));
@@ -16291,7 +16435,7 @@ as $$
 declare
   s credits.subscription_state;
   v_spells credits.subscription_spells[] := array[]::credits.subscription_spells[];
-  v_default text := (select p.id from public.plans p where p.is_default);
+  v_default text;
   v_course credits.provider_state[] := coalesce(
     p_course, credits.provider_course(p_account_id));
   v_events credits.subscription_events[];
@@ -16309,11 +16453,15 @@ begin
   v_events := credits.all_events(p_account_id, v_course);
 
   v_event := v_events[1];
-  s.is_paid := credits.is_paid_plan(v_event.plan_id);
+  s.known_at := credits.sale_time(p_account_id, v_event.happened_at);
+  v_default := credits.default_plan_at(s.known_at);
+  s.is_paid := (credits.plan_condition_at(v_event.plan_id, s.known_at)).is_paid;
   s.paid_from := v_event.happened_at;
   s.spell := row(p_account_id, 0, 0, v_event.n, null, v_event.plan_id, v_event.plan_version,
-    v_event.happened_at, 1, 'active', false, true, null, false, v_event.happened_at, 1,
-    v_event.happened_at, 'UTC', null, null, null, null, null, null)::credits.subscription_spells;
+    v_event.happened_at, s.is_paid, true, 1, 'active', false, true, null,
+    false, v_event.happened_at, 1,
+    v_event.happened_at, 'UTC', null, null, null, null, null, null,
+    null)::credits.subscription_spells;
   -- What happened before the account was opened counts from the earliest news of it.
   v_emitted := credits.emit_spell(v_spells, s, least(v_event.happened_at, v_events[2].happened_at));
   for v_n in 2 .. cardinality(v_events) + 1 loop
@@ -16333,6 +16481,8 @@ begin
     exit when v_n > cardinality(v_events);
     v_event := v_events[v_n];
     v_at := v_event.happened_at;
+    s.known_at := credits.sale_time(p_account_id, v_at);
+    v_default := credits.default_plan_at(s.known_at);
     -- What falls to the very start of a period comes after it has begun, but for a plan, which
     -- begins with it.
     if v_event.status in ('past_due', 'unpaid', 'paused')
@@ -16460,10 +16610,11 @@ begin
   insert into credits.subscription_spells
   select (f).* from (
     select row(p_account_id, v_revision, x.n, x.event_n, x.started_at, x.plan_id, x.plan_version,
-      x.versioned_at, x.quantity, x.status,
+      x.versioned_at, x.is_paid, x.is_default, x.quantity, x.status,
       x.is_frozen, x.is_earning, x.forfeited_at, x.is_whole, x.anchor_at, x.anchored_by,
       x.anchored_from, x.time_zone,
-      x.past_due_since, x.paused_since, x.trial_ends_at, x.pending_plan_id, x.pending_at,
+      x.past_due_since, x.grace_ends_at, x.paused_since, x.trial_ends_at, x.pending_plan_id,
+      x.pending_at,
       null)::credits.subscription_spells as f
     from unnest(v_spells) x
     where not exists (
@@ -16633,11 +16784,8 @@ begin
       order by g.created_at limit 1),
     (select b.pinned_version from credits.subscriptions b
       where b.account_id = p_account_id and b.pinned_plan_id = p_spell.plan_id),
-    -- Whenever it is asked, it is the one that was on sale as the period began. Versions are dated
-    -- by the real clock, which a test account has left.
-    case when (select a.test_now is null from credits.accounts a where a.account_id = p_account_id)
-      then credits.version_at(p_spell.plan_id, p_period_start)
-      else credits.latest_version(p_spell.plan_id) end);
+    -- Whenever it is asked, it is the one that was on sale as the period began.
+    credits.version_at(p_spell.plan_id, credits.sale_time(p_account_id, p_period_start)));
 end
 $$;
 comment on function credits.period_version(uuid, credits.subscription_spells, timestamptz) is
@@ -16706,7 +16854,6 @@ as $$
 declare
   v_from timestamptz := greatest(p_period_start, p_restarted_at);
   v_whole numeric := extract(epoch from p_period_end - p_period_start) * 1000000;
-  v_default text := (select p.id from public.plans p where p.is_default);
   v_anchored_by integer := (credits.spell_at(p_account_id, p_at)).anchored_by;
   v_spell credits.subscription_spells;
   v_allowance bigint;
@@ -16731,13 +16878,13 @@ begin
       select f.allowance * v_spell.quantity
       from credits.plan_figure(v_spell.plan_id,
         credits.period_version(p_account_id, v_spell, p_period_start), p_credit_type) f);
-    if v_spell.plan_id = v_default and v_allowance > 0 then
+    if v_spell.is_default and v_allowance > 0 then
       v_allowance := credits.free_allowance(p_account_id, p_credit_type, p_period_start,
         v_allowance);
     end if;
     -- To pass through plans that were not paid for brings no second one within the month.
     if v_allowance > 0 and v_anchored_by > 1 and p_restarted_at is null
-       and not credits.is_paid_plan(v_spell.plan_id) then
+       and not v_spell.is_paid then
       v_allowance := greatest(0, v_allowance - credits.spent_before_anchor(p_account_id,
         p_credit_type, v_anchored_by, p_period_start));
     end if;
@@ -16787,7 +16934,7 @@ begin
     select x.* from credits.subscription_spells x
     where x.account_id = p_account_id and x.replaced_at is null
       and x.anchored_by < p_anchored_by and x.started_at < p_period_start
-      and (x.forfeited_at is not null or x.is_earning and not credits.is_paid_plan(x.plan_id))
+      and (x.forfeited_at is not null or x.is_earning and not x.is_paid)
   loop
     v_spell.replaced_at := least(p_period_start, (
       select y.started_at from credits.subscription_spells y
@@ -17718,7 +17865,7 @@ begin
   v_event.quantity := p_quantity;
   -- Locked as a foreign key would: who deletes the plan waits, and finds its new subscriber.
   select p.id, case when p_at is null then credits.latest_version(p.id)
-      else credits.version_at(p.id, p_at) end
+      else credits.version_at(p.id, credits.sale_time(p_account_id, p_at)) end
     into v_event.plan_id, v_event.plan_version
   from public.plans p where p.id = p_plan_id for key share;
   if not found then
@@ -21613,7 +21760,8 @@ begin
     perform credits.raise_error('invalid_argument', '{"argument": "p_pack_id"}',
       'An order buys either a plan or packs.');
   end if;
-  if not credits.is_paid_plan(p_plan_id) then
+  if not exists (
+    select 1 from public.plans p where p.id = p_plan_id and p.price_cents > 0) then
     perform credits.refuse_plan(p_plan_id);
   end if;
   if p_interval is null or p_interval not in ('month', 'year') then
@@ -22470,7 +22618,7 @@ begin
   v_event.plan_id := p_told.plan_id;
   v_event.quantity := p_told.quantity;
   v_event.at_period_end := false;
-  v_event.plan_version := credits.version_at(p_told.plan_id, v_at);
+  v_event.plan_version := credits.version_at(p_told.plan_id, s.known_at);
   s := credits.change_plan_event(s, v_event);
   if (s.spell).time_zone <> 'UTC' then
     s.spell.anchored_from := greatest((s.spell).anchored_from, v_at);
@@ -23920,7 +24068,9 @@ begin
     on g.period_start < p.ends_at and (g.period_start >= p.starts_at
       or p.is_within and g.expires_at > p.starts_at)
   where g.account_id = p_account_id and g.source in ('plan', 'trial') and g.voided_at is null
-    and credits.is_paid_plan(g.plan_id) and (g.is_open or exists (
+    and (credits.plan_condition_at(g.plan_id,
+      credits.sale_time(p_account_id, g.period_start))).is_paid
+    and (g.is_open or exists (
       select 1 from credits.billing_plan_voids v
       where v.account_id = p_account_id and v.credit_type = g.credit_type
         and v.grant_id = g.id and v.invoice_id = p_invoice_id))
@@ -26289,12 +26439,12 @@ begin
     join credits.subscriptions u on u.account_id = p.account_id and u.is_managed
       and p.period_start >= u.covered_until
     where exists (
-      select 1 from public.credit_grants g join public.plans n on n.id = g.plan_id
-        and n.price_cents > 0
+      select 1 from public.credit_grants g
       where g.account_id = p.account_id and g.credit_type = p.credit_type
         and g.period_start >= u.covered_until
-        and g.period_start < p.period_start and g.amount > 0)
-      and credits.is_paid_plan((credits.spell_at(p.account_id, p.settled_at)).plan_id)
+        and g.period_start < p.period_start and g.amount > 0
+        and (credits.spell_at(p.account_id, g.period_start)).is_paid)
+      and (credits.spell_at(p.account_id, p.settled_at)).is_paid
   )
   select (select count(*) from spendable),
     coalesce((select jsonb_agg(to_jsonb(b)) from (
@@ -31752,4 +31902,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 92649f4ef818cc07.';
+  'again. Written by remember_installation. Release 0.1.0, text e0a8f3b9095e3502.';

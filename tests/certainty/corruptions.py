@@ -243,6 +243,8 @@ CORRUPTIONS = [
             "plan_id": "'elite'",
             "plan_version": "99",
             "versioned_at": "'2000-01-01'",
+            "is_paid": "not is_paid",
+            "is_default": "not is_default",
             "quantity": "quantity + 1",
             "status": "case status when 'active' then 'paused' else 'active' end",
             "is_frozen": "not is_frozen",
@@ -254,6 +256,7 @@ CORRUPTIONS = [
             "anchored_from": "anchored_from - interval '1 hour'",
             "time_zone": "'Asia/Tokyo'",
             "past_due_since": "'2000-01-01'",
+            "grace_ends_at": "'2000-01-01'",
             "paused_since": "'2000-01-01'",
             "trial_ends_at": "'2000-01-01'",
             "pending_plan_id": "'elite'",
@@ -393,6 +396,10 @@ UNJUDGED = {
         for column in ("account_id", "credit_type", "grant_id", "invoice_id", "share", "amount")
     },
     f"{BALANCES}.top_up_below": LATER,
+    **dict.fromkeys(
+        [f"credits.test_clock_moves.{column}" for column in ("account_id", "test_now", "moved_at")],
+        "when the clock of a test account was moved, which nothing else says",
+    ),
     f"{GRANTS}.priority": "the source's order when it was issued, which may have changed since",
     f"{GRANTS}.plan_id": UNUSED,
     f"{GRANTS}.plan_version": "asked about a plan that was left within the period, whose figures bound the grant",

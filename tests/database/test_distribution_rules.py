@@ -12,6 +12,7 @@ from tests.support.edge import OF_TEAMS, OPERATIONS
 # Tables that belong to no account: what is on sale, and how the app is set up. Every machine has its own copy of them.
 REFERENCE = {
     *("public.plans", "public.plan_limits", "credits.plan_versions", "credits.plan_version_limits"),
+    "credits.plan_conditions",
     *("credits.billing_prices", "public.credit_packs"),
     *("credits.credit_types", "credits.grant_sources", "credits.settings", "credits.meters"),
     *("credits.identity_key", "credits.message_kinds", "credits.undone_imports"),
@@ -53,12 +54,22 @@ WITHOUT_ACCOUNT = {
         (
             *("is_spendable", "spell_period", "enter_plan", "anchor_periods", "running_period_is_paid", "leave_plan"),
             *("cancel_plan", "change_plan_event", "change_status_event", "change_subscription", "next_transition"),
-            *("grace_ends_at", "pass_time", "emit_spell", "is_same_spell", "time_of_event", "running_period_is_unpaid"),
+            *("note_grace", "pass_time", "emit_spell", "is_same_spell", "time_of_event", "running_period_is_unpaid"),
         ),
         "pure, and what the plans are",
     ),
     **dict.fromkeys(
-        ("is_paid_plan", "latest_version", "plan_figure", "version_is_on_sale", "make_plan_version", "refuse_plan"),
+        (
+            "plan_condition_at",
+            "default_plan_at",
+            "has_been_default",
+            "record_plan_condition",
+            "latest_version",
+            "plan_figure",
+            "version_is_on_sale",
+            "make_plan_version",
+            "refuse_plan",
+        ),
         "about a plan",
     ),
     **dict.fromkeys(

@@ -24,9 +24,9 @@ select p.id, case when not p.is_workspace then p.id end from people p;
 insert into credits.subscription_events (account_id, n, kind, happened_at, recorded_at, plan_id, plan_version)
 select p.id, 1, 'opened', now(), now(), 'free', 1 from people p;
 insert into credits.subscription_spells (
-  account_id, revision, n, event_n, started_at, plan_id, plan_version, versioned_at, quantity, status, is_frozen, is_earning, is_whole,
+  account_id, revision, n, event_n, started_at, plan_id, plan_version, versioned_at, is_paid, is_default, quantity, status, is_frozen, is_earning, is_whole,
   anchor_at, anchored_by, anchored_from, time_zone)
-select p.id, 1, 1, 1, now(), 'free', 1, now(), 1, 'active', false, true, false, now(), 1, now(), 'UTC' from people p;
+select p.id, 1, 1, 1, now(), 'free', 1, now(), false, true, 1, 'active', false, true, false, now(), 1, now(), 'UTC' from people p;
 insert into credits.balances (account_id, credit_type, user_id, kind, used_since, settled_at, due_at)
 select p.id, t.id, case when not p.is_workspace then p.id end, t.kind, now(), now(), 'infinity'
 from people p cross join credits.credit_types t;

@@ -55,7 +55,7 @@ begin
     into v_event.kind, v_event.happened_at, v_event.plan_id, v_event.plan_version,
       v_event.at_period_end
   from public.plans p where p.is_default;
-  if (credits.spell_at(p_account_id, v_at)).plan_id <> v_event.plan_id then
+  if not (credits.spell_at(p_account_id, v_at)).is_default then
     perform credits.record_event(p_account_id, v_event, v_at);
     perform credits.lock_account(p_account_id);
   end if;

@@ -338,8 +338,9 @@ begin
     from credits.carried_allowances c where c.account_id = e and c.period_end > v_now
     union all
     select g.credit_type, max(g.expires_at), sum(g.remaining)::bigint
-    from public.credit_grants g join public.plans p on p.id = g.plan_id and p.is_default
-    where g.account_id = e and g.source = 'plan' and g.starts_at <= v_now and g.expires_at > v_now
+    from public.credit_grants g
+    where g.account_id = e and credits.has_been_default(g.plan_id)
+      and g.source = 'plan' and g.starts_at <= v_now and g.expires_at > v_now
     group by g.credit_type
     union all
     select c.credit_type, c.period_end, c.amount from credits.allowances_cut_short(e, v_now) c
@@ -368,8 +369,9 @@ begin
       select distinct on (g.credit_type) g.credit_type, g.expires_at,
         credits.period_boundary(g.period_start, 'UTC', 1) as ends_at,
         g.amount - g.spent as left_over
-      from public.credit_grants g join public.plans p on p.id = g.plan_id and p.is_default
-      where g.account_id = p_account_id and g.source = 'plan' and g.voided_at is null
+      from public.credit_grants g
+      where g.account_id = p_account_id and credits.has_been_default(g.plan_id)
+        and g.source = 'plan' and g.voided_at is null
         and g.period_start <= p_at and g.expires_at is not null
       order by g.credit_type, g.period_start desc) l
     where l.expires_at <= p_at and l.ends_at > p_at;

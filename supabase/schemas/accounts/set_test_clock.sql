@@ -1,3 +1,35 @@
+create table credits.test_clock_moves (
+  account_id uuid not null constraint test_clock_moves_account_id_fkey
+    references credits.accounts (account_id),
+  test_now timestamptz not null,
+  moved_at timestamptz not null,
+  constraint test_clock_moves_pkey primary key (account_id, test_now)
+);
+comment on table credits.test_clock_moves is
+  'When the clock of a test account was moved to where. What was on sale then was on sale in all '
+  'the time that it passed over.';
+alter table credits.test_clock_moves enable row level security;
+revoke all on table credits.test_clock_moves from public, anon, authenticated, service_role;
+
+create function credits.sale_time(p_account_id uuid, p_at timestamptz)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return least(p_at, (
+    select m.moved_at from credits.test_clock_moves m
+    where m.account_id = p_account_id and m.test_now >= p_at order by m.test_now limit 1));
+end
+$$;
+comment on function credits.sale_time(uuid, timestamptz) is
+  'The real time of an instant of an account: that instant, or for a test account when its clock '
+  'was moved past it. Plans are on sale by the real time.';
+revoke all on function credits.sale_time(uuid, timestamptz)
+  from public, anon, authenticated, service_role;
+
 create function credits.move_clock(p_account_id uuid, p_now timestamptz)
 returns void
 language plpgsql
@@ -7,6 +39,7 @@ set search_path = ''
 as $$
 declare
   v_now timestamptz;
+  v_moved_at timestamptz := clock_timestamp();
 begin
   -- Nothing is booked here: what falls due by the new time does so whoever comes by first.
   perform 1 from credits.balances b where b.account_id = p_account_id
@@ -22,6 +55,8 @@ begin
       jsonb_build_object('argument', 'p_now', 'now', v_now),
       'A test clock moves forwards only.');
   end if;
+  insert into credits.test_clock_moves (account_id, test_now, moved_at)
+  values (p_account_id, p_now, v_moved_at) on conflict (account_id, test_now) do nothing;
   update credits.accounts a set test_now = p_now where a.account_id = p_account_id;
   update credits.balances b set test_now = p_now where b.account_id = p_account_id;
 end

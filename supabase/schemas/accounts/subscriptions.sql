@@ -92,6 +92,8 @@ create table credits.subscription_spells (
   plan_id text not null,
   plan_version integer,
   versioned_at timestamptz,
+  is_paid boolean not null,
+  is_default boolean not null,
   quantity integer not null,
   status text not null,
   is_frozen boolean not null,
@@ -103,6 +105,7 @@ create table credits.subscription_spells (
   anchored_from timestamptz not null,
   time_zone text not null,
   past_due_since timestamptz,
+  grace_ends_at timestamptz,
   paused_since timestamptz,
   trial_ends_at timestamptz,
   pending_plan_id text,
@@ -117,6 +120,8 @@ create table credits.subscription_spells (
     check (status <> 'paused' or is_frozen and paused_since is not null),
   constraint subscription_spells_owing_ones_owe_since_then
     check (status not in ('past_due', 'unpaid') or past_due_since is not null),
+  constraint subscription_spells_owing_ones_have_a_grace
+    check ((past_due_since is null) = (grace_ends_at is null)),
   constraint subscription_spells_frozen_for_a_reason
     check (not is_frozen or paused_since is not null or past_due_since is not null),
   constraint subscription_spells_frozen_ones_earn_nothing check (not (is_frozen and is_earning)
@@ -139,6 +144,14 @@ comment on column credits.subscription_spells.event_n is
   'The event that it began with, or the last one before time alone began it.';
 comment on column credits.subscription_spells.versioned_at is
   'From when on plan_version counts, until the end of that period; then the newest version does.';
+comment on column credits.subscription_spells.is_paid is
+  'Whether the plan had a price when the account came to it.';
+comment on column credits.subscription_spells.is_default is
+  'Whether the plan was the default one when the account came to it: its allowance belongs to the '
+  'person.';
+comment on column credits.subscription_spells.grace_ends_at is
+  'Until when what is owed for stays spendable, by the grace that the plan had when it came to be '
+  'owed.';
 comment on column credits.subscription_spells.is_earning is
   'Whether the plan''s allowance comes due in this spell.';
 comment on column credits.subscription_spells.forfeited_at is

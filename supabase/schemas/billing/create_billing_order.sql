@@ -125,7 +125,8 @@ begin
     perform credits.raise_error('invalid_argument', '{"argument": "p_pack_id"}',
       'An order buys either a plan or packs.');
   end if;
-  if not credits.is_paid_plan(p_plan_id) then
+  if not exists (
+    select 1 from public.plans p where p.id = p_plan_id and p.price_cents > 0) then
     perform credits.refuse_plan(p_plan_id);
   end if;
   if p_interval is null or p_interval not in ('month', 'year') then

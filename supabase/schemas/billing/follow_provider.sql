@@ -170,7 +170,7 @@ begin
   v_event.plan_id := p_told.plan_id;
   v_event.quantity := p_told.quantity;
   v_event.at_period_end := false;
-  v_event.plan_version := credits.version_at(p_told.plan_id, v_at);
+  v_event.plan_version := credits.version_at(p_told.plan_id, s.known_at);
   s := credits.change_plan_event(s, v_event);
   if (s.spell).time_zone <> 'UTC' then
     s.spell.anchored_from := greatest((s.spell).anchored_from, v_at);

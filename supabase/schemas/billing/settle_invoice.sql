@@ -96,7 +96,9 @@ begin
     on g.period_start < p.ends_at and (g.period_start >= p.starts_at
       or p.is_within and g.expires_at > p.starts_at)
   where g.account_id = p_account_id and g.source in ('plan', 'trial') and g.voided_at is null
-    and credits.is_paid_plan(g.plan_id) and (g.is_open or exists (
+    and (credits.plan_condition_at(g.plan_id,
+      credits.sale_time(p_account_id, g.period_start))).is_paid
+    and (g.is_open or exists (
       select 1 from credits.billing_plan_voids v
       where v.account_id = p_account_id and v.credit_type = g.credit_type
         and v.grant_id = g.id and v.invoice_id = p_invoice_id))

@@ -125,7 +125,7 @@ begin
   v_event.quantity := p_quantity;
   -- Locked as a foreign key would: who deletes the plan waits, and finds its new subscriber.
   select p.id, case when p_at is null then credits.latest_version(p.id)
-      else credits.version_at(p.id, p_at) end
+      else credits.version_at(p.id, credits.sale_time(p_account_id, p_at)) end
     into v_event.plan_id, v_event.plan_version
   from public.plans p where p.id = p_plan_id for key share;
   if not found then

@@ -2,24 +2,6 @@
 -- so that what is heard of late ends as if it had been heard of at once, and says from when on what
 -- holds. docs/concepts.md draws it.
 
-create function credits.is_paid_plan(p_plan_id text)
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return coalesce(
-    (select p.price_cents > 0 from public.plans p where p.id = p_plan_id),
-    (select v.is_paid from credits.plan_versions v where v.plan_id = p_plan_id
-      order by v.version desc limit 1), false);
-end
-$$;
-comment on function credits.is_paid_plan(text) is
-  'Whether a plan has a price, or had one when it went away: what was on it was paid for.';
-revoke all on function credits.is_paid_plan(text) from public, anon, authenticated, service_role;
-
 create type credits.provider_state as (
   subscription_id text,
   started_at timestamptz,
@@ -62,12 +44,16 @@ create type credits.subscription_state as (
   owed_status text,
   stops_at_cover boolean,
   followed_id text,
-  kept_until timestamptz
+  kept_until timestamptz,
+  known_at timestamptz,
+  grace_plan_id text,
+  grace_since timestamptz
 );
 comment on type credits.subscription_state is
   'A subscription on its way through its events: the spell that runs, and what is to come. '
   'followed_id: which of the provider''s subscriptions it follows; kept_until: the end of what a '
-  'larger one had paid for.';
+  'larger one had paid for. known_at: the real time of the last event; plans count as what they '
+  'were then.';
 
 create function credits.spell_period(
   p_spell credits.subscription_spells, p_at timestamptz, out period_start timestamptz,
@@ -115,8 +101,10 @@ as $$
 declare
   s credits.subscription_state := p_state;
   v_was_paid boolean := s.is_paid;
+  v_plan record := credits.plan_condition_at(p_plan_id, s.known_at);
 begin
-  s.is_paid := credits.is_paid_plan(p_plan_id);
+  s.is_paid := v_plan.is_paid;
+  s.spell.is_default := v_plan.is_default;
   if v_was_paid and not s.is_paid and credits.running_period_is_unpaid(s, p_at) then
     s.unpaid_at := p_at;
   end if;
@@ -309,7 +297,7 @@ declare
   s credits.subscription_state := p_state;
   v_at timestamptz := p_event.happened_at;
   v_is_same boolean := p_event.plan_id = (s.spell).plan_id;
-  v_is_paid boolean := credits.is_paid_plan(p_event.plan_id);
+  v_is_paid boolean := (credits.plan_condition_at(p_event.plan_id, s.known_at)).is_paid;
   v_quantity integer := coalesce(p_event.quantity, case when s.is_paid and v_is_paid
     then (s.spell).quantity else 1 end);
   v_period record;
@@ -468,7 +456,7 @@ begin
   return least(
     (s.spell).pending_at, s.next_quantity_at, s.cancel_at, s.zone_at, s.blocked_until,
       (s.spell).trial_ends_at,
-    case when s.is_paid and not (s.spell).is_frozen then credits.grace_ends_at(s.spell) end,
+    case when s.is_paid and not (s.spell).is_frozen then (s.spell).grace_ends_at end,
     case when s.owed_status is not null and s.covered_until > p_after then s.covered_until end,
     case when s.uncovered_from > p_after then s.uncovered_from end);
 end
@@ -476,24 +464,6 @@ $$;
 comment on function credits.next_transition(credits.subscription_state, timestamptz) is
   'When time alone changes a subscription next; null when it never does.';
 revoke all on function credits.next_transition(credits.subscription_state, timestamptz)
-  from public, anon, authenticated, service_role;
-
-create function credits.grace_ends_at(p_spell credits.subscription_spells)
-returns timestamptz
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return p_spell.past_due_since
-    + (select coalesce(max(p.past_due_grace), interval '3 days') from public.plans p
-      where p.id = p_spell.plan_id);
-end
-$$;
-comment on function credits.grace_ends_at(credits.subscription_spells) is
-  'Until when the credits of a plan that is owed for stay spendable; null when nothing is owed.';
-revoke all on function credits.grace_ends_at(credits.subscription_spells)
   from public, anon, authenticated, service_role;
 
 create function credits.pass_time(p_state credits.subscription_state, p_default text,
@@ -555,6 +525,32 @@ create type credits.subscription_fold as (
 comment on type credits.subscription_fold is
   'How far a subscription is folded: the spells so far, and the state it is in.';
 
+create function credits.note_grace(p_state credits.subscription_state)
+returns credits.subscription_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_state := p_state;
+begin
+  if ((s.spell).plan_id, (s.spell).past_due_since) is distinct
+    from (s.grace_plan_id, s.grace_since) then
+    s.grace_plan_id := (s.spell).plan_id;
+    s.grace_since := (s.spell).past_due_since;
+    s.spell.grace_ends_at := case when s.grace_since is not null then s.grace_since
+      + (credits.plan_condition_at(s.grace_plan_id, s.known_at)).past_due_grace end;
+  end if;
+  return s;
+end
+$$;
+comment on function credits.note_grace(credits.subscription_state) is
+  'Notes until when what is owed for stays spendable, once for each time that a plan comes to be '
+  'owed for.';
+revoke all on function credits.note_grace(credits.subscription_state)
+  from public, anon, authenticated, service_role;
+
 create function credits.emit_spell(
   p_spells credits.subscription_spells[], p_state credits.subscription_state, p_at timestamptz,
   p_always boolean default false)
@@ -606,9 +602,11 @@ begin
       from credits.spell_period(v_state.spell,
         greatest(v_base, (v_state.spell).anchored_from)) p) end;
   end if;
+  v_state := credits.note_grace(v_state);
+  v_state.spell.is_paid := v_state.is_paid;
   v_state.spell.is_frozen := v_state.is_paid and (
     (v_state.spell).paused_since is not null
-    or coalesce(credits.grace_ends_at(v_state.spell) <= p_at, false));
+    or coalesce((v_state.spell).grace_ends_at <= p_at, false));
   v_state.spell.is_earning := v_state.blocked_until is null and (not v_state.is_paid
     or (v_state.spell).past_due_since is null and (v_state.spell).paused_since is null
       and coalesce(p_at < v_state.uncovered_from, true));
@@ -648,7 +646,7 @@ as $$
 declare
   s credits.subscription_state;
   v_spells credits.subscription_spells[] := array[]::credits.subscription_spells[];
-  v_default text := (select p.id from public.plans p where p.is_default);
+  v_default text;
   v_course credits.provider_state[] := coalesce(
     p_course, credits.provider_course(p_account_id));
   v_events credits.subscription_events[];
@@ -666,11 +664,15 @@ begin
   v_events := credits.all_events(p_account_id, v_course);
 
   v_event := v_events[1];
-  s.is_paid := credits.is_paid_plan(v_event.plan_id);
+  s.known_at := credits.sale_time(p_account_id, v_event.happened_at);
+  v_default := credits.default_plan_at(s.known_at);
+  s.is_paid := (credits.plan_condition_at(v_event.plan_id, s.known_at)).is_paid;
   s.paid_from := v_event.happened_at;
   s.spell := row(p_account_id, 0, 0, v_event.n, null, v_event.plan_id, v_event.plan_version,
-    v_event.happened_at, 1, 'active', false, true, null, false, v_event.happened_at, 1,
-    v_event.happened_at, 'UTC', null, null, null, null, null, null)::credits.subscription_spells;
+    v_event.happened_at, s.is_paid, true, 1, 'active', false, true, null,
+    false, v_event.happened_at, 1,
+    v_event.happened_at, 'UTC', null, null, null, null, null, null,
+    null)::credits.subscription_spells;
   -- What happened before the account was opened counts from the earliest news of it.
   v_emitted := credits.emit_spell(v_spells, s, least(v_event.happened_at, v_events[2].happened_at));
   for v_n in 2 .. cardinality(v_events) + 1 loop
@@ -690,6 +692,8 @@ begin
     exit when v_n > cardinality(v_events);
     v_event := v_events[v_n];
     v_at := v_event.happened_at;
+    s.known_at := credits.sale_time(p_account_id, v_at);
+    v_default := credits.default_plan_at(s.known_at);
     -- What falls to the very start of a period comes after it has begun, but for a plan, which
     -- begins with it.
     if v_event.status in ('past_due', 'unpaid', 'paused')
@@ -817,10 +821,11 @@ begin
   insert into credits.subscription_spells
   select (f).* from (
     select row(p_account_id, v_revision, x.n, x.event_n, x.started_at, x.plan_id, x.plan_version,
-      x.versioned_at, x.quantity, x.status,
+      x.versioned_at, x.is_paid, x.is_default, x.quantity, x.status,
       x.is_frozen, x.is_earning, x.forfeited_at, x.is_whole, x.anchor_at, x.anchored_by,
       x.anchored_from, x.time_zone,
-      x.past_due_since, x.paused_since, x.trial_ends_at, x.pending_plan_id, x.pending_at,
+      x.past_due_since, x.grace_ends_at, x.paused_since, x.trial_ends_at, x.pending_plan_id,
+      x.pending_at,
       null)::credits.subscription_spells as f
     from unnest(v_spells) x
     where not exists (

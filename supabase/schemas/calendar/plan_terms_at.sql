@@ -72,11 +72,8 @@ begin
       order by g.created_at limit 1),
     (select b.pinned_version from credits.subscriptions b
       where b.account_id = p_account_id and b.pinned_plan_id = p_spell.plan_id),
-    -- Whenever it is asked, it is the one that was on sale as the period began. Versions are dated
-    -- by the real clock, which a test account has left.
-    case when (select a.test_now is null from credits.accounts a where a.account_id = p_account_id)
-      then credits.version_at(p_spell.plan_id, p_period_start)
-      else credits.latest_version(p_spell.plan_id) end);
+    -- Whenever it is asked, it is the one that was on sale as the period began.
+    credits.version_at(p_spell.plan_id, credits.sale_time(p_account_id, p_period_start)));
 end
 $$;
 comment on function credits.period_version(uuid, credits.subscription_spells, timestamptz) is
@@ -145,7 +142,6 @@ as $$
 declare
   v_from timestamptz := greatest(p_period_start, p_restarted_at);
   v_whole numeric := extract(epoch from p_period_end - p_period_start) * 1000000;
-  v_default text := (select p.id from public.plans p where p.is_default);
   v_anchored_by integer := (credits.spell_at(p_account_id, p_at)).anchored_by;
   v_spell credits.subscription_spells;
   v_allowance bigint;
@@ -170,13 +166,13 @@ begin
       select f.allowance * v_spell.quantity
       from credits.plan_figure(v_spell.plan_id,
         credits.period_version(p_account_id, v_spell, p_period_start), p_credit_type) f);
-    if v_spell.plan_id = v_default and v_allowance > 0 then
+    if v_spell.is_default and v_allowance > 0 then
       v_allowance := credits.free_allowance(p_account_id, p_credit_type, p_period_start,
         v_allowance);
     end if;
     -- To pass through plans that were not paid for brings no second one within the month.
     if v_allowance > 0 and v_anchored_by > 1 and p_restarted_at is null
-       and not credits.is_paid_plan(v_spell.plan_id) then
+       and not v_spell.is_paid then
       v_allowance := greatest(0, v_allowance - credits.spent_before_anchor(p_account_id,
         p_credit_type, v_anchored_by, p_period_start));
     end if;
@@ -226,7 +222,7 @@ begin
     select x.* from credits.subscription_spells x
     where x.account_id = p_account_id and x.replaced_at is null
       and x.anchored_by < p_anchored_by and x.started_at < p_period_start
-      and (x.forfeited_at is not null or x.is_earning and not credits.is_paid_plan(x.plan_id))
+      and (x.forfeited_at is not null or x.is_earning and not x.is_paid)
   loop
     v_spell.replaced_at := least(p_period_start, (
       select y.started_at from credits.subscription_spells y

@@ -111,12 +111,12 @@ begin
     join credits.subscriptions u on u.account_id = p.account_id and u.is_managed
       and p.period_start >= u.covered_until
     where exists (
-      select 1 from public.credit_grants g join public.plans n on n.id = g.plan_id
-        and n.price_cents > 0
+      select 1 from public.credit_grants g
       where g.account_id = p.account_id and g.credit_type = p.credit_type
         and g.period_start >= u.covered_until
-        and g.period_start < p.period_start and g.amount > 0)
-      and credits.is_paid_plan((credits.spell_at(p.account_id, p.settled_at)).plan_id)
+        and g.period_start < p.period_start and g.amount > 0
+        and (credits.spell_at(p.account_id, g.period_start)).is_paid)
+      and (credits.spell_at(p.account_id, p.settled_at)).is_paid
   )
   select (select count(*) from spendable),
     coalesce((select jsonb_agg(to_jsonb(b)) from (

@@ -4,7 +4,6 @@
 create table credits.plan_versions (
   plan_id text not null,
   version integer not null,
-  is_paid boolean not null,
   made_at timestamptz not null,
   made_by xid8 not null,
   constraint plan_versions_pkey primary key (plan_id, version),
@@ -13,8 +12,6 @@ create table credits.plan_versions (
 comment on table credits.plan_versions is
   'Every version that a plan has had. Kept when the plan is gone: past periods are judged by it.';
 comment on column credits.plan_versions.version is '1, 2, 3 … per plan; the largest is on sale.';
-comment on column credits.plan_versions.is_paid is
-  'Whether the plan had a price: asked once the plan is gone.';
 comment on column credits.plan_versions.made_by is
   'The transaction that made it: until it ends, its further changes of the plan go into the same '
   'version.';
@@ -137,12 +134,10 @@ as $$
 declare
   v_last integer;
   v_is_ours boolean;
-  v_is_paid boolean;
   v_now timestamptz := clock_timestamp();
 begin
   -- One at a time per plan. It keeps no subscriber waiting: those take a key share lock.
-  select p.price_cents > 0 into v_is_paid
-  from public.plans p where p.id = p_plan_id for no key update;
+  perform 1 from public.plans p where p.id = p_plan_id for no key update;
   if not found then
     return;
   end if;
@@ -159,8 +154,8 @@ begin
     end if;
   else
     v_last := coalesce(v_last, 0) + 1;
-    insert into credits.plan_versions (plan_id, version, is_paid, made_at, made_by)
-    values (p_plan_id, v_last, v_is_paid, v_now, pg_current_xact_id());
+    insert into credits.plan_versions (plan_id, version, made_at, made_by)
+    values (p_plan_id, v_last, v_now, pg_current_xact_id());
   end if;
   insert into credits.plan_version_limits (plan_id, version, credit_type, allowance, rollover_cap)
   select p_plan_id, v_last, l.credit_type, l.allowance, l.rollover_cap
