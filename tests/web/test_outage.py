@@ -106,6 +106,6 @@ async def test_figures_that_may_be_old_are_said_once(site: Site, visit: Visit) -
         await hide(page, True)
         await hide(page, False)
         await expect(page.locator(".outage")).to_be_visible(timeout=10_000)
-        assert await page.locator(".notice:visible, .note:visible").count() == 1
+        await expect(page.locator(".notice:visible, .note:visible")).to_have_count(1)
         await bring_back(page)
         await expect(page.locator(".outage")).to_be_hidden(timeout=20_000)

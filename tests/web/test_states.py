@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -33,7 +34,7 @@ def _unpaid(user: Timed) -> None:
 
 def _trial(user: Timed) -> None:
     user.call("change_plan", "builder")
-    user.call("set_subscription_status", "trialing", ends_at=user.now.replace(year=user.now.year + 1))
+    user.call("set_subscription_status", "trialing", ends_at=user.now + timedelta(days=365))
 
 
 def _pending(user: Timed) -> None:
