@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.progress_bar import ProgressBar
 
 from sonas_supabase import Balance, Plan, PlanLimit, Summary
+from sonas_supabase.money import show_amount
 
 from ._connect import AsJson, CreditType, DbUrl, OneType, User, Workspace, completed, connect, options
 from ._guard import Stop
@@ -274,7 +275,7 @@ def _allowance(plan: Plan, credit_type: str) -> str:
 
 
 def _price(plan: Plan) -> str:
-    return f"{plan.price_cents / 100:,.2f} {plan.currency}" if plan.price_cents else "free"
+    return show_amount(plan.price_cents, plan.currency) if plan.price_cents else "free"
 
 
 def register(app: typer.Typer) -> None:

@@ -14,6 +14,7 @@ from sonas_supabase import CreditsClient
 from sonas_supabase.billing._events import SUBSCRIBED
 from sonas_supabase.billing._reader import API_VERSION
 from sonas_supabase.billing._stripe import Stripe, told
+from sonas_supabase.money import show_amount
 
 if TYPE_CHECKING:
     import stripe
@@ -275,4 +276,4 @@ def _named(price: stripe.Price) -> str:
 
 
 def _costs(currency: str, amount: int | None) -> str:
-    return f"{(amount or 0) / 100:,.2f} {currency}"
+    return show_amount(amount or 0, currency)

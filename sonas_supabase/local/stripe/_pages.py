@@ -15,6 +15,7 @@ from starlette.routing import Route
 from sonas_supabase.local.stripe._objects import Json
 from sonas_supabase.local.stripe._shop import Impossible, Shop
 from sonas_supabase.local.stripe._store import Missing
+from sonas_supabase.money import show_amount
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -264,7 +265,7 @@ def _amount(item: Json) -> str:
 
 
 def _money(cents: int, currency: str) -> str:
-    return f"{cents / 100:,.2f} {escape(currency.upper())}"
+    return escape(show_amount(cents, currency.upper()))
 
 
 def _times(quantity: int) -> str:

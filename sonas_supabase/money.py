@@ -1,0 +1,29 @@
+"""Amounts of money as people read them. They are in the smallest unit of their currency, as providers count."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# As `credits.minor_units` in the database has them; a test compares.
+_WHOLE: Final = frozenset(
+    ("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof", "xpf")
+)
+_THOUSANDTHS: Final = frozenset(("bhd", "jod", "kwd", "omr", "tnd"))
+
+
+def decimals_of(currency: str) -> int:
+    """How many decimals an amount in this currency has."""
+    code = currency.lower()
+    return 0 if code in _WHOLE else 3 if code in _THOUSANDTHS else 2
+
+
+def show_amount(amount: int, currency: str) -> str:
+    """An amount with its currency.
+
+    >>> show_amount(123450, "usd")
+    '1,234.50 usd'
+    >>> show_amount(1500, "jpy")
+    '1,500 jpy'
+    """
+    decimals = decimals_of(currency)
+    return f"{amount / 10**decimals:,.{decimals}f} {currency}"
