@@ -15785,11 +15785,10 @@ revoke all on function public.revoke_api_key(uuid, uuid, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function public.revoke_api_key(uuid, uuid, uuid) to authenticated, service_role;
 
--- schemas/calendar/fold_subscription.sql
+-- schemas/calendar/subscription_state.sql
 
--- The one state machine of subscriptions. It reads the events in the order in which they happened,
--- so that what is heard of late ends as if it had been heard of at once, and says from when on what
--- holds. docs/concepts.md draws it.
+-- What a subscription is at an instant, as far as it decides what comes next. fold_subscription.sql
+-- makes one out of all that happened; docs/concepts.md draws the state machine.
 
 create type credits.provider_state as (
   subscription_id text,
@@ -15878,434 +15877,11 @@ comment on function credits.spell_period(credits.subscription_spells, timestampt
 revoke all on function credits.spell_period(credits.subscription_spells, timestamptz)
   from public, anon, authenticated, service_role;
 
-create function credits.enter_plan(
-  p_state credits.subscription_state, p_plan_id text, p_quantity integer, p_version integer,
-  p_at timestamptz)
-returns credits.subscription_state
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  s credits.subscription_state := p_state;
-  v_was_paid boolean := s.is_paid;
-  v_plan record := credits.plan_condition_at(p_plan_id, s.known_at);
-begin
-  s.is_paid := v_plan.is_paid;
-  s.spell.is_default := v_plan.is_default;
-  if v_was_paid and not s.is_paid and credits.running_period_is_unpaid(s, p_at) then
-    s.unpaid_at := p_at;
-  end if;
-  s.spell.plan_id := p_plan_id;
-  s.spell.quantity := p_quantity;
-  s.spell.plan_version := p_version;
-  s.spell.versioned_at := case when p_version is not null then p_at end;
-  s.spell.pending_plan_id := null;
-  s.spell.pending_at := null;
-  s.next_quantity := null;
-  s.next_quantity_at := null;
-  s.cancel_at := null;
-  s.blocked_until := null;
-  s.spell.is_whole := false;
-  if not s.is_paid or not v_was_paid or (s.spell).status = 'canceled' then
-    s.spell.status := 'active';
-    s.spell.past_due_since := null;
-    s.spell.paused_since := null;
-    s.spell.trial_ends_at := null;
-  end if;
-  if s.is_paid and not v_was_paid then
-    s.paid_from := p_at;
-  end if;
-  return s;
-end
-$$;
-comment on function credits.enter_plan(credits.subscription_state, text, integer, integer,
-  timestamptz) is
-  'Moves a subscription to a plan. Between paid plans it keeps its status: to change the plan is '
-  'no payment.';
-revoke all on function credits.enter_plan(credits.subscription_state, text, integer, integer,
-  timestamptz)
-  from public, anon, authenticated, service_role;
+-- schemas/calendar/fold_subscription.sql
 
-create function credits.running_period_is_unpaid(
-  p_state credits.subscription_state, p_at timestamptz)
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  s credits.subscription_spells := p_state.spell;
-  v_at timestamptz := case when p_at > s.anchored_from then p_at - interval '1 microsecond'
-    else p_at end;
-begin
-  return p_state.is_managed and s.trial_ends_at is null and not coalesce(
-    p_state.covered_until >= (select p.period_end from credits.spell_period(s, v_at) p), false);
-end
-$$;
-comment on function credits.running_period_is_unpaid(credits.subscription_state, timestamptz) is
-  'Whether a provider has not been paid for the period that runs, or ends at this instant. A trial '
-  'is not to be paid.';
-revoke all on function credits.running_period_is_unpaid(credits.subscription_state, timestamptz)
-  from public, anon, authenticated, service_role;
-
-create function credits.anchor_periods(p_state credits.subscription_state, p_at timestamptz)
-returns credits.subscription_state
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-declare
-  s credits.subscription_state := p_state;
-begin
-  s.spell.anchor_at := p_at;
-  s.spell.anchored_from := p_at;
-  s.spell.anchored_by := (s.spell).anchored_by + 1;
-  s.spell.time_zone := coalesce(s.zone_next, (s.spell).time_zone);
-  s.zone_next := null;
-  s.zone_at := null;
-  s.blocked_until := null;
-  -- Fewer seats count from the next period: this one.
-  s.spell.quantity := coalesce(s.next_quantity, (s.spell).quantity);
-  s.next_quantity := null;
-  s.next_quantity_at := null;
-  return s;
-end
-$$;
-comment on function credits.anchor_periods(credits.subscription_state, timestamptz) is
-  'Starts a new period at an instant.';
-revoke all on function credits.anchor_periods(credits.subscription_state, timestamptz)
-  from public, anon, authenticated, service_role;
-
-create function credits.running_period_is_paid(p_state credits.subscription_state,
-  p_end timestamptz)
-returns boolean
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  return (p_state).is_paid and (p_state.spell).past_due_since is null
-    and (p_state.spell).trial_ends_at is null
-    and (not p_state.is_managed or coalesce(p_state.covered_until >= p_end, false));
-end
-$$;
-comment on function credits.running_period_is_paid(credits.subscription_state, timestamptz) is
-  'Whether the period that ends at p_end was paid for.';
-revoke all on function credits.running_period_is_paid(credits.subscription_state, timestamptz)
-  from public, anon, authenticated, service_role;
-
-create function credits.leave_plan(p_state credits.subscription_state, p_keeps boolean,
-  p_plan_id text, p_quantity integer,
-  p_version integer, p_at timestamptz)
-returns credits.subscription_state
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  s credits.subscription_state := p_state;
-  v_period record;
-  v_is_paid boolean;
-  v_was_trial boolean := (s.spell).trial_ends_at is not null;
-begin
-  -- At a boundary it is the period before that ends.
-  select * into v_period from credits.spell_period(s.spell,
-    case when p_at > (s.spell).anchored_from then p_at - interval '1 microsecond' else p_at end);
-  v_is_paid := credits.running_period_is_paid(s, v_period.period_end);
-  s := credits.enter_plan(s, p_plan_id, p_quantity, p_version, p_at);
-  if p_at < v_period.period_end and not (v_is_paid and p_keeps) then
-    s.forfeits_from := v_period.period_start;
-    s.spell.is_whole := not v_is_paid;
-    if v_is_paid then
-      s.blocked_until := v_period.period_end;
-    elsif v_was_trial then
-      -- The period of the trial goes on as one of the new plan.
-      s.spell.anchored_by := (s.spell).anchored_by + 1;
-    end if;
-  elsif p_at >= v_period.period_end then
-    -- The period that would begin here is the new plan's alone.
-    s.forfeits_from := p_at;
-  end if;
-  return s;
-end
-$$;
-comment on function credits.leave_plan(credits.subscription_state, boolean, text, integer, integer,
-  timestamptz) is
-  'Leaves a paid plan at once. What was paid for stays, if it is to be kept; what was not gives '
-  'way to the new plan''s allowance.';
-revoke all on function credits.leave_plan(credits.subscription_state, boolean, text, integer,
-  integer, timestamptz)
-  from public, anon, authenticated, service_role;
-
-create function credits.cancel_plan(p_state credits.subscription_state, p_keeps boolean,
-  p_default text, p_at timestamptz)
-returns credits.subscription_state
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  s credits.subscription_state := p_state;
-  v_period record;
-begin
-  s.cancel_at := null;
-  select * into v_period from credits.spell_period(s.spell,
-    case when p_at > (s.spell).anchored_from then p_at - interval '1 microsecond' else p_at end);
-  if not p_keeps or not credits.running_period_is_paid(s, v_period.period_end)
-    or p_at >= v_period.period_end then
-    return credits.leave_plan(s, p_keeps, p_default, 1, null, p_at);
-  end if;
-  s.spell.status := 'canceled';
-  s.spell.pending_plan_id := p_default;
-  s.spell.pending_at := v_period.period_end;
-  s.pending_quantity := 1;
-  return s;
-end
-$$;
-comment on function credits.cancel_plan(credits.subscription_state, boolean, text, timestamptz) is
-  'Ends a plan: what was paid for stays to the end of its period, where it is to be kept.';
-revoke all on function credits.cancel_plan(credits.subscription_state, boolean, text, timestamptz)
-  from public, anon, authenticated, service_role;
-
-create function credits.change_plan_event(
-  p_state credits.subscription_state, p_event credits.subscription_events)
-returns credits.subscription_state
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  s credits.subscription_state := p_state;
-  v_at timestamptz := p_event.happened_at;
-  v_is_same boolean := p_event.plan_id = (s.spell).plan_id;
-  v_is_paid boolean := (credits.plan_condition_at(p_event.plan_id, s.known_at)).is_paid;
-  v_quantity integer := coalesce(p_event.quantity, case when s.is_paid and v_is_paid
-    then (s.spell).quantity else 1 end);
-  v_period record;
-begin
-  select * into v_period from credits.spell_period(s.spell, v_at);
-  if p_event.at_period_end and not (v_is_same and v_quantity = (s.spell).quantity) then
-    s.cancel_at := null;
-    s.spell.pending_plan_id := p_event.plan_id;
-    s.spell.pending_at := v_period.period_end;
-    s.pending_quantity := v_quantity;
-    s.next_quantity := null;
-    s.next_quantity_at := null;
-    if (s.spell).status = 'canceled' then
-      s.spell.status := 'active';
-    end if;
-  elsif v_is_same then
-    s.spell.pending_plan_id := null;
-    s.spell.pending_at := null;
-    s.cancel_at := null;
-    s.next_quantity := null;
-    s.next_quantity_at := null;
-    if (s.spell).status = 'canceled' then
-      s.spell.status := 'active';
-    end if;
-    -- Fewer seats count from the next period.
-    if v_quantity < (s.spell).quantity then
-      s.next_quantity := v_quantity;
-      s.next_quantity_at := v_period.period_end;
-    else
-      s.spell.quantity := v_quantity;
-    end if;
-  elsif v_is_paid and not s.is_paid then
-    s := credits.enter_plan(s, p_event.plan_id, v_quantity, p_event.plan_version, v_at);
-    s := credits.anchor_periods(s, v_at);
-  elsif s.is_paid and not v_is_paid then
-    s := credits.leave_plan(s, true, p_event.plan_id, v_quantity, p_event.plan_version, v_at);
-  else
-    s := credits.enter_plan(s, p_event.plan_id, greatest(v_quantity, case when s.is_paid
-      then (s.spell).quantity end),
-      p_event.plan_version, v_at);
-    if v_quantity < (s.spell).quantity then
-      s.next_quantity := v_quantity;
-      s.next_quantity_at := v_period.period_end;
-    end if;
-  end if;
-  return s;
-end
-$$;
-comment on function credits.change_plan_event(credits.subscription_state,
-  credits.subscription_events) is
-  'What a change of plan or seats does: up at once, from free to paid with a new period, fewer '
-  'seats from the next period.';
-revoke all on function credits.change_plan_event(credits.subscription_state,
-  credits.subscription_events)
-  from public, anon, authenticated, service_role;
-
-create function credits.change_status_event(
-  p_state credits.subscription_state, p_event credits.subscription_events, p_default text)
-returns credits.subscription_state
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  s credits.subscription_state := p_state;
-  v_at timestamptz := p_event.happened_at;
-  v_period record;
-begin
-  -- A plan without a price has nothing that could be owed, paused or canceled.
-  if not s.is_paid then
-    return s;
-  end if;
-  select * into v_period from credits.spell_period(s.spell, v_at);
-  case p_event.status
-  when 'active' then
-    s.cancel_at := null;
-    if (s.spell).status = 'canceled' then
-      s.spell.pending_plan_id := null;
-      s.spell.pending_at := null;
-    end if;
-    if (s.spell).trial_ends_at is not null then
-      s.trial_is_paid := true;
-      return s;
-    end if;
-    -- What was not granted meanwhile is made up for. A provider says by payments and periods of its
-    -- own what there is.
-    if not s.is_managed then
-      s.earns_from := least((s.spell).paused_since, (s.spell).past_due_since);
-    end if;
-    s.spell.paused_since := null;
-    -- Of a managed subscription only a payment says that it is paid: covered_until.
-    if not s.is_managed then
-      s.spell.past_due_since := null;
-    end if;
-    s.spell.status := 'active';
-  when 'past_due', 'unpaid' then
-    if (s.spell).trial_ends_at is not null then
-      s.trial_is_paid := false;
-    elsif (s.spell).status <> 'canceled'
-      and not (s.is_managed and coalesce(s.covered_until >= v_period.period_end, false)) then
-      s.spell.status := p_event.status;
-      s.spell.paused_since := null;
-      s.spell.past_due_since := coalesce((s.spell).past_due_since, v_at);
-    end if;
-  when 'paused' then
-    if (s.spell).trial_ends_at is not null then
-      s.trial_is_paid := false;
-    elsif (s.spell).status <> 'canceled' then
-      s.spell.status := 'paused';
-      s.spell.paused_since := coalesce((s.spell).paused_since, v_at);
-    end if;
-  when 'trialing' then
-    -- A trial that is prolonged is the same trial.
-    if (s.spell).trial_ends_at is not null then
-      s.spell.trial_ends_at := p_event.ends_at;
-      return s;
-    end if;
-    s := credits.anchor_periods(s, v_at);
-    s.spell.status := 'trialing';
-    s.spell.paused_since := null;
-    s.spell.trial_ends_at := p_event.ends_at;
-    s.trial_is_paid := false;
-  when 'canceled' then
-    if (s.spell).status = 'canceled' and p_event.ends_at is null then
-      if not p_event.keeps_paid then
-        s := credits.leave_plan(s, false, p_default, 1, null, v_at);
-      end if;
-    elsif p_event.ends_at is not null then
-      s.cancel_at := p_event.ends_at;
-      s.cancel_keeps := p_event.keeps_paid;
-    else
-      s := credits.cancel_plan(s, p_event.keeps_paid, p_default, v_at);
-    end if;
-  end case;
-  return s;
-end
-$$;
-comment on function credits.change_status_event(credits.subscription_state,
-  credits.subscription_events, text) is
-  'What a status does to a paid plan.';
-revoke all on function credits.change_status_event(credits.subscription_state,
-  credits.subscription_events, text)
-  from public, anon, authenticated, service_role;
-
-create function credits.next_transition(p_state credits.subscription_state, p_after timestamptz)
-returns timestamptz
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  s credits.subscription_state := p_state;
-begin
-  return least(
-    (s.spell).pending_at, s.next_quantity_at, s.cancel_at, s.zone_at, s.blocked_until,
-      (s.spell).trial_ends_at,
-    case when s.is_paid and not (s.spell).is_frozen then (s.spell).grace_ends_at end,
-    case when s.owed_status is not null and s.covered_until > p_after then s.covered_until end,
-    case when s.uncovered_from > p_after then s.uncovered_from end);
-end
-$$;
-comment on function credits.next_transition(credits.subscription_state, timestamptz) is
-  'When time alone changes a subscription next; null when it never does.';
-revoke all on function credits.next_transition(credits.subscription_state, timestamptz)
-  from public, anon, authenticated, service_role;
-
-create function credits.pass_time(p_state credits.subscription_state, p_default text,
-  p_at timestamptz)
-returns credits.subscription_state
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  s credits.subscription_state := p_state;
-begin
-  if s.zone_at <= p_at then
-    s.spell.time_zone := s.zone_next;
-    s.spell.anchored_from := s.zone_at;
-    s.zone_at := null;
-    s.zone_next := null;
-  end if;
-  if s.blocked_until <= p_at then
-    s.blocked_until := null;
-  end if;
-  -- A payment failed while the period was covered: what follows is owed.
-  if s.owed_status is not null and s.covered_until <= p_at then
-    s.spell.status := s.owed_status;
-    s.spell.past_due_since := coalesce((s.spell).past_due_since, p_at);
-    s.owed_status := null;
-  end if;
-  if (s.spell).pending_at <= p_at then
-    s := credits.enter_plan(s, (s.spell).pending_plan_id, s.pending_quantity, null, p_at);
-  elsif s.cancel_at <= p_at then
-    s := credits.cancel_plan(s, s.cancel_keeps, p_default, p_at);
-  elsif s.next_quantity_at <= p_at then
-    s.spell.quantity := s.next_quantity;
-    s.next_quantity := null;
-    s.next_quantity_at := null;
-  elsif (s.spell).trial_ends_at <= p_at then
-    if s.trial_is_paid or s.is_managed and s.covered_until > p_at then
-      s.spell.status := 'active';
-      s.spell.trial_ends_at := null;
-    else
-      s := credits.enter_plan(s, p_default, 1, null, p_at);
-    end if;
-    s := credits.anchor_periods(s, p_at);
-  end if;
-  return s;
-end
-$$;
-comment on function credits.pass_time(credits.subscription_state, text, timestamptz) is
-  'What time alone does to a subscription at an instant: what was pending begins, trials and paid '
-  'times end.';
-revoke all on function credits.pass_time(credits.subscription_state, text, timestamptz)
-  from public, anon, authenticated, service_role;
+-- The one state machine of subscriptions. It reads the events in the order in which they happened,
+-- so that what is heard of late ends as if it had been heard of at once, and says from when on what
+-- holds. docs/concepts.md draws it.
 
 create type credits.subscription_fold as (
   spells credits.subscription_spells[],
@@ -16538,174 +16114,6 @@ comment on function credits.all_events(uuid, credits.provider_state[]) is
   'All that happened to a subscription, recorded here or told by a payment provider, in the order '
   'in which it happened.';
 revoke all on function credits.all_events(uuid, credits.provider_state[])
-  from public, anon, authenticated, service_role;
-
-create function credits.change_subscription(
-  p_state credits.subscription_state, p_event credits.subscription_events, p_default text)
-returns credits.subscription_state
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  s credits.subscription_state := p_state;
-  v_period record;
-begin
-  case p_event.kind
-  when 'plan' then
-    s := credits.change_plan_event(s, p_event);
-  when 'status' then
-    s := credits.change_status_event(s, p_event, p_default);
-  when 'version' then
-    if p_event.plan_id = (s.spell).plan_id then
-      s.spell.plan_version := p_event.plan_version;
-      s.spell.versioned_at := p_event.happened_at;
-    end if;
-  when 'time_zone' then
-    if not (s.is_managed and s.is_paid) then
-      s.zone_next := p_event.time_zone;
-      select p.period_end into s.zone_at from credits.spell_period(s.spell, p_event.happened_at) p;
-    end if;
-  when 'period' then
-    select * into v_period from credits.spell_period(s.spell, p_event.happened_at);
-    if s.is_paid and (s.spell).trial_ends_at is null
-      and v_period.period_start <> p_event.happened_at then
-      s := credits.anchor_periods(s, p_event.happened_at);
-      s.spell.time_zone := 'UTC';
-    end if;
-  end case;
-  return s;
-end
-$$;
-comment on function credits.change_subscription(credits.subscription_state,
-  credits.subscription_events, text) is
-  'The state of a subscription after an event.';
-revoke all on function credits.change_subscription(credits.subscription_state,
-  credits.subscription_events, text)
-  from public, anon, authenticated, service_role;
-
-create function credits.refold(
-  p_account_id uuid, p_at timestamptz, p_course credits.provider_state[] default null)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_spells credits.subscription_spells[] :=
-    credits.fold_subscription(p_account_id, p_course);
-  v_revision bigint;
-  v_written_at timestamptz := clock_timestamp();
-  v_replaced bigint;
-  v_added bigint;
-begin
-  select coalesce(max(s.revision), 0) + 1 into v_revision
-  from credits.subscription_spells s where s.account_id = p_account_id;
-  update credits.subscription_spells s set replaced_at = p_at
-  where s.account_id = p_account_id and s.replaced_at is null
-    and not credits.is_same_spell(s, v_spells[s.n]);
-  get diagnostics v_replaced = row_count;
-  insert into credits.subscription_spells
-  select (f).* from (
-    select row(p_account_id, v_revision, x.n, x.event_n, x.started_at, x.plan_id, x.plan_version,
-      x.versioned_at, x.is_paid, x.is_default, x.quantity, x.status,
-      x.is_frozen, x.is_earning, x.forfeited_at, x.is_whole, x.anchor_at, x.anchored_by,
-      x.anchored_from, x.time_zone,
-      x.past_due_since, x.grace_ends_at, x.paused_since, x.trial_ends_at, x.pending_plan_id,
-      x.pending_at,
-      null)::credits.subscription_spells as f
-    from unnest(v_spells) x
-    where not exists (
-      select 1 from credits.subscription_spells s
-      where s.account_id = p_account_id and s.n = x.n and s.replaced_at is null)) y;
-  get diagnostics v_added = row_count;
-  if v_replaced + v_added = 0 then
-    return;
-  end if;
-  update credits.subscriptions b set updated_at = v_written_at where b.account_id = p_account_id;
-  -- What it comes to is booked by the next operation on each balance.
-  update credits.balances b set due_at = least(b.due_at, b.settled_at)
-    where b.account_id = p_account_id;
-end
-$$;
-comment on function credits.refold(uuid, timestamptz, credits.provider_state[]) is
-  'Writes down the spells that follow from the events, keeping those that no longer do as '
-  'replaced. All balances are locked.';
-revoke all on function credits.refold(uuid, timestamptz, credits.provider_state[])
-  from public, anon, authenticated, service_role;
-
-create function credits.is_same_spell(p_old credits.subscription_spells,
-  p_new credits.subscription_spells)
-returns boolean
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  p_new.revision := p_old.revision;
-  p_new.replaced_at := p_old.replaced_at;
-  return p_old is not distinct from p_new;
-end
-$$;
-comment on function credits.is_same_spell(credits.subscription_spells,
-  credits.subscription_spells) is
-  'Whether two spells differ in nothing but when they were written down.';
-revoke all on function credits.is_same_spell(credits.subscription_spells,
-  credits.subscription_spells)
-  from public, anon, authenticated, service_role;
-
-create function credits.record_event(p_account_id uuid, p_event credits.subscription_events,
-  p_at timestamptz)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  insert into credits.subscription_events (
-    account_id, n, kind, happened_at, recorded_at, plan_id, plan_version, quantity, at_period_end,
-      status, ends_at, keeps_paid,
-    time_zone)
-  values (
-    p_account_id,
-    (select coalesce(max(e.n), 0) + 1 from credits.subscription_events e
-      where e.account_id = p_account_id),
-    p_event.kind, p_event.happened_at, p_at, p_event.plan_id, p_event.plan_version,
-    p_event.quantity, p_event.at_period_end,
-    p_event.status, p_event.ends_at, p_event.keeps_paid, p_event.time_zone);
-  perform credits.refold(p_account_id, p_at);
-end
-$$;
-comment on function credits.record_event(uuid, credits.subscription_events, timestamptz) is
-  'Records what happened to a subscription. All balances of the account are locked, and what was '
-  'due is booked.';
-revoke all on function credits.record_event(uuid, credits.subscription_events, timestamptz)
-  from public, anon, authenticated, service_role;
-
-create function credits.open_subscription(p_account_id uuid, p_at timestamptz)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_event credits.subscription_events;
-begin
-  -- Locked as a foreign key would: the plan cannot go away before its new subscriber shows.
-  select 'opened', p_at, p.id, credits.latest_version(p.id)
-    into v_event.kind, v_event.happened_at, v_event.plan_id, v_event.plan_version
-  from public.plans p where p.is_default for key share;
-  perform credits.record_event(p_account_id, v_event, p_at);
-end
-$$;
-comment on function credits.open_subscription(uuid, timestamptz) is
-  'Subscribes a new account to the default plan.';
-revoke all on function credits.open_subscription(uuid, timestamptz)
   from public, anon, authenticated, service_role;
 
 -- schemas/calendar/plan_terms_at.sql
@@ -17904,6 +17312,178 @@ comment on function credits.subscription_answer(uuid, timestamptz) is
 revoke all on function credits.subscription_answer(uuid, timestamptz)
   from public, anon, authenticated, service_role;
 
+-- schemas/calendar/change_subscription.sql
+
+-- Writes down what happened to a subscription, and which spells follow from all of it.
+
+create function credits.change_subscription(
+  p_state credits.subscription_state, p_event credits.subscription_events, p_default text)
+returns credits.subscription_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_state := p_state;
+  v_period record;
+begin
+  case p_event.kind
+  when 'plan' then
+    s := credits.change_plan_event(s, p_event);
+  when 'status' then
+    s := credits.change_status_event(s, p_event, p_default);
+  when 'version' then
+    if p_event.plan_id = (s.spell).plan_id then
+      s.spell.plan_version := p_event.plan_version;
+      s.spell.versioned_at := p_event.happened_at;
+    end if;
+  when 'time_zone' then
+    if not (s.is_managed and s.is_paid) then
+      s.zone_next := p_event.time_zone;
+      select p.period_end into s.zone_at from credits.spell_period(s.spell, p_event.happened_at) p;
+    end if;
+  when 'period' then
+    select * into v_period from credits.spell_period(s.spell, p_event.happened_at);
+    if s.is_paid and (s.spell).trial_ends_at is null
+      and v_period.period_start <> p_event.happened_at then
+      s := credits.anchor_periods(s, p_event.happened_at);
+      s.spell.time_zone := 'UTC';
+    end if;
+  end case;
+  return s;
+end
+$$;
+comment on function credits.change_subscription(credits.subscription_state,
+  credits.subscription_events, text) is
+  'The state of a subscription after an event.';
+revoke all on function credits.change_subscription(credits.subscription_state,
+  credits.subscription_events, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.refold(
+  p_account_id uuid, p_at timestamptz, p_course credits.provider_state[] default null)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_spells credits.subscription_spells[] :=
+    credits.fold_subscription(p_account_id, p_course);
+  v_revision bigint;
+  v_written_at timestamptz := clock_timestamp();
+  v_replaced bigint;
+  v_added bigint;
+begin
+  select coalesce(max(s.revision), 0) + 1 into v_revision
+  from credits.subscription_spells s where s.account_id = p_account_id;
+  update credits.subscription_spells s set replaced_at = p_at
+  where s.account_id = p_account_id and s.replaced_at is null
+    and not credits.is_same_spell(s, v_spells[s.n]);
+  get diagnostics v_replaced = row_count;
+  insert into credits.subscription_spells
+  select (f).* from (
+    select row(p_account_id, v_revision, x.n, x.event_n, x.started_at, x.plan_id, x.plan_version,
+      x.versioned_at, x.is_paid, x.is_default, x.quantity, x.status,
+      x.is_frozen, x.is_earning, x.forfeited_at, x.is_whole, x.anchor_at, x.anchored_by,
+      x.anchored_from, x.time_zone,
+      x.past_due_since, x.grace_ends_at, x.paused_since, x.trial_ends_at, x.pending_plan_id,
+      x.pending_at,
+      null)::credits.subscription_spells as f
+    from unnest(v_spells) x
+    where not exists (
+      select 1 from credits.subscription_spells s
+      where s.account_id = p_account_id and s.n = x.n and s.replaced_at is null)) y;
+  get diagnostics v_added = row_count;
+  if v_replaced + v_added = 0 then
+    return;
+  end if;
+  update credits.subscriptions b set updated_at = v_written_at where b.account_id = p_account_id;
+  -- What it comes to is booked by the next operation on each balance.
+  update credits.balances b set due_at = least(b.due_at, b.settled_at)
+    where b.account_id = p_account_id;
+end
+$$;
+comment on function credits.refold(uuid, timestamptz, credits.provider_state[]) is
+  'Writes down the spells that follow from the events, keeping those that no longer do as '
+  'replaced. All balances are locked.';
+revoke all on function credits.refold(uuid, timestamptz, credits.provider_state[])
+  from public, anon, authenticated, service_role;
+
+create function credits.is_same_spell(p_old credits.subscription_spells,
+  p_new credits.subscription_spells)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  p_new.revision := p_old.revision;
+  p_new.replaced_at := p_old.replaced_at;
+  return p_old is not distinct from p_new;
+end
+$$;
+comment on function credits.is_same_spell(credits.subscription_spells,
+  credits.subscription_spells) is
+  'Whether two spells differ in nothing but when they were written down.';
+revoke all on function credits.is_same_spell(credits.subscription_spells,
+  credits.subscription_spells)
+  from public, anon, authenticated, service_role;
+
+create function credits.record_event(p_account_id uuid, p_event credits.subscription_events,
+  p_at timestamptz)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  insert into credits.subscription_events (
+    account_id, n, kind, happened_at, recorded_at, plan_id, plan_version, quantity, at_period_end,
+      status, ends_at, keeps_paid,
+    time_zone)
+  values (
+    p_account_id,
+    (select coalesce(max(e.n), 0) + 1 from credits.subscription_events e
+      where e.account_id = p_account_id),
+    p_event.kind, p_event.happened_at, p_at, p_event.plan_id, p_event.plan_version,
+    p_event.quantity, p_event.at_period_end,
+    p_event.status, p_event.ends_at, p_event.keeps_paid, p_event.time_zone);
+  perform credits.refold(p_account_id, p_at);
+end
+$$;
+comment on function credits.record_event(uuid, credits.subscription_events, timestamptz) is
+  'Records what happened to a subscription. All balances of the account are locked, and what was '
+  'due is booked.';
+revoke all on function credits.record_event(uuid, credits.subscription_events, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.open_subscription(p_account_id uuid, p_at timestamptz)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_event credits.subscription_events;
+begin
+  -- Locked as a foreign key would: the plan cannot go away before its new subscriber shows.
+  select 'opened', p_at, p.id, credits.latest_version(p.id)
+    into v_event.kind, v_event.happened_at, v_event.plan_id, v_event.plan_version
+  from public.plans p where p.is_default for key share;
+  perform credits.record_event(p_account_id, v_event, p_at);
+end
+$$;
+comment on function credits.open_subscription(uuid, timestamptz) is
+  'Subscribes a new account to the default plan.';
+revoke all on function credits.open_subscription(uuid, timestamptz)
+  from public, anon, authenticated, service_role;
+
 -- schemas/calendar/cover_period.sql
 
 -- What a payment provider says: who manages the subscription, which period runs, and up to when it
@@ -18030,6 +17610,447 @@ grant select on table public.credit_balances to authenticated, service_role;
 create trigger credit_balances_are_never_written instead of insert or update
   or delete on public.credit_balances
   for each row execute function credits.refuse_computed_rows();
+
+-- schemas/calendar/follow_event.sql
+
+-- What a change of the plan, and what a status, does to a subscription.
+
+create function credits.change_plan_event(
+  p_state credits.subscription_state, p_event credits.subscription_events)
+returns credits.subscription_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_state := p_state;
+  v_at timestamptz := p_event.happened_at;
+  v_is_same boolean := p_event.plan_id = (s.spell).plan_id;
+  v_is_paid boolean := (credits.plan_condition_at(p_event.plan_id, s.known_at)).is_paid;
+  v_quantity integer := coalesce(p_event.quantity, case when s.is_paid and v_is_paid
+    then (s.spell).quantity else 1 end);
+  v_period record;
+begin
+  select * into v_period from credits.spell_period(s.spell, v_at);
+  if p_event.at_period_end and not (v_is_same and v_quantity = (s.spell).quantity) then
+    s.cancel_at := null;
+    s.spell.pending_plan_id := p_event.plan_id;
+    s.spell.pending_at := v_period.period_end;
+    s.pending_quantity := v_quantity;
+    s.next_quantity := null;
+    s.next_quantity_at := null;
+    if (s.spell).status = 'canceled' then
+      s.spell.status := 'active';
+    end if;
+  elsif v_is_same then
+    s.spell.pending_plan_id := null;
+    s.spell.pending_at := null;
+    s.cancel_at := null;
+    s.next_quantity := null;
+    s.next_quantity_at := null;
+    if (s.spell).status = 'canceled' then
+      s.spell.status := 'active';
+    end if;
+    -- Fewer seats count from the next period.
+    if v_quantity < (s.spell).quantity then
+      s.next_quantity := v_quantity;
+      s.next_quantity_at := v_period.period_end;
+    else
+      s.spell.quantity := v_quantity;
+    end if;
+  elsif v_is_paid and not s.is_paid then
+    s := credits.enter_plan(s, p_event.plan_id, v_quantity, p_event.plan_version, v_at);
+    s := credits.anchor_periods(s, v_at);
+  elsif s.is_paid and not v_is_paid then
+    s := credits.leave_plan(s, true, p_event.plan_id, v_quantity, p_event.plan_version, v_at);
+  else
+    s := credits.enter_plan(s, p_event.plan_id, greatest(v_quantity, case when s.is_paid
+      then (s.spell).quantity end),
+      p_event.plan_version, v_at);
+    if v_quantity < (s.spell).quantity then
+      s.next_quantity := v_quantity;
+      s.next_quantity_at := v_period.period_end;
+    end if;
+  end if;
+  return s;
+end
+$$;
+comment on function credits.change_plan_event(credits.subscription_state,
+  credits.subscription_events) is
+  'What a change of plan or seats does: up at once, from free to paid with a new period, fewer '
+  'seats from the next period.';
+revoke all on function credits.change_plan_event(credits.subscription_state,
+  credits.subscription_events)
+  from public, anon, authenticated, service_role;
+
+create function credits.change_status_event(
+  p_state credits.subscription_state, p_event credits.subscription_events, p_default text)
+returns credits.subscription_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_state := p_state;
+  v_at timestamptz := p_event.happened_at;
+  v_period record;
+begin
+  -- A plan without a price has nothing that could be owed, paused or canceled.
+  if not s.is_paid then
+    return s;
+  end if;
+  select * into v_period from credits.spell_period(s.spell, v_at);
+  case p_event.status
+  when 'active' then
+    s.cancel_at := null;
+    if (s.spell).status = 'canceled' then
+      s.spell.pending_plan_id := null;
+      s.spell.pending_at := null;
+    end if;
+    if (s.spell).trial_ends_at is not null then
+      s.trial_is_paid := true;
+      return s;
+    end if;
+    -- What was not granted meanwhile is made up for. A provider says by payments and periods of its
+    -- own what there is.
+    if not s.is_managed then
+      s.earns_from := least((s.spell).paused_since, (s.spell).past_due_since);
+    end if;
+    s.spell.paused_since := null;
+    -- Of a managed subscription only a payment says that it is paid: covered_until.
+    if not s.is_managed then
+      s.spell.past_due_since := null;
+    end if;
+    s.spell.status := 'active';
+  when 'past_due', 'unpaid' then
+    if (s.spell).trial_ends_at is not null then
+      s.trial_is_paid := false;
+    elsif (s.spell).status <> 'canceled'
+      and not (s.is_managed and coalesce(s.covered_until >= v_period.period_end, false)) then
+      s.spell.status := p_event.status;
+      s.spell.paused_since := null;
+      s.spell.past_due_since := coalesce((s.spell).past_due_since, v_at);
+    end if;
+  when 'paused' then
+    if (s.spell).trial_ends_at is not null then
+      s.trial_is_paid := false;
+    elsif (s.spell).status <> 'canceled' then
+      s.spell.status := 'paused';
+      s.spell.paused_since := coalesce((s.spell).paused_since, v_at);
+    end if;
+  when 'trialing' then
+    -- A trial that is prolonged is the same trial.
+    if (s.spell).trial_ends_at is not null then
+      s.spell.trial_ends_at := p_event.ends_at;
+      return s;
+    end if;
+    s := credits.anchor_periods(s, v_at);
+    s.spell.status := 'trialing';
+    s.spell.paused_since := null;
+    s.spell.trial_ends_at := p_event.ends_at;
+    s.trial_is_paid := false;
+  when 'canceled' then
+    if (s.spell).status = 'canceled' and p_event.ends_at is null then
+      if not p_event.keeps_paid then
+        s := credits.leave_plan(s, false, p_default, 1, null, v_at);
+      end if;
+    elsif p_event.ends_at is not null then
+      s.cancel_at := p_event.ends_at;
+      s.cancel_keeps := p_event.keeps_paid;
+    else
+      s := credits.cancel_plan(s, p_event.keeps_paid, p_default, v_at);
+    end if;
+  end case;
+  return s;
+end
+$$;
+comment on function credits.change_status_event(credits.subscription_state,
+  credits.subscription_events, text) is
+  'What a status does to a paid plan.';
+revoke all on function credits.change_status_event(credits.subscription_state,
+  credits.subscription_events, text)
+  from public, anon, authenticated, service_role;
+
+-- schemas/calendar/move_between_plans.sql
+
+-- Entering, leaving and canceling a plan, from one state of a subscription to the next.
+
+create function credits.enter_plan(
+  p_state credits.subscription_state, p_plan_id text, p_quantity integer, p_version integer,
+  p_at timestamptz)
+returns credits.subscription_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_state := p_state;
+  v_was_paid boolean := s.is_paid;
+  v_plan record := credits.plan_condition_at(p_plan_id, s.known_at);
+begin
+  s.is_paid := v_plan.is_paid;
+  s.spell.is_default := v_plan.is_default;
+  if v_was_paid and not s.is_paid and credits.running_period_is_unpaid(s, p_at) then
+    s.unpaid_at := p_at;
+  end if;
+  s.spell.plan_id := p_plan_id;
+  s.spell.quantity := p_quantity;
+  s.spell.plan_version := p_version;
+  s.spell.versioned_at := case when p_version is not null then p_at end;
+  s.spell.pending_plan_id := null;
+  s.spell.pending_at := null;
+  s.next_quantity := null;
+  s.next_quantity_at := null;
+  s.cancel_at := null;
+  s.blocked_until := null;
+  s.spell.is_whole := false;
+  if not s.is_paid or not v_was_paid or (s.spell).status = 'canceled' then
+    s.spell.status := 'active';
+    s.spell.past_due_since := null;
+    s.spell.paused_since := null;
+    s.spell.trial_ends_at := null;
+  end if;
+  if s.is_paid and not v_was_paid then
+    s.paid_from := p_at;
+  end if;
+  return s;
+end
+$$;
+comment on function credits.enter_plan(credits.subscription_state, text, integer, integer,
+  timestamptz) is
+  'Moves a subscription to a plan. Between paid plans it keeps its status: to change the plan is '
+  'no payment.';
+revoke all on function credits.enter_plan(credits.subscription_state, text, integer, integer,
+  timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.running_period_is_unpaid(
+  p_state credits.subscription_state, p_at timestamptz)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_spells := p_state.spell;
+  v_at timestamptz := case when p_at > s.anchored_from then p_at - interval '1 microsecond'
+    else p_at end;
+begin
+  return p_state.is_managed and s.trial_ends_at is null and not coalesce(
+    p_state.covered_until >= (select p.period_end from credits.spell_period(s, v_at) p), false);
+end
+$$;
+comment on function credits.running_period_is_unpaid(credits.subscription_state, timestamptz) is
+  'Whether a provider has not been paid for the period that runs, or ends at this instant. A trial '
+  'is not to be paid.';
+revoke all on function credits.running_period_is_unpaid(credits.subscription_state, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.anchor_periods(p_state credits.subscription_state, p_at timestamptz)
+returns credits.subscription_state
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_state := p_state;
+begin
+  s.spell.anchor_at := p_at;
+  s.spell.anchored_from := p_at;
+  s.spell.anchored_by := (s.spell).anchored_by + 1;
+  s.spell.time_zone := coalesce(s.zone_next, (s.spell).time_zone);
+  s.zone_next := null;
+  s.zone_at := null;
+  s.blocked_until := null;
+  -- Fewer seats count from the next period: this one.
+  s.spell.quantity := coalesce(s.next_quantity, (s.spell).quantity);
+  s.next_quantity := null;
+  s.next_quantity_at := null;
+  return s;
+end
+$$;
+comment on function credits.anchor_periods(credits.subscription_state, timestamptz) is
+  'Starts a new period at an instant.';
+revoke all on function credits.anchor_periods(credits.subscription_state, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.running_period_is_paid(p_state credits.subscription_state,
+  p_end timestamptz)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (p_state).is_paid and (p_state.spell).past_due_since is null
+    and (p_state.spell).trial_ends_at is null
+    and (not p_state.is_managed or coalesce(p_state.covered_until >= p_end, false));
+end
+$$;
+comment on function credits.running_period_is_paid(credits.subscription_state, timestamptz) is
+  'Whether the period that ends at p_end was paid for.';
+revoke all on function credits.running_period_is_paid(credits.subscription_state, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.leave_plan(p_state credits.subscription_state, p_keeps boolean,
+  p_plan_id text, p_quantity integer,
+  p_version integer, p_at timestamptz)
+returns credits.subscription_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_state := p_state;
+  v_period record;
+  v_is_paid boolean;
+  v_was_trial boolean := (s.spell).trial_ends_at is not null;
+begin
+  -- At a boundary it is the period before that ends.
+  select * into v_period from credits.spell_period(s.spell,
+    case when p_at > (s.spell).anchored_from then p_at - interval '1 microsecond' else p_at end);
+  v_is_paid := credits.running_period_is_paid(s, v_period.period_end);
+  s := credits.enter_plan(s, p_plan_id, p_quantity, p_version, p_at);
+  if p_at < v_period.period_end and not (v_is_paid and p_keeps) then
+    s.forfeits_from := v_period.period_start;
+    s.spell.is_whole := not v_is_paid;
+    if v_is_paid then
+      s.blocked_until := v_period.period_end;
+    elsif v_was_trial then
+      -- The period of the trial goes on as one of the new plan.
+      s.spell.anchored_by := (s.spell).anchored_by + 1;
+    end if;
+  elsif p_at >= v_period.period_end then
+    -- The period that would begin here is the new plan's alone.
+    s.forfeits_from := p_at;
+  end if;
+  return s;
+end
+$$;
+comment on function credits.leave_plan(credits.subscription_state, boolean, text, integer, integer,
+  timestamptz) is
+  'Leaves a paid plan at once. What was paid for stays, if it is to be kept; what was not gives '
+  'way to the new plan''s allowance.';
+revoke all on function credits.leave_plan(credits.subscription_state, boolean, text, integer,
+  integer, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.cancel_plan(p_state credits.subscription_state, p_keeps boolean,
+  p_default text, p_at timestamptz)
+returns credits.subscription_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_state := p_state;
+  v_period record;
+begin
+  s.cancel_at := null;
+  select * into v_period from credits.spell_period(s.spell,
+    case when p_at > (s.spell).anchored_from then p_at - interval '1 microsecond' else p_at end);
+  if not p_keeps or not credits.running_period_is_paid(s, v_period.period_end)
+    or p_at >= v_period.period_end then
+    return credits.leave_plan(s, p_keeps, p_default, 1, null, p_at);
+  end if;
+  s.spell.status := 'canceled';
+  s.spell.pending_plan_id := p_default;
+  s.spell.pending_at := v_period.period_end;
+  s.pending_quantity := 1;
+  return s;
+end
+$$;
+comment on function credits.cancel_plan(credits.subscription_state, boolean, text, timestamptz) is
+  'Ends a plan: what was paid for stays to the end of its period, where it is to be kept.';
+revoke all on function credits.cancel_plan(credits.subscription_state, boolean, text, timestamptz)
+  from public, anon, authenticated, service_role;
+
+-- schemas/calendar/pass_time.sql
+
+-- What time alone does to a subscription: what is pending begins, grace and trials end.
+
+create function credits.next_transition(p_state credits.subscription_state, p_after timestamptz)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_state := p_state;
+begin
+  return least(
+    (s.spell).pending_at, s.next_quantity_at, s.cancel_at, s.zone_at, s.blocked_until,
+      (s.spell).trial_ends_at,
+    case when s.is_paid and not (s.spell).is_frozen then (s.spell).grace_ends_at end,
+    case when s.owed_status is not null and s.covered_until > p_after then s.covered_until end,
+    case when s.uncovered_from > p_after then s.uncovered_from end);
+end
+$$;
+comment on function credits.next_transition(credits.subscription_state, timestamptz) is
+  'When time alone changes a subscription next; null when it never does.';
+revoke all on function credits.next_transition(credits.subscription_state, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.pass_time(p_state credits.subscription_state, p_default text,
+  p_at timestamptz)
+returns credits.subscription_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_state := p_state;
+begin
+  if s.zone_at <= p_at then
+    s.spell.time_zone := s.zone_next;
+    s.spell.anchored_from := s.zone_at;
+    s.zone_at := null;
+    s.zone_next := null;
+  end if;
+  if s.blocked_until <= p_at then
+    s.blocked_until := null;
+  end if;
+  -- A payment failed while the period was covered: what follows is owed.
+  if s.owed_status is not null and s.covered_until <= p_at then
+    s.spell.status := s.owed_status;
+    s.spell.past_due_since := coalesce((s.spell).past_due_since, p_at);
+    s.owed_status := null;
+  end if;
+  if (s.spell).pending_at <= p_at then
+    s := credits.enter_plan(s, (s.spell).pending_plan_id, s.pending_quantity, null, p_at);
+  elsif s.cancel_at <= p_at then
+    s := credits.cancel_plan(s, s.cancel_keeps, p_default, p_at);
+  elsif s.next_quantity_at <= p_at then
+    s.spell.quantity := s.next_quantity;
+    s.next_quantity := null;
+    s.next_quantity_at := null;
+  elsif (s.spell).trial_ends_at <= p_at then
+    if s.trial_is_paid or s.is_managed and s.covered_until > p_at then
+      s.spell.status := 'active';
+      s.spell.trial_ends_at := null;
+    else
+      s := credits.enter_plan(s, p_default, 1, null, p_at);
+    end if;
+    s := credits.anchor_periods(s, p_at);
+  end if;
+  return s;
+end
+$$;
+comment on function credits.pass_time(credits.subscription_state, text, timestamptz) is
+  'What time alone does to a subscription at an instant: what was pending begins, trials and paid '
+  'times end.';
+revoke all on function credits.pass_time(credits.subscription_state, text, timestamptz)
+  from public, anon, authenticated, service_role;
 
 -- schemas/calendar/period_at.sql
 
@@ -20215,11 +20236,10 @@ comment on column credits.auto_top_ups.state is
 alter table credits.auto_top_ups enable row level security;
 revoke all on table credits.auto_top_ups from public, anon, authenticated, service_role;
 
--- schemas/billing/apply_facts.sql
+-- schemas/billing/billing_result.sql
 
--- One function per fact. Each keeps the fact, works out what follows from all that is known, and
--- says how it ended: applied, waiting for something that is not known yet, or needs_attention for
--- what no repeat can mend.
+-- What becomes of a fact, and what all of them do first. Each fact has a function of its own:
+-- apply_<fact>.sql.
 
 create type credits.billing_result as (
   outcome text,
@@ -20282,676 +20302,6 @@ end
 $$;
 comment on function credits.is_closed(uuid) is 'Whether an account is closed, or its person gone.';
 revoke all on function credits.is_closed(uuid) from public, anon, authenticated, service_role;
-
-create function credits.apply_subscription(p_event_id text, p_fact jsonb)
-returns credits.billing_result
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_account_id uuid := credits.account_of_customer(p_fact ->> 'customer_id');
-  v_effects jsonb;
-begin
-  if (p_fact ->> 'items_incomplete')::boolean then
-    return credits.billing_result('waiting', 'not all items of the subscription were sent',
-      'fetch:' || (p_fact ->> 'subscription_id'));
-  end if;
-  perform credits.keep_subscription(p_event_id, p_fact);
-  if v_account_id is null then
-    return credits.wait_for_customer(p_fact);
-  end if;
-  v_effects := credits.follow_billing(v_account_id);
-  if p_fact ->> 'alert' = 'trial_ending' then
-    perform credits.announce_ending_trial(v_account_id,
-      (credits.spell_at(v_account_id, credits.account_time(v_account_id))).plan_id,
-      (p_fact ->> 'trial_end')::timestamptz);
-  end if;
-  if p_fact ->> 'status' not in ('incomplete', 'incomplete_expired', 'canceled')
-     and not credits.sells_a_plan(p_fact -> 'items') then
-    return credits.billing_result('needs_attention',
-      'the subscription has a price that is not registered', null, v_effects);
-  end if;
-  if credits.living_subscriptions(v_account_id) > 1 then
-    return credits.billing_result('applied', 'the account has two living subscriptions', null,
-      v_effects);
-  end if;
-  return credits.billing_result('applied', null, null, v_effects);
-end
-$$;
-comment on function credits.apply_subscription(text, jsonb) is
-  'What a subscription was at an instant: moves plan, status and period of its account.';
-revoke all on function credits.apply_subscription(text, jsonb)
-  from public, anon, authenticated, service_role;
-
-create function credits.sells_a_plan(p_items jsonb)
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return exists (
-    select 1 from jsonb_array_elements(p_items) i
-    join credits.billing_prices b on b.price_id = i ->> 'price_id'
-    where b.plan_id is not null);
-end
-$$;
-comment on function credits.sells_a_plan(jsonb) is
-  'Whether one of the prices is known as that of a plan.';
-revoke all on function credits.sells_a_plan(jsonb)
-  from public, anon, authenticated, service_role;
-
-create function credits.apply_period_paid(p_fact jsonb)
-returns credits.billing_result
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_account_id uuid := credits.account_of_customer(p_fact ->> 'customer_id');
-  v_effects jsonb;
-begin
-  if (p_fact ->> 'lines_incomplete')::boolean then
-    return credits.billing_result('waiting', 'not all lines of the invoice were sent',
-      'fetch:' || (p_fact ->> 'invoice_id'));
-  end if;
-  perform credits.keep_invoice(p_fact);
-  perform credits.link_invoice_payments(p_fact);
-  if p_fact ->> 'subscription_id' is null then
-    return credits.apply_invoice_of_order(p_fact);
-  end if;
-  if v_account_id is null then
-    return credits.wait_for_customer(p_fact);
-  end if;
-  v_effects := credits.follow_billing(v_account_id)
-    || credits.settle_invoice(v_account_id, p_fact ->> 'invoice_id');
-  perform credits.settle_waiting('payment:' || p.payment_id)
-  from credits.billing_payments p where p.invoice_id = p_fact ->> 'invoice_id';
-  if jsonb_array_length(p_fact -> 'lines') > 0
-     and not credits.sells_a_plan(p_fact -> 'lines') then
-    return credits.billing_result('needs_attention',
-      'the invoice has a price that is not registered', null, v_effects);
-  end if;
-  return credits.billing_result('applied', null, null, v_effects);
-end
-$$;
-comment on function credits.apply_period_paid(jsonb) is
-  'An invoice was paid: covers a period of a subscription, or pays an order of our own.';
-revoke all on function credits.apply_period_paid(jsonb)
-  from public, anon, authenticated, service_role;
-
-create function credits.link_invoice_payments(p_fact jsonb)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_reference credits.billing_references;
-  v_payment_ids text[];
-begin
-  select * into v_reference from credits.billing_references r
-  where r.reference_id = p_fact ->> 'invoice_id';
-  v_payment_ids := array(
-    select i from jsonb_array_elements(coalesce(p_fact -> 'payments', '[]')) p
-    cross join lateral unnest(array[p ->> 'payment_intent', p ->> 'charge']) i
-    where i is not null);
-  perform credits.link_payment(
-    v_payment_ids, v_reference.account_id, v_reference.order_id, p_fact ->> 'invoice_id');
-  perform credits.settle_waiting('payment:' || i) from unnest(v_payment_ids) i;
-end
-$$;
-comment on function credits.link_invoice_payments(jsonb) is
-  'Says of the payments that an invoice names what they have paid.';
-revoke all on function credits.link_invoice_payments(jsonb)
-  from public, anon, authenticated, service_role;
-
-create function credits.apply_invoice_of_order(p_fact jsonb)
-returns credits.billing_result
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_reference credits.billing_references;
-  v_order credits.billing_orders;
-  v_invoice credits.billing_invoices;
-begin
-  select * into v_invoice from credits.billing_invoices i
-  where i.invoice_id = p_fact ->> 'invoice_id';
-  select * into v_reference from credits.billing_references r
-  where r.reference_id = v_invoice.invoice_id;
-  if not found then
-    if exists (
-      select 1 from credits.billing_invoice_lines l
-      join credits.billing_prices b on b.price_id = l.price_id
-      where l.invoice_id = v_invoice.invoice_id and b.pack_id is not null) then
-      return credits.billing_result('waiting', 'the invoice belongs to no order of ours',
-        'invoice:' || v_invoice.invoice_id);
-    end if;
-    return credits.billing_result('ignored', 'an invoice of something else');
-  end if;
-  select * into v_order from credits.billing_orders o
-  where o.account_id = v_reference.account_id and o.id = v_reference.order_id for no key update;
-  if v_invoice.currency <> v_order.currency or v_order.kind = 'plan' or not exists (
-    select 1 from credits.billing_invoice_lines l
-    where l.invoice_id = v_invoice.invoice_id and l.quantity = v_order.quantity
-      and (l.price_id = v_order.price_id or v_order.price_id is null
-        and l.amount = v_order.unit_amount * v_order.quantity)) then
-    return credits.refuse_payment(v_order, 'the invoice is not of what was ordered');
-  end if;
-  return credits.pay(v_order, v_invoice.paid_at, v_invoice.total, v_invoice.net_total);
-end
-$$;
-comment on function credits.apply_invoice_of_order(jsonb) is
-  'An invoice without a subscription: pays the order that it was made for, if it is of the same '
-  'price and quantity.';
-revoke all on function credits.apply_invoice_of_order(jsonb)
-  from public, anon, authenticated, service_role;
-
-create function credits.refuse_payment(p_order credits.billing_orders, p_note text)
-returns credits.billing_result
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  perform credits.set_order_state(p_order.account_id, p_order.id, 'mismatch', p_note);
-  perform credits.stop_top_up(p_order.account_id, p_order.id, p_order.created_at, p_note);
-  return credits.billing_result('needs_attention', p_note);
-end
-$$;
-comment on function credits.refuse_payment(credits.billing_orders, text) is
-  'A payment that is not what was ordered grants nothing and is for a person to look at.';
-revoke all on function credits.refuse_payment(credits.billing_orders, text)
-  from public, anon, authenticated, service_role;
-
-create function credits.pay(
-  p_order credits.billing_orders, p_paid_at timestamptz, p_gross bigint, p_net bigint)
-returns credits.billing_result
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  if credits.is_closed(p_order.account_id) then
-    return credits.billing_result('needs_attention', 'the account is closed');
-  end if;
-  return credits.billing_result('applied', null, null, credits.pay_order(
-    p_order.account_id, p_order.id, p_paid_at, p_gross, p_net));
-end
-$$;
-comment on function credits.pay(
-  credits.billing_orders, timestamptz, bigint, bigint) is
-  'Pays an order, unless its account is closed.';
-revoke all on function credits.pay(
-  credits.billing_orders, timestamptz, bigint, bigint)
-  from public, anon, authenticated, service_role;
-
-create function credits.apply_sale(p_fact jsonb, p_livemode boolean)
-returns credits.billing_result
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_order credits.billing_orders;
-  v_buyer uuid := credits.account_of_customer(p_fact ->> 'customer_id');
-  v_is_paid boolean := p_fact ->> 'state' in ('paid', 'no_payment_required');
-begin
-  -- The payment before the order, as refunds do.
-  perform credits.lock_payment(
-    coalesce(p_fact ->> 'payment_intent', p_fact ->> 'session_id'));
-  select o.* into v_order from credits.billing_references r
-  join credits.billing_orders o on o.account_id = r.account_id and o.id = r.order_id
-  where r.reference_id in (p_fact ->> 'session_id', p_fact ->> 'recovered_from')
-  order by r.reference_id = p_fact ->> 'session_id' desc limit 1 for no key update of o;
-  if not found and p_fact ->> 'mode' = 'subscription' then
-    return credits.apply_subscribed(p_fact);
-  elsif not found then
-    return credits.sale_without_order(p_fact);
-  end if;
-  if v_buyer <> v_order.account_id then
-    return credits.refuse_payment(v_order, 'the customer belongs to another account');
-  elsif (p_fact ->> 'mode', v_order.kind = 'plan')
-    not in (('subscription', true), ('payment', false)) then
-    return credits.refuse_payment(v_order, 'the session is not of what was ordered');
-  elsif v_order.kind = 'plan' then
-    return credits.apply_subscribed_by_order(v_order, p_fact, p_livemode);
-  end if;
-  if (lower(p_fact ->> 'currency'), (p_fact ->> 'amount_subtotal')::bigint)
-     is distinct from (v_order.currency, v_order.unit_amount * v_order.quantity) then
-    return credits.refuse_payment(v_order, 'currency or amount is not what was ordered');
-  end if;
-  if not v_is_paid then
-    perform credits.set_order_state(v_order.account_id, v_order.id, 'pending');
-    return credits.billing_result('applied', 'the payment is on its way');
-  end if;
-  return credits.apply_paid_session(v_order, p_fact);
-end
-$$;
-comment on function credits.apply_sale(jsonb, boolean) is
-  'A checkout session was completed: what was bought is read from our own order, found by the '
-  'session''s id.';
-revoke all on function credits.apply_sale(jsonb, boolean)
-  from public, anon, authenticated, service_role;
-
-create function credits.sale_without_order(p_fact jsonb)
-returns credits.billing_result
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  if p_fact ->> 'recovered_from' is not null then
-    return credits.billing_result('needs_attention',
-      'the session was recovered from one that is not of ours');
-  end if;
-  return credits.billing_result('waiting', 'the session belongs to no order of ours',
-    'session:' || (p_fact ->> 'session_id'));
-end
-$$;
-comment on function credits.sale_without_order(jsonb) is
-  'A paid session that no order of ours names.';
-revoke all on function credits.sale_without_order(jsonb)
-  from public, anon, authenticated, service_role;
-
-create function credits.apply_paid_session(p_order credits.billing_orders, p_fact jsonb)
-returns credits.billing_result
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_payment_id text := coalesce(p_fact ->> 'payment_intent', p_fact ->> 'session_id');
-  v_total bigint := coalesce(
-    (p_fact ->> 'amount_total')::bigint, (p_fact ->> 'amount_subtotal')::bigint);
-  v_result credits.billing_result;
-begin
-  if p_order.state = 'paid' and not exists (
-    select 1 from credits.billing_payments p
-    where p.payment_id = v_payment_id and p.account_id = p_order.account_id
-      and p.order_id = p_order.id) then
-    return credits.billing_result('needs_attention', 'the order was paid twice');
-  elsif exists (
-    select 1 from credits.billing_payments p
-    where p.payment_id = v_payment_id and p.order_id <> p_order.id) then
-    return credits.refuse_payment(p_order, 'the payment has paid another order');
-  end if;
-  v_result := credits.pay(p_order, credits.fact_time(p_fact, 'at'), v_total,
-    v_total - coalesce((p_fact ->> 'amount_tax')::bigint, 0));
-  if v_result.outcome = 'applied' then
-    perform credits.link_payment(
-      array[v_payment_id], p_order.account_id, p_order.id, null);
-    v_result.effects := v_result.effects
-      || credits.settle_order(p_order.account_id, p_order.id);
-    perform credits.settle_waiting('payment:' || v_payment_id);
-  end if;
-  return v_result;
-end
-$$;
-comment on function credits.apply_paid_session(credits.billing_orders, jsonb) is
-  'Pays an order by a session, and settles what had been heard of its payment already.';
-revoke all on function credits.apply_paid_session(credits.billing_orders, jsonb)
-  from public, anon, authenticated, service_role;
-
-create function credits.apply_subscribed(p_fact jsonb)
-returns credits.billing_result
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_account_id uuid := credits.account_of_customer(p_fact ->> 'customer_id');
-begin
-  if v_account_id is null then
-    return credits.wait_for_customer(p_fact);
-  end if;
-  return credits.billing_result('applied', null, null, credits.follow_billing(v_account_id));
-end
-$$;
-comment on function credits.apply_subscribed(jsonb) is
-  'A session for a subscription needs no order of ours: its customer says whose it is.';
-revoke all on function credits.apply_subscribed(jsonb)
-  from public, anon, authenticated, service_role;
-
-create function credits.apply_subscribed_by_order(
-  p_order credits.billing_orders, p_fact jsonb, p_livemode boolean)
-returns credits.billing_result
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_customer_id text := p_fact ->> 'customer_id';
-begin
-  if v_customer_id is not null and credits.account_of_customer(v_customer_id) is null then
-    perform credits.link_customer(p_order.account_id, v_customer_id, p_livemode);
-    perform credits.settle_waiting('customer:' || v_customer_id);
-  end if;
-  if p_fact ->> 'state' in ('paid', 'no_payment_required') then
-    update credits.billing_orders o set state = 'paid', paid_at = credits.fact_time(p_fact, 'at'),
-      paid_amount = (p_fact ->> 'amount_total')::bigint,
-      paid_net = (p_fact ->> 'amount_total')::bigint
-        - coalesce((p_fact ->> 'amount_tax')::bigint, 0)
-    where o.account_id = p_order.account_id and o.id = p_order.id and o.state <> 'paid';
-  else
-    perform credits.set_order_state(p_order.account_id, p_order.id, 'pending');
-  end if;
-  return credits.billing_result('applied', null, null,
-    credits.follow_billing(p_order.account_id));
-end
-$$;
-comment on function credits.apply_subscribed_by_order(credits.billing_orders, jsonb, boolean) is
-  'A session of our own for a plan: its customer is the account that ordered.';
-revoke all on function credits.apply_subscribed_by_order(credits.billing_orders, jsonb, boolean)
-  from public, anon, authenticated, service_role;
-
-create function credits.apply_sale_failed(p_fact jsonb)
-returns credits.billing_result
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_reference credits.billing_references;
-begin
-  select * into v_reference from credits.billing_references r
-  where r.reference_id = p_fact ->> 'session_id';
-  if not found then
-    return credits.billing_result('ignored', 'a session that bought nothing');
-  end if;
-  if credits.set_order_state(v_reference.account_id, v_reference.order_id, p_fact ->> 'state')
-     and p_fact ->> 'state' = 'failed' then
-    perform credits.tell(v_reference.account_id, 'payment.failed',
-      jsonb_build_object('order_id', v_reference.order_id), 'order:' || v_reference.order_id);
-  end if;
-  return credits.billing_result('applied');
-end
-$$;
-comment on function credits.apply_sale_failed(jsonb) is
-  'A session has expired, or its payment failed after all: the order ends unpaid.';
-revoke all on function credits.apply_sale_failed(jsonb)
-  from public, anon, authenticated, service_role;
-
-create function credits.apply_payment_failed(p_fact jsonb)
-returns credits.billing_result
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_account_id uuid := credits.account_of_customer(p_fact ->> 'customer_id');
-  v_is_new boolean := credits.keep_failure(p_fact);
-  v_order credits.billing_orders;
-begin
-  v_order := credits.order_of_failure(p_fact);
-  if v_order.id is not null then
-    return credits.fail_order(v_order, p_fact);
-  elsif p_fact ->> 'subscription_id' is null then
-    return credits.billing_result('ignored', 'a payment of something else');
-  elsif v_account_id is null then
-    return credits.wait_for_customer(p_fact);
-  end if;
-  if v_is_new and p_fact ->> 'state' in ('failed', 'action_required') then
-    perform credits.tell(v_account_id, 'payment.failed', jsonb_strip_nulls(jsonb_build_object(
-      'url', p_fact ->> 'url', 'next_attempt_at', p_fact ->> 'next_attempt_at',
-      'action_required', p_fact ->> 'state' = 'action_required')), 'in:' || concat_ws(':',
-      p_fact ->> 'invoice_id', p_fact ->> 'state', p_fact ->> 'attempt'));
-  end if;
-  if p_fact ->> 'state' = 'not_finalized' then
-    return credits.billing_result('needs_attention',
-      'the invoice could not be finalized: ' || coalesce(p_fact ->> 'reason', 'no reason given'));
-  end if;
-  return credits.billing_result('applied', null, null, credits.follow_billing(v_account_id));
-end
-$$;
-comment on function credits.apply_payment_failed(jsonb) is
-  'A payment was not collected: starts the grace of a period that is not covered, or stops an '
-  'automatic top-up.';
-revoke all on function credits.apply_payment_failed(jsonb)
-  from public, anon, authenticated, service_role;
-
-create function credits.order_of_failure(p_fact jsonb)
-returns credits.billing_orders
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_order credits.billing_orders;
-begin
-  select o.* into v_order from credits.billing_references r
-  join credits.billing_orders o on o.account_id = r.account_id and o.id = r.order_id
-  where r.reference_id = p_fact ->> 'invoice_id';
-  if not found then
-    select o.* into v_order from credits.billing_payments p
-    join credits.billing_orders o on o.account_id = p.account_id and o.id = p.order_id
-    where p.payment_id = p_fact ->> 'payment_intent';
-  end if;
-  return v_order;
-end
-$$;
-comment on function credits.order_of_failure(jsonb) is
-  'The order that a failed payment was for; null where it is not of ours.';
-revoke all on function credits.order_of_failure(jsonb)
-  from public, anon, authenticated, service_role;
-
-create function credits.fail_order(p_order credits.billing_orders, p_fact jsonb)
-returns credits.billing_result
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_reason text := coalesce(p_fact ->> 'reason', p_fact ->> 'state', 'declined');
-begin
-  if p_order.kind <> 'auto_top_up' then
-    return credits.billing_result('applied', 'the buyer may try again');
-  end if;
-  perform credits.set_order_state(p_order.account_id, p_order.id, 'failed', left(v_reason, 500));
-  if credits.stop_top_up(p_order.account_id, p_order.id, credits.fact_time(p_fact, 'at'),
-    left(v_reason, 500)) then
-    perform credits.tell(p_order.account_id, 'top_up.stopped', jsonb_strip_nulls(
-      jsonb_build_object('credit_type', p_order.credit_type, 'reason', v_reason,
-        'url', p_fact ->> 'url')), 'order:' || p_order.id);
-  end if;
-  return credits.billing_result('applied');
-end
-$$;
-comment on function credits.fail_order(credits.billing_orders, jsonb) is
-  'An automatic top-up was declined: stops it. A buyer who is present may try again.';
-revoke all on function credits.fail_order(credits.billing_orders, jsonb)
-  from public, anon, authenticated, service_role;
-
-create function credits.apply_payment_linked(p_fact jsonb)
-returns credits.billing_result
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_effects jsonb;
-begin
-  perform credits.link_invoice_payments(jsonb_build_object('invoice_id', p_fact ->> 'invoice_id',
-    'payments', jsonb_build_array(p_fact)));
-  v_effects := credits.settle_payment(
-    coalesce(p_fact ->> 'payment_intent', p_fact ->> 'charge'));
-  return credits.billing_result('applied', null, null, coalesce(v_effects, '[]'));
-end
-$$;
-comment on function credits.apply_payment_linked(jsonb) is
-  'Says which invoice a payment has paid, and settles what had been heard of the payment.';
-revoke all on function credits.apply_payment_linked(jsonb)
-  from public, anon, authenticated, service_role;
-
-create function credits.settle_payment(p_payment_id text)
-returns jsonb
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_payment credits.billing_payments := credits.lock_payment(p_payment_id);
-  v_account_id uuid;
-begin
-  if v_payment.order_id is not null then
-    return credits.settle_order(v_payment.account_id, v_payment.order_id);
-  end if;
-  select credits.account_of_customer(i.customer_id) into v_account_id
-  from credits.billing_invoices i where i.invoice_id = v_payment.invoice_id;
-  if v_account_id is null then
-    return null;
-  end if;
-  return case when exists (
-      select 1 from credits.billing_disputes d where d.payment_id = p_payment_id)
-      or exists (
-      select 1 from credits.billing_refunds r where r.payment_id = p_payment_id)
-      then credits.follow_billing(v_account_id) else '[]' end
-    || credits.settle_invoice(v_account_id, v_payment.invoice_id);
-end
-$$;
-comment on function credits.settle_payment(text) is
-  'Works out what refunds and disputes of a payment come to; null while it is not known what it '
-  'paid.';
-revoke all on function credits.settle_payment(text)
-  from public, anon, authenticated, service_role;
-
-create function credits.apply_refund(p_fact jsonb)
-returns credits.billing_result
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_payment_id text;
-  v_effects jsonb := '[]'::jsonb;
-begin
-  if p_fact ->> 'credit_note_id' is not null then
-    perform credits.keep_credit_note(p_fact);
-    for v_payment_id in
-      select distinct r.payment_id from credits.billing_refunds r
-      where r.refund_id in (select jsonb_array_elements_text(p_fact -> 'refund_ids'))
-      order by r.payment_id
-    loop
-      v_effects := v_effects || coalesce(credits.settle_payment(v_payment_id), '[]'::jsonb);
-    end loop;
-    return credits.billing_result('applied', null, null, v_effects);
-  end if;
-  v_payment_id := credits.keep_refund(p_fact);
-  v_effects := credits.settle_payment(v_payment_id);
-  if v_effects is null then
-    return credits.billing_result('waiting', 'it is not known what this payment paid',
-      'payment:' || v_payment_id);
-  end if;
-  return credits.billing_result('applied', null, null, v_effects);
-end
-$$;
-comment on function credits.apply_refund(jsonb) is
-  'A refund, or a credit note that says how much of refunds is tax.';
-revoke all on function credits.apply_refund(jsonb)
-  from public, anon, authenticated, service_role;
-
-create function credits.apply_dispute(p_fact jsonb)
-returns credits.billing_result
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_payment_id text := credits.keep_dispute(p_fact);
-  v_effects jsonb := credits.settle_payment(v_payment_id);
-  v_account_id uuid;
-begin
-  if v_effects is null then
-    return credits.billing_result('waiting', 'it is not known what this payment paid',
-      'payment:' || v_payment_id);
-  end if;
-  v_account_id := credits.account_of_payment(v_payment_id);
-  if exists (
-    select 1 from credits.auto_top_ups a where a.account_id = v_account_id and a.is_enabled) then
-    perform credits.switch_top_ups_off(v_account_id, 'a payment was disputed');
-    perform credits.tell(v_account_id, 'top_up.stopped',
-      jsonb_build_object('reason', 'a payment was disputed'),
-      'dispute:' || (p_fact ->> 'dispute_id'));
-  end if;
-  return credits.billing_result('applied', null, null, v_effects);
-end
-$$;
-comment on function credits.apply_dispute(jsonb) is
-  'A dispute, or a warning of one: freezes, takes back or thaws, and ends automatic top-ups.';
-revoke all on function credits.apply_dispute(jsonb)
-  from public, anon, authenticated, service_role;
-
-create function credits.account_of_payment(p_payment_id text)
-returns uuid
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return (
-    select coalesce(p.account_id, credits.account_of_customer(i.customer_id))
-    from credits.billing_payments p
-    left join credits.billing_invoices i on i.invoice_id = p.invoice_id
-    where p.payment_id = p_payment_id);
-end
-$$;
-comment on function credits.account_of_payment(text) is 'Whose payment it is; null while unknown.';
-revoke all on function credits.account_of_payment(text)
-  from public, anon, authenticated, service_role;
-
-create function credits.apply_customer(p_fact jsonb)
-returns credits.billing_result
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_customer_id text := p_fact ->> 'customer_id';
-  v_at timestamptz := credits.fact_time(p_fact, 'at');
-  v_account_id uuid := credits.account_of_customer(v_customer_id);
-begin
-  if v_account_id is null then
-    return credits.billing_result('ignored', 'a customer of no account');
-  end if;
-  if p_fact ->> 'fact' = 'customer_gone' then
-    update credits.billing_customers c
-    set deleted_at = least(c.deleted_at, v_at), is_default = false
-    where c.customer_id = v_customer_id;
-  elsif (p_fact ->> 'card_changed')::boolean then
-    perform credits.rearm_top_ups(v_account_id, v_at);
-  end if;
-  return credits.billing_result('applied');
-end
-$$;
-comment on function credits.apply_customer(jsonb) is
-  'A customer changed their card, which re-arms automatic top-ups, or is gone.';
-revoke all on function credits.apply_customer(jsonb)
-  from public, anon, authenticated, service_role;
 
 -- schemas/billing/apply_billing_event.sql
 
@@ -21314,6 +20664,700 @@ $$;
 comment on function credits.tell(uuid, text, jsonb, text) is
   'Tells an account what selling has come to, once per p_once.';
 revoke all on function credits.tell(uuid, text, jsonb, text)
+  from public, anon, authenticated, service_role;
+
+-- schemas/billing/apply_customer.sql
+
+-- A customer was changed, or is gone.
+
+create function credits.apply_customer(p_fact jsonb)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_customer_id text := p_fact ->> 'customer_id';
+  v_at timestamptz := credits.fact_time(p_fact, 'at');
+  v_account_id uuid := credits.account_of_customer(v_customer_id);
+begin
+  if v_account_id is null then
+    return credits.billing_result('ignored', 'a customer of no account');
+  end if;
+  if p_fact ->> 'fact' = 'customer_gone' then
+    update credits.billing_customers c
+    set deleted_at = least(c.deleted_at, v_at), is_default = false
+    where c.customer_id = v_customer_id;
+  elsif (p_fact ->> 'card_changed')::boolean then
+    perform credits.rearm_top_ups(v_account_id, v_at);
+  end if;
+  return credits.billing_result('applied');
+end
+$$;
+comment on function credits.apply_customer(jsonb) is
+  'A customer changed their card, which re-arms automatic top-ups, or is gone.';
+revoke all on function credits.apply_customer(jsonb)
+  from public, anon, authenticated, service_role;
+
+-- schemas/billing/apply_payment.sql
+
+-- What is told of a payment: it was not collected, or which invoice it paid.
+
+create function credits.apply_payment_failed(p_fact jsonb)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_account_id uuid := credits.account_of_customer(p_fact ->> 'customer_id');
+  v_is_new boolean := credits.keep_failure(p_fact);
+  v_order credits.billing_orders;
+begin
+  v_order := credits.order_of_failure(p_fact);
+  if v_order.id is not null then
+    return credits.fail_order(v_order, p_fact);
+  elsif p_fact ->> 'subscription_id' is null then
+    return credits.billing_result('ignored', 'a payment of something else');
+  elsif v_account_id is null then
+    return credits.wait_for_customer(p_fact);
+  end if;
+  if v_is_new and p_fact ->> 'state' in ('failed', 'action_required') then
+    perform credits.tell(v_account_id, 'payment.failed', jsonb_strip_nulls(jsonb_build_object(
+      'url', p_fact ->> 'url', 'next_attempt_at', p_fact ->> 'next_attempt_at',
+      'action_required', p_fact ->> 'state' = 'action_required')), 'in:' || concat_ws(':',
+      p_fact ->> 'invoice_id', p_fact ->> 'state', p_fact ->> 'attempt'));
+  end if;
+  if p_fact ->> 'state' = 'not_finalized' then
+    return credits.billing_result('needs_attention',
+      'the invoice could not be finalized: ' || coalesce(p_fact ->> 'reason', 'no reason given'));
+  end if;
+  return credits.billing_result('applied', null, null, credits.follow_billing(v_account_id));
+end
+$$;
+comment on function credits.apply_payment_failed(jsonb) is
+  'A payment was not collected: starts the grace of a period that is not covered, or stops an '
+  'automatic top-up.';
+revoke all on function credits.apply_payment_failed(jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.order_of_failure(p_fact jsonb)
+returns credits.billing_orders
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_order credits.billing_orders;
+begin
+  select o.* into v_order from credits.billing_references r
+  join credits.billing_orders o on o.account_id = r.account_id and o.id = r.order_id
+  where r.reference_id = p_fact ->> 'invoice_id';
+  if not found then
+    select o.* into v_order from credits.billing_payments p
+    join credits.billing_orders o on o.account_id = p.account_id and o.id = p.order_id
+    where p.payment_id = p_fact ->> 'payment_intent';
+  end if;
+  return v_order;
+end
+$$;
+comment on function credits.order_of_failure(jsonb) is
+  'The order that a failed payment was for; null where it is not of ours.';
+revoke all on function credits.order_of_failure(jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.fail_order(p_order credits.billing_orders, p_fact jsonb)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_reason text := coalesce(p_fact ->> 'reason', p_fact ->> 'state', 'declined');
+begin
+  if p_order.kind <> 'auto_top_up' then
+    return credits.billing_result('applied', 'the buyer may try again');
+  end if;
+  perform credits.set_order_state(p_order.account_id, p_order.id, 'failed', left(v_reason, 500));
+  if credits.stop_top_up(p_order.account_id, p_order.id, credits.fact_time(p_fact, 'at'),
+    left(v_reason, 500)) then
+    perform credits.tell(p_order.account_id, 'top_up.stopped', jsonb_strip_nulls(
+      jsonb_build_object('credit_type', p_order.credit_type, 'reason', v_reason,
+        'url', p_fact ->> 'url')), 'order:' || p_order.id);
+  end if;
+  return credits.billing_result('applied');
+end
+$$;
+comment on function credits.fail_order(credits.billing_orders, jsonb) is
+  'An automatic top-up was declined: stops it. A buyer who is present may try again.';
+revoke all on function credits.fail_order(credits.billing_orders, jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.apply_payment_linked(p_fact jsonb)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_effects jsonb;
+begin
+  perform credits.link_invoice_payments(jsonb_build_object('invoice_id', p_fact ->> 'invoice_id',
+    'payments', jsonb_build_array(p_fact)));
+  v_effects := credits.settle_payment(
+    coalesce(p_fact ->> 'payment_intent', p_fact ->> 'charge'));
+  return credits.billing_result('applied', null, null, coalesce(v_effects, '[]'));
+end
+$$;
+comment on function credits.apply_payment_linked(jsonb) is
+  'Says which invoice a payment has paid, and settles what had been heard of the payment.';
+revoke all on function credits.apply_payment_linked(jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.settle_payment(p_payment_id text)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_payment credits.billing_payments := credits.lock_payment(p_payment_id);
+  v_account_id uuid;
+begin
+  if v_payment.order_id is not null then
+    return credits.settle_order(v_payment.account_id, v_payment.order_id);
+  end if;
+  select credits.account_of_customer(i.customer_id) into v_account_id
+  from credits.billing_invoices i where i.invoice_id = v_payment.invoice_id;
+  if v_account_id is null then
+    return null;
+  end if;
+  return case when exists (
+      select 1 from credits.billing_disputes d where d.payment_id = p_payment_id)
+      or exists (
+      select 1 from credits.billing_refunds r where r.payment_id = p_payment_id)
+      then credits.follow_billing(v_account_id) else '[]' end
+    || credits.settle_invoice(v_account_id, v_payment.invoice_id);
+end
+$$;
+comment on function credits.settle_payment(text) is
+  'Works out what refunds and disputes of a payment come to; null while it is not known what it '
+  'paid.';
+revoke all on function credits.settle_payment(text)
+  from public, anon, authenticated, service_role;
+
+-- schemas/billing/apply_period_paid.sql
+
+-- An invoice was paid: of a subscription, or of an order.
+
+create function credits.apply_period_paid(p_fact jsonb)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_account_id uuid := credits.account_of_customer(p_fact ->> 'customer_id');
+  v_effects jsonb;
+begin
+  if (p_fact ->> 'lines_incomplete')::boolean then
+    return credits.billing_result('waiting', 'not all lines of the invoice were sent',
+      'fetch:' || (p_fact ->> 'invoice_id'));
+  end if;
+  perform credits.keep_invoice(p_fact);
+  perform credits.link_invoice_payments(p_fact);
+  if p_fact ->> 'subscription_id' is null then
+    return credits.apply_invoice_of_order(p_fact);
+  end if;
+  if v_account_id is null then
+    return credits.wait_for_customer(p_fact);
+  end if;
+  v_effects := credits.follow_billing(v_account_id)
+    || credits.settle_invoice(v_account_id, p_fact ->> 'invoice_id');
+  perform credits.settle_waiting('payment:' || p.payment_id)
+  from credits.billing_payments p where p.invoice_id = p_fact ->> 'invoice_id';
+  if jsonb_array_length(p_fact -> 'lines') > 0
+     and not credits.sells_a_plan(p_fact -> 'lines') then
+    return credits.billing_result('needs_attention',
+      'the invoice has a price that is not registered', null, v_effects);
+  end if;
+  return credits.billing_result('applied', null, null, v_effects);
+end
+$$;
+comment on function credits.apply_period_paid(jsonb) is
+  'An invoice was paid: covers a period of a subscription, or pays an order of our own.';
+revoke all on function credits.apply_period_paid(jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.link_invoice_payments(p_fact jsonb)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_reference credits.billing_references;
+  v_payment_ids text[];
+begin
+  select * into v_reference from credits.billing_references r
+  where r.reference_id = p_fact ->> 'invoice_id';
+  v_payment_ids := array(
+    select i from jsonb_array_elements(coalesce(p_fact -> 'payments', '[]')) p
+    cross join lateral unnest(array[p ->> 'payment_intent', p ->> 'charge']) i
+    where i is not null);
+  perform credits.link_payment(
+    v_payment_ids, v_reference.account_id, v_reference.order_id, p_fact ->> 'invoice_id');
+  perform credits.settle_waiting('payment:' || i) from unnest(v_payment_ids) i;
+end
+$$;
+comment on function credits.link_invoice_payments(jsonb) is
+  'Says of the payments that an invoice names what they have paid.';
+revoke all on function credits.link_invoice_payments(jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.apply_invoice_of_order(p_fact jsonb)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_reference credits.billing_references;
+  v_order credits.billing_orders;
+  v_invoice credits.billing_invoices;
+begin
+  select * into v_invoice from credits.billing_invoices i
+  where i.invoice_id = p_fact ->> 'invoice_id';
+  select * into v_reference from credits.billing_references r
+  where r.reference_id = v_invoice.invoice_id;
+  if not found then
+    if exists (
+      select 1 from credits.billing_invoice_lines l
+      join credits.billing_prices b on b.price_id = l.price_id
+      where l.invoice_id = v_invoice.invoice_id and b.pack_id is not null) then
+      return credits.billing_result('waiting', 'the invoice belongs to no order of ours',
+        'invoice:' || v_invoice.invoice_id);
+    end if;
+    return credits.billing_result('ignored', 'an invoice of something else');
+  end if;
+  select * into v_order from credits.billing_orders o
+  where o.account_id = v_reference.account_id and o.id = v_reference.order_id for no key update;
+  if v_invoice.currency <> v_order.currency or v_order.kind = 'plan' or not exists (
+    select 1 from credits.billing_invoice_lines l
+    where l.invoice_id = v_invoice.invoice_id and l.quantity = v_order.quantity
+      and (l.price_id = v_order.price_id or v_order.price_id is null
+        and l.amount = v_order.unit_amount * v_order.quantity)) then
+    return credits.refuse_payment(v_order, 'the invoice is not of what was ordered');
+  end if;
+  return credits.pay(v_order, v_invoice.paid_at, v_invoice.total, v_invoice.net_total);
+end
+$$;
+comment on function credits.apply_invoice_of_order(jsonb) is
+  'An invoice without a subscription: pays the order that it was made for, if it is of the same '
+  'price and quantity.';
+revoke all on function credits.apply_invoice_of_order(jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.refuse_payment(p_order credits.billing_orders, p_note text)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform credits.set_order_state(p_order.account_id, p_order.id, 'mismatch', p_note);
+  perform credits.stop_top_up(p_order.account_id, p_order.id, p_order.created_at, p_note);
+  return credits.billing_result('needs_attention', p_note);
+end
+$$;
+comment on function credits.refuse_payment(credits.billing_orders, text) is
+  'A payment that is not what was ordered grants nothing and is for a person to look at.';
+revoke all on function credits.refuse_payment(credits.billing_orders, text)
+  from public, anon, authenticated, service_role;
+
+create function credits.pay(
+  p_order credits.billing_orders, p_paid_at timestamptz, p_gross bigint, p_net bigint)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if credits.is_closed(p_order.account_id) then
+    return credits.billing_result('needs_attention', 'the account is closed');
+  end if;
+  return credits.billing_result('applied', null, null, credits.pay_order(
+    p_order.account_id, p_order.id, p_paid_at, p_gross, p_net));
+end
+$$;
+comment on function credits.pay(
+  credits.billing_orders, timestamptz, bigint, bigint) is
+  'Pays an order, unless its account is closed.';
+revoke all on function credits.pay(
+  credits.billing_orders, timestamptz, bigint, bigint)
+  from public, anon, authenticated, service_role;
+
+-- schemas/billing/apply_refund.sql
+
+-- Money that goes back: refunds and disputes.
+
+create function credits.apply_refund(p_fact jsonb)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_payment_id text;
+  v_effects jsonb := '[]'::jsonb;
+begin
+  if p_fact ->> 'credit_note_id' is not null then
+    perform credits.keep_credit_note(p_fact);
+    for v_payment_id in
+      select distinct r.payment_id from credits.billing_refunds r
+      where r.refund_id in (select jsonb_array_elements_text(p_fact -> 'refund_ids'))
+      order by r.payment_id
+    loop
+      v_effects := v_effects || coalesce(credits.settle_payment(v_payment_id), '[]'::jsonb);
+    end loop;
+    return credits.billing_result('applied', null, null, v_effects);
+  end if;
+  v_payment_id := credits.keep_refund(p_fact);
+  v_effects := credits.settle_payment(v_payment_id);
+  if v_effects is null then
+    return credits.billing_result('waiting', 'it is not known what this payment paid',
+      'payment:' || v_payment_id);
+  end if;
+  return credits.billing_result('applied', null, null, v_effects);
+end
+$$;
+comment on function credits.apply_refund(jsonb) is
+  'A refund, or a credit note that says how much of refunds is tax.';
+revoke all on function credits.apply_refund(jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.apply_dispute(p_fact jsonb)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_payment_id text := credits.keep_dispute(p_fact);
+  v_effects jsonb := credits.settle_payment(v_payment_id);
+  v_account_id uuid;
+begin
+  if v_effects is null then
+    return credits.billing_result('waiting', 'it is not known what this payment paid',
+      'payment:' || v_payment_id);
+  end if;
+  v_account_id := credits.account_of_payment(v_payment_id);
+  if exists (
+    select 1 from credits.auto_top_ups a where a.account_id = v_account_id and a.is_enabled) then
+    perform credits.switch_top_ups_off(v_account_id, 'a payment was disputed');
+    perform credits.tell(v_account_id, 'top_up.stopped',
+      jsonb_build_object('reason', 'a payment was disputed'),
+      'dispute:' || (p_fact ->> 'dispute_id'));
+  end if;
+  return credits.billing_result('applied', null, null, v_effects);
+end
+$$;
+comment on function credits.apply_dispute(jsonb) is
+  'A dispute, or a warning of one: freezes, takes back or thaws, and ends automatic top-ups.';
+revoke all on function credits.apply_dispute(jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.account_of_payment(p_payment_id text)
+returns uuid
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select coalesce(p.account_id, credits.account_of_customer(i.customer_id))
+    from credits.billing_payments p
+    left join credits.billing_invoices i on i.invoice_id = p.invoice_id
+    where p.payment_id = p_payment_id);
+end
+$$;
+comment on function credits.account_of_payment(text) is 'Whose payment it is; null while unknown.';
+revoke all on function credits.account_of_payment(text)
+  from public, anon, authenticated, service_role;
+
+-- schemas/billing/apply_sale.sql
+
+-- A checkout session has ended: what was ordered is paid, open, or never will be.
+
+create function credits.apply_sale(p_fact jsonb, p_livemode boolean)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_order credits.billing_orders;
+  v_buyer uuid := credits.account_of_customer(p_fact ->> 'customer_id');
+  v_is_paid boolean := p_fact ->> 'state' in ('paid', 'no_payment_required');
+begin
+  -- The payment before the order, as refunds do.
+  perform credits.lock_payment(
+    coalesce(p_fact ->> 'payment_intent', p_fact ->> 'session_id'));
+  select o.* into v_order from credits.billing_references r
+  join credits.billing_orders o on o.account_id = r.account_id and o.id = r.order_id
+  where r.reference_id in (p_fact ->> 'session_id', p_fact ->> 'recovered_from')
+  order by r.reference_id = p_fact ->> 'session_id' desc limit 1 for no key update of o;
+  if not found and p_fact ->> 'mode' = 'subscription' then
+    return credits.apply_subscribed(p_fact);
+  elsif not found then
+    return credits.sale_without_order(p_fact);
+  end if;
+  if v_buyer <> v_order.account_id then
+    return credits.refuse_payment(v_order, 'the customer belongs to another account');
+  elsif (p_fact ->> 'mode', v_order.kind = 'plan')
+    not in (('subscription', true), ('payment', false)) then
+    return credits.refuse_payment(v_order, 'the session is not of what was ordered');
+  elsif v_order.kind = 'plan' then
+    return credits.apply_subscribed_by_order(v_order, p_fact, p_livemode);
+  end if;
+  if (lower(p_fact ->> 'currency'), (p_fact ->> 'amount_subtotal')::bigint)
+     is distinct from (v_order.currency, v_order.unit_amount * v_order.quantity) then
+    return credits.refuse_payment(v_order, 'currency or amount is not what was ordered');
+  end if;
+  if not v_is_paid then
+    perform credits.set_order_state(v_order.account_id, v_order.id, 'pending');
+    return credits.billing_result('applied', 'the payment is on its way');
+  end if;
+  return credits.apply_paid_session(v_order, p_fact);
+end
+$$;
+comment on function credits.apply_sale(jsonb, boolean) is
+  'A checkout session was completed: what was bought is read from our own order, found by the '
+  'session''s id.';
+revoke all on function credits.apply_sale(jsonb, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.sale_without_order(p_fact jsonb)
+returns credits.billing_result
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_fact ->> 'recovered_from' is not null then
+    return credits.billing_result('needs_attention',
+      'the session was recovered from one that is not of ours');
+  end if;
+  return credits.billing_result('waiting', 'the session belongs to no order of ours',
+    'session:' || (p_fact ->> 'session_id'));
+end
+$$;
+comment on function credits.sale_without_order(jsonb) is
+  'A paid session that no order of ours names.';
+revoke all on function credits.sale_without_order(jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.apply_paid_session(p_order credits.billing_orders, p_fact jsonb)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_payment_id text := coalesce(p_fact ->> 'payment_intent', p_fact ->> 'session_id');
+  v_total bigint := coalesce(
+    (p_fact ->> 'amount_total')::bigint, (p_fact ->> 'amount_subtotal')::bigint);
+  v_result credits.billing_result;
+begin
+  if p_order.state = 'paid' and not exists (
+    select 1 from credits.billing_payments p
+    where p.payment_id = v_payment_id and p.account_id = p_order.account_id
+      and p.order_id = p_order.id) then
+    return credits.billing_result('needs_attention', 'the order was paid twice');
+  elsif exists (
+    select 1 from credits.billing_payments p
+    where p.payment_id = v_payment_id and p.order_id <> p_order.id) then
+    return credits.refuse_payment(p_order, 'the payment has paid another order');
+  end if;
+  v_result := credits.pay(p_order, credits.fact_time(p_fact, 'at'), v_total,
+    v_total - coalesce((p_fact ->> 'amount_tax')::bigint, 0));
+  if v_result.outcome = 'applied' then
+    perform credits.link_payment(
+      array[v_payment_id], p_order.account_id, p_order.id, null);
+    v_result.effects := v_result.effects
+      || credits.settle_order(p_order.account_id, p_order.id);
+    perform credits.settle_waiting('payment:' || v_payment_id);
+  end if;
+  return v_result;
+end
+$$;
+comment on function credits.apply_paid_session(credits.billing_orders, jsonb) is
+  'Pays an order by a session, and settles what had been heard of its payment already.';
+revoke all on function credits.apply_paid_session(credits.billing_orders, jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.apply_subscribed(p_fact jsonb)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_account_id uuid := credits.account_of_customer(p_fact ->> 'customer_id');
+begin
+  if v_account_id is null then
+    return credits.wait_for_customer(p_fact);
+  end if;
+  return credits.billing_result('applied', null, null, credits.follow_billing(v_account_id));
+end
+$$;
+comment on function credits.apply_subscribed(jsonb) is
+  'A session for a subscription needs no order of ours: its customer says whose it is.';
+revoke all on function credits.apply_subscribed(jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.apply_subscribed_by_order(
+  p_order credits.billing_orders, p_fact jsonb, p_livemode boolean)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_customer_id text := p_fact ->> 'customer_id';
+begin
+  if v_customer_id is not null and credits.account_of_customer(v_customer_id) is null then
+    perform credits.link_customer(p_order.account_id, v_customer_id, p_livemode);
+    perform credits.settle_waiting('customer:' || v_customer_id);
+  end if;
+  if p_fact ->> 'state' in ('paid', 'no_payment_required') then
+    update credits.billing_orders o set state = 'paid', paid_at = credits.fact_time(p_fact, 'at'),
+      paid_amount = (p_fact ->> 'amount_total')::bigint,
+      paid_net = (p_fact ->> 'amount_total')::bigint
+        - coalesce((p_fact ->> 'amount_tax')::bigint, 0)
+    where o.account_id = p_order.account_id and o.id = p_order.id and o.state <> 'paid';
+  else
+    perform credits.set_order_state(p_order.account_id, p_order.id, 'pending');
+  end if;
+  return credits.billing_result('applied', null, null,
+    credits.follow_billing(p_order.account_id));
+end
+$$;
+comment on function credits.apply_subscribed_by_order(credits.billing_orders, jsonb, boolean) is
+  'A session of our own for a plan: its customer is the account that ordered.';
+revoke all on function credits.apply_subscribed_by_order(credits.billing_orders, jsonb, boolean)
+  from public, anon, authenticated, service_role;
+
+create function credits.apply_sale_failed(p_fact jsonb)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_reference credits.billing_references;
+begin
+  select * into v_reference from credits.billing_references r
+  where r.reference_id = p_fact ->> 'session_id';
+  if not found then
+    return credits.billing_result('ignored', 'a session that bought nothing');
+  end if;
+  if credits.set_order_state(v_reference.account_id, v_reference.order_id, p_fact ->> 'state')
+     and p_fact ->> 'state' = 'failed' then
+    perform credits.tell(v_reference.account_id, 'payment.failed',
+      jsonb_build_object('order_id', v_reference.order_id), 'order:' || v_reference.order_id);
+  end if;
+  return credits.billing_result('applied');
+end
+$$;
+comment on function credits.apply_sale_failed(jsonb) is
+  'A session has expired, or its payment failed after all: the order ends unpaid.';
+revoke all on function credits.apply_sale_failed(jsonb)
+  from public, anon, authenticated, service_role;
+
+-- schemas/billing/apply_subscription.sql
+
+-- A subscription was seen at the provider.
+
+create function credits.apply_subscription(p_event_id text, p_fact jsonb)
+returns credits.billing_result
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_account_id uuid := credits.account_of_customer(p_fact ->> 'customer_id');
+  v_effects jsonb;
+begin
+  if (p_fact ->> 'items_incomplete')::boolean then
+    return credits.billing_result('waiting', 'not all items of the subscription were sent',
+      'fetch:' || (p_fact ->> 'subscription_id'));
+  end if;
+  perform credits.keep_subscription(p_event_id, p_fact);
+  if v_account_id is null then
+    return credits.wait_for_customer(p_fact);
+  end if;
+  v_effects := credits.follow_billing(v_account_id);
+  if p_fact ->> 'alert' = 'trial_ending' then
+    perform credits.announce_ending_trial(v_account_id,
+      (credits.spell_at(v_account_id, credits.account_time(v_account_id))).plan_id,
+      (p_fact ->> 'trial_end')::timestamptz);
+  end if;
+  if p_fact ->> 'status' not in ('incomplete', 'incomplete_expired', 'canceled')
+     and not credits.sells_a_plan(p_fact -> 'items') then
+    return credits.billing_result('needs_attention',
+      'the subscription has a price that is not registered', null, v_effects);
+  end if;
+  if credits.living_subscriptions(v_account_id) > 1 then
+    return credits.billing_result('applied', 'the account has two living subscriptions', null,
+      v_effects);
+  end if;
+  return credits.billing_result('applied', null, null, v_effects);
+end
+$$;
+comment on function credits.apply_subscription(text, jsonb) is
+  'What a subscription was at an instant: moves plan, status and period of its account.';
+revoke all on function credits.apply_subscription(text, jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.sells_a_plan(p_items jsonb)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return exists (
+    select 1 from jsonb_array_elements(p_items) i
+    join credits.billing_prices b on b.price_id = i ->> 'price_id'
+    where b.plan_id is not null);
+end
+$$;
+comment on function credits.sells_a_plan(jsonb) is
+  'Whether one of the prices is known as that of a plan.';
+revoke all on function credits.sells_a_plan(jsonb)
   from public, anon, authenticated, service_role;
 
 -- schemas/billing/attach_billing_session.sql
@@ -21910,347 +21954,6 @@ grant execute on function public.get_billing_order(uuid, uuid, uuid) to service_
 -- states in the order in which they began, worked out from all snapshots, paid invoices and
 -- failures that are known. It is made anew with every fold, so the order of arrival leaves no
 -- trace.
-
-create function credits.plan_of_items(
-  p_items jsonb, out plan_id text, out quantity integer, out period_start timestamptz)
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  select p.id, case when p.per_seat
-      then greatest(1, least(coalesce((i ->> 'quantity')::bigint, 1), 1000000)) else 1 end,
-    (i ->> 'period_start')::timestamptz
-    into plan_id, quantity, period_start
-  from jsonb_array_elements(p_items) i
-  join credits.billing_prices b on b.price_id = i ->> 'price_id'
-  join public.plans p on p.id = b.plan_id
-  order by p.rank desc, 2 desc, 3 limit 1;
-end
-$$;
-comment on function credits.plan_of_items(jsonb) is
-  'The largest plan that items of a subscription, or lines of an invoice, are of; seats where '
-  'the plan is sold by seats.';
-revoke all on function credits.plan_of_items(jsonb)
-  from public, anon, authenticated, service_role;
-
-create function credits.covered_until_of(p_subscription_id text)
-returns timestamptz
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return (
-    -- What is disputed, or was lost, covers nothing after that. To give money back is not to end
-    -- the subscription: what was refunded covers as before.
-    select max(least(l.period_end, credits.disputed_from(i.invoice_id)))
-    from credits.billing_invoices i
-    join credits.billing_invoice_lines l on l.invoice_id = i.invoice_id
-    join credits.billing_prices b on b.price_id = l.price_id and b.plan_id is not null
-    where i.subscription_id = p_subscription_id and not l.is_proration);
-end
-$$;
-comment on function credits.covered_until_of(text) is
-  'Up to when invoices that were paid cover a subscription.';
-revoke all on function credits.covered_until_of(text)
-  from public, anon, authenticated, service_role;
-
-create function credits.disputed_from(p_invoice_id text)
-returns timestamptz
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return (
-    select min(d.opened_at) from credits.billing_payments p
-    join credits.billing_disputes d on d.payment_id = p.payment_id and d.rank in (1, 3)
-    where p.invoice_id = p_invoice_id);
-end
-$$;
-comment on function credits.disputed_from(text) is
-  'Since when the payment of an invoice is disputed, or was until it was lost; null where it '
-  'stands.';
-revoke all on function credits.disputed_from(text)
-  from public, anon, authenticated, service_role;
-
-create function credits.payments_of_invoice(p_invoice_id text)
-returns text[]
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return array(
-    select p.payment_id from credits.billing_payments p
-    where p.invoice_id = p_invoice_id order by p.payment_id);
-end
-$$;
-comment on function credits.payments_of_invoice(text) is 'The payments that paid an invoice.';
-revoke all on function credits.payments_of_invoice(text)
-  from public, anon, authenticated, service_role;
-
-create function credits.is_plan_paid(
-  p_subscription_id text, p_plan_id text, p_quantity integer, p_at timestamptz)
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return exists (
-    select 1 from credits.billing_invoices i
-    join credits.billing_invoice_lines l on l.invoice_id = i.invoice_id and l.period_end > p_at
-    join credits.billing_prices b on b.price_id = l.price_id and b.plan_id = p_plan_id
-    join public.plans p on p.id = p_plan_id
-    where i.subscription_id = p_subscription_id and l.amount >= 0
-      and (not p.per_seat or l.quantity >= p_quantity));
-end
-$$;
-comment on function credits.is_plan_paid(text, text, integer, timestamptz) is
-  'Whether a paid invoice has a line for this plan, and as many seats, beyond an instant.';
-revoke all on function credits.is_plan_paid(text, text, integer, timestamptz)
-  from public, anon, authenticated, service_role;
-
-create function credits.prorated_at(
-  p_subscription_id text, p_plan_id text, p_after timestamptz, p_until timestamptz)
-returns timestamptz
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return (
-    select max(i.proration_at) from credits.billing_invoices i
-    where i.subscription_id = p_subscription_id and i.proration_at > p_after
-      and i.proration_at <= p_until and exists (
-        select 1 from credits.billing_invoice_lines l
-        join credits.billing_prices b on b.price_id = l.price_id
-        where l.invoice_id = i.invoice_id and b.plan_id = p_plan_id));
-end
-$$;
-comment on function credits.prorated_at(text, text, timestamptz, timestamptz) is
-  'The instant that a change of plan was charged from; null where no invoice says so.';
-revoke all on function credits.prorated_at(text, text, timestamptz, timestamptz)
-  from public, anon, authenticated, service_role;
-
-create function credits.snapshots_of(p_subscription_id text)
-returns setof credits.billing_snapshots
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return query
-  select s.* from credits.billing_snapshots s
-  where s.subscription_id = p_subscription_id and s.rank > 0
-  order by s.happened_at, s.rank, s.period_end, s.event_id;
-  if found then
-    return;
-  end if;
-  -- Of a subscription that is not known otherwise, its paid invoices say that it lives.
-  return query
-  select i.subscription_id, i.paid_at, 1, '', i.invoice_id, i.customer_id, 'active',
-    jsonb_agg(to_jsonb(l)), min(l.period_start), max(l.period_end), min(l.period_start),
-    null::timestamptz, null::timestamptz, null::timestamptz, null::timestamptz, true, true
-  from credits.billing_invoices i
-  join credits.billing_invoice_lines l on l.invoice_id = i.invoice_id and not l.is_proration
-  where i.subscription_id = p_subscription_id
-  group by i.invoice_id
-  order by i.paid_at, i.invoice_id;
-end
-$$;
-comment on function credits.snapshots_of(text) is
-  'What a subscription was, in the order in which it counts: time, rank, end of the period, event.';
-revoke all on function credits.snapshots_of(text)
-  from public, anon, authenticated, service_role;
-
-create function credits.state_of_snapshot(
-  p_snapshot credits.billing_snapshots, p_before credits.provider_state)
-returns credits.provider_state
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  s credits.provider_state;
-  v_plan record;
-  v_is_new boolean := p_before.subscription_id is null;
-begin
-  select * into v_plan from credits.plan_of_items(p_snapshot.items);
-  s.subscription_id := p_snapshot.subscription_id;
-  s.is_failure := false;
-  s.status := p_snapshot.status;
-  s.plan_id := v_plan.plan_id;
-  s.quantity := v_plan.quantity;
-  s.period_start := coalesce(v_plan.period_start, p_snapshot.period_start);
-  s.anchor_at := p_snapshot.anchor_at;
-  s.trial_ends_at := p_snapshot.trial_ends_at;
-  s.cancel_at := p_snapshot.cancel_at;
-  s.is_collecting := p_snapshot.is_collecting;
-  s.keeps_paid := p_snapshot.keeps_paid;
-  -- It counts from the provider's instants, not from when they were told.
-  s.started_at := case
-    when p_snapshot.rank = 2 then coalesce(p_snapshot.ended_at, p_snapshot.happened_at)
-    when v_is_new then least(p_snapshot.happened_at, s.period_start)
-    when s.period_start > p_before.period_start then s.period_start
-    when (s.plan_id, s.quantity) is distinct from (p_before.plan_id, p_before.quantity) then
-      coalesce(credits.prorated_at(s.subscription_id, s.plan_id, p_before.started_at,
-        p_snapshot.happened_at), p_snapshot.happened_at)
-    else p_snapshot.happened_at end;
-  s.started_at := greatest(s.started_at, p_before.started_at);
-  return case when v_is_new or p_snapshot.rank = 2 then s
-    else credits.without_unpaid_upgrade(s, p_before) end;
-end
-$$;
-comment on function credits.state_of_snapshot(
-  credits.billing_snapshots, credits.provider_state) is
-  'What a snapshot says, and from when on, after the state before it.';
-revoke all on function credits.state_of_snapshot(
-  credits.billing_snapshots, credits.provider_state) from public, anon, authenticated, service_role;
-
-create function credits.without_unpaid_upgrade(
-  p_state credits.provider_state, p_before credits.provider_state)
-returns credits.provider_state
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  s credits.provider_state := p_state;
-  v_is_more boolean;
-begin
-  if s.status in ('active', 'trialing') or s.plan_id is null then
-    return s;
-  end if;
-  v_is_more := (
-    select p_before.plan_id is null or n.rank > o.rank
-      or n.id = o.id and s.quantity > p_before.quantity
-    from public.plans n left join public.plans o on o.id = p_before.plan_id
-    where n.id = s.plan_id);
-  -- It is granted when it is paid for, and then from the instant that it was charged from.
-  if v_is_more and not credits.is_plan_paid(
-    s.subscription_id, s.plan_id, s.quantity, s.started_at) then
-    s.plan_id := p_before.plan_id;
-    s.quantity := p_before.quantity;
-    -- A period that would begin with it has not begun either.
-    s.period_start := p_before.period_start;
-    s.anchor_at := p_before.anchor_at;
-  end if;
-  return s;
-end
-$$;
-comment on function credits.without_unpaid_upgrade(
-  credits.provider_state, credits.provider_state) is
-  'A larger plan, or more seats, of a subscription whose payment failed is not there yet.';
-revoke all on function credits.without_unpaid_upgrade(
-  credits.provider_state, credits.provider_state) from public, anon, authenticated, service_role;
-
-create function credits.untold_renewal(
-  p_snapshot credits.billing_snapshots, p_before credits.provider_state)
-returns credits.provider_state
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  s credits.provider_state;
-  v_plan record;
-begin
-  if p_snapshot.rank <> 1 or p_snapshot.period_start <= p_before.period_start
-     or p_before.period_start is null then
-    return s;
-  end if;
-  select * into v_plan from credits.plan_of_items(p_snapshot.items);
-  if (v_plan.plan_id, v_plan.quantity) is not distinct from (p_before.plan_id, p_before.quantity)
-     or credits.prorated_at(p_snapshot.subscription_id, v_plan.plan_id,
-       v_plan.period_start, p_snapshot.happened_at) is null then
-    return s;
-  end if;
-  s := p_before;
-  s.started_at := greatest(v_plan.period_start, p_before.started_at);
-  s.period_start := v_plan.period_start;
-  s.anchor_at := p_snapshot.anchor_at;
-  return s;
-end
-$$;
-comment on function credits.untold_renewal(
-  credits.billing_snapshots, credits.provider_state) is
-  'The beginning of a period that no snapshot told of: the next one has changed the plan within '
-  'it, and its invoice says when. Null where there is none.';
-revoke all on function credits.untold_renewal(
-  credits.billing_snapshots, credits.provider_state) from public, anon, authenticated, service_role;
-
-create function credits.subscription_course(p_subscription_id text)
-returns setof credits.provider_state
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_covered_until timestamptz := credits.covered_until_of(p_subscription_id);
-  v_snapshot credits.billing_snapshots;
-  v_before credits.provider_state;
-  s credits.provider_state;
-  v_n integer := 0;
-begin
-  for v_snapshot in select * from credits.snapshots_of(p_subscription_id) loop
-    s := credits.untold_renewal(v_snapshot, v_before);
-    if s.subscription_id is not null then
-      v_n := v_n + 1;
-      s.n := v_n;
-      return next s;
-      v_before := s;
-    end if;
-    s := credits.state_of_snapshot(v_snapshot, v_before);
-    s.covered_until := v_covered_until;
-    -- A period begins as the one before it went on: its payment fails when it fails.
-    if v_snapshot.rank = 1 and v_snapshot.status in ('past_due', 'unpaid')
-       and v_before.status = 'active' and s.started_at < v_snapshot.happened_at then
-      s.status := 'active';
-      v_n := v_n + 1;
-      s.n := v_n;
-      return next s;
-      s.status := v_snapshot.status;
-      s.started_at := v_snapshot.happened_at;
-    end if;
-    v_n := v_n + 1;
-    s.n := v_n;
-    return next s;
-    -- What has ended never lives again, whatever is told of it later.
-    exit when v_snapshot.rank = 2;
-    v_before := s;
-  end loop;
-  for s.started_at in
-    select f.happened_at from credits.billing_failures f
-    where f.subscription_id = p_subscription_id and f.state = 'failed' order by f.happened_at
-  loop
-    v_n := v_n + 1;
-    s.subscription_id := p_subscription_id;
-    s.n := v_n;
-    s.is_failure := true;
-    s.status := 'past_due';
-    s.covered_until := v_covered_until;
-    return next s;
-  end loop;
-end
-$$;
-comment on function credits.subscription_course(text) is
-  'All states of one subscription, and the failures to collect for it.';
-revoke all on function credits.subscription_course(text)
-  from public, anon, authenticated, service_role;
 
 create function credits.subscriptions_of(p_account_id uuid)
 returns setof text
@@ -23443,6 +23146,140 @@ comment on function credits.customer_of(uuid, boolean) is
 revoke all on function credits.customer_of(uuid, boolean)
   from public, anon, authenticated, service_role;
 
+-- schemas/billing/paid_periods.sql
+
+-- What a subscription was paid for, from the invoices that are known, and from when on.
+
+create function credits.plan_of_items(
+  p_items jsonb, out plan_id text, out quantity integer, out period_start timestamptz)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  select p.id, case when p.per_seat
+      then greatest(1, least(coalesce((i ->> 'quantity')::bigint, 1), 1000000)) else 1 end,
+    (i ->> 'period_start')::timestamptz
+    into plan_id, quantity, period_start
+  from jsonb_array_elements(p_items) i
+  join credits.billing_prices b on b.price_id = i ->> 'price_id'
+  join public.plans p on p.id = b.plan_id
+  order by p.rank desc, 2 desc, 3 limit 1;
+end
+$$;
+comment on function credits.plan_of_items(jsonb) is
+  'The largest plan that items of a subscription, or lines of an invoice, are of; seats where '
+  'the plan is sold by seats.';
+revoke all on function credits.plan_of_items(jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.covered_until_of(p_subscription_id text)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    -- What is disputed, or was lost, covers nothing after that. To give money back is not to end
+    -- the subscription: what was refunded covers as before.
+    select max(least(l.period_end, credits.disputed_from(i.invoice_id)))
+    from credits.billing_invoices i
+    join credits.billing_invoice_lines l on l.invoice_id = i.invoice_id
+    join credits.billing_prices b on b.price_id = l.price_id and b.plan_id is not null
+    where i.subscription_id = p_subscription_id and not l.is_proration);
+end
+$$;
+comment on function credits.covered_until_of(text) is
+  'Up to when invoices that were paid cover a subscription.';
+revoke all on function credits.covered_until_of(text)
+  from public, anon, authenticated, service_role;
+
+create function credits.disputed_from(p_invoice_id text)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select min(d.opened_at) from credits.billing_payments p
+    join credits.billing_disputes d on d.payment_id = p.payment_id and d.rank in (1, 3)
+    where p.invoice_id = p_invoice_id);
+end
+$$;
+comment on function credits.disputed_from(text) is
+  'Since when the payment of an invoice is disputed, or was until it was lost; null where it '
+  'stands.';
+revoke all on function credits.disputed_from(text)
+  from public, anon, authenticated, service_role;
+
+create function credits.payments_of_invoice(p_invoice_id text)
+returns text[]
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return array(
+    select p.payment_id from credits.billing_payments p
+    where p.invoice_id = p_invoice_id order by p.payment_id);
+end
+$$;
+comment on function credits.payments_of_invoice(text) is 'The payments that paid an invoice.';
+revoke all on function credits.payments_of_invoice(text)
+  from public, anon, authenticated, service_role;
+
+create function credits.is_plan_paid(
+  p_subscription_id text, p_plan_id text, p_quantity integer, p_at timestamptz)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return exists (
+    select 1 from credits.billing_invoices i
+    join credits.billing_invoice_lines l on l.invoice_id = i.invoice_id and l.period_end > p_at
+    join credits.billing_prices b on b.price_id = l.price_id and b.plan_id = p_plan_id
+    join public.plans p on p.id = p_plan_id
+    where i.subscription_id = p_subscription_id and l.amount >= 0
+      and (not p.per_seat or l.quantity >= p_quantity));
+end
+$$;
+comment on function credits.is_plan_paid(text, text, integer, timestamptz) is
+  'Whether a paid invoice has a line for this plan, and as many seats, beyond an instant.';
+revoke all on function credits.is_plan_paid(text, text, integer, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.prorated_at(
+  p_subscription_id text, p_plan_id text, p_after timestamptz, p_until timestamptz)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select max(i.proration_at) from credits.billing_invoices i
+    where i.subscription_id = p_subscription_id and i.proration_at > p_after
+      and i.proration_at <= p_until and exists (
+        select 1 from credits.billing_invoice_lines l
+        join credits.billing_prices b on b.price_id = l.price_id
+        where l.invoice_id = i.invoice_id and b.plan_id = p_plan_id));
+end
+$$;
+comment on function credits.prorated_at(text, text, timestamptz, timestamptz) is
+  'The instant that a change of plan was charged from; null where no invoice says so.';
+revoke all on function credits.prorated_at(text, text, timestamptz, timestamptz)
+  from public, anon, authenticated, service_role;
+
 -- schemas/billing/reconcile_billing.sql
 
 -- edge: result=BillingFindings callers=service_role repeatable slow
@@ -24570,6 +24407,221 @@ $$;
 comment on function credits.move_expiry(uuid, credits.billing_orders, timestamptz) is
   'Sets when the credits of a purchase expire, and books it where that has passed.';
 revoke all on function credits.move_expiry(uuid, credits.billing_orders, timestamptz)
+  from public, anon, authenticated, service_role;
+
+-- schemas/billing/subscription_course.sql
+
+-- One of the provider's subscriptions, from its snapshots: what it was, from when on.
+
+create function credits.snapshots_of(p_subscription_id text)
+returns setof credits.billing_snapshots
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select s.* from credits.billing_snapshots s
+  where s.subscription_id = p_subscription_id and s.rank > 0
+  order by s.happened_at, s.rank, s.period_end, s.event_id;
+  if found then
+    return;
+  end if;
+  -- Of a subscription that is not known otherwise, its paid invoices say that it lives.
+  return query
+  select i.subscription_id, i.paid_at, 1, '', i.invoice_id, i.customer_id, 'active',
+    jsonb_agg(to_jsonb(l)), min(l.period_start), max(l.period_end), min(l.period_start),
+    null::timestamptz, null::timestamptz, null::timestamptz, null::timestamptz, true, true
+  from credits.billing_invoices i
+  join credits.billing_invoice_lines l on l.invoice_id = i.invoice_id and not l.is_proration
+  where i.subscription_id = p_subscription_id
+  group by i.invoice_id
+  order by i.paid_at, i.invoice_id;
+end
+$$;
+comment on function credits.snapshots_of(text) is
+  'What a subscription was, in the order in which it counts: time, rank, end of the period, event.';
+revoke all on function credits.snapshots_of(text)
+  from public, anon, authenticated, service_role;
+
+create function credits.state_of_snapshot(
+  p_snapshot credits.billing_snapshots, p_before credits.provider_state)
+returns credits.provider_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.provider_state;
+  v_plan record;
+  v_is_new boolean := p_before.subscription_id is null;
+begin
+  select * into v_plan from credits.plan_of_items(p_snapshot.items);
+  s.subscription_id := p_snapshot.subscription_id;
+  s.is_failure := false;
+  s.status := p_snapshot.status;
+  s.plan_id := v_plan.plan_id;
+  s.quantity := v_plan.quantity;
+  s.period_start := coalesce(v_plan.period_start, p_snapshot.period_start);
+  s.anchor_at := p_snapshot.anchor_at;
+  s.trial_ends_at := p_snapshot.trial_ends_at;
+  s.cancel_at := p_snapshot.cancel_at;
+  s.is_collecting := p_snapshot.is_collecting;
+  s.keeps_paid := p_snapshot.keeps_paid;
+  -- It counts from the provider's instants, not from when they were told.
+  s.started_at := case
+    when p_snapshot.rank = 2 then coalesce(p_snapshot.ended_at, p_snapshot.happened_at)
+    when v_is_new then least(p_snapshot.happened_at, s.period_start)
+    when s.period_start > p_before.period_start then s.period_start
+    when (s.plan_id, s.quantity) is distinct from (p_before.plan_id, p_before.quantity) then
+      coalesce(credits.prorated_at(s.subscription_id, s.plan_id, p_before.started_at,
+        p_snapshot.happened_at), p_snapshot.happened_at)
+    else p_snapshot.happened_at end;
+  s.started_at := greatest(s.started_at, p_before.started_at);
+  return case when v_is_new or p_snapshot.rank = 2 then s
+    else credits.without_unpaid_upgrade(s, p_before) end;
+end
+$$;
+comment on function credits.state_of_snapshot(
+  credits.billing_snapshots, credits.provider_state) is
+  'What a snapshot says, and from when on, after the state before it.';
+revoke all on function credits.state_of_snapshot(
+  credits.billing_snapshots, credits.provider_state) from public, anon, authenticated, service_role;
+
+create function credits.without_unpaid_upgrade(
+  p_state credits.provider_state, p_before credits.provider_state)
+returns credits.provider_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.provider_state := p_state;
+  v_is_more boolean;
+begin
+  if s.status in ('active', 'trialing') or s.plan_id is null then
+    return s;
+  end if;
+  v_is_more := (
+    select p_before.plan_id is null or n.rank > o.rank
+      or n.id = o.id and s.quantity > p_before.quantity
+    from public.plans n left join public.plans o on o.id = p_before.plan_id
+    where n.id = s.plan_id);
+  -- It is granted when it is paid for, and then from the instant that it was charged from.
+  if v_is_more and not credits.is_plan_paid(
+    s.subscription_id, s.plan_id, s.quantity, s.started_at) then
+    s.plan_id := p_before.plan_id;
+    s.quantity := p_before.quantity;
+    -- A period that would begin with it has not begun either.
+    s.period_start := p_before.period_start;
+    s.anchor_at := p_before.anchor_at;
+  end if;
+  return s;
+end
+$$;
+comment on function credits.without_unpaid_upgrade(
+  credits.provider_state, credits.provider_state) is
+  'A larger plan, or more seats, of a subscription whose payment failed is not there yet.';
+revoke all on function credits.without_unpaid_upgrade(
+  credits.provider_state, credits.provider_state) from public, anon, authenticated, service_role;
+
+create function credits.untold_renewal(
+  p_snapshot credits.billing_snapshots, p_before credits.provider_state)
+returns credits.provider_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.provider_state;
+  v_plan record;
+begin
+  if p_snapshot.rank <> 1 or p_snapshot.period_start <= p_before.period_start
+     or p_before.period_start is null then
+    return s;
+  end if;
+  select * into v_plan from credits.plan_of_items(p_snapshot.items);
+  if (v_plan.plan_id, v_plan.quantity) is not distinct from (p_before.plan_id, p_before.quantity)
+     or credits.prorated_at(p_snapshot.subscription_id, v_plan.plan_id,
+       v_plan.period_start, p_snapshot.happened_at) is null then
+    return s;
+  end if;
+  s := p_before;
+  s.started_at := greatest(v_plan.period_start, p_before.started_at);
+  s.period_start := v_plan.period_start;
+  s.anchor_at := p_snapshot.anchor_at;
+  return s;
+end
+$$;
+comment on function credits.untold_renewal(
+  credits.billing_snapshots, credits.provider_state) is
+  'The beginning of a period that no snapshot told of: the next one has changed the plan within '
+  'it, and its invoice says when. Null where there is none.';
+revoke all on function credits.untold_renewal(
+  credits.billing_snapshots, credits.provider_state) from public, anon, authenticated, service_role;
+
+create function credits.subscription_course(p_subscription_id text)
+returns setof credits.provider_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_covered_until timestamptz := credits.covered_until_of(p_subscription_id);
+  v_snapshot credits.billing_snapshots;
+  v_before credits.provider_state;
+  s credits.provider_state;
+  v_n integer := 0;
+begin
+  for v_snapshot in select * from credits.snapshots_of(p_subscription_id) loop
+    s := credits.untold_renewal(v_snapshot, v_before);
+    if s.subscription_id is not null then
+      v_n := v_n + 1;
+      s.n := v_n;
+      return next s;
+      v_before := s;
+    end if;
+    s := credits.state_of_snapshot(v_snapshot, v_before);
+    s.covered_until := v_covered_until;
+    -- A period begins as the one before it went on: its payment fails when it fails.
+    if v_snapshot.rank = 1 and v_snapshot.status in ('past_due', 'unpaid')
+       and v_before.status = 'active' and s.started_at < v_snapshot.happened_at then
+      s.status := 'active';
+      v_n := v_n + 1;
+      s.n := v_n;
+      return next s;
+      s.status := v_snapshot.status;
+      s.started_at := v_snapshot.happened_at;
+    end if;
+    v_n := v_n + 1;
+    s.n := v_n;
+    return next s;
+    -- What has ended never lives again, whatever is told of it later.
+    exit when v_snapshot.rank = 2;
+    v_before := s;
+  end loop;
+  for s.started_at in
+    select f.happened_at from credits.billing_failures f
+    where f.subscription_id = p_subscription_id and f.state = 'failed' order by f.happened_at
+  loop
+    v_n := v_n + 1;
+    s.subscription_id := p_subscription_id;
+    s.n := v_n;
+    s.is_failure := true;
+    s.status := 'past_due';
+    s.covered_until := v_covered_until;
+    return next s;
+  end loop;
+end
+$$;
+comment on function credits.subscription_course(text) is
+  'All states of one subscription, and the failures to collect for it.';
+revoke all on function credits.subscription_course(text)
   from public, anon, authenticated, service_role;
 
 -- schemas/certainty/explain_balance.sql
@@ -31902,4 +31954,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text e0a8f3b9095e3502.';
+  'again. Written by remember_installation. Release 0.1.0, text cc867256fb93c1ee.';
