@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 
@@ -59,7 +60,8 @@ class DenialDetails:
     """What was required, what could be spent (None: without limit), and what would help: the renewal (UTC) or
     ``next_step``.
 
-    That is ``upgrade``, on the largest plan ``buy_credits``, or None where neither gives more.
+    That is ``upgrade``, on the largest plan ``buy_credits``, or None where neither gives more. Where a budget has no
+    room, ``budget`` says which (``id``, ``window``, ``limit``, ``used``, ``frees_at``).
     """
 
     required: int
@@ -68,6 +70,7 @@ class DenialDetails:
     plan: str | None
     upgrade_url: str
     next_step: str | None = None
+    budget: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14417,8 +14417,10 @@ as $$
       'Wait until %s UTC, when %s are free again, or ',
       to_char(d.frees_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI'),
       p_denial #>> '{details,budget,frees}') end
-    || case when d.frees_at is null then 'Ask' else 'ask' end
-    || ' an owner or an admin of the workspace to raise it.'
+    || case when p_denial -> 'details' ? 'workspace_id' then
+        case when d.frees_at is null then 'Ask' else 'ask' end
+        || ' an owner or an admin of the workspace to raise it.'
+      else case when d.frees_at is null then 'Raise' else 'raise' end || ' it.' end
   from (select (p_denial #>> '{details,budget,frees_at}')::timestamptz as frees_at) d
 $$;
 comment on function credits.budget_hint(jsonb) is
@@ -31954,4 +31956,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text cc867256fb93c1ee.';
+  'again. Written by remember_installation. Release 0.1.0, text a24393515b830baa.';

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from sonas_supabase import CreditsClient
 from tests.support.database import Database
 from tests.support.errors import raises
 from tests.support.people import acting_as
@@ -40,6 +41,7 @@ def test_the_denial_says_which_budget_and_when_it_frees_up(team: Team) -> None:
     }  # fmt: skip
     assert denied["message"] == "The budget of 50 message credits a day is used up: 12 used, 39 required."
     assert "12 are free again" in denied["hint"]
+    assert denied["hint"].endswith("or ask an owner or an admin of the workspace to raise it.")
     assert team.spend(team.admin, 39)["success"]
     on_record = team.call("explain_operation", team.member, operation_id=denied["operation_id"])
     assert on_record["metadata"]["budget"]["id"] == made["budget_id"]
@@ -48,6 +50,18 @@ def test_the_denial_says_which_budget_and_when_it_frees_up(team: Team) -> None:
         team.spend(team.member, 39, strict=True)
     assert seen.details["budget"]["id"] == made["budget_id"]
     team.database.verify(team.workspace)
+
+
+def test_a_budget_of_ones_own_account_is_ones_own_to_raise(team: Team) -> None:
+    user = team.database.new_user()
+    made = team.database.call("set_credit_budget", user, credit_type="message", limit=2, window="draw")
+    denied = team.database.call("consume_credits", user, "message", 3)
+    assert (denied["code"], denied["hint"]) == ("member_cap_reached", "Raise it.")
+    with CreditsClient.from_url(team.database.url) as credits:
+        advice = credits.check_credits(user, "message", 3)
+    assert advice.details
+    assert advice.details.budget
+    assert advice.details.budget["id"] == made["budget_id"]
 
 
 def test_every_way_to_spend_keeps_it(team: Team) -> None:

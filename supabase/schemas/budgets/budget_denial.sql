@@ -197,8 +197,10 @@ as $$
       'Wait until %s UTC, when %s are free again, or ',
       to_char(d.frees_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI'),
       p_denial #>> '{details,budget,frees}') end
-    || case when d.frees_at is null then 'Ask' else 'ask' end
-    || ' an owner or an admin of the workspace to raise it.'
+    || case when p_denial -> 'details' ? 'workspace_id' then
+        case when d.frees_at is null then 'Ask' else 'ask' end
+        || ' an owner or an admin of the workspace to raise it.'
+      else case when d.frees_at is null then 'Raise' else 'raise' end || ' it.' end
   from (select (p_denial #>> '{details,budget,frees_at}')::timestamptz as frees_at) d
 $$;
 comment on function credits.budget_hint(jsonb) is
