@@ -26697,6 +26697,7 @@ as $$
     ('public.plans', 'plans_keep_subscribed'),
     ('public.plans', 'plans_keep_subscribed_id'),
     ('public.plans', 'plans_are_not_truncated'),
+    ('public.plans', 'plans_record_condition'),
     ('public.plan_limits', 'plan_limits_make_version'),
     ('public.plan_limits', 'plan_limits_make_versions'),
     ('public.subscriptions', 'subscriptions_are_never_written'),
@@ -31956,4 +31957,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text a24393515b830baa.';
+  'again. Written by remember_installation. Release 0.1.0, text c194371236bf1ac4.';

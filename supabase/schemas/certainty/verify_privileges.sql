@@ -69,6 +69,7 @@ as $$
     ('public.plans', 'plans_keep_subscribed'),
     ('public.plans', 'plans_keep_subscribed_id'),
     ('public.plans', 'plans_are_not_truncated'),
+    ('public.plans', 'plans_record_condition'),
     ('public.plan_limits', 'plan_limits_make_version'),
     ('public.plan_limits', 'plan_limits_make_versions'),
     ('public.subscriptions', 'subscriptions_are_never_written'),
