@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -45,7 +45,7 @@ def test_the_same_price_again_changes_nothing_and_a_planned_one_can_be_replaced(
     first = shop.price("look", "call", 100, at=shop.now)
     assert shop.price("look", "call", "100.0", at=shop.now + timedelta(hours=5))["version"] == first["version"]
     planned = shop.now + timedelta(days=1)
-    assert first["valid_from"] == shop.now.isoformat()
+    assert datetime.fromisoformat(first["valid_from"]) == shop.now
     shop.price("look", "call", 200, at=planned)
     shop.price("look", "call", 300, at=planned)
     assert prices(shop) == [(100, shop.now, planned), (300, planned, None)]
