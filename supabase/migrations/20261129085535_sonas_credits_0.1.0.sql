@@ -15879,6 +15879,25 @@ comment on function credits.spell_period(credits.subscription_spells, timestampt
 revoke all on function credits.spell_period(credits.subscription_spells, timestamptz)
   from public, anon, authenticated, service_role;
 
+create function credits.period_ending_at(
+  p_spell credits.subscription_spells, p_at timestamptz, out period_start timestamptz,
+  out period_end timestamptz)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  select p.period_start, p.period_end into period_start, period_end
+  from credits.spell_period(p_spell, case when p_at > p_spell.anchored_from
+    then p_at - interval '1 microsecond' else p_at end) p;
+end
+$$;
+comment on function credits.period_ending_at(credits.subscription_spells, timestamptz) is
+  'The period of a spell that contains an instant; at a boundary the one that ends there.';
+revoke all on function credits.period_ending_at(credits.subscription_spells, timestamptz)
+  from public, anon, authenticated, service_role;
+
 -- schemas/calendar/fold_subscription.sql
 
 -- The one state machine of subscriptions. It reads the events in the order in which they happened,
@@ -17839,11 +17858,9 @@ set search_path = ''
 as $$
 declare
   s credits.subscription_spells := p_state.spell;
-  v_at timestamptz := case when p_at > s.anchored_from then p_at - interval '1 microsecond'
-    else p_at end;
 begin
   return p_state.is_managed and s.trial_ends_at is null and not coalesce(
-    p_state.covered_until >= (select p.period_end from credits.spell_period(s, v_at) p), false);
+    p_state.covered_until >= (select p.period_end from credits.period_ending_at(s, p_at) p), false);
 end
 $$;
 comment on function credits.running_period_is_unpaid(credits.subscription_state, timestamptz) is
@@ -17915,9 +17932,7 @@ declare
   v_is_paid boolean;
   v_was_trial boolean := (s.spell).trial_ends_at is not null;
 begin
-  -- At a boundary it is the period before that ends.
-  select * into v_period from credits.spell_period(s.spell,
-    case when p_at > (s.spell).anchored_from then p_at - interval '1 microsecond' else p_at end);
+  select * into v_period from credits.period_ending_at(s.spell, p_at);
   v_is_paid := credits.running_period_is_paid(s, v_period.period_end);
   s := credits.enter_plan(s, p_plan_id, p_quantity, p_version, p_at);
   if p_at < v_period.period_end and not (v_is_paid and p_keeps) then
@@ -17957,8 +17972,7 @@ declare
   v_period record;
 begin
   s.cancel_at := null;
-  select * into v_period from credits.spell_period(s.spell,
-    case when p_at > (s.spell).anchored_from then p_at - interval '1 microsecond' else p_at end);
+  select * into v_period from credits.period_ending_at(s.spell, p_at);
   if not p_keeps or not credits.running_period_is_paid(s, v_period.period_end)
     or p_at >= v_period.period_end then
     return credits.leave_plan(s, p_keeps, p_default, 1, null, p_at);
@@ -22224,8 +22238,7 @@ begin
      or p_told.plan_id is null or not credits.is_living_status(p_told.status) then
     return s;
   end if;
-  select * into v_period from credits.spell_period(s.spell,
-    case when v_at > (s.spell).anchored_from then v_at - interval '1 microsecond' else v_at end);
+  select * into v_period from credits.period_ending_at(s.spell, v_at);
   if not (p_told.keeps_paid and credits.running_period_is_paid(s, v_period.period_end)) then
     s := credits.leave_plan(s, false, p_told.plan_id, p_told.quantity,
       credits.version_at(p_told.plan_id, v_at), v_at);
@@ -31957,4 +31970,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text c194371236bf1ac4.';
+  'again. Written by remember_installation. Release 0.1.0, text f4e6aceb95d81986.';

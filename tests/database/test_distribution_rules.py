@@ -52,7 +52,8 @@ WITHOUT_ACCOUNT = {
     "clock": "of this machine",
     **dict.fromkeys(
         (
-            *("is_spendable", "spell_period", "enter_plan", "anchor_periods", "running_period_is_paid", "leave_plan"),
+            *("is_spendable", "spell_period", "period_ending_at", "enter_plan", "anchor_periods", "leave_plan"),
+            "running_period_is_paid",
             *("cancel_plan", "change_plan_event", "change_status_event", "change_subscription", "next_transition"),
             *("note_grace", "pass_time", "emit_spell", "is_same_spell", "time_of_event", "running_period_is_unpaid"),
         ),

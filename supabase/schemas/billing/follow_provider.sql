@@ -71,8 +71,7 @@ begin
      or p_told.plan_id is null or not credits.is_living_status(p_told.status) then
     return s;
   end if;
-  select * into v_period from credits.spell_period(s.spell,
-    case when v_at > (s.spell).anchored_from then v_at - interval '1 microsecond' else v_at end);
+  select * into v_period from credits.period_ending_at(s.spell, v_at);
   if not (p_told.keeps_paid and credits.running_period_is_paid(s, v_period.period_end)) then
     s := credits.leave_plan(s, false, p_told.plan_id, p_told.quantity,
       credits.version_at(p_told.plan_id, v_at), v_at);

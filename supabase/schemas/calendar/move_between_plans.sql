@@ -60,11 +60,9 @@ set search_path = ''
 as $$
 declare
   s credits.subscription_spells := p_state.spell;
-  v_at timestamptz := case when p_at > s.anchored_from then p_at - interval '1 microsecond'
-    else p_at end;
 begin
   return p_state.is_managed and s.trial_ends_at is null and not coalesce(
-    p_state.covered_until >= (select p.period_end from credits.spell_period(s, v_at) p), false);
+    p_state.covered_until >= (select p.period_end from credits.period_ending_at(s, p_at) p), false);
 end
 $$;
 comment on function credits.running_period_is_unpaid(credits.subscription_state, timestamptz) is
@@ -136,9 +134,7 @@ declare
   v_is_paid boolean;
   v_was_trial boolean := (s.spell).trial_ends_at is not null;
 begin
-  -- At a boundary it is the period before that ends.
-  select * into v_period from credits.spell_period(s.spell,
-    case when p_at > (s.spell).anchored_from then p_at - interval '1 microsecond' else p_at end);
+  select * into v_period from credits.period_ending_at(s.spell, p_at);
   v_is_paid := credits.running_period_is_paid(s, v_period.period_end);
   s := credits.enter_plan(s, p_plan_id, p_quantity, p_version, p_at);
   if p_at < v_period.period_end and not (v_is_paid and p_keeps) then
@@ -178,8 +174,7 @@ declare
   v_period record;
 begin
   s.cancel_at := null;
-  select * into v_period from credits.spell_period(s.spell,
-    case when p_at > (s.spell).anchored_from then p_at - interval '1 microsecond' else p_at end);
+  select * into v_period from credits.period_ending_at(s.spell, p_at);
   if not p_keeps or not credits.running_period_is_paid(s, v_period.period_end)
     or p_at >= v_period.period_end then
     return credits.leave_plan(s, p_keeps, p_default, 1, null, p_at);

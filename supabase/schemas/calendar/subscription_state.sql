@@ -87,3 +87,22 @@ comment on function credits.spell_period(credits.subscription_spells, timestampt
   'The period [period_start, period_end) of a spell that contains an instant.';
 revoke all on function credits.spell_period(credits.subscription_spells, timestamptz)
   from public, anon, authenticated, service_role;
+
+create function credits.period_ending_at(
+  p_spell credits.subscription_spells, p_at timestamptz, out period_start timestamptz,
+  out period_end timestamptz)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  select p.period_start, p.period_end into period_start, period_end
+  from credits.spell_period(p_spell, case when p_at > p_spell.anchored_from
+    then p_at - interval '1 microsecond' else p_at end) p;
+end
+$$;
+comment on function credits.period_ending_at(credits.subscription_spells, timestamptz) is
+  'The period of a spell that contains an instant; at a boundary the one that ends there.';
+revoke all on function credits.period_ending_at(credits.subscription_spells, timestamptz)
+  from public, anon, authenticated, service_role;
