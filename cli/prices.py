@@ -269,7 +269,7 @@ def _set(
             for n in range(0, max(len(prices), 1), _CHUNK)
         ]
     except InvalidArgument as error:
-        if error.details.get("argument") != "p_book" or worth.get("credits_per_unit") is not None:
+        if "credits_per_unit" not in error.details:
             raise
         raise Stop(
             f"The book {book or 'default'} does not say how many credits one unit of its currency is worth.",

@@ -9919,7 +9919,8 @@ begin
       'There is no exchange rate for it. Set one with set_exchange_rate.');
   elsif v_factor is null then
     perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_book',
-      'value', p_book.id), 'The book does not say how many credits one unit of its currency is '
+      'value', p_book.id, 'credits_per_unit', null),
+      'The book does not say how many credits one unit of its currency is '
       'worth. Say so with set_price_book.');
   end if;
   v_price.nano_per_unit := trim_scale(round(p_cost.cost_per_unit * v_factor, 30));
@@ -31970,4 +31971,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text f4e6aceb95d81986.';
+  'again. Written by remember_installation. Release 0.1.0, text 08b7c8c5eb722407.';

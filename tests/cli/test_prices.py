@@ -77,6 +77,7 @@ def test_models_are_imported_with_their_steps(sonas: Sonas, answer: Answer, data
     assert (asked.exit_code, "--credits-per-unit 1000" in asked.output) == (2, True)
     assert "would change" in sonas(*of_default, "--credits-per-unit", "1000").output
     assert sonas(*of_default, "--credits-per-unit", "nan").exit_code == 2
+    assert "There is no such price book" in sonas(*of_default, "--book", "nowhere").output
     assert sonas("prices", "import", "genai-prices").exit_code == 2
     assert sonas("prices", "import", "genai-prices", "--markup", "1", "--model", "no/model").exit_code == 2
     assert sonas("prices", "quote", "no/model").exit_code == 1

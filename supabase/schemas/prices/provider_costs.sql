@@ -129,7 +129,8 @@ begin
       'There is no exchange rate for it. Set one with set_exchange_rate.');
   elsif v_factor is null then
     perform credits.raise_error('invalid_argument', jsonb_build_object('argument', 'p_book',
-      'value', p_book.id), 'The book does not say how many credits one unit of its currency is '
+      'value', p_book.id, 'credits_per_unit', null),
+      'The book does not say how many credits one unit of its currency is '
       'worth. Say so with set_price_book.');
   end if;
   v_price.nano_per_unit := trim_scale(round(p_cost.cost_per_unit * v_factor, 30));
