@@ -50,6 +50,7 @@ class Journal:
     """Every operation of a run, in the order of issue. Safe to use from several threads."""
 
     operations: list[Operation] = field(default_factory=list)
+    answered: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _tags: Any = field(default_factory=lambda: itertools.count(1))
 
@@ -61,13 +62,18 @@ class Journal:
         return operation
 
     def acknowledge(self, operation: Operation, answer: dict[str, Any]) -> None:
-        operation.acknowledged = time.monotonic_ns()
         operation.answer = answer
+        self._answered(operation)
 
     def refuse(self, operation: Operation, slug: str) -> None:
         """An error of the closed list: nothing has been changed."""
-        operation.acknowledged = time.monotonic_ns()
         operation.error = slug
+        self._answered(operation)
+
+    def _answered(self, operation: Operation) -> None:
+        operation.acknowledged = time.monotonic_ns()
+        with self._lock:
+            self.answered += 1
 
     def counts(self) -> dict[str, int]:
         """How many were issued, took effect, were denied, were refused, and are not known about."""

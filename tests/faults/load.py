@@ -216,9 +216,9 @@ class Load:
 
     def wait_for(self, acknowledged: int, *, timeout: float = 60) -> None:
         """Returns when so many operations have been answered since the call."""
-        start, deadline = self._answered(), time.monotonic() + timeout
-        while self._answered() < start + acknowledged:
-            assert time.monotonic() < deadline, f"only {self._answered() - start} answers in {timeout} s"
+        start, deadline = self.journal.answered, time.monotonic() + timeout
+        while self.journal.answered < start + acknowledged:
+            assert time.monotonic() < deadline, f"only {self.journal.answered - start} answers in {timeout} s"
             assert all(client.is_alive() for client in self._clients), [client.failure for client in self._clients]
             self._stop.wait(0.005)
 
@@ -229,9 +229,6 @@ class Load:
             assert time.monotonic() < deadline, f"it did not come about in {timeout} s: {self.journal.counts()}"
             assert all(client.is_alive() for client in self._clients), [client.failure for client in self._clients]
             self._stop.wait(0.005)
-
-    def _answered(self) -> int:
-        return sum(operation.acknowledged is not None for operation in list(self.journal.operations))
 
 
 def _nowhere() -> psycopg.Connection[Any]:
