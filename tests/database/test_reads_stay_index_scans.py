@@ -172,6 +172,43 @@ def test_the_newest_attempts_of_one_account_are_read_in_order(filled: Database) 
         assert rows_read(connection, "public.usage", user, question) <= 50
 
 
+def calls(connection: psycopg.Connection[Any], function: str) -> int:
+    """How often a function of the policies has been called in this transaction."""
+    found = connection.execute(
+        "select coalesce(pg_stat_get_xact_function_calls(%s::regprocedure), 0)", [f"credits.{function}()"]
+    ).fetchone()
+    assert found is not None
+    count: int = found[0]
+    return count
+
+
+def too_often(database: Database, table: str, user: UUID, change: str = "") -> str | None:
+    """The first question for which a policy's function is called for each row."""
+    asked = [*questions(database, table, user), f"select count(*) from {table}"]
+    with psycopg.connect(database.superuser_url) as connection:
+        connection.execute(change.encode())
+        connection.execute("set local track_functions = 'pl'")
+        for question in asked:
+            before = [calls(connection, function) for function in ("reader_id", "overseen_ids")]
+            rows_read(connection, table, user, question)
+            after = [calls(connection, function) for function in ("reader_id", "overseen_ids")]
+            if any(now > then + 1 for then, now in zip(before, after, strict=True)):
+                connection.rollback()
+                return question
+        connection.rollback()
+    return None
+
+
+@pytest.mark.parametrize("name", ["forty", "forty, as a member"])
+@pytest.mark.parametrize("table", ["public.usage", "public.credit_transactions", "public.credit_reservations"])
+def test_who_oversees_is_asked_once_however_many_rows_there_are(filled: Database, table: str, name: str) -> None:
+    """Asked for each row, the owner of a large workspace would wait for seconds."""
+    user = reader(filled, name)
+    assert rows_of(filled, table, user) > 500
+    assert too_often(filled, table, user) is None
+    assert too_often(filled, table, user, "select credits.prepare_distribution()") == f"select * from {table}"
+
+
 @pytest.mark.parametrize(
     ("table", "change"),
     [

@@ -35,6 +35,21 @@ comment on function credits.expected_policies() is
   'everybody may.';
 revoke all on function credits.expected_policies() from public, anon, authenticated, service_role;
 
+create function credits.asked_for_each_row(p_condition text)
+returns text
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select regexp_replace(p_condition,
+    '\( *SELECT (credits\.\w+\(\)) AS \w+\)(::uuid(\[\])?)?', '\1', 'gi')
+$$;
+comment on function credits.asked_for_each_row(text) is
+  'The condition of a policy without sub-selects: the same, asked for each row.';
+revoke all on function credits.asked_for_each_row(text)
+  from public, anon, authenticated, service_role;
+
 create function credits.relations_for_everybody()
 returns setof name
 language sql
@@ -161,7 +176,8 @@ as $$
           select string_agg(a.rolname, ', ' order by a.rolname) from pg_catalog.pg_roles a
             where a.oid = any (p.polroles)) as roles,
         p.polcmd = 'r' and p.polpermissive and p.polwithcheck is null
-          and regexp_replace(pg_catalog.pg_get_expr(p.polqual, p.polrelid), '\s+', '', 'g') = case
+          and regexp_replace(credits.asked_for_each_row(
+            pg_catalog.pg_get_expr(p.polqual, p.polrelid)), '\s+', '', 'g') = case
             when c.relname in (select credits.relations_for_everybody())
               or c.relname = 'settings' then 'true'
             when c.relname in ('credit_transactions', 'credit_reservations') then
