@@ -57,6 +57,7 @@ def balance(
         summary,
         f"{escape(cell(whose))}: {_heading(summary)}",
         balances_table(summary.balances),
+        *_withheld(summary),
         *_grants(summary, with_ids=grants),
     )
 
@@ -229,7 +230,7 @@ def balances_table(balances: tuple[Balance, ...]) -> Any:
             cell(row.reserved),
             "" if row.unlimited else bar,
             credits(row.allowance),
-            cell(row.period_end) if row.period_end else "never",
+            cell(row.renews_at) if row.renews_at else "never",
         )
     return made
 
@@ -238,7 +239,7 @@ def _in_words(row: Balance) -> str:
     """A balance with figures that are too long for a table."""
     held = f", {row.reserved:,} held" if row.reserved else ""
     of = "" if row.remaining is None else f" of {row.used + row.reserved + row.remaining:,}"
-    renews = f", renews {cell(row.period_end)}" if row.period_end else ""
+    renews = f", renews {cell(row.renews_at)}" if row.renews_at else ""
     gives = credits(row.allowance)
     return f"{credits(row.remaining)} left{of}, {row.used:,} used{held}; the plan gives {gives}{renews}"
 
@@ -247,6 +248,19 @@ def _heading(summary: Summary) -> str:
     status = "" if summary.status == "active" else f" ({summary.status})"
     then = f", then {summary.pending_plan} from {cell(summary.pending_at)}" if summary.pending_plan else ""
     return f"[bold]{summary.plan_name}[/]{status}{then}"
+
+
+_WITHHELD = {
+    "anonymous": "No free credits until its person has signed up.",
+    "other_account": "No free credits: another account of the same person has them.",
+    "workspace": "No free credits: a workspace has none of its own.",
+}
+
+
+def _withheld(summary: Summary) -> list[str]:
+    if any(balance.kind == "credit" and balance.allowance != 0 for balance in summary.balances):
+        return []
+    return [_WITHHELD[summary.free_credits]] if summary.free_credits in _WITHHELD else []
 
 
 def _grants(summary: Summary, *, with_ids: bool) -> list[Any]:

@@ -107,7 +107,7 @@ def _now(story: BalanceStory) -> Iterator[str]:
         yield "The plan has no limit: what is spent takes from no balance."
         return
     renewal = f"; the allowance of {credits(story.allowance)} renews on {cell(story.period_end)}"
-    yield f"{story.available:,} can be spent now{renewal if story.period_end else ''}."
+    yield f"{story.available:,} can be spent now{renewal if story.period_end and story.allowance else ''}."
 
 
 def _attempts(count: int) -> str:

@@ -14,7 +14,8 @@ class Balance:
     """What an account has of one credit type.
 
     ``percent_used`` counts top-ups as much as the allowance; ``warning`` is ``low`` from 80 %, ``exhausted`` at nothing
-    left, else None. ``kind`` is ``credit`` or ``limit``. ``debt`` is what the next purchase pays first.
+    left, else None. ``kind`` is ``credit`` or ``limit``. ``debt`` is what the next purchase pays first. ``renews_at``
+    is when an allowance comes, None where waiting brings nothing.
     """
 
     credit_type: str
@@ -29,6 +30,7 @@ class Balance:
     period_start: datetime | None
     period_end: datetime | None
     debt: int = 0
+    renews_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +93,9 @@ class Summary:
     """Everything that a usage page shows of one account.
 
     ``message`` says that the account is frozen and whom to write to, else None. ``free_credits`` is ``own``, or why the
-    account has none of the free plan's: ``anonymous``, ``other_account``. ``next_steps`` says for each credit type what
-    gives more of it: ``upgrade``, on the largest plan ``buy_credits``, or None; ``may_buy`` whether the user may do so,
-    which members of a workspace may not.
+    account has none of the free plan's: ``anonymous``, ``other_account``, ``workspace``. ``next_steps`` says for each
+    credit type what gives more of it: ``upgrade``, on the largest plan ``buy_credits``, or None; ``may_buy`` whether
+    the user may do so, which members of a workspace may not.
     """
 
     account_id: UUID

@@ -137,7 +137,7 @@ def _words(data: Mapping[str, Any], workspace: str | None, app_url: str | None) 
     words["name"] = name[:1].lower() + name[1:] if name[1:2].islower() else name
     words["workspace"] = workspace or ""
     words["headline"] = _headline(data, words["name"])
-    words["renews"] = f" New credits come on {_shown(data['period_end'])}." if data.get("period_end") else ""
+    words["renews"] = f" New credits come on {_shown(data['renews_at'])}." if data.get("renews_at") else ""
     words["more"] = _MORE.get(str(data.get("next_step")), "") if app_url else ""
     return words
 

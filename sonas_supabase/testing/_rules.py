@@ -90,6 +90,7 @@ class Rules:
             "warning": None if available is None or share < 80 else "low" if available else "exhausted",
             "period_start": None if is_limit else account.period_start.isoformat(),
             "period_end": None if is_limit else account.period_end.isoformat(),
+            "renews_at": None if is_limit else account.period_end.isoformat(),
         }
 
     @staticmethod

@@ -8,6 +8,7 @@ import httpx
 from pydantic import TypeAdapter
 
 from sonas_supabase import Balance, Summary
+from sonas_supabase.web._report import warned
 
 _BALANCES = TypeAdapter(tuple[Balance, ...])
 _TIMEOUT = 10
@@ -56,9 +57,7 @@ def _compare(shown: dict[str, Any], expected: Summary) -> DashboardCheck:
     wrong += [f"{credit_type} is not shown" for credit_type in sorted(missing)]
     if shown["plan"]["id"] != expected.plan:
         wrong.append(f"plan {shown['plan']['id']} shown, {expected.plan} true")
-    if {warning["credit_type"] for warning in shown["warnings"]} != {
-        balance.credit_type for balance in expected.balances if balance.warning
-    }:
+    if {one["credit_type"] for one in shown["warnings"]} != {one.credit_type for one in warned(expected)}:
         wrong.append("the warnings are not those of the balances")
     if wrong:
         return DashboardCheck(False, "; ".join(wrong))
@@ -67,4 +66,8 @@ def _compare(shown: dict[str, Any], expected: Summary) -> DashboardCheck:
 
 
 def _left(balance: Balance) -> str:
-    return "unlimited" if balance.remaining is None else f"{balance.remaining} of {balance.allowance}"
+    return (
+        "unlimited"
+        if balance.remaining is None
+        else f"{balance.remaining} of {balance.used + balance.reserved + balance.remaining}"
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -140,24 +140,34 @@ def usage_report(
     )
 
 
-def _warnings(summary: Summary, steps: Mapping[str, str | None]) -> Iterable[UsageWarning]:
-    # What is frozen waits for a payment or an answer: it is not used up.
+def warned(summary: Summary) -> Iterator[Balance]:
+    """The balances that are low or used up.
+
+    What is frozen waits for a payment or an answer, and of what was never there nothing is used.
+    """
     frozen = {grant.credit_type for grant in summary.grants if grant.frozen and grant.remaining}
     for balance in summary.balances:
-        if balance.warning is None or (balance.credit_type in frozen and not balance.remaining):
-            continue
+        is_frozen = balance.credit_type in frozen and not balance.remaining
+        is_there = balance.allowance or balance.used or balance.reserved or balance.remaining
+        if balance.warning and is_there and not is_frozen:
+            yield balance
+
+
+def _warnings(summary: Summary, steps: Mapping[str, str | None]) -> Iterable[UsageWarning]:
+    for balance in warned(summary):
         what = "projects" if balance.kind == "limit" else f"{balance.credit_type} credits"
-        if balance.warning == "exhausted":
+        level = "low" if balance.remaining else "exhausted"
+        if level == "exhausted":
             message = f"All your {what} are used."
-            hint = (
-                "Delete one to free its place." if balance.kind == "limit" else "Requests are refused until they renew."
-            )
+            hint = "Requests are refused until they renew." if balance.renews_at else ""
+            if balance.kind == "limit":
+                hint = "Delete one to free its place."
         else:
             message = f"{balance.percent_used} % of your {what} are used; {balance.remaining} left."
             hint = ""
         yield UsageWarning(
             credit_type=balance.credit_type,
-            level=balance.warning,
+            level=level,
             message=message,
             hint=hint,
             upgrade_url=summary.upgrade_url,

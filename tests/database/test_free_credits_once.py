@@ -454,3 +454,61 @@ def test_the_job_brings_accounts_in_line_that_were_busy(own_database: Database) 
     own_database.call("reset_monthly_credits")
     assert own_database.query("select account_id from credits.accounts_to_follow") == []
     assert own_database.value("select status from credits.accounts where account_id = %s", user) == "closed"
+
+
+def balances_of(database: Database, user: UUID, **named: Any) -> dict[str, Any]:
+    summary = database.call("get_credit_summary", user, **named)
+    return {"why": summary["free_credits"]} | {row["credit_type"]: row for row in summary["balances"]}
+
+
+def test_what_is_withheld_is_no_allowance_and_nothing_to_wait_for(own_database: Database) -> None:
+    owner = own_database.new_user()
+    workspace = UUID(own_database.call("create_workspace", owner, name="W")["workspace_id"])
+    for user, why, more in (
+        (anonymous(own_database), "anonymous", {}),
+        (owner, "workspace", {"workspace_id": workspace}),
+    ):
+        found = balances_of(own_database, user, **more)
+        assert found["why"] == why
+        assert [found[kind]["allowance"] for kind in ("integration", "message", "project")] == [0, 0, 3]
+        assert found["message"]["renews_at"] is None
+        denial = own_database.call("consume_credits", user, "message", **more)
+        assert (denial["details"]["free_credits"], denial["details"]["resets_at"]) == (why, None)
+        assert "wait until" not in denial["hint"]
+        # What is bought beside it is all there is; a plan that is bought gives what it says.
+        own_database.call("grant_credits", user, "message", 5, **more)
+        assert own_database.call("consume_credits", user, "message", 5, **more)["limit"] == 0
+        assert balances_of(own_database, user, **more)["message"]["warning"] == "exhausted"
+        own_database.call("change_plan", user, "starter", **more)
+        found = balances_of(own_database, user, **more)
+        assert (found["message"]["allowance"], found["message"]["remaining"]) == (100, 100)
+        assert found["message"]["renews_at"] == found["message"]["period_end"]
+        denial = own_database.call("consume_credits", user, "message", 101, **more)
+        assert "free_credits" not in denial["details"]
+        assert "wait until" in denial["hint"]
+        # After a plan that ends comes the free one: it brings nothing here.
+        own_database.call("change_plan", user, "free", "period_end", **more)
+        assert balances_of(own_database, user, **more)["message"]["renews_at"] is None
+        own_database.verify(more.get("workspace_id", user))
+    assert balances_of(own_database, owner)["message"]["renews_at"]
+
+
+def test_a_plan_that_is_not_paid_for_has_nothing_to_wait_for(database: Database) -> None:
+    for status, renews in (("past_due", False), ("paused", False), ("canceled", True), ("active", True)):
+        user = database.new_user()
+        database.call("change_plan", user, "starter")
+        database.call("set_subscription_status", user, status)
+        assert bool(balances_of(database, user)["message"]["renews_at"]) is renews, status
+        denial = database.call("consume_credits", user, "message", 10**6)
+        assert ("wait until" in denial["hint"], bool(denial["details"]["resets_at"])) == (renews, renews), status
+
+
+def test_what_was_left_in_an_earlier_account_is_what_this_period_has(database: Database) -> None:
+    address = email()
+    first = database.new_user(email=address)
+    database.call("consume_credits", first, "message", 10)
+    leave(database, first)
+    found = balances_of(database, database.new_user(email=address))
+    # The next period brings the whole allowance, so waiting helps.
+    assert (found["why"], found["message"]["allowance"], found["message"]["remaining"]) == ("own", 10, 0)
+    assert found["message"]["renews_at"]

@@ -110,6 +110,42 @@ async def test_each_state_says_its_next_step(site: Site, selling: Site, visit: V
             await fits(shop)
 
 
+async def test_a_workspace_without_credits_has_used_up_nothing(site: Site, visit: Visit, database: Database) -> None:
+    owner = database.new_user()
+    before = database.value("select workspace_credits from credits.settings")
+    database.run("update credits.settings set workspace_credits = 'none'")
+    try:
+        bare = database.call("create_workspace", owner, name="Bare")["workspace_id"]
+        async with visit(site) as page:
+            for language, said, none in (
+                ("en", "A workspace has no free credits of its own. Choose a plan", "None so far"),
+                ("de", "Ein Arbeitsbereich hat kein eigenes freies Guthaben. Tarif wählen", "Noch keine"),
+            ):
+                await sign_in(page, site, owner, f"/?lang={language}")
+                await page.evaluate("location.hash = '#usage'")
+                await page.get_by_label(re.compile("Account|Konto")).select_option("Bare")
+                panel = page.locator("#usage-full")
+                await expect(panel.locator(".warning")).to_have_count(1)
+                await expect(panel.locator(".warning")).to_contain_text(said)
+                for kind in ("message", "integration"):
+                    row = panel.locator(f".balance[data-type={kind}]")
+                    await expect(row.locator(".fine-print")).to_have_text(none)
+                    await expect(row).to_have_class("balance fine")
+                # Nothing comes by waiting, so nothing says when.
+                await expect(panel.locator(".period")).not_to_contain_text("enews")
+                await expect(panel.locator(".period")).not_to_contain_text("erlängert")
+                await is_readable(page, language)
+            # What it is given is spent like any other, and no allowance comes after it.
+            database.call("grant_credits", owner, "message", 5, workspace_id=bare)
+            database.call("consume_credits", owner, "message", 5, workspace_id=bare)
+            await page.reload()
+            await page.get_by_label(re.compile("Account|Konto")).select_option("Bare")
+            warning = panel.locator(".warning.exhausted")
+            await expect(warning).to_contain_text("sind aufgebraucht. In einen größeren Tarif wechseln")
+    finally:
+        database.run("update credits.settings set workspace_credits = %s", before)
+
+
 async def sign_in(page: Page, site: Site, user: UUID, path: str = "/") -> None:
     """As another user, in the same tab."""
     session = {"access_token": token(user), "user_id": str(user), "email": "somebody@example.com"}

@@ -21,7 +21,7 @@ import { followTheme } from "./theme.js";
 import { UsageByDay } from "./usage-days.js";
 import { UsageHistory } from "./usage-history.js";
 import { balanceRow, headOf } from "./usage-parts.js";
-import { isHeldUp, sentenceOf, statesOf, warningsOf } from "./usage-states.js";
+import { isWarned, sentenceOf, statesOf, warningsOf } from "./usage-states.js";
 import { sheet } from "./usage-style.js";
 import common from "./words/common.js";
 import usageWords from "./words/usage.js";
@@ -193,10 +193,10 @@ class SonasUsage extends HTMLElement {
     const balances = report.balances.toSorted((a, b) => place(a) - place(b));
     const { plan, period, grants, next_steps: steps, may_buy: mayBuy, buyers, support_contact: contact, free_credits: free } = report;
     const buying = [plans, steps, mayBuy, buyers];
-    this.#draw("head", [plan, period, buying], () => this.#head.replaceChildren(...headOf(report, plans, words)));
+    this.#draw("head", [plan, period, buying, balances.map((balance) => balance.renews_at)], () => this.#head.replaceChildren(...headOf(report, plans, words)));
     this.#draw("warnings", [plan, period, buying, contact, free, balances, grants], () => {
       this.#warnings.replaceChildren(...statesOf(report, way, words), ...warningsOf(report, balances, ways, words));
-      const said = balances.filter((balance) => balance.warning && !isHeldUp(balance, grants)).map((balance) => sentenceOf(balance, words)).join(" ");
+      const said = balances.filter((balance) => isWarned(balance, grants)).map((balance) => sentenceOf(balance, words)).join(" ");
       if (this.#live.textContent !== said) this.#live.textContent = said;
     });
     this.#draw("balances", [balances, report.grants], () =>

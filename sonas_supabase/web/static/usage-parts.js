@@ -1,13 +1,11 @@
 // What the panel is put together from: elements out of figures, without a state of their own.
 
 import { bdi, h } from "./dom.js";
-import { HELD_UP, isHeldUp, wayTo } from "./usage-states.js";
+import { HELD_UP, isHeldUp, isNothing, wayTo } from "./usage-states.js";
 
 const SHOWN_GRANTS = 3;
-// These have no renewal to look forward to.
-const STOPPED = ["past_due", "unpaid", "paused", "frozen"];
 
-export function headOf({ plan, period, may_buy: mayBuy, next_steps: steps }, plansUrl, words) {
+export function headOf({ plan, period, balances, may_buy: mayBuy, next_steps: steps }, plansUrl, words) {
   const step = ["upgrade", "buy_credits"].find((one) => Object.values(steps).includes(one));
   const facts = [];
   if (period.end) {
@@ -19,7 +17,7 @@ export function headOf({ plan, period, may_buy: mayBuy, next_steps: steps }, pla
         "p",
         { class: "period" },
         h("span", {}, words.t("panel.period", { from: words.date(period.start), to: words.date(period.end) })),
-        !STOPPED.includes(plan.status) &&
+        (ends || (plan.status !== "frozen" && balances.some((balance) => balance.renews_at))) &&
           h("span", {}, ...words.parts(ends ? "panel.ends" : "panel.renews", { relative, when })),
       ),
     );
@@ -57,8 +55,9 @@ export function balanceRow(balance, grants, words) {
   }
   const whole = balance.used + balance.reserved + balance.remaining;
   const isWaiting = isHeldUp(balance, grants);
-  const percent = isWaiting ? 0 : balance.percent_used;
-  const of = isWaiting ? words.t("balance.used", { n: balance.used }) : words.t(isLimit ? "balance.in_use_of" : "balance.used_of", { n: balance.used, all: whole });
+  const hasNone = isNothing(balance);
+  const percent = isWaiting || hasNone ? 0 : balance.percent_used;
+  const of = hasNone ? words.t("balance.none") : isWaiting ? words.t("balance.used", { n: balance.used }) : words.t(isLimit ? "balance.in_use_of" : "balance.used_of", { n: balance.used, all: whole });
   const beside = whole > balance.allowance ? words.t("balance.beside", { n: whole - balance.allowance }) : "";
   const debt = balance.debt ? words.t("balance.debt", { n: balance.debt }) : "";
   const fill = h("div", { class: "fill" });
@@ -90,7 +89,7 @@ export function balanceRow(balance, grants, words) {
       "p",
       { class: "fine-print" },
       h("span", {}, [of, held, beside, debt].filter(Boolean).join(" · ")),
-      !isWaiting && h("span", { class: "percent" }, words.t("balance.percent", { n: percent })),
+      !isWaiting && !hasNone && h("span", { class: "percent" }, words.t("balance.percent", { n: percent })),
     ),
     isLimit ? "" : endsOf(balance, grants, words),
   );

@@ -28,7 +28,8 @@ export function statesOf(report, find, words) {
     const values = { plan: plan.pending_name ?? words.t("state.other"), when: words.fullTime(plan.pending_at) };
     states.push(["info", t("state.pending", values), way("keep", { plan: plan.name })]);
   }
-  if (free === "anonymous" || free === "other_account") {
+  const isWithheld = report.balances.every(({ kind, allowance }) => kind !== "credit" || allowance === 0);
+  if (free !== "own" && isWithheld) {
     states.push(["info", t(`state.${free}`), canUpgrade && way("choose")]);
   }
   return states.map(([level, sentence, next]) => note(level, h("span", {}, sentence), next));
@@ -41,6 +42,9 @@ export const HELD_UP = ["past_due", "unpaid", "paused", "frozen", "canceled"];
 // What a plan that is held up gives is there and cannot be used: nothing of it is used up.
 export const isHeldUp = ({ credit_type: type, remaining }, grants) =>
   remaining === 0 && grants.some((grant) => grant.frozen && grant.remaining && grant.credit_type === type);
+
+// Of what was never there nothing is used up.
+export const isNothing = ({ allowance, used, reserved, remaining }) => allowance === 0 && !used && !reserved && !remaining;
 
 const bound = (words) => ({ t: (key, values) => words.t(key, values) });
 
@@ -56,11 +60,13 @@ function note(level, ...content) {
 
 const spaced = (content) => content.flat().filter(Boolean).flatMap((part, at) => (at ? [" ", part] : [part]));
 
+export const isWarned = (balance, grants) => balance.warning && !isNothing(balance) && !isHeldUp(balance, grants);
+
 // The balances that are low or used up, in the order of the panel.
 export function warningsOf(report, balances, ways, words) {
   const { plan, grants } = report;
   return balances
-    .filter((balance) => balance.warning && !isHeldUp(balance, grants))
+    .filter((balance) => isWarned(balance, grants))
     .map((balance) =>
       note(balance.warning, h("strong", {}, sentenceOf(balance, words)), hintOf(balance, plan, words), nextOf(balance, report, ways, words)),
     );
@@ -92,9 +98,9 @@ export function sentenceOf(balance, words) {
   return words.t(`warning.${balance.warning}`, values);
 }
 
-function hintOf({ kind, warning, period_end: end }, { status }, words) {
+function hintOf({ kind, warning, renews_at: end }, { status }, words) {
   if (kind === "limit") return warning === "exhausted" ? words.t("warning.place") : "";
-  const renews = end && !["past_due", "unpaid", "paused", "canceled", "frozen"].includes(status);
+  const renews = end && !HELD_UP.includes(status);
   if (warning === "exhausted") return renews ? words.t("warning.refused_until", soon(words, end)) : "";
   return renews ? words.t("warning.renews", soon(words, end)) : "";
 }

@@ -11,7 +11,9 @@ as $$
     'remaining', n.remaining, 'unlimited', n.allowance is null, 'percent_used', w.percent_used,
     'warning', case when n.remaining <= 0 then 'exhausted' when w.percent_used >= 80 then 'low' end,
     'debt', credits.debt_of(p_account_id, n.credit_type),
-    'period_start', n.period_start, 'period_end', n.period_end) order by n.credit_type), '[]')
+    'period_start', n.period_start, 'period_end', n.period_end,
+    'renews_at', credits.renews_at(p_account_id, n.credit_type, n.period_end))
+    order by n.credit_type), '[]')
   from public.credit_balances n
   join credits.credit_types t on t.id = n.credit_type
   cross join lateral (
@@ -21,7 +23,7 @@ as $$
 $$;
 comment on function credits.balances_of(uuid) is
   'The balances of an account as JSON objects, with the percentage used and the warning: low from '
-  '80 %, exhausted at nothing left.';
+  '80 %, exhausted at nothing left. renews_at is when waiting brings more.';
 revoke all on function credits.balances_of(uuid) from public, anon, authenticated, service_role;
 
 create function credits.reading_user(p_user_id uuid)
@@ -82,7 +84,7 @@ begin
         from public.credit_balances n where n.account_id = v_account_id),
       'support_contact', (select c.support_contact from credits.settings c),
       'message', case when v_account.status = 'frozen' then credits.frozen_words() end,
-      'free_credits', v_account.free_credits,
+      'free_credits', credits.free_credits_of(v_account_id),
       'pending_plan', s.pending_plan_id, 'pending_at', s.pending_at, 'trial_ends_at',
       s.trial_ends_at,
       'period_start', r.period_start, 'period_end', r.period_end, 'now', v_at,

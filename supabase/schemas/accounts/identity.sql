@@ -68,6 +68,26 @@ comment on table credits.carried_allowances is
 alter table credits.carried_allowances enable row level security;
 revoke all on table credits.carried_allowances from public, anon, authenticated, service_role;
 
+create function credits.free_credits_of(p_account_id uuid)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select case when a.kind = 'workspace' and s.workspace_credits <> 'free' then 'workspace'
+      else a.free_credits end
+    from credits.accounts a cross join credits.settings s where a.account_id = p_account_id);
+end
+$$;
+comment on function credits.free_credits_of(uuid) is
+  'own: the default plan''s allowance is the account''s own. Else why it has none: its person is '
+  'anonymous, or has another open account (other_account), or it is a workspace.';
+revoke all on function credits.free_credits_of(uuid)
+  from public, anon, authenticated, service_role;
+
 create function credits.free_allowance(
   p_account_id uuid, p_credit_type text, p_period_start timestamptz, p_allowance bigint)
 returns bigint
@@ -77,17 +97,9 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_free_credits text;
-  v_kind text;
   v_carried bigint;
 begin
-  select a.free_credits, a.kind into v_free_credits, v_kind from credits.accounts a
-    where a.account_id = p_account_id;
-  if v_kind = 'workspace' then
-    return case when (select s.workspace_credits from credits.settings s) = 'free' then p_allowance
-      else 0 end;
-  end if;
-  if v_free_credits <> 'own' then
+  if credits.free_credits_of(p_account_id) <> 'own' then
     return 0;
   end if;
   select c.amount into v_carried

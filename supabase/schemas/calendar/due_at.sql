@@ -239,6 +239,10 @@ begin
   if p_balance.kind = 'limit' then
     return d;
   end if;
+  -- What is withheld from an account is no allowance of its own, now or at a renewal.
+  if v_spell.is_default and d.allowance > 0 and credits.free_credits_of(p_account_id) <> 'own' then
+    d.allowance := 0;
+  end if;
   d.period_start := v_terms.period_start;
   d.period_end := v_terms.period_end;
   d.source := case when v_spell.trial_ends_at is null then 'plan' else 'trial' end;
@@ -286,6 +290,36 @@ comment on function credits.due_at(uuid, credits.balances, timestamptz) is
   'Where the subscription puts a balance at an instant: period, terms, and what is to be issued '
   'or withdrawn. A period that is booked is never entered again.';
 revoke all on function credits.due_at(uuid, credits.balances, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.renews_at(
+  p_account_id uuid, p_credit_type text, p_period_end timestamptz)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_spell credits.subscription_spells;
+  v_allowance bigint;
+begin
+  if p_period_end is null then
+    return null;
+  end if;
+  v_spell := credits.spell_at(p_account_id, p_period_end);
+  v_allowance := (credits.plan_terms_at(p_account_id, p_credit_type, p_period_end)).allowance;
+  return case
+    when not v_spell.is_earning or v_allowance = 0
+      or v_spell.is_default and v_allowance > 0
+        and credits.free_credits_of(p_account_id) <> 'own' then null
+    else p_period_end end;
+end
+$$;
+comment on function credits.renews_at(uuid, text, timestamptz) is
+  'When a period''s end brings an allowance: null where waiting brings nothing, for the plan is '
+  'not paid for, pauses, or gives none of it to this account.';
+revoke all on function credits.renews_at(uuid, text, timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.limit_left(p_account_id uuid, p_balance credits.balances,

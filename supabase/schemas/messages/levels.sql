@@ -169,6 +169,8 @@ begin
     'kind', p_balance.kind, 'used', p_balance.used, 'remaining', v_remaining,
     'percent_used', credits.percent_used(p_balance.used, v_remaining),
     'period_end', p_balance.period_end,
+    'renews_at', credits.renews_at(p_balance.account_id, p_balance.credit_type,
+      p_balance.period_end),
     'next_step', (select credits.next_step(t.plan_id, p_balance.credit_type)
       from credits.plan_terms_at(p_balance.account_id, p_balance.credit_type,
         p_balance.settled_at) t));

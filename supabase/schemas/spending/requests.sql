@@ -258,11 +258,10 @@ as $$
       'operation_id', p_operation_id,
       'required', p_amount,
       'available', credits.available(p_balance),
-      'resets_at', p_balance.period_end,
+      'resets_at', credits.renews_at(p_account_id, p_balance.credit_type, p_balance.period_end),
       'plan', n.plan_id, 'next_step', credits.next_step(n.plan_id, p_balance.credit_type))
-      || (select jsonb_build_object('free_credits', a.free_credits) from credits.accounts a
-        where a.account_id = p_account_id and a.free_credits <> 'own'
-        union all select '{}' limit 1)
+      || case when p_balance.allowance = 0 and f.free_credits <> 'own'
+        then jsonb_build_object('free_credits', f.free_credits) else '{}' end
       || (select jsonb_build_object('workspace_id', a.account_id) from credits.accounts a
         where a.account_id = p_account_id and a.kind = 'workspace'
         union all select '{}' limit 1)
@@ -272,6 +271,7 @@ as $$
     select (select t.plan_id
       from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t)
       as plan_id) n
+  cross join (select credits.free_credits_of(p_account_id) as free_credits) f
 $$;
 comment on function credits.denial(uuid, credits.balances, uuid, bigint) is
   'The answer of an operation that cannot be had: what it required, what there is, when it '
