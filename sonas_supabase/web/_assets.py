@@ -17,7 +17,7 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sonas_supabase.web._bundle import bundle, style
+from sonas_supabase.web._bundle import Part, bundle, part, style
 from sonas_supabase.web.errors import NOT_MODIFIED
 
 STATIC = Path(__file__).parent / "static"
@@ -68,6 +68,7 @@ class Assets:
         self._pages: dict[tuple[str, str | None], Asset] = {}
         self._named: dict[str, Asset] = {}
         self._names: dict[Path, str] = {}
+        self._has_pages = False
 
     def page(self, name: str, language: str | None = None) -> Asset:
         """One of the HTML pages, with the names of its files; ``language`` is the one that everybody reads it in."""
@@ -92,21 +93,37 @@ class Assets:
                 and path.is_file()
             ):
                 self.name_of(path)
+                self._make_pages()
         return self._named.get(name)
+
+    def _make_pages(self) -> None:
+        # The parts of a script are named after what the page has beside them.
+        if not self._has_pages:
+            self._has_pages = True
+            for path in self._folder.glob("*.html"):
+                self.page(path.name)
 
     def name_of(self, path: Path) -> str:
         """The name with its hash; of a script, all that it imports is in the file."""
         if path not in self._names:
             if path.suffix == ".js":
-                content = bundle(path, lambda other: f"./{self.name_of(other)}").encode()
+                content = bundle(path, self._part).encode()
             elif path.suffix == ".css":
                 content = style(path).encode()
             else:
                 content = path.read_bytes()
-            media_type = "text/javascript" if path.suffix == ".js" else mimetypes.guess_type(path.name)[0]
-            if (media_type or "").startswith("text/"):
-                media_type = f"{media_type}; charset=utf-8"
-            asset = Asset(content, media_type or "application/octet-stream")
-            self._names[path] = name = f"{path.stem}.{asset.digest}{path.suffix}"
-            self._named[name] = asset
+            self._names[path] = self._keep(path, content)
         return self._names[path]
+
+    def _part(self, path: Path, there: frozenset[Path]) -> Part:
+        made = part(path, self._part, there)
+        return Part(f"./{self._keep(path, made.text.encode())}", made.needs)
+
+    def _keep(self, path: Path, content: bytes) -> str:
+        media_type = "text/javascript" if path.suffix == ".js" else mimetypes.guess_type(path.name)[0]
+        if (media_type or "").startswith("text/"):
+            media_type = f"{media_type}; charset=utf-8"
+        asset = Asset(content, media_type or "application/octet-stream")
+        name = f"{path.stem}.{asset.digest}{path.suffix}"
+        self._named[name] = asset
+        return name

@@ -5,7 +5,11 @@ these. A module becomes a function that answers what it exports::
 
     const $api = (() => { …; return { send, ask }; })();
 
-A module that is imported when it is needed (``import("./chart.js")``) is a file of its own, with what it imports.
+A module that is imported when it is needed (``import("./chart.js")``) is a file of its own, a part. It has what it
+imports but for what is there already, which it is given::
+
+    export default ($api) => …          // the part
+    import("./chart.js").then(($part) => $part.default($api))
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 _IMPORT = re.compile(r'^import (?:(\w+)|\{([^}]*)\}) from "(\./[^"]+|\.\./[^"]+)";\n|^import "(\./[^"]+)";\n', re.M)
 _LATER = re.compile(r'\bimport\("(\./[^"]+)"\)')
@@ -30,22 +35,31 @@ class CannotBundle(ValueError):
     """A module is written in a form that is not known here."""
 
 
-def bundle(entry: Path, later: Callable[[Path], str]) -> str:
-    """The text of a module with all that it imports. ``later`` says where a module is that is imported when needed."""
-    done: dict[Path, str] = {}
-    texts: list[str] = []
+class Part(NamedTuple):
+    """A module that is imported when it is needed: its address or its text, and what it is given, in that order."""
 
-    def add(path: Path, way: tuple[Path, ...]) -> str:
-        if path in way:
-            raise CannotBundle(f"{path.name} imports itself, by way of {way[-1].name}")
-        if path not in done:
-            done[path] = f"${len(done)}"
-            texts.append(_wrapped(path, done[path], lambda other: add(other, (*way, path)), later))
-        return done[path]
+    text: str
+    needs: tuple[Path, ...]
 
-    name = add(entry, ())
+
+# Says where a module is that is imported when needed, by those that are there before it.
+Later = Callable[[Path, frozenset[Path]], Part]
+
+
+def bundle(entry: Path, later: Later) -> str:
+    """The text of a module with all that it imports."""
+    modules = _Modules(entry, later, frozenset())
     exported = _exported(_COMMENT.sub("", entry.read_text("utf-8")))
-    return "".join(texts) + (f"export const {{ {', '.join(exported)} }} = {name};\n" if exported else "")
+    tail = f"export const {{ {', '.join(exported)} }} = {modules.entry};\n" if exported else ""
+    return modules.text + tail
+
+
+def part(entry: Path, later: Later, there: frozenset[Path]) -> Part:
+    """A module that is imported when it is needed, with what it imports that is not ``there``."""
+    modules = _Modules(entry, later, there)
+    given = ", ".join(modules.name_of(path) for path in modules.needs)
+    made = f"(() => {{\n{modules.text}return {modules.entry};\n}})()"
+    return Part(f"let $made;\nexport default ({given}) => ($made ??= {made});\n", tuple(modules.needs))
 
 
 def style(path: Path) -> str:
@@ -58,24 +72,63 @@ def _exported(text: str) -> list[str]:
     return _EXPORT.findall(text) + [name for name in listed if name]
 
 
-def _wrapped(path: Path, name: str, add: Callable[[Path], str], later: Callable[[Path], str]) -> str:
-    text = _INDENT.sub("", _COMMENT.sub("", path.read_text("utf-8")))
+class _Modules:
+    """A module and those that it imports, each a constant, in an order in which none uses a later one."""
 
-    def imported(match: re.Match[str]) -> str:
+    def __init__(self, entry: Path, later: Later, there: frozenset[Path]) -> None:
+        self._later = later
+        self._there = there
+        self.needs: list[Path] = []
+        order: dict[Path, str] = {}
+        entry = entry.resolve()
+        _follow(entry, (), there, order)
+        self._own = {path: f"${n}" for n, path in enumerate(order)}
+        self.entry = self._own[entry]
+        self.text = "".join(self._wrapped(path, text) for path, text in order.items())
+
+    def name_of(self, path: Path) -> str:
+        """What a module is called here: one of these, or one that is given."""
+        if path in self._own:
+            return self._own[path]
+        if path not in self.needs:
+            self.needs.append(path)
+        return f"$given{self.needs.index(path)}"
+
+    def _imported(self, path: Path, match: re.Match[str]) -> str:
         default, names, source, alone = match.groups()
-        other = add((path.parent / (source or alone)).resolve())
         if alone:
             return ""
+        other = self.name_of((path.parent / source).resolve())
         if default:
             return f"const {default} = {other}.default;\n"
         return f"const {{ {names.strip().replace(' as ', ': ')} }} = {other};\n"
 
-    text = _IMPORT.sub(imported, text)
-    text = _LATER.sub(lambda match: f'import("{later((path.parent / match[1]).resolve())}")', text)
-    exported = _exported(text)
-    text = _DEFAULT.sub("const $default = ", _EXPORTED.sub("", _EXPORT.sub(lambda found: found[0][7:], text)))
-    if "$default = " in text:
-        exported.append("default: $default")
-    if left := re.search(r"^(?:import|export)\b.*", text, re.M):
-        raise CannotBundle(f"{path.name}: {left[0]}")
-    return f"const {name} = (() => {{\n{text}\nreturn {{ {', '.join(exported)} }};\n}})();\n"
+    def _imported_later(self, path: Path) -> str:
+        if path in self._own or path in self._there:
+            return f"Promise.resolve({self.name_of(path)})"
+        address, needs = self._later(path, self._there | self._own.keys())
+        given = ", ".join(map(self.name_of, needs))
+        return f'import("{address}").then(($part) => $part.default({given}))'
+
+    def _wrapped(self, path: Path, text: str) -> str:
+        text = _IMPORT.sub(lambda match: self._imported(path, match), text)
+        text = _LATER.sub(lambda match: self._imported_later((path.parent / match[1]).resolve()), text)
+        exported = _exported(text)
+        text = _DEFAULT.sub("const $default = ", _EXPORTED.sub("", _EXPORT.sub(lambda found: found[0][7:], text)))
+        if "$default = " in text:
+            exported.append("default: $default")
+        if left := re.search(r"^(?:import\b(?!\()|export\b).*", text, re.M):
+            raise CannotBundle(f"{path.name}: {left[0]}")
+        return f"const {self._own[path]} = (() => {{\n{text}\nreturn {{ {', '.join(exported)} }};\n}})();\n"
+
+
+def _follow(path: Path, way: tuple[Path, ...], there: frozenset[Path], order: dict[Path, str]) -> None:
+    """Adds a module behind all that it imports, with its text."""
+    if path in way:
+        raise CannotBundle(f"{path.name} imports itself, by way of {way[-1].name}")
+    if path in order or path in there:
+        return
+    text = _INDENT.sub("", _COMMENT.sub("", path.read_text("utf-8")))
+    for _, _, source, alone in _IMPORT.findall(text):
+        _follow((path.parent / (source or alone)).resolve(), (*way, path), there, order)
+    order[path] = text

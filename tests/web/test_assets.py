@@ -12,7 +12,8 @@ import httpx
 import pytest
 from playwright.async_api import Request, Route, expect
 
-from sonas_supabase.web._bundle import CannotBundle, bundle
+from sonas_supabase.web._assets import Assets
+from sonas_supabase.web._bundle import CannotBundle, Part, bundle
 from tests.support.database import Database
 from tests.web.conftest import Visit
 from tests.web.pages import come_in
@@ -40,10 +41,12 @@ async def test_one_script_brings_all_that_it_imports(http: httpx.AsyncClient) ->
     [script] = re.findall(r'src="(static/app\.[^"]+)"', (await http.get("/")).text)
     text = (await http.get(f"/{script}")).text
     assert not re.search(r"^import ", text, re.M)
-    [later] = {name for name in re.findall(r'import\("\./([^"]+)"\)', text) if name.startswith("usage-chart")}
-    chart = (await http.get(f"/static/{later}")).text
-    assert "uPlot" in chart
-    assert "uPlot" not in text
+    # But for what is not seen at once, and for the chart, which is not seen at all until somebody looks for it.
+    for part, has in (("usage-panel", "SonasUsage"), ("usage-chart", "uPlot")):
+        assert has not in text
+        [later] = {name for name in re.findall(r'import\("\./([^"]+)"\)', text) if name.startswith(part)}
+        text = (await http.get(f"/static/{later}")).text
+        assert has in text
 
 
 async def test_files_and_answers_are_compressed_for_those_who_can_read_it(http: httpx.AsyncClient) -> None:
@@ -106,10 +109,46 @@ def write(folder: Path, **modules: str) -> Path:
 def test_a_module_that_imports_itself_is_refused(tmp_path: Path) -> None:
     entry = write(tmp_path, a='import { b } from "./b.js";\n', b='import "./a.js";\nexport const b = 1;\n')
     with pytest.raises(CannotBundle, match="imports itself"):
-        bundle(entry, lambda path: path.name)
+        bundle(entry, lambda path, _: Part(path.name, ()))
 
 
 @pytest.mark.parametrize("line", ['import * as b from "./b.js";', "export let b = 1;", 'export * from "./b.js";'])
 def test_a_form_that_is_not_known_is_refused(tmp_path: Path, line: str) -> None:
     with pytest.raises(CannotBundle, match=re.escape(line.partition(" b")[0])):
-        bundle(write(tmp_path, a=f"{line}\n"), lambda path: path.name)
+        bundle(write(tmp_path, a=f"{line}\n"), lambda path, _: Part(path.name, ()))
+
+
+async def test_a_part_is_given_what_is_there_already(http: httpx.AsyncClient) -> None:
+    names = re.findall(r'src="(static/app\.[^"]+)"', (await http.get("/")).text)
+    texts = {name: (await http.get(f"/{name}")).text for name in names}
+    for name in names:
+        for later in re.findall(r'import\("\./([^"]+)"\)', texts[name]):
+            if (part := f"static/{later}") not in texts:
+                names.append(part)
+                texts[part] = (await http.get(f"/{part}")).text
+    assert {name.split(".")[0].removeprefix("static/") for name in names} >= {"app", "usage-panel", "usage-chart"}
+    for once in ("class Problem extends", "async function* events", "class Feed", "customElements.define("):
+        assert sum(text.count(once) for text in texts.values()) == 1, once
+    # Another process has delivered the page: this one has made nothing yet.
+    assert all(Assets().file(name.removeprefix("static/")) for name in names)
+
+
+async def test_what_is_seen_first_does_not_wait_for_the_figures(
+    site: Site, visit: Visit, database: Database, user: UUID
+) -> None:
+    database.run("insert into public.projects (owner_id, name) values (%s, 'The first')", user)
+    async with visit(site) as page:
+        is_seen = asyncio.Event()
+
+        async def hold(route: Route) -> None:
+            await asyncio.wait_for(is_seen.wait(), 10)
+            await route.continue_()
+
+        await page.route(re.compile(r"/static/usage-panel\."), hold)
+        async with page.expect_request("**/api/usage/events?*"):
+            await come_in(page, site, user, "/#projects")
+            await expect(page.locator(".projects li")).to_have_count(1)
+        await expect(page.locator("#usage-side .balances")).to_have_count(0)
+        is_seen.set()
+        await expect(page.locator("#usage-side .balances li").first).to_be_visible()
+        await expect(page.locator(".chip")).to_have_text("10 messages left")

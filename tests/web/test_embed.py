@@ -81,6 +81,18 @@ async def test_without_a_token_it_says_so_and_a_token_can_come_later(shop: Site,
         await expect(panel).to_contain_text("Sign in to see your usage.")
         await panel.evaluate("(element, token) => { element.token = token; }", token(user))
         await expect(panel.locator(".balances")).to_contain_text("10 left")
+        # The page has the token before the script is there that takes it.
+        is_given = asyncio.Event()
+
+        async def hold(route: Any) -> None:
+            await asyncio.wait_for(is_given.wait(), 10)
+            await route.continue_()
+
+        await page.route("**/sonas-usage.js", hold)
+        await page.goto("/", wait_until="commit")
+        await panel.evaluate("(element, token) => { element.token = token; }", token(user))
+        is_given.set()
+        await expect(panel.locator(".balances")).to_contain_text("10 left")
 
 
 async def test_a_token_that_is_over_is_reported_to_the_page(shop: Site, visit: Visit, user: UUID) -> None:

@@ -1,12 +1,12 @@
 // The dashboard: who is signed in, which tab is open, and one feed of figures for all of it.
 
-import "./usage-panel.js";
 import { fillAccounts } from "./accounts.js";
-import { ask } from "./api.js";
+import { ask, home, Problem } from "./api.js";
 import { showBell } from "./bell.js";
+import { feedFor, forgetFeedsOf, ownerOf } from "./feed.js";
 import { t, translate, words } from "./i18n.js";
 import { followSteps } from "./notice.js";
-import { showOutage } from "./outage.js";
+import { persist, showOutage } from "./outage.js";
 import { showProjects } from "./projects.js";
 import { askSignedIn, freshToken, onChange, session, sessionEnded } from "./session.js";
 import { showSignIn } from "./sign-in.js";
@@ -26,7 +26,7 @@ function select(tab, { focus = false } = {}) {
   }
   document.title = `${TITLES[tab.id]} · Sonas`;
   if (focus) tab.focus();
-  for (const panel of panels) panel.refresh();
+  for (const panel of panels) panel.refresh?.();
 }
 
 function followAddress() {
@@ -46,10 +46,29 @@ for (const tab of tabs) {
 }
 addEventListener("hashchange", followAddress);
 
+// What is seen first does not wait for the figures. They are asked for while the script that shows them is on its way.
+const comer = { isSeen: true, show() {} };
+let coming = null;
+
+function askAhead(token) {
+  coming?.leave(comer);
+  coming = token && !customElements.get("sonas-usage") ? feedFor(home.href, null, null, ownerOf(token)) : null;
+  coming?.use(token);
+  coming?.join(comer);
+}
+
+persist(() =>
+  import("./usage-panel.js").catch(() => {
+    throw new Problem(0, null);
+  }),
+).then(() => askAhead(null));
+
 let shown = null;
 
 async function show(reason) {
   const now = session();
+  if (shown && now?.user_id !== shown) forgetFeedsOf(shown);
+  askAhead(now?.access_token);
   for (const panel of panels) panel.token = now?.access_token ?? null;
   // A token that was replaced changes nothing of what is on the page.
   if (now && now.user_id === shown) return;
@@ -83,7 +102,7 @@ byId("accounts").addEventListener("change", ({ target }) =>
   target.value ? panels[1].setAttribute("workspace", target.value) : panels[1].removeAttribute("workspace"),
 );
 
-const projects = showProjects(byId("projects"), () => panels[0].refresh());
+const projects = showProjects(byId("projects"), () => panels[0].refresh?.());
 
 for (const panel of panels) {
   panel.lang = words.locale;

@@ -38,6 +38,7 @@ class SonasUsage extends HTMLElement {
 
   #feed = null;
   #token = null;
+  #given = null;
   #drawn = {};
   #words = null;
   #live = h("p", { class: "hidden", role: "status" });
@@ -64,6 +65,14 @@ class SonasUsage extends HTMLElement {
     this.#history.element,
   );
 
+  // A page may have given the token before this script was there to take it.
+  constructor() {
+    super();
+    if (!Object.hasOwn(this, "token")) return;
+    this.#given = this.token;
+    delete this.token;
+  }
+
   get token() {
     return this.#token;
   }
@@ -89,6 +98,8 @@ class SonasUsage extends HTMLElement {
       root.append(this.#live, this.#note, this.#body);
       followTheme(this, () => this.#byDay.repaint());
     }
+    if (this.#given) this.#token = this.#given;
+    this.#given = null;
     this.#join();
   }
 
