@@ -81,6 +81,7 @@ async def operations(
     place = Place.read(cursor)
     plans = {plan.id: plan.name for plan in await context.credits.list_plans()}
     rows, ledger = ([], None) if place.is_at_the_end else await _ledger(context, scope, limit, place.ledger, wanted)
+    is_at_the_end = ledger is None
     # What was refused at the instant of the oldest row, or before, belongs to a later page: more rows of that instant
     # may come first.
     since = rows[-1].created_at + _NEXT_INSTANT if ledger else wanted.since
@@ -93,12 +94,20 @@ async def operations(
         until=wanted.until,
         credit_type=wanted.credit_type,
     )
-    grants = await _grants(context, scope, rows)
     denials = found[:limit]
-    if ledger is None and len(found) <= limit:
+    if len(found) > limit:
+        # What is older than the last of them comes with the others, behind them.
+        newer = sum(row.created_at > denials[-1].created_at for row in rows)
+        if newer == 0 < len(rows):
+            rows, ledger, is_at_the_end = [], place.ledger, False
+        elif newer < len(rows):
+            rows, ledger = await _ledger(context, scope, newer, place.ledger, wanted)
+            is_at_the_end = ledger is None
+    grants = await _grants(context, scope, rows)
+    if is_at_the_end and len(found) <= limit:
         return operation_page(rows, denials, None, grants, plans)
     denied = (denials[-1].created_at, denials[-1].operation_id) if denials else (place.denied_at, place.denied_id)
-    return operation_page(rows, denials, Place(ledger, ledger is None, *denied).write(), grants, plans)
+    return operation_page(rows, denials, Place(ledger, is_at_the_end, *denied).write(), grants, plans)
 
 
 async def _ledger(

@@ -120,6 +120,25 @@ async def test_what_shares_an_instant_comes_once_whole_and_nothing_is_hidden(
     assert "Plan period ended" in {line["title"] for line in lines}
 
 
+async def test_many_refusals_between_two_lines_stay_between_them(http: httpx.AsyncClient, database: Database) -> None:
+    user = Timed(database)
+    told = ["first", *["no"] * 9, "second", "no", "third", *["no"] * 4]
+    for number, what in enumerate(told):
+        user.wait(seconds=1)
+        user.call("consume_credits", "message", 99 if what == "no" else 1, f"{number} {what}")
+    for limit in (1, 3, 5):
+        titles, cursor = [], None
+        for _ in range(50):
+            query = {"limit": limit} | ({"cursor": cursor} if cursor else {})
+            page = (await http.get("/api/usage/operations", params=query, headers=bearer(user.id))).json()
+            titles += [line["title"] for line in page["operations"]]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                break
+        assert titles[:-3] == [f"{number} {what}" for number, what in reversed(list(enumerate(told)))], limit
+        assert titles[-3:] == ["Plan allowance"] * 3
+
+
 def all_entries(user: Timed) -> list[dict[str, Any]]:
     return [row for t in ("message", "integration", "project") for row in user.entries(credit_type=t)]
 
