@@ -44,7 +44,7 @@ def account_named(client: CreditsClient, name: Any, kind: str = "person") -> Any
     """The id of the account with this e-mail or name; what is an id, or nothing, stays as it is.
 
     Raises:
-        Stop: nobody has that address, or no workspace that name.
+        AccountNotFound: nobody has that address, or no workspace that name.
     """
     if not isinstance(name, str) or is_id(name) or (kind == "person" and "@" not in name):
         return name
@@ -54,11 +54,10 @@ def account_named(client: CreditsClient, name: Any, kind: str = "person") -> Any
         return str(exact[0].account_id)
     what = "user with the address" if kind == "person" else "workspace with the name"
     near = [account.name for account in found if account.name]
-    raise Stop(
+    raise AccountNotFound(
         f"There is no {what} {name}." if not exact else f"Several workspaces have the name {name}.",
-        f"Did you mean {near[0]}?" if near and not exact else "`sonas users` lists accounts with their ids.",
-        code="account_not_found",
-        exit_code=REFUSED,
+        hint=f"Did you mean {near[0]}?" if near and not exact else "`sonas users` lists accounts with their ids.",
+        details={"name": name},
     )
 
 
@@ -84,7 +83,7 @@ def explained(client: CreditsClient, error: CreditsError) -> Stop | None:
     """The same refusal with the values that would have been right, and the nearest of them; None for another kind."""
     if isinstance(error, UnknownCreditType):
         return _with_values(error, str(error.details.get("credit_type", "")), credit_types(client))
-    if isinstance(error, AccountNotFound):
+    if isinstance(error, AccountNotFound) and "name" not in error.details:
         return _again(error, str(error), "Pass an id or an e-mail; `sonas users` lists accounts.")
     if not isinstance(error, InvalidArgument):
         return None

@@ -25,7 +25,8 @@ def mcp(
     from sonas_supabase.mcp import make_server
 
     with connect(db_url) as client:
-        make_server(client, allow_writes=allow_writes).run("stdio")
+        user = "an id of auth.users, or an e-mail address wherever user_id is asked for"
+        make_server(client, allow_writes=allow_writes, user=user).run("stdio")
 
 
 def register(app: typer.Typer) -> None:

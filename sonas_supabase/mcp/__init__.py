@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Confirmations", "make_server"]
 
 _INSTRUCTIONS = (
-    "Credits of a product's users, on Supabase. Amounts are whole credits, times are UTC, users are ids of auth.users. "
+    "Credits of a product's users, on Supabase. Amounts are whole credits, times are UTC, a user is {user}. "
     "A refusal is an answer with `code`, `message` and `hint`."
 )
 
@@ -54,8 +54,10 @@ class Confirmations:
         return True
 
 
-def make_server(client: CreditsClient, *, allow_writes: bool = False) -> MCPServer[Any]:
-    """A server whose tools call ``client``.
+def make_server(
+    client: CreditsClient, *, allow_writes: bool = False, user: str = "an id of auth.users"
+) -> MCPServer[Any]:
+    """A server whose tools call ``client``. ``user`` tells agents how that one knows users.
 
     Raises:
         NotConfigured: the extra `mcp` is not installed.
@@ -66,7 +68,7 @@ def make_server(client: CreditsClient, *, allow_writes: bool = False) -> MCPServ
         raise NotConfigured(
             "Serving agents needs the package mcp.", hint='pip install "sonas-supabase[mcp]"'
         ) from error
-    server: MCPServer[Any] = MCPServer("sonas", instructions=_INSTRUCTIONS)
+    server: MCPServer[Any] = MCPServer("sonas", instructions=_INSTRUCTIONS.format(user=user))
     _add_reads(server, client)
     if allow_writes:
         _add_writes(server, client, Confirmations())

@@ -23,7 +23,8 @@ async def serving(database: Database, *words: str) -> AsyncIterator[ClientSessio
         command=sys.executable, args=["-m", "sonas_cli", "mcp", "--db-url", database.url, *words]
     )
     async with stdio_client(server) as (read, write), ClientSession(read, write) as session:
-        await session.initialize()
+        started = await session.initialize()
+        assert "e-mail" in str(started.instructions)
         yield session
 
 
@@ -40,6 +41,14 @@ async def test_an_agent_reads_and_cannot_write(database: Database, user: UUID) -
         assert {tool.name for tool in (await session.list_tools()).tools} == READS
         left = await ask(session, "balance", user_id=str(user))
         assert {row["credit_type"]: row["remaining"] for row in left["balances"]}["integration"] == 99
+        email = f"agent-{user.hex[:8]}@example.com"
+        database.run("update auth.users set email = %s where id = %s", email, user)
+        assert (await ask(session, "balance", user_id=email))["user_id"] == str(user)
+        missing = await ask(session, "balance", user_id=email[1:])
+        assert (missing["code"], "sonas users" in missing["hint"] or email in missing["hint"]) == (
+            "account_not_found",
+            True,
+        )
         assert (await ask(session, "history", user_id=str(user)))["rows"][0]["amount"] == -1
         why = await ask(session, "why", user_id=str(user), operation_id=spent["operation_id"])
         assert why["price"]["cost"] == "0.37"
