@@ -27,13 +27,14 @@ async def look(page: Page, axe: str, where: str) -> None:
     """Axe finds nothing and nothing sticks out, in windows small and large, light and dark."""
     before = page.viewport_size
     assert before is not None
+    is_dark = await page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
     await page.evaluate(axe)
     for width, scheme in LOOKS:
         await page.set_viewport_size({"width": width, "height": 900})
         await page.emulate_media(color_scheme=scheme)
         await fits(page)
         await judge(page, f"{where} at {width} px, {scheme}")
-    await page.emulate_media(color_scheme="light")
+    await page.emulate_media(color_scheme="dark" if is_dark else "light")
     await page.set_viewport_size(before)
 
 
