@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -20,6 +19,7 @@ from sonas_supabase import (
     Usage,
 )
 from sonas_supabase.models.metrics import MetricWindow, Revenue, RevenueRow
+from sonas_supabase.money import in_units
 
 from ._bucket_grid import places
 from ._output import table
@@ -213,16 +213,19 @@ def revenue(whole: Revenue, course: Revenue) -> RenderableType:
     """Money, tax excluded."""
     spark = trends(course, lambda row: (row.currency,), lambda row: row.earned)
 
-    def amount(row: RevenueRow, value: Decimal | float, digits: int = 2) -> str:
-        return f"{value / row.minor_units:,.{digits if row.minor_units > 1 else digits - 2}f}"
+    def per_credit(row: RevenueRow) -> str:
+        if row.per_credit is None:
+            return ""
+        return f"; {in_units(row.per_credit, row.currency, finer=2)} earned per credit spent"
 
     made = _table(
         course,
         ("", "#paid", "#refunded", "#earned", "#deferred", "#MRR", "#churn"),
         [
             (
-                row.currency, amount(row, row.paid), amount(row, row.refunded), amount(row, row.earned),
-                amount(row, row.deferred), amount(row, row.mrr), share(row.churn), spark.get((row.currency,), ""),
+                row.currency, in_units(row.paid, row.currency), in_units(row.refunded, row.currency),
+                in_units(row.earned, row.currency), in_units(row.deferred, row.currency),
+                in_units(row.mrr, row.currency), share(row.churn), spark.get((row.currency,), ""),
             )
             for row in whole.rows
         ],
@@ -233,7 +236,7 @@ def revenue(whole: Revenue, course: Revenue) -> RenderableType:
         made.caption_justify = "left"
         made.caption = "\n".join(
             f"{row.currency}: {row.payers:,} accounts pay by the month"
-            + ("" if row.per_credit is None else f"; {amount(row, row.per_credit, 4)} earned per credit spent")
+            + per_credit(row)
             + ("" if row.margin is None else f"; margin {share(row.margin)}")
             for row in whole.rows
         )

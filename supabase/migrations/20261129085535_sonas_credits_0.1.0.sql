@@ -2254,7 +2254,9 @@ as $$
     'remaining', n.remaining, 'unlimited', n.allowance is null, 'percent_used', w.percent_used,
     'warning', case when n.remaining <= 0 then 'exhausted' when w.percent_used >= 80 then 'low' end,
     'debt', credits.debt_of(p_account_id, n.credit_type),
-    'period_start', n.period_start, 'period_end', n.period_end) order by n.credit_type), '[]')
+    'period_start', n.period_start, 'period_end', n.period_end,
+    'renews_at', credits.renews_at(p_account_id, n.credit_type, n.period_end))
+    order by n.credit_type), '[]')
   from public.credit_balances n
   join credits.credit_types t on t.id = n.credit_type
   cross join lateral (
@@ -2264,7 +2266,7 @@ as $$
 $$;
 comment on function credits.balances_of(uuid) is
   'The balances of an account as JSON objects, with the percentage used and the warning: low from '
-  '80 %, exhausted at nothing left.';
+  '80 %, exhausted at nothing left. renews_at is when waiting brings more.';
 revoke all on function credits.balances_of(uuid) from public, anon, authenticated, service_role;
 
 create function credits.reading_user(p_user_id uuid)
@@ -2325,7 +2327,7 @@ begin
         from public.credit_balances n where n.account_id = v_account_id),
       'support_contact', (select c.support_contact from credits.settings c),
       'message', case when v_account.status = 'frozen' then credits.frozen_words() end,
-      'free_credits', v_account.free_credits,
+      'free_credits', credits.free_credits_of(v_account_id),
       'pending_plan', s.pending_plan_id, 'pending_at', s.pending_at, 'trial_ends_at',
       s.trial_ends_at,
       'period_start', r.period_start, 'period_end', r.period_end, 'now', v_at,
@@ -2454,6 +2456,26 @@ comment on table credits.carried_allowances is
 alter table credits.carried_allowances enable row level security;
 revoke all on table credits.carried_allowances from public, anon, authenticated, service_role;
 
+create function credits.free_credits_of(p_account_id uuid)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select case when a.kind = 'workspace' and s.workspace_credits <> 'free' then 'workspace'
+      else a.free_credits end
+    from credits.accounts a cross join credits.settings s where a.account_id = p_account_id);
+end
+$$;
+comment on function credits.free_credits_of(uuid) is
+  'own: the default plan''s allowance is the account''s own. Else why it has none: its person is '
+  'anonymous, or has another open account (other_account), or it is a workspace.';
+revoke all on function credits.free_credits_of(uuid)
+  from public, anon, authenticated, service_role;
+
 create function credits.free_allowance(
   p_account_id uuid, p_credit_type text, p_period_start timestamptz, p_allowance bigint)
 returns bigint
@@ -2463,17 +2485,9 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_free_credits text;
-  v_kind text;
   v_carried bigint;
 begin
-  select a.free_credits, a.kind into v_free_credits, v_kind from credits.accounts a
-    where a.account_id = p_account_id;
-  if v_kind = 'workspace' then
-    return case when (select s.workspace_credits from credits.settings s) = 'free' then p_allowance
-      else 0 end;
-  end if;
-  if v_free_credits <> 'own' then
+  if credits.free_credits_of(p_account_id) <> 'own' then
     return 0;
   end if;
   select c.amount into v_carried
@@ -6139,6 +6153,8 @@ begin
     'kind', p_balance.kind, 'used', p_balance.used, 'remaining', v_remaining,
     'percent_used', credits.percent_used(p_balance.used, v_remaining),
     'period_end', p_balance.period_end,
+    'renews_at', credits.renews_at(p_balance.account_id, p_balance.credit_type,
+      p_balance.period_end),
     'next_step', (select credits.next_step(t.plan_id, p_balance.credit_type)
       from credits.plan_terms_at(p_balance.account_id, p_balance.credit_type,
         p_balance.settled_at) t));
@@ -8485,11 +8501,10 @@ as $$
       'operation_id', p_operation_id,
       'required', p_amount,
       'available', credits.available(p_balance),
-      'resets_at', p_balance.period_end,
+      'resets_at', credits.renews_at(p_account_id, p_balance.credit_type, p_balance.period_end),
       'plan', n.plan_id, 'next_step', credits.next_step(n.plan_id, p_balance.credit_type))
-      || (select jsonb_build_object('free_credits', a.free_credits) from credits.accounts a
-        where a.account_id = p_account_id and a.free_credits <> 'own'
-        union all select '{}' limit 1)
+      || case when p_balance.allowance = 0 and f.free_credits <> 'own'
+        then jsonb_build_object('free_credits', f.free_credits) else '{}' end
       || (select jsonb_build_object('workspace_id', a.account_id) from credits.accounts a
         where a.account_id = p_account_id and a.kind = 'workspace'
         union all select '{}' limit 1)
@@ -8499,6 +8514,7 @@ as $$
     select (select t.plan_id
       from credits.plan_terms_at(p_account_id, p_balance.credit_type, p_balance.settled_at) t)
       as plan_id) n
+  cross join (select credits.free_credits_of(p_account_id) as free_credits) f
 $$;
 comment on function credits.denial(uuid, credits.balances, uuid, bigint) is
   'The answer of an operation that cannot be had: what it required, what there is, when it '
@@ -16631,6 +16647,10 @@ begin
   if p_balance.kind = 'limit' then
     return d;
   end if;
+  -- What is withheld from an account is no allowance of its own, now or at a renewal.
+  if v_spell.is_default and d.allowance > 0 and credits.free_credits_of(p_account_id) <> 'own' then
+    d.allowance := 0;
+  end if;
   d.period_start := v_terms.period_start;
   d.period_end := v_terms.period_end;
   d.source := case when v_spell.trial_ends_at is null then 'plan' else 'trial' end;
@@ -16678,6 +16698,36 @@ comment on function credits.due_at(uuid, credits.balances, timestamptz) is
   'Where the subscription puts a balance at an instant: period, terms, and what is to be issued '
   'or withdrawn. A period that is booked is never entered again.';
 revoke all on function credits.due_at(uuid, credits.balances, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.renews_at(
+  p_account_id uuid, p_credit_type text, p_period_end timestamptz)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_spell credits.subscription_spells;
+  v_allowance bigint;
+begin
+  if p_period_end is null then
+    return null;
+  end if;
+  v_spell := credits.spell_at(p_account_id, p_period_end);
+  v_allowance := (credits.plan_terms_at(p_account_id, p_credit_type, p_period_end)).allowance;
+  return case
+    when not v_spell.is_earning or v_allowance = 0
+      or v_spell.is_default and v_allowance > 0
+        and credits.free_credits_of(p_account_id) <> 'own' then null
+    else p_period_end end;
+end
+$$;
+comment on function credits.renews_at(uuid, text, timestamptz) is
+  'When a period''s end brings an allowance: null where waiting brings nothing, for the plan is '
+  'not paid for, pauses, or gives none of it to this account.';
+revoke all on function credits.renews_at(uuid, text, timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.limit_left(p_account_id uuid, p_balance credits.balances,
@@ -32036,4 +32086,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text af10a1b40f8f2fc6.';
+  'again. Written by remember_installation. Release 0.1.0, text 7d4f6a3f53a6f235.';
