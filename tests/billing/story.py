@@ -143,6 +143,13 @@ class Story:
         answer = self.database.call("consume_credits", self.user, "message", amount)
         assert answer["success"], answer
 
+    def spend_all(self) -> int:
+        """Spends what there is, and says how much that was."""
+        left = self.left
+        if left:
+            self.spend(left)
+        return left
+
     @property
     def left(self) -> int:
         return int(self.database.balance(self.user)["remaining"])

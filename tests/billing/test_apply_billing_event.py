@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from itertools import permutations
 from math import ceil
+from random import sample
 from threading import Thread
 from typing import Any
 
@@ -12,6 +14,8 @@ import pytest
 
 from tests.billing.shop import APRIL, MARCH, Buyer, open_shop, utc
 from tests.support.database import Database
+
+LONG = os.environ.get("SONAS_PROFILE") == "long"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -220,6 +224,38 @@ class TestRefunds:
             a.verify()
         assert states == {(10 + 300, 0, (200,))}
 
+    def test_money_that_goes_back_in_every_way_ends_the_same_in_every_order(self, database: Database) -> None:
+        """Refunds of more than was paid, in another currency, that fail; a credit note for nothing; a dispute."""
+        states = set()
+        for _ in range(100 if LONG else 6):
+            a = Buyer(database).at(MARCH)
+            a.order()
+            told = [
+                *(a.session(MARCH), a.refund(MARCH, "re_1", 240), a.refund(MARCH, "re_2", 500)),
+                *(a.refund(MARCH, "re_3", 60, currency="eur"), a.refund(utc(3, 3), "re_2", 500, "failed")),
+                *(a.note(utc(3, 2), "cn_1", 300, 250), a.dispute(utc(3, 4), "needs_response")),
+                *(a.dispute(utc(3, 5), "lost"), a.dispute(utc(3, 6), "won")),
+            ]
+            a.tell(*sample(told, len(told)), *sample(told, len(told)))
+            states.add((a.left, a.debt, tuple((g["lapsed"], g["frozen_reason"]) for g in a.grants("top_up"))))
+            a.verify()
+        assert states == {(10 + 300, 0, ((200, None),))}
+
+    def test_a_refund_in_another_currency_takes_nothing_and_is_for_a_person(self, own_database: Database) -> None:
+        open_shop(own_database)
+        a = Buyer(own_database).at(MARCH)
+        a.order()
+        refund = a.refund(MARCH, "re_1", 600, currency="eur")
+        assert a.tell(refund, a.session(MARCH)) == ["waiting", "applied"]
+        assert (a.left, a.debt) == (510, 0)
+        [found] = own_database.call("reconcile_billing")["findings"]
+        assert found["finding"] == "event_needs_attention"
+        assert "another currency" in found["note"]
+        assert own_database.call("metrics_revenue", MARCH, utc(4, 1), include_test=True)["rows"][0]["refunded"] == 0
+        a.tell(a.refund(MARCH, "re_2", 300))
+        assert (a.left, a.debt) == (260, 0)
+        a.verify()
+
     def test_what_a_plan_was_paid_with_takes_the_share_of_what_is_left(self, a: Buyer) -> None:
         a.tell(
             a.seen(MARCH),
@@ -310,6 +346,14 @@ class TestDisputes:
             assert (a.left, a.debt) == (0, 0)
         a.tell(told[1], told[0])
         assert (a.left, a.debt) == (left, debt)
+        a.verify()
+
+    def test_one_in_another_currency_that_is_lost_takes_all_of_the_payment(self, spent: Buyer) -> None:
+        a = spent
+        assert a.tell(a.dispute(MARCH, "needs_response", 540, currency="eur")) == ["applied"]
+        assert (a.left, a.debt) == (0, 0)
+        assert a.tell(a.dispute(utc(3, 9), "lost", 540, currency="eur")) == ["needs_attention"]
+        assert (a.left, a.debt) == (0, 350)
         a.verify()
 
     @pytest.mark.parametrize("status", ["warning_needs_response", "warning_closed", "prevented"])

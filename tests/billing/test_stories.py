@@ -6,6 +6,7 @@ import itertools
 import os
 import random
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from tests.billing.support import served
 from tests.support.database import Database
 from tests.web.support import make_app
 
+LONG = os.environ.get("SONAS_PROFILE") == "long"
 MARCH = ("2027-03-01 00:00", "2027-04-01 00:00")
 APRIL = ("2027-04-01 00:00", "2027-05-01 00:00")
 
@@ -44,7 +46,7 @@ def month_of(story: Story) -> str:
 def test_a_first_month_in_every_order_and_twice(begin: Callable[[], Story]) -> None:
     """With SONAS_PROFILE=long in all 24; else in some of them, another choice in each run."""
     orders = list(itertools.permutations(range(4)))
-    chosen = orders if os.environ.get("SONAS_PROFILE") == "long" else random.sample(orders, 4)
+    chosen = orders if LONG else random.sample(orders, 4)
     ends = set()
     for order in chosen:
         story = begin()
@@ -72,6 +74,12 @@ def test_what_arrives_two_days_late_counts_from_its_own_time(story: Story) -> No
     story.tell("invoice.paid", story.invoice(*MARCH), created="2027-03-01 00:00:02", wants=None)
     story.tell("checkout.session.completed", story.session(), created="2027-03-01 00:00:05", wants=None)
     assert (story.plan, story.left, month_of(story)) == ("starter", 100, "2027-04-01")
+    told = story.database.query(
+        "select data ->> 'from_plan_name', data ->> 'plan_name' from credits.outbox"
+        " where account_id = %s and kind = 'plan.changed'",
+        story.user,
+    )
+    assert told == [("Free", "Starter")], "once, and with both names"
 
 
 def test_a_renewal_is_there_before_it_is_confirmed_and_once(story: Story) -> None:
@@ -139,7 +147,6 @@ def test_an_upgrade_gives_the_share_of_what_is_left(story: Story) -> None:
         story.line(*rest, 5000, price="price_pro", name="up", proration=True),
     ]
     paid = story.invoice_of(lines, reason="subscription_update", name="up")
-    paid["parent"]["subscription_details"]["subscription_proration_date"] = story.at
     story.tell("customer.subscription.updated", story.subscription(*MARCH, price="price_pro"), wants=None)
     story.tell("invoice.paid", paid, wants=None)
     assert (story.plan, story.left, month_of(story)) == ("pro", 260, "2027-04-01")
@@ -171,9 +178,89 @@ def test_rounds_of_upgrades_and_downgrades_mint_nothing(story: Story) -> None:
             [story.line(*rest, 5000, price="price_pro", name=f"up{day}", proration=True)],
             reason="subscription_update", name=f"up{day}",
         )  # fmt: skip
-        paid["parent"]["subscription_details"]["subscription_proration_date"] = story.at
         story.tell("invoice.paid", paid, wants=None)
     assert (story.left, month_of(story)) == (380, "2027-04-01")
+
+
+def toggled(story: Story, name: str, old: tuple[str, str, str, int], new: tuple[str, str, str, int]) -> None:
+    """From now on another price by another interval: the rest of the old one is credited, the new one begins whole."""
+    start, end, price, amount = old
+    share = Fraction(at(end) - story.at, at(end) - at(start))
+    lines = [
+        story.line(new[0], end, -round(amount * share), price=price, name=name, proration=True),
+        story.line(new[0], new[1], new[3], price=new[2], name=name),
+    ]
+    told = [
+        ("customer.subscription.updated", story.subscription(new[0], new[1], price=new[2])),
+        ("invoice.paid", story.invoice_of(lines, reason="subscription_update", name=name)),
+    ]
+    for one in random.sample(told, 2):
+        story.tell(*one, wants=None)
+
+
+def test_rounds_between_month_and_year_give_what_was_paid_for(story: Story) -> None:
+    """Each begins a period of its own, and what was paid for the rest of the one before comes back each time."""
+    story.now(MARCH[0])
+    running = (*MARCH, "price_pro", 10_000)
+    story.tell("customer.subscription.created", story.subscription(*MARCH, price="price_pro"), wants=None)
+    story.tell("invoice.paid", story.invoice(*MARCH, 10_000, price="price_pro"), wants=None)
+    for n in range(50 if LONG else 6):
+        story.spend_all()
+        day, hour = divmod(12 * (n + 1), 24)
+        now = f"2027-03-{day + 1:02} {hour:02}:00"
+        story.now(now)
+        following = (
+            (now, f"2028{now[4:]}", "price_proY", 100_000)
+            if running[2] == "price_pro"
+            else (now, f"2027-04{now[7:]}", "price_pro", 10_000)
+        )
+        toggled(story, f"turn{n}", running, following)
+        running = following
+        assert 0 <= story.left <= 12 * 500 // (24 * 31) + 1, "what the time since has paid for"
+    assert covered_until(story) == running[1]
+
+
+@pytest.mark.parametrize(("spent", "left"), [(40, 500), (50, 500), (100, 450)])
+def test_of_a_month_that_is_cut_short_no_more_is_kept_than_its_time_has_paid_for(
+    story: Story, spent: int, left: int
+) -> None:
+    story.subscribe()
+    story.spend(spent)
+    story.now("2027-03-16 12:00")
+    new = ("2027-03-16 12:00", "2027-04-16 12:00", "price_pro", 10_000)
+    toggled(story, "up", (*MARCH, "price_st", 2000), new)
+    assert (story.plan, story.left, month_of(story), covered_until(story)) == ("pro", left, "2027-04-16", new[1])
+    story.now("2027-04-16 12:00")
+    assert story.left == 500, "the next month is whole again"
+
+
+def test_canceling_for_credit_and_subscribing_again_mints_nothing(story: Story) -> None:
+    """The rest is credited when it is canceled at once, and pays for the next subscription."""
+    start, received = "2027-03-01 00:00", 0
+    for n in range(20 if LONG else 3):
+        story.sub_id = f"sub_again{story.number}_{n}"
+        month = (start, f"2027-04{start[7:]}")
+        story.now(start)
+        story.tell("customer.subscription.created", story.subscription(*month), wants=None)
+        paid = story.invoice(*month, reason="subscription_create", amount_paid=0, starting_balance=-2000)
+        story.tell("invoice.paid", paid, wants=None)
+        received += story.spend_all()
+        ended = f"2027-03-{n + 1:02} 06:00"
+        story.now(ended)
+        credit = [story.line(ended, month[1], -1983, price="price_st", name="end", proration=True)]
+        told = [
+            ("customer.subscription.deleted", story.subscription(*month, status="canceled", ended_at=story.at)),
+            ("invoice.paid", story.invoice_of(credit, reason="manual", name="end")),
+        ]
+        for one in random.sample(told, 2):
+            story.tell(*one, wants=None)
+        assert (story.plan, story.left) == ("free", 0), "what is not paid for any more"
+        start = f"2027-03-{n + 2:02} 00:00"
+    assert received <= 100 + 100 * (n + 1) // 31
+
+
+def covered_until(story: Story) -> str:
+    return str(story.database.value("select covered_until from subscriptions where account_id = %s", story.user))[:16]
 
 
 @pytest.mark.parametrize("first", [0, 1])

@@ -100,6 +100,7 @@ create table credits.subscription_spells (
   is_earning boolean not null,
   forfeited_at timestamptz,
   is_whole boolean not null,
+  is_given_back boolean not null,
   anchor_at timestamptz not null,
   anchored_by integer not null,
   anchored_from timestamptz not null,
@@ -160,6 +161,9 @@ comment on column credits.subscription_spells.forfeited_at is
 comment on column credits.subscription_spells.is_whole is
   'Its allowance counts in full, not for the share of the period left: what is due to an account '
   'that left without paying.';
+comment on column credits.subscription_spells.is_given_back is
+  'It was cut short, and the provider gave back what was paid for the rest of its period: what was '
+  'spent beyond the time that it ran counts in the next one.';
 comment on column credits.subscription_spells.anchored_by is
   'Which anchor this is, counted from 1: each one starts a new period.';
 comment on column credits.subscription_spells.anchored_from is

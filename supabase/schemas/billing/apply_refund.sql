@@ -27,6 +27,10 @@ begin
   if v_effects is null then
     return credits.billing_result('waiting', 'it is not known what this payment paid',
       'payment:' || v_payment_id);
+  elsif credits.is_other_currency(v_payment_id, p_fact ->> 'currency') then
+    return credits.billing_result('needs_attention',
+      'the refund is in another currency than the payment: no credits are taken back', null,
+      v_effects);
   end if;
   return credits.billing_result('applied', null, null, v_effects);
 end
@@ -60,12 +64,39 @@ begin
       jsonb_build_object('reason', 'a payment was disputed'),
       'dispute:' || (p_fact ->> 'dispute_id'));
   end if;
+  if p_fact ->> 'status' = 'lost'
+     and credits.is_other_currency(v_payment_id, p_fact ->> 'currency') then
+    return credits.billing_result('needs_attention',
+      'the dispute is in another currency than the payment: it counts as all of it', null,
+      v_effects);
+  end if;
   return credits.billing_result('applied', null, null, v_effects);
 end
 $$;
 comment on function credits.apply_dispute(jsonb) is
   'A dispute, or a warning of one: freezes, takes back or thaws, and ends automatic top-ups.';
 revoke all on function credits.apply_dispute(jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.is_other_currency(p_payment_id text, p_currency text)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return exists (
+    select 1 from credits.billing_payments p
+    left join credits.billing_orders o on o.account_id = p.account_id and o.id = p.order_id
+    left join credits.billing_invoices i on i.invoice_id = p.invoice_id
+    where p.payment_id = p_payment_id
+      and lower(p_currency) <> coalesce(o.currency, i.currency));
+end
+$$;
+comment on function credits.is_other_currency(text, text) is
+  'Whether a payment is known to be in another currency than this one.';
+revoke all on function credits.is_other_currency(text, text)
   from public, anon, authenticated, service_role;
 
 create function credits.account_of_payment(p_payment_id text)

@@ -181,10 +181,6 @@ begin
   perform credits.refold(p_account_id, v_now, v_course);
   perform credits.lock_account(p_account_id);
   v_after := credits.spell_at(p_account_id, v_now);
-  if v_before.plan_id <> v_after.plan_id then
-    perform credits.tell(p_account_id, 'plan.changed', jsonb_build_object(
-      'plan', v_after.plan_id, 'before', v_before.plan_id), null);
-  end if;
   return case when (v_before.plan_id, v_before.status, v_before.quantity)
       is distinct from (v_after.plan_id, v_after.status, v_after.quantity)
     then jsonb_build_array(jsonb_build_object('account_id', p_account_id, 'plan', v_after.plan_id,

@@ -22,7 +22,8 @@ begin
     return credits.change_status_event(s, v_event, p_default);
   elsif not credits.is_living_status(p_told.status) then
     v_event.status := 'canceled';
-    v_event.keeps_paid := p_told.keeps_paid;
+    v_event.keeps_paid := p_told.keeps_paid and p_told.gives_back is not true;
+    s := credits.give_back_rest(s, p_told);
     s := credits.change_status_event(s, v_event, p_default);
     s.is_managed := false;
     s.covered_until := null;
@@ -182,6 +183,7 @@ begin
     return s;
   end if;
   if not credits.is_boundary((s.spell).anchor_at, p_told.period_start) and v_begins then
+    s := credits.give_back_rest(s, p_told);
     s := credits.anchor_periods(s, v_at);
     s.spell.plan_version := v_event.plan_version;
     s.spell.versioned_at := v_at;
@@ -198,6 +200,30 @@ comment on function credits.follow_plan(
   'Plan, seats and period as the provider has them, on the calendar of UTC.';
 revoke all on function credits.follow_plan(credits.subscription_state, credits.provider_state)
   from public, anon, authenticated, service_role;
+
+create function credits.give_back_rest(
+  p_state credits.subscription_state, p_told credits.provider_state)
+returns credits.subscription_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_state := p_state;
+begin
+  if p_told.gives_back and s.is_paid then
+    s.given_back_from := (
+      select p.period_start from credits.period_ending_at(s.spell, p_told.started_at) p);
+  end if;
+  return s;
+end
+$$;
+comment on function credits.give_back_rest(
+  credits.subscription_state, credits.provider_state) is
+  'Notes of the period that is cut short here that its rest was given back.';
+revoke all on function credits.give_back_rest(
+  credits.subscription_state, credits.provider_state) from public, anon, authenticated, service_role;
 
 create function credits.is_boundary(p_anchor_at timestamptz, p_at timestamptz)
 returns boolean

@@ -300,7 +300,9 @@ begin
   on conflict (dispute_id) do update set status = excluded.status, rank = excluded.rank,
     amount = excluded.amount, happened_at = excluded.happened_at,
     opened_at = least(d.opened_at, excluded.opened_at)
-  where (d.rank, d.happened_at) < (excluded.rank, excluded.happened_at);
+  -- A decision may be reversed: of two, the later one counts.
+  where (least(d.rank, 2), d.happened_at, d.rank)
+    < (least(excluded.rank, 2), excluded.happened_at, excluded.rank);
   update credits.billing_disputes d set opened_at = credits.fact_time(p_fact, 'at')
   where d.dispute_id = p_fact ->> 'dispute_id'
     and d.opened_at > credits.fact_time(p_fact, 'at');

@@ -35,7 +35,11 @@ begin
   return (
     -- What is disputed, or was lost, covers nothing after that. To give money back is not to end
     -- the subscription: what was refunded covers as before.
-    select max(least(l.period_end, credits.disputed_from(i.invoice_id)))
+    -- What was given back to begin another period, or to end, covers up to there.
+    select max(least(l.period_end, credits.disputed_from(i.invoice_id), (
+      select min(g.period_start) from credits.times_given_back(p_subscription_id) g
+      where g.period_end = l.period_end and g.period_start >= l.period_start
+        and g.invoice_id <> i.invoice_id)))
     from credits.billing_invoices i
     join credits.billing_invoice_lines l on l.invoice_id = i.invoice_id
     join credits.billing_prices b on b.price_id = l.price_id and b.plan_id is not null
@@ -117,15 +121,76 @@ set search_path = ''
 as $$
 begin
   return (
-    select max(i.proration_at) from credits.billing_invoices i
-    where i.subscription_id = p_subscription_id and i.proration_at > p_after
-      and i.proration_at <= p_until and exists (
-        select 1 from credits.billing_invoice_lines l
-        join credits.billing_prices b on b.price_id = l.price_id
-        where l.invoice_id = i.invoice_id and b.plan_id = p_plan_id));
+    -- An invoice that was paid has mostly no instant of its own: its lines begin with it.
+    select max(coalesce(i.proration_at, l.period_start)) from credits.billing_invoices i
+    join credits.billing_invoice_lines l on l.invoice_id = i.invoice_id and l.amount >= 0
+    join credits.billing_prices b on b.price_id = l.price_id and b.plan_id = p_plan_id
+    where i.subscription_id = p_subscription_id and (l.is_proration or i.proration_at is not null)
+      and coalesce(i.proration_at, l.period_start) > p_after
+      and coalesce(i.proration_at, l.period_start) <= p_until);
 end
 $$;
 comment on function credits.prorated_at(text, text, timestamptz, timestamptz) is
   'The instant that a change of plan was charged from; null where no invoice says so.';
 revoke all on function credits.prorated_at(text, text, timestamptz, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.times_given_back(p_subscription_id text)
+returns table (invoice_id text, period_start timestamptz, period_end timestamptz)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- A change of plan within a period gives back and charges for the same time; what cuts a period
+  -- short gives back alone.
+  return query
+  select l.invoice_id, l.period_start, l.period_end
+  from credits.billing_invoices i
+  join credits.billing_invoice_lines l on l.invoice_id = i.invoice_id
+    and l.is_proration and l.amount <= 0
+  join credits.billing_prices b on b.price_id = l.price_id and b.plan_id is not null
+  where i.subscription_id = p_subscription_id and not exists (
+    select 1 from credits.billing_invoice_lines c
+    where c.invoice_id = l.invoice_id and c.line_id <> l.line_id and c.is_proration
+      and c.amount >= 0 and (c.period_start, c.period_end) = (l.period_start, l.period_end));
+end
+$$;
+comment on function credits.times_given_back(text) is
+  'Which times of a subscription its provider has given back the money for, without charging for '
+  'them anew.';
+revoke all on function credits.times_given_back(text)
+  from public, anon, authenticated, service_role;
+
+create function credits.is_rest_given_back(
+  p_subscription_id text, p_before timestamptz, p_at timestamptz, p_begins boolean)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return exists (
+      select 1 from credits.times_given_back(p_subscription_id) g
+      -- The clocks of a line and of a subscription may be a moment apart.
+      where g.period_start >= p_before and g.period_start <= p_at + interval '1 minute'
+        and g.period_end > p_at and not exists (
+          select 1 from credits.billing_invoice_lines l
+          where l.invoice_id = g.invoice_id and not l.is_proration and l.period_start = p_before))
+    -- A period that begins early counts as paid for once an invoice says so, and for how much.
+    or p_begins and not exists (
+      select 1 from credits.billing_invoices i
+      join credits.billing_invoice_lines l on l.invoice_id = i.invoice_id and not l.is_proration
+        and l.period_start > p_before and l.period_start <= p_at + interval '1 minute'
+        and l.period_end > p_at
+      join credits.billing_prices b on b.price_id = l.price_id and b.plan_id is not null
+      where i.subscription_id = p_subscription_id and i.net_total > 0);
+end
+$$;
+comment on function credits.is_rest_given_back(text, timestamptz, timestamptz, boolean) is
+  'Whether a subscription whose period began at p_before was cut short at p_at so that what had '
+  'been paid for the rest was given back. p_begins: another period begins there.';
+revoke all on function credits.is_rest_given_back(text, timestamptz, timestamptz, boolean)
   from public, anon, authenticated, service_role;

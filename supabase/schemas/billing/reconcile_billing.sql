@@ -145,7 +145,7 @@ begin
     join credits.billing_refunds r on r.payment_id = p.payment_id and r.rank < 3
     join credits.billing_invoices i on i.invoice_id = p.invoice_id
     where p.invoice_id = p_invoice_id and round(credits.share_refunded(
-      credits.payments_of_invoice(p_invoice_id), i.total, i.net_total, '-infinity',
+      credits.payments_of_invoice(p_invoice_id), i.currency, i.total, i.net_total, '-infinity',
       r.given_back_at), 12) >= 1);
 end
 $$;

@@ -22,14 +22,16 @@ begin
   if not found or cardinality(v_payments) = 0 or v_invoice.subscription_id is null then
     return '[]'::jsonb;
   end if;
-  v_share := credits.share_taken_back(v_payments, v_invoice.total, v_invoice.net_total);
+  v_share := credits.share_taken_back(
+    v_payments, v_invoice.currency, v_invoice.total, v_invoice.net_total);
   v_is_disputed := credits.is_disputed(v_payments);
   perform credits.lock_account(p_account_id);
   for v_grant in select * from credits.grants_of_invoice(p_account_id, p_invoice_id) loop
     perform credits.take_back_allowance(
       p_account_id, p_invoice_id, v_grant.credit_type, v_grant.grant_id,
       credits.weight_of_invoice(v_invoice) * credits.share_taken_back(
-        v_payments, v_invoice.total, v_invoice.net_total, v_grant.counts_from));
+        v_payments, v_invoice.currency, v_invoice.total, v_invoice.net_total,
+        v_grant.counts_from));
     if v_is_disputed then
       perform credits.freeze_grant(p_account_id, v_grant.grant_id, 'disputed');
     else

@@ -2,7 +2,8 @@
 -- with every piece of news; the same state twice changes nothing.
 
 create function credits.share_taken_back(
-  p_payment_ids text[], p_gross bigint, p_net bigint, p_since timestamptz default '-infinity')
+  p_payment_ids text[], p_currency text, p_gross bigint, p_net bigint,
+  p_since timestamptz default '-infinity')
 returns numeric
 language plpgsql
 stable
@@ -13,20 +14,24 @@ begin
   if coalesce(p_gross, 0) <= 0 then
     return 0;
   end if;
-  return least(1, credits.share_refunded(p_payment_ids, p_gross, p_net, p_since, 'infinity') + (
-    select coalesce(sum(d.amount::numeric(60, 30) / p_gross), 0)
+  -- What is disputed in another currency is taken for all of the payment.
+  return least(1, credits.share_refunded(
+    p_payment_ids, p_currency, p_gross, p_net, p_since, 'infinity') + (
+    select coalesce(sum(case when d.currency <> p_currency then 1
+      else d.amount::numeric(60, 30) / p_gross end), 0)
     from credits.billing_disputes d
     where d.payment_id = any (p_payment_ids) and d.rank = 3 and d.opened_at >= p_since));
 end
 $$;
-comment on function credits.share_taken_back(text[], bigint, bigint, timestamptz) is
+comment on function credits.share_taken_back(text[], text, bigint, bigint, timestamptz) is
   'Which share of what was paid has been given back since an instant, tax excluded: refunds that '
   'stand and disputes that were lost.';
-revoke all on function credits.share_taken_back(text[], bigint, bigint, timestamptz)
+revoke all on function credits.share_taken_back(text[], text, bigint, bigint, timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.share_refunded(
-  p_payment_ids text[], p_gross bigint, p_net bigint, p_since timestamptz, p_until timestamptz)
+  p_payment_ids text[], p_currency text, p_gross bigint, p_net bigint, p_since timestamptz,
+  p_until timestamptz)
 returns numeric
 language plpgsql
 stable
@@ -37,7 +42,8 @@ begin
   if coalesce(p_gross, 0) <= 0 then
     return 0;
   end if;
-  -- Tax counts for nothing: a credit note says how much of a refund it is, else it has its share.
+  -- Tax counts for nothing: a credit note says how much of a refund it is, else it has its share. A
+  -- number in another currency says nothing of the share.
   return (
     select coalesce(sum(case
         when n.total > 0 and p_net > 0
@@ -50,13 +56,15 @@ begin
       where c.refund_ids @> array[r.refund_id] and not c.is_voided
       order by c.credit_note_id limit 1) n on true
     where r.payment_id = any (p_payment_ids) and r.rank < 3
+      and coalesce(r.currency = p_currency, true)
       and r.given_back_at between p_since and p_until);
 end
 $$;
 comment on function credits.share_refunded(
-  text[], bigint, bigint, timestamptz, timestamptz) is
+  text[], text, bigint, bigint, timestamptz, timestamptz) is
   'Which share of what was paid has been refunded between two instants, tax excluded.';
-revoke all on function credits.share_refunded(text[], bigint, bigint, timestamptz, timestamptz)
+revoke all on function credits.share_refunded(
+  text[], text, bigint, bigint, timestamptz, timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.is_disputed(p_payment_ids text[])
@@ -85,8 +93,8 @@ set search_path = ''
 as $$
 begin
   return least(p_order.credits, ceil(round(p_order.credits * credits.share_taken_back(
-    credits.payments_of_order(p_order.account_id, p_order.id), p_order.paid_amount,
-    p_order.paid_net), 12))::bigint);
+    credits.payments_of_order(p_order.account_id, p_order.id), p_order.currency,
+    p_order.paid_amount, p_order.paid_net), 12))::bigint);
 end
 $$;
 comment on function credits.order_target(credits.billing_orders) is

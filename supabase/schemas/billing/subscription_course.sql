@@ -67,6 +67,10 @@ begin
         p_snapshot.happened_at), p_snapshot.happened_at)
     else p_snapshot.happened_at end;
   s.started_at := greatest(s.started_at, p_before.started_at);
+  s.gives_back := not v_is_new and (p_snapshot.rank = 2 or s.period_start > p_before.period_start)
+    and credits.is_rest_given_back(s.subscription_id, p_before.period_start,
+      case when p_snapshot.rank = 2 then s.started_at else s.period_start end,
+      p_snapshot.rank < 2);
   return case when v_is_new or p_snapshot.rank = 2 then s
     else credits.without_unpaid_upgrade(s, p_before) end;
 end
@@ -105,6 +109,7 @@ begin
     -- A period that would begin with it has not begun either.
     s.period_start := p_before.period_start;
     s.anchor_at := p_before.anchor_at;
+    s.gives_back := false;
   end if;
   return s;
 end

@@ -71,8 +71,8 @@ begin
   select (f).* from (
     select row(p_account_id, v_revision, x.n, x.event_n, x.started_at, x.plan_id, x.plan_version,
       x.versioned_at, x.is_paid, x.is_default, x.quantity, x.status,
-      x.is_frozen, x.is_earning, x.forfeited_at, x.is_whole, x.anchor_at, x.anchored_by,
-      x.anchored_from, x.time_zone,
+      x.is_frozen, x.is_earning, x.forfeited_at, x.is_whole, x.is_given_back, x.anchor_at,
+      x.anchored_by, x.anchored_from, x.time_zone,
       x.past_due_since, x.grace_ends_at, x.paused_since, x.trial_ends_at, x.pending_plan_id,
       x.pending_at,
       null)::credits.subscription_spells as f

@@ -153,11 +153,14 @@ begin
     from public.credit_transactions t
     join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
     where t.account_id = p_account_id and t.credit_type = p_credit_type
-      and g.period_start < p_until and t.created_at > p_after and t.created_at <= p_until
+      -- What was spent of a period at the instant of its start was spent in it.
+      and (t.created_at > p_after or (t.created_at, g.period_start) = (p_after, p_after))
+      and g.period_start < p_until and t.created_at <= p_until
       and (t.kind in ('consume', 'capture') or t.kind = 'refund' and exists (
         select 1 from public.credit_transactions o
         where o.account_id = p_account_id and o.operation_id = t.related_operation_id
-          and o.kind in ('consume', 'capture') and o.created_at > p_after))
+          and o.kind in ('consume', 'capture')
+          and (o.created_at > p_after or (o.created_at, g.period_start) = (p_after, p_after))))
   ) + (
     -- What was held to the end counts as spent, whatever became of it.
     select coalesce(sum(l.amount), 0) - coalesce(sum((
@@ -169,7 +172,8 @@ begin
     join credits.reservation_slices l on l.account_id = r.account_id and l.reservation_id = r.id
     join public.credit_grants g on g.account_id = l.account_id and g.id = l.grant_id
     where r.account_id = p_account_id and r.credit_type = p_credit_type
-      and r.created_at > p_after and r.created_at <= p_until
+      and (r.created_at > p_after or (r.created_at, g.period_start) = (p_after, p_after))
+      and r.created_at <= p_until
       and coalesce(r.closed_at > p_until, r.expires_at > p_until)
       and g.period_start < p_until);
 end

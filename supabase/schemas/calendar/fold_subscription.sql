@@ -54,7 +54,7 @@ declare
 begin
   -- Most of what happens leaves the spells before it alone; then their number costs nothing.
   for v_n in 1 .. case when v_state.earns_from is not null or v_state.forfeits_from is not null
-      or v_state.is_paid and v_state.is_managed and v_base < (v_state.spell).anchored_from
+      or v_state.given_back_from is not null or v_state.is_paid and v_state.is_managed and v_base < (v_state.spell).anchored_from
     then coalesce(cardinality(v_spells), 0) else 0 end loop
     if v_spells[v_n].started_at >= v_state.earns_from then
       v_spells[v_n].is_earning := true;
@@ -66,6 +66,8 @@ begin
          and coalesce(v_spells[v_n + 1].started_at, p_at) = p_at then
       v_spells[v_n].forfeited_at := least(v_spells[v_n].forfeited_at, p_at);
     end if;
+    v_spells[v_n].is_given_back := v_spells[v_n].is_given_back or coalesce(
+      coalesce(v_spells[v_n + 1].started_at, p_at) > v_state.given_back_from, false);
     v_is_used := v_is_used or v_spells[v_n].is_earning and v_spells[v_n].forfeited_at is null
       and v_base < (v_state.spell).anchored_from
       and v_spells[v_n].anchored_by < (v_state.spell).anchored_by
@@ -73,6 +75,7 @@ begin
   end loop;
   v_state.earns_from := null;
   v_state.forfeits_from := null;
+  v_state.given_back_from := null;
 
   v_state.uncovered_from := null;
   if v_state.is_paid and v_state.is_managed then
@@ -154,7 +157,7 @@ begin
   s.paid_from := v_event.happened_at;
   s.spell := row(p_account_id, 0, 0, v_event.n, null, v_event.plan_id, v_event.plan_version,
     v_event.happened_at, s.is_paid, true, 1, 'active', false, true, null,
-    false, v_event.happened_at, 1,
+    false, false, v_event.happened_at, 1,
     v_event.happened_at, 'UTC', null, null, null, null, null, null,
     null)::credits.subscription_spells;
   -- What happened before the account was opened counts from the earliest news of it.
@@ -226,7 +229,7 @@ begin
       from unnest(p_course) with ordinality c (subscription_id, started_at, n, is_failure, status,
         plan_id, quantity,
         period_start, anchor_at, trial_ends_at, cancel_at, is_collecting, keeps_paid, covered_until,
-          place)) u);
+        gives_back, place)) u);
 end
 $$;
 comment on function credits.all_events(uuid, credits.provider_state[]) is

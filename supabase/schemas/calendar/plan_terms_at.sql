@@ -175,6 +175,10 @@ begin
        and not v_spell.is_paid then
       v_allowance := greatest(0, v_allowance - credits.spent_before_anchor(p_account_id,
         p_credit_type, v_anchored_by, p_period_start));
+    -- Nor does a new anchor, where the rest of the month that it cuts short was given back.
+    elsif v_allowance > 0 and v_anchored_by > 1 and p_restarted_at is null then
+      v_allowance := greatest(0, v_allowance - credits.overspent_before_anchor(p_account_id,
+        p_credit_type, v_anchored_by, p_period_start));
     end if;
     continue when v_allowance is null or v_allowance <= v_peak;
     -- An upgrade brings its difference for the share of the period that is left: ceil, in whole
@@ -242,4 +246,50 @@ comment on function credits.spent_before_anchor(uuid, text, integer, timestamptz
   'What an account has spent of the allowance of a plan without a price, or of one that it left '
   'without paying, in a period that a later anchor cut short and that would not be over yet.';
 revoke all on function credits.spent_before_anchor(uuid, text, integer, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.overspent_before_anchor(
+  p_account_id uuid, p_credit_type text, p_anchored_by integer, p_period_start timestamptz)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_spell credits.subscription_spells;
+  v_from timestamptz;
+  v_period record;
+  v_over numeric := 0;
+begin
+  for v_spell in
+    select x.* from credits.subscription_spells x
+    where x.account_id = p_account_id and x.replaced_at is null and x.is_given_back
+      and x.anchored_by < p_anchored_by and x.started_at < p_period_start
+      and x.trial_ends_at is null
+  loop
+    v_spell.replaced_at := least(p_period_start, (
+      select y.started_at from credits.subscription_spells y
+      where y.account_id = p_account_id and y.replaced_at is null and y.n = v_spell.n + 1));
+    continue when v_spell.replaced_at <= v_spell.started_at;
+    select * into v_period
+    from credits.spell_period(v_spell, v_spell.replaced_at - interval '1 microsecond');
+    continue when v_period.period_end <= p_period_start;
+    v_from := greatest(v_period.period_start, v_spell.started_at);
+    -- What was paid for is the allowance's share of the time that it ran.
+    v_over := v_over + credits.spent_between(p_account_id, p_credit_type, v_from,
+      v_spell.replaced_at) - coalesce((
+      select f.allowance * v_spell.quantity * extract(epoch from v_spell.replaced_at - v_from)
+        / extract(epoch from v_period.period_end - v_period.period_start)
+      from credits.plan_figure(v_spell.plan_id,
+        credits.period_version(p_account_id, v_spell, v_period.period_start), p_credit_type) f),
+      0);
+  end loop;
+  return greatest(0, ceil(round(v_over, 9)));
+end
+$$;
+comment on function credits.overspent_before_anchor(uuid, text, integer, timestamptz) is
+  'What an account has spent of the allowances of periods that a later anchor cut short, that would '
+  'not be over yet and whose rest was given back, beyond the share of the time that they ran.';
+revoke all on function credits.overspent_before_anchor(uuid, text, integer, timestamptz)
   from public, anon, authenticated, service_role;

@@ -15,11 +15,12 @@ create type credits.provider_state as (
   cancel_at timestamptz,
   is_collecting boolean,
   keeps_paid boolean,
-  covered_until timestamptz
+  covered_until timestamptz,
+  gives_back boolean
 );
 comment on type credits.provider_state is
   'What a provider''s subscription is from an instant on. plan_id is null for a price that is not '
-  'registered.';
+  'registered. gives_back: what was paid for the rest of the period before is given back.';
 
 create type credits.subscription_state as (
   spell credits.subscription_spells,
@@ -40,6 +41,7 @@ create type credits.subscription_state as (
   trial_is_paid boolean,
   earns_from timestamptz,
   forfeits_from timestamptz,
+  given_back_from timestamptz,
   owed_status text,
   stops_at_cover boolean,
   followed_id text,

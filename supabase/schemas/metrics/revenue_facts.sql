@@ -92,7 +92,8 @@ as $$
 begin
   return query
   with taken as (
-    select r.happened_at, r.payment_id, r.amount, n.total as note_total, n.net_total as note_net
+    select r.happened_at, r.payment_id, r.amount, r.currency, false as is_lost,
+      n.total as note_total, n.net_total as note_net
     from credits.billing_refunds r
     left join lateral (
       select c.total, c.net_total from credits.billing_credit_notes c
@@ -100,9 +101,10 @@ begin
       order by c.credit_note_id limit 1) n on true
     where r.rank < 3
     union all
-    select d.happened_at, d.payment_id, d.amount, null, null
+    select d.happened_at, d.payment_id, d.amount, d.currency, true, null, null
     from credits.billing_disputes d where d.rank = 3)
   select t.happened_at, coalesce(o.currency, i.currency), i.invoice_id, case
+    when t.currency <> coalesce(o.currency, i.currency) then coalesce(o.paid_net, i.net_total)
     when t.note_total = 0 then 0
     when t.note_total > 0 then t.amount::numeric * t.note_net / t.note_total
     else t.amount::numeric * coalesce(o.paid_net, i.net_total)
@@ -116,6 +118,8 @@ begin
   join credits.accounts a on a.account_id = coalesce(o.account_id, c.account_id)
     and (p_include_test or not a.is_test)
   where coalesce(b.livemode, c.livemode, p_livemode) = p_livemode
+    -- As credits.share_taken_back counts what is in another currency.
+    and (t.is_lost or coalesce(t.currency = coalesce(o.currency, i.currency), true))
     and (o.credits is not null or i.subscription_id is not null);
 end
 $$;
