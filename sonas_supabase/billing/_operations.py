@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 _WHAT_A_KEY_MAY = "Is it of this account? A restricted key must be allowed what docs/stripe.md lists."
+_PORTAL = "Settings, Billing, Customer portal in the dashboard"
 _THE_WAY_THERE = "Is there a way to it from here? STRIPE_API_BASE is for a simulated Stripe alone."
 
 
@@ -149,6 +150,7 @@ class Operations:
         return [
             *self._endpoints(ours),
             *self._secrets(ours),
+            *self._portal(),
             *self._sold(),
             *self._events(),
             *(Finding(kind="price", what=f"{it.what} {it.action}", detail=it.detail) for it in self._catalogue.drift()),
@@ -189,6 +191,28 @@ class Operations:
         elif not all(secret.startswith("whsec_") for secret in self._settings.webhook_secrets):
             yield Finding(
                 kind="secrets", what="STRIPE_WEBHOOK_SECRETS has what is no secret.", detail="They begin with whsec_."
+            )
+
+    def _portal(self) -> Iterator[Finding]:
+        """Whether there is a portal, and whether what was spent of a larger plan is paid for in it."""
+        with told("billing_portal.configurations.list"):
+            usual: Any = {"active": True, "is_default": True, "limit": 1}
+            found = self._calls.billing_portal.configurations.list(usual).data
+        if not found:
+            yield Finding(kind="portal", what="The customer portal is not set up.", detail=f"Save it once: {_PORTAL}.")
+            return
+        change = found[0].features.subscription_update
+        waits = change.schedule_at_period_end
+        if (
+            change.enabled
+            and "price" in (change.default_allowed_updates or [])
+            and change.proration_behavior != "none"
+            and "decreasing_item_amount" not in {one.type for one in (waits.conditions if waits else [])}
+        ):
+            yield Finding(
+                kind="portal",
+                what="In the portal a smaller plan begins at once, and the difference is credited.",
+                detail=f"What was spent of the larger one stays spent: let it wait for the period's end ({_PORTAL}).",
             )
 
     def _sold(self) -> Iterator[Finding]:

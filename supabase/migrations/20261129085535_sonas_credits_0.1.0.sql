@@ -1594,6 +1594,7 @@ create table credits.subscription_spells (
   is_earning boolean not null,
   forfeited_at timestamptz,
   is_whole boolean not null,
+  is_given_back boolean not null,
   anchor_at timestamptz not null,
   anchored_by integer not null,
   anchored_from timestamptz not null,
@@ -1654,6 +1655,9 @@ comment on column credits.subscription_spells.forfeited_at is
 comment on column credits.subscription_spells.is_whole is
   'Its allowance counts in full, not for the share of the period left: what is due to an account '
   'that left without paying.';
+comment on column credits.subscription_spells.is_given_back is
+  'It was cut short, and the provider gave back what was paid for the rest of its period: what was '
+  'spent beyond the time that it ran counts in the next one.';
 comment on column credits.subscription_spells.anchored_by is
   'Which anchor this is, counted from 1: each one starts a new period.';
 comment on column credits.subscription_spells.anchored_from is
@@ -15825,11 +15829,12 @@ create type credits.provider_state as (
   cancel_at timestamptz,
   is_collecting boolean,
   keeps_paid boolean,
-  covered_until timestamptz
+  covered_until timestamptz,
+  gives_back boolean
 );
 comment on type credits.provider_state is
   'What a provider''s subscription is from an instant on. plan_id is null for a price that is not '
-  'registered.';
+  'registered. gives_back: what was paid for the rest of the period before is given back.';
 
 create type credits.subscription_state as (
   spell credits.subscription_spells,
@@ -15850,6 +15855,7 @@ create type credits.subscription_state as (
   trial_is_paid boolean,
   earns_from timestamptz,
   forfeits_from timestamptz,
+  given_back_from timestamptz,
   owed_status text,
   stops_at_cover boolean,
   followed_id text,
@@ -15975,6 +15981,7 @@ declare
 begin
   -- Most of what happens leaves the spells before it alone; then their number costs nothing.
   for v_n in 1 .. case when v_state.earns_from is not null or v_state.forfeits_from is not null
+      or v_state.given_back_from is not null
       or v_state.is_paid and v_state.is_managed and v_base < (v_state.spell).anchored_from
     then coalesce(cardinality(v_spells), 0) else 0 end loop
     if v_spells[v_n].started_at >= v_state.earns_from then
@@ -15987,6 +15994,8 @@ begin
          and coalesce(v_spells[v_n + 1].started_at, p_at) = p_at then
       v_spells[v_n].forfeited_at := least(v_spells[v_n].forfeited_at, p_at);
     end if;
+    v_spells[v_n].is_given_back := v_spells[v_n].is_given_back or coalesce(
+      coalesce(v_spells[v_n + 1].started_at, p_at) > v_state.given_back_from, false);
     v_is_used := v_is_used or v_spells[v_n].is_earning and v_spells[v_n].forfeited_at is null
       and v_base < (v_state.spell).anchored_from
       and v_spells[v_n].anchored_by < (v_state.spell).anchored_by
@@ -15994,6 +16003,7 @@ begin
   end loop;
   v_state.earns_from := null;
   v_state.forfeits_from := null;
+  v_state.given_back_from := null;
 
   v_state.uncovered_from := null;
   if v_state.is_paid and v_state.is_managed then
@@ -16075,7 +16085,7 @@ begin
   s.paid_from := v_event.happened_at;
   s.spell := row(p_account_id, 0, 0, v_event.n, null, v_event.plan_id, v_event.plan_version,
     v_event.happened_at, s.is_paid, true, 1, 'active', false, true, null,
-    false, v_event.happened_at, 1,
+    false, false, v_event.happened_at, 1,
     v_event.happened_at, 'UTC', null, null, null, null, null, null,
     null)::credits.subscription_spells;
   -- What happened before the account was opened counts from the earliest news of it.
@@ -16147,7 +16157,7 @@ begin
       from unnest(p_course) with ordinality c (subscription_id, started_at, n, is_failure, status,
         plan_id, quantity,
         period_start, anchor_at, trial_ends_at, cancel_at, is_collecting, keeps_paid, covered_until,
-          place)) u);
+        gives_back, place)) u);
 end
 $$;
 comment on function credits.all_events(uuid, credits.provider_state[]) is
@@ -16335,6 +16345,10 @@ begin
        and not v_spell.is_paid then
       v_allowance := greatest(0, v_allowance - credits.spent_before_anchor(p_account_id,
         p_credit_type, v_anchored_by, p_period_start));
+    -- Nor does a new anchor, where the rest of the month that it cuts short was given back.
+    elsif v_allowance > 0 and v_anchored_by > 1 and p_restarted_at is null then
+      v_allowance := greatest(0, v_allowance - credits.overspent_before_anchor(p_account_id,
+        p_credit_type, v_anchored_by, p_period_start));
     end if;
     continue when v_allowance is null or v_allowance <= v_peak;
     -- An upgrade brings its difference for the share of the period that is left: ceil, in whole
@@ -16402,6 +16416,53 @@ comment on function credits.spent_before_anchor(uuid, text, integer, timestamptz
   'What an account has spent of the allowance of a plan without a price, or of one that it left '
   'without paying, in a period that a later anchor cut short and that would not be over yet.';
 revoke all on function credits.spent_before_anchor(uuid, text, integer, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.overspent_before_anchor(
+  p_account_id uuid, p_credit_type text, p_anchored_by integer, p_period_start timestamptz)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_spell credits.subscription_spells;
+  v_from timestamptz;
+  v_period record;
+  v_over numeric := 0;
+begin
+  for v_spell in
+    select x.* from credits.subscription_spells x
+    where x.account_id = p_account_id and x.replaced_at is null and x.is_given_back
+      and x.anchored_by < p_anchored_by and x.started_at < p_period_start
+      and x.trial_ends_at is null
+  loop
+    v_spell.replaced_at := least(p_period_start, (
+      select y.started_at from credits.subscription_spells y
+      where y.account_id = p_account_id and y.replaced_at is null and y.n = v_spell.n + 1));
+    continue when v_spell.replaced_at <= v_spell.started_at;
+    select * into v_period
+    from credits.spell_period(v_spell, v_spell.replaced_at - interval '1 microsecond');
+    continue when v_period.period_end <= p_period_start;
+    v_from := greatest(v_period.period_start, v_spell.started_at);
+    -- What was paid for is the allowance's share of the time that it ran.
+    v_over := v_over + credits.spent_between(p_account_id, p_credit_type, v_from,
+      v_spell.replaced_at) - coalesce((
+      select f.allowance * v_spell.quantity * extract(epoch from v_spell.replaced_at - v_from)
+        / extract(epoch from v_period.period_end - v_period.period_start)
+      from credits.plan_figure(v_spell.plan_id,
+        credits.period_version(p_account_id, v_spell, v_period.period_start), p_credit_type) f),
+      0);
+  end loop;
+  return greatest(0, ceil(round(v_over, 9)));
+end
+$$;
+comment on function credits.overspent_before_anchor(uuid, text, integer, timestamptz) is
+  'What an account has spent of the allowances of periods that a later anchor cut short, that '
+  'would not be over yet and whose rest was given back, beyond the share of the time that they '
+  'ran.';
+revoke all on function credits.overspent_before_anchor(uuid, text, integer, timestamptz)
   from public, anon, authenticated, service_role;
 
 -- schemas/calendar/due_at.sql
@@ -16561,11 +16622,14 @@ begin
     from public.credit_transactions t
     join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
     where t.account_id = p_account_id and t.credit_type = p_credit_type
-      and g.period_start < p_until and t.created_at > p_after and t.created_at <= p_until
+      -- What was spent of a period at the instant of its start was spent in it.
+      and (t.created_at > p_after or (t.created_at, g.period_start) = (p_after, p_after))
+      and g.period_start < p_until and t.created_at <= p_until
       and (t.kind in ('consume', 'capture') or t.kind = 'refund' and exists (
         select 1 from public.credit_transactions o
         where o.account_id = p_account_id and o.operation_id = t.related_operation_id
-          and o.kind in ('consume', 'capture') and o.created_at > p_after))
+          and o.kind in ('consume', 'capture')
+          and (o.created_at > p_after or (o.created_at, g.period_start) = (p_after, p_after))))
   ) + (
     -- What was held to the end counts as spent, whatever became of it.
     select coalesce(sum(l.amount), 0) - coalesce(sum((
@@ -16577,7 +16641,8 @@ begin
     join credits.reservation_slices l on l.account_id = r.account_id and l.reservation_id = r.id
     join public.credit_grants g on g.account_id = l.account_id and g.id = l.grant_id
     where r.account_id = p_account_id and r.credit_type = p_credit_type
-      and r.created_at > p_after and r.created_at <= p_until
+      and (r.created_at > p_after or (r.created_at, g.period_start) = (p_after, p_after))
+      and r.created_at <= p_until
       and coalesce(r.closed_at > p_until, r.expires_at > p_until)
       and g.period_start < p_until);
 end
@@ -17461,8 +17526,8 @@ begin
   select (f).* from (
     select row(p_account_id, v_revision, x.n, x.event_n, x.started_at, x.plan_id, x.plan_version,
       x.versioned_at, x.is_paid, x.is_default, x.quantity, x.status,
-      x.is_frozen, x.is_earning, x.forfeited_at, x.is_whole, x.anchor_at, x.anchored_by,
-      x.anchored_from, x.time_zone,
+      x.is_frozen, x.is_earning, x.forfeited_at, x.is_whole, x.is_given_back, x.anchor_at,
+      x.anchored_by, x.anchored_from, x.time_zone,
       x.past_due_since, x.grace_ends_at, x.paused_since, x.trial_ends_at, x.pending_plan_id,
       x.pending_at,
       null)::credits.subscription_spells as f
@@ -20247,7 +20312,8 @@ create index billing_disputes_payment_id_idx on credits.billing_disputes (paymen
 comment on table credits.billing_disputes is
   'What a buyer''s bank has called into question, and early warnings of it.';
 comment on column credits.billing_disputes.rank is
-  '0 a warning or prevented, 1 open, 2 won, 3 lost: the greatest counts.';
+  '0 a warning or prevented, 1 open, 2 won, 3 lost: a decision beats what was before it, and a '
+  'later one an earlier one.';
 comment on column credits.billing_disputes.opened_at is 'The earliest that was told of it.';
 alter table credits.billing_disputes enable row level security;
 revoke all on table credits.billing_disputes from public, anon, authenticated, service_role;
@@ -21108,6 +21174,10 @@ begin
   if v_effects is null then
     return credits.billing_result('waiting', 'it is not known what this payment paid',
       'payment:' || v_payment_id);
+  elsif credits.is_other_currency(v_payment_id, p_fact ->> 'currency') then
+    return credits.billing_result('needs_attention',
+      'the refund is in another currency than the payment: no credits are taken back', null,
+      v_effects);
   end if;
   return credits.billing_result('applied', null, null, v_effects);
 end
@@ -21141,12 +21211,39 @@ begin
       jsonb_build_object('reason', 'a payment was disputed'),
       'dispute:' || (p_fact ->> 'dispute_id'));
   end if;
+  if p_fact ->> 'status' = 'lost'
+     and credits.is_other_currency(v_payment_id, p_fact ->> 'currency') then
+    return credits.billing_result('needs_attention',
+      'the dispute is in another currency than the payment: it counts as all of it', null,
+      v_effects);
+  end if;
   return credits.billing_result('applied', null, null, v_effects);
 end
 $$;
 comment on function credits.apply_dispute(jsonb) is
   'A dispute, or a warning of one: freezes, takes back or thaws, and ends automatic top-ups.';
 revoke all on function credits.apply_dispute(jsonb)
+  from public, anon, authenticated, service_role;
+
+create function credits.is_other_currency(p_payment_id text, p_currency text)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return exists (
+    select 1 from credits.billing_payments p
+    left join credits.billing_orders o on o.account_id = p.account_id and o.id = p.order_id
+    left join credits.billing_invoices i on i.invoice_id = p.invoice_id
+    where p.payment_id = p_payment_id
+      and lower(p_currency) <> coalesce(o.currency, i.currency));
+end
+$$;
+comment on function credits.is_other_currency(text, text) is
+  'Whether a payment is known to be in another currency than this one.';
+revoke all on function credits.is_other_currency(text, text)
   from public, anon, authenticated, service_role;
 
 create function credits.account_of_payment(p_payment_id text)
@@ -22202,10 +22299,6 @@ begin
   perform credits.refold(p_account_id, v_now, v_course);
   perform credits.lock_account(p_account_id);
   v_after := credits.spell_at(p_account_id, v_now);
-  if v_before.plan_id <> v_after.plan_id then
-    perform credits.tell(p_account_id, 'plan.changed', jsonb_build_object(
-      'plan', v_after.plan_id, 'before', v_before.plan_id), null);
-  end if;
   return case when (v_before.plan_id, v_before.status, v_before.quantity)
       is distinct from (v_after.plan_id, v_after.status, v_after.quantity)
     then jsonb_build_array(jsonb_build_object('account_id', p_account_id, 'plan', v_after.plan_id,
@@ -22242,7 +22335,8 @@ begin
     return credits.change_status_event(s, v_event, p_default);
   elsif not credits.is_living_status(p_told.status) then
     v_event.status := 'canceled';
-    v_event.keeps_paid := p_told.keeps_paid;
+    v_event.keeps_paid := p_told.keeps_paid and p_told.gives_back is not true;
+    s := credits.give_back_rest(s, p_told);
     s := credits.change_status_event(s, v_event, p_default);
     s.is_managed := false;
     s.covered_until := null;
@@ -22402,6 +22496,7 @@ begin
     return s;
   end if;
   if not credits.is_boundary((s.spell).anchor_at, p_told.period_start) and v_begins then
+    s := credits.give_back_rest(s, p_told);
     s := credits.anchor_periods(s, v_at);
     s.spell.plan_version := v_event.plan_version;
     s.spell.versioned_at := v_at;
@@ -22417,6 +22512,30 @@ comment on function credits.follow_plan(
   credits.subscription_state, credits.provider_state) is
   'Plan, seats and period as the provider has them, on the calendar of UTC.';
 revoke all on function credits.follow_plan(credits.subscription_state, credits.provider_state)
+  from public, anon, authenticated, service_role;
+
+create function credits.give_back_rest(
+  p_state credits.subscription_state, p_told credits.provider_state)
+returns credits.subscription_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  s credits.subscription_state := p_state;
+begin
+  if p_told.gives_back and s.is_paid then
+    s.given_back_from := (
+      select p.period_start from credits.period_ending_at(s.spell, p_told.started_at) p);
+  end if;
+  return s;
+end
+$$;
+comment on function credits.give_back_rest(
+  credits.subscription_state, credits.provider_state) is
+  'Notes of the period that is cut short here that its rest was given back.';
+revoke all on function credits.give_back_rest(credits.subscription_state, credits.provider_state)
   from public, anon, authenticated, service_role;
 
 create function credits.is_boundary(p_anchor_at timestamptz, p_at timestamptz)
@@ -22887,7 +23006,9 @@ begin
   on conflict (dispute_id) do update set status = excluded.status, rank = excluded.rank,
     amount = excluded.amount, happened_at = excluded.happened_at,
     opened_at = least(d.opened_at, excluded.opened_at)
-  where (d.rank, d.happened_at) < (excluded.rank, excluded.happened_at);
+  -- A decision may be reversed: of two, the later one counts.
+  where (least(d.rank, 2), d.happened_at, d.rank)
+    < (least(excluded.rank, 2), excluded.happened_at, excluded.rank);
   update credits.billing_disputes d set opened_at = credits.fact_time(p_fact, 'at')
   where d.dispute_id = p_fact ->> 'dispute_id'
     and d.opened_at > credits.fact_time(p_fact, 'at');
@@ -23253,7 +23374,11 @@ begin
   return (
     -- What is disputed, or was lost, covers nothing after that. To give money back is not to end
     -- the subscription: what was refunded covers as before.
-    select max(least(l.period_end, credits.disputed_from(i.invoice_id)))
+    -- What was given back to begin another period, or to end, covers up to there.
+    select max(least(l.period_end, credits.disputed_from(i.invoice_id), (
+      select min(g.period_start) from credits.times_given_back(p_subscription_id) g
+      where g.period_end = l.period_end and g.period_start >= l.period_start
+        and g.invoice_id <> i.invoice_id)))
     from credits.billing_invoices i
     join credits.billing_invoice_lines l on l.invoice_id = i.invoice_id
     join credits.billing_prices b on b.price_id = l.price_id and b.plan_id is not null
@@ -23335,17 +23460,78 @@ set search_path = ''
 as $$
 begin
   return (
-    select max(i.proration_at) from credits.billing_invoices i
-    where i.subscription_id = p_subscription_id and i.proration_at > p_after
-      and i.proration_at <= p_until and exists (
-        select 1 from credits.billing_invoice_lines l
-        join credits.billing_prices b on b.price_id = l.price_id
-        where l.invoice_id = i.invoice_id and b.plan_id = p_plan_id));
+    -- An invoice that was paid has mostly no instant of its own: its lines begin with it.
+    select max(coalesce(i.proration_at, l.period_start)) from credits.billing_invoices i
+    join credits.billing_invoice_lines l on l.invoice_id = i.invoice_id and l.amount >= 0
+    join credits.billing_prices b on b.price_id = l.price_id and b.plan_id = p_plan_id
+    where i.subscription_id = p_subscription_id and (l.is_proration or i.proration_at is not null)
+      and coalesce(i.proration_at, l.period_start) > p_after
+      and coalesce(i.proration_at, l.period_start) <= p_until);
 end
 $$;
 comment on function credits.prorated_at(text, text, timestamptz, timestamptz) is
   'The instant that a change of plan was charged from; null where no invoice says so.';
 revoke all on function credits.prorated_at(text, text, timestamptz, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.times_given_back(p_subscription_id text)
+returns table (invoice_id text, period_start timestamptz, period_end timestamptz)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- A change of plan within a period gives back and charges for the same time; what cuts a period
+  -- short gives back alone.
+  return query
+  select l.invoice_id, l.period_start, l.period_end
+  from credits.billing_invoices i
+  join credits.billing_invoice_lines l on l.invoice_id = i.invoice_id
+    and l.is_proration and l.amount <= 0
+  join credits.billing_prices b on b.price_id = l.price_id and b.plan_id is not null
+  where i.subscription_id = p_subscription_id and not exists (
+    select 1 from credits.billing_invoice_lines c
+    where c.invoice_id = l.invoice_id and c.line_id <> l.line_id and c.is_proration
+      and c.amount >= 0 and (c.period_start, c.period_end) = (l.period_start, l.period_end));
+end
+$$;
+comment on function credits.times_given_back(text) is
+  'Which times of a subscription its provider has given back the money for, without charging for '
+  'them anew.';
+revoke all on function credits.times_given_back(text)
+  from public, anon, authenticated, service_role;
+
+create function credits.is_rest_given_back(
+  p_subscription_id text, p_before timestamptz, p_at timestamptz, p_begins boolean)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return exists (
+      select 1 from credits.times_given_back(p_subscription_id) g
+      -- The clocks of a line and of a subscription may be a moment apart.
+      where g.period_start >= p_before and g.period_start <= p_at + interval '1 minute'
+        and g.period_end > p_at and not exists (
+          select 1 from credits.billing_invoice_lines l
+          where l.invoice_id = g.invoice_id and not l.is_proration and l.period_start = p_before))
+    -- A period that begins early counts as paid for once an invoice says so, and for how much.
+    or p_begins and not exists (
+      select 1 from credits.billing_invoices i
+      join credits.billing_invoice_lines l on l.invoice_id = i.invoice_id and not l.is_proration
+        and l.period_start > p_before and l.period_start <= p_at + interval '1 minute'
+        and l.period_end > p_at
+      join credits.billing_prices b on b.price_id = l.price_id and b.plan_id is not null
+      where i.subscription_id = p_subscription_id and i.net_total > 0);
+end
+$$;
+comment on function credits.is_rest_given_back(text, timestamptz, timestamptz, boolean) is
+  'Whether a subscription whose period began at p_before was cut short at p_at so that what had '
+  'been paid for the rest was given back. p_begins: another period begins there.';
+revoke all on function credits.is_rest_given_back(text, timestamptz, timestamptz, boolean)
   from public, anon, authenticated, service_role;
 
 -- schemas/billing/reconcile_billing.sql
@@ -23497,7 +23683,7 @@ begin
     join credits.billing_refunds r on r.payment_id = p.payment_id and r.rank < 3
     join credits.billing_invoices i on i.invoice_id = p.invoice_id
     where p.invoice_id = p_invoice_id and round(credits.share_refunded(
-      credits.payments_of_invoice(p_invoice_id), i.total, i.net_total, '-infinity',
+      credits.payments_of_invoice(p_invoice_id), i.currency, i.total, i.net_total, '-infinity',
       r.given_back_at), 12) >= 1);
 end
 $$;
@@ -23899,14 +24085,16 @@ begin
   if not found or cardinality(v_payments) = 0 or v_invoice.subscription_id is null then
     return '[]'::jsonb;
   end if;
-  v_share := credits.share_taken_back(v_payments, v_invoice.total, v_invoice.net_total);
+  v_share := credits.share_taken_back(
+    v_payments, v_invoice.currency, v_invoice.total, v_invoice.net_total);
   v_is_disputed := credits.is_disputed(v_payments);
   perform credits.lock_account(p_account_id);
   for v_grant in select * from credits.grants_of_invoice(p_account_id, p_invoice_id) loop
     perform credits.take_back_allowance(
       p_account_id, p_invoice_id, v_grant.credit_type, v_grant.grant_id,
       credits.weight_of_invoice(v_invoice) * credits.share_taken_back(
-        v_payments, v_invoice.total, v_invoice.net_total, v_grant.counts_from));
+        v_payments, v_invoice.currency, v_invoice.total, v_invoice.net_total,
+        v_grant.counts_from));
     if v_is_disputed then
       perform credits.freeze_grant(p_account_id, v_grant.grant_id, 'disputed');
     else
@@ -24043,7 +24231,8 @@ revoke all on function credits.take_back_allowance(uuid, text, text, uuid, numer
 -- with every piece of news; the same state twice changes nothing.
 
 create function credits.share_taken_back(
-  p_payment_ids text[], p_gross bigint, p_net bigint, p_since timestamptz default '-infinity')
+  p_payment_ids text[], p_currency text, p_gross bigint, p_net bigint,
+  p_since timestamptz default '-infinity')
 returns numeric
 language plpgsql
 stable
@@ -24054,20 +24243,24 @@ begin
   if coalesce(p_gross, 0) <= 0 then
     return 0;
   end if;
-  return least(1, credits.share_refunded(p_payment_ids, p_gross, p_net, p_since, 'infinity') + (
-    select coalesce(sum(d.amount::numeric(60, 30) / p_gross), 0)
+  -- What is disputed in another currency is taken for all of the payment.
+  return least(1, credits.share_refunded(
+    p_payment_ids, p_currency, p_gross, p_net, p_since, 'infinity') + (
+    select coalesce(sum(case when d.currency <> p_currency then 1
+      else d.amount::numeric(60, 30) / p_gross end), 0)
     from credits.billing_disputes d
     where d.payment_id = any (p_payment_ids) and d.rank = 3 and d.opened_at >= p_since));
 end
 $$;
-comment on function credits.share_taken_back(text[], bigint, bigint, timestamptz) is
+comment on function credits.share_taken_back(text[], text, bigint, bigint, timestamptz) is
   'Which share of what was paid has been given back since an instant, tax excluded: refunds that '
   'stand and disputes that were lost.';
-revoke all on function credits.share_taken_back(text[], bigint, bigint, timestamptz)
+revoke all on function credits.share_taken_back(text[], text, bigint, bigint, timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.share_refunded(
-  p_payment_ids text[], p_gross bigint, p_net bigint, p_since timestamptz, p_until timestamptz)
+  p_payment_ids text[], p_currency text, p_gross bigint, p_net bigint, p_since timestamptz,
+  p_until timestamptz)
 returns numeric
 language plpgsql
 stable
@@ -24078,7 +24271,8 @@ begin
   if coalesce(p_gross, 0) <= 0 then
     return 0;
   end if;
-  -- Tax counts for nothing: a credit note says how much of a refund it is, else it has its share.
+  -- Tax counts for nothing: a credit note says how much of a refund it is, else it has its share. A
+  -- number in another currency says nothing of the share.
   return (
     select coalesce(sum(case
         when n.total > 0 and p_net > 0
@@ -24091,13 +24285,15 @@ begin
       where c.refund_ids @> array[r.refund_id] and not c.is_voided
       order by c.credit_note_id limit 1) n on true
     where r.payment_id = any (p_payment_ids) and r.rank < 3
+      and coalesce(r.currency = p_currency, true)
       and r.given_back_at between p_since and p_until);
 end
 $$;
 comment on function credits.share_refunded(
-  text[], bigint, bigint, timestamptz, timestamptz) is
+  text[], text, bigint, bigint, timestamptz, timestamptz) is
   'Which share of what was paid has been refunded between two instants, tax excluded.';
-revoke all on function credits.share_refunded(text[], bigint, bigint, timestamptz, timestamptz)
+revoke all on function credits.share_refunded(
+  text[], text, bigint, bigint, timestamptz, timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.is_disputed(p_payment_ids text[])
@@ -24126,8 +24322,8 @@ set search_path = ''
 as $$
 begin
   return least(p_order.credits, ceil(round(p_order.credits * credits.share_taken_back(
-    credits.payments_of_order(p_order.account_id, p_order.id), p_order.paid_amount,
-    p_order.paid_net), 12))::bigint);
+    credits.payments_of_order(p_order.account_id, p_order.id), p_order.currency,
+    p_order.paid_amount, p_order.paid_net), 12))::bigint);
 end
 $$;
 comment on function credits.order_target(credits.billing_orders) is
@@ -24548,6 +24744,10 @@ begin
         p_snapshot.happened_at), p_snapshot.happened_at)
     else p_snapshot.happened_at end;
   s.started_at := greatest(s.started_at, p_before.started_at);
+  s.gives_back := not v_is_new and (p_snapshot.rank = 2 or s.period_start > p_before.period_start)
+    and credits.is_rest_given_back(s.subscription_id, p_before.period_start,
+      case when p_snapshot.rank = 2 then s.started_at else s.period_start end,
+      p_snapshot.rank < 2);
   return case when v_is_new or p_snapshot.rank = 2 then s
     else credits.without_unpaid_upgrade(s, p_before) end;
 end
@@ -24586,6 +24786,7 @@ begin
     -- A period that would begin with it has not begun either.
     s.period_start := p_before.period_start;
     s.anchor_at := p_before.anchor_at;
+    s.gives_back := false;
   end if;
   return s;
 end
@@ -31081,7 +31282,8 @@ as $$
 begin
   return query
   with taken as (
-    select r.happened_at, r.payment_id, r.amount, n.total as note_total, n.net_total as note_net
+    select r.happened_at, r.payment_id, r.amount, r.currency, false as is_lost,
+      n.total as note_total, n.net_total as note_net
     from credits.billing_refunds r
     left join lateral (
       select c.total, c.net_total from credits.billing_credit_notes c
@@ -31089,9 +31291,10 @@ begin
       order by c.credit_note_id limit 1) n on true
     where r.rank < 3
     union all
-    select d.happened_at, d.payment_id, d.amount, null, null
+    select d.happened_at, d.payment_id, d.amount, d.currency, true, null, null
     from credits.billing_disputes d where d.rank = 3)
   select t.happened_at, coalesce(o.currency, i.currency), i.invoice_id, case
+    when t.currency <> coalesce(o.currency, i.currency) then coalesce(o.paid_net, i.net_total)
     when t.note_total = 0 then 0
     when t.note_total > 0 then t.amount::numeric * t.note_net / t.note_total
     else t.amount::numeric * coalesce(o.paid_net, i.net_total)
@@ -31105,6 +31308,8 @@ begin
   join credits.accounts a on a.account_id = coalesce(o.account_id, c.account_id)
     and (p_include_test or not a.is_test)
   where coalesce(b.livemode, c.livemode, p_livemode) = p_livemode
+    -- As credits.share_taken_back counts what is in another currency.
+    and (t.is_lost or coalesce(t.currency = coalesce(o.currency, i.currency), true))
     and (o.credits is not null or i.subscription_id is not null);
 end
 $$;
@@ -32086,4 +32291,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 7d4f6a3f53a6f235.';
+  'again. Written by remember_installation. Release 0.1.0, text 856fbf19ed47ce31.';

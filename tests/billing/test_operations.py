@@ -86,6 +86,12 @@ def test_the_doctor_finds_what_keeps_events_away(double: Double, client: Credits
     good = Operations(client, settings(double))
     good.push()
     assert good.doctor() == []
+    [portal] = double.shop.store.all("billing_portal.configuration")
+    change = portal["features"]["subscription_update"]
+    change |= {"enabled": True, "proration_behavior": "always_invoice", "default_allowed_updates": ["price"]}
+    assert [finding.kind for finding in good.doctor()] == ["portal"]
+    change["schedule_at_period_end"]["conditions"].append({"type": "decreasing_item_amount"})
+    assert good.doctor() == []
     unset = Operations(client, BillingSettings(secret_key=double.keys.secret_key, api_base=double.url))
     assert [finding.kind for finding in unset.doctor()] == ["secrets"]
     wrong = BillingSettings(secret_key="sk_test_wrong", webhook_secrets=("whsec_1",), api_base=double.url)

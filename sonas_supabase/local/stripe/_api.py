@@ -322,6 +322,14 @@ def _new_portal(call: Call) -> Json:
     )  # fmt: skip
 
 
+def _portal_settings(call: Call) -> Json:
+    kept = call.store.all("billing_portal.configuration")
+    return _objects.listed(
+        kept or [call.store.keep(_objects.portal_configuration(created=call.store.now()))],
+        "/v1/billing_portal/configurations",
+    )
+
+
 def _update_subscription(call: Call) -> Json:
     subscription = call.object("subscription")
     ends = call.given.get("cancel_at_period_end")
@@ -438,6 +446,7 @@ _ACTIONS: list[tuple[str, str, Action]] = [
     ("POST", "checkout/sessions", _new_session),
     ("POST", "checkout/sessions/{id}/expire", _expire_session),
     ("POST", "billing_portal/sessions", _new_portal),
+    ("GET", "billing_portal/configurations", _portal_settings),
     ("POST", "subscriptions/{id}", _update_subscription),
     ("DELETE", "subscriptions/{id}", _cancel_subscription),
     ("POST", "invoices", _new_invoice),

@@ -428,3 +428,24 @@ def portal_session(*, created: int, customer: str, return_url: str | None, url: 
         "return_url": return_url,
         "url": url,
     }
+
+
+def portal_configuration(*, created: int) -> Json:
+    """What customers may do in the portal. The page of the simulated one lets them do everything."""
+    update = {
+        "default_allowed_updates": [],
+        "enabled": False,
+        "proration_behavior": "none",
+        "schedule_at_period_end": {"conditions": []},
+    }
+    return {
+        "id": new_id("bpc"),
+        "object": "billing_portal.configuration",
+        "active": True,
+        "created": created,
+        "features": {"subscription_update": update},
+        "is_default": True,
+        "livemode": False,
+        "metadata": {},
+        "updated": created,
+    }

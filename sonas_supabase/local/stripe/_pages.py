@@ -124,7 +124,11 @@ class Pages:
             + "</section>"
         )
         paid = self._store.all("payment_intent", customer=customer["id"], status="succeeded")
-        body += "<section><h2>Payments</h2>" + ("".join(map(self._payment, paid)) or "<p>None.</p>") + "</section>"
+        debits = self._store.all(
+            "checkout.session", customer=customer["id"], status="complete", payment_status="unpaid"
+        )
+        payments = "".join([*map(_debit, debits), *map(self._payment, paid)])
+        body += "<section><h2>Payments</h2>" + (payments or "<p>None.</p>") + "</section>"
         if portal["return_url"]:
             body += f'<p><a href="{escape(portal["return_url"], quote=True)}">Back to the shop</a></p>'
         return _page("Your subscription and payments", body)
@@ -266,6 +270,12 @@ def _amount(item: Json) -> str:
 
 def _money(cents: int, currency: str) -> str:
     return escape(show_amount(cents, currency.upper()))
+
+
+def _debit(session: Json) -> str:
+    """A debit on its way, with the page on which its money arrives or not."""
+    amount = _money(session["amount_total"], session["currency"])
+    return f'<p>A debit of {amount} is on its way: <a href="../pay/{session["id"]}">does its money arrive?</a></p>'
 
 
 def _times(quantity: int) -> str:

@@ -108,19 +108,20 @@ class Shop:
         if anew:
             start, end = now, later(now, price["recurring"]["interval"])  # type: ignore[index]
             subscription["billing_cycle_anchor"] = now
-        left = (item["current_period_end"] - now) / (item["current_period_end"] - item["current_period_start"])
+        paid_until = item["current_period_end"]
+        left = (paid_until - now) / (paid_until - item["current_period_start"])
         was = item["price"]
         item |= {"price": price or was, "quantity": quantity or item["quantity"],
                  "current_period_start": start, "current_period_end": end}  # fmt: skip
         new = item["price"]["unit_amount"] * item["quantity"]
         of: Json = {"quantity": item["quantity"], "subscription": subscription["id"], "item": item["id"]}
-        credit = _objects.line(amount=-round(old * left), price=was, start=now, end=end, proration=True, **of)
+        credit = _objects.line(amount=-round(old * left), price=was, start=now, end=paid_until, proration=True, **of)
         debit = _objects.line(
             amount=new if anew else round(new * left), price=item["price"], start=now, end=end,
             proration=not anew, **of,
         )  # fmt: skip
         self.store.tell("customer.subscription.updated", subscription, before)
-        self._bill(subscription, "subscription_update", [credit, debit], proration_at=now)
+        self._bill(subscription, "subscription_update", [credit, debit])
 
     def renew(self, subscription: Json) -> None:
         """Begins the next period now, and charges the card on file for it."""
@@ -206,11 +207,11 @@ class Shop:
             for item in subscription["items"]["data"]
         ]  # fmt: skip
 
-    def _bill(self, subscription: Json, reason: str, lines: list[Json], *, proration_at: int | None = None) -> Json:
+    def _bill(self, subscription: Json, reason: str, lines: list[Json]) -> Json:
         made = self.store.keep(
             _objects.invoice(
                 created=self.store.now(), customer=subscription["customer"], lines=lines, reason=reason,
-                subscription=subscription["id"], proration_at=proration_at, currency=subscription["currency"],
+                subscription=subscription["id"], currency=subscription["currency"],
             )
         )  # fmt: skip
         subscription["latest_invoice"] = made["id"]

@@ -139,8 +139,8 @@ create index billing_disputes_payment_id_idx on credits.billing_disputes (paymen
 comment on table credits.billing_disputes is
   'What a buyer''s bank has called into question, and early warnings of it.';
 comment on column credits.billing_disputes.rank is
-  '0 a warning or prevented, 1 open, 2 won, 3 lost: a decision beats what was before it, and a later '
-  'one an earlier one.';
+  '0 a warning or prevented, 1 open, 2 won, 3 lost: a decision beats what was before it, and a '
+  'later one an earlier one.';
 comment on column credits.billing_disputes.opened_at is 'The earliest that was told of it.';
 alter table credits.billing_disputes enable row level security;
 revoke all on table credits.billing_disputes from public, anon, authenticated, service_role;

@@ -222,8 +222,8 @@ $$;
 comment on function credits.give_back_rest(
   credits.subscription_state, credits.provider_state) is
   'Notes of the period that is cut short here that its rest was given back.';
-revoke all on function credits.give_back_rest(
-  credits.subscription_state, credits.provider_state) from public, anon, authenticated, service_role;
+revoke all on function credits.give_back_rest(credits.subscription_state, credits.provider_state)
+  from public, anon, authenticated, service_role;
 
 create function credits.is_boundary(p_anchor_at timestamptz, p_at timestamptz)
 returns boolean

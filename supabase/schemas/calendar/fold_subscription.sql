@@ -54,7 +54,8 @@ declare
 begin
   -- Most of what happens leaves the spells before it alone; then their number costs nothing.
   for v_n in 1 .. case when v_state.earns_from is not null or v_state.forfeits_from is not null
-      or v_state.given_back_from is not null or v_state.is_paid and v_state.is_managed and v_base < (v_state.spell).anchored_from
+      or v_state.given_back_from is not null
+      or v_state.is_paid and v_state.is_managed and v_base < (v_state.spell).anchored_from
     then coalesce(cardinality(v_spells), 0) else 0 end loop
     if v_spells[v_n].started_at >= v_state.earns_from then
       v_spells[v_n].is_earning := true;

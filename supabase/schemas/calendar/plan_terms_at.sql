@@ -289,7 +289,8 @@ begin
 end
 $$;
 comment on function credits.overspent_before_anchor(uuid, text, integer, timestamptz) is
-  'What an account has spent of the allowances of periods that a later anchor cut short, that would '
-  'not be over yet and whose rest was given back, beyond the share of the time that they ran.';
+  'What an account has spent of the allowances of periods that a later anchor cut short, that '
+  'would not be over yet and whose rest was given back, beyond the share of the time that they '
+  'ran.';
 revoke all on function credits.overspent_before_anchor(uuid, text, integer, timestamptz)
   from public, anon, authenticated, service_role;
