@@ -2768,22 +2768,21 @@ set search_path = ''
 as $$
 begin
   return query
-    select l.credit_type, l.ends_at, l.left_over
+    select l.credit_type, l.ends_at, greatest(0, l.allowance - credits.taken_before_anchor(
+      p_account_id, l.credit_type, 2147483647, p_at))
     from (
-      select distinct on (g.credit_type) g.credit_type, g.expires_at,
-        credits.period_boundary(g.period_start, 'UTC', 1) as ends_at,
-        g.amount - g.spent as left_over
+      select g.credit_type, max(g.amount) as allowance,
+        max(credits.period_boundary(g.period_start, 'UTC', 1)) as ends_at
       from public.credit_grants g
       where g.account_id = p_account_id and credits.has_been_default(g.plan_id)
-        and g.source = 'plan' and g.voided_at is null
-        and g.period_start <= p_at and g.expires_at is not null
-      order by g.credit_type, g.period_start desc) l
-    where l.expires_at <= p_at and l.ends_at > p_at;
+        and g.source = 'plan' and g.voided_at is null and g.expires_at <= p_at
+        and g.period_start <= p_at and credits.period_boundary(g.period_start, 'UTC', 1) > p_at
+      group by g.credit_type) l;
 end
 $$;
 comment on function credits.allowances_cut_short(uuid, timestamptz) is
-  'What an account had not spent of a free allowance whose month is not over, though a paid plan '
-  'began in it: to buy a plan and leave brings no second one.';
+  'What an account has not had of a free allowance whose month is not over, though a paid plan '
+  'began in it: to buy a plan and leave, or to leave the account, brings no second one.';
 revoke all on function credits.allowances_cut_short(uuid, timestamptz)
   from public, anon, authenticated, service_role;
 
@@ -16343,7 +16342,7 @@ begin
     -- To pass through plans that were not paid for brings no second one within the month.
     if v_allowance > 0 and v_anchored_by > 1 and p_restarted_at is null
        and not v_spell.is_paid then
-      v_allowance := greatest(0, v_allowance - credits.spent_before_anchor(p_account_id,
+      v_allowance := greatest(0, v_allowance - credits.taken_before_anchor(p_account_id,
         p_credit_type, v_anchored_by, p_period_start));
     -- Nor does a new anchor, where the rest of the month that it cuts short was given back.
     elsif v_allowance > 0 and v_anchored_by > 1 and p_restarted_at is null then
@@ -16372,7 +16371,7 @@ revoke all on function credits.period_allowance(uuid, text, timestamptz, timesta
   bigint, timestamptz)
   from public, anon, authenticated, service_role;
 
-create function credits.spent_before_anchor(
+create function credits.taken_before_anchor(
   p_account_id uuid, p_credit_type text, p_anchored_by integer, p_period_start timestamptz)
 returns bigint
 language plpgsql
@@ -16381,41 +16380,84 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_spell credits.subscription_spells;
+  v_spell record;
   v_period record;
-  v_spent bigint := 0;
+  v_from timestamptz;
+  v_taken bigint := 0;
+  v_restarted record;
+begin
+  select b.restarted_at as at, b.restarted_event as event into v_restarted
+  from credits.balances b where b.account_id = p_account_id and b.credit_type = p_credit_type;
+  for v_spell in
+    select * from credits.unpaid_spells(p_account_id, p_anchored_by, p_period_start)
+  loop
+    select * into v_period from credits.spell_period(v_spell.spell, greatest(v_spell.started_at,
+      v_spell.ended_at - interval '1 microsecond'));
+    -- What support restarted counts from there.
+    continue when v_period.period_end <= p_period_start or v_spell.ended_at < v_restarted.at
+      or v_spell.ended_at = v_restarted.at and v_spell.ended_by <= v_restarted.event;
+    v_from := greatest(v_period.period_start, v_spell.started_at);
+    v_taken := v_taken + credits.spent_between(p_account_id, p_credit_type,
+      greatest(v_from, v_restarted.at), v_spell.ended_at);
+    if v_from < v_spell.ended_at then
+      -- What it carried over counts, whatever became of that. News of a period's early end may find
+      -- it booked at the end that it had.
+      v_taken := v_taken + coalesce((
+        select sum(g.amount) from public.credit_grants g
+        where g.account_id = p_account_id and g.credit_type = p_credit_type
+          and g.source = 'rollover' and (g.starts_at = v_spell.ended_at
+          or v_spell.is_last and g.starts_at = v_period.period_end)), 0);
+    end if;
+  end loop;
+  return v_taken;
+end
+$$;
+comment on function credits.taken_before_anchor(uuid, text, integer, timestamptz) is
+  'What an account has had already of the allowance of a plan without a price, or of one that it '
+  'left without paying, in a period that a later anchor cut short and that would not be over yet: '
+  'what it spent of it, and what it carried over out of it.';
+revoke all on function credits.taken_before_anchor(uuid, text, integer, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.unpaid_spells(
+  p_account_id uuid, p_anchored_by integer, p_period_start timestamptz)
+returns table (spell credits.subscription_spells, started_at timestamptz, ended_at timestamptz,
+  ended_by bigint, is_last boolean)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
 begin
   -- After one whole period nothing of before runs on, however short the months were.
   if exists (
     select 1 from credits.subscription_spells x
     where x.account_id = p_account_id and x.replaced_at is null
       and x.anchored_by = p_anchored_by and x.started_at < p_period_start) then
-    return 0;
+    return;
   end if;
-  for v_spell in
-    select x.* from credits.subscription_spells x
+  return query
+    select x, x.started_at, least(p_period_start, y.started_at), y.event_n,
+      x.anchored_by < y.anchored_by
+    from credits.subscription_spells x
+    left join credits.subscription_spells y on y.account_id = x.account_id and y.n = x.n + 1
+      and y.replaced_at is null
     where x.account_id = p_account_id and x.replaced_at is null
-      and x.anchored_by < p_anchored_by and x.started_at < p_period_start
+      and x.anchored_by < p_anchored_by and x.started_at <= p_period_start
       and (x.forfeited_at is not null or x.is_earning and not x.is_paid)
-  loop
-    v_spell.replaced_at := least(p_period_start, (
-      select y.started_at from credits.subscription_spells y
-      where y.account_id = p_account_id and y.replaced_at is null and y.n = v_spell.n + 1));
-    continue when v_spell.replaced_at <= v_spell.started_at;
-    select * into v_period
-    from credits.spell_period(v_spell, v_spell.replaced_at - interval '1 microsecond');
-    if v_period.period_end > p_period_start then
-      v_spent := v_spent + credits.spent_between(p_account_id, p_credit_type,
-        greatest(v_period.period_start, v_spell.started_at), v_spell.replaced_at);
-    end if;
-  end loop;
-  return v_spent;
+      -- Of those that lasted for no time only what was a period: on a clock that stands still.
+      and (x.started_at < least(p_period_start, y.started_at)
+        or x.anchored_from = x.started_at and x.anchored_by < y.anchored_by and not exists (
+          select 1 from credits.subscription_spells z
+          where z.account_id = x.account_id and z.replaced_at is null
+            and z.anchored_from = x.anchored_from
+            and z.anchored_by > x.anchored_by and z.anchored_by < p_anchored_by));
 end
 $$;
-comment on function credits.spent_before_anchor(uuid, text, integer, timestamptz) is
-  'What an account has spent of the allowance of a plan without a price, or of one that it left '
-  'without paying, in a period that a later anchor cut short and that would not be over yet.';
-revoke all on function credits.spent_before_anchor(uuid, text, integer, timestamptz)
+comment on function credits.unpaid_spells(uuid, integer, timestamptz) is
+  'The spells of earlier anchors in which an account paid nothing, up to the start of the first '
+  'period of an anchor.';
+revoke all on function credits.unpaid_spells(uuid, integer, timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.overspent_before_anchor(
@@ -16588,8 +16630,7 @@ set search_path = ''
 as $$
 begin
   select coalesce(-sum(t.amount), 0),
-    coalesce(-sum(t.amount) filter (where g.source in ('plan', 'rollover')
-      or g.period_start is not null), 0)
+    coalesce(-sum(t.amount) filter (where g.period_start is not null), 0)
     into used, of_plan
   from public.credit_transactions t
   left join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
@@ -16603,8 +16644,8 @@ begin
 end
 $$;
 comment on function credits.spent_since(uuid, text, timestamptz) is
-  'What was spent after an instant, less refunds of it: all of it, and the part that plan credits '
-  'paid.';
+  'What was spent after an instant, less refunds of it: all of it, and the part that allowances '
+  'paid. What had rolled over before stays where it is, and so does what was spent of it.';
 revoke all on function credits.spent_since(uuid, text, timestamptz)
   from public, anon, authenticated, service_role;
 
@@ -16622,14 +16663,12 @@ begin
     from public.credit_transactions t
     join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
     where t.account_id = p_account_id and t.credit_type = p_credit_type
-      -- What was spent of a period at the instant of its start was spent in it.
-      and (t.created_at > p_after or (t.created_at, g.period_start) = (p_after, p_after))
-      and g.period_start < p_until and t.created_at <= p_until
+      and credits.is_spent_between(g, t.created_at, p_after, p_until)
       and (t.kind in ('consume', 'capture') or t.kind = 'refund' and exists (
         select 1 from public.credit_transactions o
         where o.account_id = p_account_id and o.operation_id = t.related_operation_id
           and o.kind in ('consume', 'capture')
-          and (o.created_at > p_after or (o.created_at, g.period_start) = (p_after, p_after))))
+          and credits.is_spent_between(g, o.created_at, p_after, p_until)))
   ) + (
     -- What was held to the end counts as spent, whatever became of it.
     select coalesce(sum(l.amount), 0) - coalesce(sum((
@@ -16641,16 +16680,38 @@ begin
     join credits.reservation_slices l on l.account_id = r.account_id and l.reservation_id = r.id
     join public.credit_grants g on g.account_id = l.account_id and g.id = l.grant_id
     where r.account_id = p_account_id and r.credit_type = p_credit_type
-      and (r.created_at > p_after or (r.created_at, g.period_start) = (p_after, p_after))
-      and r.created_at <= p_until
-      and coalesce(r.closed_at > p_until, r.expires_at > p_until)
-      and g.period_start < p_until);
+      and credits.is_spent_between(g, r.created_at, p_after, p_until)
+      and coalesce(r.closed_at > p_until, r.expires_at > p_until));
 end
 $$;
 comment on function credits.spent_between(uuid, text, timestamptz, timestamptz) is
   'What an account has spent of allowances after an instant and until another, less refunds, with '
-  'what it held at the end.';
+  'what it held at the end. Of a period that began and ended at one instant: what was spent then.';
 revoke all on function credits.spent_between(uuid, text, timestamptz, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.is_spent_between(
+  p_grant public.credit_grants, p_at timestamptz, p_after timestamptz, p_until timestamptz)
+returns boolean
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select p_at <= p_until and p_grant.void_reason is distinct from 'allowance restarted' and case
+    when p_at > p_after then p_grant.period_start < p_until
+    -- On a clock that stands still an instant has two sides: what the grant is of that was made at
+    -- it. Where the period ended with it, too, the grant was voided.
+    else p_at = p_after and p_grant.period_start is not null
+      and p_after in (p_grant.period_start, p_grant.created_at)
+      and (p_after < p_until or p_grant.voided_at is not null) end
+$$;
+comment on function credits.is_spent_between(public.credit_grants, timestamptz, timestamptz,
+  timestamptz) is
+  'Whether what was taken from an allowance at p_at was taken after an instant and until another, '
+  'and was not given again by a restart.';
+revoke all on function credits.is_spent_between(public.credit_grants, timestamptz, timestamptz,
+  timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.rollover_at(
@@ -32291,4 +32352,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 856fbf19ed47ce31.';
+  'again. Written by remember_installation. Release 0.1.0, text 7d761f48c885f014.';

@@ -327,6 +327,86 @@ def test_plans_that_were_not_paid_for_bring_no_second_free_allowance(
     user.verify()
 
 
+@pytest.fixture(scope="module")
+def rolling(server: Server) -> Iterator[Database]:
+    """Four of the free plan's credits roll over."""
+    with copied_database(server) as database:
+        database.run("update plan_limits set rollover_cap = 4 where plan_id = 'free' and credit_type <> 'project'")
+        yield database
+
+
+@pytest.mark.parametrize("gap", [0, 61])
+def test_what_a_plan_that_was_not_paid_for_carried_over_counts_as_given(rolling: Database, gap: int) -> None:
+    user = Timed(rolling)
+
+    def detour() -> None:
+        user.wait(seconds=gap).call("change_plan", "starter")
+        user.wait(seconds=gap).call("set_subscription_status", "past_due")
+        user.wait(seconds=gap).call("change_plan", "free")
+
+    user.call("grant_credits", "message", 1)
+    user.call("consume_credits", "message", 2)
+    for _ in range(3):
+        detour()
+        assert user.remaining == 9
+    user.call("consume_credits", "message", 5)
+    detour()
+    assert user.remaining == 4
+    # What support restarts is not taken back by the next detour, nor given twice.
+    user.wait(seconds=1).call("reset_monthly_credits")
+    restarted = user.remaining
+    assert restarted is not None
+    user.call("consume_credits", "message", 1)
+    user.wait(seconds=1)
+    detour()
+    detour()
+    assert user.remaining == restarted - 1
+    user.verify()
+
+
+def test_what_rolled_over_out_of_a_paid_plan_is_earned(rolling: Database) -> None:
+    user = Timed(rolling, start=datetime(2055, 1, 31, tzinfo=UTC), plan="starter")
+    user.at(user.period_end).call("consume_credits", "message", 1)
+    user.wait(days=1).call("change_plan", "free", effective="period_end")
+    assert user.at(user.period_end).remaining == 10
+    user.call("change_plan", "starter")
+    user.wait(days=1).call("set_subscription_status", "past_due")
+    user.wait(days=1).call("change_plan", "free")
+    assert user.remaining == 10
+    user.verify()
+
+
+def test_news_of_a_detour_that_comes_after_the_period_mints_nothing(rolling: Database) -> None:
+    user = Timed(rolling, start=datetime(2055, 1, 31, tzinfo=UTC))
+    began = user.wait(days=20).now
+    assert user.at(datetime(2055, 3, 2, tzinfo=UTC)).remaining == 14
+    user.call("consume_credits", "message", 1)
+    user.call("change_plan", "starter", at=began)
+    user.call("set_subscription_status", "past_due", at=began + timedelta(days=1))
+    user.call("change_plan", "free")
+    assert user.remaining == 9
+    user.verify()
+
+
+@pytest.mark.parametrize("way", ["deleted at once", "back on the free plan"])
+def test_who_leaves_an_account_whose_plan_was_not_paid_for_continues_with_what_was_left(
+    rolling: Database, way: str
+) -> None:
+    address = email()
+    begun_with = []
+    for _ in range(4):
+        person = rolling.new_user(email=address)
+        begun_with.append(left(rolling, person))
+        rolling.call("change_plan", person, "starter")
+        rolling.call("set_subscription_status", person, "past_due")
+        if way == "back on the free plan":
+            rolling.call("change_plan", person, "free")
+        rolling.call("consume_credits", person, "message", min(6, left(rolling, person)) or 1)
+        rolling.verify(person)
+        leave(rolling, person)
+    assert begun_with == [10, 4, 0, 0]
+
+
 def test_who_has_paid_for_a_month_has_the_free_one_that_follows(database: Database) -> None:
     user = Timed(database, start=datetime(2055, 1, 31, tzinfo=UTC))
     user.call("consume_credits", "message", 10)

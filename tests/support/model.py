@@ -94,6 +94,8 @@ class Balance:
     restarted: tuple[datetime, int] | None = None
     used: int = 0
     grants: list[Grant] = field(default_factory=list)
+    # Of periods that a purchase cut short: when they would have ended, and what was had of an allowance for nothing.
+    taken: list[tuple[datetime, int]] = field(default_factory=list)
 
     @property
     def is_limit(self) -> bool:
@@ -229,6 +231,9 @@ class Account:
                 continue
             allowance = self.plans[plan].allowances[balance.credit_type]
             assert allowance is not None
+            if not self.plans[plan].is_paid and not restarted and start == self.anchor:
+                # To pass through plans that were not paid for brings no second one within the month.
+                allowance -= sum(taken for ends, taken in balance.taken if ends > start)
             if allowance > peak:
                 share = Fraction((end - since) // MICROSECOND, (end - start) // MICROSECOND) if since > began else 1
                 granted += math.ceil((allowance - peak) * share)
@@ -380,6 +385,7 @@ class Account:
                 self.revoke(grant)
             balance.used, balance.used_since = 0, self.now
             balance.granted, balance.restarted = 0, (self.now, len(self.steps) - 1)
+            balance.taken.clear()
             self.adjust_allowance(balance)
 
     def change_plan(self, plan: str, effective: str) -> None:
@@ -409,6 +415,8 @@ class Account:
             self.past_due_since = None
         if is_paid and not was_paid:
             # Each way from free to paid is a purchase: a new period, with the full allowance.
+            for balance in counted:
+                self.note_taken(balance, rolled[balance.credit_type])
             self.anchor, self.steps, self.begun = self.now, [(self.now, plan)], {}
             for balance in counted:
                 self.cut(balance)
@@ -423,6 +431,20 @@ class Account:
         else:
             self.steps.append((self.now, plan))
         self.settle()
+
+    def note_taken(self, balance: Balance, rolled: int) -> None:
+        """What was spent, is held or rolls over of a period that costs nothing, and is cut short now."""
+        assert balance.start is not None
+        assert balance.end is not None
+        ends = [since for since, _ in self.steps[1:]]
+        in_period = [
+            plan
+            for (_, plan), until in zip(self.steps, [*ends, None], strict=True)
+            if not until or until > balance.start
+        ]
+        if not any(self.plans[plan].is_paid for plan in in_period):
+            grant = balance.allowance_grant()
+            balance.taken.append((balance.end, rolled + (grant.spent + grant.held if grant else 0)))
 
     def cut(self, balance: Balance) -> None:
         if grant := balance.allowance_grant():

@@ -404,7 +404,7 @@ def standing(subscription: Subscription, now: datetime, restarts: dict[str, list
             start,
             end,
             [r for r in restarts.get(t, []) if r > start],
-            _spent_before(subscription.terms, stretches, start, spent[t]),
+            _spent_before(subscription.terms, stretches, start, spent[t], max(restarts.get(t, []), default=None)),
         )
         for t in terms.allowances
         if t != "project"
@@ -435,9 +435,13 @@ def _entitled(
 
 
 def _spent_before(
-    terms: dict[str, Terms], stretches: list[Stretch], start: datetime, spent: list[tuple[datetime, int, int]]
+    terms: dict[str, Terms],
+    stretches: list[Stretch],
+    start: datetime,
+    spent: list[tuple[datetime, int, int]],
+    restarted: datetime | None,
 ) -> int:
-    """What was spent for nothing in a period of an earlier anchor that would not be over yet."""
+    """What was spent for nothing in a period of an earlier anchor that would not be over yet, since a restart of it."""
     total = 0
     if any(stretch.epoch == stretches[-1].epoch and stretch.at < start for stretch in stretches):
         return 0
@@ -447,5 +451,7 @@ def _spent_before(
         if stretch.epoch < stretches[-1].epoch and is_for_nothing and stretch.at < until:
             began, ends = stretch.period(until - MICROSECOND)
             if ends > start:
-                total += sum(of_plan for at, of_plan, _ in spent if max(began, stretch.at) < at <= until)
+                total += sum(
+                    of_plan for at, of_plan, _ in spent if max(began, stretch.at, restarted or began) < at <= until
+                )
     return total

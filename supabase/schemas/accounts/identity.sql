@@ -376,22 +376,21 @@ set search_path = ''
 as $$
 begin
   return query
-    select l.credit_type, l.ends_at, l.left_over
+    select l.credit_type, l.ends_at, greatest(0, l.allowance - credits.taken_before_anchor(
+      p_account_id, l.credit_type, 2147483647, p_at))
     from (
-      select distinct on (g.credit_type) g.credit_type, g.expires_at,
-        credits.period_boundary(g.period_start, 'UTC', 1) as ends_at,
-        g.amount - g.spent as left_over
+      select g.credit_type, max(g.amount) as allowance,
+        max(credits.period_boundary(g.period_start, 'UTC', 1)) as ends_at
       from public.credit_grants g
       where g.account_id = p_account_id and credits.has_been_default(g.plan_id)
-        and g.source = 'plan' and g.voided_at is null
-        and g.period_start <= p_at and g.expires_at is not null
-      order by g.credit_type, g.period_start desc) l
-    where l.expires_at <= p_at and l.ends_at > p_at;
+        and g.source = 'plan' and g.voided_at is null and g.expires_at <= p_at
+        and g.period_start <= p_at and credits.period_boundary(g.period_start, 'UTC', 1) > p_at
+      group by g.credit_type) l;
 end
 $$;
 comment on function credits.allowances_cut_short(uuid, timestamptz) is
-  'What an account had not spent of a free allowance whose month is not over, though a paid plan '
-  'began in it: to buy a plan and leave brings no second one.';
+  'What an account has not had of a free allowance whose month is not over, though a paid plan '
+  'began in it: to buy a plan and leave, or to leave the account, brings no second one.';
 revoke all on function credits.allowances_cut_short(uuid, timestamptz)
   from public, anon, authenticated, service_role;
 

@@ -119,8 +119,7 @@ set search_path = ''
 as $$
 begin
   select coalesce(-sum(t.amount), 0),
-    coalesce(-sum(t.amount) filter (where g.source in ('plan', 'rollover')
-      or g.period_start is not null), 0)
+    coalesce(-sum(t.amount) filter (where g.period_start is not null), 0)
     into used, of_plan
   from public.credit_transactions t
   left join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
@@ -134,8 +133,8 @@ begin
 end
 $$;
 comment on function credits.spent_since(uuid, text, timestamptz) is
-  'What was spent after an instant, less refunds of it: all of it, and the part that plan credits '
-  'paid.';
+  'What was spent after an instant, less refunds of it: all of it, and the part that allowances '
+  'paid. What had rolled over before stays where it is, and so does what was spent of it.';
 revoke all on function credits.spent_since(uuid, text, timestamptz)
   from public, anon, authenticated, service_role;
 
@@ -153,14 +152,12 @@ begin
     from public.credit_transactions t
     join public.credit_grants g on g.account_id = t.account_id and g.id = t.grant_id
     where t.account_id = p_account_id and t.credit_type = p_credit_type
-      -- What was spent of a period at the instant of its start was spent in it.
-      and (t.created_at > p_after or (t.created_at, g.period_start) = (p_after, p_after))
-      and g.period_start < p_until and t.created_at <= p_until
+      and credits.is_spent_between(g, t.created_at, p_after, p_until)
       and (t.kind in ('consume', 'capture') or t.kind = 'refund' and exists (
         select 1 from public.credit_transactions o
         where o.account_id = p_account_id and o.operation_id = t.related_operation_id
           and o.kind in ('consume', 'capture')
-          and (o.created_at > p_after or (o.created_at, g.period_start) = (p_after, p_after))))
+          and credits.is_spent_between(g, o.created_at, p_after, p_until)))
   ) + (
     -- What was held to the end counts as spent, whatever became of it.
     select coalesce(sum(l.amount), 0) - coalesce(sum((
@@ -172,16 +169,38 @@ begin
     join credits.reservation_slices l on l.account_id = r.account_id and l.reservation_id = r.id
     join public.credit_grants g on g.account_id = l.account_id and g.id = l.grant_id
     where r.account_id = p_account_id and r.credit_type = p_credit_type
-      and (r.created_at > p_after or (r.created_at, g.period_start) = (p_after, p_after))
-      and r.created_at <= p_until
-      and coalesce(r.closed_at > p_until, r.expires_at > p_until)
-      and g.period_start < p_until);
+      and credits.is_spent_between(g, r.created_at, p_after, p_until)
+      and coalesce(r.closed_at > p_until, r.expires_at > p_until));
 end
 $$;
 comment on function credits.spent_between(uuid, text, timestamptz, timestamptz) is
   'What an account has spent of allowances after an instant and until another, less refunds, with '
-  'what it held at the end.';
+  'what it held at the end. Of a period that began and ended at one instant: what was spent then.';
 revoke all on function credits.spent_between(uuid, text, timestamptz, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.is_spent_between(
+  p_grant public.credit_grants, p_at timestamptz, p_after timestamptz, p_until timestamptz)
+returns boolean
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select p_at <= p_until and p_grant.void_reason is distinct from 'allowance restarted' and case
+    when p_at > p_after then p_grant.period_start < p_until
+    -- On a clock that stands still an instant has two sides: what the grant is of that was made at
+    -- it. Where the period ended with it, too, the grant was voided.
+    else p_at = p_after and p_grant.period_start is not null
+      and p_after in (p_grant.period_start, p_grant.created_at)
+      and (p_after < p_until or p_grant.voided_at is not null) end
+$$;
+comment on function credits.is_spent_between(public.credit_grants, timestamptz, timestamptz,
+  timestamptz) is
+  'Whether what was taken from an allowance at p_at was taken after an instant and until another, '
+  'and was not given again by a restart.';
+revoke all on function credits.is_spent_between(public.credit_grants, timestamptz, timestamptz,
+  timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.rollover_at(

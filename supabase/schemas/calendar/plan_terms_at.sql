@@ -173,7 +173,7 @@ begin
     -- To pass through plans that were not paid for brings no second one within the month.
     if v_allowance > 0 and v_anchored_by > 1 and p_restarted_at is null
        and not v_spell.is_paid then
-      v_allowance := greatest(0, v_allowance - credits.spent_before_anchor(p_account_id,
+      v_allowance := greatest(0, v_allowance - credits.taken_before_anchor(p_account_id,
         p_credit_type, v_anchored_by, p_period_start));
     -- Nor does a new anchor, where the rest of the month that it cuts short was given back.
     elsif v_allowance > 0 and v_anchored_by > 1 and p_restarted_at is null then
@@ -202,7 +202,7 @@ revoke all on function credits.period_allowance(uuid, text, timestamptz, timesta
   bigint, timestamptz)
   from public, anon, authenticated, service_role;
 
-create function credits.spent_before_anchor(
+create function credits.taken_before_anchor(
   p_account_id uuid, p_credit_type text, p_anchored_by integer, p_period_start timestamptz)
 returns bigint
 language plpgsql
@@ -211,41 +211,84 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_spell credits.subscription_spells;
+  v_spell record;
   v_period record;
-  v_spent bigint := 0;
+  v_from timestamptz;
+  v_taken bigint := 0;
+  v_restarted record;
+begin
+  select b.restarted_at as at, b.restarted_event as event into v_restarted
+  from credits.balances b where b.account_id = p_account_id and b.credit_type = p_credit_type;
+  for v_spell in
+    select * from credits.unpaid_spells(p_account_id, p_anchored_by, p_period_start)
+  loop
+    select * into v_period from credits.spell_period(v_spell.spell, greatest(v_spell.started_at,
+      v_spell.ended_at - interval '1 microsecond'));
+    -- What support restarted counts from there.
+    continue when v_period.period_end <= p_period_start or v_spell.ended_at < v_restarted.at
+      or v_spell.ended_at = v_restarted.at and v_spell.ended_by <= v_restarted.event;
+    v_from := greatest(v_period.period_start, v_spell.started_at);
+    v_taken := v_taken + credits.spent_between(p_account_id, p_credit_type,
+      greatest(v_from, v_restarted.at), v_spell.ended_at);
+    if v_from < v_spell.ended_at then
+      -- What it carried over counts, whatever became of that. News of a period's early end may find
+      -- it booked at the end that it had.
+      v_taken := v_taken + coalesce((
+        select sum(g.amount) from public.credit_grants g
+        where g.account_id = p_account_id and g.credit_type = p_credit_type
+          and g.source = 'rollover' and (g.starts_at = v_spell.ended_at
+          or v_spell.is_last and g.starts_at = v_period.period_end)), 0);
+    end if;
+  end loop;
+  return v_taken;
+end
+$$;
+comment on function credits.taken_before_anchor(uuid, text, integer, timestamptz) is
+  'What an account has had already of the allowance of a plan without a price, or of one that it '
+  'left without paying, in a period that a later anchor cut short and that would not be over yet: '
+  'what it spent of it, and what it carried over out of it.';
+revoke all on function credits.taken_before_anchor(uuid, text, integer, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.unpaid_spells(
+  p_account_id uuid, p_anchored_by integer, p_period_start timestamptz)
+returns table (spell credits.subscription_spells, started_at timestamptz, ended_at timestamptz,
+  ended_by bigint, is_last boolean)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
 begin
   -- After one whole period nothing of before runs on, however short the months were.
   if exists (
     select 1 from credits.subscription_spells x
     where x.account_id = p_account_id and x.replaced_at is null
       and x.anchored_by = p_anchored_by and x.started_at < p_period_start) then
-    return 0;
+    return;
   end if;
-  for v_spell in
-    select x.* from credits.subscription_spells x
+  return query
+    select x, x.started_at, least(p_period_start, y.started_at), y.event_n,
+      x.anchored_by < y.anchored_by
+    from credits.subscription_spells x
+    left join credits.subscription_spells y on y.account_id = x.account_id and y.n = x.n + 1
+      and y.replaced_at is null
     where x.account_id = p_account_id and x.replaced_at is null
-      and x.anchored_by < p_anchored_by and x.started_at < p_period_start
+      and x.anchored_by < p_anchored_by and x.started_at <= p_period_start
       and (x.forfeited_at is not null or x.is_earning and not x.is_paid)
-  loop
-    v_spell.replaced_at := least(p_period_start, (
-      select y.started_at from credits.subscription_spells y
-      where y.account_id = p_account_id and y.replaced_at is null and y.n = v_spell.n + 1));
-    continue when v_spell.replaced_at <= v_spell.started_at;
-    select * into v_period
-    from credits.spell_period(v_spell, v_spell.replaced_at - interval '1 microsecond');
-    if v_period.period_end > p_period_start then
-      v_spent := v_spent + credits.spent_between(p_account_id, p_credit_type,
-        greatest(v_period.period_start, v_spell.started_at), v_spell.replaced_at);
-    end if;
-  end loop;
-  return v_spent;
+      -- Of those that lasted for no time only what was a period: on a clock that stands still.
+      and (x.started_at < least(p_period_start, y.started_at)
+        or x.anchored_from = x.started_at and x.anchored_by < y.anchored_by and not exists (
+          select 1 from credits.subscription_spells z
+          where z.account_id = x.account_id and z.replaced_at is null
+            and z.anchored_from = x.anchored_from
+            and z.anchored_by > x.anchored_by and z.anchored_by < p_anchored_by));
 end
 $$;
-comment on function credits.spent_before_anchor(uuid, text, integer, timestamptz) is
-  'What an account has spent of the allowance of a plan without a price, or of one that it left '
-  'without paying, in a period that a later anchor cut short and that would not be over yet.';
-revoke all on function credits.spent_before_anchor(uuid, text, integer, timestamptz)
+comment on function credits.unpaid_spells(uuid, integer, timestamptz) is
+  'The spells of earlier anchors in which an account paid nothing, up to the start of the first '
+  'period of an anchor.';
+revoke all on function credits.unpaid_spells(uuid, integer, timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.overspent_before_anchor(
