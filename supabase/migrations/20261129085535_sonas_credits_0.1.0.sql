@@ -23591,7 +23591,8 @@ end
 $$;
 comment on function credits.is_rest_given_back(text, timestamptz, timestamptz, boolean) is
   'Whether a subscription whose period began at p_before was cut short at p_at so that what had '
-  'been paid for the rest was given back. p_begins: another period begins there.';
+  'been paid for the rest was given back. p_begins: another period begins there, '
+  'not out of a pause.';
 revoke all on function credits.is_rest_given_back(text, timestamptz, timestamptz, boolean)
   from public, anon, authenticated, service_role;
 
@@ -24808,7 +24809,7 @@ begin
   s.gives_back := not v_is_new and (p_snapshot.rank = 2 or s.period_start > p_before.period_start)
     and credits.is_rest_given_back(s.subscription_id, p_before.period_start,
       case when p_snapshot.rank = 2 then s.started_at else s.period_start end,
-      p_snapshot.rank < 2);
+      p_snapshot.rank < 2 and p_before.status <> 'paused');
   return case when v_is_new or p_snapshot.rank = 2 then s
     else credits.without_unpaid_upgrade(s, p_before) end;
 end
@@ -32352,4 +32353,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 7d761f48c885f014.';
+  'again. Written by remember_installation. Release 0.1.0, text ddef6841e0022b0d.';

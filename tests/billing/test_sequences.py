@@ -188,12 +188,16 @@ class TestRenewing:
         assert (a.left, a.at(APRIL).left) == (100, 0)
         a.verify()
 
-    def test_a_paused_subscription_is_frozen_and_resumes_with_a_period_of_its_own(self, a: Buyer) -> None:
-        spend(starter(a), 40)
+    @pytest.mark.parametrize("resumed", [utc(3, 20), utc(4, 20)])
+    def test_a_paused_subscription_is_frozen_and_resumes_with_a_period_of_its_own(
+        self, a: Buyer, resumed: datetime
+    ) -> None:
+        spend(starter(a), 90)
         a.at(utc(3, 10)).tell(a.seen(a.now, "paused"))
         assert (a.left, a.plan[1]) == (0, "paused")
-        a.at(utc(4, 20)).tell(a.seen(a.now, start=a.now, end=utc(5, 20)))
-        assert (a.left, a.anchor, a.period_end) == (100, utc(4, 20), utc(5, 20))
+        end = resumed.replace(month=resumed.month + 1)
+        a.at(resumed).tell(a.seen(a.now, start=a.now, end=end))
+        assert (a.left, a.anchor, a.period_end) == (100, resumed, end)
         a.verify()
 
 

@@ -191,6 +191,7 @@ end
 $$;
 comment on function credits.is_rest_given_back(text, timestamptz, timestamptz, boolean) is
   'Whether a subscription whose period began at p_before was cut short at p_at so that what had '
-  'been paid for the rest was given back. p_begins: another period begins there.';
+  'been paid for the rest was given back. p_begins: another period begins there, '
+  'not out of a pause.';
 revoke all on function credits.is_rest_given_back(text, timestamptz, timestamptz, boolean)
   from public, anon, authenticated, service_role;

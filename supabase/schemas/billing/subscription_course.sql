@@ -70,7 +70,7 @@ begin
   s.gives_back := not v_is_new and (p_snapshot.rank = 2 or s.period_start > p_before.period_start)
     and credits.is_rest_given_back(s.subscription_id, p_before.period_start,
       case when p_snapshot.rank = 2 then s.started_at else s.period_start end,
-      p_snapshot.rank < 2);
+      p_snapshot.rank < 2 and p_before.status <> 'paused');
   return case when v_is_new or p_snapshot.rank = 2 then s
     else credits.without_unpaid_upgrade(s, p_before) end;
 end
