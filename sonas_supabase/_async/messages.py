@@ -166,6 +166,7 @@ class AsyncMessages(AsyncCaller):
         Ids of other people's are passed over. ``unread`` is how many are left.
 
         Raises:
+            InvalidArgument: more than 1000 ids.
             AccountNotFound.
         """
         return await self._call(

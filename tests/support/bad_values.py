@@ -356,8 +356,10 @@ _bad(
     _only("accept_workspace_invitation"),
 )
 
-_bad("percents", ["{0}", "{101}", "{50,null}", "{1,2,3,4,5,6,7,8,9,10,11}"], "invalid_argument", "PT422")
-_bad("amounts", ["{-1}", "{null}", "{9007199254740993}"], "invalid_argument", "PT422")
+_MANY = "{" + ",".join(["50"] * 101) + "}"
+_bad("percents", ["{0}", "{101}", "{50,null}", "{1,2,3,4,5,6,7,8,9,10,11}", _MANY], "invalid_argument", "PT422")
+_bad("amounts", ["{-1}", "{null}", "{9007199254740993}", _MANY], "invalid_argument", "PT422")
+_bad("notification_ids", ["{" + ",".join([str(NIL)] * 1001) + "}"], "invalid_argument", "PT422")
 _bad("url", [None, "", "ftp://example.com", "https://", "javascript:alert(1)"], "invalid_argument", "PT422")
 _bad("url", ["https://u:p@example.com/", "https://" + "x" * 2000], "invalid_argument", "PT422")
 _bad("kinds", ["{}", "{credits.lvl}", "{null}"], "invalid_argument", "PT422")

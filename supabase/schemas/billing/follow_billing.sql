@@ -114,7 +114,9 @@ begin
     end if;
     v_current := array(
       select x from unnest(v_current) x where x.subscription_id <> s.subscription_id) || s;
-    v_best := credits.leading_state(v_current, s.started_at);
+    -- The only one leads, living or not. Most accounts have no other, and each state asks.
+    v_best := case when cardinality(v_current) > 1
+      then credits.leading_state(v_current, s.started_at) end;
     if v_best.subscription_id is null then
       v_best := s;
     elsif v_best.subscription_id = v_leader and v_leader <> s.subscription_id then

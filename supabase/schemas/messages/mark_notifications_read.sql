@@ -10,6 +10,9 @@ declare
   v_now timestamptz := clock_timestamp();
   v_count bigint;
 begin
+  if cardinality(p_notification_ids) > 1000 then
+    perform credits.refuse_argument('p_notification_ids', 'Up to 1000 at once; null for all.');
+  end if;
   update public.credit_notifications n set read_at = v_now
   where n.user_id = v_user_id and n.read_at is null
     and (p_notification_ids is null or n.id = any (p_notification_ids));
@@ -33,6 +36,7 @@ grant execute on function credits.mark_notifications_read(uuid, uuid[])
 --   Ids of other people's are passed over. ``unread`` is how many are left.
 --
 --   Raises:
+--       InvalidArgument: more than 1000 ids.
 --       AccountNotFound.
 create function public.mark_notifications_read(
   p_user_id uuid default null, p_notification_ids uuid[] default null)

@@ -9,8 +9,11 @@ set search_path = ''
 as $$
 declare
   v_account_id uuid := credits.overseen_account(p_user_id, p_workspace_id);
-  v_percents integer[] := array(select distinct l from unnest(p_percents) l order by l);
-  v_amounts bigint[] := array(select distinct a from unnest(p_amounts) a order by a);
+  -- Lists that are far too long are refused as they are, before anything is done for each entry.
+  v_percents integer[] := case when cardinality(p_percents) > 100 then p_percents
+    else array(select distinct l from unnest(p_percents) l order by l) end;
+  v_amounts bigint[] := case when cardinality(p_amounts) > 100 then p_amounts
+    else array(select distinct a from unnest(p_amounts) a order by a) end;
   v_before record;
 begin
   if not exists (select 1 from credits.credit_types t where t.id = p_credit_type) then
