@@ -6332,6 +6332,9 @@ declare
   v_now timestamptz := clock_timestamp();
   v_count bigint;
 begin
+  if cardinality(p_notification_ids) > 1000 then
+    perform credits.refuse_argument('p_notification_ids', 'Up to 1000 at once; null for all.');
+  end if;
   update public.credit_notifications n set read_at = v_now
   where n.user_id = v_user_id and n.read_at is null
     and (p_notification_ids is null or n.id = any (p_notification_ids));
@@ -6355,6 +6358,7 @@ grant execute on function credits.mark_notifications_read(uuid, uuid[])
 --   Ids of other people's are passed over. ``unread`` is how many are left.
 --
 --   Raises:
+--       InvalidArgument: more than 1000 ids.
 --       AccountNotFound.
 create function public.mark_notifications_read(
   p_user_id uuid default null, p_notification_ids uuid[] default null)
@@ -6534,8 +6538,11 @@ set search_path = ''
 as $$
 declare
   v_account_id uuid := credits.overseen_account(p_user_id, p_workspace_id);
-  v_percents integer[] := array(select distinct l from unnest(p_percents) l order by l);
-  v_amounts bigint[] := array(select distinct a from unnest(p_amounts) a order by a);
+  -- Lists that are far too long are refused as they are, before anything is done for each entry.
+  v_percents integer[] := case when cardinality(p_percents) > 100 then p_percents
+    else array(select distinct l from unnest(p_percents) l order by l) end;
+  v_amounts bigint[] := case when cardinality(p_amounts) > 100 then p_amounts
+    else array(select distinct a from unnest(p_amounts) a order by a) end;
   v_before record;
 begin
   if not exists (select 1 from credits.credit_types t where t.id = p_credit_type) then
@@ -22293,7 +22300,9 @@ begin
     end if;
     v_current := array(
       select x from unnest(v_current) x where x.subscription_id <> s.subscription_id) || s;
-    v_best := credits.leading_state(v_current, s.started_at);
+    -- The only one leads, living or not. Most accounts have no other, and each state asks.
+    v_best := case when cardinality(v_current) > 1
+      then credits.leading_state(v_current, s.started_at) end;
     if v_best.subscription_id is null then
       v_best := s;
     elsif v_best.subscription_id = v_leader and v_leader <> s.subscription_id then
@@ -32353,4 +32362,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text ddef6841e0022b0d.';
+  'again. Written by remember_installation. Release 0.1.0, text b9ae981c9d063171.';
