@@ -46,6 +46,11 @@ def completed(values: Callable[[CreditsClient], list[str]]) -> Callable[[str], l
     return complete
 
 
+def offered(*values: str) -> Callable[[str], list[str]]:
+    """A completion out of what is always the same."""
+    return lambda incomplete: [value for value in values if value.startswith(incomplete)]
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.", rich_help_panel="Common")]
 User = Annotated[
     str,
@@ -58,7 +63,12 @@ User = Annotated[
 ]
 Workspace = Annotated[
     str | None,
-    typer.Option("--workspace", metavar="NAME", help="The workspace that pays, by name or id, instead of the user."),
+    typer.Option(
+        "--workspace",
+        metavar="NAME",
+        help="The workspace that pays, by name or id, instead of the user.",
+        autocompletion=completed(_people.workspaces),
+    ),
 ]
 
 

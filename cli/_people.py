@@ -17,7 +17,7 @@ _SOURCES = ("trial", "promotion", "compensation", "top_up", "goodwill")
 
 
 class ByName:
-    """A client whose users may be named by e-mail and whose workspaces by name."""
+    """A client whose users and members may be named by e-mail and whose workspaces by name."""
 
     def __init__(self, client: CreditsClient) -> None:
         self._client = client
@@ -32,9 +32,11 @@ class ByName:
         def call(*args: Any, **named: Any) -> Any:
             if takes_user and args:
                 args = (account_named(self._client, args[0]), *args[1:])
-            for argument, kind in (("user_id", "person"), ("workspace_id", "workspace")):
+            for argument, kind in (("user_id", "person"), ("member_id", "person"), ("workspace_id", "workspace")):
                 if argument in named:
                     named[argument] = account_named(self._client, named[argument], kind)
+            if named.get("scope") == "member":
+                named["scope_value"] = account_named(self._client, named.get("scope_value"))
             return method(*args, **named)
 
         return call
@@ -144,6 +146,12 @@ def accounts(client: CreditsClient, typed: str = "") -> list[str]:
     """Addresses that begin so."""
     found = client.find_accounts(search=typed or None, limit=50).accounts
     return [account.name for account in found if account.name and account.kind == "person"]
+
+
+def workspaces(client: CreditsClient) -> list[str]:
+    """The names of workspaces, of the newest where there are many."""
+    found = client.find_accounts(limit=1000).accounts
+    return sorted({account.name for account in found if account.name and account.kind == "workspace"})
 
 
 VALUES: Mapping[str, Callable[[CreditsClient], list[str]]] = {

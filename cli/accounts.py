@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +17,7 @@ from ._guard import Stop
 from ._output import Output, cell, credits, table
 from ._people import names_of, plan_ids, sources
 from ._register import register as _register
+from ._times import in_zone, time_option
 
 PlanId = Annotated[
     str,
@@ -65,8 +66,8 @@ def balance(
 def history(
     user: User,
     credit_type: OneType = None,
-    since: Annotated[datetime | None, typer.Option("--since", help="From when on (UTC).")] = None,
-    until: Annotated[datetime | None, typer.Option("--until", help="Before when (UTC).")] = None,
+    since: Annotated[datetime | None, time_option("--since", "From when on (UTC).")] = None,
+    until: Annotated[datetime | None, time_option("--until", "Before when (UTC).")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", help="How many rows: 1 to 1000.")] = 20,
     cursor: Annotated[
         str | None, typer.Option("--cursor", help="Where the page before ended, as it said.", show_default=False)
@@ -86,8 +87,8 @@ def history(
                 credit_type=credit_type,
                 limit=limit,
                 cursor=cursor,
-                since=since and since.replace(tzinfo=UTC),
-                until=until and until.replace(tzinfo=UTC),
+                since=in_zone(since),
+                until=in_zone(until),
                 workspace_id=workspace,
             ),
         )
@@ -117,7 +118,8 @@ def grant(
     ] = "promotion",
     description: Annotated[str | None, typer.Option("--description", "-d", help="Why.")] = None,
     expires: Annotated[
-        datetime | None, typer.Option("--expires", help="When what is left of it expires (UTC).")
+        datetime | None,
+        time_option("--expires", "When what is left of it expires (UTC)."),
     ] = None,
     key: Annotated[str | None, typer.Option("--key", help="Idempotency key.")] = None,
     workspace: Workspace = None,
@@ -136,7 +138,7 @@ def grant(
             source=source,
             **options(
                 description=description,
-                expires_at=expires and expires.replace(tzinfo=UTC),
+                expires_at=in_zone(expires),
                 idempotency_key=key,
                 workspace_id=workspace,
             ),

@@ -12,6 +12,7 @@ import typer
 from ._connect import AsJson, DbUrl, connect
 from ._guard import CHECK_FAILED, REFUSED, Stop, guarded
 from ._output import Output, table
+from ._times import in_zone, time_option
 
 if TYPE_CHECKING:
     from sonas_supabase.billing import Operations
@@ -19,9 +20,7 @@ if TYPE_CHECKING:
 PANEL = "Selling"
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")]
 Live = Annotated[bool, typer.Option("--live", help="With a live key: real prices, real money.")]
-Since = Annotated[
-    datetime, typer.Option("--since", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="From this time on, in UTC.")
-]
+Since = Annotated[datetime, time_option("--since", "From this time on, in UTC.")]
 
 
 def push(
@@ -82,7 +81,7 @@ def replay(since: Since, live: Live = False, db_url: DbUrl = None, as_json: AsJs
     Example: sonas stripe replay --since 2027-03-01
     """
     with _operations(db_url, live=live) as stripe:
-        outcomes = stripe.replay(since)
+        outcomes = stripe.replay(in_zone(since))
     Output(as_json).answer(
         {"success": True, "code": "ok", "outcomes": outcomes},
         table(("outcome", "#events"), sorted(outcomes.items())) if outcomes else "There are no events.",
@@ -98,7 +97,7 @@ def reconcile(since: Since, live: Live = False, db_url: DbUrl = None, as_json: A
     """
     output = Output(as_json)
     with _operations(db_url, live=live) as stripe:
-        found = stripe.reconcile(since)
+        found = stripe.reconcile(in_zone(since))
     output.answer(
         {"success": not found, "code": "found" if found else "ok", "findings": found},
         table(("kind", "what", ""), [(one.kind, one.what, one.detail) for one in found])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +17,7 @@ from ._guard import Stop
 from ._output import Output
 from ._people import suggestion
 from ._register import register as _register
+from ._times import in_zone
 
 # These make a client or go with one; they are no functions of the database.
 _OWN = frozenset({"close", "reserve", "iter_credit_history"})
@@ -99,7 +100,7 @@ def _read(name: str, value: str, kind: str) -> Any:
     readers: dict[str, Callable[[str], Any]] = {
         "int": int,
         "bool": lambda text: {"true": True, "false": False}[text.lower()],
-        "datetime": lambda text: _aware(datetime.fromisoformat(text)),
+        "datetime": lambda text: in_zone(datetime.fromisoformat(text)),
         "Mapping": json.loads,
         "Sequence": lambda text: json.loads(text) if text.startswith("[") else text.split(","),
         "Iterable": json.loads,
@@ -109,10 +110,6 @@ def _read(name: str, value: str, kind: str) -> Any:
         return reader(value)
     except (ValueError, KeyError):
         raise Stop(f"{name} cannot be {value}.", f"It is {kind}; times as 2027-01-31T12:00.", code="usage") from None
-
-
-def _aware(at: datetime) -> datetime:
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def register(app: typer.Typer) -> None:

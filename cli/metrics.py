@@ -20,6 +20,7 @@ from ._metric_csv import as_csv as csv_of
 from ._output import Output
 from ._people import names_of, plan_ids, suggestion
 from ._register import register as _register
+from ._times import in_zone, moment, time_option
 
 # The SQL function of each figure, its table, its rows, and which arguments it takes beside window and bucket.
 _FIGURES: dict[str, tuple[str, Callable[..., RenderableType], type[Any], set[str]]] = {
@@ -56,9 +57,15 @@ def metrics(
             show_default=False,
         ),
     ] = None,
-    since: Annotated[datetime | None, typer.Option("--since", help="Begin of the window, in the time zone.")] = None,
+    since: Annotated[
+        datetime | None,
+        time_option("--since", "Begin of the window, in the time zone."),
+    ] = None,
     until: Annotated[
-        datetime | None, typer.Option("--until", help="End of the window, in the time zone; now unless said.")
+        datetime | None,
+        typer.Option(
+            "--until", metavar="TIME", parser=moment, help="End of the window, in the time zone; now unless said."
+        ),
     ] = None,
     bucket: Annotated[
         str | None,
@@ -112,8 +119,8 @@ def metrics(
             return
         _refuse(client, figure, plan, by, as_csv=as_csv, as_json=as_json)
         asked = options(
-            since=since and since.replace(tzinfo=zone),
-            until=until and until.replace(tzinfo=zone),
+            since=in_zone(since, zone),
+            until=in_zone(until, zone),
             time_zone=time_zone,
             include_test=include_test,
             raw=raw,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +15,7 @@ from ._guard import Stop
 from ._output import Output, cell, credits, table
 from ._people import statuses, suggestion, time_zones
 from ._register import register as _register
+from ._times import in_zone, moment, time_option
 from .accounts import PlanId, balances_table
 
 Reason = Annotated[str | None, typer.Option("--reason", "-r", help="Why; it is kept.")]
@@ -101,8 +102,11 @@ def set_status(
             show_default=False,
         ),
     ],
-    at: Annotated[datetime | None, typer.Option("--at", help="When it happened (UTC); now if left out.")] = None,
-    ends: Annotated[datetime | None, typer.Option("--ends", help="When a trial ends (UTC).")] = None,
+    at: Annotated[
+        datetime | None,
+        time_option("--at", "When it happened (UTC); now if left out."),
+    ] = None,
+    ends: Annotated[datetime | None, time_option("--ends", "When a trial ends (UTC).")] = None,
     workspace: Workspace = None,
     db_url: DbUrl = None,
     as_json: AsJson = False,
@@ -121,7 +125,7 @@ def set_status(
         answer = client.set_subscription_status(
             user,
             status,
-            **options(at=_utc(at), ends_at=_utc(ends), workspace_id=workspace),
+            **options(at=in_zone(at), ends_at=in_zone(ends), workspace_id=workspace),
         )
     Output(as_json).answer(answer, f"[bold green]It is {answer.status} now.[/]", balances_table(answer.balances))
 
@@ -151,7 +155,9 @@ def clock(
     user: User,
     now: Annotated[
         datetime | None,
-        typer.Argument(metavar="TIME", help="The time it lives in (UTC), forwards only.", show_default=False),
+        typer.Argument(
+            metavar="TIME", parser=moment, help="The time it lives in (UTC), forwards only.", show_default=False
+        ),
     ] = None,
     mark: Annotated[bool, typer.Option("--mark", help="Make it a test account. That is for good.")] = False,
     workspace: Workspace = None,
@@ -168,7 +174,7 @@ def clock(
         if mark:
             answer = client.mark_test_account(user, **options(workspace_id=workspace))
         if now is not None:
-            answer = client.set_test_clock(user, now.replace(tzinfo=UTC), **options(workspace_id=workspace))
+            answer = client.set_test_clock(user, in_zone(now), **options(workspace_id=workspace))
     Output(as_json).answer(
         answer, f"[bold green]It is {cell(answer.now)} UTC for this account.[/]", balances_table(answer.balances)
     )
@@ -286,10 +292,6 @@ def uncollected(
     ]
     columns = ("when", "type", "#credits", "reason", "@id")
     Output(as_json).answer(found, table(columns, rows) if rows else "Everything is charged.")
-
-
-def _utc(at: datetime | None) -> datetime | None:
-    return at and at.replace(tzinfo=UTC)
 
 
 def _items(text: str) -> list[Any]:

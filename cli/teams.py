@@ -9,12 +9,30 @@ import typer
 
 from sonas_supabase import CreditsClient
 
-from ._connect import AsJson, DbUrl, User, Workspace, connect, options
+from . import _people
+from ._connect import AsJson, DbUrl, OneType, User, Workspace, completed, connect, offered, options
 from ._guard import Stop
 from ._output import Output, table
+from ._people import names_of, suggestion
 from ._register import register as _register
 
+_ACTIONS = ("list", "show", "create", "invite", "revoke", "accept", "role", "remove", "leave", "transfer", "delete")
+_ROLES = ("owner", "admin", "member", "viewer")
+_WINDOWS = ("draw", "rolling", "day", "week", "month", "period", "in_flight")
+_SCOPES = ("workspace", "role", "member", "metadata")
 _Name = Annotated[str | None, typer.Option("--name", help="Of the workspace, or of the key.")]
+
+
+def _listed(values: tuple[str, ...]) -> str:
+    return f"{', '.join(values[:-1])} or {values[-1]}."
+
+
+def _one_of(name: str, values: tuple[str, ...]) -> Any:
+    return typer.Option(name, help=_listed(values), autocompletion=offered(*values))
+
+
+def _action(*values: str) -> Any:
+    return typer.Argument(metavar="ACTION", help=_listed(values), autocompletion=offered(*values), show_default=False)
 
 
 def _need(**given: Any) -> dict[str, Any]:
@@ -28,25 +46,30 @@ def _need(**given: Any) -> dict[str, Any]:
 
 def _choose(action: str, actions: dict[str, Callable[[], Any]]) -> Any:
     if action not in actions:
-        raise Stop(f"There is no action {action!r}.", f"It is one of {', '.join(actions)}.", code="usage")
+        hint = f"{suggestion(action, actions)}It is one of {', '.join(actions)}."
+        raise Stop(f"There is no action {action!r}.", hint, code="usage")
     return actions[action]()
 
 
 def workspaces(
     action: Annotated[
         str,
-        typer.Argument(
-            metavar="ACTION",
-            help="list, show, create, invite, revoke, accept, role, remove, leave, transfer or delete.",
-            show_default=False,
-        ),
+        _action(*_ACTIONS),
     ],
     user: User,
     workspace: Workspace = None,
     name: _Name = None,
     email: Annotated[str | None, typer.Option("--email", help="Whom to invite.")] = None,
-    role: Annotated[str | None, typer.Option("--role", help="owner, admin, member or viewer.")] = None,
-    member: Annotated[str | None, typer.Option("--member", metavar="ID", help="Whom it is about.")] = None,
+    role: Annotated[str | None, _one_of("--role", _ROLES)] = None,
+    member: Annotated[
+        str | None,
+        typer.Option(
+            "--member",
+            metavar="USER",
+            help="Whom it is about, by e-mail or id.",
+            autocompletion=completed(_people.accounts),
+        ),
+    ] = None,
     token: Annotated[str | None, typer.Option("--token", help="Of the invitation to accept.")] = None,
     invitation: Annotated[str | None, typer.Option("--invitation", metavar="ID", help="Which to revoke.")] = None,
     db_url: DbUrl = None,
@@ -56,7 +79,7 @@ def workspaces(
 
     USER is who acts, with the rights that their role has.
 
-    Example: sonas workspaces invite 00000000-0000-4000-8000-000000000001 --workspace ID --email ann@example.com
+    Example: sonas workspaces invite ann@example.com --workspace Team --email bob@example.com
     """
     with connect(db_url) as client:
 
@@ -94,17 +117,27 @@ def workspaces(
 
 
 def budgets(
-    action: Annotated[str, typer.Argument(metavar="ACTION", help="list, set or delete.", show_default=False)],
+    action: Annotated[
+        str,
+        _action("list", "set", "delete"),
+    ],
     user: User,
-    credit_type: Annotated[str | None, typer.Option("--type", "-t", help="Which credits.")] = None,
+    credit_type: OneType = None,
     limit: Annotated[int | None, typer.Option("--limit", help="How many credits at most; 0 for none.")] = None,
     window: Annotated[
-        str | None, typer.Option("--window", help="draw, rolling, day, week, month, period or in_flight.")
+        str | None,
+        typer.Option(
+            "--window", autocompletion=offered(*_WINDOWS), help="draw, rolling, day, week, month, period or in_flight."
+        ),
     ] = None,
     hours: Annotated[int | None, typer.Option("--hours", help="How many, for rolling.")] = None,
-    scope: Annotated[str | None, typer.Option("--scope", help="workspace, role, member or metadata.")] = None,
+    scope: Annotated[
+        str | None,
+        _one_of("--scope", _SCOPES),
+    ] = None,
     value: Annotated[
-        str | None, typer.Option("--value", help="A role, a member's id (none for each), or such as actor=bob.")
+        str | None,
+        typer.Option("--value", help="A role, a member (none for each), or such as actor=bob."),
     ] = None,
     budget: Annotated[str | None, typer.Option("--budget", metavar="ID", help="Which to delete.")] = None,
     workspace: Workspace = None,
@@ -113,7 +146,7 @@ def budgets(
 ) -> None:
     """Show and change budgets: how much may be spent of a workspace, or of one's own account, by whom, per window.
 
-    Example: sonas budgets set 00000000-0000-4000-8000-000000000001 --workspace ID -t message --limit 50 --window day
+    Example: sonas budgets set ann@example.com --workspace Team -t message --limit 50 --window day
     """
     with connect(db_url) as client:
         of = options(workspace_id=workspace)
@@ -130,10 +163,11 @@ def budgets(
                 "delete": lambda: client.delete_credit_budget(user, **of, **_need(budget_id=budget)),
             },
         )
-    shown = found.budgets if action == "list" else (found,)
+        shown = found.budgets if action == "list" else (found,)
+        names = {} if as_json else names_of(client, [b.scope_value for b in shown if b.scope == "member"])
     rows = [
         (
-            b.credit_type, " ".join(filter(None, [b.scope, b.scope_value])),
+            b.credit_type, " ".join(filter(None, [b.scope, names.get(b.scope_value, b.scope_value)])),
             f"{b.window} {b.hours} h" if b.hours else b.window, f"{b.used:,} of {b.limit:,}", b.resets_at, b.budget_id,
         )
         for b in shown
@@ -145,7 +179,10 @@ def budgets(
 
 
 def keys(
-    action: Annotated[str, typer.Argument(metavar="ACTION", help="list, create or revoke.", show_default=False)],
+    action: Annotated[
+        str,
+        _action("list", "create", "revoke"),
+    ],
     user: User,
     name: _Name = None,
     days: Annotated[int | None, typer.Option("--days", help="How long it lives; for ever unless said.")] = None,
@@ -156,13 +193,17 @@ def keys(
 ) -> None:
     """Show, make and revoke API keys: programs that act for a user, on their account or in a workspace.
 
-    Example: sonas keys create 00000000-0000-4000-8000-000000000001 --name nightly --workspace ID
+    Example: sonas keys create ann@example.com --name nightly --workspace Team
     """
     with connect(db_url) as client:
         found = _choose(action, _key_actions(client, user, workspace, name, days, key))
+        names = names_of(client, [k.user_id for k in found.keys]) if action == "list" and not as_json else {}
     output = Output(as_json)
     if action == "list":
-        rows = [(k.name, k.user_id, k.created_at, k.expires_at, k.last_used_at, k.key_id) for k in found.keys]
+        rows = [
+            (k.name, names.get(str(k.user_id), k.user_id), k.created_at, k.expires_at, k.last_used_at, k.key_id)
+            for k in found.keys
+        ]
         output.answer(found, table(("name", "acts for", "made", "expires", "last used", "id"), rows))
     elif action == "create":
         output.answer(found, f"[bold green]{found.name}[/] {found.key_id}", f"Shown this once: {found.key}")

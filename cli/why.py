@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -14,6 +14,7 @@ from sonas_supabase import BalanceStory, Flow, models
 from ._connect import AsJson, CreditType, DbUrl, User, Workspace, connect, options
 from ._output import Output, cell, credits
 from ._register import register as _register
+from ._times import in_zone, time_option
 
 LINES = 8
 
@@ -21,8 +22,14 @@ LINES = 8
 def why(
     user: User,
     credit_type: CreditType,
-    since: Annotated[datetime | None, typer.Option("--since", help="From when on (UTC). Else: this period.")] = None,
-    until: Annotated[datetime | None, typer.Option("--until", help="Until when (UTC). Else: until now.")] = None,
+    since: Annotated[
+        datetime | None,
+        time_option("--since", "From when on (UTC). Else: this period."),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        time_option("--until", "Until when (UTC). Else: until now."),
+    ] = None,
     workspace: Workspace = None,
     db_url: DbUrl = None,
     as_json: AsJson = False,
@@ -36,8 +43,8 @@ def why(
             user,
             credit_type,
             **options(
-                since=since and since.replace(tzinfo=UTC),
-                until=until and until.replace(tzinfo=UTC),
+                since=in_zone(since),
+                until=in_zone(until),
                 workspace_id=workspace,
             ),
         )

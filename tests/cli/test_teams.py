@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
+from tests.cli.conftest import Sonas
 from tests.support.database import Database
 
 Answer = Callable[..., Any]
@@ -37,3 +40,30 @@ def test_what_is_missing_is_named(answer: Answer, database: Database) -> None:
     for words in (("workspaces", "create", user), ("budgets", "set", user), ("keys", "create", user),
                   ("workspaces", "dance", user)):  # fmt: skip
         assert answer(*words, exit_code=2)["code"] == "usage"
+
+
+def test_members_are_named_by_e_mail_and_times_may_have_an_offset(
+    answer: Answer, sonas: Sonas, database: Database
+) -> None:
+    ann, bob = (database.new_user(email=f"{name}.{uuid4().hex[:8]}@example.com") for name in ("ann", "bob"))
+    email = str(database.value("select email from auth.users where id = %s", bob))
+    team = answer("workspaces", "create", ann, "--name", f"Team of {email}")["workspace_id"]
+    token = answer("workspaces", "invite", ann, "--workspace", team, "--email", email)["token"]
+    answer("workspaces", "accept", email, "--token", token)
+    here = (ann, "--workspace", f"Team of {email}")
+    answer(
+        "budgets", "set", *here, "-t", "message", "--limit", 5, "--window", "day", "--scope", "member", "--value", email
+    )
+    assert f"member {email}" in sonas("budgets", "list", *here).output.replace("\n", " ")
+    answer("keys", "create", email, "--name", "nightly", "--workspace", team)
+    assert email in sonas("keys", "list", *here).output
+    assert answer("workspaces", "role", *here, "--member", email, "--role", "admin")["members"][1]["role"] == "admin"
+    answer("workspaces", "remove", *here, "--member", email.upper())
+    assert answer("workspaces", "remove", *here, "--member", "x" + email, exit_code=1)["code"] == "account_not_found"
+    assert "Did you mean remove?" in sonas("workspaces", "remov", ann).output
+
+    given = answer("grant", ann, "message", 5, "--expires", "2031-01-01T12:00+02:00")
+    expires = "select expires_at from credit_grants where id = %s"
+    assert database.value(expires, given["grant_id"]) == datetime(2031, 1, 1, 10, tzinfo=UTC)
+    said = sonas("history", ann, "--since", "yesterday")
+    assert (said.exit_code, "2027-02-01" in said.output) == (2, True)
