@@ -81,7 +81,10 @@ def router(context: Context) -> APIRouter:
         for answer in answers:
             if isinstance(answer, CreditsError):
                 raise answer
-        found = dict(zip(asked, answers, strict=True))
+        found: dict[str, Any] = dict(zip(asked, answers, strict=True))
+        ids = [row.value for row in found["top_accounts"].rows if row.value is not None]
+        named = (await credits.find_accounts(account_ids=ids, limit=len(ids))).accounts if ids else ()
+        found["names"] = {str(account.account_id): account.name for account in named if account.name}
         return Response(_ANSWER.dump_json(found), media_type="application/json")
 
     return routes

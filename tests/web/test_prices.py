@@ -107,7 +107,7 @@ async def test_a_receipt_adds_up_by_hand(
         await page.goto("/pricing?lang=de")
         card = page.locator("sonas-prices")
         await expect(card).to_contain_text("250 je 1.000.000")
-        await expect(card).to_contain_text("mindestens 0,25")
+        await expect(card).to_contain_text("0,125 (mindestens 0,25")
         await fits(page)
         await page.evaluate(axe)
         await judge(page, "rate card")

@@ -1,5 +1,6 @@
 // What the founder's page shows of the figures: tiles, and cards with a chart, a table and the rows behind them. No DOM.
 
+import { isolated } from "./dom.js";
 import { count, nameOf, t, words } from "./i18n.js";
 
 // 4 January 2021 was a Monday.
@@ -10,6 +11,19 @@ const sourceOf = (source) => words.sourceOf(source);
 const planOf = (name) => (name === "all" ? t("admin.all") : name);
 const rates = new Intl.NumberFormat(words.locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 export const percent = (rate) => (rate === null ? "–" : `${rates.format(rate * 100)} %`);
+
+// How long something took, in the unit that says it.
+function duration(hours) {
+  const [n, unit] = hours < 1.5 ? [Math.max(1, Math.round(hours * 60)), "minute"] : hours < 48 ? [hours, "hour"] : [hours / 24, "day"];
+  return new Intl.NumberFormat(words.locale, { style: "unit", unit, unitDisplay: "long", maximumFractionDigits: 1 }).format(n);
+}
+
+// The share that ended unspent. Where most of what was granted has not ended yet, there is none to speak of.
+function unused(row) {
+  const ended = Math.max(row.spent, 0) + row.expired + row.voided;
+  return percent(2 * ended >= row.granted ? row.share : null);
+}
+
 const sum = (rows, value) => rows.reduce((total, row) => total + value(row), 0);
 const of = (part, whole) => percent(whole ? part / whole : null);
 
@@ -79,7 +93,7 @@ export function cards(found, bucket) {
     note:
       took.median_hours === null
         ? null
-        : t("admin.took", { denied: took.denied_spells, upgraded: took.upgraded, n: Math.round(took.median_hours) }),
+        : t("admin.took", { denied: took.denied_spells, upgraded: took.upgraded, time: duration(took.median_hours) }),
     rows: conversion.rows,
   });
   shown.push({
@@ -118,14 +132,14 @@ export function cards(found, bucket) {
     title: t("admin.breakage"),
     sentence: t("admin.breakage_note"),
     head: heads(["plan", "credits", "spent", "expired", "voided", "unused"]),
-    body: broken.map((row) => [row.plan, `${nameOf(row.credit_type)}, ${sourceOf(row.source)}`, count(row.spent), count(row.expired), count(row.voided), percent(row.share)]),
+    body: broken.map((row) => [row.plan, `${nameOf(row.credit_type)}, ${sourceOf(row.source)}`, count(row.spent), count(row.expired), count(row.voided), unused(row)]),
     rows: broken,
   });
   shown.push(
     segment(t("admin.by_weekday"), found.weekdays, fixed(1, 7), (value) => weekday(value, "long"), (value) => weekday(value, "short")),
     segment(t("admin.by_hour"), found.hours, fixed(0, 23), (value) => `${value}:00`),
     segment(t("admin.by_cohort"), found.cohorts, null, (value) => value),
-    segment(t("admin.top"), found.top_accounts, null, (value) => value),
+    segment(t("admin.top"), found.top_accounts, null, (value) => (value in found.names ? isolated(found.names[value]) : value)),
   );
   if (found.by_key) shown.push(segment(t("admin.by_key", { key: found.by_key.metadata_key }), found.by_key, null, (value) => value));
   return shown;

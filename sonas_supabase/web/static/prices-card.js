@@ -90,7 +90,7 @@ class SonasPrices extends HTMLElement {
     const step = (price, one) => words.t("rates.above", { above: words.exact(one.above), price: priceOf({ ...price, ...one }, words) });
     const price = (one) => {
       const steps = (one.steps ?? []).map((other) => step(one, other)).join(", ");
-      return h("li", {}, h("span", { class: "muted" }, `${dimension(one.dimension, words)}: `), [priceOf(one, words), boundOf(one, words), steps].filter(Boolean).join(", "));
+      return h("li", {}, h("span", { class: "muted" }, `${dimension(one.dimension, words)}: `), [[priceOf(one, words), boundOf(one, words)].filter(Boolean).join(" "), steps].filter(Boolean).join(", "));
     };
     return h("li", {}, h("span", { class: "name" }, name), h("ul", { role: "list" }, ...prices.map(price)));
   }

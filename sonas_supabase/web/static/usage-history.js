@@ -230,7 +230,7 @@ export class UsageHistory {
         cell("type", ...stacked((sum) => words.nameOf(sum.credit_type))),
         cell("when", when),
         cell("figure cost", ...(line.refused ? [words.t("history.refused")] : stacked((sum) => words.change(sum.amount)))),
-        cell("figure after", ...stacked((sum) => (sum.balance_after === null ? "–" : words.count(sum.balance_after)))),
+        cell(sums.every((sum) => sum.balance_after === null) ? "figure after none" : "figure after", ...stacked((sum) => (sum.balance_after === null ? "–" : words.count(sum.balance_after)))),
       ),
       h(
         "tr",

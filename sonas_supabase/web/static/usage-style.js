@@ -167,7 +167,7 @@ table { border-collapse: collapse; }
   .history .several .when { grid-area: 3 / 1 / 4 / 4; padding-inline-start: 1.4rem; }
   .history .several .when::before { content: none; }
   .history .several :is(.type, .after) { display: none; }
-  .refused .after { visibility: hidden; }
+  .refused .after, .after.none { visibility: hidden; }
   .history .figure, .figure .part { white-space: normal; overflow-wrap: anywhere; }
   .history td { min-width: 0; }
 }
