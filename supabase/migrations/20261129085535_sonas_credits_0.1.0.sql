@@ -1308,7 +1308,7 @@ comment on column credits.settings.anonymous_credits is
   'credits on becoming permanent.';
 comment on column credits.settings.workspace_credits is
   'Whether a workspace on the free plan has its credits, beside those of its members. It has its '
-  'limits.';
+  'limits. A change counts at once, in the running period.';
 comment on column credits.settings.on_cancel is
   'What a cancellation does to the paid plan credits: keep them to the end that was paid for, or '
   'void them at once.';
@@ -2479,6 +2479,34 @@ comment on function credits.free_credits_of(uuid) is
   'anonymous, or has another open account (other_account), or it is a workspace.';
 revoke all on function credits.free_credits_of(uuid)
   from public, anon, authenticated, service_role;
+
+create function credits.follow_workspace_credits()
+returns trigger
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+begin
+  perform 1 from credits.balances b
+  join credits.accounts a on a.account_id = b.account_id and a.kind = 'workspace'
+  where b.kind = 'credit'
+  order by b.account_id, b.credit_type for update of b;
+  update credits.balances b set due_at = '-infinity'
+  from credits.accounts a
+  where a.account_id = b.account_id and a.kind = 'workspace' and b.kind = 'credit';
+  return null;
+end
+$$;
+comment on function credits.follow_workspace_credits() is
+  'Lets each workspace be asked anew what it is due, once it has been decided otherwise whether '
+  'workspaces have free credits.';
+revoke all on function credits.follow_workspace_credits()
+  from public, anon, authenticated, service_role;
+create trigger settings_workspace_credits_count_at_once after update of workspace_credits
+  on credits.settings for each row
+  when (old.workspace_credits <> new.workspace_credits)
+  execute function credits.follow_workspace_credits();
 
 create function credits.free_allowance(
   p_account_id uuid, p_credit_type text, p_period_start timestamptz, p_allowance bigint)
@@ -32362,4 +32390,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text b9ae981c9d063171.';
+  'again. Written by remember_installation. Release 0.1.0, text 1c492df3d6212fec.';

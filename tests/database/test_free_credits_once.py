@@ -573,6 +573,22 @@ def test_what_is_withheld_is_no_allowance_and_nothing_to_wait_for(own_database: 
     assert balances_of(own_database, owner)["message"]["renews_at"]
 
 
+def test_whether_workspaces_have_free_credits_counts_at_once(own_database: Database) -> None:
+    owner = own_database.new_user()
+    workspace = UUID(own_database.call("create_workspace", owner, name="W")["workspace_id"])
+    paid = UUID(own_database.call("create_workspace", owner, name="Paid")["workspace_id"])
+    own_database.call("change_plan", owner, "starter", workspace_id=paid)
+    for setting, expected in (("free", (10, 10)), ("none", (0, 0)), ("free", (10, 6)), ("none", (0, 0))):
+        own_database.run("update credits.settings set workspace_credits = %s", setting)
+        found = balances_of(own_database, owner, workspace_id=workspace)
+        assert (found["message"]["allowance"], found["message"]["remaining"]) == expected, setting
+        assert bool(found["message"]["renews_at"]) == (setting == "free")
+        own_database.verify()
+        if expected == (10, 10):
+            own_database.call("consume_credits", owner, "message", 4, workspace_id=workspace)
+        assert left(own_database, paid) == 100
+
+
 def test_a_plan_that_is_not_paid_for_has_nothing_to_wait_for(database: Database) -> None:
     for status, renews in (("past_due", False), ("paused", False), ("canceled", True), ("active", True)):
         user = database.new_user()

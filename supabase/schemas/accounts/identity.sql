@@ -88,6 +88,34 @@ comment on function credits.free_credits_of(uuid) is
 revoke all on function credits.free_credits_of(uuid)
   from public, anon, authenticated, service_role;
 
+create function credits.follow_workspace_credits()
+returns trigger
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+begin
+  perform 1 from credits.balances b
+  join credits.accounts a on a.account_id = b.account_id and a.kind = 'workspace'
+  where b.kind = 'credit'
+  order by b.account_id, b.credit_type for update of b;
+  update credits.balances b set due_at = '-infinity'
+  from credits.accounts a
+  where a.account_id = b.account_id and a.kind = 'workspace' and b.kind = 'credit';
+  return null;
+end
+$$;
+comment on function credits.follow_workspace_credits() is
+  'Lets each workspace be asked anew what it is due, once it has been decided otherwise whether '
+  'workspaces have free credits.';
+revoke all on function credits.follow_workspace_credits()
+  from public, anon, authenticated, service_role;
+create trigger settings_workspace_credits_count_at_once after update of workspace_credits
+  on credits.settings for each row
+  when (old.workspace_credits <> new.workspace_credits)
+  execute function credits.follow_workspace_credits();
+
 create function credits.free_allowance(
   p_account_id uuid, p_credit_type text, p_period_start timestamptz, p_allowance bigint)
 returns bigint

@@ -60,7 +60,7 @@ comment on column credits.settings.anonymous_credits is
   'credits on becoming permanent.';
 comment on column credits.settings.workspace_credits is
   'Whether a workspace on the free plan has its credits, beside those of its members. It has its '
-  'limits.';
+  'limits. A change counts at once, in the running period.';
 comment on column credits.settings.on_cancel is
   'What a cancellation does to the paid plan credits: keep them to the end that was paid for, or '
   'void them at once.';
