@@ -80,8 +80,8 @@ def joins(group: Sequence[HistoryEntry], entry: HistoryEntry, grants: Grants) ->
     if entry.operation_id == last.operation_id:
         return True
     near = last.created_at - entry.created_at
-    if last.kind == "expire" and entry.kind == "refund":
-        return near == timedelta() and last.credit_type == entry.credit_type
+    if near == timedelta() and last.credit_type == entry.credit_type and _cause(last) == _cause(entry):
+        return True
     if _is_made_by_trigger(last) and entry.kind == "capture":
         return len(group) == 1 and "project" in entry.metadata and near <= _AT_ONCE
     if not all(_is_of_a_period(one, grants) for one in (last, entry)) or near > _AT_ONCE:
@@ -89,6 +89,12 @@ def joins(group: Sequence[HistoryEntry], entry: HistoryEntry, grants: Grants) ->
     if _is_restart(last, grants) != _is_restart(entry, grants):
         return False
     return all((entry.credit_type, entry.kind) != (one.credit_type, one.kind) for one in group)
+
+
+def _cause(entry: HistoryEntry) -> UUID:
+    """The operation that an entry comes of: what comes back too late is lost again, and says of which refund."""
+    is_loss = entry.kind in ("expire", "void")
+    return entry.related_operation_id if is_loss and entry.related_operation_id else entry.operation_id
 
 
 def _is_made_by_trigger(entry: HistoryEntry) -> bool:

@@ -23,7 +23,7 @@ def entry(minute: int, version: int, amount: int, operation: UUID | None = None,
         user_id=None,
         amount=amount,
         balance_after=100 + amount,
-        related_operation_id=None,
+        related_operation_id=fields.get("related"),
         description=fields.get("description"),
         metadata={},
         created_at=START + timedelta(minutes=minute),
@@ -40,6 +40,19 @@ def test_an_operation_out_of_several_grants_is_one_line() -> None:
     operation = uuid4()
     [line] = operation_page([entry(1, 3, -4, operation), entry(1, 2, -6, operation)], [], None).operations
     assert (line.amount, line.balance_after) == (-10, 96)
+
+
+def test_a_refund_and_what_is_lost_of_it_is_one_thing() -> None:
+    refund = uuid4()
+    parts = [
+        entry(1, 4, -1, kind="void", related=refund),
+        entry(1, 3, 1, refund, kind="refund"),
+        entry(1, 2, -2, kind="expire", related=refund),
+        entry(1, 1, 2, refund, kind="refund"),
+    ]
+    lines = operation_page([entry(2, 5, -9, kind="void", related=refund), *parts], [], None).operations
+    assert [(line.kind, line.amount) for line in lines] == [("void", -9), ("void", -1), ("refund", 3), ("expire", -2)]
+    assert len({line.group for line in lines}) == 2
 
 
 def test_refusals_stand_where_they_happened() -> None:
