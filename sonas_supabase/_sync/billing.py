@@ -178,19 +178,27 @@ class Billing(Caller):
         )
 
     def list_billing_events(
-        self, *, outcome: str | None = None, limit: int = 100, timeout: float | None = None, retries: int | None = None
+        self,
+        *,
+        outcome: str | None = None,
+        limit: int = 100,
+        to_fetch: bool = False,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> tuple[BillingEvent, ...]:
         """Events of the payment provider that wait for something or need a person, the oldest first.
 
         ``outcome`` None is both; waiting, needs_attention, applied or ignored is one. An event that waits for
-        ``fetch:…`` is completed by applying it again with all of its facts.
+        ``fetch:…`` is completed by applying it again with all of its facts. ``to_fetch`` lists those that an inquiry at
+        the provider may complete and whose turn it is: at once, and after each try in vain later, up to a day; what was
+        tried the longest ago comes first.
 
         SQL: ``list_billing_events``.
 
         Raises:
             InvalidArgument: another ``outcome``, or ``limit`` is not 1 to 1000.
         """
-        return self._call(calls.list_billing_events(outcome=outcome, limit=limit), timeout, retries)
+        return self._call(calls.list_billing_events(outcome=outcome, limit=limit, to_fetch=to_fetch), timeout, retries)
 
     def list_billing_prices(
         self, *, livemode: bool | None = None, timeout: float | None = None, retries: int | None = None

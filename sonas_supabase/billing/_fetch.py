@@ -19,8 +19,17 @@ class Fetcher:
         self._calls = stripe.client.v1
         self._settings = settings
 
+    def as_it_is(self, row: Any) -> BillingEvent:
+        """The event with nothing added."""
+        event = {"id": row.event_id, "type": row.type, "created": row.happened_at.isoformat()}
+        return BillingEvent(
+            event={**event, "livemode": row.livemode, "api_version": row.api_version}, facts=list(row.facts)
+        )
+
     def complete(self, row: Any) -> BillingEvent | None:
         """The event with what it waits for; None where Stripe has nothing to add."""
+        if row.livemode != self._settings.livemode:
+            return None
         for missing in row.waits_for:
             if missing.startswith(_FETCH):
                 return self._with_object(row, self._whole(missing.removeprefix(_FETCH)))

@@ -205,7 +205,7 @@ class Operations:
         waits = change.schedule_at_period_end
         if (
             change.enabled
-            and "price" in (change.default_allowed_updates or [])
+            and {"price", "quantity"} & set(change.default_allowed_updates or [])
             and change.proration_behavior != "none"
             and "decreasing_item_amount" not in {one.type for one in (waits.conditions if waits else [])}
         ):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 from sonas_supabase import AsyncCreditsClient, CreditsError
 from sonas_supabase.billing._fetch import Fetcher
+from sonas_supabase.billing._reader import BillingEvent
 from sonas_supabase.billing._settings import BillingSettings
 from sonas_supabase.billing._stripe import Stripe
-from sonas_supabase.billing.errors import ProviderUnavailable
+from sonas_supabase.billing.errors import KeyRefused, ProviderUnavailable, ProviderUnreachable
 
 _log = logging.getLogger("sonas_supabase.billing")
 
@@ -66,11 +68,9 @@ async def _complete(
 ) -> tuple[int, int]:
     completed = failed = 0
     fetcher = Fetcher(stripe, settings)
-    for row in await client.list_billing_events(outcome="waiting", limit=limit):
+    for row in await client.list_billing_events(outcome="waiting", limit=limit, to_fetch=True):
         try:
-            said = await asyncio.to_thread(fetcher.complete, row)
-            if said is None:
-                continue
+            said = await asyncio.to_thread(_fetched, fetcher, row)
             done = await client.apply_billing_event(said.event, said.facts)
         except CreditsError as error:
             failed += 1
@@ -78,3 +78,16 @@ async def _complete(
             continue
         completed += done.outcome != "waiting"
     return completed, failed
+
+
+def _fetched(fetcher: Fetcher, row: Any) -> BillingEvent:
+    """The event with what Stripe adds; as it is where that is nothing, so that its next turn comes later."""
+    try:
+        said = fetcher.complete(row)
+    except (ProviderUnreachable, KeyRefused):
+        raise
+    except ProviderUnavailable as error:
+        # Stripe has no such object, for one: to ask at once again would keep others waiting.
+        _log.warning("the event %s (%s) stays waiting: %s", row.event_id, row.type, error.code)
+        said = None
+    return said or fetcher.as_it_is(row)

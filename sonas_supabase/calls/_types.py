@@ -345,7 +345,7 @@ TYPES: dict[str, dict[str, str]] = {
         "p_livemode": "boolean",
         "p_workspace_id": "uuid",
     },
-    "list_billing_events": {"p_outcome": "text", "p_limit": "integer"},
+    "list_billing_events": {"p_outcome": "text", "p_limit": "integer", "p_to_fetch": "boolean"},
     "list_billing_prices": {"p_livemode": "boolean"},
     "list_top_ups": {"p_limit": "integer"},
     "reconcile_billing": {"p_livemode": "boolean", "p_limit": "integer"},

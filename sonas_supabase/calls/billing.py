@@ -128,13 +128,14 @@ def link_billing_customer(
     )
 
 
-def list_billing_events(*, outcome: str | None, limit: int) -> Call[tuple[BillingEvent, ...]]:
+def list_billing_events(*, outcome: str | None, limit: int, to_fetch: bool) -> Call[tuple[BillingEvent, ...]]:
     """The call of ``list_billing_events``."""
     return Call(
         "list_billing_events",
         {
             "outcome": arg.optional(arg.text, "outcome", outcome),
             "limit": arg.integer("limit", limit),
+            "to_fetch": arg.boolean("to_fetch", to_fetch),
         },
         lambda answer: parse(BillingEventList, answer).events,
         repeatable=True,

@@ -157,6 +157,7 @@ def test_a_body_without_end_is_refused(url: str) -> None:
         ({"type": "payout.paid"}, "ignored"),
         ({"type": "invoice.created"}, "ignored"),
         ({"object": "v2.core.event", "created": "2027-03-01T00:00:00Z"}, "ignored"),
+        ({"object": "v2.core.event", "created": "2027-03-01T00:00:00Z", "context": "acct_1"}, "ignored"),
     ],
 )
 def test_what_is_not_for_us_is_kept_and_ignored(
@@ -170,12 +171,16 @@ def test_what_is_not_for_us_is_kept_and_ignored(
     assert [row[0] for row in kept] == ["ignored"]
 
 
-def test_an_event_of_the_other_mode_changes_nothing(database: Database, user: UUID) -> None:
+def test_an_event_of_the_other_mode_changes_nothing(url: str, database: Database, user: UUID) -> None:
     live = BillingSettings(secret_key="sk_live_x", webhook_secrets=(SECRET,))
+    event = paid_pack(database, user)
     with served(make_app(database, billing=live)) as running:
-        answer = tell(f"{running}/api/billing/webhook", paid_pack(database, user))
-    assert answer.json()["outcome"] == "ignored"
+        outcomes = [tell(f"{running}/api/billing/webhook", event).json()["outcome"] for _ in range(2)]
+    assert outcomes == ["ignored", "replayed"]
     assert database.balance(user)["remaining"] == 10
+    # The key was the wrong one: told again by the right one, it was missed and counts.
+    assert [tell(url, event).json()["outcome"] for _ in range(2)] == ["applied", "replayed"]
+    assert database.balance(user)["remaining"] == 110
 
 
 def test_another_amount_or_currency_needs_a_look_and_gives_nothing(url: str, database: Database, user: UUID) -> None:

@@ -18,19 +18,27 @@ as $$
 declare
   v_row credits.billing_inbox;
   v_is_new boolean;
+  v_ignored text;
+  v_before text;
 begin
   perform credits.check_billing_event(p_event, p_facts);
   v_is_new := credits.receive_event(p_event, p_facts);
   select * into v_row from credits.billing_inbox b
   where b.event_id = p_event ->> 'id' for update;
-  if not v_is_new and v_row.outcome in ('applied', 'ignored') then
-    return credits.respond(credits.event_answer(v_row, 'replayed'));
-  end if;
   if not v_is_new and p_facts <> '[]' then
+    v_before := v_row.outcome;
     v_row.facts := p_facts;
   end if;
-  return credits.respond(credits.event_answer(
-    credits.settle_event(v_row, credits.why_ignored(p_event, v_row.facts)), null));
+  v_ignored := credits.why_ignored(p_event, v_row.facts);
+  -- What was ignored had no effect: told again where it counts, by the right key or a release that
+  -- reads it, it takes effect.
+  if not v_is_new and (v_row.outcome = 'applied'
+    or v_row.outcome = 'ignored' and v_ignored is not null) then
+    return credits.respond(credits.event_answer(v_row, 'replayed'));
+  end if;
+  v_row := credits.settle_event(v_row, v_ignored);
+  return credits.respond(credits.event_answer(v_row,
+    case when v_before = 'ignored' and v_row.outcome = 'ignored' then 'replayed' end));
 end
 $$;
 comment on function public.apply_billing_event(jsonb, jsonb) is
