@@ -36,16 +36,34 @@ def settings_of(stack: LocalStack) -> BillingSettings | None:
     """
     from sonas_supabase.billing import BillingSettings
     from sonas_supabase.local import LocalProblem
-    from sonas_supabase.local.stripe import stripe_keys
+    from sonas_supabase.local.stripe import SIMULATED_KEY
 
     given = BillingSettings.from_env()
+    if (given.secret_key or "").startswith(SIMULATED_KEY):
+        # Out of `sonas status --env`, perhaps of a stack that was made anew since.
+        return _simulated(stack)
     if given.livemode:
         raise LocalProblem(
             "STRIPE_SECRET_KEY is a live key, and a local stack takes no real money.",
             "Unset it for the simulated checkout, or set a test key (sk_test_…).",
         )
-    if given.secret_key:
-        return given
+    return given if given.secret_key else _simulated(stack)
+
+
+def environment_of(stack: LocalStack) -> dict[str, str]:
+    """What an app, or `sonas stripe`, has in its environment to sell through the simulated Stripe of a stack."""
+    settings = _simulated(stack)
+    return {
+        "STRIPE_SECRET_KEY": settings.require_key(),
+        "STRIPE_WEBHOOK_SECRETS": ",".join(settings.webhook_secrets),
+        "STRIPE_API_BASE": str(settings.api_base),
+    }
+
+
+def _simulated(stack: LocalStack) -> BillingSettings:
+    from sonas_supabase.billing import BillingSettings
+    from sonas_supabase.local.stripe import stripe_keys
+
     keys = stripe_keys(stack)
     return BillingSettings(
         secret_key=keys.secret_key, webhook_secrets=(keys.webhook_secret,), api_base=f"{stack.api_url}{PATH}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import _selling
 from ._connect import DATA_DIR, AsJson, DbUrl, connect
 from ._dashboard import is_installed, local_app, serves_metrics
 from ._guard import CHECK_FAILED, Stop
@@ -100,9 +101,10 @@ def status(
     output = Output(as_json)
     if env:
         stack = _running_stack()
-        output.answer(stack.environment())
+        environment = stack.environment() | (_selling.environment_of(stack) if _selling.is_installed() else {})
+        output.answer(environment)
         if not as_json:
-            for name, value in stack.environment().items():
+            for name, value in environment.items():
                 output.line(f"{name}={value}")
         return
     with connect(db_url) as client:

@@ -144,8 +144,8 @@ class Catalogue:
         return [Change(action="register", what=price.lookup_key or _named(price), detail=price.id) for price in found]
 
     def drift(self) -> list[Change]:
-        """Where a price of ours is another one at Stripe, is archived there, or is gone."""
-        changes = []
+        """Where a price of ours is another one at Stripe, is archived there, is gone, or is not what the row says."""
+        changes = self._not_pushed()
         for price in self._client.list_billing_prices().prices:
             if not price.is_current or price.livemode != self._livemode:
                 continue
@@ -184,6 +184,25 @@ class Catalogue:
             with told("webhook_endpoints.update"):
                 self._calls.webhook_endpoints.update(good[0].id, events)
         return [Change(action="endpoint", what=url, detail="other types of events")], None
+
+    def _not_pushed(self) -> list[Change]:
+        """What costs something else by its row, or in another currency, than it is sold for."""
+        sold = {
+            (price.plan_id, price.pack_id, price.billing_interval): (price.currency, price.unit_amount)
+            for price in self._client.list_billing_prices().prices
+            if price.is_current and price.livemode == self._livemode
+        }
+        return [
+            Change(
+                action="differs",
+                what=f"{offer.plan_id or offer.pack_id} {offer.interval or ''}".strip(),
+                detail=f"{_costs(offer.currency, offer.amount)} by its row, sold for {_costs(currency, amount)}: "
+                "sonas stripe push",
+            )
+            for offer in offers(self._client)
+            for currency, amount in [sold.get((offer.plan_id, offer.pack_id, offer.interval), (None, None))]
+            if currency is not None and amount is not None and (currency, amount) != (offer.currency, offer.amount)
+        ]
 
     def _registered(self) -> set[str]:
         return {price.price_id for price in self._client.list_billing_prices().prices}

@@ -20556,19 +20556,27 @@ as $$
 declare
   v_row credits.billing_inbox;
   v_is_new boolean;
+  v_ignored text;
+  v_before text;
 begin
   perform credits.check_billing_event(p_event, p_facts);
   v_is_new := credits.receive_event(p_event, p_facts);
   select * into v_row from credits.billing_inbox b
   where b.event_id = p_event ->> 'id' for update;
-  if not v_is_new and v_row.outcome in ('applied', 'ignored') then
-    return credits.respond(credits.event_answer(v_row, 'replayed'));
-  end if;
   if not v_is_new and p_facts <> '[]' then
+    v_before := v_row.outcome;
     v_row.facts := p_facts;
   end if;
-  return credits.respond(credits.event_answer(
-    credits.settle_event(v_row, credits.why_ignored(p_event, v_row.facts)), null));
+  v_ignored := credits.why_ignored(p_event, v_row.facts);
+  -- What was ignored had no effect: told again where it counts, by the right key or a release that
+  -- reads it, it takes effect.
+  if not v_is_new and (v_row.outcome = 'applied'
+    or v_row.outcome = 'ignored' and v_ignored is not null) then
+    return credits.respond(credits.event_answer(v_row, 'replayed'));
+  end if;
+  v_row := credits.settle_event(v_row, v_ignored);
+  return credits.respond(credits.event_answer(v_row,
+    case when v_before = 'ignored' and v_row.outcome = 'ignored' then 'replayed' end));
 end
 $$;
 comment on function public.apply_billing_event(jsonb, jsonb) is
@@ -23218,17 +23226,22 @@ revoke all on function credits.account_of_customer(text)
 --   Events of the payment provider that wait for something or need a person, the oldest first.
 --
 --   ``outcome`` None is both; waiting, needs_attention, applied or ignored is one. An event that
---   waits for ``fetch:…`` is completed by applying it again with all of its facts.
+--   waits for ``fetch:…`` is completed by applying it again with all of its facts. ``to_fetch`` lists
+--   those that an inquiry at the provider may complete and whose turn it is: at once, and after each
+--   try in vain later, up to a day; what was tried the longest ago comes first.
 --
 --   Raises:
 --       InvalidArgument: another ``outcome``, or ``limit`` is not 1 to 1000.
-create function public.list_billing_events(p_outcome text default null, p_limit integer default 100)
+create function public.list_billing_events(
+  p_outcome text default null, p_limit integer default 100, p_to_fetch boolean default false)
 returns jsonb
 language plpgsql
 stable
 security definer
 set search_path = ''
 as $$
+declare
+  v_now timestamptz := clock_timestamp();
 begin
   if p_outcome not in ('waiting', 'needs_attention', 'applied', 'ignored') then
     perform credits.raise_error('invalid_argument',
@@ -23237,21 +23250,45 @@ begin
   end if;
   perform credits.check_billing_limit(p_limit);
   return jsonb_build_object('success', true, 'code', 'ok', 'events', (
-    select coalesce(jsonb_agg(to_jsonb(r) order by r.received_at, r.event_id), '[]') from (
+    select coalesce(jsonb_agg(to_jsonb(r) - 'turn'::text order by r.turn, r.event_id), '[]') from (
       select b.event_id, b.type, b.happened_at, b.livemode, b.api_version, b.outcome, b.note,
-        b.waits_for, b.facts, b.body, b.tries, b.received_at
+        b.waits_for, b.facts, b.body, b.tries, b.received_at,
+        case when p_to_fetch then b.settled_at else b.received_at end as turn
       from credits.billing_inbox b
       where b.outcome = any (case when p_outcome is null then array['waiting', 'needs_attention']
         else array[p_outcome] end)
-      order by b.received_at, b.event_id limit p_limit) r));
+        and (p_to_fetch is not true or credits.is_to_fetch(b.waits_for, b.tries, b.settled_at, v_now))
+      order by turn, b.event_id limit p_limit) r));
 end
 $$;
-comment on function public.list_billing_events(text, integer) is
+comment on function public.list_billing_events(text, integer, boolean) is
   'Events of the payment provider that wait for something or need a person, the oldest first: '
-  'what they wait for, and their facts.';
-revoke all on function public.list_billing_events(text, integer)
+  'what they wait for, and their facts. p_to_fetch: those that an inquiry at the provider may '
+  'complete, when it is their turn.';
+revoke all on function public.list_billing_events(text, integer, boolean)
   from public, anon, authenticated, service_role;
-grant execute on function public.list_billing_events(text, integer) to service_role;
+grant execute on function public.list_billing_events(text, integer, boolean) to service_role;
+
+create function credits.is_to_fetch(
+  p_waits_for text[], p_tries integer, p_tried_at timestamptz, p_at timestamptz)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return exists (
+      select 1 from unnest(p_waits_for) w where w like 'fetch:%' or w like 'payment:%')
+    and (p_tries < 2 or p_tried_at + least(interval '1 day',
+      interval '10 seconds' * power(2, least(p_tries - 2, 14))) <= p_at);
+end
+$$;
+comment on function credits.is_to_fetch(text[], integer, timestamptz, timestamptz) is
+  'Whether the provider may know what an event waits for, and has not been asked for a while: each '
+  'try in vain doubles the time to the next one.';
+revoke all on function credits.is_to_fetch(text[], integer, timestamptz, timestamptz)
+  from public, anon, authenticated, service_role;
 
 create function credits.check_billing_limit(p_limit integer)
 returns void
@@ -32390,4 +32427,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 1c492df3d6212fec.';
+  'again. Written by remember_installation. Release 0.1.0, text 9fed118cf5d77a90.';

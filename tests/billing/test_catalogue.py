@@ -63,6 +63,9 @@ def test_another_amount_is_another_price_and_the_old_one_is_kept(
     stripe.push()
     before = {one.plan_id: one.price_id for one in client.list_billing_prices().prices}
     own_database.run("update public.plans set price_cents = price_cents + 500, name = 'Begin' where id = 'starter'")
+    [differs] = stripe.drift()
+    assert (differs.action, differs.what) == ("differs", "starter month")
+    assert "sonas stripe push" in differs.detail
     told = stripe.push(dry_run=True)
     assert actions(told) == [("rename", "sonas_plan_starter"), ("replace", "sonas_plan_starter_month")]
     assert "becomes" in told[1].detail

@@ -60,6 +60,19 @@ def test_a_live_key_stops_the_local_stack(tmp_path: Path, monkeypatch: pytest.Mo
         _selling.settings_of(LocalStack(tmp_path))
 
 
+def test_the_keys_of_a_simulated_stripe_are_those_of_the_stack_that_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`sonas status --env > .env` may be of a stack that was made anew since."""
+    stack = LocalStack(tmp_path)
+    monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_test_simulated_of_before")
+    monkeypatch.setenv("STRIPE_API_BASE", "http://127.0.0.1:1/simulated-stripe")
+    found, said = _selling.settings_of(stack), _selling.environment_of(stack)
+    assert found is not None
+    assert (found.secret_key, found.api_base) == (said["STRIPE_SECRET_KEY"], said["STRIPE_API_BASE"])
+    assert found.webhook_secrets == (said["STRIPE_WEBHOOK_SECRETS"],)
+
+
 def test_a_test_key_sells_through_stripes_test_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_test_1")
     found = _selling.settings_of(LocalStack(tmp_path))

@@ -166,7 +166,7 @@ async def test_an_invoice_that_came_without_all_its_lines_is_completed(
     store = shop.double.shop.store
     shop.buy(user, plan_id="starter")
     for nth in range(25):
-        theirs = {
+        theirs: dict[str, dict[str, Any]] = {
             "subscription": {"fact": "subscription_seen", "subscription_id": f"sub_theirs{nth}", "status": "active",
                              "customer_id": f"cus_theirs{nth}", "at": "2026-03-01T00:00:00Z"},
             "refund": {"fact": "refund_seen", "refund_id": f"re_theirs{nth}", "payment_intent": f"pi_theirs{nth}",

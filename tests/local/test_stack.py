@@ -116,6 +116,7 @@ def test_a_second_start_finds_the_first(stack: Stack) -> None:
 def test_the_rest_api_takes_the_keys_of_a_hosted_project(stack: Stack) -> None:
     started = json.loads(stack.up("--detach", "--json").stdout)
     environment = stack.answer("status", "--env")
+    assert environment["STRIPE_API_BASE"] == f"{started['api_url']}/simulated-stripe"
     url = f"{started['api_url']}/rest/v1/rpc/consume_credits"
     body = {"p_user_id": FREE, "p_credit_type": "message", "p_amount": 1}
 

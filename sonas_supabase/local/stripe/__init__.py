@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from sonas_supabase.local.stack import LocalStack
 
 __all__ = [
+    "SIMULATED_KEY",
     "Impossible",
     "Missing",
     "Sender",
@@ -48,6 +49,8 @@ __all__ = [
     "stripe_keys",
 ]
 
+SIMULATED_KEY = "sk_test_simulated_"
+"""What the secret keys of simulated ones begin with."""
 _HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
@@ -62,7 +65,7 @@ class StripeKeys:
 def stripe_keys(stack: LocalStack) -> StripeKeys:
     """The keys of a stack: they follow from its own secret."""
     derived = [hashlib.sha256(f"{use} {stack.keys.jwt_secret}".encode()).hexdigest()[:32] for use in ("api", "webhook")]
-    return StripeKeys(f"sk_test_simulated_{derived[0]}", f"whsec_simulated_{derived[1]}")
+    return StripeKeys(f"{SIMULATED_KEY}{derived[0]}", f"whsec_simulated_{derived[1]}")
 
 
 def simulated_stripe(stack: LocalStack, webhook_url: str, *, pauses: Sequence[float] = PAUSES) -> Starlette:
