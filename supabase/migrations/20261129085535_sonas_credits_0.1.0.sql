@@ -23226,9 +23226,9 @@ revoke all on function credits.account_of_customer(text)
 --   Events of the payment provider that wait for something or need a person, the oldest first.
 --
 --   ``outcome`` None is both; waiting, needs_attention, applied or ignored is one. An event that
---   waits for ``fetch:…`` is completed by applying it again with all of its facts. ``to_fetch`` lists
---   those that an inquiry at the provider may complete and whose turn it is: at once, and after each
---   try in vain later, up to a day; what was tried the longest ago comes first.
+--   waits for ``fetch:…`` is completed by applying it again with all of its facts. ``to_fetch``
+--   lists those that an inquiry at the provider may complete and whose turn it is: at once, and
+--   after each try in vain later, up to a day; what was tried the longest ago comes first.
 --
 --   Raises:
 --       InvalidArgument: another ``outcome``, or ``limit`` is not 1 to 1000.
@@ -23250,14 +23250,16 @@ begin
   end if;
   perform credits.check_billing_limit(p_limit);
   return jsonb_build_object('success', true, 'code', 'ok', 'events', (
-    select coalesce(jsonb_agg(to_jsonb(r) - 'turn'::text order by r.turn, r.event_id), '[]') from (
+    select coalesce(jsonb_agg(to_jsonb(r) - 'turn'::text order by r.turn, r.event_id), '[]')
+    from (
       select b.event_id, b.type, b.happened_at, b.livemode, b.api_version, b.outcome, b.note,
         b.waits_for, b.facts, b.body, b.tries, b.received_at,
         case when p_to_fetch then b.settled_at else b.received_at end as turn
       from credits.billing_inbox b
       where b.outcome = any (case when p_outcome is null then array['waiting', 'needs_attention']
         else array[p_outcome] end)
-        and (p_to_fetch is not true or credits.is_to_fetch(b.waits_for, b.tries, b.settled_at, v_now))
+        and (p_to_fetch is not true
+          or credits.is_to_fetch(b.waits_for, b.tries, b.settled_at, v_now))
       order by turn, b.event_id limit p_limit) r));
 end
 $$;
@@ -23506,12 +23508,14 @@ security invoker
 set search_path = ''
 as $$
 begin
+  -- What is disputed, or was lost, covers nothing after that, and what was given back to begin
+  -- another period covers up to there. To give money back otherwise is not to end the
+  -- subscription: what was refunded covers as before.
   return (
-    -- What is disputed, or was lost, covers nothing after that. To give money back is not to end
-    -- the subscription: what was refunded covers as before.
-    -- What was given back to begin another period, or to end, covers up to there.
+    with given_back as materialized (
+      select g.* from credits.times_given_back(p_subscription_id) g where g.begins_anew)
     select max(least(l.period_end, credits.disputed_from(i.invoice_id), (
-      select min(g.period_start) from credits.times_given_back(p_subscription_id) g
+      select min(g.period_start) from given_back g
       where g.period_end = l.period_end and g.period_start >= l.period_start
         and g.invoice_id <> i.invoice_id)))
     from credits.billing_invoices i
@@ -23609,8 +23613,26 @@ comment on function credits.prorated_at(text, text, timestamptz, timestamptz) is
 revoke all on function credits.prorated_at(text, text, timestamptz, timestamptz)
   from public, anon, authenticated, service_role;
 
+create function credits.is_about(p_one timestamptz, p_other timestamptz)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- The clocks of a line and of a subscription may be a moment apart.
+  return p_one between p_other - interval '1 minute' and p_other + interval '1 minute';
+end
+$$;
+comment on function credits.is_about(timestamptz, timestamptz) is
+  'Whether two times that a provider has told are of the same instant.';
+revoke all on function credits.is_about(timestamptz, timestamptz)
+  from public, anon, authenticated, service_role;
+
 create function credits.times_given_back(p_subscription_id text)
-returns table (invoice_id text, period_start timestamptz, period_end timestamptz)
+returns table (
+  invoice_id text, period_start timestamptz, period_end timestamptz, begins_anew boolean)
 language plpgsql
 stable
 security invoker
@@ -23620,7 +23642,10 @@ begin
   -- A change of plan within a period gives back and charges for the same time; what cuts a period
   -- short gives back alone.
   return query
-  select l.invoice_id, l.period_start, l.period_end
+  select l.invoice_id, l.period_start, l.period_end, exists (
+    select 1 from credits.billing_invoice_lines n
+    where n.invoice_id = l.invoice_id and not n.is_proration
+      and credits.is_about(n.period_start, l.period_start))
   from credits.billing_invoices i
   join credits.billing_invoice_lines l on l.invoice_id = i.invoice_id
     and l.is_proration and l.amount <= 0
@@ -23633,7 +23658,7 @@ end
 $$;
 comment on function credits.times_given_back(text) is
   'Which times of a subscription its provider has given back the money for, without charging for '
-  'them anew.';
+  'them anew. begins_anew: another period begins there.';
 revoke all on function credits.times_given_back(text)
   from public, anon, authenticated, service_role;
 
@@ -23648,8 +23673,7 @@ as $$
 begin
   return exists (
       select 1 from credits.times_given_back(p_subscription_id) g
-      -- The clocks of a line and of a subscription may be a moment apart.
-      where g.period_start >= p_before and g.period_start <= p_at + interval '1 minute'
+      where g.period_start >= p_before and credits.is_about(g.period_start, p_at)
         and g.period_end > p_at and not exists (
           select 1 from credits.billing_invoice_lines l
           where l.invoice_id = g.invoice_id and not l.is_proration and l.period_start = p_before))
@@ -23657,8 +23681,7 @@ begin
     or p_begins and not exists (
       select 1 from credits.billing_invoices i
       join credits.billing_invoice_lines l on l.invoice_id = i.invoice_id and not l.is_proration
-        and l.period_start > p_before and l.period_start <= p_at + interval '1 minute'
-        and l.period_end > p_at
+        and l.period_start > p_before and credits.is_about(l.period_start, p_at)
       join credits.billing_prices b on b.price_id = l.price_id and b.plan_id is not null
       where i.subscription_id = p_subscription_id and i.net_total > 0);
 end
@@ -32427,4 +32450,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 9fed118cf5d77a90.';
+  'again. Written by remember_installation. Release 0.1.0, text 7540540c5a2ddd51.';

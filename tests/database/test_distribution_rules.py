@@ -91,7 +91,7 @@ WITHOUT_ACCOUNT = {
     **dict.fromkeys(
         (
             *("read_quantities", "stepped", "price_line", "bounded", "cost_of_lines", "credits_text", "whole_credits"),
-            *("price_words", "refund_request"),
+            *("price_words", "refund_request", "is_about", "is_to_fetch"),
         ),
         "pure",
     ),

@@ -2,9 +2,9 @@
 --   Events of the payment provider that wait for something or need a person, the oldest first.
 --
 --   ``outcome`` None is both; waiting, needs_attention, applied or ignored is one. An event that
---   waits for ``fetch:…`` is completed by applying it again with all of its facts. ``to_fetch`` lists
---   those that an inquiry at the provider may complete and whose turn it is: at once, and after each
---   try in vain later, up to a day; what was tried the longest ago comes first.
+--   waits for ``fetch:…`` is completed by applying it again with all of its facts. ``to_fetch``
+--   lists those that an inquiry at the provider may complete and whose turn it is: at once, and
+--   after each try in vain later, up to a day; what was tried the longest ago comes first.
 --
 --   Raises:
 --       InvalidArgument: another ``outcome``, or ``limit`` is not 1 to 1000.
@@ -26,14 +26,16 @@ begin
   end if;
   perform credits.check_billing_limit(p_limit);
   return jsonb_build_object('success', true, 'code', 'ok', 'events', (
-    select coalesce(jsonb_agg(to_jsonb(r) - 'turn'::text order by r.turn, r.event_id), '[]') from (
+    select coalesce(jsonb_agg(to_jsonb(r) - 'turn'::text order by r.turn, r.event_id), '[]')
+    from (
       select b.event_id, b.type, b.happened_at, b.livemode, b.api_version, b.outcome, b.note,
         b.waits_for, b.facts, b.body, b.tries, b.received_at,
         case when p_to_fetch then b.settled_at else b.received_at end as turn
       from credits.billing_inbox b
       where b.outcome = any (case when p_outcome is null then array['waiting', 'needs_attention']
         else array[p_outcome] end)
-        and (p_to_fetch is not true or credits.is_to_fetch(b.waits_for, b.tries, b.settled_at, v_now))
+        and (p_to_fetch is not true
+          or credits.is_to_fetch(b.waits_for, b.tries, b.settled_at, v_now))
       order by turn, b.event_id limit p_limit) r));
 end
 $$;

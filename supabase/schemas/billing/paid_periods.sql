@@ -32,12 +32,14 @@ security invoker
 set search_path = ''
 as $$
 begin
+  -- What is disputed, or was lost, covers nothing after that, and what was given back to begin
+  -- another period covers up to there. To give money back otherwise is not to end the
+  -- subscription: what was refunded covers as before.
   return (
-    -- What is disputed, or was lost, covers nothing after that. To give money back is not to end
-    -- the subscription: what was refunded covers as before.
-    -- What was given back to begin another period, or to end, covers up to there.
+    with given_back as materialized (
+      select g.* from credits.times_given_back(p_subscription_id) g where g.begins_anew)
     select max(least(l.period_end, credits.disputed_from(i.invoice_id), (
-      select min(g.period_start) from credits.times_given_back(p_subscription_id) g
+      select min(g.period_start) from given_back g
       where g.period_end = l.period_end and g.period_start >= l.period_start
         and g.invoice_id <> i.invoice_id)))
     from credits.billing_invoices i
@@ -135,8 +137,26 @@ comment on function credits.prorated_at(text, text, timestamptz, timestamptz) is
 revoke all on function credits.prorated_at(text, text, timestamptz, timestamptz)
   from public, anon, authenticated, service_role;
 
+create function credits.is_about(p_one timestamptz, p_other timestamptz)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- The clocks of a line and of a subscription may be a moment apart.
+  return p_one between p_other - interval '1 minute' and p_other + interval '1 minute';
+end
+$$;
+comment on function credits.is_about(timestamptz, timestamptz) is
+  'Whether two times that a provider has told are of the same instant.';
+revoke all on function credits.is_about(timestamptz, timestamptz)
+  from public, anon, authenticated, service_role;
+
 create function credits.times_given_back(p_subscription_id text)
-returns table (invoice_id text, period_start timestamptz, period_end timestamptz)
+returns table (
+  invoice_id text, period_start timestamptz, period_end timestamptz, begins_anew boolean)
 language plpgsql
 stable
 security invoker
@@ -146,7 +166,10 @@ begin
   -- A change of plan within a period gives back and charges for the same time; what cuts a period
   -- short gives back alone.
   return query
-  select l.invoice_id, l.period_start, l.period_end
+  select l.invoice_id, l.period_start, l.period_end, exists (
+    select 1 from credits.billing_invoice_lines n
+    where n.invoice_id = l.invoice_id and not n.is_proration
+      and credits.is_about(n.period_start, l.period_start))
   from credits.billing_invoices i
   join credits.billing_invoice_lines l on l.invoice_id = i.invoice_id
     and l.is_proration and l.amount <= 0
@@ -159,7 +182,7 @@ end
 $$;
 comment on function credits.times_given_back(text) is
   'Which times of a subscription its provider has given back the money for, without charging for '
-  'them anew.';
+  'them anew. begins_anew: another period begins there.';
 revoke all on function credits.times_given_back(text)
   from public, anon, authenticated, service_role;
 
@@ -174,8 +197,7 @@ as $$
 begin
   return exists (
       select 1 from credits.times_given_back(p_subscription_id) g
-      -- The clocks of a line and of a subscription may be a moment apart.
-      where g.period_start >= p_before and g.period_start <= p_at + interval '1 minute'
+      where g.period_start >= p_before and credits.is_about(g.period_start, p_at)
         and g.period_end > p_at and not exists (
           select 1 from credits.billing_invoice_lines l
           where l.invoice_id = g.invoice_id and not l.is_proration and l.period_start = p_before))
@@ -183,8 +205,7 @@ begin
     or p_begins and not exists (
       select 1 from credits.billing_invoices i
       join credits.billing_invoice_lines l on l.invoice_id = i.invoice_id and not l.is_proration
-        and l.period_start > p_before and l.period_start <= p_at + interval '1 minute'
-        and l.period_end > p_at
+        and l.period_start > p_before and credits.is_about(l.period_start, p_at)
       join credits.billing_prices b on b.price_id = l.price_id and b.plan_id is not null
       where i.subscription_id = p_subscription_id and i.net_total > 0);
 end
