@@ -95,7 +95,8 @@ export class UsageChart {
         width,
         height: HEIGHT,
         legend: { show: false },
-        padding: [12, width < 640 ? 18 : 4, 0, 0],
+        // The name of the last day stands in the middle below its bar.
+        padding: [12, Math.max(4, Math.ceil(26 - width / this.#days.length / 2)), 0, 0],
         cursor: { x: false, y: false, points: { show: false }, drag: { x: false, y: false } },
         scales: {
           x: { time: false, range: (_, low, high) => [low - 0.6, high + 0.6] },

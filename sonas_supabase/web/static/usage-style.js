@@ -76,7 +76,7 @@ button { font: inherit; color: inherit; cursor: pointer; }
 .ends { display: grid; gap: 0.125rem; margin-top: 0.375rem; list-style: none; color: var(--_muted); font-size: 0.8125rem; }
 .wide { padding: 1.25rem; border-top: 1px solid var(--_line); }
 :host([view="compact"]) .wide { display: none; }
-.types { display: inline-flex; padding: 3px; border-radius: 9px; background: var(--_sunken); }
+.types { display: inline-flex; flex-wrap: wrap; padding: 3px; border-radius: 9px; background: var(--_sunken); }
 .types button { padding: 0.2rem 0.7rem; border: 0; border-radius: 7px; background: none; color: var(--_muted); font-size: 0.8125rem; }
 .types button[aria-pressed="true"] { background: var(--_surface); color: var(--_text); font-weight: 550;
   box-shadow: 0 1px 2px rgb(0 0 0 / 0.12); }
@@ -145,13 +145,17 @@ table { border-collapse: collapse; }
 .quiet { padding: 0.375rem 0.875rem; border: 1px solid var(--_line); border-radius: 8px; background: none;
   font-size: 0.875rem; }
 .quiet:hover { background: var(--_sunken); }
+@container usage (max-width: 899px) {
+  .history .figure, .figure .part { min-width: 5.5rem; white-space: normal; overflow-wrap: anywhere; }
+  .history .what { min-width: 9rem; }
+}
 @container usage (min-width: 640px) {
   .balances { grid-template-columns: repeat(3, 1fr); gap: 1.5rem; }
 }
 @container usage (max-width: 519px) {
   .history thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   .history table, .history tbody { display: block; }
-  .history tr:not([hidden]) { display: grid; grid-template-columns: auto 1fr auto; padding: 0.5rem 0; border-bottom: 1px solid var(--_line); }
+  .history tr:not([hidden]) { display: grid; grid-template-columns: auto minmax(30%, 1fr) minmax(0, auto); padding: 0.5rem 0; border-bottom: 1px solid var(--_line); }
   .history td { padding: 0; border: 0; }
   .history tr.explained { display: block; padding: 0.25rem 0 0.75rem 1.4rem; }
   .history .what { grid-area: 1 / 1 / 2 / 3; padding-inline-end: 0.75rem; }
@@ -168,8 +172,12 @@ table { border-collapse: collapse; }
   .history .several .when::before { content: none; }
   .history .several :is(.type, .after) { display: none; }
   .refused .after, .after.none { visibility: hidden; }
-  .history .figure, .figure .part { white-space: normal; overflow-wrap: anywhere; }
-  .history td { min-width: 0; }
+  .history .figure, .figure .part, .history td { min-width: 0; }
+  .history :is(.type, .when) { white-space: normal; }
+}
+@container usage (max-width: 300px) {
+  .history tr:not(.several) .when { grid-area: 3 / 1 / 4 / 4; padding-inline-start: 1.4rem; }
+  .history tr:not(.several) .when::before { content: none; }
 }
 @media (prefers-reduced-motion: reduce) { * { transition: none !important; } }
 @media (forced-colors: active) { .fill { background: Highlight; } .meter { border: 1px solid; } }
