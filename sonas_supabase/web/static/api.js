@@ -76,7 +76,7 @@ export async function send(path, { base = home, token, method = "GET", body, hea
         cache: "no-store",
       }));
   } catch (error) {
-    if (error.name === "AbortError") throw error;
+    if (signal?.aborted) throw error;
     answered(false);
     throw new Problem(0, null);
   }

@@ -8,7 +8,8 @@ import { timeZone } from "./words.js";
 const LOOK = 1_000;
 const ASK_EVERY = 3_000;
 const SLOWEST = 15_000;
-// The first event comes at once, and a sign of life every ten seconds.
+// The head of the answer and the first event come at once, and a sign of life every ten seconds.
+const HEAD_WITHIN = 10_000;
 const FIRST_WITHIN = 6_000;
 const SILENCE = 30_000;
 
@@ -145,6 +146,7 @@ class Feed {
       clearTimeout(patience);
       patience = setTimeout(() => stream.abort("silent"), time);
     };
+    wait(HEAD_WITHIN);
     try {
       const response = await send(`api/usage/events?${this.#query}`, {
         base: this.#base,

@@ -37,7 +37,10 @@ export class UsageHistory {
   #dates = h("span", { class: "dates", hidden: true }, this.#from, this.#to);
   #csv = h("button", { type: "button", class: "quiet", onclick: () => this.#saveFile() });
   #empty = h("p", { class: "empty" });
-  #failed = h("p", { class: "failed", role: "alert", hidden: true });
+  #retry = null;
+  #tryAgain = h("button", { type: "button", class: "quiet", "data-key": "history-again", onclick: () => this.#retry?.() });
+  #wrong = h("span");
+  #failed = h("p", { class: "failed", role: "alert", hidden: true }, this.#wrong, " ", this.#tryAgain);
   #newer = h("button", { type: "button", class: "quiet", "data-key": "newer", onclick: () => this.#turnTo(-1) });
   #older = h("button", { type: "button", class: "quiet", "data-key": "older", onclick: () => this.#turnTo(1) });
 
@@ -110,7 +113,8 @@ export class UsageHistory {
     this.#csv.textContent = t("csv");
     this.#newer.textContent = t("newer");
     this.#older.textContent = t("older");
-    this.#failed.textContent = t("failed");
+    this.#wrong.textContent = t("failed");
+    this.#tryAgain.textContent = t("again");
   }
 
   #fillTypes(types) {
@@ -120,6 +124,7 @@ export class UsageHistory {
   }
 
   #choose() {
+    this.#failed.hidden = true;
     this.#dates.hidden = this.#times.value !== "dates";
     this.#cursors = [null];
     this.#page = null;
@@ -159,7 +164,7 @@ export class UsageHistory {
       this.#failed.hidden = true;
       return true;
     } catch {
-      if (turn === this.#turn) this.#failed.hidden = false;
+      if (turn === this.#turn) this.#fail(() => this.#load());
       return false;
     } finally {
       this.#older.disabled = this.#newer.disabled = false;
@@ -171,17 +176,23 @@ export class UsageHistory {
     const before = this.#cursors;
     this.#cursors = step > 0 ? [...before, this.#page.next_cursor] : before.slice(0, -1);
     if (this.#cursors.length === 1 && this.#isPlain) this.#again();
-    else if (!(await this.#load())) this.#cursors = before;
+    else if (!(await this.#load())) {
+      this.#cursors = before;
+      this.#fail(() => this.#turnTo(step));
+    }
     this.element.scrollIntoView({ block: "nearest" });
+  }
+
+  #fail(retry) {
+    this.#retry = retry;
+    this.#failed.hidden = false;
   }
 
   async #saveFile() {
     this.#csv.disabled = true;
     this.#csv.textContent = this.#words.t("history.saving");
-    this.#failed.hidden = await this.#save(`api/usage/history.csv?${this.#query()}`, "credits.csv").then(
-      () => true,
-      () => false,
-    );
+    this.#failed.hidden = true;
+    await this.#save(`api/usage/history.csv?${this.#query()}`, "credits.csv").catch(() => this.#fail(() => this.#saveFile()));
     this.#csv.disabled = false;
     this.#csv.textContent = this.#words.t("history.csv");
   }
