@@ -63,6 +63,16 @@ async def test_one_script_tag_shows_the_panel(
         await expect(panel.locator("canvas")).to_be_visible()
         await picture(page, "embedded")
 
+        # Light or dark as the page is, whatever the system prefers: by what it says, or by what it paints.
+        ground = "getComputedStyle(document.querySelector('sonas-usage')).getPropertyValue('color-scheme')"
+        for said, is_dark in (
+            ("documentElement.style.colorScheme = 'dark'", True),
+            ("documentElement.style.colorScheme = ''", False),
+            ("body.style.background = '#111'", True),
+        ):
+            await page.evaluate(f"document.{said}")
+            await page.wait_for_function(f"({ground} === 'dark') === {str(is_dark).lower()}")
+
         database.call("grant_credits", user, "message", 50)
         await expect(panel.locator(".balances")).to_contain_text("51 left", timeout=3_000)
 
