@@ -234,6 +234,27 @@ def test_of_a_month_that_is_cut_short_no_more_is_kept_than_its_time_has_paid_for
     assert story.left == 500, "the next month is whole again"
 
 
+def test_what_rolls_over_out_of_a_period_that_is_credited_is_had_of_it(story: Story) -> None:
+    cap = "update plan_limits set rollover_cap = %s where plan_id = 'pro' and credit_type = 'message'"
+    story.database.run(cap, 300)
+    try:
+        story.now(MARCH[0])
+        running = (*MARCH, "price_pro", 10_000)
+        story.tell("customer.subscription.created", story.subscription(*MARCH, price="price_pro"), wants=None)
+        story.tell("invoice.paid", story.invoice(*MARCH, 10_000, price="price_pro"), wants=None)
+        for hour in range(1, 5):
+            now = f"2027-03-01 {hour:02}:00"
+            story.now(now)
+            following = (now, f"2028{now[4:]}", "price_proY", 100_000)
+            if hour % 2 == 0:
+                following = (now, f"2027-04{now[7:]}", "price_pro", 10_000)
+            toggled(story, f"rolling{hour}", running, following)
+            running = following
+            assert 500 <= story.left <= 500 + 4, "what a month has, and what the hours since have paid for"
+    finally:
+        story.database.run(cap, 0)
+
+
 def test_canceling_for_credit_and_subscribing_again_mints_nothing(story: Story) -> None:
     """The rest is credited when it is canceled at once, and pays for the next subscription."""
     start, received = "2027-03-01 00:00", 0

@@ -231,13 +231,8 @@ begin
     v_taken := v_taken + credits.spent_between(p_account_id, p_credit_type,
       greatest(v_from, v_restarted.at), v_spell.ended_at);
     if v_from < v_spell.ended_at then
-      -- What it carried over counts, whatever became of that. News of a period's early end may find
-      -- it booked at the end that it had.
-      v_taken := v_taken + coalesce((
-        select sum(g.amount) from public.credit_grants g
-        where g.account_id = p_account_id and g.credit_type = p_credit_type
-          and g.source = 'rollover' and (g.starts_at = v_spell.ended_at
-          or v_spell.is_last and g.starts_at = v_period.period_end)), 0);
+      v_taken := v_taken + credits.carried_over_at(p_account_id, p_credit_type, v_spell.ended_at,
+        case when v_spell.is_last then v_period.period_end end);
     end if;
   end loop;
   return v_taken;
@@ -248,6 +243,29 @@ comment on function credits.taken_before_anchor(uuid, text, integer, timestamptz
   'left without paying, in a period that a later anchor cut short and that would not be over yet: '
   'what it spent of it, and what it carried over out of it.';
 revoke all on function credits.taken_before_anchor(uuid, text, integer, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.carried_over_at(
+  p_account_id uuid, p_credit_type text, p_at timestamptz,
+  p_or_at timestamptz default null)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- Whatever became of it since: it was given.
+  return (
+    select coalesce(sum(g.amount), 0) from public.credit_grants g
+    where g.account_id = p_account_id and g.credit_type = p_credit_type and g.source = 'rollover'
+      and g.starts_at in (p_at, p_or_at));
+end
+$$;
+comment on function credits.carried_over_at(uuid, text, timestamptz, timestamptz) is
+  'What rolled over out of a period that ended at an instant. p_or_at: the end that it had before '
+  'there was news of an earlier one, by when it may have been booked.';
+revoke all on function credits.carried_over_at(uuid, text, timestamptz, timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.unpaid_spells(
@@ -321,6 +339,7 @@ begin
     v_from := greatest(v_period.period_start, v_spell.started_at);
     -- What was paid for is the allowance's share of the time that it ran.
     v_over := v_over + credits.spent_between(p_account_id, p_credit_type, v_from,
+      v_spell.replaced_at) + credits.carried_over_at(p_account_id, p_credit_type,
       v_spell.replaced_at) - coalesce((
       select f.allowance * v_spell.quantity * extract(epoch from v_spell.replaced_at - v_from)
         / extract(epoch from v_period.period_end - v_period.period_start)
@@ -333,7 +352,7 @@ end
 $$;
 comment on function credits.overspent_before_anchor(uuid, text, integer, timestamptz) is
   'What an account has spent of the allowances of periods that a later anchor cut short, that '
-  'would not be over yet and whose rest was given back, beyond the share of the time that they '
-  'ran.';
+  'would not be over yet and whose rest was given back, or carried over out of them, beyond the '
+  'share of the time that they ran.';
 revoke all on function credits.overspent_before_anchor(uuid, text, integer, timestamptz)
   from public, anon, authenticated, service_role;
