@@ -230,7 +230,8 @@ def balances_table(balances: tuple[Balance, ...]) -> Any:
             "-" if row.remaining is None else cell(row.used + row.reserved + row.remaining),
             cell(row.used),
             cell(row.reserved),
-            "" if row.unlimited else bar,
+            # Of nothing, nothing is used.
+            bar if row.remaining is not None and row.used + row.reserved + row.remaining else "",
             credits(row.allowance),
             cell(row.renews_at) if row.renews_at else "never",
         )

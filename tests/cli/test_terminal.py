@@ -140,6 +140,12 @@ def test_a_balance_is_of_what_there_was(sonas: Sonas, ann: tuple[UUID, str], dat
     database.call("consume_credits", user, "message", 2)
     row = next(line.split() for line in sonas("balance", email).stdout.splitlines() if line.startswith("message"))
     assert row[:4] == ["message", "58", "60", "2"]
+    nobody = uuid4()
+    database.run("insert into auth.users (id, is_anonymous) values (%s, true)", nobody)
+    said = sonas("balance", nobody).stdout
+    assert "No free credits until its person has signed up." in said
+    row = next(line.split() for line in said.splitlines() if line.startswith("message"))
+    assert row == ["message", "0", "0", "0", "0", "0", "never"]
 
 
 def test_every_command_that_may_use_the_local_stack_takes_its_folder() -> None:

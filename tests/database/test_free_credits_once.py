@@ -559,6 +559,8 @@ def test_what_is_withheld_is_no_allowance_and_nothing_to_wait_for(own_database: 
         own_database.call("grant_credits", user, "message", 5, **more)
         assert own_database.call("consume_credits", user, "message", 5, **more)["limit"] == 0
         assert balances_of(own_database, user, **more)["message"]["warning"] == "exhausted"
+        told = "select data -> 'renews_at' from credits.outbox where account_id = %s and kind = 'credits.level'"
+        assert own_database.query(told, more.get("workspace_id", user))[-1] == (None,)
         own_database.call("change_plan", user, "starter", **more)
         found = balances_of(own_database, user, **more)
         assert (found["message"]["allowance"], found["message"]["remaining"]) == (100, 100)

@@ -42,7 +42,7 @@ async def test_a_level_is_mailed_to_the_person_in_plain_words(
     html = mail.get_body(("html",)).get_content()  # type: ignore[union-attr]
     assert mail["from"] == "Acme <credits@acme.example>"
     assert "80 %" in mail["subject"]
-    assert "Left: 2" in text
+    assert "Left: 2. New credits come on" in text
     assert "You can choose a larger plan." in text
     assert "https://acme.example" in html
     for part in (text, html, mail["subject"]):
@@ -80,6 +80,18 @@ async def test_the_link_of_a_mail_turns_mails_off_by_one_click(
     essential = smtp.to("bob@example.com")[-1]
     assert "payment" in essential["subject"]
     assert essential["list-unsubscribe"] is None
+
+
+async def test_no_mail_promises_credits_that_do_not_come(own_database: Database, smtp: SmtpServer, work: Pass) -> None:
+    user = person(own_database, "ann")
+    own_database.call("change_plan", user, "starter")
+    own_database.call("set_subscription_status", user, "past_due")
+    own_database.call("consume_credits", user, "message", 80)
+    await work(smtp_url=smtp.url)
+    [mail] = [mail for mail in smtp.to("ann@example.com") if "80 %" in mail["subject"]]
+    text = mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert "Left: 20." in text
+    assert "New credits" not in text
 
 
 async def test_a_workspace_mails_its_owners_and_admins(own_database: Database, smtp: SmtpServer, work: Pass) -> None:
