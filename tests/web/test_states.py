@@ -142,6 +142,8 @@ async def test_a_workspace_without_credits_has_used_up_nothing(site: Site, visit
             await page.get_by_label(re.compile("Account|Konto")).select_option("Bare")
             warning = panel.locator(".warning.exhausted")
             await expect(warning).to_contain_text("sind aufgebraucht. In einen größeren Tarif wechseln")
+            row = panel.locator(".balance[data-type=message]")
+            await expect(row.locator(".fine-print")).to_have_text("5 von 5 verbraucht100 %")
     finally:
         database.run("update credits.settings set workspace_credits = %s", before)
 

@@ -58,7 +58,7 @@ export function balanceRow(balance, grants, words) {
   const hasNone = isNothing(balance);
   const percent = isWaiting || hasNone ? 0 : balance.percent_used;
   const of = hasNone ? words.t("balance.none") : isWaiting ? words.t("balance.used", { n: balance.used }) : words.t(isLimit ? "balance.in_use_of" : "balance.used_of", { n: balance.used, all: whole });
-  const beside = whole > balance.allowance ? words.t("balance.beside", { n: whole - balance.allowance }) : "";
+  const beside = balance.allowance && whole > balance.allowance ? words.t("balance.beside", { n: whole - balance.allowance }) : "";
   const debt = balance.debt ? words.t("balance.debt", { n: balance.debt }) : "";
   const fill = h("div", { class: "fill" });
   fill.style.width = `${Math.min(percent, 100)}%`;
