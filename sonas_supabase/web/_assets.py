@@ -93,15 +93,18 @@ class Assets:
                 and path.is_file()
             ):
                 self.name_of(path)
-                self._make_pages()
+                # The parts of a script are named after what the page has beside them.
+                self.prepare()
         return self._named.get(name)
 
-    def _make_pages(self) -> None:
-        # The parts of a script are named after what the page has beside them.
+    def prepare(self) -> None:
+        """Makes all pages with their files, so that nobody waits for that."""
         if not self._has_pages:
-            self._has_pages = True
             for path in self._folder.glob("*.html"):
                 self.page(path.name)
+            for asset in (*self._pages.values(), *self._named.values()):
+                _ = asset.packed
+            self._has_pages = True
 
     def name_of(self, path: Path) -> str:
         """The name with its hash; of a script, all that it imports is in the file."""

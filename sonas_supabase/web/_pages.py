@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sonas_supabase.web._assets import EACH_TIME, FOR_EVER, STATIC, Asset, Assets
 
-__all__ = ["STATIC", "PublicFiles", "SecurityHeaders", "element", "page"]
+__all__ = ["STATIC", "PublicFiles", "SecurityHeaders", "element", "page", "prepare"]
 
 _assets = Assets()
 _FOR_OTHER_SITES = {"access-control-allow-origin": "*", "cross-origin-resource-policy": "cross-origin"}
@@ -32,6 +32,11 @@ class PublicFiles(StaticFiles):
         response = await super().get_response(path, scope)
         response.headers.update(_FOR_OTHER_SITES | {"cache-control": EACH_TIME})
         return response
+
+
+def prepare() -> None:
+    """Makes pages and files ready to be delivered."""
+    _assets.prepare()
 
 
 def page(name: str, request: Request, language: str | None = None) -> Response:

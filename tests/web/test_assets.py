@@ -12,12 +12,13 @@ import httpx
 import pytest
 from playwright.async_api import Request, Route, expect
 
+from sonas_supabase.web import _assets, _pages
 from sonas_supabase.web._assets import Assets
 from sonas_supabase.web._bundle import CannotBundle, Part, bundle
 from tests.support.database import Database
 from tests.web.conftest import Visit
 from tests.web.pages import come_in
-from tests.web.support import Site
+from tests.web.support import Site, make_app
 
 NAMED = re.compile(r'(?:src|href)="(static/[\w-]+\.[0-9a-f]{16}\.(?:js|css|svg))"')
 
@@ -152,3 +153,14 @@ async def test_what_is_seen_first_does_not_wait_for_the_figures(
         is_seen.set()
         await expect(page.locator("#usage-side .balances li").first).to_be_visible()
         await expect(page.locator(".chip")).to_have_text("10 messages left")
+
+
+async def test_an_app_that_has_started_has_its_files_ready(monkeypatch: pytest.MonkeyPatch, database: Database) -> None:
+    assets = Assets()
+    monkeypatch.setattr(_pages, "_assets", assets)
+    app = make_app(database)
+    async with app.router.lifespan_context(app):
+        monkeypatch.setattr(_assets, "bundle", None)
+        monkeypatch.setattr(_assets, "style", None)
+        names = [NAMED.findall(assets.page(path.name).content.decode()) for path in _assets.STATIC.glob("*.html")]
+        assert all(assets.file(name.removeprefix("static/")) for found in names for name in found)
