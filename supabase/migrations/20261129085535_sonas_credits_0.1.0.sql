@@ -4007,6 +4007,42 @@ comment on function credits.history_page(uuid, text, integer, jsonb, uuid, times
 revoke all on function credits.history_page(uuid, text, integer, jsonb, uuid, timestamptz)
   from public, anon, authenticated, service_role;
 
+create function credits.version_until(
+  p_account_id uuid, p_credit_type text, p_version bigint, p_until timestamptz)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_low bigint := 0;
+  v_high bigint := p_version;
+  v_middle bigint;
+  v_entry record;
+begin
+  -- Times follow versions, so halves are left out, not rows: a chain may have millions.
+  while p_until is not null and v_low < v_high loop
+    v_middle := (v_low + v_high + 1) / 2;
+    select t.version, t.created_at into v_entry from public.credit_transactions t
+    where t.account_id = p_account_id and t.credit_type = p_credit_type
+      and t.version <= v_middle and t.version > v_low
+    order by t.version desc limit 1;
+    if v_entry.created_at >= p_until then
+      v_high := v_entry.version - 1;
+    else
+      v_low := v_middle;
+    end if;
+  end loop;
+  return v_high;
+end
+$$;
+comment on function credits.version_until(uuid, text, bigint, timestamptz) is
+  'The version of the newest row of a chain before an instant, or a number below it that has no '
+  'row after that one.';
+revoke all on function credits.version_until(uuid, text, bigint, timestamptz)
+  from public, anon, authenticated, service_role;
+
 create function credits.versions_until(p_account_id uuid, p_credit_type text, p_until timestamptz)
 returns jsonb
 language plpgsql
@@ -4016,13 +4052,8 @@ set search_path = ''
 as $$
 begin
   return (
-    select coalesce(jsonb_object_agg(b.credit_type, case
-      when p_until is null then b.version + 1
-      else 1 + coalesce((
-        select t.version from public.credit_transactions t
-        where t.account_id = p_account_id and t.credit_type = b.credit_type
-          and t.created_at < p_until
-        order by t.version desc limit 1), 0) end), '{}')
+    select coalesce(jsonb_object_agg(b.credit_type,
+      1 + credits.version_until(p_account_id, b.credit_type, b.version, p_until)), '{}')
     from credits.balances b
     where b.account_id = p_account_id and (p_credit_type is null or b.credit_type = p_credit_type));
 end
@@ -25243,6 +25274,10 @@ declare
   v_user_id uuid := credits.reading_user(p_user_id);
   v_account_id uuid := credits.paying_account(v_user_id, p_workspace_id);
   v_only_actor uuid := credits.only_actor(v_account_id, v_user_id);
+  -- The ledger has an index for it. The others are looked through only where it has no row.
+  v_is_booked boolean := exists (
+    select 1 from public.credit_transactions t
+    where t.account_id = v_account_id and t.operation_id = p_operation_id);
   v_answer jsonb;
 begin
   select jsonb_build_object(
@@ -25322,14 +25357,14 @@ begin
     select r.user_id, 'reserve', r.credit_type, r.amount, r.status, r.description, r.metadata,
       r.created_at, 2
     from public.credit_reservations r
-    where r.account_id = v_account_id and r.operation_id = p_operation_id
+    where not v_is_booked and r.account_id = v_account_id and r.operation_id = p_operation_id
     union all
     select u.user_id, case u.status when 'allowed' then 'consume' else 'denial' end, u.credit_type,
       0,
       case u.status when 'allowed' then 'booked' else u.status end, u.description, u.metadata,
       u.created_at, 3
     from public.usage u
-    where u.account_id = v_account_id and u.operation_id = p_operation_id
+    where not v_is_booked and u.account_id = v_account_id and u.operation_id = p_operation_id
     union all
     select f.user_id, 'refund', f.credit_type, 0, 'booked', null, '{}', f.created_at, 3
     from credits.priced_refunds f
@@ -25339,7 +25374,7 @@ begin
     select (k.request ->> 'user_id')::uuid, k.request ->> 'function', null, 0, 'booked',
       concat_ws(', ', k.request ->> 'plan_id', k.request ->> 'effective'), '{}', k.created_at, 4
     from credits.idempotency_keys k
-    where k.account_id = v_account_id and k.operation_id = p_operation_id
+    where not v_is_booked and k.account_id = v_account_id and k.operation_id = p_operation_id
     order by rank limit 1
   ) o
   left join lateral (
@@ -32469,4 +32504,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 1a08980967e8af33.';
+  'again. Written by remember_installation. Release 0.1.0, text e307cc22131e61a8.';

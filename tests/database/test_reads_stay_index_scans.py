@@ -185,6 +185,39 @@ def test_the_newest_attempts_of_one_account_are_read_in_order(filled: Database) 
         assert rows_read(connection, "public.usage", user, question) <= 50
 
 
+# What sequential scans of a table have returned, and scans of its indexes.
+READ = (
+    "select sum(pg_stat_get_xact_tuples_returned(c.oid))::bigint from pg_class c where c.oid = 'public.{0}'::regclass "
+    "or c.oid in (select i.indexrelid from pg_index i where i.indrelid = 'public.{0}'::regclass)"
+)
+
+
+@pytest.mark.parametrize(
+    ("function", "table", "most"),
+    [
+        # Seven halves of a hundred versions, of each of three types.
+        ("get_credit_history", "credit_transactions", 3 * 7 + SPARE),
+        ("explain_operation", "usage", 0),
+        ("explain_operation", "credit_transactions", SPARE),
+    ],
+)
+def test_a_function_does_not_look_through_an_account(filled: Database, function: str, table: str, most: int) -> None:
+    """The history before an instant is found by halves, an operation in the ledger by its index."""
+    user = reader(filled, "two")
+    operation = filled.value("select operation_id from public.credit_transactions where account_id = %s limit 1", user)
+    named = {"operation_id": operation} if function == "explain_operation" else {"until": "2000-01-01"}
+    with changing(filled) as connection:
+        connection.execute(
+            "insert into auth.users (id, email, role, aud) values (%s, 'r@example.com', 'authenticated', '')", [user]
+        )
+        query = READ.format(table)
+        [(before,)] = connection.execute(query.encode()).fetchall()
+        answer = filled.call(function, user, connection=connection, **named)
+        [(after,)] = connection.execute(query.encode()).fetchall()
+    assert answer["success"]
+    assert after - before <= most
+
+
 def calls(connection: psycopg.Connection[Any], function: str) -> int:
     """How often a function of the policies has been called in this transaction."""
     found = connection.execute(

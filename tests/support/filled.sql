@@ -27,8 +27,8 @@ insert into credits.subscription_spells (
   account_id, revision, n, event_n, started_at, plan_id, plan_version, versioned_at, is_paid, is_default, quantity, status, is_frozen, is_earning, is_whole, is_given_back,
   anchor_at, anchored_by, anchored_from, time_zone)
 select p.id, 1, 1, 1, now(), 'free', 1, now(), false, true, 1, 'active', false, true, false, false, now(), 1, now(), 'UTC' from people p;
-insert into credits.balances (account_id, credit_type, user_id, kind, used_since, settled_at, due_at)
-select p.id, t.id, case when not p.is_workspace then p.id end, t.kind, now(), now(), 'infinity'
+insert into credits.balances (account_id, credit_type, user_id, kind, used_since, settled_at, due_at, version)
+select p.id, t.id, case when not p.is_workspace then p.id end, t.kind, now(), now(), 'infinity', 100
 from people p cross join credits.credit_types t;
 insert into public.credit_grants (
   account_id, credit_type, source, priority, amount, remaining, spent, starts_at, expires_at, created_at)

@@ -9,6 +9,10 @@ declare
   v_user_id uuid := credits.reading_user(p_user_id);
   v_account_id uuid := credits.paying_account(v_user_id, p_workspace_id);
   v_only_actor uuid := credits.only_actor(v_account_id, v_user_id);
+  -- The ledger has an index for it. The others are looked through only where it has no row.
+  v_is_booked boolean := exists (
+    select 1 from public.credit_transactions t
+    where t.account_id = v_account_id and t.operation_id = p_operation_id);
   v_answer jsonb;
 begin
   select jsonb_build_object(
@@ -88,14 +92,14 @@ begin
     select r.user_id, 'reserve', r.credit_type, r.amount, r.status, r.description, r.metadata,
       r.created_at, 2
     from public.credit_reservations r
-    where r.account_id = v_account_id and r.operation_id = p_operation_id
+    where not v_is_booked and r.account_id = v_account_id and r.operation_id = p_operation_id
     union all
     select u.user_id, case u.status when 'allowed' then 'consume' else 'denial' end, u.credit_type,
       0,
       case u.status when 'allowed' then 'booked' else u.status end, u.description, u.metadata,
       u.created_at, 3
     from public.usage u
-    where u.account_id = v_account_id and u.operation_id = p_operation_id
+    where not v_is_booked and u.account_id = v_account_id and u.operation_id = p_operation_id
     union all
     select f.user_id, 'refund', f.credit_type, 0, 'booked', null, '{}', f.created_at, 3
     from credits.priced_refunds f
@@ -105,7 +109,7 @@ begin
     select (k.request ->> 'user_id')::uuid, k.request ->> 'function', null, 0, 'booked',
       concat_ws(', ', k.request ->> 'plan_id', k.request ->> 'effective'), '{}', k.created_at, 4
     from credits.idempotency_keys k
-    where k.account_id = v_account_id and k.operation_id = p_operation_id
+    where not v_is_booked and k.account_id = v_account_id and k.operation_id = p_operation_id
     order by rank limit 1
   ) o
   left join lateral (

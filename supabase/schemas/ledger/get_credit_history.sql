@@ -131,6 +131,42 @@ comment on function credits.history_page(uuid, text, integer, jsonb, uuid, times
 revoke all on function credits.history_page(uuid, text, integer, jsonb, uuid, timestamptz)
   from public, anon, authenticated, service_role;
 
+create function credits.version_until(
+  p_account_id uuid, p_credit_type text, p_version bigint, p_until timestamptz)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_low bigint := 0;
+  v_high bigint := p_version;
+  v_middle bigint;
+  v_entry record;
+begin
+  -- Times follow versions, so halves are left out, not rows: a chain may have millions.
+  while p_until is not null and v_low < v_high loop
+    v_middle := (v_low + v_high + 1) / 2;
+    select t.version, t.created_at into v_entry from public.credit_transactions t
+    where t.account_id = p_account_id and t.credit_type = p_credit_type
+      and t.version <= v_middle and t.version > v_low
+    order by t.version desc limit 1;
+    if v_entry.created_at >= p_until then
+      v_high := v_entry.version - 1;
+    else
+      v_low := v_middle;
+    end if;
+  end loop;
+  return v_high;
+end
+$$;
+comment on function credits.version_until(uuid, text, bigint, timestamptz) is
+  'The version of the newest row of a chain before an instant, or a number below it that has no '
+  'row after that one.';
+revoke all on function credits.version_until(uuid, text, bigint, timestamptz)
+  from public, anon, authenticated, service_role;
+
 create function credits.versions_until(p_account_id uuid, p_credit_type text, p_until timestamptz)
 returns jsonb
 language plpgsql
@@ -140,13 +176,8 @@ set search_path = ''
 as $$
 begin
   return (
-    select coalesce(jsonb_object_agg(b.credit_type, case
-      when p_until is null then b.version + 1
-      else 1 + coalesce((
-        select t.version from public.credit_transactions t
-        where t.account_id = p_account_id and t.credit_type = b.credit_type
-          and t.created_at < p_until
-        order by t.version desc limit 1), 0) end), '{}')
+    select coalesce(jsonb_object_agg(b.credit_type,
+      1 + credits.version_until(p_account_id, b.credit_type, b.version, p_until)), '{}')
     from credits.balances b
     where b.account_id = p_account_id and (p_credit_type is null or b.credit_type = p_credit_type));
 end
