@@ -50,3 +50,29 @@ def test_what_a_live_hold_pins_does_not_roll_over(database: Database, rolling: s
     assert [grant["amount"] for grant in user.grants("rollover")] == [370]
     assert user.remaining == 370 + 399
     user.verify()
+
+
+@pytest.mark.parametrize("way", ["free", "canceled", "active"])
+def test_what_rolled_over_out_of_a_period_that_was_never_paid_for_is_thawed_by_a_payment_alone(
+    database: Database, rolling: str, way: str
+) -> None:
+    user = Timed(database, plan=rolling)
+    end = user.period_end
+    user.at(end - timedelta(days=1)).call("set_subscription_status", "past_due")
+    assert user.at(end).remaining == 400, "there is a grace"
+    user.call("consume_credits", "message", 10)
+    user.at(end + timedelta(days=4))
+    assert user.remaining == 0
+    if way == "active":
+        user.call("set_subscription_status", "active")
+        assert user.remaining == 390 + 400
+    elif way == "canceled":
+        user.call("set_subscription_status", "canceled")
+        assert user.remaining == 10
+    else:
+        user.call("change_plan", "free")
+        assert user.remaining == 10
+        # News that it was paid for after all thaws the same credits.
+        user.call("set_subscription_status", "active", at=end + timedelta(days=1))
+        assert user.remaining == 390 + 400
+    user.verify()

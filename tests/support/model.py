@@ -41,6 +41,8 @@ class Grant:
     spent: int = 0
     lapsed: int = 0
     voided: bool = False
+    # For what rolled over out of a period that is not paid for: since when it is owed.
+    owed_since: datetime | None = None
 
     @property
     def priority(self) -> int:
@@ -164,6 +166,8 @@ class Account:
             return math.inf if allowance is None else max(0, allowance - grant.spent - grant.held)
         if allowance is None or grant.voided or grant.starts > self.now:
             return 0
+        if grant.owed_since and self.past_due_since is None:
+            return 0
         if grant.expires is not None and grant.expires <= self.now:
             return 0
         if grant.source in ("plan", "rollover") and not balance.is_limit and self.is_past_grace(self.now):
@@ -189,6 +193,10 @@ class Account:
         if self.pending and self.pending[1] <= self.now:
             self.steps.append((self.pending[1], self.pending[0]))
         rollovers = {b.credit_type: self.rollover(b) for b in self.balances.values()}
+        owed_since = self.past_due_since
+        start = period(self.anchor, "UTC", self.now)[0]
+        if owed_since and (owed_since >= start or not self.plan_at(start - MICROSECOND).is_paid):
+            owed_since = None
         for hold in self.holds:
             if hold.status == "open" and hold.expires <= self.now:
                 hold.status = "expired"
@@ -202,15 +210,15 @@ class Account:
             self.lapse_ended(balance)
             if not balance.is_limit:
                 if self.now >= balance.end:  # type: ignore[operator]
-                    self.enter_period(balance, rollovers[balance.credit_type])
+                    self.enter_period(balance, rollovers[balance.credit_type], owed_since)
                 self.adjust_allowance(balance)
 
-    def enter_period(self, balance: Balance, rolled: int) -> None:
+    def enter_period(self, balance: Balance, rolled: int, owed_since: datetime | None = None) -> None:
         balance.start, balance.end = period(self.anchor, "UTC", self.now)
         balance.used, balance.used_since = 0, balance.start
         balance.granted, balance.restarted = 0, None
         if rolled:
-            balance.grants.append(Grant("rollover", rolled, balance.start, balance.end))
+            balance.grants.append(Grant("rollover", rolled, balance.start, balance.end, owed_since=owed_since))
 
     def entitled(self, balance: Balance, start: datetime, end: datetime, at: datetime) -> int:
         """The allowance that the period began with, and of each larger one since the difference for the share left."""
@@ -458,6 +466,9 @@ class Account:
                 self.frozen_at = self.now
             if self.past_due_since is None:
                 self.owed_from = len(self.steps)
+            for grant in (g for b in self.balances.values() for g in b.grants if status == "active"):
+                if grant.owed_since == self.past_due_since:
+                    grant.owed_since = None
             if (status == "past_due") is (self.past_due_since is None):
                 self.begun[len(self.steps) - 1] = self.now
             self.past_due_since = (self.past_due_since or self.now) if status == "past_due" else None

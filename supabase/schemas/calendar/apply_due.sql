@@ -191,12 +191,19 @@ begin
   else
     update public.credit_grants g set frozen_at = null, frozen_reason = null
     where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
-      and g.frozen_reason in ('past_due', 'paused');
+      and g.frozen_reason in ('past_due', 'paused')
+      and not (g.source = 'rollover'
+        and credits.has_rolled_over_unpaid(p_account_id, g.starts_at, v_at));
+    update public.credit_grants g set frozen_at = v_at, frozen_reason = 'past_due'
+    where g.account_id = p_account_id and g.credit_type = p_balance.credit_type
+      and g.source = 'rollover' and (g.is_open or g.expires_at > v_at) and g.frozen_at is null
+      and credits.has_rolled_over_unpaid(p_account_id, g.starts_at, v_at);
   end if;
 end
 $$;
 comment on function credits.freeze_plan_credits(uuid, credits.balances, boolean) is
-  'Freezes what the plan gave, or thaws it. What was bought or given stays as it is.';
+  'Freezes what the plan gave, or thaws it, but for what was never paid for. What was bought or '
+  'given stays as it is.';
 revoke all on function credits.freeze_plan_credits(uuid, credits.balances, boolean)
   from public, anon, authenticated, service_role;
 

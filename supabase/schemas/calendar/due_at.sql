@@ -235,6 +235,31 @@ comment on function credits.rollover_at(uuid, credits.balances, timestamptz, big
 revoke all on function credits.rollover_at(uuid, credits.balances, timestamptz, bigint)
   from public, anon, authenticated, service_role;
 
+create function credits.has_rolled_over_unpaid(p_account_id uuid, p_period_start timestamptz,
+  p_at timestamptz)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_from credits.subscription_spells;
+begin
+  if (credits.spell_at(p_account_id, p_at)).past_due_since is not null then
+    return false;
+  end if;
+  -- Whoever pays makes up for the spells that were owed for: then they have earned.
+  v_from := credits.spell_at(p_account_id, p_period_start - interval '1 microsecond');
+  return v_from.is_paid and v_from.past_due_since is not null and not v_from.is_earning;
+end
+$$;
+comment on function credits.has_rolled_over_unpaid(uuid, timestamptz, timestamptz) is
+  'Whether what rolled over into a period came out of one that was owed for to its end, and that '
+  'was left without being paid for.';
+revoke all on function credits.has_rolled_over_unpaid(uuid, timestamptz, timestamptz)
+  from public, anon, authenticated, service_role;
+
 create function credits.due_at(p_account_id uuid, p_balance credits.balances, p_at timestamptz)
 returns credits.due
 language plpgsql
@@ -410,6 +435,8 @@ begin
   left join credits.live_holds_at(p_account_id, p_balance.credit_type, p_at) h on h.grant_id = g.id
   where g.account_id = p_account_id and g.credit_type = p_balance.credit_type and g.is_open
     and credits.is_spendable(g, p_at, d.is_frozen)
+    and not (g.source = 'rollover'
+    and credits.has_rolled_over_unpaid(p_account_id, g.starts_at, p_at))
     and not (v_is_cut and g.period_start is not distinct from p_balance.period_start
     and g.period_start is not null)
     and not (p_balance.kind = 'limit' and g.source = 'plan');
