@@ -188,6 +188,10 @@ def test_completion_offers_what_there_is(
     assert complete("sonas metrics br").split() == ["breakage"]
     assert complete("sonas set-status x past").split() == ["past_due"]
     assert complete("sonas history x --type int").split() == ["integration"]
+    assert complete("sonas workspaces tr").split() == ["transfer"]
+    assert complete("sonas workspaces role x --role ad").split() == ["admin"]
+    assert complete(f"sonas workspaces remove x --member {email[:8]}").split() == [email]
+    assert complete("sonas budgets set x --window ro").split() == ["rolling"]
 
 
 @pytest.mark.parametrize(
