@@ -255,6 +255,41 @@ def test_what_rolls_over_out_of_a_period_that_is_credited_is_had_of_it(story: St
         story.database.run(cap, 0)
 
 
+@pytest.mark.parametrize(("price", "left"), [("price_st_year", 95), ("price_proY", 495)])
+def test_a_year_whose_payment_fails_takes_nothing_of_the_month_that_was_paid(
+    story: Story, price: str, left: int
+) -> None:
+    story.database.call("register_billing_price", "price_st_year", "starter", interval="year", unit_amount=20_000)
+    story.subscribe()
+    story.spend(40)
+    story.now("2027-03-16 12:00")
+    year = (MARCH[0][:8] + "16 12:00", "2028-03-16 12:00")
+    lines = [
+        story.line(year[0], MARCH[1], -1000, price="price_st", name="year", proration=True),
+        story.line(*year, 20_000, price=price, name="year"),
+    ]
+    unpaid = story.invoice_of(
+        lines, reason="subscription_update", name="year", status="open", amount_paid=0, attempt_count=1
+    )
+    told = [
+        ("customer.subscription.updated", story.subscription(*year, price=price, status="past_due")),
+        ("invoice.payment_failed", unpaid),
+    ]
+    for one in random.sample(told, 2):
+        story.tell(*one, wants=None)
+    assert (story.plan, story.left) == ("starter", 60)
+    story.now("2027-03-21 12:00")
+    assert (story.plan, story.left) == ("starter", 60), "it is paid to the end of its month"
+    story.spend(5)
+    told = [
+        ("customer.subscription.updated", story.subscription(*year, price=price)),
+        ("invoice.paid", story.invoice_of(lines, reason="subscription_update", name="year")),
+    ]
+    for one in random.sample(told, 2):
+        story.tell(*one, wants=None)
+    assert (story.left, covered_until(story)) == (left, year[1]), "what was spent since belongs to the new period"
+
+
 def test_canceling_for_credit_and_subscribing_again_mints_nothing(story: Story) -> None:
     """The rest is credited when it is canceled at once, and pays for the next subscription."""
     start, received = "2027-03-01 00:00", 0

@@ -132,6 +132,7 @@ WITHOUT_ACCOUNT = {
                 "snapshots_of",
                 "times_given_back",
                 "is_rest_given_back",
+                "begins_unpaid",
             ),
             *("subscription_course", "untold_renewal"),
         ),

@@ -44,6 +44,7 @@ declare
   s credits.provider_state;
   v_plan record;
   v_is_new boolean := p_before.subscription_id is null;
+  v_begins boolean;
 begin
   select * into v_plan from credits.plan_of_items(p_snapshot.items);
   s.subscription_id := p_snapshot.subscription_id;
@@ -52,6 +53,7 @@ begin
   s.plan_id := v_plan.plan_id;
   s.quantity := v_plan.quantity;
   s.period_start := coalesce(v_plan.period_start, p_snapshot.period_start);
+  v_begins := s.period_start > p_before.period_start;
   s.anchor_at := p_snapshot.anchor_at;
   s.trial_ends_at := p_snapshot.trial_ends_at;
   s.cancel_at := p_snapshot.cancel_at;
@@ -61,18 +63,24 @@ begin
   s.started_at := case
     when p_snapshot.rank = 2 then coalesce(p_snapshot.ended_at, p_snapshot.happened_at)
     when v_is_new then least(p_snapshot.happened_at, s.period_start)
-    when s.period_start > p_before.period_start then s.period_start
+    when v_begins then s.period_start
     when (s.plan_id, s.quantity) is distinct from (p_before.plan_id, p_before.quantity) then
       coalesce(credits.prorated_at(s.subscription_id, s.plan_id, p_before.started_at,
         p_snapshot.happened_at), p_snapshot.happened_at)
     else p_snapshot.happened_at end;
   s.started_at := greatest(s.started_at, p_before.started_at);
-  s.gives_back := not v_is_new and (p_snapshot.rank = 2 or s.period_start > p_before.period_start)
+  s.gives_back := not v_is_new and (p_snapshot.rank = 2 or v_begins)
     and credits.is_rest_given_back(s.subscription_id, p_before.period_start,
       case when p_snapshot.rank = 2 then s.started_at else s.period_start end,
       p_snapshot.rank < 2 and p_before.status <> 'paused');
-  return case when v_is_new or p_snapshot.rank = 2 then s
-    else credits.without_unpaid_upgrade(s, p_before) end;
+  if v_is_new or p_snapshot.rank = 2 then
+    return s;
+  end if;
+  s := credits.without_unpaid_upgrade(s, p_before);
+  if s.period_start = p_before.period_start and v_begins then
+    s.started_at := greatest(p_snapshot.happened_at, p_before.started_at);
+  end if;
+  return s;
 end
 $$;
 comment on function credits.state_of_snapshot(
@@ -103,7 +111,8 @@ begin
     where n.id = s.plan_id);
   -- It is granted when it is paid for, and then from the instant that it was charged from.
   if v_is_more and not credits.is_plan_paid(
-    s.subscription_id, s.plan_id, s.quantity, s.started_at) then
+      s.subscription_id, s.plan_id, s.quantity, s.started_at)
+    or credits.begins_unpaid(s, p_before) then
     s.plan_id := p_before.plan_id;
     s.quantity := p_before.quantity;
     -- A period that would begin with it has not begun either.
@@ -116,9 +125,34 @@ end
 $$;
 comment on function credits.without_unpaid_upgrade(
   credits.provider_state, credits.provider_state) is
-  'A larger plan, or more seats, of a subscription whose payment failed is not there yet.';
+  'A larger plan, more seats, or a period that cuts a paid one short, of a subscription whose '
+  'payment failed, is not there yet.';
 revoke all on function credits.without_unpaid_upgrade(
   credits.provider_state, credits.provider_state) from public, anon, authenticated, service_role;
+
+create function credits.begins_unpaid(
+  p_state credits.provider_state, p_before credits.provider_state)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_state.status in ('past_due', 'unpaid') and p_state.period_start > p_before.period_start
+    and p_state.period_start < p_before.covered_until
+    and not credits.is_boundary(p_before.anchor_at, p_state.period_start)
+    and not exists (
+      select 1 from credits.billing_invoices i
+      join credits.billing_invoice_lines l on l.invoice_id = i.invoice_id and not l.is_proration
+      where i.subscription_id = p_state.subscription_id
+        and credits.is_about(l.period_start, p_state.period_start));
+end
+$$;
+comment on function credits.begins_unpaid(credits.provider_state, credits.provider_state) is
+  'Whether a state begins a period within one that is paid for, and has not been paid for itself.';
+revoke all on function credits.begins_unpaid(credits.provider_state, credits.provider_state)
+  from public, anon, authenticated, service_role;
 
 create function credits.untold_renewal(
   p_snapshot credits.billing_snapshots, p_before credits.provider_state)
