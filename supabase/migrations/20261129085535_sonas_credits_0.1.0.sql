@@ -16545,7 +16545,8 @@ revoke all on function credits.unpaid_spells(uuid, integer, timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.overspent_before_anchor(
-  p_account_id uuid, p_credit_type text, p_anchored_by integer, p_period_start timestamptz)
+  p_account_id uuid, p_credit_type text, p_anchored_by integer, p_period_start timestamptz,
+  p_carried bigint default 0)
 returns bigint
 language plpgsql
 stable
@@ -16557,6 +16558,7 @@ declare
   v_from timestamptz;
   v_period record;
   v_over numeric := 0;
+  v_is_any boolean := false;
 begin
   for v_spell in
     select x.* from credits.subscription_spells x
@@ -16572,6 +16574,7 @@ begin
     from credits.spell_period(v_spell, v_spell.replaced_at - interval '1 microsecond');
     continue when v_period.period_end <= p_period_start;
     v_from := greatest(v_period.period_start, v_spell.started_at);
+    v_is_any := true;
     -- What was paid for is the allowance's share of the time that it ran.
     v_over := v_over + credits.spent_between(p_account_id, p_credit_type, v_from,
       v_spell.replaced_at) + credits.carried_over_at(p_account_id, p_credit_type,
@@ -16582,14 +16585,14 @@ begin
         credits.period_version(p_account_id, v_spell, v_period.period_start), p_credit_type) f),
       0);
   end loop;
-  return greatest(0, ceil(round(v_over, 9)));
+  return greatest(0, ceil(round(v_over + case when v_is_any then p_carried else 0 end, 9)));
 end
 $$;
-comment on function credits.overspent_before_anchor(uuid, text, integer, timestamptz) is
+comment on function credits.overspent_before_anchor(uuid, text, integer, timestamptz, bigint) is
   'What an account has spent of the allowances of periods that a later anchor cut short, that '
   'would not be over yet and whose rest was given back, or carried over out of them, beyond the '
-  'share of the time that they ran.';
-revoke all on function credits.overspent_before_anchor(uuid, text, integer, timestamptz)
+  'share of the time that they ran. p_carried: what is being carried over now.';
+revoke all on function credits.overspent_before_anchor(uuid, text, integer, timestamptz, bigint)
   from public, anon, authenticated, service_role;
 
 -- schemas/calendar/due_at.sql
@@ -16919,11 +16922,15 @@ begin
       d.used := v_spent.used;
       d.rollover := credits.rollover_at(p_account_id, p_balance, d.period_start,
         v_left + v_spent.of_plan);
+      d.entitled := credits.less_carried_over(p_account_id, p_balance.credit_type, v_spell, d,
+        v_restarted_at, greatest(0, d.rollover - v_spent.of_plan));
       d.issued := greatest(0, d.entitled - greatest(0, v_spent.of_plan - d.rollover));
       d.overspent := greatest(0, v_spent.of_plan - d.rollover - d.entitled);
       d.rollover := greatest(0, d.rollover - v_spent.of_plan);
     else
       d.rollover := credits.rollover_at(p_account_id, p_balance, d.period_start, v_left);
+      d.entitled := credits.less_carried_over(p_account_id, p_balance.credit_type, v_spell, d,
+        v_restarted_at, d.rollover);
       d.issued := d.entitled;
     end if;
   end if;
@@ -16964,6 +16971,35 @@ comment on function credits.renews_at(uuid, text, timestamptz) is
   'When a period''s end brings an allowance: null where waiting brings nothing, for the plan is '
   'not paid for, pauses, or gives none of it to this account.';
 revoke all on function credits.renews_at(uuid, text, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.less_carried_over(
+  p_account_id uuid, p_credit_type text, p_spell credits.subscription_spells, p_due credits.due,
+  p_restarted_at timestamptz, p_carried bigint)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_carried = 0 or not p_spell.is_paid or p_due.anchored_by = 1
+     or p_restarted_at is not null then
+    return p_due.entitled;
+  end if;
+  -- Once it is booked period_allowance counts it itself.
+  return greatest(0, p_due.entitled - credits.overspent_before_anchor(p_account_id, p_credit_type,
+      p_due.anchored_by, p_due.period_start, p_carried)
+    + credits.overspent_before_anchor(p_account_id, p_credit_type, p_due.anchored_by,
+      p_due.period_start));
+end
+$$;
+comment on function credits.less_carried_over(uuid, text, credits.subscription_spells, credits.due,
+  timestamptz, bigint) is
+  'What an account is due in a period that begins, less what it carries over from one whose rest '
+  'was given back.';
+revoke all on function credits.less_carried_over(uuid, text, credits.subscription_spells,
+  credits.due, timestamptz, bigint)
   from public, anon, authenticated, service_role;
 
 create function credits.limit_left(p_account_id uuid, p_balance credits.balances,
@@ -24964,6 +25000,7 @@ declare
   s credits.provider_state;
   v_plan record;
   v_is_new boolean := p_before.subscription_id is null;
+  v_begins boolean;
 begin
   select * into v_plan from credits.plan_of_items(p_snapshot.items);
   s.subscription_id := p_snapshot.subscription_id;
@@ -24972,6 +25009,7 @@ begin
   s.plan_id := v_plan.plan_id;
   s.quantity := v_plan.quantity;
   s.period_start := coalesce(v_plan.period_start, p_snapshot.period_start);
+  v_begins := s.period_start > p_before.period_start;
   s.anchor_at := p_snapshot.anchor_at;
   s.trial_ends_at := p_snapshot.trial_ends_at;
   s.cancel_at := p_snapshot.cancel_at;
@@ -24981,18 +25019,24 @@ begin
   s.started_at := case
     when p_snapshot.rank = 2 then coalesce(p_snapshot.ended_at, p_snapshot.happened_at)
     when v_is_new then least(p_snapshot.happened_at, s.period_start)
-    when s.period_start > p_before.period_start then s.period_start
+    when v_begins then s.period_start
     when (s.plan_id, s.quantity) is distinct from (p_before.plan_id, p_before.quantity) then
       coalesce(credits.prorated_at(s.subscription_id, s.plan_id, p_before.started_at,
         p_snapshot.happened_at), p_snapshot.happened_at)
     else p_snapshot.happened_at end;
   s.started_at := greatest(s.started_at, p_before.started_at);
-  s.gives_back := not v_is_new and (p_snapshot.rank = 2 or s.period_start > p_before.period_start)
+  s.gives_back := not v_is_new and (p_snapshot.rank = 2 or v_begins)
     and credits.is_rest_given_back(s.subscription_id, p_before.period_start,
       case when p_snapshot.rank = 2 then s.started_at else s.period_start end,
       p_snapshot.rank < 2 and p_before.status <> 'paused');
-  return case when v_is_new or p_snapshot.rank = 2 then s
-    else credits.without_unpaid_upgrade(s, p_before) end;
+  if v_is_new or p_snapshot.rank = 2 then
+    return s;
+  end if;
+  s := credits.without_unpaid_upgrade(s, p_before);
+  if s.period_start = p_before.period_start and v_begins then
+    s.started_at := greatest(p_snapshot.happened_at, p_before.started_at);
+  end if;
+  return s;
 end
 $$;
 comment on function credits.state_of_snapshot(
@@ -25023,7 +25067,8 @@ begin
     where n.id = s.plan_id);
   -- It is granted when it is paid for, and then from the instant that it was charged from.
   if v_is_more and not credits.is_plan_paid(
-    s.subscription_id, s.plan_id, s.quantity, s.started_at) then
+      s.subscription_id, s.plan_id, s.quantity, s.started_at)
+    or credits.begins_unpaid(s, p_before) then
     s.plan_id := p_before.plan_id;
     s.quantity := p_before.quantity;
     -- A period that would begin with it has not begun either.
@@ -25036,9 +25081,34 @@ end
 $$;
 comment on function credits.without_unpaid_upgrade(
   credits.provider_state, credits.provider_state) is
-  'A larger plan, or more seats, of a subscription whose payment failed is not there yet.';
+  'A larger plan, more seats, or a period that cuts a paid one short, of a subscription whose '
+  'payment failed, is not there yet.';
 revoke all on function credits.without_unpaid_upgrade(
   credits.provider_state, credits.provider_state) from public, anon, authenticated, service_role;
+
+create function credits.begins_unpaid(
+  p_state credits.provider_state, p_before credits.provider_state)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_state.status in ('past_due', 'unpaid') and p_state.period_start > p_before.period_start
+    and p_state.period_start < p_before.covered_until
+    and not credits.is_boundary(p_before.anchor_at, p_state.period_start)
+    and not exists (
+      select 1 from credits.billing_invoices i
+      join credits.billing_invoice_lines l on l.invoice_id = i.invoice_id and not l.is_proration
+      where i.subscription_id = p_state.subscription_id
+        and credits.is_about(l.period_start, p_state.period_start));
+end
+$$;
+comment on function credits.begins_unpaid(credits.provider_state, credits.provider_state) is
+  'Whether a state begins a period within one that is paid for, and has not been paid for itself.';
+revoke all on function credits.begins_unpaid(credits.provider_state, credits.provider_state)
+  from public, anon, authenticated, service_role;
 
 create function credits.untold_renewal(
   p_snapshot credits.billing_snapshots, p_before credits.provider_state)
@@ -32538,4 +32608,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 547aad4a862de365.';
+  'again. Written by remember_installation. Release 0.1.0, text ab5074becb4cdff5.';

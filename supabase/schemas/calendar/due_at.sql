@@ -323,11 +323,15 @@ begin
       d.used := v_spent.used;
       d.rollover := credits.rollover_at(p_account_id, p_balance, d.period_start,
         v_left + v_spent.of_plan);
+      d.entitled := credits.less_carried_over(p_account_id, p_balance.credit_type, v_spell, d,
+        v_restarted_at, greatest(0, d.rollover - v_spent.of_plan));
       d.issued := greatest(0, d.entitled - greatest(0, v_spent.of_plan - d.rollover));
       d.overspent := greatest(0, v_spent.of_plan - d.rollover - d.entitled);
       d.rollover := greatest(0, d.rollover - v_spent.of_plan);
     else
       d.rollover := credits.rollover_at(p_account_id, p_balance, d.period_start, v_left);
+      d.entitled := credits.less_carried_over(p_account_id, p_balance.credit_type, v_spell, d,
+        v_restarted_at, d.rollover);
       d.issued := d.entitled;
     end if;
   end if;
@@ -368,6 +372,35 @@ comment on function credits.renews_at(uuid, text, timestamptz) is
   'When a period''s end brings an allowance: null where waiting brings nothing, for the plan is '
   'not paid for, pauses, or gives none of it to this account.';
 revoke all on function credits.renews_at(uuid, text, timestamptz)
+  from public, anon, authenticated, service_role;
+
+create function credits.less_carried_over(
+  p_account_id uuid, p_credit_type text, p_spell credits.subscription_spells, p_due credits.due,
+  p_restarted_at timestamptz, p_carried bigint)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_carried = 0 or not p_spell.is_paid or p_due.anchored_by = 1
+     or p_restarted_at is not null then
+    return p_due.entitled;
+  end if;
+  -- Once it is booked period_allowance counts it itself.
+  return greatest(0, p_due.entitled - credits.overspent_before_anchor(p_account_id, p_credit_type,
+      p_due.anchored_by, p_due.period_start, p_carried)
+    + credits.overspent_before_anchor(p_account_id, p_credit_type, p_due.anchored_by,
+      p_due.period_start));
+end
+$$;
+comment on function credits.less_carried_over(uuid, text, credits.subscription_spells, credits.due,
+  timestamptz, bigint) is
+  'What an account is due in a period that begins, less what it carries over from one whose rest '
+  'was given back.';
+revoke all on function credits.less_carried_over(uuid, text, credits.subscription_spells,
+  credits.due, timestamptz, bigint)
   from public, anon, authenticated, service_role;
 
 create function credits.limit_left(p_account_id uuid, p_balance credits.balances,

@@ -310,7 +310,8 @@ revoke all on function credits.unpaid_spells(uuid, integer, timestamptz)
   from public, anon, authenticated, service_role;
 
 create function credits.overspent_before_anchor(
-  p_account_id uuid, p_credit_type text, p_anchored_by integer, p_period_start timestamptz)
+  p_account_id uuid, p_credit_type text, p_anchored_by integer, p_period_start timestamptz,
+  p_carried bigint default 0)
 returns bigint
 language plpgsql
 stable
@@ -322,6 +323,7 @@ declare
   v_from timestamptz;
   v_period record;
   v_over numeric := 0;
+  v_is_any boolean := false;
 begin
   for v_spell in
     select x.* from credits.subscription_spells x
@@ -337,6 +339,7 @@ begin
     from credits.spell_period(v_spell, v_spell.replaced_at - interval '1 microsecond');
     continue when v_period.period_end <= p_period_start;
     v_from := greatest(v_period.period_start, v_spell.started_at);
+    v_is_any := true;
     -- What was paid for is the allowance's share of the time that it ran.
     v_over := v_over + credits.spent_between(p_account_id, p_credit_type, v_from,
       v_spell.replaced_at) + credits.carried_over_at(p_account_id, p_credit_type,
@@ -347,12 +350,12 @@ begin
         credits.period_version(p_account_id, v_spell, v_period.period_start), p_credit_type) f),
       0);
   end loop;
-  return greatest(0, ceil(round(v_over, 9)));
+  return greatest(0, ceil(round(v_over + case when v_is_any then p_carried else 0 end, 9)));
 end
 $$;
-comment on function credits.overspent_before_anchor(uuid, text, integer, timestamptz) is
+comment on function credits.overspent_before_anchor(uuid, text, integer, timestamptz, bigint) is
   'What an account has spent of the allowances of periods that a later anchor cut short, that '
   'would not be over yet and whose rest was given back, or carried over out of them, beyond the '
-  'share of the time that they ran.';
-revoke all on function credits.overspent_before_anchor(uuid, text, integer, timestamptz)
+  'share of the time that they ran. p_carried: what is being carried over now.';
+revoke all on function credits.overspent_before_anchor(uuid, text, integer, timestamptz, bigint)
   from public, anon, authenticated, service_role;
