@@ -113,8 +113,8 @@ def _now(story: BalanceStory) -> Iterator[str]:
     if story.unlimited:
         yield "The plan has no limit: what is spent takes from no balance."
         return
-    renewal = f"; the allowance of {credits(story.allowance)} renews on {cell(story.period_end)}"
-    yield f"{story.available:,} can be spent now{renewal if story.period_end and story.allowance else ''}."
+    renewal = f"; the allowance of {credits(story.allowance)} renews on {cell(story.renews_at)}"
+    yield f"{story.available:,} can be spent now{renewal if story.renews_at else ''}."
 
 
 def _attempts(count: int) -> str:

@@ -142,7 +142,8 @@ class BalanceStory:
     ``opening + granted + refunded - spent + spent_unlimited - expired - voided = closing``, where
     ``spent_unlimited`` is what was spent, less refunds, while the type was unlimited. ``available`` is what can be
     spent now, ``reserved`` what live holds have pinned, ``frozen`` what is there and cannot be spent. Of ``denied``
-    attempts, ``denied_by_budget`` had no room in one of the ``budgets``.
+    attempts, ``denied_by_budget`` had no room in one of the ``budgets``. ``renews_at`` is when an allowance comes, None
+    where waiting brings nothing.
     """
 
     account_id: UUID
@@ -151,6 +152,7 @@ class BalanceStory:
     until: datetime | None
     now: datetime
     period_end: datetime | None
+    renews_at: datetime | None = None
     unlimited: bool
     allowance: int | None
     balance: int

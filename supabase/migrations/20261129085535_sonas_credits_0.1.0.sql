@@ -25343,8 +25343,9 @@ begin
     'success', true, 'code', 'ok', 'account_id', v_account_id, 'credit_type', p_credit_type,
     'since', nullif(v_since, '-infinity'), 'until', nullif(v_until, 'infinity'), 'now',
     v_balance.settled_at,
-    'period_end', v_balance.period_end, 'unlimited', v_balance.allowance is null, 'allowance',
-    v_balance.allowance,
+    'period_end', v_balance.period_end,
+    'renews_at', credits.renews_at(v_account_id, p_credit_type, v_balance.period_end),
+    'unlimited', v_balance.allowance is null, 'allowance', v_balance.allowance,
     'balance', v_balance.balance, 'reserved', v_balance.reserved + v_balance.reserved_unlimited,
     'available', v_balance.balance - v_balance.withheld - v_balance.reserved)
     || credits.read_balance_story(v_account_id, p_credit_type, v_since, v_until,
@@ -32608,4 +32609,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text ab5074becb4cdff5.';
+  'again. Written by remember_installation. Release 0.1.0, text 1cd88e50f5831b9d.';

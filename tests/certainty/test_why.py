@@ -119,6 +119,9 @@ def test_in_words(database: Database, user: UUID) -> None:
     assert "3 of them are held for a long job until" in told
     assert "1 attempt was denied" in told
     assert "1 can be spent now; the allowance of 10 renews on" in told
+    database.call("change_plan", user, "starter")
+    database.call("set_subscription_status", user, "past_due")
+    assert "can be spent now." in words(database, user)
 
 
 @pytest.mark.parametrize(

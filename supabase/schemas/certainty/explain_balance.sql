@@ -133,8 +133,9 @@ begin
     'success', true, 'code', 'ok', 'account_id', v_account_id, 'credit_type', p_credit_type,
     'since', nullif(v_since, '-infinity'), 'until', nullif(v_until, 'infinity'), 'now',
     v_balance.settled_at,
-    'period_end', v_balance.period_end, 'unlimited', v_balance.allowance is null, 'allowance',
-    v_balance.allowance,
+    'period_end', v_balance.period_end,
+    'renews_at', credits.renews_at(v_account_id, p_credit_type, v_balance.period_end),
+    'unlimited', v_balance.allowance is null, 'allowance', v_balance.allowance,
     'balance', v_balance.balance, 'reserved', v_balance.reserved + v_balance.reserved_unlimited,
     'available', v_balance.balance - v_balance.withheld - v_balance.reserved)
     || credits.read_balance_story(v_account_id, p_credit_type, v_since, v_until,
