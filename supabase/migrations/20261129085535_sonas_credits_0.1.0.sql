@@ -16850,7 +16850,10 @@ begin
   end if;
   -- Whoever pays makes up for the spells that were owed for: then they have earned.
   v_from := credits.spell_at(p_account_id, p_period_start - interval '1 microsecond');
-  return v_from.is_paid and v_from.past_due_since is not null and not v_from.is_earning;
+  -- News of an earlier end may have left it at a boundary that is none any more: then it came out
+  -- of another plan.
+  return v_from.is_paid and v_from.past_due_since is not null and not v_from.is_earning
+    and p_period_start = (credits.period_ending_at(v_from, p_period_start)).period_end;
 end
 $$;
 comment on function credits.has_rolled_over_unpaid(uuid, timestamptz, timestamptz) is
@@ -23361,7 +23364,7 @@ security definer
 set search_path = ''
 as $$
 declare
-  v_now timestamptz := clock_timestamp();
+  v_now timestamptz := credits.clock();
 begin
   if p_outcome not in ('waiting', 'needs_attention', 'applied', 'ignored') then
     perform credits.raise_error('invalid_argument',
@@ -23395,7 +23398,7 @@ create function credits.is_to_fetch(
   p_waits_for text[], p_tries integer, p_tried_at timestamptz, p_at timestamptz)
 returns boolean
 language plpgsql
-immutable
+stable
 security invoker
 set search_path = ''
 as $$
@@ -23736,7 +23739,7 @@ revoke all on function credits.prorated_at(text, text, timestamptz, timestamptz)
 create function credits.is_about(p_one timestamptz, p_other timestamptz)
 returns boolean
 language plpgsql
-immutable
+stable
 security invoker
 set search_path = ''
 as $$
@@ -32609,4 +32612,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 1cd88e50f5831b9d.';
+  'again. Written by remember_installation. Release 0.1.0, text 88bb03283d924dd4.';

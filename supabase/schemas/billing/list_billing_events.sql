@@ -17,7 +17,7 @@ security definer
 set search_path = ''
 as $$
 declare
-  v_now timestamptz := clock_timestamp();
+  v_now timestamptz := credits.clock();
 begin
   if p_outcome not in ('waiting', 'needs_attention', 'applied', 'ignored') then
     perform credits.raise_error('invalid_argument',
@@ -51,7 +51,7 @@ create function credits.is_to_fetch(
   p_waits_for text[], p_tries integer, p_tried_at timestamptz, p_at timestamptz)
 returns boolean
 language plpgsql
-immutable
+stable
 security invoker
 set search_path = ''
 as $$

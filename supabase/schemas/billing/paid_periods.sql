@@ -140,7 +140,7 @@ revoke all on function credits.prorated_at(text, text, timestamptz, timestamptz)
 create function credits.is_about(p_one timestamptz, p_other timestamptz)
 returns boolean
 language plpgsql
-immutable
+stable
 security invoker
 set search_path = ''
 as $$

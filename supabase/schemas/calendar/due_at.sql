@@ -251,7 +251,10 @@ begin
   end if;
   -- Whoever pays makes up for the spells that were owed for: then they have earned.
   v_from := credits.spell_at(p_account_id, p_period_start - interval '1 microsecond');
-  return v_from.is_paid and v_from.past_due_since is not null and not v_from.is_earning;
+  -- News of an earlier end may have left it at a boundary that is none any more: then it came out
+  -- of another plan.
+  return v_from.is_paid and v_from.past_due_since is not null and not v_from.is_earning
+    and p_period_start = (credits.period_ending_at(v_from, p_period_start)).period_end;
 end
 $$;
 comment on function credits.has_rolled_over_unpaid(uuid, timestamptz, timestamptz) is
