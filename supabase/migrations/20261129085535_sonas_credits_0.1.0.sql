@@ -27309,6 +27309,7 @@ as $$
     ('credits.plan_version_limits', 'plan_version_limits_are_kept'),
     ('credits.plan_version_limits', 'plan_version_limits_are_not_truncated'),
     ('credits.subscription_events', 'subscription_events_are_kept'),
+    ('credits.settings', 'settings_workspace_credits_count_at_once'),
     ('public.credit_workspaces', 'credit_workspaces_open_account'),
     ('public.credit_workspaces', 'credit_workspaces_follow_deleted'),
     ('public.credit_workspace_members', 'credit_workspace_members_release_holds'),
@@ -32612,4 +32613,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text 88bb03283d924dd4.';
+  'again. Written by remember_installation. Release 0.1.0, text 816e8aa0182366c7.';

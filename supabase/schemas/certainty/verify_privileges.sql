@@ -93,6 +93,7 @@ as $$
     ('credits.plan_version_limits', 'plan_version_limits_are_kept'),
     ('credits.plan_version_limits', 'plan_version_limits_are_not_truncated'),
     ('credits.subscription_events', 'subscription_events_are_kept'),
+    ('credits.settings', 'settings_workspace_credits_count_at_once'),
     ('public.credit_workspaces', 'credit_workspaces_open_account'),
     ('public.credit_workspaces', 'credit_workspaces_follow_deleted'),
     ('public.credit_workspace_members', 'credit_workspace_members_release_holds'),
