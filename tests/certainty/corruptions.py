@@ -251,6 +251,7 @@ CORRUPTIONS = [
             "is_earning": "not is_earning",
             "forfeited_at": "started_at",
             "is_whole": "not is_whole",
+            "is_given_back": "not is_given_back",
             "anchor_at": "anchor_at - interval '1 hour'",
             "anchored_by": "anchored_by + 1",
             "anchored_from": "anchored_from - interval '1 hour'",
