@@ -31,10 +31,8 @@ grant select on table public.credit_workspace_members to authenticated, service_
 
 -- Every policy compares the account with this array, which makes it an index condition, asked for
 -- once. The cost says that it is dear, so that no plan reads other people's rows in some order and
--- asks for each. What follows decides row by row within a workspace: the policies ask for it in a
--- sub-select, once for the statement. Asked for each row it took 28 microseconds, six seconds for a
--- workspace of 200,000 rows; that form is left for Citus (prepare_distribution), so it is PL/pgSQL,
--- whose plans outlive a call.
+-- asks for each. What follows is asked for each row of a workspace, so it is PL/pgSQL, whose plans
+-- outlive a call; ask_policies_once() puts it into sub-selects.
 create function credits.reader_id()
 returns uuid
 language plpgsql

@@ -56,8 +56,8 @@ grant select on table public.credit_reservations to authenticated, service_role;
 create policy "Users may read their holds and what they oversee"
   on public.credit_reservations for select to authenticated using (
     account_id = any (credits.readable_ids())
-    and (user_id = account_id or user_id = (select credits.reader_id())
-      or account_id = any ((select credits.overseen_ids())::uuid[])));
+    and (user_id = account_id or user_id = credits.reader_id()
+      or account_id = any (credits.overseen_ids())));
 
 create table credits.reservation_slices (
   account_id uuid not null,

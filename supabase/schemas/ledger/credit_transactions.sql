@@ -56,8 +56,8 @@ grant select on table public.credit_transactions to authenticated, service_role;
 create policy "Users may read their ledger and what they oversee"
   on public.credit_transactions for select to authenticated using (
     account_id = any (credits.readable_ids())
-    and (user_id = account_id or user_id = (select credits.reader_id())
-      or account_id = any ((select credits.overseen_ids())::uuid[])));
+    and (user_id = account_id or user_id = credits.reader_id()
+      or account_id = any (credits.overseen_ids())));
 
 create function credits.refuse_ledger_change()
 returns trigger

@@ -84,7 +84,7 @@ begin
   create policy "Users may read their usage and what they oversee"
     on public.usage for select to authenticated using (
       account_id = any (credits.readable_ids())
-      and (user_id = account_id or user_id = (select credits.reader_id())
-        or account_id = any ((select credits.overseen_ids())::uuid[])));
+      and (user_id = account_id or user_id = credits.reader_id()
+        or account_id = any (credits.overseen_ids())));
 end
 $usage$;
