@@ -12,6 +12,7 @@ import random
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -52,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seed", type=int, default=20261123, help="of the sample and of the order")
     made.add_argument("--only", choices=["sql", "python"])
     made.add_argument("--match", default="", help="only faults whose line has this text")
+    made.add_argument("--since", help="a commit: only SQL that has changed after it")
     made.add_argument("--workers", type=int, default=2)
     made.add_argument("--limit", type=float, default=float("inf"), help="begin none after this many seconds")
     made.add_argument("--results", type=Path, help="a file to add to; what is known there is not tried again")
@@ -62,7 +64,8 @@ def parser() -> argparse.ArgumentParser:
 
 def choose(options: argparse.Namespace) -> list[Mutant]:
     chosen: list[Mutant] = []
-    for language, make in (("sql", sql.mutants), ("python", python.mutants)):
+    made = {"sql": partial(sql.mutants, options.since), "python": python.mutants}
+    for language, make in made.items():
         if options.only in (None, language):
             known = [mutant for mutant in make() if options.match in str(mutant)]
             OUT.print(f"{len(known)} faults can be put into the {language}")

@@ -26,7 +26,7 @@ from tests.support.database import TEMPLATE, make_template
 from tests.support.server import QUICK, Server
 
 ROOT = Path(__file__).resolve().parents[1]
-SUITES = ["tests/database", "tests/certainty", "tests/client"]
+SUITES = [f"tests/{name}" for name in ("database", "certainty", "client", "billing", "prices", "workspaces", "budgets")]
 # One transport and one colour do: the others run the same code, or code made from it.
 ONE_SHAPE = ["-k", "not rpc and not postgres-async and not [async]"]
 # A fault may wait for ever: no statement of the tests takes as long.
