@@ -12,7 +12,6 @@ import random
 import threading
 import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -58,16 +57,17 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--limit", type=float, default=float("inf"), help="begin none after this many seconds")
     made.add_argument("--results", type=Path, help="a file to add to; what is known there is not tried again")
     made.add_argument("--again", choices=["survived", "caught", "stillborn"], help="but those with this outcome are")
+    made.add_argument("--near", type=int, help="no more tests for a fault than the nearest so many; then no last word")
     made.add_argument("--reach", type=Path, help="a file to keep which test calls what, made when it is not there")
     return made
 
 
 def choose(options: argparse.Namespace) -> list[Mutant]:
     chosen: list[Mutant] = []
-    made = {"sql": partial(sql.mutants, options.since), "python": python.mutants}
-    for language, make in made.items():
+    made = {"sql": sql.mutants(options.since), "python": python.mutants()}
+    for language, mutants in made.items():
         if options.only in (None, language):
-            known = [mutant for mutant in make() if options.match in str(mutant)]
+            known = [mutant for mutant in mutants if options.match in str(mutant)]
             OUT.print(f"{len(known)} faults can be put into the {language}")
             chosen += random.Random(options.seed).sample(known, min(options.sample or len(known), len(known)))
     random.Random(options.seed).shuffle(chosen)
@@ -81,11 +81,11 @@ def try_all(
     if not reach.exists():
         OUT.print("which test calls what …")
         started[0].find_reach(reach)
-    near = Near.read(reach)
+    near = Near.read(reach, options.near)
     for mutant in sql.mutants():
         near.learn(mutant, results.red_on(mutant))
     started[0].use(near)
-    started[0].control()
+    started[0].control(mutants)
     OUT.print(f"{len(near.tests)} tests, green without a fault")
     waiting: queue.SimpleQueue[Mutant] = queue.SimpleQueue()
     later: queue.SimpleQueue[Mutant] = queue.SimpleQueue()

@@ -33,17 +33,18 @@ class Near:
     """All tests, and which of them caught what so far."""
 
     tests: dict[str, Test]
+    most: int | None = None
     caught: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
     @classmethod
-    def read(cls, file: Path) -> Near:
+    def read(cls, file: Path, most: int | None = None) -> Near:
         known = json.loads(file.read_text())
-        return cls({name: Test(name, t["seconds"], frozenset(t["calls"])) for name, t in known.items()})
+        return cls({name: Test(name, t["seconds"], frozenset(t["calls"])) for name, t in known.items()}, most)
 
     def order(self, mutant: Mutant) -> list[str]:
         """What caught faults in the function or elsewhere before, then the tests that call it, then all others.
 
-        All others, since Postgres does not count a call that ends in an error.
+        All others, since Postgres does not count a call that ends in an error. With `most` no more than that many.
         """
         if mutant.kind == "drop a revoke":
             return [name for name, test in self.tests.items() if test.module == PRIVILEGES]
@@ -54,7 +55,7 @@ class Near:
             (test for name, test in chosen.items() if name not in first),
             key=lambda test: (mutant.name not in test.calls, *self._place(test)),
         )
-        return first + [test.name for test in rest]
+        return (first + [test.name for test in rest])[: self.most]
 
     def _place(self, test: Test) -> tuple[int, str, float]:
         return sum(test.seconds > step for step in STEPS), test.module, test.seconds

@@ -50,7 +50,11 @@ def _statements(commit: str) -> Set[str]:
     def git(*words: str) -> str:
         return subprocess.run(["git", *words], cwd=SCHEMAS, capture_output=True, text=True, check=True).stdout
 
-    files = [name for name in git("ls-tree", "-r", "--full-tree", "--name-only", commit).splitlines() if name.endswith(".sql")]
+    files = [
+        name
+        for name in git("ls-tree", "-r", "--full-tree", "--name-only", commit).splitlines()
+        if name.endswith(".sql")
+    ]
     texts = [git("show", f"{commit}:{name}") for name in files]
     return {found[0] for text in texts for kind in (FUNCTION, REVOKE) for found in kind.finditer(text)}
 

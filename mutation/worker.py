@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -86,10 +86,12 @@ class Worker:
     def use(self, near: Near) -> None:
         self._near = near
 
-    def control(self) -> None:
+    def control(self, mutants: Sequence[Mutant]) -> None:
         """A fault that is none: what goes red now is the doing of this tool and not of a fault."""
         none = Mutant("none", "", "none.sql", 0, "", "", "select 1")
-        result = self.try_out(none, green=set(), patience=3600)
+        near = {test for mutant in mutants for test in self._near.order(mutant)}
+        tests = [test for test in self._near.tests if test in near]
+        result = self._tried(none, tests, plugin="collected", patience=3600, fault=none.text)
         if result.outcome != "survived":
             raise RuntimeError(
                 f"Without a fault {result.by or 'a run'} is red: {result.why}\n{self._log('collected')[-6000:]}"
