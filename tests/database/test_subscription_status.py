@@ -416,6 +416,18 @@ class TestCoverage:
         assert (user.remaining, user.period_end) == (600, utc(5, 1, 2))
         user.verify()
 
+    def test_a_trial_is_no_second_unpaid_period(self, user: Timed) -> None:
+        """Nor is the free one before it, of which news says later that another plan applied."""
+        user.at(utc(2, 28)).call("set_subscription_status", "canceled", at=utc(3, 3))
+        cover(user, utc(2, 22), utc(2, 28))
+        user.call("change_plan", "starter", at=utc(2, 21))
+        user.at(utc(4, 24)).call("consume_credits", "message", 1)
+        user.call("change_plan", "builder", at=utc(3, 4))
+        user.call("set_subscription_status", "trialing", at=utc(4, 4), ends_at=utc(5, 4))
+        user.call("consume_credits", "message", 1)
+        assert user.remaining == 248
+        user.verify()
+
     def test_a_new_period_of_the_provider_is_one_of_ours(self, managed: Timed) -> None:
         managed.at(utc(3, 10)).call("set_subscription_status", "paused")
         managed.at(utc(4, 20))

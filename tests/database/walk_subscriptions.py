@@ -73,6 +73,7 @@ class Walk(RuleBasedStateMachine):
         self.spent: dict[str, list[tuple[datetime, int, int]]] = {t: [] for t in TYPES}
         self.bought = dict.fromkeys(TYPES, 0)
         self.restarts: dict[str, list[datetime]] = {t: [] for t in TYPES}
+        self.counted_anew: dict[str, list[datetime]] = {t: [] for t in TYPES}
         self.projects = 0
         self.times = {OPENED}
         self.earliest = self.now
@@ -214,20 +215,20 @@ class Walk(RuleBasedStateMachine):
         grants = expected.is_earning and not expected.is_frozen and expected.status != "canceled"
         assert sorted(restarted) == (sorted(TYPES) if grants else [])
         for credit_type in restarted:
-            self.restarts[credit_type].append(self.now)
+            self.counted_anew[credit_type].append(self.now)
+            # What is unlimited has no stock to restart, and what a counted plan left is not touched by it.
+            if expected.allowance[credit_type] is not None:
+                self.restarts[credit_type].append(self.now)
 
     # What must be seen.
 
     def expected(self) -> Standing:
         return standing(self.model, self.now, self.restarts, self.spent)
 
-    def since(self, expected: Standing, credit_type: str) -> datetime:
-        return max([expected.start, *self.restarts[credit_type]])
-
     def left_of_plan(self, expected: Standing, credit_type: str) -> int:
         if expected.is_frozen:
             return 0
-        since = self.since(expected, credit_type)
+        since = max([expected.start, *self.restarts[credit_type]])
         spent = sum(of_plan for at, of_plan, _ in self.spent[credit_type] if at > since)
         return max(0, expected.entitled[credit_type] - spent)
 
@@ -252,7 +253,7 @@ class Walk(RuleBasedStateMachine):
             if credit_type == "project":
                 used = self.projects
             else:
-                since = self.since(expected, credit_type)
+                since = max([expected.start, *self.counted_anew[credit_type]])
                 used = sum(amount for at, _, amount in self.spent[credit_type] if at > since)
                 period = tuple(datetime.fromisoformat(balance[key]) for key in ("period_start", "period_end"))
                 assert period == (expected.start, expected.end)

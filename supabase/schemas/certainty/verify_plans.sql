@@ -91,7 +91,7 @@ as $$
 begin
   return query
   with spendable as (
-    select g.account_id, g.credit_type, g.period_start, b.settled_at
+    select g.account_id, g.credit_type, g.period_start, g.source, b.settled_at
     from credits.balances b
     join public.credit_grants g on g.account_id = b.account_id and g.credit_type = b.credit_type
       and g.period_start = b.period_start
@@ -106,13 +106,15 @@ begin
         where s.account_id = p.account_id and s.replaced_at is null and s.is_frozen)
       then (credits.spell_at(p.account_id, p.settled_at)).is_frozen end
     union all
-    -- Beyond what is covered there is one period, no more.
+    -- Beyond what is covered there is one period, no more. Nobody pays for a trial, nor for the
+    -- free plan, though news may say later that another one applied.
     select p.account_id, p.credit_type, p.period_start from spendable p
     join credits.subscriptions u on u.account_id = p.account_id and u.is_managed
       and p.period_start >= u.covered_until
-    where exists (
+    where p.source = 'plan' and exists (
       select 1 from public.credit_grants g
       where g.account_id = p.account_id and g.credit_type = p.credit_type
+        and g.source = 'plan' and not credits.has_been_default(g.plan_id)
         and g.period_start >= u.covered_until
         and g.period_start < p.period_start and g.amount > 0
         and (credits.spell_at(p.account_id, g.period_start)).is_paid)
