@@ -102,12 +102,18 @@ class LocalStack:
         """Starts Postgres and brings it up to date. False when it was running already."""
         step("Starting Postgres")
         started = self.cluster.start()
-        step("Making it a Supabase database")
-        _supabase_shape.shape(self.cluster.url(user=SUPERUSER))
-        step("Applying migrations")
-        _supabase_shape.migrate(self.database_url)
-        step("Adding the demo users")
-        _supabase_shape.seed(self.database_url)
+        try:
+            step("Making it a Supabase database")
+            _supabase_shape.shape(self.cluster.url(user=SUPERUSER))
+            step("Applying migrations")
+            _supabase_shape.migrate(self.database_url)
+            step("Adding the demo users")
+            _supabase_shape.seed(self.database_url)
+        except BaseException:
+            # What was not running before does not stay behind, and keeps no port.
+            if started:
+                self.cluster.stop()
+            raise
         return started
 
     def serve(

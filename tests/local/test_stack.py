@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sonas_supabase.local import free_port
+from sonas_supabase.local import LocalStack, free_port
 
 FREE = "00000000-0000-4000-8000-000000000001"
 
@@ -101,6 +101,18 @@ def test_data_survives_ctrl_c_and_a_restart(stack: Stack) -> None:
         assert stack.answer("verify")["success"] is True
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
+
+
+def test_a_start_that_fails_leaves_no_postgres_behind(stack: Stack) -> None:
+    local = LocalStack(stack.folder, db_port=stack.db_port, api_port=stack.api_port)
+
+    def interrupted(what: str) -> None:
+        if what == "Applying migrations":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        local.prepare(interrupted)
+    assert not local.cluster.is_running()
 
 
 def test_a_second_start_finds_the_first(stack: Stack) -> None:
