@@ -20,7 +20,7 @@ from ._metric_csv import as_csv as csv_of
 from ._output import Output
 from ._people import names_of, plan_ids, suggestion
 from ._register import register as _register
-from ._times import in_zone, moment, time_option
+from ._times import in_zone, time_option
 
 # The SQL function of each figure, its table, its rows, and which arguments it takes beside window and bucket.
 _FIGURES: dict[str, tuple[str, Callable[..., RenderableType], type[Any], set[str]]] = {
@@ -63,9 +63,7 @@ def metrics(
     ] = None,
     until: Annotated[
         datetime | None,
-        typer.Option(
-            "--until", metavar="TIME", parser=moment, help="End of the window, in the time zone; now unless said."
-        ),
+        time_option("--until", "End of the window, in the time zone; now unless said."),
     ] = None,
     bucket: Annotated[
         str | None,

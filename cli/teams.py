@@ -126,9 +126,7 @@ def budgets(
     limit: Annotated[int | None, typer.Option("--limit", help="How many credits at most; 0 for none.")] = None,
     window: Annotated[
         str | None,
-        typer.Option(
-            "--window", autocompletion=offered(*_WINDOWS), help="draw, rolling, day, week, month, period or in_flight."
-        ),
+        _one_of("--window", _WINDOWS),
     ] = None,
     hours: Annotated[int | None, typer.Option("--hours", help="How many, for rolling.")] = None,
     scope: Annotated[

@@ -14,6 +14,7 @@ from sonas_supabase import CreditsClient
 from sonas_supabase.billing._events import SUBSCRIBED
 from sonas_supabase.billing._reader import API_VERSION
 from sonas_supabase.billing._stripe import Stripe, told
+from sonas_supabase.models.billing import BillingPrice
 from sonas_supabase.money import show_amount
 
 if TYPE_CHECKING:
@@ -145,12 +146,15 @@ class Catalogue:
 
     def drift(self) -> list[Change]:
         """Where a price of ours is another one at Stripe, is archived there, is gone, or is not what the row says."""
-        changes = self._not_pushed()
-        for price in self._client.list_billing_prices().prices:
-            if not price.is_current or price.livemode != self._livemode:
-                continue
+        current = [
+            price
+            for price in self._client.list_billing_prices().prices
+            if price.is_current and price.livemode == self._livemode
+        ]
+        changes = self._not_pushed(current)
+        for price in current:
             there = self._price(price.price_id)
-            name = f"{price.plan_id or price.pack_id} {price.billing_interval or ''}".strip()
+            name = _offer_name(price.plan_id, price.pack_id, price.billing_interval)
             if there is None:
                 changes.append(Change(action="gone", what=name, detail=price.price_id))
             elif not there.active:
@@ -185,17 +189,16 @@ class Catalogue:
                 self._calls.webhook_endpoints.update(good[0].id, events)
         return [Change(action="endpoint", what=url, detail="other types of events")], None
 
-    def _not_pushed(self) -> list[Change]:
+    def _not_pushed(self, current: Sequence[BillingPrice]) -> list[Change]:
         """What costs something else by its row, or in another currency, than it is sold for."""
         sold = {
             (price.plan_id, price.pack_id, price.billing_interval): (price.currency, price.unit_amount)
-            for price in self._client.list_billing_prices().prices
-            if price.is_current and price.livemode == self._livemode
+            for price in current
         }
         return [
             Change(
                 action="differs",
-                what=f"{offer.plan_id or offer.pack_id} {offer.interval or ''}".strip(),
+                what=_offer_name(offer.plan_id, offer.pack_id, offer.interval),
                 detail=f"{_costs(offer.currency, offer.amount)} by its row, sold for {_costs(currency, amount)}: "
                 "sonas stripe push",
             )
@@ -292,6 +295,10 @@ def _meant(price: stripe.Price) -> Offer | None:
 def _named(price: stripe.Price) -> str:
     offer = _meant(price)
     return f"{offer.lookup_key} (of before)" if offer else price.id
+
+
+def _offer_name(plan_id: str | None, pack_id: str | None, interval: str | None) -> str:
+    return f"{plan_id or pack_id} {interval or ''}".strip()
 
 
 def _costs(currency: str, amount: int | None) -> str:

@@ -16455,8 +16455,7 @@ begin
   for v_spell in
     select * from credits.unpaid_spells(p_account_id, p_anchored_by, p_period_start)
   loop
-    select * into v_period from credits.spell_period(v_spell.spell, greatest(v_spell.started_at,
-      v_spell.ended_at - interval '1 microsecond'));
+    select * into v_period from credits.period_ending_at(v_spell.spell, v_spell.ended_at);
     -- What support restarted counts from there.
     continue when v_period.period_end <= p_period_start or v_spell.ended_at < v_restarted.at
       or v_spell.ended_at = v_restarted.at and v_spell.ended_by <= v_restarted.event;
@@ -16568,8 +16567,7 @@ begin
       select y.started_at from credits.subscription_spells y
       where y.account_id = p_account_id and y.replaced_at is null and y.n = v_spell.n + 1));
     continue when v_spell.replaced_at <= v_spell.started_at;
-    select * into v_period
-    from credits.spell_period(v_spell, v_spell.replaced_at - interval '1 microsecond');
+    select * into v_period from credits.period_ending_at(v_spell, v_spell.replaced_at);
     continue when v_period.period_end <= p_period_start;
     v_from := greatest(v_period.period_start, v_spell.started_at);
     v_is_any := true;
@@ -32581,7 +32579,7 @@ begin
     from credits.own_relations() r
     join pg_catalog.pg_policy y on y.polrelid = r.oid
     cross join lateral pg_catalog.pg_get_expr(y.polqual, y.polrelid) as x(had)
-    cross join lateral replace(replace(credits.asked_for_each_row(x.had),
+    cross join lateral replace(replace(x.had,
       'credits.reader_id()', '(select credits.reader_id())'),
       'credits.overseen_ids()', '(select credits.overseen_ids())::uuid[]') as a(once)
     where x.had like '%credits.reader_id()%credits.overseen_ids()%'
@@ -32609,4 +32607,4 @@ select credits.remember_installation();
 
 comment on table credits.installed_objects is
   'Every object of the credit system as its migrations made it, with the statement that makes it '
-  'again. Written by remember_installation. Release 0.1.0, text acb66ab9a1f02c72.';
+  'again. Written by remember_installation. Release 0.1.0, text 5be88e2faf1e5cac.';

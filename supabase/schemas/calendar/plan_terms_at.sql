@@ -222,8 +222,7 @@ begin
   for v_spell in
     select * from credits.unpaid_spells(p_account_id, p_anchored_by, p_period_start)
   loop
-    select * into v_period from credits.spell_period(v_spell.spell, greatest(v_spell.started_at,
-      v_spell.ended_at - interval '1 microsecond'));
+    select * into v_period from credits.period_ending_at(v_spell.spell, v_spell.ended_at);
     -- What support restarted counts from there.
     continue when v_period.period_end <= p_period_start or v_spell.ended_at < v_restarted.at
       or v_spell.ended_at = v_restarted.at and v_spell.ended_by <= v_restarted.event;
@@ -335,8 +334,7 @@ begin
       select y.started_at from credits.subscription_spells y
       where y.account_id = p_account_id and y.replaced_at is null and y.n = v_spell.n + 1));
     continue when v_spell.replaced_at <= v_spell.started_at;
-    select * into v_period
-    from credits.spell_period(v_spell, v_spell.replaced_at - interval '1 microsecond');
+    select * into v_period from credits.period_ending_at(v_spell, v_spell.replaced_at);
     continue when v_period.period_end <= p_period_start;
     v_from := greatest(v_period.period_start, v_spell.started_at);
     v_is_any := true;

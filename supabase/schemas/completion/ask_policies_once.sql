@@ -18,7 +18,7 @@ begin
     from credits.own_relations() r
     join pg_catalog.pg_policy y on y.polrelid = r.oid
     cross join lateral pg_catalog.pg_get_expr(y.polqual, y.polrelid) as x(had)
-    cross join lateral replace(replace(credits.asked_for_each_row(x.had),
+    cross join lateral replace(replace(x.had,
       'credits.reader_id()', '(select credits.reader_id())'),
       'credits.overseen_ids()', '(select credits.overseen_ids())::uuid[]') as a(once)
     where x.had like '%credits.reader_id()%credits.overseen_ids()%'
