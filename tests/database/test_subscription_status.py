@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.support.database import Database
@@ -427,6 +428,21 @@ class TestCoverage:
         user.call("consume_credits", "message", 1)
         assert user.remaining == 248
         user.verify()
+
+    def test_a_second_unpaid_period_is_named(self, own_database: Database) -> None:
+        """Damage: what was paid for is less than was granted."""
+        user = subscribed(Timed(own_database, start=utc(2, 20)))
+        cover(user, JUNE)
+        for month in (3, 4, 5):
+            user.at(utc(month, 2)).call("consume_credits", "message", 1)
+        user.verify()
+        with psycopg.connect(own_database.superuser_url, autocommit=True) as connection:
+            connection.execute("set session_replication_role = replica")
+            connection.execute(
+                "update credits.subscriptions set covered_until = %s where account_id = %s", [APRIL, user.id]
+            )
+        [rule] = [check for check in own_database.call("verify_books", rule=10)["checks"] if not check["ok"]]
+        assert {found["period_start"] for found in rule["violations"]} == {MAY.isoformat()}
 
     def test_a_new_period_of_the_provider_is_one_of_ours(self, managed: Timed) -> None:
         managed.at(utc(3, 10)).call("set_subscription_status", "paused")
